@@ -1,0 +1,80 @@
+use std::fmt;
+use std::str::FromStr;
+
+use serde::{Serialize, Serializer};
+
+/// What was done, by the name that others rely on.
+#[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
+#[non_exhaustive]
+pub enum Action {
+    /// A key was made: a test key, or the production key of a new organization.
+    AccessKeyCreated,
+    /// A test key was deleted.
+    AccessKeyDeleted,
+    /// The current production secret died, and another took its place.
+    AccessKeyRegenerated,
+    /// The next production secret was handed out.
+    AccessKeyStaged,
+    /// A staged secret was withdrawn.
+    AccessKeyStageDiscarded,
+    /// An operator was added.
+    OperatorCreated,
+    /// An operator was removed.
+    OperatorDeleted,
+    /// An organization was provisioned.
+    OrganizationCreated,
+}
+
+impl Action {
+    /// Every action.
+    pub const ALL: [Self; 8] = [
+        Self::AccessKeyCreated,
+        Self::AccessKeyDeleted,
+        Self::AccessKeyRegenerated,
+        Self::AccessKeyStaged,
+        Self::AccessKeyStageDiscarded,
+        Self::OperatorCreated,
+        Self::OperatorDeleted,
+        Self::OrganizationCreated,
+    ];
+
+    /// The name in logs and answers.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::AccessKeyCreated => "access_key.created",
+            Self::AccessKeyDeleted => "access_key.deleted",
+            Self::AccessKeyRegenerated => "access_key.regenerated",
+            Self::AccessKeyStaged => "access_key.staged",
+            Self::AccessKeyStageDiscarded => "access_key.stage_discarded",
+            Self::OperatorCreated => "operator.created",
+            Self::OperatorDeleted => "operator.deleted",
+            Self::OrganizationCreated => "organization.created",
+        }
+    }
+}
+
+impl fmt::Display for Action {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.as_str())
+    }
+}
+
+impl FromStr for Action {
+    type Err = UnknownAction;
+
+    fn from_str(text: &str) -> Result<Self, UnknownAction> {
+        Self::ALL.into_iter().find(|action| action.as_str() == text).ok_or(UnknownAction)
+    }
+}
+
+impl Serialize for Action {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(self.as_str())
+    }
+}
+
+/// The text names no action.
+#[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
+#[error("no such audit action")]
+pub struct UnknownAction;

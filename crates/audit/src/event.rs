@@ -1,0 +1,154 @@
+use std::fmt;
+use std::net::IpAddr;
+
+use doorward_types::{Environment, Locator, Name, OrganizationId, RequestId, SecretState, Timestamp};
+use serde::{Deserialize, Serialize, Serializer};
+
+use crate::Action;
+
+/// Who asks for a change, and from where.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Attribution {
+    /// The operator, or what acts in an operator's place, such as `cli:root`.
+    pub actor: Name,
+    /// The address that the request came from, where there was one.
+    pub source_address: Option<IpAddr>,
+    /// The request that asked, where there was one.
+    pub request_id: Option<RequestId>,
+}
+
+impl Attribution {
+    /// Attributes to an actor on this machine, without a request.
+    #[must_use]
+    pub const fn local(actor: Name) -> Self {
+        Self { actor, source_address: None, request_id: None }
+    }
+}
+
+/// An event before an engine gave it its place in a log.
+#[derive(Clone, Debug, Eq, PartialEq, Serialize)]
+pub struct EventDraft {
+    /// When it happened, by the clock of whoever wrote it.
+    pub time: Timestamp,
+    /// Who did it.
+    pub actor: Name,
+    /// What was done.
+    pub action: Action,
+    /// The id of the record that it was done to.
+    pub subject: String,
+    /// Whose log it is in.
+    pub organization: OrganizationId,
+    /// Which of the two logs.
+    pub environment: Environment,
+    /// The address that the request came from.
+    pub source_address: Option<IpAddr>,
+    /// The request that asked.
+    pub request_id: Option<RequestId>,
+    /// Before and after.
+    pub detail: Detail,
+}
+
+/// What the record was called, and which secrets it had before and after. Locators are public; digests never stand here.
+#[derive(Clone, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct Detail {
+    /// The record's name at the time.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub name: Option<Name>,
+    /// The secrets that worked before the change.
+    pub before: Vec<SecretSummary>,
+    /// The secrets that work after it.
+    pub after: Vec<SecretSummary>,
+}
+
+/// The public facts of a secret.
+#[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct SecretSummary {
+    /// Names the secret.
+    pub locator: Locator,
+    /// Counts the secrets of its key, from 1.
+    pub generation: u32,
+    /// Whether it is current or staged.
+    pub state: SecretState,
+}
+
+/// An event in its place in a log.
+#[derive(Clone, Debug, Eq, PartialEq, Serialize)]
+pub struct Event {
+    /// Its place, from 1, without gaps.
+    pub sequence: u64,
+    /// What happened.
+    #[serde(flatten)]
+    pub draft: EventDraft,
+    /// The hash of the event before it, where the log is chained.
+    pub previous_hash: Option<Hash>,
+    /// The hash of this event and `previous_hash`, where the log is chained.
+    pub hash: Option<Hash>,
+}
+
+/// SHA-256 in a hash chain, shown as hexadecimal digits.
+#[derive(Clone, Copy, Eq, PartialEq)]
+pub struct Hash(pub [u8; 32]);
+
+impl fmt::Display for Hash {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
+    }
+}
+
+impl fmt::Debug for Hash {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
+impl Serialize for Hash {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_event_shows_every_field_that_others_rely_on() {
+        let event = Event {
+            sequence: 7,
+            draft: EventDraft {
+                time: Timestamp::from_millis(0),
+                actor: "ada".parse().unwrap(),
+                action: Action::AccessKeyRegenerated,
+                subject: "key_01h455vb4pex5vsknk084sn02q".to_owned(),
+                organization: OrganizationId::INSTALLATION,
+                environment: Environment::Production,
+                source_address: Some(IpAddr::from([127, 0, 0, 1])),
+                request_id: None,
+                detail: Detail {
+                    name: None,
+                    before: vec![],
+                    after: vec![SecretSummary {
+                        locator: "4fG7hJ2kLm".parse().unwrap(),
+                        generation: 2,
+                        state: SecretState::Current,
+                    }],
+                },
+            },
+            previous_hash: None,
+            hash: Some(Hash([0xab; 32])),
+        };
+        let shown: serde_json::Value = serde_json::to_value(&event).unwrap();
+        assert_eq!(
+            shown,
+            serde_json::json!({
+                "sequence": 7, "time": "1970-01-01T00:00:00.000Z", "actor": "ada", "action": "access_key.regenerated",
+                "subject": "key_01h455vb4pex5vsknk084sn02q", "organization": "org_00000000000000000000000000",
+                "environment": "production", "source_address": "127.0.0.1", "request_id": null,
+                "detail": {"before": [], "after": [{"locator": "4fG7hJ2kLm", "generation": 2, "state": "current"}]},
+                "previous_hash": null, "hash": "ab".repeat(32),
+            })
+        );
+    }
+}

@@ -1,0 +1,15 @@
+//! What happened: one event for each creation, staging, regeneration and deletion.
+//!
+//! An [`EventDraft`] says who did what to which record. An engine gives it the next sequence of its log in the same
+//! transaction as the change that it tells of, which makes it an [`Event`]: no change without its event, no event
+//! without its change.
+//!
+//! There is one log per organization and environment. What concerns a test key is in the test log, all else in the
+//! production log; what concerns no organization (operators) is in the log of the installation itself,
+//! [`doorward_types::OrganizationId::INSTALLATION`].
+
+mod action;
+mod event;
+
+pub use action::{Action, UnknownAction};
+pub use event::{Attribution, Detail, Event, EventDraft, Hash, SecretSummary};

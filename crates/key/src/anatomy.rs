@@ -1,0 +1,90 @@
+//! What access keys and operators' tokens have in common: `<head>_<locator>_<secret><checksum>`.
+
+use doorward_types::Locator;
+
+use crate::{KeyFault, Random, RandomError, ShownOnce};
+
+/// Ordered as ASCII is, so that texts of equal length sort as the numbers that they stand for.
+const BASE62: &[u8; 62] = b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
+
+pub(crate) const SECRET_LENGTH: usize = 30;
+pub(crate) const CHECKSUM_LENGTH: usize = 6;
+
+/// Bytes from the underscore behind the head to the end.
+pub(crate) const TAIL_LENGTH: usize = 1 + Locator::LENGTH + 1 + SECRET_LENGTH + CHECKSUM_LENGTH;
+
+/// Any longer input is refused before it is looked at.
+pub(crate) const MAX_INPUT: usize = 128;
+
+/// CRC-32 (IEEE, reflected, polynomial 0xEDB88320) of `body` in base 62, left-padded with `0`.
+///
+/// 62⁶ > 2³², so that six digits always do.
+fn checksum(body: &[u8]) -> [u8; CHECKSUM_LENGTH] {
+    let mut rest = crc32fast::hash(body) as usize;
+    let mut text = [b'0'; CHECKSUM_LENGTH];
+    for digit in text.iter_mut().rev() {
+        *digit = *BASE62.get(rest % 62).unwrap_or(&b'0');
+        rest /= 62;
+    }
+    text
+}
+
+/// Whether all are of `0-9A-Za-z`. Without an early exit, which lets the compiler do sixteen at a time.
+fn is_base62(bytes: &[u8]) -> bool {
+    bytes.iter().fold(true, |all, byte| all & byte.is_ascii_alphanumeric())
+}
+
+/// Reads what follows a head that the caller has checked; `text` is the whole, and `text.len() == head + TAIL_LENGTH`.
+pub(crate) fn read_tail(text: &[u8], head: usize) -> Result<Locator, KeyFault> {
+    let tail = text.get(head..).ok_or(KeyFault::Length)?;
+    let (b"_", tail) = tail.split_at_checked(1).ok_or(KeyFault::Length)? else { return Err(KeyFault::Shape) };
+    let (locator, tail) = tail.split_first_chunk::<{ Locator::LENGTH }>().ok_or(KeyFault::Length)?;
+    let (b"_", secret_and_checksum) = tail.split_at_checked(1).ok_or(KeyFault::Length)? else {
+        return Err(KeyFault::Shape);
+    };
+    if !is_base62(secret_and_checksum) {
+        return Err(KeyFault::Alphabet);
+    }
+    let locator = Locator::new(*locator).map_err(|_| KeyFault::Alphabet)?;
+    let (body, claimed) = text.split_last_chunk::<CHECKSUM_LENGTH>().ok_or(KeyFault::Length)?;
+    if *claimed == checksum(body) { Ok(locator) } else { Err(KeyFault::Checksum) }
+}
+
+/// Draws base-62 digits without modulo bias: six bits at a time, those above 61 thrown away.
+fn draw(random: &dyn Random, digits: &mut [u8]) -> Result<(), RandomError> {
+    let mut pool = zeroize::Zeroizing::new([0_u8; 64]);
+    let mut digits = digits.iter_mut();
+    let Some(mut digit) = digits.next() else { return Ok(()) };
+    loop {
+        random.fill(pool.as_mut())?;
+        for byte in pool.iter() {
+            if let Some(letter) = BASE62.get(usize::from(byte & 63)) {
+                *digit = *letter;
+                match digits.next() {
+                    Some(next) => digit = next,
+                    None => return Ok(()),
+                }
+            }
+        }
+    }
+}
+
+/// A fresh text with this head.
+pub(crate) fn write(head: &str, random: &dyn Random) -> Result<(ShownOnce, Locator), RandomError> {
+    let mut locator = [0_u8; Locator::LENGTH];
+    draw(random, &mut locator)?;
+    let mut secret = zeroize::Zeroizing::new([0_u8; SECRET_LENGTH]);
+    draw(random, secret.as_mut())?;
+
+    // The capacity is exact: growing would leave a copy of the secret behind in freed memory.
+    let mut text = Vec::with_capacity(head.len() + TAIL_LENGTH);
+    text.extend_from_slice(head.as_bytes());
+    text.push(b'_');
+    text.extend_from_slice(&locator);
+    text.push(b'_');
+    text.extend_from_slice(secret.as_ref());
+    let checksum = checksum(&text);
+    text.extend_from_slice(&checksum);
+    let locator = Locator::new(locator).map_err(|_| RandomError)?;
+    Ok((ShownOnce::new(text), locator))
+}

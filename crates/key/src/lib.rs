@@ -1,0 +1,48 @@
+//! The text of an access key: `dw_test_4fG7hJ2kLm_9aQ…`.
+//!
+//! | part | length | what |
+//! |---|---|---|
+//! | prefix | 1–16 | `dw`, or an embedding service's own: [`KeyPrefix`] |
+//! | environment | 4 | `prod` or `test`: a hint, the stored record decides |
+//! | locator | 10 | public; looks the record up |
+//! | secret | 30 | 178 bits of the operating system's randomness, without modulo bias |
+//! | checksum | 6 | CRC-32 of all before it; catches typing errors, and is no MAC |
+//!
+//! A text is read as a [`PresentedKey`], which is a claim and not a fact: whether the key is alive, only `doorward-auth`
+//! can say. A fresh one is a [`FreshKey`], whose value is shown once. What is stored is its [`Digest`] alone.
+//!
+//! ```
+//! use doorward_key::{FreshKey, KeyPrefix, PresentedKey, SystemRandom};
+//! use doorward_types::Environment;
+//!
+//! let prefix = KeyPrefix::default();
+//! let fresh = FreshKey::generate(&prefix, Environment::Test, &SystemRandom)?;
+//! let presented = PresentedKey::parse(&prefix, fresh.value().expose().as_bytes())?;
+//! assert_eq!(presented.locator(), fresh.locator());
+//! assert!(presented.digest() == fresh.digest());
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+//!
+//! The value cannot be printed by accident:
+//!
+//! ```compile_fail
+//! # use doorward_key::{FreshKey, KeyPrefix, SystemRandom};
+//! # use doorward_types::Environment;
+//! let fresh = FreshKey::generate(&KeyPrefix::default(), Environment::Test, &SystemRandom).unwrap();
+//! println!("{}", fresh.value()); // `ShownOnce` has no `Display`
+//! ```
+
+mod anatomy;
+mod digest;
+mod fresh;
+mod prefix;
+mod presented;
+mod random;
+mod shown_once;
+
+pub use digest::Digest;
+pub use fresh::{FreshKey, FreshOperatorToken};
+pub use prefix::{KeyPrefix, PrefixError};
+pub use presented::{KeyFault, PresentedKey, PresentedOperatorToken};
+pub use random::{Random, RandomError, SystemRandom};
+pub use shown_once::ShownOnce;

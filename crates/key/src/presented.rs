@@ -1,0 +1,152 @@
+use std::fmt;
+
+use doorward_types::{Environment, Locator};
+
+use crate::anatomy::{self, MAX_INPUT, TAIL_LENGTH};
+use crate::{Digest, KeyPrefix};
+
+/// A well-formed key that someone presented: a claim, not a fact.
+///
+/// It borrows the text, so that reading one allocates nothing, and shows the public locator alone.
+#[derive(Clone, Copy)]
+pub struct PresentedKey<'a> {
+    text: &'a [u8],
+    environment: Environment,
+    locator: Locator,
+}
+
+impl<'a> PresentedKey<'a> {
+    /// Reads a key of this prefix. No I/O, no allocation.
+    ///
+    /// # Errors
+    ///
+    /// The first [`KeyFault`] in the order of their list. It never holds the text.
+    pub fn parse(prefix: &KeyPrefix, text: &'a [u8]) -> Result<Self, KeyFault> {
+        if text.len() > MAX_INPUT {
+            return Err(KeyFault::Length);
+        }
+        let head = prefix.as_str().len();
+        let behind_prefix = text.strip_prefix(prefix.as_str().as_bytes()).ok_or_else(|| fault_of_foreign(text))?;
+        let environment = match behind_prefix.first_chunk() {
+            Some(b"_prod") => Environment::Production,
+            Some(b"_test") => Environment::Test,
+            _ => return Err(fault_of_foreign(text)),
+        };
+        let head = head + 1 + environment.key_label().len();
+        if text.len() != head + TAIL_LENGTH {
+            return Err(if is_of_key_alphabet(text) { KeyFault::Length } else { KeyFault::Alphabet });
+        }
+        let locator = anatomy::read_tail(text, head)?;
+        Ok(Self { text, environment, locator })
+    }
+
+    /// The first well-formed key of this prefix anywhere in the text, for whoever looks for keys in the wrong place.
+    #[must_use]
+    pub fn find(prefix: &KeyPrefix, haystack: &'a [u8]) -> Option<Self> {
+        let length = prefix.as_str().len() + 1 + Environment::Test.key_label().len() + TAIL_LENGTH;
+        haystack.windows(length).find_map(|window| Self::parse(prefix, window).ok())
+    }
+
+    /// The environment that the text claims. The stored record decides.
+    #[must_use]
+    pub const fn environment(&self) -> Environment {
+        self.environment
+    }
+
+    /// What looks the record up.
+    #[must_use]
+    pub const fn locator(&self) -> Locator {
+        self.locator
+    }
+
+    /// SHA-256 of the whole text.
+    #[must_use]
+    pub fn digest(&self) -> Digest {
+        Digest::of(self.text)
+    }
+}
+
+impl fmt::Debug for PresentedKey<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("PresentedKey").field("locator", &self.locator).finish_non_exhaustive()
+    }
+}
+
+/// A well-formed operator's token, `dwo_<locator>_<secret><checksum>`: a claim, not a fact.
+#[derive(Clone, Copy)]
+pub struct PresentedOperatorToken<'a> {
+    text: &'a [u8],
+    locator: Locator,
+}
+
+impl<'a> PresentedOperatorToken<'a> {
+    /// What every such token starts with.
+    pub const HEAD: &'static str = "dwo";
+
+    /// Reads a token. No I/O, no allocation.
+    ///
+    /// # Errors
+    ///
+    /// The first [`KeyFault`] in the order of their list. It never holds the text.
+    pub fn parse(text: &'a [u8]) -> Result<Self, KeyFault> {
+        if text.len() > MAX_INPUT {
+            return Err(KeyFault::Length);
+        }
+        if !text.starts_with(Self::HEAD.as_bytes()) {
+            return Err(fault_of_foreign(text));
+        }
+        if text.len() != Self::HEAD.len() + TAIL_LENGTH {
+            return Err(KeyFault::Length);
+        }
+        let locator = anatomy::read_tail(text, Self::HEAD.len())?;
+        Ok(Self { text, locator })
+    }
+
+    /// What looks the record up.
+    #[must_use]
+    pub const fn locator(&self) -> Locator {
+        self.locator
+    }
+
+    /// SHA-256 of the whole text.
+    #[must_use]
+    pub fn digest(&self) -> Digest {
+        Digest::of(self.text)
+    }
+}
+
+impl fmt::Debug for PresentedOperatorToken<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("PresentedOperatorToken").field("locator", &self.locator).finish_non_exhaustive()
+    }
+}
+
+/// Why a text is no key. Each says what to look for, and none holds what was presented.
+#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq, thiserror::Error)]
+#[non_exhaustive]
+pub enum KeyFault {
+    /// A byte that no key has.
+    #[error("a key has the characters 0-9, A-Z, a-z and _ only")]
+    Alphabet,
+    /// It does not start with the prefix and an environment.
+    #[error("a key starts with this service's prefix and its environment, such as dw_prod_ or dw_test_")]
+    Prefix,
+    /// Too short, too long, or beyond the 128 bytes that are looked at.
+    #[error("the key's length is wrong: it may have been cut off, or copied with something beside it")]
+    Length,
+    /// The underscores stand elsewhere.
+    #[error("the key's parts are not where they should be: prefix_environment_locator_secret")]
+    Shape,
+    /// The last six characters do not match the others.
+    #[error("the key's checksum does not match: a character was mistyped or lost")]
+    Checksum,
+}
+
+fn is_of_key_alphabet(text: &[u8]) -> bool {
+    text.iter().all(|byte| byte.is_ascii_alphanumeric() || *byte == b'_')
+}
+
+/// The more helpful of the two faults of a text that does not start as a key.
+fn fault_of_foreign(text: &[u8]) -> KeyFault {
+    if is_of_key_alphabet(text) { KeyFault::Prefix } else { KeyFault::Alphabet }
+}

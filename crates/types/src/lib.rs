@@ -1,0 +1,25 @@
+//! The words that all of Doorward shares.
+//!
+//! Everything here is a value: no I/O, no async, no policy. Each word is a type of its own, so that a key's id
+//! cannot stand where an organization's is wanted, and a limit lives in the constructor of the type that it limits.
+//!
+//! | word | what it is for |
+//! |---|---|
+//! | [`Environment`] | the two worlds that never see each other |
+//! | [`OrganizationId`], [`AccessKeyId`], … | naming records, in the TypeID form `org_01h455vb4pex5vsknk084sn02q` |
+//! | [`Locator`] | the public part of a key's text, which looks its record up |
+//! | [`Name`] | text that a person chose, safe to print |
+//! | [`Timestamp`], [`Clock`] | the time of day for records; elapsed time for promises |
+
+mod clock;
+mod environment;
+mod id;
+mod locator;
+mod name;
+
+pub use clock::{Clock, ManualClock, Reading, SystemClock, Tick, Timestamp};
+pub use environment::{Environment, SecretState, UnknownEnvironment};
+pub use id::{AccessKeyId, CredentialId, OperatorId, OrganizationId, RegisteredUserId, RequestId, SessionId};
+pub use id::{IdError, IdSeed};
+pub use locator::{Locator, LocatorError};
+pub use name::{Name, NameError};
