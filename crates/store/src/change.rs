@@ -1,0 +1,150 @@
+use std::str::FromStr;
+use std::time::Duration;
+
+use doorward_audit::EventDraft;
+use doorward_types::{AccessKeyId, Environment, Locator, OrganizationId, SessionId};
+
+use crate::{AccessKey, Organization, Secret};
+
+/// A change to keys, as rows to write and what must be true for it.
+///
+/// The core decides what should happen and names the secrets that it saw; the engine carries it out whole, or refuses
+/// with [`crate::Conflict::Stale`] where one of them is no longer there. Engines decide nothing.
+#[derive(Clone, Debug)]
+pub enum KeyChange {
+    /// Adds an organization with its production key.
+    Provision {
+        /// The organization.
+        organization: Organization,
+        /// Its production key.
+        key: AccessKey,
+        /// The key's first secret.
+        secret: Secret,
+        /// Refuse with [`crate::Conflict::NotEmpty`] where there is an organization already.
+        only_if_empty: bool,
+    },
+    /// Adds a test key to an organization.
+    Create {
+        /// The key.
+        key: AccessKey,
+        /// The key's first secret.
+        secret: Secret,
+    },
+    /// Adds a staged secret; refused with [`crate::Conflict::AlreadyStaged`] where there is one.
+    Stage {
+        /// The key.
+        key: KeyRef,
+        /// The secret.
+        secret: Secret,
+    },
+    /// Removes the staged secret.
+    Unstage {
+        /// The key.
+        key: KeyRef,
+        /// The secret that is staged.
+        staged: Locator,
+    },
+    /// Kills the current secret and puts another in its place.
+    Regenerate {
+        /// The key.
+        key: KeyRef,
+        /// The secrets that die: the current one, and the staged one where it is discarded.
+        retired: Vec<Locator>,
+        /// What takes the place.
+        successor: Successor,
+    },
+    /// Deletes a key with its secrets.
+    Delete {
+        /// The key.
+        key: KeyRef,
+        /// All of its secrets.
+        retired: Vec<Locator>,
+    },
+}
+
+/// What takes a dead secret's place.
+#[derive(Clone, Debug)]
+pub enum Successor {
+    /// The secret that was staged.
+    Promote(Locator),
+    /// A fresh one.
+    Fresh(Secret),
+}
+
+/// Names a key in its place.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct KeyRef {
+    /// The organization.
+    pub organization: OrganizationId,
+    /// The environment.
+    pub environment: Environment,
+    /// The key.
+    pub id: AccessKeyId,
+}
+
+impl KeyChange {
+    /// Every secret that lives or dies by this change: what each node must hear of.
+    #[must_use]
+    pub fn locators(&self) -> Vec<Locator> {
+        match self {
+            Self::Provision { secret, .. } | Self::Create { secret, .. } | Self::Stage { secret, .. } => {
+                vec![secret.locator]
+            }
+            Self::Unstage { staged, .. } => vec![*staged],
+            Self::Regenerate { retired, successor, .. } => {
+                let successor = match successor {
+                    Successor::Promote(locator) => *locator,
+                    Successor::Fresh(secret) => secret.locator,
+                };
+                retired.iter().copied().chain([successor]).collect()
+            }
+            Self::Delete { retired, .. } => retired.clone(),
+        }
+    }
+}
+
+/// What goes into the same transaction as a change.
+#[derive(Clone, Debug)]
+pub struct ChangeContext {
+    /// The audit events, at least one. Without them the change does not happen.
+    pub events: Vec<EventDraft>,
+    /// Refuse, with [`crate::StoreError::AlreadyDone`], what was asked for under this key before.
+    pub idempotency_key: Option<IdempotencyKey>,
+    /// The node that shares the writer's process. It hears of the change directly, and need not acknowledge it here.
+    pub node: Option<SessionId>,
+}
+
+/// How long an idempotency key is remembered: as long as clients retry, and as others in the field do.
+pub const IDEMPOTENCY_WINDOW: Duration = Duration::from_hours(24);
+
+/// What a client calls one request, so that a repeat changes nothing (the `Idempotency-Key` header).
+#[derive(Clone, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
+pub struct IdempotencyKey(String);
+
+impl IdempotencyKey {
+    /// The most characters in a key.
+    pub const MAX_LENGTH: usize = 128;
+
+    /// The text.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl FromStr for IdempotencyKey {
+    type Err = IdempotencyKeyError;
+
+    fn from_str(text: &str) -> Result<Self, IdempotencyKeyError> {
+        if (1..=Self::MAX_LENGTH).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_graphic()) {
+            Ok(Self(text.to_owned()))
+        } else {
+            Err(IdempotencyKeyError)
+        }
+    }
+}
+
+/// The text is no idempotency key.
+#[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
+#[error("an idempotency key is 1 to 128 visible ASCII characters")]
+pub struct IdempotencyKeyError;

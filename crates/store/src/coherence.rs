@@ -1,0 +1,107 @@
+use std::fmt;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use doorward_types::{Locator, SessionId};
+
+use crate::{LiveSecret, StoreError};
+
+/// What lets a node verify from memory, and a writer know when a dead secret is dead everywhere.
+///
+/// The protocol itself is `doorward-auth`'s; an engine only keeps four things, each in the transaction that says so:
+/// a revision that each change raises by one, a log of which secrets each revision touched, the sessions of nodes, and
+/// how far each session says that it has come.
+#[async_trait]
+pub trait Coherence: Send + Sync {
+    /// Adds a session, durably. A node does this *before* its first read.
+    async fn register(&self, session: Session) -> Result<(), StoreError>;
+
+    /// A page of the secrets that work, in the engine's own order, after the last one of the page before. The pages
+    /// need not be of one snapshot: the caller follows them with [`Coherence::poll`] from a revision that it took first.
+    async fn live_secrets(&self, after: Option<&LiveSecret>, limit: u32) -> Result<Vec<LiveSecret>, StoreError>;
+
+    /// The newest revision.
+    async fn revision(&self) -> Result<Revision, StoreError>;
+
+    /// In one statement or one snapshot, without a lock, at the primary: whether the session is in force, the newest
+    /// revision, and what every secret that was touched since `since` is now.
+    async fn poll(&self, session: SessionId, since: Revision) -> Result<Poll, StoreError>;
+
+    /// Says that the session has applied and published all up to `revision`. A session that is gone stays gone.
+    async fn acknowledge(&self, session: SessionId, revision: Revision) -> Result<(), StoreError>;
+
+    /// Every session, retired ones included.
+    async fn sessions(&self) -> Result<Vec<SessionStatus>, StoreError>;
+
+    /// Marks sessions as no longer in force, so that their next poll finds out. They are still to be waited for.
+    async fn retire(&self, sessions: &[SessionId]) -> Result<(), StoreError>;
+
+    /// Removes sessions: by their owner once it has stopped verifying, or by whoever saw them retired for all of the
+    /// time that a lease can last.
+    async fn remove(&self, sessions: &[SessionId]) -> Result<(), StoreError>;
+
+    /// How often a node should poll. What a poll costs is the engine's to know.
+    fn poll_interval(&self) -> Duration;
+}
+
+/// How many revisions the change log reaches back. A node that fell further behind loads everything again, which is
+/// quicker by then.
+pub const CHANGE_LOG_LENGTH: usize = 10_000;
+
+/// Counts the changes: each one has its own, in the order of their commits, without gaps.
+#[derive(Clone, Copy, Debug, Default, Eq, Hash, Ord, PartialEq, PartialOrd)]
+pub struct Revision(pub u64);
+
+impl fmt::Display for Revision {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(&self.0, f)
+    }
+}
+
+/// One run of one verifying node.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct Session {
+    /// Fresh and random at each registration.
+    pub id: SessionId,
+    /// How long one of its leases lasts, by its own clock: what a writer that hears nothing must wait for.
+    pub lease: Duration,
+}
+
+/// How far a session has come.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct SessionStatus {
+    /// The session.
+    pub session: Session,
+    /// The newest revision that it says it has published; none until it said so once.
+    pub acknowledged: Option<Revision>,
+    /// Whether a writer gave up on it.
+    pub retired: bool,
+}
+
+/// What a poll found.
+#[derive(Clone, Debug, Eq, PartialEq)]
+#[non_exhaustive]
+pub enum Poll {
+    /// The change log no longer reaches back so far: load everything again.
+    Behind,
+    /// The session is not in force: stop serving, and register anew.
+    Retired,
+    /// All that happened since.
+    Current {
+        /// The newest revision.
+        revision: Revision,
+        /// Each secret that was touched, once, as it is now.
+        changes: Vec<SecretChange>,
+        /// Whether a writer outside of this session's process made one of the changes, and may wait for word.
+        acknowledgement_wanted: bool,
+    },
+}
+
+/// What a touched secret is now. It is a state and not a step, so that applying it twice does no harm.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct SecretChange {
+    /// The secret.
+    pub locator: Locator,
+    /// What it is, where it works.
+    pub live: Option<LiveSecret>,
+}

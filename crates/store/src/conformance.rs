@@ -1,0 +1,695 @@
+//! The suite that every engine must pass. It crosses every operation with every environment.
+//!
+//! ```
+//! # async fn engine() -> std::sync::Arc<dyn doorward_store::Store> { std::sync::Arc::new(doorward_store::MemoryStore::new()) }
+//! # #[tokio::main(flavor = "current_thread")] async fn main() {
+//! doorward_store::conformance::all(engine).await;
+//! # }
+//! ```
+#![expect(clippy::unwrap_used, clippy::missing_panics_doc, reason = "a test fails by panicking")]
+#![expect(clippy::disallowed_methods, reason = "the suite stands in for the core, which mints scopes")]
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use doorward_audit::{Action, Attribution, Detail, Event, EventDraft};
+use doorward_key::Digest;
+use doorward_types::{
+    AccessKeyId, Environment, IdSeed, Locator, Name, OperatorId, OrganizationId, RegisteredUserId, SecretState,
+    SessionId, Timestamp,
+};
+
+use crate::{
+    AccessKey, AccessKeyWithSecrets, CHANGE_LOG_LENGTH, ChangeContext, Conflict, Credential, CredentialKey,
+    IDEMPOTENCY_WINDOW, KeyChange, KeyRef, LiveSecret, Operator, Organization, Page, Poll, Record, RegisteredUser,
+    Revision, Scope, Sealed, Secret, Session, Store, StoreError, Successor, Table,
+};
+
+/// Runs every case, each on a fresh engine. Panics at the first that fails, which is named on standard output.
+#[expect(clippy::print_stdout, reason = "names the case that a panic belongs to")]
+pub async fn all<Made: Future<Output = Arc<dyn Store>>>(make: impl Fn() -> Made) {
+    macro_rules! run {
+        ($($case:ident),* $(,)?) => {
+            $(
+                println!(concat!("conformance: ", stringify!($case)));
+                $case(make().await).await;
+            )*
+        };
+    }
+    run!(
+        an_organization_has_its_production_key_from_the_start,
+        there_is_never_a_second_production_key,
+        the_production_key_cannot_be_deleted,
+        a_key_lives_through_its_whole_life,
+        a_refused_change_leaves_nothing_behind,
+        a_change_without_an_event_does_not_happen,
+        an_idempotency_key_works_once_per_actor_and_day,
+        only_an_empty_store_is_provisioned_on_first_start,
+        lists_come_in_pages,
+        every_change_is_polled_once_and_in_order,
+        a_poll_says_whether_another_process_waits_for_word,
+        a_retired_session_is_told_so_and_waited_for,
+        a_node_too_far_behind_loads_again,
+        live_secrets_come_in_pages,
+        logs_are_apart,
+        operators_are_added_and_removed_with_their_events,
+        no_operation_reaches_another_scope,
+        a_users_credentials_go_with_it,
+        user_ids_are_unique_within_an_environment,
+    );
+}
+
+fn seed() -> IdSeed {
+    static COUNTER: AtomicU64 = AtomicU64::new(1);
+    let count = COUNTER.fetch_add(1, Ordering::Relaxed);
+    let mut random = [0; 10];
+    random[2..].copy_from_slice(&count.to_be_bytes());
+    IdSeed { now: Timestamp::from_millis(1_700_000_000_000 + i64::try_from(count).unwrap()), random }
+}
+
+fn name(text: &str) -> Name {
+    text.parse().unwrap()
+}
+
+fn locator() -> Locator {
+    let text = AccessKeyId::new(seed()).to_string();
+    text[text.len() - Locator::LENGTH..].parse().unwrap()
+}
+
+fn secret(generation: u32, state: SecretState) -> Secret {
+    let digest = Digest::from_bytes([u8::try_from(generation).unwrap_or(0); 32]);
+    Secret { locator: locator(), digest, generation, state, created_at: Timestamp::from_millis(5) }
+}
+
+fn access_key(organization: OrganizationId, environment: Environment) -> AccessKey {
+    AccessKey {
+        id: AccessKeyId::new(seed()),
+        organization,
+        environment,
+        name: name("a key"),
+        created_at: Timestamp::from_millis(4),
+        created_by: name("ada"),
+    }
+}
+
+fn reference(key: &AccessKey) -> KeyRef {
+    KeyRef { organization: key.organization, environment: key.environment, id: key.id }
+}
+
+fn event(action: Action, organization: OrganizationId, environment: Environment, subject: &str) -> EventDraft {
+    let attribution = Attribution::local(name("ada"));
+    EventDraft {
+        time: Timestamp::from_millis(3),
+        actor: attribution.actor,
+        action,
+        subject: subject.to_owned(),
+        organization,
+        environment,
+        source_address: Some([192, 0, 2, 1].into()),
+        request_id: attribution.request_id,
+        detail: Detail { name: Some(name("\"quoted\", =1+1; 東京")), ..Detail::default() },
+    }
+}
+
+fn context(action: Action, key: &AccessKey) -> ChangeContext {
+    let events = vec![event(action, key.organization, key.environment, &key.id.to_string())];
+    ChangeContext { events, idempotency_key: None, node: None }
+}
+
+async fn provision(store: &dyn Store) -> (Organization, AccessKey, Secret) {
+    let id = OrganizationId::new(seed());
+    let organization = Organization { id, name: name("Acme"), created_at: Timestamp::from_millis(1) };
+    let key = access_key(organization.id, Environment::Production);
+    let secret = secret(1, SecretState::Current);
+    let change =
+        KeyChange::Provision { organization: organization.clone(), key: key.clone(), secret, only_if_empty: false };
+    store.change(change, context(Action::OrganizationCreated, &key)).await.unwrap();
+    (organization, key, secret)
+}
+
+async fn create(store: &dyn Store, organization: OrganizationId) -> (AccessKey, Secret) {
+    let key = access_key(organization, Environment::Test);
+    let secret = secret(1, SecretState::Current);
+    let change = KeyChange::Create { key: key.clone(), secret };
+    store.change(change, context(Action::AccessKeyCreated, &key)).await.unwrap();
+    (key, secret)
+}
+
+async fn register(store: &dyn Store) -> SessionId {
+    let session = Session { id: SessionId::new(seed()), lease: Duration::from_secs(3) };
+    store.register(session).await.unwrap();
+    session.id
+}
+
+async fn log(store: &dyn Store, organization: OrganizationId, environment: Environment) -> Vec<Event> {
+    store.events(&Scope::assertion(organization, environment), Page::first(1_000)).await.unwrap()
+}
+
+/// All that a refused change must leave as it was.
+async fn everything(store: &dyn Store) -> String {
+    let mut shown = format!("{:?}", store.revision().await.unwrap());
+    for organization in store.organizations(Page::first(1_000)).await.unwrap() {
+        shown += &format!("{organization:?} {:?}", store.access_keys(organization.id).await.unwrap());
+        for environment in Environment::ALL {
+            shown += &format!("{:?}", log(store, organization.id, environment).await);
+        }
+    }
+    shown + &format!("{:?}", store.live_secrets(None, 1_000).await.unwrap())
+}
+
+fn conflict<T: std::fmt::Debug>(result: Result<T, StoreError>) -> Conflict {
+    match result {
+        Err(StoreError::Conflict(conflict)) => conflict,
+        other => panic!("expected a conflict, got {other:?}"),
+    }
+}
+
+async fn an_organization_has_its_production_key_from_the_start(store: Arc<dyn Store>) {
+    let (organization, key, secret) = provision(&*store).await;
+    assert_eq!(store.organization(organization.id).await.unwrap(), Some(organization.clone()));
+    let keys = store.access_keys(organization.id).await.unwrap();
+    assert_eq!(keys, [AccessKeyWithSecrets { key: key.clone(), generations: 1, secrets: vec![secret] }]);
+    assert_eq!(store.access_key(organization.id, key.id).await.unwrap(), keys.into_iter().next());
+    assert_eq!(store.access_key(OrganizationId::new(seed()), key.id).await.unwrap(), None);
+}
+
+async fn there_is_never_a_second_production_key(store: Arc<dyn Store>) {
+    let (organization, ..) = provision(&*store).await;
+    let before = everything(&*store).await;
+    let second = access_key(organization.id, Environment::Production);
+    let change = KeyChange::Create { key: second.clone(), secret: secret(1, SecretState::Current) };
+    let refused = store.change(change, context(Action::AccessKeyCreated, &second)).await;
+    assert_eq!(conflict(refused), Conflict::Duplicate);
+    assert_eq!(everything(&*store).await, before);
+}
+
+async fn the_production_key_cannot_be_deleted(store: Arc<dyn Store>) {
+    let (_, key, secret) = provision(&*store).await;
+    let before = everything(&*store).await;
+    let change = KeyChange::Delete { key: reference(&key), retired: vec![secret.locator] };
+    assert_eq!(conflict(store.change(change, context(Action::AccessKeyDeleted, &key)).await), Conflict::Stale);
+    assert_eq!(everything(&*store).await, before);
+}
+
+async fn a_key_lives_through_its_whole_life(store: Arc<dyn Store>) {
+    let (organization, key, first) = provision(&*store).await;
+    let secrets = async || store.access_key(organization.id, key.id).await.unwrap().unwrap().secrets;
+    let reference = reference(&key);
+
+    let staged = secret(2, SecretState::Staged);
+    let stage = KeyChange::Stage { key: reference, secret: staged };
+    store.change(stage, context(Action::AccessKeyStaged, &key)).await.unwrap();
+    assert_eq!(secrets().await, [first, staged]);
+
+    let unstage = KeyChange::Unstage { key: reference, staged: staged.locator };
+    store.change(unstage, context(Action::AccessKeyStageDiscarded, &key)).await.unwrap();
+    assert_eq!(secrets().await, [first]);
+
+    let staged = secret(3, SecretState::Staged);
+    let stage = KeyChange::Stage { key: reference, secret: staged };
+    store.change(stage, context(Action::AccessKeyStaged, &key)).await.unwrap();
+    let successor = Successor::Promote(staged.locator);
+    let promote = KeyChange::Regenerate { key: reference, retired: vec![first.locator], successor };
+    store.change(promote, context(Action::AccessKeyRegenerated, &key)).await.unwrap();
+    let promoted = Secret { state: SecretState::Current, ..staged };
+    assert_eq!(secrets().await, [promoted]);
+
+    let staged = secret(4, SecretState::Staged);
+    let stage = KeyChange::Stage { key: reference, secret: staged };
+    store.change(stage, context(Action::AccessKeyStaged, &key)).await.unwrap();
+    let fresh = secret(5, SecretState::Current);
+    let retired = vec![promoted.locator, staged.locator];
+    let leaked = KeyChange::Regenerate { key: reference, retired, successor: Successor::Fresh(fresh) };
+    store.change(leaked, context(Action::AccessKeyRegenerated, &key)).await.unwrap();
+    assert_eq!(secrets().await, [fresh]);
+
+    let (test_key, test_secret) = create(&*store, organization.id).await;
+    assert_eq!(store.access_keys(organization.id).await.unwrap().len(), 2);
+    let delete = KeyChange::Delete { key: self::reference(&test_key), retired: vec![test_secret.locator] };
+    store.change(delete, context(Action::AccessKeyDeleted, &test_key)).await.unwrap();
+    assert_eq!(store.access_key(organization.id, test_key.id).await.unwrap(), None);
+
+    let actions = |events: Vec<Event>| events.into_iter().rev().map(|e| e.draft.action).collect::<Vec<_>>();
+    assert_eq!(
+        actions(log(&*store, organization.id, Environment::Production).await),
+        [
+            Action::OrganizationCreated,
+            Action::AccessKeyStaged,
+            Action::AccessKeyStageDiscarded,
+            Action::AccessKeyStaged,
+            Action::AccessKeyRegenerated,
+            Action::AccessKeyStaged,
+            Action::AccessKeyRegenerated,
+        ]
+    );
+    assert_eq!(
+        actions(log(&*store, organization.id, Environment::Test).await),
+        [Action::AccessKeyCreated, Action::AccessKeyDeleted]
+    );
+    assert_eq!(store.revision().await.unwrap(), Revision(9));
+}
+
+async fn a_refused_change_leaves_nothing_behind(store: Arc<dyn Store>) {
+    let (organization, key, first) = provision(&*store).await;
+    let (test_key, test_secret) = create(&*store, organization.id).await;
+    let staged = secret(2, SecretState::Staged);
+    let stage = KeyChange::Stage { key: reference(&key), secret: staged };
+    store.change(stage, context(Action::AccessKeyStaged, &key)).await.unwrap();
+
+    let nowhere = access_key(organization.id, Environment::Test);
+    let homeless = access_key(OrganizationId::new(seed()), Environment::Test);
+    let crossed = KeyRef { environment: Environment::Production, ..reference(&test_key) };
+    let (production, test) = (reference(&key), reference(&test_key));
+    let fresh = |generation| Successor::Fresh(secret(generation, SecretState::Current));
+    let taken = |state, generation| Secret { locator: first.locator, ..secret(generation, state) };
+    let before = everything(&*store).await;
+    for (case, change) in [
+        ("staged twice", KeyChange::Stage { key: production, secret: secret(3, SecretState::Staged) }),
+        ("generation used before", KeyChange::Stage { key: test, secret: secret(1, SecretState::Staged) }),
+        ("locator taken by a stage", KeyChange::Stage { key: test, secret: taken(SecretState::Staged, 2) }),
+        ("staged nowhere", KeyChange::Stage { key: reference(&nowhere), secret: secret(2, SecretState::Staged) }),
+        ("staged across", KeyChange::Stage { key: crossed, secret: secret(2, SecretState::Staged) }),
+        ("unstaged a current one", KeyChange::Unstage { key: production, staged: first.locator }),
+        ("unstaged another's", KeyChange::Unstage { key: test, staged: staged.locator }),
+        ("unstaged nothing", KeyChange::Unstage { key: test, staged: locator() }),
+        (
+            "regenerated what is gone",
+            KeyChange::Regenerate { key: production, retired: vec![locator(), staged.locator], successor: fresh(3) },
+        ),
+        (
+            "left the old one alive",
+            KeyChange::Regenerate { key: production, retired: vec![staged.locator], successor: fresh(3) },
+        ),
+        (
+            "left a staged one behind",
+            KeyChange::Regenerate { key: production, retired: vec![first.locator], successor: fresh(3) },
+        ),
+        (
+            "regenerated with an old generation",
+            KeyChange::Regenerate {
+                key: production,
+                retired: vec![first.locator, staged.locator],
+                successor: fresh(2),
+            },
+        ),
+        (
+            "promoted nothing",
+            KeyChange::Regenerate {
+                key: test,
+                retired: vec![test_secret.locator],
+                successor: Successor::Promote(locator()),
+            },
+        ),
+        (
+            "promoted another's",
+            KeyChange::Regenerate {
+                key: test,
+                retired: vec![test_secret.locator],
+                successor: Successor::Promote(staged.locator),
+            },
+        ),
+        ("created for no one", KeyChange::Create { key: homeless.clone(), secret: secret(1, SecretState::Current) }),
+        ("created twice", KeyChange::Create { key: test_key.clone(), secret: secret(1, SecretState::Current) }),
+        ("locator taken", KeyChange::Create { key: nowhere.clone(), secret: taken(SecretState::Current, 1) }),
+        ("deleted another's secret", KeyChange::Delete { key: test, retired: vec![first.locator] }),
+        ("deleted across", KeyChange::Delete { key: crossed, retired: vec![test_secret.locator] }),
+        ("deleted nothing", KeyChange::Delete { key: reference(&nowhere), retired: vec![] }),
+        (
+            "provisioned twice",
+            KeyChange::Provision {
+                organization: organization.clone(),
+                key: access_key(organization.id, Environment::Production),
+                secret: secret(1, SecretState::Current),
+                only_if_empty: false,
+            },
+        ),
+    ] {
+        let refused = store.change(change, context(Action::AccessKeyCreated, &key)).await;
+        assert!(matches!(refused, Err(StoreError::Conflict(_) | StoreError::Missing)), "{case}: {refused:?}");
+        assert_eq!(everything(&*store).await, before, "{case}");
+    }
+}
+
+async fn a_change_without_an_event_does_not_happen(store: Arc<dyn Store>) {
+    let (organization, ..) = provision(&*store).await;
+    let before = everything(&*store).await;
+    let key = access_key(organization.id, Environment::Test);
+    let change = KeyChange::Create { key, secret: secret(1, SecretState::Current) };
+    let silent = ChangeContext { events: vec![], idempotency_key: None, node: None };
+    assert!(store.change(change, silent).await.is_err());
+    assert_eq!(everything(&*store).await, before);
+}
+
+async fn an_idempotency_key_works_once_per_actor_and_day(store: Arc<dyn Store>) {
+    let (organization, ..) = provision(&*store).await;
+    let attempt = async |actor: &str, key_text: &str, at: Timestamp| {
+        let key = access_key(organization.id, Environment::Test);
+        let mut context = context(Action::AccessKeyCreated, &key);
+        context.idempotency_key = Some(key_text.parse().unwrap());
+        for event in &mut context.events {
+            event.actor = name(actor);
+            event.time = at;
+        }
+        let change = KeyChange::Create { key: key.clone(), secret: secret(1, SecretState::Current) };
+        store.change(change, context).await.map(|_| key.id.to_string())
+    };
+    let day_one = Timestamp::from_millis(1_000);
+    let made = attempt("ada", "once", day_one).await.unwrap();
+    let before = everything(&*store).await;
+    match attempt("ada", "once", day_one).await {
+        Err(StoreError::AlreadyDone { subject }) => assert_eq!(subject, made),
+        other => panic!("{other:?}"),
+    }
+    assert_eq!(everything(&*store).await, before);
+    attempt("ada", "another", day_one).await.unwrap();
+    attempt("grace", "once", day_one).await.unwrap();
+    attempt("ada", "once", day_one + IDEMPOTENCY_WINDOW).await.unwrap();
+}
+
+async fn only_an_empty_store_is_provisioned_on_first_start(store: Arc<dyn Store>) {
+    let first_start = async || {
+        let organization = Organization {
+            id: OrganizationId::new(seed()),
+            name: name("default"),
+            created_at: Timestamp::from_millis(1),
+        };
+        let key = access_key(organization.id, Environment::Production);
+        let context = context(Action::OrganizationCreated, &key);
+        let secret = secret(1, SecretState::Current);
+        store.change(KeyChange::Provision { organization, key, secret, only_if_empty: true }, context).await
+    };
+    first_start().await.unwrap();
+    assert_eq!(conflict(first_start().await), Conflict::NotEmpty);
+    assert_eq!(store.organizations(Page::first(10)).await.unwrap().len(), 1);
+}
+
+async fn lists_come_in_pages(store: Arc<dyn Store>) {
+    for _ in 0..5 {
+        provision(&*store).await;
+    }
+    let all = store.organizations(Page::first(10)).await.unwrap();
+    assert!(all.is_sorted_by(|newer, older| newer.id > older.id));
+    let (first, rest) = all.split_at(2);
+    assert_eq!(store.organizations(Page::first(2)).await.unwrap(), first);
+    assert_eq!(store.organizations(Page { after: Some(first[1].id), limit: 10 }).await.unwrap(), rest);
+
+    let organization = all[0].id;
+    for _ in 0..4 {
+        create(&*store, organization).await;
+    }
+    let events = log(&*store, organization, Environment::Test).await;
+    assert_eq!(events.iter().map(|event| event.sequence).collect::<Vec<_>>(), [4, 3, 2, 1]);
+    let scope = Scope::assertion(organization, Environment::Test);
+    let page = store.events(&scope, Page { after: Some(3), limit: 1 }).await.unwrap();
+    assert_eq!(page, events[2..3]);
+}
+
+async fn every_change_is_polled_once_and_in_order(store: Arc<dyn Store>) {
+    let session = register(&*store).await;
+    let (organization, key, first) = provision(&*store).await;
+    let (_, test_secret) = create(&*store, organization.id).await;
+    let Poll::Current { revision, changes, acknowledgement_wanted } = store.poll(session, Revision(0)).await.unwrap()
+    else {
+        panic!("not current")
+    };
+    assert_eq!(revision, Revision(2));
+    assert!(acknowledgement_wanted);
+    let mut seen: Vec<_> = changes.iter().map(|change| (change.locator, change.live.is_some())).collect();
+    seen.sort_unstable();
+    let mut expected = vec![(first.locator, true), (test_secret.locator, true)];
+    expected.sort_unstable();
+    assert_eq!(seen, expected);
+    let production = changes.into_iter().find(|change| change.locator == first.locator).unwrap().live.unwrap();
+    assert_eq!(
+        production,
+        LiveSecret { secret: first, key: key.clone(), organization_name: organization.name.clone() }
+    );
+
+    let fresh = secret(2, SecretState::Current);
+    let change = KeyChange::Regenerate {
+        key: reference(&key),
+        retired: vec![first.locator],
+        successor: Successor::Fresh(fresh),
+    };
+    assert_eq!(store.change(change, context(Action::AccessKeyRegenerated, &key)).await.unwrap(), Revision(3));
+    let Poll::Current { revision, changes, .. } = store.poll(session, Revision(2)).await.unwrap() else {
+        panic!("not current")
+    };
+    assert_eq!(revision, Revision(3));
+    assert_eq!(changes.len(), 2);
+    for change in changes {
+        assert_eq!(change.live.map(|live| live.secret), (change.locator == fresh.locator).then_some(fresh));
+    }
+    assert_eq!(
+        store.poll(session, Revision(3)).await.unwrap(),
+        Poll::Current { revision: Revision(3), changes: vec![], acknowledgement_wanted: false }
+    );
+}
+
+async fn a_poll_says_whether_another_process_waits_for_word(store: Arc<dyn Store>) {
+    let (organization, ..) = provision(&*store).await;
+    let (mine, other) = (register(&*store).await, register(&*store).await);
+    let start = store.revision().await.unwrap();
+    let key = access_key(organization.id, Environment::Test);
+    let change = KeyChange::Create { key: key.clone(), secret: secret(1, SecretState::Current) };
+    let context = ChangeContext { node: Some(mine), ..context(Action::AccessKeyCreated, &key) };
+    store.change(change, context).await.unwrap();
+    let wanted = async |session, since| match store.poll(session, since).await.unwrap() {
+        Poll::Current { acknowledgement_wanted, .. } => acknowledgement_wanted,
+        other => panic!("{other:?}"),
+    };
+    assert!(!wanted(mine, start).await);
+    assert!(wanted(other, start).await);
+    create(&*store, organization.id).await;
+    assert!(wanted(mine, start).await);
+}
+
+async fn a_retired_session_is_told_so_and_waited_for(store: Arc<dyn Store>) {
+    let session = register(&*store).await;
+    let other = register(&*store).await;
+    let status = async |id| store.sessions().await.unwrap().into_iter().find(|status| status.session.id == id);
+    let fresh = status(session).await.unwrap();
+    assert_eq!((fresh.acknowledged, fresh.retired, fresh.session.lease), (None, false, Duration::from_secs(3)));
+    store.acknowledge(session, Revision(4)).await.unwrap();
+    store.acknowledge(session, Revision(3)).await.unwrap();
+    assert_eq!(status(session).await.unwrap().acknowledged, Some(Revision(4)));
+    assert_eq!(status(other).await.unwrap().acknowledged, None);
+
+    store.retire(&[session]).await.unwrap();
+    assert!(status(session).await.unwrap().retired);
+    assert_eq!(store.poll(session, Revision(0)).await.unwrap(), Poll::Retired);
+    assert!(matches!(store.poll(other, Revision(0)).await.unwrap(), Poll::Current { .. }));
+
+    store.remove(&[session]).await.unwrap();
+    assert_eq!(status(session).await, None);
+    assert_eq!(store.poll(session, Revision(0)).await.unwrap(), Poll::Retired);
+    store.acknowledge(session, Revision(9)).await.unwrap();
+    assert_eq!(status(session).await, None);
+    assert!(status(other).await.is_some());
+}
+
+async fn a_node_too_far_behind_loads_again(store: Arc<dyn Store>) {
+    let session = register(&*store).await;
+    let (organization, key, _) = provision(&*store).await;
+    let reference = reference(&key);
+    for generation in 2.. {
+        if store.revision().await.unwrap().0 > CHANGE_LOG_LENGTH as u64 {
+            break;
+        }
+        let staged = Secret { digest: Digest::from_bytes([1; 32]), ..secret(generation, SecretState::Staged) };
+        let stage = KeyChange::Stage { key: reference, secret: staged };
+        store.change(stage, context(Action::AccessKeyStaged, &key)).await.unwrap();
+        let unstage = KeyChange::Unstage { key: reference, staged: staged.locator };
+        store.change(unstage, context(Action::AccessKeyStageDiscarded, &key)).await.unwrap();
+    }
+    let newest = store.revision().await.unwrap();
+    let reach = Revision(newest.0 - CHANGE_LOG_LENGTH as u64);
+    assert_eq!(store.poll(session, Revision(reach.0 - 1)).await.unwrap(), Poll::Behind);
+    assert!(matches!(store.poll(session, reach).await.unwrap(), Poll::Current { .. }));
+    // A node that knows more than the store does must not go on: the store went back.
+    assert_eq!(store.poll(session, Revision(newest.0 + 1)).await.unwrap(), Poll::Behind);
+    assert_eq!(log(&*store, organization.id, Environment::Production).await.len(), 1_000);
+}
+
+async fn live_secrets_come_in_pages(store: Arc<dyn Store>) {
+    let mut expected = Vec::new();
+    for _ in 0..3 {
+        let (organization, key, first) = provision(&*store).await;
+        let staged = secret(2, SecretState::Staged);
+        let stage = KeyChange::Stage { key: reference(&key), secret: staged };
+        store.change(stage, context(Action::AccessKeyStaged, &key)).await.unwrap();
+        let (_, test) = create(&*store, organization.id).await;
+        expected.extend([first.locator, staged.locator, test.locator]);
+    }
+    expected.sort_unstable();
+    for limit in [1, 2, 4, 100] {
+        let mut seen = Vec::new();
+        let mut last: Option<LiveSecret> = None;
+        loop {
+            let page = store.live_secrets(last.as_ref(), limit).await.unwrap();
+            seen.extend(page.iter().map(|live| live.secret.locator));
+            match page.into_iter().next_back() {
+                Some(live) => last = Some(live),
+                None => break,
+            }
+        }
+        seen.sort_unstable();
+        assert_eq!(seen, expected, "{limit} a page");
+    }
+}
+
+async fn logs_are_apart(store: Arc<dyn Store>) {
+    let (organization, key, _) = provision(&*store).await;
+    let (other, ..) = provision(&*store).await;
+    create(&*store, organization.id).await;
+    let production = log(&*store, organization.id, Environment::Production).await;
+    assert_eq!(production.len(), 1);
+    let [stored] = &production[..] else { panic!("one event") };
+    assert_eq!(stored.sequence, 1);
+    let id = key.id.to_string();
+    let told = event(Action::OrganizationCreated, organization.id, Environment::Production, &id);
+    assert_eq!(stored.draft, told);
+    assert_eq!(log(&*store, organization.id, Environment::Test).await.len(), 1);
+    assert_eq!(log(&*store, other.id, Environment::Test).await, []);
+}
+
+async fn operators_are_added_and_removed_with_their_events(store: Arc<dyn Store>) {
+    let operator = |text| Operator {
+        id: OperatorId::new(seed()),
+        name: name(text),
+        locator: locator(),
+        digest: Digest::from_bytes([9; 32]),
+        created_at: Timestamp::from_millis(2),
+    };
+    let installation = OrganizationId::INSTALLATION;
+    let told =
+        |action, subject: &Operator| event(action, installation, Environment::Production, &subject.id.to_string());
+    let (ada, second_ada, grace) = (operator("ada"), operator("ada"), operator("grace"));
+    store.add_operator(ada.clone(), told(Action::OperatorCreated, &ada)).await.unwrap();
+    let refused = store.add_operator(second_ada.clone(), told(Action::OperatorCreated, &second_ada)).await;
+    assert_eq!(conflict(refused), Conflict::Duplicate);
+    store.add_operator(grace.clone(), told(Action::OperatorCreated, &grace)).await.unwrap();
+    assert_eq!(store.operators().await.unwrap(), [ada.clone(), grace.clone()]);
+    assert_eq!(store.operator_by_locator(ada.locator).await.unwrap(), Some(ada.clone()));
+    assert_eq!(store.operator_by_locator(locator()).await.unwrap(), None);
+
+    store.remove_operator(ada.id, told(Action::OperatorDeleted, &ada)).await.unwrap();
+    let again = store.remove_operator(ada.id, told(Action::OperatorDeleted, &ada)).await;
+    assert!(matches!(again, Err(StoreError::Missing)), "{again:?}");
+    assert_eq!(store.operators().await.unwrap(), [grace]);
+    assert_eq!(log(&*store, installation, Environment::Production).await.len(), 3);
+}
+
+fn user(text: &str) -> RegisteredUser {
+    RegisteredUser {
+        id: RegisteredUserId::new(seed()),
+        origin_user_id: name(text),
+        origin_user_name: Some(name("Ada")),
+        created_at: Timestamp::from_millis(6),
+    }
+}
+
+fn credential(user: &RegisteredUser, connector: &str) -> Credential {
+    Credential {
+        registered_user: user.id,
+        connector: connector.parse().unwrap(),
+        sealed: Sealed::from_bytes(vec![1, 2, 3]),
+        created_at: Timestamp::from_millis(7),
+        updated_at: Timestamp::from_millis(7),
+    }
+}
+
+/// Whether every operation of a table treats this record as one that exists nowhere.
+async fn is_absent<R: Record + PartialEq + std::fmt::Debug>(table: &dyn Table<R>, scope: &Scope, record: &R) {
+    assert_eq!(table.get(scope, &record.key()).await.unwrap(), None, "{scope:?}");
+    assert!(!table.delete(scope, &record.key()).await.unwrap(), "{scope:?}");
+    assert_eq!(table.list(scope, Page::first(100)).await.unwrap(), [], "{scope:?}");
+}
+
+async fn no_operation_reaches_another_scope(store: Arc<dyn Store>) {
+    let (mine, ..) = provision(&*store).await;
+    let (theirs, ..) = provision(&*store).await;
+    let scopes = [mine.id, theirs.id].map(|id| Environment::ALL.map(|env| Scope::assertion(id, env)));
+    let users: &dyn Table<RegisteredUser> = &*store;
+    let credentials: &dyn Table<Credential> = &*store;
+    for own in scopes.as_flattened() {
+        let ada = user("ada");
+        let key = credential(&ada, "github");
+        users.insert(own, ada.clone()).await.unwrap();
+        credentials.insert(own, key.clone()).await.unwrap();
+        for other in scopes.as_flattened().iter().filter(|other| *other != own) {
+            is_absent(users, other, &ada).await;
+            is_absent(credentials, other, &key).await;
+            // A credential cannot be hung on a user of another scope.
+            for refused in [credentials.insert(other, key.clone()).await, credentials.put(other, key.clone()).await] {
+                assert!(matches!(refused, Err(StoreError::Missing)), "{refused:?}");
+            }
+        }
+        assert_eq!(users.get(own, &ada.id).await.unwrap(), Some(ada.clone()));
+        assert_eq!(credentials.get(own, &key.key()).await.unwrap(), Some(key));
+        assert!(users.delete(own, &ada.id).await.unwrap());
+    }
+    // The very same ids may stand in every scope, and stay apart.
+    let twin = user("twin");
+    for own in scopes.as_flattened() {
+        users.insert(own, twin.clone()).await.unwrap();
+    }
+    assert!(users.delete(&scopes[0][0], &twin.id).await.unwrap());
+    for own in &scopes.as_flattened()[1..] {
+        assert_eq!(users.get(own, &twin.id).await.unwrap(), Some(twin.clone()));
+    }
+}
+
+async fn a_users_credentials_go_with_it(store: Arc<dyn Store>) {
+    let (organization, ..) = provision(&*store).await;
+    let scope = Scope::assertion(organization.id, Environment::Test);
+    let users: &dyn Table<RegisteredUser> = &*store;
+    let credentials: &dyn Table<Credential> = &*store;
+    let (ada, grace) = (user("ada"), user("grace"));
+    for user in [&ada, &grace] {
+        users.insert(&scope, user.clone()).await.unwrap();
+        credentials.put(&scope, credential(user, "github")).await.unwrap();
+    }
+    let later = Timestamp::from_millis(99);
+    let changed = Credential {
+        sealed: Sealed::from_bytes(vec![4]),
+        created_at: later,
+        updated_at: later,
+        ..credential(&ada, "github")
+    };
+    credentials.put(&scope, changed.clone()).await.unwrap();
+    let kept = Credential { created_at: Timestamp::from_millis(7), ..changed };
+    assert_eq!(credentials.get(&scope, &kept.key()).await.unwrap(), Some(kept.clone()));
+    assert_eq!(conflict(credentials.insert(&scope, kept.clone()).await), Conflict::Duplicate);
+
+    assert!(users.delete(&scope, &ada.id).await.unwrap());
+    assert_eq!(credentials.get(&scope, &kept.key()).await.unwrap(), None);
+    let other = CredentialKey { registered_user: grace.id, connector: kept.connector.clone() };
+    assert!(credentials.get(&scope, &other).await.unwrap().is_some());
+    assert!(credentials.delete(&scope, &other).await.unwrap());
+    assert!(!credentials.delete(&scope, &other).await.unwrap());
+    let orphan = credentials.put(&scope, kept).await;
+    assert!(matches!(orphan, Err(StoreError::Missing)), "{orphan:?}");
+}
+
+async fn user_ids_are_unique_within_an_environment(store: Arc<dyn Store>) {
+    let (organization, ..) = provision(&*store).await;
+    let users: &dyn Table<RegisteredUser> = &*store;
+    let scopes = Environment::ALL.map(|environment| Scope::assertion(organization.id, environment));
+    for scope in &scopes {
+        users.insert(scope, user("ada")).await.unwrap();
+        assert_eq!(conflict(users.insert(scope, user("ada")).await), Conflict::Duplicate);
+        assert_eq!(conflict(users.put(scope, user("ada")).await), Conflict::Duplicate);
+    }
+    for _ in 0..3 {
+        users.insert(&scopes[0], user(&seed().now.to_string())).await.unwrap();
+    }
+    let all = users.list(&scopes[0], Page::first(100)).await.unwrap();
+    assert!(all.is_sorted_by(|newer, older| newer.id > older.id) && all.len() == 4);
+    let page = users.list(&scopes[0], Page { after: Some(all[1].id), limit: 1 }).await.unwrap();
+    assert_eq!(page, all[2..3]);
+    let renamed = RegisteredUser { origin_user_name: None, ..all[0].clone() };
+    users.put(&scopes[0], renamed.clone()).await.unwrap();
+    assert_eq!(users.get(&scopes[0], &renamed.id).await.unwrap(), Some(renamed));
+}

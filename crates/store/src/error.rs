@@ -1,0 +1,54 @@
+use std::error::Error;
+
+/// An error of the engine's own, kept for the operator's log.
+pub type BoxError = Box<dyn Error + Send + Sync>;
+
+/// Why a store did not do what it was asked. Nothing was changed, except where `Unavailable` says otherwise.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum StoreError {
+    /// The idempotency key was used before.
+    #[error("this was done before, for {subject}")]
+    AlreadyDone {
+        /// The id of what was made then.
+        subject: String,
+    },
+    /// The store's state does not allow it.
+    #[error(transparent)]
+    Conflict(#[from] Conflict),
+    /// A stored row cannot be read back as what it should be.
+    #[error("the store holds a record that cannot be read: {0}")]
+    Corrupt(String),
+    /// What was to be changed, or what a new record should belong to, does not exist in this scope.
+    #[error("there is no such record")]
+    Missing,
+    /// The engine failed. Where it failed at the commit, the change may or may not have been made.
+    #[error("the store is not available")]
+    Unavailable(#[source] BoxError),
+    /// The store belongs to another version of Doorward.
+    #[error("the store's schema has version {found}, and this program knows versions up to {supported}")]
+    UnsupportedSchema {
+        /// The version found.
+        found: i64,
+        /// The newest that this program knows.
+        supported: i64,
+    },
+}
+
+/// What stands against a change.
+#[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
+#[non_exhaustive]
+pub enum Conflict {
+    /// A secret is staged already.
+    #[error("a secret is staged already")]
+    AlreadyStaged,
+    /// A record with the same unique field exists in this scope.
+    #[error("such a record exists already")]
+    Duplicate,
+    /// The store was to be empty, and is not.
+    #[error("the store has an organization already")]
+    NotEmpty,
+    /// The keys changed since the caller looked.
+    #[error("the key was changed by someone else in the meantime")]
+    Stale,
+}

@@ -1,0 +1,50 @@
+//! What a storage engine of Doorward must do.
+//!
+//! Start with [`Scope`]: it states the rule that a production key never reaches test data, nor the reverse.
+//!
+//! # The contract, by trait
+//!
+//! | trait | what it is for |
+//! |---|---|
+//! | [`KeyStore`] | organizations, keys and their secrets; every change takes its audit event along |
+//! | [`Coherence`] | what lets a node verify from memory, and a writer know when a dead secret is dead everywhere |
+//! | [`AuditLog`] | reading the events back |
+//! | [`Operators`] | who may use the management side |
+//! | [`Table<R>`](Table) | data of one environment, reached through a [`Scope`] only |
+//!
+//! [`Store`] is all of them together; whatever implements the five is one.
+//!
+//! # Adding an engine
+//!
+//! Implement the traits, call `conformance::all` from a test, add a feature to the facade and an arm to each
+//! binary's engine choice. Nothing in `auth`, `http` or `key` changes. `docs/adding-an-engine.md` tells more.
+//!
+//! # Adding environment-scoped data
+//!
+//! Make a record that implements [`Record`], and implement [`Table`] for it in the engine. No method takes a bare id, so
+//! the rule holds without a line of policy.
+
+mod change;
+mod coherence;
+#[cfg(feature = "conformance")]
+pub mod conformance;
+mod error;
+mod memory;
+mod records;
+mod scope;
+mod seal;
+mod traits;
+
+pub use change::{
+    ChangeContext, IDEMPOTENCY_WINDOW, IdempotencyKey, IdempotencyKeyError, KeyChange, KeyRef, Successor,
+};
+pub use coherence::{CHANGE_LOG_LENGTH, Coherence, Poll, Revision, SecretChange, Session, SessionStatus};
+pub use error::{BoxError, Conflict, StoreError};
+pub use memory::MemoryStore;
+pub use records::{
+    AccessKey, AccessKeyWithSecrets, ConnectorName, ConnectorNameError, Credential, CredentialKey, LiveSecret,
+    Operator, Organization, Record, RegisteredUser, Secret,
+};
+pub use scope::Scope;
+pub use seal::{SealError, Sealed, SealingKey};
+pub use traits::{AuditLog, KeyStore, Operators, Page, Store, Table};

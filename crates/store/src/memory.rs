@@ -1,0 +1,469 @@
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use doorward_audit::{Event, EventDraft};
+use doorward_types::{
+    AccessKeyId, Environment, Locator, OperatorId, OrganizationId, RegisteredUserId, SecretState, SessionId, Timestamp,
+};
+
+use crate::{
+    AccessKey, AccessKeyWithSecrets, AuditLog, CHANGE_LOG_LENGTH, ChangeContext, Coherence, Conflict, Credential,
+    CredentialKey, IDEMPOTENCY_WINDOW, KeyChange, KeyRef, KeyStore, LiveSecret, Operator, Operators, Organization,
+    Page, Poll, Record, RegisteredUser, Revision, Scope, Secret, SecretChange, Session, SessionStatus, StoreError,
+    Successor, Table,
+};
+
+/// An engine that keeps everything in memory: for tests, and to show what the contract means in the plainest way.
+#[derive(Debug, Default)]
+pub struct MemoryStore(Mutex<State>);
+
+type KeyPlace = (OrganizationId, Environment, AccessKeyId);
+
+#[derive(Debug, Default)]
+struct State {
+    organizations: BTreeMap<OrganizationId, Organization>,
+    keys: BTreeMap<KeyPlace, AccessKeyWithSecrets>,
+    places: HashMap<Locator, KeyPlace>,
+    revision: Revision,
+    log: BTreeMap<Revision, (Option<SessionId>, Vec<Locator>)>,
+    sessions: BTreeMap<SessionId, SessionStatus>,
+    events: BTreeMap<Scope, Vec<Event>>,
+    done: BTreeMap<(String, String), (String, Timestamp)>,
+    operators: BTreeMap<OperatorId, Operator>,
+    users: BTreeMap<(Scope, RegisteredUserId), RegisteredUser>,
+    credentials: BTreeMap<(Scope, CredentialKey), Credential>,
+}
+
+impl MemoryStore {
+    /// An empty store.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        // Every method checks first and writes after, so that no panic leaves half a change behind.
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn place(key: &KeyRef) -> KeyPlace {
+    (key.organization, key.environment, key.id)
+}
+
+fn place_of(key: &AccessKey) -> KeyPlace {
+    (key.organization, key.environment, key.id)
+}
+
+impl State {
+    fn key(&mut self, key: &KeyRef) -> Result<&mut AccessKeyWithSecrets, StoreError> {
+        self.keys.get_mut(&place(key)).ok_or(StoreError::Missing)
+    }
+
+    fn check(&mut self, change: &KeyChange) -> Result<(), StoreError> {
+        let fresh = match change {
+            KeyChange::Provision { organization, secret, only_if_empty, .. } => {
+                if *only_if_empty && !self.organizations.is_empty() {
+                    return Err(Conflict::NotEmpty.into());
+                }
+                if self.organizations.contains_key(&organization.id) {
+                    return Err(Conflict::Duplicate.into());
+                }
+                Some(secret.locator)
+            }
+            KeyChange::Create { key, secret } => {
+                if !self.organizations.contains_key(&key.organization) {
+                    return Err(StoreError::Missing);
+                }
+                if key.environment == Environment::Production || self.keys.contains_key(&place_of(key)) {
+                    return Err(Conflict::Duplicate.into());
+                }
+                Some(secret.locator)
+            }
+            KeyChange::Stage { key, secret } => {
+                let found = self.key(key)?;
+                if found.secrets.iter().any(|secret| secret.state == SecretState::Staged) {
+                    return Err(Conflict::AlreadyStaged.into());
+                }
+                if secret.generation != found.generations + 1 {
+                    return Err(Conflict::Stale.into());
+                }
+                Some(secret.locator)
+            }
+            KeyChange::Unstage { key, staged } => {
+                let found = self.key(key)?;
+                if !found.secrets.iter().any(|s| s.locator == *staged && s.state == SecretState::Staged) {
+                    return Err(Conflict::Stale.into());
+                }
+                None
+            }
+            KeyChange::Regenerate { key, retired, successor } => {
+                let found = self.key(key)?;
+                let mut left: BTreeSet<Locator> = found.secrets.iter().map(|secret| secret.locator).collect();
+                let all_there = retired.iter().all(|locator| left.remove(locator));
+                let fits = match successor {
+                    Successor::Promote(locator) => left.remove(locator),
+                    Successor::Fresh(secret) => secret.generation == found.generations + 1,
+                };
+                if !all_there || !fits || !left.is_empty() {
+                    return Err(Conflict::Stale.into());
+                }
+                match successor {
+                    Successor::Promote(_) => None,
+                    Successor::Fresh(secret) => Some(secret.locator),
+                }
+            }
+            KeyChange::Delete { key, retired } => {
+                let found = self.key(key)?;
+                if key.environment == Environment::Production {
+                    return Err(Conflict::Stale.into());
+                }
+                let there: BTreeSet<Locator> = found.secrets.iter().map(|secret| secret.locator).collect();
+                if there != retired.iter().copied().collect() {
+                    return Err(Conflict::Stale.into());
+                }
+                None
+            }
+        };
+        match fresh {
+            Some(locator) if self.places.contains_key(&locator) => Err(Conflict::Duplicate.into()),
+            _ => Ok(()),
+        }
+    }
+
+    fn add_key(&mut self, key: AccessKey, secret: Secret) {
+        let place = place_of(&key);
+        self.places.insert(secret.locator, place);
+        self.keys.insert(place, AccessKeyWithSecrets { key, generations: secret.generation, secrets: vec![secret] });
+    }
+
+    fn add_secret(&mut self, key: &KeyRef, secret: Secret) -> Result<(), StoreError> {
+        let found = self.key(key)?;
+        found.generations = secret.generation;
+        found.secrets.push(secret);
+        self.places.insert(secret.locator, place(key));
+        Ok(())
+    }
+
+    fn remove_secrets(&mut self, key: &KeyRef, dead: &[Locator]) -> Result<(), StoreError> {
+        self.key(key)?.secrets.retain(|secret| !dead.contains(&secret.locator));
+        for locator in dead {
+            self.places.remove(locator);
+        }
+        Ok(())
+    }
+
+    fn apply(&mut self, change: KeyChange) -> Result<(), StoreError> {
+        match change {
+            KeyChange::Provision { organization, key, secret, .. } => {
+                self.organizations.insert(organization.id, organization);
+                self.add_key(key, secret);
+            }
+            KeyChange::Create { key, secret } => self.add_key(key, secret),
+            KeyChange::Stage { key, secret } => self.add_secret(&key, secret)?,
+            KeyChange::Unstage { key, staged } => self.remove_secrets(&key, &[staged])?,
+            KeyChange::Regenerate { key, retired, successor } => {
+                self.remove_secrets(&key, &retired)?;
+                match successor {
+                    Successor::Promote(locator) => {
+                        let found = self.key(&key)?;
+                        for secret in found.secrets.iter_mut().filter(|secret| secret.locator == locator) {
+                            secret.state = SecretState::Current;
+                        }
+                    }
+                    Successor::Fresh(secret) => self.add_secret(&key, secret)?,
+                }
+            }
+            KeyChange::Delete { key, retired } => {
+                self.remove_secrets(&key, &retired)?;
+                self.keys.remove(&place(&key));
+            }
+        }
+        Ok(())
+    }
+
+    #[expect(clippy::disallowed_methods, reason = "names the log that an event belongs to; no caller's authority")]
+    fn append(&mut self, draft: EventDraft) {
+        let log = self.events.entry(Scope::assertion(draft.organization, draft.environment)).or_default();
+        let sequence = log.len() as u64 + 1;
+        log.push(Event { sequence, draft, previous_hash: None, hash: None });
+    }
+
+    fn live(&self, locator: Locator) -> Option<LiveSecret> {
+        let found = self.keys.get(self.places.get(&locator)?)?;
+        let secret = *found.secrets.iter().find(|secret| secret.locator == locator)?;
+        let organization_name = self.organizations.get(&found.key.organization)?.name.clone();
+        Some(LiveSecret { secret, key: found.key.clone(), organization_name })
+    }
+}
+
+#[async_trait]
+impl KeyStore for MemoryStore {
+    async fn change(&self, change: KeyChange, context: ChangeContext) -> Result<Revision, StoreError> {
+        let mut state = self.state();
+        let first = context.events.first().ok_or_else(|| StoreError::Corrupt("a change without an event".into()))?;
+        if let Some(key) = &context.idempotency_key {
+            let now = first.time;
+            state.done.retain(|_, (_, then)| *then + IDEMPOTENCY_WINDOW > now);
+            if let Some((subject, _)) = state.done.get(&(first.actor.to_string(), key.as_str().to_owned())) {
+                return Err(StoreError::AlreadyDone { subject: subject.clone() });
+            }
+        }
+        state.check(&change)?;
+        let locators = change.locators();
+        state.apply(change)?;
+        if let Some(key) = &context.idempotency_key {
+            let place = (first.actor.to_string(), key.as_str().to_owned());
+            state.done.insert(place, (first.subject.clone(), first.time));
+        }
+        state.revision.0 += 1;
+        let revision = state.revision;
+        state.log.insert(revision, (context.node, locators));
+        while state.log.len() > CHANGE_LOG_LENGTH {
+            state.log.pop_first();
+        }
+        for event in context.events {
+            state.append(event);
+        }
+        Ok(revision)
+    }
+
+    async fn organization(&self, id: OrganizationId) -> Result<Option<Organization>, StoreError> {
+        Ok(self.state().organizations.get(&id).cloned())
+    }
+
+    async fn organizations(&self, page: Page<OrganizationId>) -> Result<Vec<Organization>, StoreError> {
+        let state = self.state();
+        let older = state.organizations.values().rev().filter(|found| page.after.is_none_or(|after| found.id < after));
+        Ok(older.take(page.limit as usize).cloned().collect())
+    }
+
+    async fn access_keys(&self, organization: OrganizationId) -> Result<Vec<AccessKeyWithSecrets>, StoreError> {
+        let state = self.state();
+        let mut keys: Vec<_> =
+            state.keys.values().filter(|found| found.key.organization == organization).cloned().collect();
+        for found in &mut keys {
+            found.secrets.sort_by_key(|secret| secret.state);
+        }
+        Ok(keys)
+    }
+}
+
+#[async_trait]
+impl Coherence for MemoryStore {
+    async fn register(&self, session: Session) -> Result<(), StoreError> {
+        let status = SessionStatus { session, acknowledged: None, retired: false };
+        self.state().sessions.insert(session.id, status);
+        Ok(())
+    }
+
+    async fn live_secrets(&self, after: Option<&LiveSecret>, limit: u32) -> Result<Vec<LiveSecret>, StoreError> {
+        let state = self.state();
+        let after = after.map(|live| (place_of(&live.key), live.secret.state));
+        let page = state
+            .keys
+            .range(
+                after.map_or(
+                    (OrganizationId::from_u128(0), Environment::Production, AccessKeyId::from_u128(0)),
+                    |a| a.0,
+                )..,
+            )
+            .flat_map(|(place, found)| {
+                let mut secrets: Vec<_> = found.secrets.iter().map(|secret| (*place, *secret)).collect();
+                secrets.sort_by_key(|(_, secret)| secret.state);
+                secrets
+            })
+            .filter(|(place, secret)| after.is_none_or(|after| (*place, secret.state) > after))
+            .filter_map(|(_, secret)| state.live(secret.locator))
+            .take(limit as usize)
+            .collect();
+        Ok(page)
+    }
+
+    async fn revision(&self) -> Result<Revision, StoreError> {
+        Ok(self.state().revision)
+    }
+
+    async fn poll(&self, session: SessionId, since: Revision) -> Result<Poll, StoreError> {
+        let state = self.state();
+        if state.sessions.get(&session).is_none_or(|status| status.retired) {
+            return Ok(Poll::Retired);
+        }
+        let log_reaches = state.log.first_key_value().map_or(state.revision.0, |(first, _)| first.0 - 1);
+        if since.0 < log_reaches || since > state.revision {
+            return Ok(Poll::Behind);
+        }
+        let touched = state.log.range(Revision(since.0 + 1)..);
+        let locators: BTreeSet<Locator> = touched.clone().flat_map(|(_, (_, locators))| locators).copied().collect();
+        Ok(Poll::Current {
+            revision: state.revision,
+            acknowledgement_wanted: touched.into_iter().any(|(_, (node, _))| *node != Some(session)),
+            changes: locators.into_iter().map(|locator| SecretChange { locator, live: state.live(locator) }).collect(),
+        })
+    }
+
+    async fn acknowledge(&self, session: SessionId, revision: Revision) -> Result<(), StoreError> {
+        if let Some(status) = self.state().sessions.get_mut(&session) {
+            status.acknowledged = status.acknowledged.max(Some(revision));
+        }
+        Ok(())
+    }
+
+    async fn sessions(&self) -> Result<Vec<SessionStatus>, StoreError> {
+        Ok(self.state().sessions.values().copied().collect())
+    }
+
+    async fn retire(&self, sessions: &[SessionId]) -> Result<(), StoreError> {
+        let mut state = self.state();
+        for session in sessions {
+            if let Some(status) = state.sessions.get_mut(session) {
+                status.retired = true;
+            }
+        }
+        Ok(())
+    }
+
+    async fn remove(&self, sessions: &[SessionId]) -> Result<(), StoreError> {
+        self.state().sessions.retain(|id, _| !sessions.contains(id));
+        Ok(())
+    }
+
+    fn poll_interval(&self) -> Duration {
+        Duration::from_millis(10)
+    }
+}
+
+#[async_trait]
+impl AuditLog for MemoryStore {
+    async fn events(&self, scope: &Scope, page: Page<u64>) -> Result<Vec<Event>, StoreError> {
+        let state = self.state();
+        let log = state.events.get(scope).map_or(&[][..], Vec::as_slice);
+        let older = log.iter().rev().filter(|event| page.after.is_none_or(|after| event.sequence < after));
+        Ok(older.take(page.limit as usize).cloned().collect())
+    }
+}
+
+#[async_trait]
+impl Operators for MemoryStore {
+    async fn add_operator(&self, operator: Operator, event: EventDraft) -> Result<(), StoreError> {
+        let mut state = self.state();
+        let taken = |known: &Operator| known.name == operator.name || known.locator == operator.locator;
+        if state.operators.values().any(taken) {
+            return Err(Conflict::Duplicate.into());
+        }
+        state.operators.insert(operator.id, operator);
+        state.append(event);
+        Ok(())
+    }
+
+    async fn remove_operator(&self, id: OperatorId, event: EventDraft) -> Result<(), StoreError> {
+        let mut state = self.state();
+        state.operators.remove(&id).ok_or(StoreError::Missing)?;
+        state.append(event);
+        Ok(())
+    }
+
+    async fn operators(&self) -> Result<Vec<Operator>, StoreError> {
+        Ok(self.state().operators.values().cloned().collect())
+    }
+
+    async fn operator_by_locator(&self, locator: Locator) -> Result<Option<Operator>, StoreError> {
+        Ok(self.state().operators.values().find(|operator| operator.locator == locator).cloned())
+    }
+}
+
+/// The rows of one scope, newest key first.
+fn page_of<R: Record<Key: Ord>>(rows: &BTreeMap<(Scope, R::Key), R>, scope: &Scope, page: Page<R::Key>) -> Vec<R> {
+    rows.iter()
+        .rev()
+        .filter(|((of, key), _)| of == scope && page.after.as_ref().is_none_or(|after| key < after))
+        .map(|(_, record)| record.clone())
+        .take(page.limit as usize)
+        .collect()
+}
+
+#[async_trait]
+impl Table<RegisteredUser> for MemoryStore {
+    async fn insert(&self, scope: &Scope, record: RegisteredUser) -> Result<(), StoreError> {
+        let mut state = self.state();
+        let taken = state.users.iter().any(|((of, id), known)| {
+            of == scope && (*id == record.id || known.origin_user_id == record.origin_user_id)
+        });
+        if taken {
+            return Err(Conflict::Duplicate.into());
+        }
+        state.users.insert((*scope, record.id), record);
+        Ok(())
+    }
+
+    async fn put(&self, scope: &Scope, mut record: RegisteredUser) -> Result<(), StoreError> {
+        let mut state = self.state();
+        let taken = state
+            .users
+            .iter()
+            .any(|((of, id), known)| of == scope && *id != record.id && known.origin_user_id == record.origin_user_id);
+        if taken {
+            return Err(Conflict::Duplicate.into());
+        }
+        if let Some(known) = state.users.get(&(*scope, record.id)) {
+            record.created_at = known.created_at;
+        }
+        state.users.insert((*scope, record.id), record);
+        Ok(())
+    }
+
+    async fn get(&self, scope: &Scope, key: &RegisteredUserId) -> Result<Option<RegisteredUser>, StoreError> {
+        Ok(self.state().users.get(&(*scope, *key)).cloned())
+    }
+
+    async fn list(&self, scope: &Scope, page: Page<RegisteredUserId>) -> Result<Vec<RegisteredUser>, StoreError> {
+        Ok(page_of(&self.state().users, scope, page))
+    }
+
+    async fn delete(&self, scope: &Scope, key: &RegisteredUserId) -> Result<bool, StoreError> {
+        let mut state = self.state();
+        state.credentials.retain(|(of, credential), _| of != scope || credential.registered_user != *key);
+        Ok(state.users.remove(&(*scope, *key)).is_some())
+    }
+}
+
+#[async_trait]
+impl Table<Credential> for MemoryStore {
+    async fn insert(&self, scope: &Scope, record: Credential) -> Result<(), StoreError> {
+        let mut state = self.state();
+        if !state.users.contains_key(&(*scope, record.registered_user)) {
+            return Err(StoreError::Missing);
+        }
+        if state.credentials.contains_key(&(*scope, record.key())) {
+            return Err(Conflict::Duplicate.into());
+        }
+        state.credentials.insert((*scope, record.key()), record);
+        Ok(())
+    }
+
+    async fn put(&self, scope: &Scope, mut record: Credential) -> Result<(), StoreError> {
+        let mut state = self.state();
+        if !state.users.contains_key(&(*scope, record.registered_user)) {
+            return Err(StoreError::Missing);
+        }
+        if let Some(known) = state.credentials.get(&(*scope, record.key())) {
+            record.created_at = known.created_at;
+        }
+        state.credentials.insert((*scope, record.key()), record);
+        Ok(())
+    }
+
+    async fn get(&self, scope: &Scope, key: &CredentialKey) -> Result<Option<Credential>, StoreError> {
+        Ok(self.state().credentials.get(&(*scope, key.clone())).cloned())
+    }
+
+    async fn list(&self, scope: &Scope, page: Page<CredentialKey>) -> Result<Vec<Credential>, StoreError> {
+        Ok(page_of(&self.state().credentials, scope, page))
+    }
+
+    async fn delete(&self, scope: &Scope, key: &CredentialKey) -> Result<bool, StoreError> {
+        Ok(self.state().credentials.remove(&(*scope, key.clone())).is_some())
+    }
+}

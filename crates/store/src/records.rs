@@ -1,0 +1,198 @@
+use std::fmt;
+use std::str::FromStr;
+
+use doorward_key::Digest;
+use doorward_types::{
+    AccessKeyId, Environment, Locator, Name, OperatorId, OrganizationId, RegisteredUserId, SecretState, Timestamp,
+};
+
+use crate::Sealed;
+
+/// The tenant.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Organization {
+    /// Names it for ever.
+    pub id: OrganizationId,
+    /// What people call it. Not unique.
+    pub name: Name,
+    /// When it was provisioned.
+    pub created_at: Timestamp,
+}
+
+/// An access key: what lasts through all regenerations. An organization has exactly one for production, from
+/// provisioning on, and any number for test.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct AccessKey {
+    /// Names it for ever.
+    pub id: AccessKeyId,
+    /// Whose it is.
+    pub organization: OrganizationId,
+    /// Which world it opens. This decides, not the prefix of what is presented.
+    pub environment: Environment,
+    /// What people call it.
+    pub name: Name,
+    /// When it was made.
+    pub created_at: Timestamp,
+    /// Who made it.
+    pub created_by: Name,
+}
+
+/// What a key's holder presents. A production key has one current secret and at most one staged, a test key one current.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct Secret {
+    /// The public part of its text.
+    pub locator: Locator,
+    /// All that is stored of its text.
+    pub digest: Digest,
+    /// Counts the secrets of its key, from 1; never used twice.
+    pub generation: u32,
+    /// Whether it is current or staged.
+    pub state: SecretState,
+    /// When it was made.
+    pub created_at: Timestamp,
+}
+
+/// A key with the secrets that work, the current one first.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct AccessKeyWithSecrets {
+    /// The key.
+    pub key: AccessKey,
+    /// How many secrets it ever had; the next one's generation is one more.
+    pub generations: u32,
+    /// Those that work.
+    pub secrets: Vec<Secret>,
+}
+
+/// All that a node keeps in memory of one secret that works.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct LiveSecret {
+    /// The secret.
+    pub secret: Secret,
+    /// Its key.
+    pub key: AccessKey,
+    /// Its organization's name.
+    pub organization_name: Name,
+}
+
+/// Who may use the management side; its name is the actor of audit events.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Operator {
+    /// Names it for ever.
+    pub id: OperatorId,
+    /// Unique.
+    pub name: Name,
+    /// The public part of its token.
+    pub locator: Locator,
+    /// All that is stored of its token.
+    pub digest: Digest,
+    /// When it was added.
+    pub created_at: Timestamp,
+}
+
+/// A record of one environment, kept in a [`crate::Table`].
+pub trait Record: Clone + Send + Sync + 'static {
+    /// What names a record within its scope.
+    type Key: Clone + Send + Sync;
+
+    /// This record's key.
+    fn key(&self) -> Self::Key;
+}
+
+/// A user of the organization's own product, as one environment knows it.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct RegisteredUser {
+    /// Names it for ever.
+    pub id: RegisteredUserId,
+    /// What the organization calls it; unique within the environment.
+    pub origin_user_id: Name,
+    /// What people call it.
+    pub origin_user_name: Option<Name>,
+    /// When it was registered.
+    pub created_at: Timestamp,
+}
+
+impl Record for RegisteredUser {
+    type Key = RegisteredUserId;
+
+    fn key(&self) -> RegisteredUserId {
+        self.id
+    }
+}
+
+/// A secret that a registered user entrusted, sealed: plaintext cannot be stored, since nothing takes it.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Credential {
+    /// Whose it is. It goes when the user goes.
+    pub registered_user: RegisteredUserId,
+    /// What it opens.
+    pub connector: ConnectorName,
+    /// The secret.
+    pub sealed: Sealed,
+    /// When it was first put.
+    pub created_at: Timestamp,
+    /// When it was last put.
+    pub updated_at: Timestamp,
+}
+
+/// Names a credential within its scope.
+#[derive(Clone, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
+pub struct CredentialKey {
+    /// Whose it is.
+    pub registered_user: RegisteredUserId,
+    /// What it opens.
+    pub connector: ConnectorName,
+}
+
+impl fmt::Display for CredentialKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}/{}", self.registered_user, self.connector)
+    }
+}
+
+impl Record for Credential {
+    type Key = CredentialKey;
+
+    fn key(&self) -> CredentialKey {
+        CredentialKey { registered_user: self.registered_user, connector: self.connector.clone() }
+    }
+}
+
+/// Names what a credential opens, such as `github`: it stands in paths.
+#[derive(Clone, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
+pub struct ConnectorName(String);
+
+impl ConnectorName {
+    /// The most characters in a name.
+    pub const MAX_LENGTH: usize = 64;
+
+    /// The text.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl FromStr for ConnectorName {
+    type Err = ConnectorNameError;
+
+    fn from_str(text: &str) -> Result<Self, ConnectorNameError> {
+        let reads_well = text.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-' || b == b'_');
+        let starts_well = text.starts_with(|first: char| first.is_ascii_lowercase() || first.is_ascii_digit());
+        if starts_well && reads_well && text.len() <= Self::MAX_LENGTH {
+            Ok(Self(text.to_owned()))
+        } else {
+            Err(ConnectorNameError)
+        }
+    }
+}
+
+impl fmt::Display for ConnectorName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// The text names no connector.
+#[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
+#[error("a connector's name is 1 to 64 of a-z, 0-9, - and _, and begins with a letter or digit")]
+pub struct ConnectorNameError;

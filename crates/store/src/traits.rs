@@ -1,0 +1,113 @@
+use async_trait::async_trait;
+use doorward_audit::{Event, EventDraft};
+use doorward_types::{AccessKeyId, Locator, OperatorId, OrganizationId};
+
+use crate::{
+    AccessKeyWithSecrets, ChangeContext, Coherence, Credential, KeyChange, Operator, Organization, Record,
+    RegisteredUser, Revision, Scope, StoreError,
+};
+
+/// Everything that the core and the reference server need of an engine.
+pub trait Store:
+    KeyStore + Coherence + AuditLog + Operators + Table<RegisteredUser> + Table<Credential> + std::fmt::Debug + 'static
+{
+}
+
+impl<S> Store for S where
+    S: KeyStore
+        + Coherence
+        + AuditLog
+        + Operators
+        + Table<RegisteredUser>
+        + Table<Credential>
+        + std::fmt::Debug
+        + 'static
+{
+}
+
+/// Organizations, keys and their secrets: the management side's view, which spans environments.
+#[async_trait]
+pub trait KeyStore: Send + Sync {
+    /// Carries out a change in one transaction: the idempotency key, the rows, the next revision, the change log, and
+    /// the audit events. All of it, or nothing.
+    async fn change(&self, change: KeyChange, context: ChangeContext) -> Result<Revision, StoreError>;
+
+    /// The organization with this id.
+    async fn organization(&self, id: OrganizationId) -> Result<Option<Organization>, StoreError>;
+
+    /// Organizations, newest first.
+    async fn organizations(&self, page: Page<OrganizationId>) -> Result<Vec<Organization>, StoreError>;
+
+    /// All keys of an organization, the production key first, then test keys by age.
+    async fn access_keys(&self, organization: OrganizationId) -> Result<Vec<AccessKeyWithSecrets>, StoreError>;
+
+    /// One key of an organization.
+    async fn access_key(
+        &self,
+        organization: OrganizationId,
+        id: AccessKeyId,
+    ) -> Result<Option<AccessKeyWithSecrets>, StoreError> {
+        let keys = self.access_keys(organization).await?;
+        Ok(keys.into_iter().find(|found| found.key.id == id))
+    }
+}
+
+/// Reading the audit events back.
+#[async_trait]
+pub trait AuditLog: Send + Sync {
+    /// The events of a scope's log, newest first, below the sequence of `page.after`.
+    async fn events(&self, scope: &Scope, page: Page<u64>) -> Result<Vec<Event>, StoreError>;
+}
+
+/// Who may use the management side.
+#[async_trait]
+pub trait Operators: Send + Sync {
+    /// Adds an operator, with the event that tells of it.
+    async fn add_operator(&self, operator: Operator, event: EventDraft) -> Result<(), StoreError>;
+
+    /// Removes an operator, with the event that tells of it; [`StoreError::Missing`] where there is none.
+    async fn remove_operator(&self, id: OperatorId, event: EventDraft) -> Result<(), StoreError>;
+
+    /// All operators, oldest first.
+    async fn operators(&self) -> Result<Vec<Operator>, StoreError>;
+
+    /// The operator whose token has this locator.
+    async fn operator_by_locator(&self, locator: Locator) -> Result<Option<Operator>, StoreError>;
+}
+
+/// Records of one kind, each in its organization and environment.
+#[async_trait]
+pub trait Table<R: Record>: Send + Sync {
+    /// Adds a record; [`crate::Conflict::Duplicate`] where its key or a unique field is taken in this scope.
+    async fn insert(&self, scope: &Scope, record: R) -> Result<(), StoreError>;
+
+    /// Adds a record, or puts it in the place of the one with its key (keeping when that was created);
+    /// [`StoreError::Missing`] where the record that it belongs to does not exist in this scope.
+    async fn put(&self, scope: &Scope, record: R) -> Result<(), StoreError>;
+
+    /// The record with this key in this scope.
+    async fn get(&self, scope: &Scope, key: &R::Key) -> Result<Option<R>, StoreError>;
+
+    /// Records of this scope, newest key first.
+    async fn list(&self, scope: &Scope, page: Page<R::Key>) -> Result<Vec<R>, StoreError>;
+
+    /// Removes a record and all that belongs to it; whether there was one.
+    async fn delete(&self, scope: &Scope, key: &R::Key) -> Result<bool, StoreError>;
+}
+
+/// Which part of a list.
+#[derive(Clone, Copy, Debug)]
+pub struct Page<K> {
+    /// Only what comes after this one in the list's order.
+    pub after: Option<K>,
+    /// The most rows.
+    pub limit: u32,
+}
+
+impl<K> Page<K> {
+    /// The first rows.
+    #[must_use]
+    pub const fn first(limit: u32) -> Self {
+        Self { after: None, limit }
+    }
+}
