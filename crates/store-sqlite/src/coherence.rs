@@ -1,0 +1,202 @@
+use std::sync::{Arc, PoisonError};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use doorward_store::{
+    CHANGE_LOG_LENGTH, Coherence, LiveSecret, Poll, Revision, SecretChange, Session, SessionStatus, StoreError,
+};
+use doorward_types::SessionId;
+use rusqlite::{Connection, OptionalExtension, Transaction, TransactionBehavior, params};
+
+use crate::error::{of_read, unavailable};
+use crate::{SqliteStore, row, transact};
+
+/// What the last poll found, and the file's `data_version` from before it looked.
+///
+/// While that version stands, no one has committed since, so that the answer stands too: a poll of one microsecond.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct LastPoll {
+    data_version: i64,
+    session: SessionId,
+    revision: Revision,
+}
+
+#[async_trait]
+impl Coherence for SqliteStore {
+    async fn register(&self, session: Session) -> Result<(), StoreError> {
+        self.write(move |transaction| {
+            let lease = u64::try_from(session.lease.as_millis()).unwrap_or(u64::MAX);
+            transaction
+                .execute(
+                    "INSERT INTO sessions (id, lease_ms, retired) VALUES (?1, ?2, 0)",
+                    params![session.id.to_string(), lease],
+                )
+                .map_err(unavailable)?;
+            Ok(())
+        })
+        .await
+    }
+
+    async fn live_secrets(&self, after: Option<&LiveSecret>, limit: u32) -> Result<Vec<LiveSecret>, StoreError> {
+        let after = after.map(|live| {
+            let (key, secret) = (&live.key, &live.secret);
+            [key.organization.to_string(), key.environment.to_string(), key.id.to_string(), secret.state.to_string()]
+        });
+        let [organization, environment, key, state] = after.unwrap_or_default();
+        self.read(move |transaction| {
+            let sql = live_secrets_where(
+                "(s.organization, s.environment, s.access_key, s.state) > (?1, ?2, ?3, ?4)
+                 ORDER BY s.organization, s.environment, s.access_key, s.state LIMIT ?5",
+            );
+            let mut list = transaction.prepare_cached(&sql).map_err(unavailable)?;
+            list.query_map(params![organization, environment, key, state, limit], row::live_secret)
+                .and_then(Iterator::collect)
+                .map_err(of_read)
+        })
+        .await
+    }
+
+    async fn revision(&self) -> Result<Revision, StoreError> {
+        self.read(|transaction| newest_revision(transaction)).await
+    }
+
+    async fn poll(&self, session: SessionId, since: Revision) -> Result<Poll, StoreError> {
+        let last_poll = Arc::clone(&self.last_poll);
+        self.poller
+            .run(move |connection| {
+                let mut last_poll = last_poll.lock().unwrap_or_else(PoisonError::into_inner);
+                let data_version = data_version(connection)?;
+                let unchanged = last_poll.is_some_and(|last| {
+                    last.data_version == data_version && last.session == session && last.revision == since
+                });
+                if unchanged {
+                    return Ok(Poll::Current { revision: since, changes: vec![], acknowledgement_wanted: false });
+                }
+                let found = transact(connection, TransactionBehavior::Deferred, |transaction| {
+                    look(transaction, session, since)
+                })?;
+                *last_poll = match found {
+                    Poll::Current { revision, .. } => Some(LastPoll { data_version, session, revision }),
+                    _ => None,
+                };
+                Ok(found)
+            })
+            .await
+    }
+
+    async fn acknowledge(&self, session: SessionId, revision: Revision) -> Result<(), StoreError> {
+        self.write(move |transaction| {
+            transaction
+                .prepare_cached(
+                    "UPDATE sessions SET acknowledged = ?2 WHERE id = ?1 AND (acknowledged IS NULL OR acknowledged < ?2)",
+                )
+                .and_then(|mut update| update.execute(params![session.to_string(), revision.0]))
+                .map_err(unavailable)?;
+            Ok(())
+        })
+        .await
+    }
+
+    async fn sessions(&self) -> Result<Vec<SessionStatus>, StoreError> {
+        self.read(|transaction| {
+            let mut list = transaction
+                .prepare_cached("SELECT id, lease_ms, acknowledged, retired FROM sessions ORDER BY id")
+                .map_err(unavailable)?;
+            let status = |row: &rusqlite::Row<'_>| {
+                let session = Session { id: row::parsed(row, 0)?, lease: Duration::from_millis(row.get(1)?) };
+                let acknowledged: Option<u64> = row.get(2)?;
+                Ok(SessionStatus { session, acknowledged: acknowledged.map(Revision), retired: row.get(3)? })
+            };
+            list.query_map([], status).and_then(Iterator::collect).map_err(of_read)
+        })
+        .await
+    }
+
+    async fn retire(&self, sessions: &[SessionId]) -> Result<(), StoreError> {
+        self.for_each_session("UPDATE sessions SET retired = 1 WHERE id = ?1", sessions).await
+    }
+
+    async fn remove(&self, sessions: &[SessionId]) -> Result<(), StoreError> {
+        self.for_each_session("DELETE FROM sessions WHERE id = ?1", sessions).await
+    }
+
+    fn poll_interval(&self) -> Duration {
+        // A poll costs microseconds, and a change from another process takes effect with the next one.
+        Duration::from_millis(10)
+    }
+}
+
+impl SqliteStore {
+    async fn for_each_session(&self, sql: &'static str, sessions: &[SessionId]) -> Result<(), StoreError> {
+        let sessions = sessions.to_vec();
+        self.write(move |transaction| {
+            for session in sessions {
+                transaction.execute(sql, [session.to_string()]).map_err(unavailable)?;
+            }
+            Ok(())
+        })
+        .await
+    }
+}
+
+/// Outside of a transaction: within one, it would not see the commits of others.
+fn data_version(connection: &Connection) -> Result<i64, StoreError> {
+    connection
+        .prepare_cached("PRAGMA data_version")
+        .and_then(|mut pragma| pragma.query_row([], |row| row.get(0)))
+        .map_err(unavailable)
+}
+
+fn newest_revision(transaction: &Transaction<'_>) -> Result<Revision, StoreError> {
+    transaction
+        .prepare_cached("SELECT value FROM revision WHERE id = 1")
+        .and_then(|mut newest| newest.query_row([], |row| row.get(0)))
+        .map(Revision)
+        .map_err(unavailable)
+}
+
+fn live_secrets_where(condition: &str) -> String {
+    format!(
+        "SELECT {}, {}, o.name FROM secrets s
+         JOIN access_keys k ON k.organization = s.organization AND k.environment = s.environment AND k.id = s.access_key
+         JOIN organizations o ON o.id = s.organization
+         WHERE {condition}",
+        row::ACCESS_KEY,
+        row::SECRET
+    )
+}
+
+fn look(transaction: &Transaction<'_>, session: SessionId, since: Revision) -> Result<Poll, StoreError> {
+    let session = session.to_string();
+    let in_force: Option<bool> = transaction
+        .prepare_cached("SELECT retired = 0 FROM sessions WHERE id = ?1")
+        .and_then(|mut find| find.query_row([&session], |row| row.get(0)).optional())
+        .map_err(unavailable)?;
+    if in_force != Some(true) {
+        return Ok(Poll::Retired);
+    }
+    let revision = newest_revision(transaction)?;
+    if since > revision || since.0 + (CHANGE_LOG_LENGTH as u64) < revision.0 {
+        return Ok(Poll::Behind);
+    }
+    if since == revision {
+        return Ok(Poll::Current { revision, changes: vec![], acknowledgement_wanted: false });
+    }
+    let mut touched = transaction
+        .prepare_cached("SELECT locator, min(node IS ?2) FROM changes WHERE revision > ?1 GROUP BY locator")
+        .map_err(unavailable)?;
+    let touched: Vec<(_, bool)> = touched
+        .query_map(params![since.0, session], |row| Ok((row::parsed(row, 0)?, row.get(1)?)))
+        .and_then(Iterator::collect)
+        .map_err(of_read)?;
+    let acknowledgement_wanted = touched.iter().any(|(_, all_mine)| !all_mine);
+    let mut find = transaction.prepare_cached(&live_secrets_where("s.locator = ?1")).map_err(unavailable)?;
+    let changes = touched
+        .into_iter()
+        .map(|(locator, _): (doorward_types::Locator, _)| {
+            let live = find.query_row([locator.as_str()], row::live_secret).optional().map_err(of_read)?;
+            Ok(SecretChange { locator, live })
+        })
+        .collect::<Result<_, StoreError>>()?;
+    Ok(Poll::Current { revision, changes, acknowledgement_wanted })
+}

@@ -1,0 +1,212 @@
+//! Data of one environment. Every statement here names the organization and the environment.
+
+use async_trait::async_trait;
+use doorward_store::{Credential, CredentialKey, Page, RegisteredUser, Scope, Sealed, StoreError, Table};
+use doorward_types::RegisteredUserId;
+use rusqlite::{OptionalExtension, Row, params};
+
+use crate::error::{of_read, of_write, unavailable};
+use crate::{SqliteStore, row};
+
+fn place(scope: &Scope) -> (String, &'static str) {
+    (scope.organization().to_string(), scope.environment().as_str())
+}
+
+const INSERT_USER: &str =
+    "INSERT INTO registered_users (organization, environment, id, origin_user_id, origin_user_name, created_at)
+     VALUES (?1, ?2, ?3, ?4, ?5, ?6)";
+const PUT_USER: &str =
+    "INSERT INTO registered_users (organization, environment, id, origin_user_id, origin_user_name, created_at)
+     VALUES (?1, ?2, ?3, ?4, ?5, ?6)
+     ON CONFLICT (organization, environment, id) DO UPDATE
+     SET origin_user_id = excluded.origin_user_id, origin_user_name = excluded.origin_user_name";
+
+impl SqliteStore {
+    async fn write_user(&self, sql: &'static str, scope: &Scope, record: RegisteredUser) -> Result<(), StoreError> {
+        let (organization, environment) = place(scope);
+        self.write(move |transaction| {
+            transaction
+                .prepare_cached(sql)
+                .and_then(|mut write| {
+                    write.execute(params![
+                        organization,
+                        environment,
+                        record.id.to_string(),
+                        record.origin_user_id.as_str(),
+                        record.origin_user_name.as_ref().map(doorward_types::Name::as_str),
+                        record.created_at.as_millis(),
+                    ])
+                })
+                .map_err(of_write)?;
+            Ok(())
+        })
+        .await
+    }
+
+    async fn write_credential(&self, sql: &'static str, scope: &Scope, record: Credential) -> Result<(), StoreError> {
+        let (organization, environment) = place(scope);
+        self.write(move |transaction| {
+            transaction
+                .prepare_cached(sql)
+                .and_then(|mut write| {
+                    write.execute(params![
+                        organization,
+                        environment,
+                        record.registered_user.to_string(),
+                        record.connector.as_str(),
+                        record.sealed.as_bytes(),
+                        record.created_at.as_millis(),
+                        record.updated_at.as_millis(),
+                    ])
+                })
+                .map_err(of_write)?;
+            Ok(())
+        })
+        .await
+    }
+}
+
+fn user(row: &Row<'_>) -> rusqlite::Result<RegisteredUser> {
+    Ok(RegisteredUser {
+        id: row::parsed(row, 0)?,
+        origin_user_id: row::parsed(row, 1)?,
+        origin_user_name: row::parsed_option(row, 2)?,
+        created_at: row::timestamp(row, 3)?,
+    })
+}
+
+#[async_trait]
+impl Table<RegisteredUser> for SqliteStore {
+    async fn insert(&self, scope: &Scope, record: RegisteredUser) -> Result<(), StoreError> {
+        self.write_user(INSERT_USER, scope, record).await
+    }
+
+    async fn put(&self, scope: &Scope, record: RegisteredUser) -> Result<(), StoreError> {
+        self.write_user(PUT_USER, scope, record).await
+    }
+
+    async fn get(&self, scope: &Scope, key: &RegisteredUserId) -> Result<Option<RegisteredUser>, StoreError> {
+        let ((organization, environment), key) = (place(scope), key.to_string());
+        self.read(move |transaction| {
+            let mut find = transaction
+                .prepare_cached(
+                    "SELECT id, origin_user_id, origin_user_name, created_at FROM registered_users
+                     WHERE organization = ?1 AND environment = ?2 AND id = ?3",
+                )
+                .map_err(unavailable)?;
+            find.query_row(params![organization, environment, key], user).optional().map_err(of_read)
+        })
+        .await
+    }
+
+    async fn list(&self, scope: &Scope, page: Page<RegisteredUserId>) -> Result<Vec<RegisteredUser>, StoreError> {
+        let ((organization, environment), after) = (place(scope), page.after.map(|id| id.to_string()));
+        self.read(move |transaction| {
+            let mut list = transaction
+                .prepare_cached(
+                    "SELECT id, origin_user_id, origin_user_name, created_at FROM registered_users
+                     WHERE organization = ?1 AND environment = ?2 AND (?3 IS NULL OR id < ?3)
+                     ORDER BY id DESC LIMIT ?4",
+                )
+                .map_err(unavailable)?;
+            list.query_map(params![organization, environment, after, page.limit], user)
+                .and_then(Iterator::collect)
+                .map_err(of_read)
+        })
+        .await
+    }
+
+    async fn delete(&self, scope: &Scope, key: &RegisteredUserId) -> Result<bool, StoreError> {
+        let ((organization, environment), key) = (place(scope), key.to_string());
+        self.write(move |transaction| {
+            transaction
+                .execute(
+                    "DELETE FROM registered_users WHERE organization = ?1 AND environment = ?2 AND id = ?3",
+                    params![organization, environment, key],
+                )
+                .map(|deleted| deleted == 1)
+                .map_err(of_write)
+        })
+        .await
+    }
+}
+
+const INSERT_CREDENTIAL: &str =
+    "INSERT INTO credentials (organization, environment, registered_user, connector, sealed, created_at, updated_at)
+     VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)";
+const PUT_CREDENTIAL: &str =
+    "INSERT INTO credentials (organization, environment, registered_user, connector, sealed, created_at, updated_at)
+     VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)
+     ON CONFLICT (organization, environment, registered_user, connector) DO UPDATE
+     SET sealed = excluded.sealed, updated_at = excluded.updated_at";
+
+fn credential(row: &Row<'_>) -> rusqlite::Result<Credential> {
+    Ok(Credential {
+        registered_user: row::parsed(row, 0)?,
+        connector: row::parsed(row, 1)?,
+        sealed: Sealed::from_bytes(row.get(2)?),
+        created_at: row::timestamp(row, 3)?,
+        updated_at: row::timestamp(row, 4)?,
+    })
+}
+
+#[async_trait]
+impl Table<Credential> for SqliteStore {
+    async fn insert(&self, scope: &Scope, record: Credential) -> Result<(), StoreError> {
+        self.write_credential(INSERT_CREDENTIAL, scope, record).await
+    }
+
+    async fn put(&self, scope: &Scope, record: Credential) -> Result<(), StoreError> {
+        self.write_credential(PUT_CREDENTIAL, scope, record).await
+    }
+
+    async fn get(&self, scope: &Scope, key: &CredentialKey) -> Result<Option<Credential>, StoreError> {
+        let ((organization, environment), key) = (place(scope), key.clone());
+        self.read(move |transaction| {
+            let mut find = transaction
+                .prepare_cached(
+                    "SELECT registered_user, connector, sealed, created_at, updated_at FROM credentials
+                     WHERE organization = ?1 AND environment = ?2 AND registered_user = ?3 AND connector = ?4",
+                )
+                .map_err(unavailable)?;
+            let key = params![organization, environment, key.registered_user.to_string(), key.connector.as_str()];
+            find.query_row(key, credential).optional().map_err(of_read)
+        })
+        .await
+    }
+
+    async fn list(&self, scope: &Scope, page: Page<CredentialKey>) -> Result<Vec<Credential>, StoreError> {
+        let (organization, environment) = place(scope);
+        let after = page.after.map(|key| (key.registered_user.to_string(), key.connector.to_string()));
+        let (after_user, after_connector) = after.unzip();
+        self.read(move |transaction| {
+            let mut list = transaction
+                .prepare_cached(
+                    "SELECT registered_user, connector, sealed, created_at, updated_at FROM credentials
+                     WHERE organization = ?1 AND environment = ?2
+                       AND (?3 IS NULL OR (registered_user, connector) < (?3, ?4))
+                     ORDER BY registered_user DESC, connector DESC LIMIT ?5",
+                )
+                .map_err(unavailable)?;
+            list.query_map(params![organization, environment, after_user, after_connector, page.limit], credential)
+                .and_then(Iterator::collect)
+                .map_err(of_read)
+        })
+        .await
+    }
+
+    async fn delete(&self, scope: &Scope, key: &CredentialKey) -> Result<bool, StoreError> {
+        let ((organization, environment), key) = (place(scope), key.clone());
+        self.write(move |transaction| {
+            transaction
+                .execute(
+                    "DELETE FROM credentials
+                     WHERE organization = ?1 AND environment = ?2 AND registered_user = ?3 AND connector = ?4",
+                    params![organization, environment, key.registered_user.to_string(), key.connector.as_str()],
+                )
+                .map(|deleted| deleted == 1)
+                .map_err(of_write)
+        })
+        .await
+    }
+}
