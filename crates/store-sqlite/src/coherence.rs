@@ -57,7 +57,7 @@ impl Coherence for SqliteStore {
     }
 
     async fn revision(&self) -> Result<Revision, StoreError> {
-        self.read(|transaction| newest_revision(transaction)).await
+        self.read(newest_revision).await
     }
 
     async fn poll(&self, session: SessionId, since: Revision) -> Result<Poll, StoreError> {

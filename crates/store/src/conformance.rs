@@ -6,7 +6,7 @@
 //! doorward_store::conformance::all(engine).await;
 //! # }
 //! ```
-#![expect(clippy::unwrap_used, clippy::missing_panics_doc, reason = "a test fails by panicking")]
+#![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test fails by panicking")]
 #![expect(clippy::disallowed_methods, reason = "the suite stands in for the core, which mints scopes")]
 
 use std::sync::Arc;
@@ -27,7 +27,6 @@ use crate::{
 };
 
 /// Runs every case, each on a fresh engine. Panics at the first that fails, which is named on standard output.
-#[expect(clippy::print_stdout, reason = "names the case that a panic belongs to")]
 pub async fn all<Made: Future<Output = Arc<dyn Store>>>(make: impl Fn() -> Made) {
     macro_rules! run {
         ($($case:ident),* $(,)?) => {

@@ -1,0 +1,74 @@
+use doorward_key::{KeyFault, RandomError};
+use doorward_store::StoreError;
+
+/// Why a key was not accepted.
+#[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
+#[non_exhaustive]
+pub enum Refusal {
+    /// The text is no key.
+    #[error(transparent)]
+    Malformed(#[from] KeyFault),
+    /// This node cannot prove that what it knows is current. Not a word about the key.
+    #[error("this node cannot prove that it is up to date")]
+    NotCurrent,
+    /// No such key: it never was, was deleted, or was regenerated. The same answer for all three.
+    #[error("the key is not known, or no longer")]
+    Unknown,
+}
+
+/// Why a node did not start.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum StartError {
+    /// No randomness.
+    #[error(transparent)]
+    Random(#[from] RandomError),
+    /// The store failed.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+/// Why a change was not made.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum IssueError {
+    /// The same was asked for before, under the same idempotency key.
+    #[error("this request was carried out before, for {id}; the value was shown then, and is not shown again")]
+    AlreadyDone {
+        /// The id of what was made then.
+        id: String,
+    },
+    /// A next production key is staged already.
+    #[error("a next production key is staged already; regenerate to promote it, or unstage it first")]
+    AlreadyStaged,
+    /// Someone else changed the same key at the same moment.
+    #[error("someone else changed this key at the same moment; look at it again before you go on")]
+    ChangedMeanwhile,
+    /// The name is taken.
+    #[error("the name is taken")]
+    NameTaken,
+    /// There is no such key in this organization.
+    #[error("there is no such access key in this organization")]
+    NoSuchKey,
+    /// There is no such operator.
+    #[error("there is no such operator")]
+    NoSuchOperator,
+    /// There is no such organization.
+    #[error("there is no such organization")]
+    NoSuchOrganization,
+    /// No next production key is staged.
+    #[error("no next production key is staged")]
+    NothingStaged,
+    /// The store has an organization already, and only an empty one was to be provisioned.
+    #[error("the store has an organization already")]
+    NotEmpty,
+    /// An organization has a production key, always.
+    #[error("an organization always has its production key: regenerate it instead of deleting it")]
+    ProductionKeyRequired,
+    /// No randomness.
+    #[error(transparent)]
+    Random(#[from] RandomError),
+    /// The store failed. Where it failed at the commit, the change may or may not have been made.
+    #[error(transparent)]
+    Store(StoreError),
+}

@@ -1,0 +1,446 @@
+//! Every live secret in memory, found by its locator.
+//!
+//! Reads are wait-free: they load atomics and never write one that another core reads. Writers are serialized, and a
+//! change touches one row in place. The table is cut into segments that are rebuilt one at a time when full, so that a
+//! change costs the same at a thousand keys and at ten million.
+//!
+//! A row is written before its tag, and the tag with `Release`; a reader loads the tag with `Acquire`, so that whoever
+//! sees a live tag sees the whole row. A row's digest never changes: a secret that dies only loses its `LIVE` bit, and
+//! the row is dropped when its segment is next rebuilt.
+
+use std::fmt;
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+
+use arc_swap::{ArcSwap, Guard};
+use doorward_key::Digest;
+use doorward_store::LiveSecret;
+use doorward_types::{Environment, Locator};
+
+use crate::principal::Identity;
+
+/// A segment that grows past this many live rows is split in two: small enough to rebuild in well under a millisecond.
+const SPLIT_ABOVE: usize = 4_096;
+
+/// A segment is rebuilt when three quarters full: a search for an absent locator then looks at 8 rows on average.
+const FULL: (usize, usize) = (3, 4);
+
+const LIVE: u64 = 1;
+const TEST: u64 = 2;
+const FLAG_BITS: u32 = 4;
+
+/// Numbers the ASCII letters and digits from 1: ten of them fit into 60 bits at six bits each, and none gives a zero tag.
+const SIX_BITS: [u8; 256] = {
+    let mut table = [0; 256];
+    let mut byte = 0;
+    let mut value = 1;
+    while byte < 256 {
+        if (byte as u8).is_ascii_alphanumeric() {
+            table[byte] = value;
+            value += 1;
+        }
+        byte += 1;
+    }
+    table
+};
+
+/// A locator in 60 bits, the same for no two.
+fn code(locator: &Locator) -> u64 {
+    locator.as_bytes().iter().fold(0, |code, byte| code << 6 | u64::from(SIX_BITS[usize::from(*byte)]))
+}
+
+/// What a search touches: the tag says whose row it is and whether it lives, the digest what must be presented.
+struct Row {
+    tag: AtomicU64,
+    digest: [AtomicU64; 4],
+}
+
+impl Row {
+    const fn vacant() -> Self {
+        const ZERO: AtomicU64 = AtomicU64::new(0);
+        Self { tag: ZERO, digest: [ZERO; 4] }
+    }
+
+    fn digest(&self) -> Digest {
+        let [a, b, c, d] = &self.digest;
+        Digest::from_words([a, b, c, d].map(|word| word.load(Ordering::Relaxed)))
+    }
+}
+
+/// A part of the table: open addressing with linear probing, never full.
+struct Segment {
+    /// How many of a hash's upper bits all rows here share.
+    depth: u32,
+    /// Rows that are not vacant. Only the writer looks.
+    used: AtomicUsize,
+    rows: Box<[Row]>,
+    /// Beside the rows and not in them, since a search does not need it.
+    identities: Box<[OnceLock<Arc<Identity>>]>,
+}
+
+impl Segment {
+    fn with_room_for(live: usize, depth: u32) -> Self {
+        // An eighth of free room, so that the next rebuild is far off.
+        let room = (live + live / 8 + 8) * FULL.1 / FULL.0;
+        Self {
+            depth,
+            used: AtomicUsize::new(0),
+            rows: (0..room).map(|_| Row::vacant()).collect(),
+            identities: (0..room).map(|_| OnceLock::new()).collect(),
+        }
+    }
+
+    /// The rows to look at, in order, up to the first vacant one.
+    fn probe(&self, hash: u64) -> impl Iterator<Item = (usize, &Row)> {
+        // The middle bits: the upper ones chose the segment.
+        let start = (((hash >> 16) & 0xffff_ffff) * self.rows.len() as u64) >> 32;
+        let start = usize::try_from(start).unwrap_or(0);
+        let (behind, before) = (self.rows.get(start..).unwrap_or_default(), self.rows.get(..start).unwrap_or_default());
+        (start..).zip(behind).chain((0..).zip(before))
+    }
+
+    /// The live row with this code.
+    fn find(&self, hash: u64, code: u64) -> Option<(usize, &Row, u64)> {
+        for (slot, row) in self.probe(hash) {
+            let tag = row.tag.load(Ordering::Acquire);
+            if tag == 0 {
+                return None;
+            }
+            if tag >> FLAG_BITS == code && tag & LIVE != 0 {
+                return Some((slot, row, tag));
+            }
+        }
+        None
+    }
+
+    /// Writes into the first vacant row. Readers see all of it or nothing.
+    fn insert(&self, hash: u64, code: u64, digest: &Digest, identity: Arc<Identity>) -> Option<()> {
+        let (slot, row) = self.probe(hash).find(|(_, row)| row.tag.load(Ordering::Relaxed) == 0)?;
+        for (word, value) in row.digest.iter().zip(digest.words()) {
+            word.store(*value, Ordering::Relaxed);
+        }
+        let environment = match identity.live.key.environment {
+            Environment::Production => 0,
+            Environment::Test => TEST,
+        };
+        self.identities.get(slot)?.set(identity).ok()?;
+        row.tag.store(code << FLAG_BITS | environment | LIVE, Ordering::Release);
+        self.used.fetch_add(1, Ordering::Relaxed);
+        Some(())
+    }
+
+    fn live(&self) -> impl Iterator<Item = (&Row, &Arc<Identity>)> {
+        let rows = self.rows.iter().zip(&self.identities);
+        rows.filter(|(row, _)| row.tag.load(Ordering::Relaxed) & LIVE != 0)
+            .filter_map(|(row, identity)| Some((row, identity.get()?)))
+    }
+
+    fn is_full(&self) -> bool {
+        self.used.load(Ordering::Relaxed) * FULL.1 >= self.rows.len() * FULL.0
+    }
+
+    /// The live rows in a new segment with room, or in two.
+    fn rebuilt(&self, multiplier: u64) -> Vec<Arc<Self>> {
+        let live = self.live().count();
+        let halves = if live > SPLIT_ABOVE { 2 } else { 1 };
+        let depth = self.depth + halves as u32 - 1;
+        let rebuilt: Vec<_> = (0..halves).map(|_| Self::with_room_for(live / halves, depth)).collect();
+        for (row, identity) in self.live() {
+            let code = row.tag.load(Ordering::Relaxed) >> FLAG_BITS;
+            let hash = hash(code, multiplier);
+            let half = if halves == 2 { (hash >> (64 - depth) & 1) as usize } else { 0 };
+            if let Some(segment) = rebuilt.get(half) {
+                segment.insert(hash, code, &row.digest(), Arc::clone(identity));
+            }
+        }
+        rebuilt.into_iter().map(Arc::new).collect()
+    }
+}
+
+/// Which segment a hash belongs to: as many entries as its `bits` upper bits have values. A segment that is less deep
+/// stands in several places.
+pub(crate) struct Directory {
+    bits: u32,
+    segments: Vec<Arc<Segment>>,
+}
+
+impl Directory {
+    fn place(&self, hash: u64) -> usize {
+        // In two steps, since shifting by all 64 bits is no operation of the machine's.
+        (hash >> 1 >> (63 - self.bits)) as usize
+    }
+
+    fn segment(&self, hash: u64) -> Option<&Arc<Segment>> {
+        self.segments.get(self.place(hash))
+    }
+
+    /// This directory with room in the segment that the hash belongs to.
+    fn with_room_at(&self, hash: u64, multiplier: u64) -> Self {
+        let Some(full) = self.segment(hash) else { return Self { bits: self.bits, segments: self.segments.clone() } };
+        let rebuilt = full.rebuilt(multiplier);
+        let depth = rebuilt.first().map_or(full.depth, |segment| segment.depth);
+        let bits = self.bits.max(depth);
+        let mut segments = Vec::with_capacity(1 << bits);
+        for place in 0..1_usize << bits {
+            segments.extend(self.segments.get(place >> (bits - self.bits)).cloned());
+        }
+        // The full segment stood in all places that share its rows' upper bits; each half takes its own of them.
+        let span = 1_usize << (bits - full.depth);
+        let first = Self { bits, segments: Vec::new() }.place(hash) & !(span - 1);
+        for (offset, segment) in segments.iter_mut().skip(first).take(span).enumerate() {
+            if let Some(half) = rebuilt.get(offset * rebuilt.len() / span) {
+                *segment = Arc::clone(half);
+            }
+        }
+        Self { bits, segments }
+    }
+}
+
+/// The table. See the module.
+pub(crate) struct Index {
+    directory: ArcSwap<Directory>,
+    /// One writer at a time.
+    writer: Mutex<()>,
+    /// Odd and secret, so that no one can choose locators that crowd together.
+    multiplier: u64,
+}
+
+impl Index {
+    /// An empty table; `seed` is secret and random.
+    pub(crate) fn new(seed: u64) -> Self {
+        let directory = Directory { bits: 0, segments: vec![Arc::new(Segment::with_room_for(0, 0))] };
+        Self { directory: ArcSwap::from_pointee(directory), writer: Mutex::new(()), multiplier: seed | 1 }
+    }
+
+    /// Looks for a live secret, and takes its digest along: the memory is on its way while the caller hashes.
+    pub(crate) fn find(&self, locator: &Locator) -> Candidate {
+        let code = code(locator);
+        let hash = self.hash(code);
+        let directory = self.directory.load();
+        let found = directory.segment(hash).and_then(|segment| segment.find(hash, code));
+        let found = found.map(|(slot, row, tag)| Found {
+            slot,
+            digest: row.digest(),
+            environment: if tag & TEST == 0 { Environment::Production } else { Environment::Test },
+        });
+        Candidate { place: directory.place(hash), directory, found }
+    }
+
+    /// Publishes a secret. One that is there already stays as it is.
+    pub(crate) fn insert(&self, live: LiveSecret) {
+        let _one_writer = self.writer.lock().unwrap_or_else(PoisonError::into_inner);
+        let code = code(&live.secret.locator);
+        let hash = self.hash(code);
+        let mut directory = self.directory.load_full();
+        if directory.segment(hash).is_some_and(|segment| segment.is_full()) {
+            directory = Arc::new(directory.with_room_at(hash, self.multiplier));
+            self.directory.store(Arc::clone(&directory));
+        }
+        let Some(segment) = directory.segment(hash) else { return };
+        if segment.find(hash, code).is_none() {
+            let digest = live.secret.digest;
+            segment.insert(hash, code, &digest, Arc::new(Identity { live }));
+        }
+    }
+
+    /// Withdraws a secret: no search that begins after this finds it.
+    pub(crate) fn remove(&self, locator: &Locator) {
+        let _one_writer = self.writer.lock().unwrap_or_else(PoisonError::into_inner);
+        let code = code(locator);
+        let hash = self.hash(code);
+        if let Some((_, row, tag)) = self.directory.load().segment(hash).and_then(|segment| segment.find(hash, code)) {
+            row.tag.store(tag & !LIVE, Ordering::Release);
+        }
+    }
+
+    /// Takes over all that another table holds, in one instant.
+    pub(crate) fn become_like(&self, other: Self) {
+        debug_assert_eq!(self.multiplier, other.multiplier, "hashes must agree");
+        let _one_writer = self.writer.lock().unwrap_or_else(PoisonError::into_inner);
+        self.directory.store(other.directory.into_inner());
+    }
+
+    /// An empty table that [`Index::become_like`] can take over.
+    pub(crate) fn empty_twin(&self) -> Self {
+        Self::new(self.multiplier)
+    }
+
+    fn hash(&self, code: u64) -> u64 {
+        hash(code, self.multiplier)
+    }
+}
+
+impl fmt::Debug for Index {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Index").finish_non_exhaustive()
+    }
+}
+
+/// Locators are random already; this only keeps their choice out of a client's hands.
+fn hash(code: u64, multiplier: u64) -> u64 {
+    let product = u128::from(code) * u128::from(multiplier);
+    (product as u64) ^ (product >> 64) as u64
+}
+
+/// What a search came back with. It keeps the part of the table alive that it looked at.
+pub(crate) struct Candidate {
+    directory: Guard<Arc<Directory>>,
+    place: usize,
+    found: Option<Found>,
+}
+
+struct Found {
+    slot: usize,
+    digest: Digest,
+    environment: Environment,
+}
+
+impl Candidate {
+    /// Whether this is the secret that has this digest and opens this environment. Takes as long where it is not.
+    pub(crate) fn is(&self, digest: &Digest, environment: Environment) -> bool {
+        // Nothing hashes to all zeros that anyone could present.
+        let nobody = Found { slot: 0, digest: Digest::from_words([0; 4]), environment };
+        let candidate = self.found.as_ref().unwrap_or(&nobody);
+        (candidate.digest == *digest) & (candidate.environment == environment) & self.found.is_some()
+    }
+
+    /// Whose secret was found.
+    pub(crate) fn identity(&self) -> Option<&Arc<Identity>> {
+        let found = self.found.as_ref()?;
+        self.directory.segments.get(self.place)?.identities.get(found.slot)?.get()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use doorward_store::{AccessKey, Secret};
+    use doorward_types::{AccessKeyId, OrganizationId, SecretState, Timestamp};
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn locator(number: u64) -> Locator {
+        format!("{number:010}").parse().unwrap()
+    }
+
+    fn live(number: u64) -> LiveSecret {
+        LiveSecret {
+            secret: Secret {
+                locator: locator(number),
+                digest: Digest::from_words([number, 1, 2, 3]),
+                generation: 1,
+                state: SecretState::Current,
+                created_at: Timestamp::from_millis(0),
+            },
+            key: AccessKey {
+                id: AccessKeyId::from_u128(u128::from(number)),
+                organization: OrganizationId::from_u128(1),
+                environment: if number % 2 == 0 { Environment::Production } else { Environment::Test },
+                name: "a key".parse().unwrap(),
+                created_at: Timestamp::from_millis(0),
+                created_by: "ada".parse().unwrap(),
+            },
+            organization_name: "Acme".parse().unwrap(),
+        }
+    }
+
+    fn accepts(index: &Index, number: u64) -> bool {
+        let candidate = index.find(&locator(number));
+        let LiveSecret { secret, key, .. } = live(number);
+        let accepted = candidate.is(&secret.digest, key.environment);
+        let other = if key.environment == Environment::Test { Environment::Production } else { Environment::Test };
+        assert!(!candidate.is(&secret.digest, other), "the stored environment decides");
+        assert!(!candidate.is(&Digest::from_words([number, 1, 2, 4]), key.environment), "the digest decides");
+        assert_eq!(accepted, candidate.identity().is_some_and(|found| found.live.key.id == key.id));
+        accepted
+    }
+
+    #[test]
+    fn codes_are_distinct_and_never_zero() {
+        let texts = ["0000000000", "0000000001", "1000000000", "zzzzzzzzzz", "ZZZZZZZZZZ", "aaaaaaaaaa", "AAAAAAAAAA"];
+        let codes: std::collections::BTreeSet<u64> = texts.iter().map(|text| code(&text.parse().unwrap())).collect();
+        assert_eq!(codes.len(), texts.len());
+        assert!(codes.iter().all(|code| *code != 0 && code >> 60 == 0));
+    }
+
+    #[test]
+    fn a_hundred_thousand_secrets_are_found_through_every_split() {
+        let index = Index::new(0x9E37_79B9_7F4A_7C15);
+        for number in 0..100_000 {
+            index.insert(live(number));
+        }
+        assert!((0..100_000).all(|number| accepts(&index, number)));
+        assert!(!(100_000..110_000).any(|number| accepts(&index, number)));
+        for number in (0..100_000).step_by(3) {
+            index.remove(&locator(number));
+        }
+        assert!((0..100_000).all(|number| accepts(&index, number) == (number % 3 != 0)));
+        let directory = index.directory.load();
+        assert!(directory.segments.iter().all(|segment| segment.live().count() <= SPLIT_ABOVE + 1));
+    }
+
+    #[test]
+    fn rows_of_dead_secrets_are_used_again() {
+        let index = Index::new(1);
+        for number in 0..200_000 {
+            index.insert(live(number));
+            if number >= 10 {
+                index.remove(&locator(number - 10));
+            }
+        }
+        assert!((199_990..200_000).all(|number| accepts(&index, number)));
+        let rows: usize = index.directory.load().segments.iter().map(|segment| segment.rows.len()).sum();
+        assert!(rows < 100, "{rows} rows for 10 secrets");
+    }
+
+    proptest! {
+        #[test]
+        fn the_table_agrees_with_a_map(seed in any::<u64>(), steps in prop::collection::vec((any::<bool>(), 0..300_u64), 1..2_000)) {
+            let (index, mut map) = (Index::new(seed), BTreeMap::new());
+            for (insert, number) in steps {
+                if insert {
+                    index.insert(live(number));
+                    map.insert(number, ());
+                } else {
+                    index.remove(&locator(number));
+                    map.remove(&number);
+                }
+            }
+            for number in 0..300 {
+                prop_assert_eq!(accepts(&index, number), map.contains_key(&number));
+            }
+        }
+    }
+
+    #[test]
+    fn readers_see_whole_rows_while_a_writer_works() {
+        let index = Index::new(7);
+        let newest = AtomicU64::new(0);
+        std::thread::scope(|scope| {
+            scope.spawn(|| {
+                for number in 1..60_000 {
+                    index.insert(live(number));
+                    if number > 100 {
+                        index.remove(&locator(number - 100));
+                    }
+                    newest.store(number, Ordering::Release);
+                }
+            });
+            scope.spawn(|| {
+                let mut seen = 0;
+                while seen < 59_999 {
+                    seen = newest.load(Ordering::Acquire);
+                    if seen > 100 {
+                        assert!(!accepts(&index, seen - 100), "withdrawn before the number was published");
+                    }
+                    // It may be withdrawn by now, but if it is found, it is whole.
+                    if let Some(identity) = index.find(&locator(seen)).identity() {
+                        assert_eq!(identity.live.secret.locator, locator(seen));
+                    }
+                }
+            });
+        });
+    }
+}

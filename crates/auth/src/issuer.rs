@@ -1,0 +1,365 @@
+use std::sync::Arc;
+
+use doorward_audit::{Action, Detail, EventDraft, SecretSummary};
+use doorward_key::{FreshKey, ShownOnce};
+use doorward_store::{
+    AccessKey, AccessKeyWithSecrets, ChangeContext, Conflict, KeyChange, KeyRef, Organization, Page, Secret,
+    StoreError, Successor,
+};
+use doorward_types::{AccessKeyId, Environment, Locator, Name, OrganizationId, SecretState};
+
+use crate::node::Node;
+use crate::{Ask, Core, IssueError, Receipt, Verifier, writer};
+
+/// What people call the production key that comes with an organization.
+const PRODUCTION_KEY_NAME: &str = "production";
+
+/// How often a change is tried again that met another one half-way, where trying again cannot surprise anyone.
+const TRIES: u32 = 5;
+
+/// Every change to keys. Each writes its audit event in the same transaction, and returns when it is in effect on every
+/// node: a new secret works everywhere, a dead one nowhere.
+#[derive(Clone, Debug)]
+pub struct Issuer {
+    core: Core,
+    node: Option<Arc<Node>>,
+}
+
+/// A new organization with its production key.
+#[derive(Debug)]
+pub struct Provisioned {
+    /// The organization.
+    pub organization: Organization,
+    /// Its production key.
+    pub key: AccessKey,
+    /// The key's first secret.
+    pub secret: Secret,
+    /// The secret's value: the only copy.
+    pub value: ShownOnce,
+    /// When it took effect.
+    pub receipt: Receipt,
+}
+
+/// A new test key.
+#[derive(Debug)]
+pub struct Created {
+    /// The key.
+    pub key: AccessKey,
+    /// Its secret.
+    pub secret: Secret,
+    /// The secret's value: the only copy.
+    pub value: ShownOnce,
+    /// When it took effect.
+    pub receipt: Receipt,
+}
+
+/// The next production key, which works beside the current one from now on.
+#[derive(Debug)]
+pub struct Staged {
+    /// The key.
+    pub key: AccessKey,
+    /// The staged secret.
+    pub secret: Secret,
+    /// The secret's value: the only copy.
+    pub value: ShownOnce,
+    /// When it took effect.
+    pub receipt: Receipt,
+}
+
+/// The production key after its old secret died.
+#[derive(Debug)]
+pub struct Regenerated {
+    /// The key.
+    pub key: AccessKey,
+    /// The secret that is current now.
+    pub secret: Secret,
+    /// The secrets that are dead, everywhere.
+    pub retired: Vec<Secret>,
+    /// The new secret's value, the only copy; none where a staged one was promoted, whose value was shown then.
+    pub value: Option<ShownOnce>,
+    /// When it took effect.
+    pub receipt: Receipt,
+}
+
+impl Issuer {
+    /// An issuer without a verifying node in its process, such as the command line's.
+    #[must_use]
+    pub fn new(core: &Core) -> Self {
+        Self { core: core.clone(), node: None }
+    }
+
+    /// An issuer in the process of a verifying node, which hears of changes directly.
+    #[must_use]
+    pub fn beside(verifier: &Verifier) -> Self {
+        Self { core: verifier.core().clone(), node: Some(Arc::clone(verifier.node())) }
+    }
+
+    /// Adds an organization with its production key.
+    ///
+    /// # Errors
+    ///
+    /// [`IssueError`].
+    pub async fn provision(&self, name: Name, ask: &Ask) -> Result<Provisioned, IssueError> {
+        self.provision_where(name, ask, false).await
+    }
+
+    /// Adds the first organization; [`IssueError::NotEmpty`] where there is one, also if several programs try at once.
+    ///
+    /// # Errors
+    ///
+    /// [`IssueError`].
+    pub async fn provision_first(&self, name: Name, ask: &Ask) -> Result<Provisioned, IssueError> {
+        self.provision_where(name, ask, true).await
+    }
+
+    async fn provision_where(&self, name: Name, ask: &Ask, only_if_empty: bool) -> Result<Provisioned, IssueError> {
+        let id = OrganizationId::new(self.core.id_seed()?);
+        let organization = Organization { id, name, created_at: self.core.clock.now() };
+        let key_name = PRODUCTION_KEY_NAME.parse().map_err(|_| IssueError::NameTaken)?;
+        let key = self.new_key(id, Environment::Production, key_name, ask)?;
+        let (secret, value) = self.new_secret(key.environment, 1, SecretState::Current)?;
+        let named = |name: &Name, after| Detail { name: Some(name.clone()), before: vec![], after };
+        let events = vec![
+            EventDraft {
+                subject: id.to_string(),
+                ..self.event(Action::OrganizationCreated, &key, ask, named(&organization.name, vec![]))
+            },
+            self.event(Action::AccessKeyCreated, &key, ask, named(&key.name, vec![summary(&secret)])),
+        ];
+        let change =
+            KeyChange::Provision { organization: organization.clone(), key: key.clone(), secret, only_if_empty };
+        let receipt = self.commit(change, events, ask).await?;
+        Ok(Provisioned { organization, key, secret, value, receipt })
+    }
+
+    /// Adds a test key.
+    ///
+    /// # Errors
+    ///
+    /// [`IssueError`].
+    pub async fn create(&self, organization: OrganizationId, name: Name, ask: &Ask) -> Result<Created, IssueError> {
+        let key = self.new_key(organization, Environment::Test, name, ask)?;
+        let (secret, value) = self.new_secret(key.environment, 1, SecretState::Current)?;
+        let detail = Detail { name: Some(key.name.clone()), before: vec![], after: vec![summary(&secret)] };
+        let events = vec![self.event(Action::AccessKeyCreated, &key, ask, detail)];
+        let receipt = self.commit(KeyChange::Create { key: key.clone(), secret }, events, ask).await;
+        match receipt {
+            Err(IssueError::Store(StoreError::Missing)) => Err(IssueError::NoSuchOrganization),
+            other => Ok(Created { key, secret, value, receipt: other? }),
+        }
+    }
+
+    /// Makes the next production key, to be rolled out while the current one still works.
+    ///
+    /// # Errors
+    ///
+    /// [`IssueError::AlreadyStaged`] where there is one.
+    pub async fn stage(&self, organization: OrganizationId, ask: &Ask) -> Result<Staged, IssueError> {
+        let mut tries = 0..TRIES;
+        loop {
+            let found = self.production_key(organization).await?;
+            let (secret, value) =
+                self.new_secret(Environment::Production, found.generations + 1, SecretState::Staged)?;
+            let mut after = summaries(&found.secrets);
+            after.push(summary(&secret));
+            let events = vec![self.event(Action::AccessKeyStaged, &found.key, ask, between(&found, after))];
+            match self.commit(KeyChange::Stage { key: reference(&found.key), secret }, events, ask).await {
+                Err(IssueError::ChangedMeanwhile) if tries.next().is_some() => {}
+                receipt => return Ok(Staged { key: found.key, secret, value, receipt: receipt? }),
+            }
+        }
+    }
+
+    /// Withdraws the next production key.
+    ///
+    /// # Errors
+    ///
+    /// [`IssueError::NothingStaged`] where there is none.
+    pub async fn unstage(&self, organization: OrganizationId, ask: &Ask) -> Result<Receipt, IssueError> {
+        let found = self.production_key(organization).await?;
+        let staged = in_state(&found, SecretState::Staged).ok_or(IssueError::NothingStaged)?;
+        let after = summaries(found.secrets.iter().filter(|secret| secret.state == SecretState::Current));
+        let events = vec![self.event(Action::AccessKeyStageDiscarded, &found.key, ask, between(&found, after))];
+        let change = KeyChange::Unstage { key: reference(&found.key), staged: staged.locator };
+        self.commit(change, events, ask).await
+    }
+
+    /// Kills the current production secret. A staged one takes its place; without one, or where it is to be discarded
+    /// too, a fresh one does, whose value is in the answer.
+    ///
+    /// # Errors
+    ///
+    /// [`IssueError::ChangedMeanwhile`] where someone else was quicker. It is not tried again: that could kill the very
+    /// secret which the other one has just promoted.
+    pub async fn regenerate(
+        &self,
+        organization: OrganizationId,
+        discard_staged: bool,
+        ask: &Ask,
+    ) -> Result<Regenerated, IssueError> {
+        let found = self.production_key(organization).await?;
+        let key = reference(&found.key);
+        let staged = in_state(&found, SecretState::Staged).filter(|_| !discard_staged);
+        let (secret, value, successor) = match staged {
+            Some(staged) => {
+                let promoted = Secret { state: SecretState::Current, ..staged };
+                (promoted, None, Successor::Promote(staged.locator))
+            }
+            None => {
+                let (secret, value) = self.new_secret(key.environment, found.generations + 1, SecretState::Current)?;
+                (secret, Some(value), Successor::Fresh(secret))
+            }
+        };
+        let retired: Vec<Secret> = found.secrets.iter().copied().filter(|old| old.locator != secret.locator).collect();
+        let after = vec![summary(&secret)];
+        let events = vec![self.event(Action::AccessKeyRegenerated, &found.key, ask, between(&found, after))];
+        let change = KeyChange::Regenerate { key, retired: locators(&retired), successor };
+        let receipt = self.commit(change, events, ask).await?;
+        Ok(Regenerated { key: found.key, secret, retired, value, receipt })
+    }
+
+    /// Deletes a test key.
+    ///
+    /// # Errors
+    ///
+    /// [`IssueError::ProductionKeyRequired`] for a production key, which an organization always has.
+    pub async fn delete(
+        &self,
+        organization: OrganizationId,
+        id: AccessKeyId,
+        ask: &Ask,
+    ) -> Result<Receipt, IssueError> {
+        self.organization(organization).await?;
+        let found = self
+            .core
+            .store
+            .access_key(organization, id)
+            .await
+            .map_err(IssueError::Store)?
+            .ok_or(IssueError::NoSuchKey)?;
+        if found.key.environment == Environment::Production {
+            return Err(IssueError::ProductionKeyRequired);
+        }
+        let events = vec![self.event(Action::AccessKeyDeleted, &found.key, ask, between(&found, vec![]))];
+        let change = KeyChange::Delete { key: reference(&found.key), retired: locators(&found.secrets) };
+        match self.commit(change, events, ask).await {
+            Err(IssueError::Store(StoreError::Missing)) => Err(IssueError::NoSuchKey),
+            receipt => receipt,
+        }
+    }
+
+    /// The organization with this id.
+    ///
+    /// # Errors
+    ///
+    /// [`IssueError::NoSuchOrganization`] where there is none.
+    pub async fn organization(&self, id: OrganizationId) -> Result<Organization, IssueError> {
+        self.core.store.organization(id).await.map_err(IssueError::Store)?.ok_or(IssueError::NoSuchOrganization)
+    }
+
+    /// Organizations, newest first.
+    ///
+    /// # Errors
+    ///
+    /// [`IssueError::Store`].
+    pub async fn organizations(&self, page: Page<OrganizationId>) -> Result<Vec<Organization>, IssueError> {
+        self.core.store.organizations(page).await.map_err(IssueError::Store)
+    }
+
+    /// All keys of an organization, the production key first, then test keys by age.
+    ///
+    /// # Errors
+    ///
+    /// [`IssueError::NoSuchOrganization`] where there is none.
+    pub async fn access_keys(&self, organization: OrganizationId) -> Result<Vec<AccessKeyWithSecrets>, IssueError> {
+        self.organization(organization).await?;
+        self.core.store.access_keys(organization).await.map_err(IssueError::Store)
+    }
+
+    async fn production_key(&self, organization: OrganizationId) -> Result<AccessKeyWithSecrets, IssueError> {
+        let keys = self.access_keys(organization).await?;
+        let production = keys.into_iter().find(|found| found.key.environment == Environment::Production);
+        production.ok_or_else(|| {
+            IssueError::Store(StoreError::Corrupt(format!("organization {organization} has no production key")))
+        })
+    }
+
+    fn new_key(
+        &self,
+        organization: OrganizationId,
+        environment: Environment,
+        name: Name,
+        ask: &Ask,
+    ) -> Result<AccessKey, IssueError> {
+        Ok(AccessKey {
+            id: AccessKeyId::new(self.core.id_seed()?),
+            organization,
+            environment,
+            name,
+            created_at: self.core.clock.now(),
+            created_by: ask.attribution.actor.clone(),
+        })
+    }
+
+    fn new_secret(
+        &self,
+        environment: Environment,
+        generation: u32,
+        state: SecretState,
+    ) -> Result<(Secret, ShownOnce), IssueError> {
+        let fresh = FreshKey::generate(&self.core.prefix, environment, &*self.core.random)?;
+        let created_at = self.core.clock.now();
+        let secret = Secret { locator: fresh.locator(), digest: fresh.digest(), generation, state, created_at };
+        Ok((secret, fresh.into_value()))
+    }
+
+    fn event(&self, action: Action, key: &AccessKey, ask: &Ask, detail: Detail) -> EventDraft {
+        EventDraft {
+            time: self.core.clock.now(),
+            actor: ask.attribution.actor.clone(),
+            action,
+            subject: key.id.to_string(),
+            organization: key.organization,
+            environment: key.environment,
+            source_address: ask.attribution.source_address,
+            request_id: ask.attribution.request_id,
+            detail,
+        }
+    }
+
+    async fn commit(&self, change: KeyChange, events: Vec<EventDraft>, ask: &Ask) -> Result<Receipt, IssueError> {
+        let context = ChangeContext { events, idempotency_key: ask.idempotency_key.clone(), node: None };
+        writer::commit(&self.core, self.node.as_ref(), change, context).await.map_err(|error| match error {
+            StoreError::AlreadyDone { subject } => IssueError::AlreadyDone { id: subject },
+            StoreError::Conflict(Conflict::AlreadyStaged) => IssueError::AlreadyStaged,
+            StoreError::Conflict(Conflict::NotEmpty) => IssueError::NotEmpty,
+            StoreError::Conflict(_) => IssueError::ChangedMeanwhile,
+            other => IssueError::Store(other),
+        })
+    }
+}
+
+fn reference(key: &AccessKey) -> KeyRef {
+    KeyRef { organization: key.organization, environment: key.environment, id: key.id }
+}
+
+fn in_state(found: &AccessKeyWithSecrets, state: SecretState) -> Option<Secret> {
+    found.secrets.iter().copied().find(|secret| secret.state == state)
+}
+
+fn locators(secrets: &[Secret]) -> Vec<Locator> {
+    secrets.iter().map(|secret| secret.locator).collect()
+}
+
+const fn summary(secret: &Secret) -> SecretSummary {
+    SecretSummary { locator: secret.locator, generation: secret.generation, state: secret.state }
+}
+
+fn summaries<'a>(secrets: impl IntoIterator<Item = &'a Secret>) -> Vec<SecretSummary> {
+    secrets.into_iter().map(summary).collect()
+}
+
+/// What an event says of a key whose secrets were these, and now are others.
+fn between(found: &AccessKeyWithSecrets, after: Vec<SecretSummary>) -> Detail {
+    Detail { name: Some(found.key.name.clone()), before: summaries(&found.secrets), after }
+}

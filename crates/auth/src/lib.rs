@@ -1,0 +1,63 @@
+//! The core: issue, verify and rotate access keys. It knows no engine and no HTTP.
+//!
+//! | type | what it is for |
+//! |---|---|
+//! | [`Verifier`] | a node that verifies from memory: no I/O, no allocation, no lock |
+//! | [`Issuer`] | every change to keys; returns when a dead secret is dead everywhere |
+//! | [`Principal`] | who a verified key speaks for, with the [`Scope`](doorward_store::Scope) that reaches its data |
+//! | [`OperatorDesk`] | operators of the management side, and their tokens |
+//!
+//! # The promise
+//!
+//! When [`Issuer::regenerate`], [`Issuer::delete`] or [`Issuer::unstage`] has returned, no verification *begun* after
+//! that, on any node, accepts the dead secret. It returns within [`Timing::writer_wait`] of its commit, whatever the
+//! nodes do. A node that cannot prove that it is current answers [`Refusal::NotCurrent`]: never yes, and never no.
+//!
+//! How: a node polls the store, and what it read is good for one *lease*, counted from **before** it asked. A
+//! verification takes the lease's end first, looks up, and reads the clock **last**. A writer commits, and waits until
+//! each node says that it has published the change, or until every lease from before the commit has run out.
+//!
+//! ```
+//! # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! use std::sync::Arc;
+//! use doorward_auth::{Ask, Core, Issuer, Refusal, Verifier};
+//! use doorward_store::MemoryStore;
+//!
+//! let core = Core::new(Arc::new(MemoryStore::new()));
+//! let verifier = Verifier::start(&core).await?;
+//! let issuer = Issuer::beside(&verifier);
+//!
+//! let ask = Ask::local("ada".parse()?);
+//! let acme = issuer.provision("Acme".parse()?, &ask).await?;
+//! let principal = verifier.verify(acme.value.expose().as_bytes())?.into_principal();
+//! assert_eq!(principal.key_id(), acme.key.id);
+//!
+//! // Leaked: regenerate first, roll out second.
+//! let regenerated = issuer.regenerate(acme.organization.id, false, &ask).await?;
+//! assert_eq!(verifier.verify(acme.value.expose().as_bytes()).unwrap_err(), Refusal::Unknown);
+//! assert!(verifier.verify(regenerated.value.unwrap().expose().as_bytes()).is_ok());
+//! # Ok(()) }
+//! ```
+
+mod ask;
+mod core;
+mod error;
+mod index;
+mod issuer;
+mod node;
+mod operators;
+mod principal;
+mod receipt;
+mod timing;
+mod verifier;
+mod writer;
+
+pub use crate::ask::Ask;
+pub use crate::core::Core;
+pub use crate::error::{IssueError, Refusal, StartError};
+pub use crate::issuer::{Created, Issuer, Provisioned, Regenerated, Staged};
+pub use crate::operators::{AddedOperator, OperatorDesk, OperatorRefusal};
+pub use crate::principal::{Management, Principal};
+pub use crate::receipt::{Nodes, Receipt};
+pub use crate::timing::{Timing, TimingError};
+pub use crate::verifier::{Verified, Verifier};

@@ -1,0 +1,245 @@
+//! The node's side of the coherence protocol.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::Duration;
+
+use doorward_store::{LiveSecret, Poll, Revision, Session, StoreError};
+use doorward_types::{SessionId, Tick};
+use tokio::sync::Mutex;
+
+use crate::index::Index;
+use crate::{Core, StartError, Timing};
+
+/// How many secrets are read at a time on loading: a few megabytes.
+const PAGE: u32 = 10_000;
+
+/// The longest pause between two tries while the store fails.
+const RETRY: Duration = Duration::from_millis(250);
+
+/// A pause of this node that a lease cannot have survived unnoticed: the machine was suspended.
+const SUSPENDED: Duration = Duration::from_millis(500);
+
+/// What a node knows, and until when it may say so.
+#[derive(Debug)]
+pub(crate) struct Node {
+    core: Core,
+    index: Index,
+    /// The end of the lease, in nanoseconds of [`doorward_types::Clock::tick`]. Zero: none.
+    lease: AtomicU64,
+    stopped: AtomicBool,
+    progress: Mutex<Progress>,
+}
+
+/// How far the node has come. Whoever holds it is the only one to poll.
+#[derive(Debug)]
+struct Progress {
+    session: SessionId,
+    revision: Revision,
+    /// Whether a writer may be waiting for word from this session.
+    acknowledgement_due: bool,
+}
+
+impl Node {
+    pub(crate) async fn start(core: &Core) -> Result<Self, StartError> {
+        let mut seed = [0; 8];
+        core.random.fill(&mut seed)?;
+        let session = register(core).await?;
+        let index = Index::new(u64::from_ne_bytes(seed));
+        let progress = Progress { session, revision: Revision(0), acknowledgement_due: true };
+        let node = Self {
+            core: core.clone(),
+            index,
+            lease: AtomicU64::new(0),
+            stopped: AtomicBool::new(false),
+            progress: Mutex::new(progress),
+        };
+        node.load(&mut *node.progress.lock().await).await?;
+        node.refresh().await?;
+        Ok(node)
+    }
+
+    pub(crate) const fn core(&self) -> &Core {
+        &self.core
+    }
+
+    pub(crate) const fn index(&self) -> &Index {
+        &self.index
+    }
+
+    /// The end of the lease. To be taken *before* the lookup that it vouches for.
+    pub(crate) fn lease(&self) -> Tick {
+        Tick::from_nanos(self.lease.load(Ordering::Acquire))
+    }
+
+    /// Whether the lease has not run out. To be asked *after* the lookup, since it reads the clock.
+    pub(crate) fn is_within(&self, lease: Tick) -> bool {
+        self.core.clock.tick() < lease
+    }
+
+    /// This node's session at the moment.
+    pub(crate) async fn session(&self) -> SessionId {
+        self.progress.lock().await.session
+    }
+
+    /// Polls once: applies and publishes all that happened, extends the lease, and acknowledges where someone waits.
+    /// Returns the session and how far it has come.
+    pub(crate) async fn refresh(&self) -> Result<(SessionId, Revision), StoreError> {
+        let mut progress = self.progress.lock().await;
+        loop {
+            if self.stopped.load(Ordering::Acquire) {
+                return Err(StoreError::Unavailable("this node was stopped".into()));
+            }
+            // Before anything is sent: a lease counted from the answer would speak for a time that no one looked at.
+            let asked = self.core.clock.tick();
+            match self.core.store.poll(progress.session, progress.revision).await? {
+                Poll::Current { revision, changes, acknowledgement_wanted } => {
+                    for change in changes {
+                        match change.live {
+                            Some(live) => self.index.insert(live),
+                            None => self.index.remove(&change.locator),
+                        }
+                    }
+                    progress.revision = revision;
+                    progress.acknowledgement_due |= acknowledgement_wanted;
+                    // What was read is published before the lease that speaks for it. The hot clock may lag.
+                    let length = self.core.timing.lease().saturating_sub(self.core.clock.tick_lag());
+                    self.lease.store((asked + length).as_nanos(), Ordering::Release);
+                    // Only what is applied and published is acknowledged.
+                    if progress.acknowledgement_due {
+                        self.core.store.acknowledge(progress.session, revision).await?;
+                        progress.acknowledgement_due = false;
+                    }
+                    return Ok((progress.session, revision));
+                }
+                Poll::Retired => {
+                    self.lease.store(0, Ordering::Release);
+                    progress.session = register(&self.core).await.map_err(|error| match error {
+                        StartError::Store(error) => error,
+                        StartError::Random(error) => StoreError::Unavailable(error.into()),
+                    })?;
+                    progress.acknowledgement_due = true;
+                    tracing::warn!("a writer gave up on this node, which kept silent; it has registered anew");
+                }
+                // Behind, or an answer that this version does not know.
+                _ => {
+                    self.lease.store(0, Ordering::Release);
+                    tracing::warn!(
+                        revision = progress.revision.0,
+                        "the store's change log does not reach back; loading"
+                    );
+                    self.load(&mut progress).await?;
+                }
+            }
+        }
+    }
+
+    /// Loads everything, page by page, from a revision that is taken first. What changes meanwhile, the next poll finds.
+    async fn load(&self, progress: &mut Progress) -> Result<(), StoreError> {
+        let store = &self.core.store;
+        let revision = store.revision().await?;
+        let fresh = self.index.empty_twin();
+        let mut last: Option<LiveSecret> = None;
+        loop {
+            let page = store.live_secrets(last.as_ref(), PAGE).await?;
+            let Some(end) = page.last() else { break };
+            last = Some(end.clone());
+            for live in page {
+                fresh.insert(live);
+            }
+        }
+        self.index.become_like(fresh);
+        progress.revision = revision;
+        Ok(())
+    }
+
+    /// Polls for ever.
+    pub(crate) async fn stay_current(self: Arc<Self>) {
+        let interval = self.core.store.poll_interval();
+        let mut janitor = Janitor::new();
+        let mut was_current = true;
+        while !self.stopped.load(Ordering::Acquire) {
+            let before = (self.core.clock.tick(), self.core.clock.reading());
+            let refreshed = tokio::time::timeout(self.core.timing.lease(), self.refresh()).await;
+            let failure = match refreshed {
+                Ok(Ok(_)) => None,
+                Ok(Err(error)) => Some(describe(&error)),
+                Err(_) => Some("the store does not answer".to_owned()),
+            };
+            if self.is_within(self.lease()) != was_current {
+                was_current = !was_current;
+                if was_current {
+                    tracing::info!("this node is current again");
+                } else {
+                    let reason = failure.as_deref().unwrap_or("it was late");
+                    tracing::warn!(reason, "this node cannot prove that it is current, and answers 503");
+                }
+            }
+            janitor.sweep(&self.core).await;
+            tokio::time::sleep(if failure.is_some() { RETRY } else { interval }).await;
+            // The hot clock stops in suspend: what it says of the lease is then worth nothing until the next poll.
+            let (tick, reading) = (self.core.clock.tick(), self.core.clock.reading());
+            if reading.longest_since(before.1) > tick.since(before.0) + SUSPENDED {
+                self.lease.store(0, Ordering::Release);
+                tracing::warn!("this machine was suspended; the node serves again after its next poll");
+            }
+        }
+    }
+
+    /// Stops verifying, then takes the session out of the store.
+    pub(crate) async fn stop(&self) {
+        self.stopped.store(true, Ordering::Release);
+        // A poll that is under way may still extend the lease; it ends before this lock is had.
+        let progress = self.progress.lock().await;
+        self.lease.store(0, Ordering::Release);
+        if let Err(error) = self.core.store.remove(&[progress.session]).await {
+            tracing::warn!(
+                error = describe(&error),
+                "this node's session stays in the store until a writer removes it"
+            );
+        }
+    }
+}
+
+/// Registers a session, durably, before its first read.
+async fn register(core: &Core) -> Result<SessionId, StartError> {
+    let id = SessionId::new(core.id_seed()?);
+    core.store.register(Session { id, lease: core.timing.lease() }).await?;
+    Ok(id)
+}
+
+/// An error with its causes, for the operator's log.
+pub(crate) fn describe(error: &dyn std::error::Error) -> String {
+    let causes = std::iter::successors(error.source(), |cause| cause.source());
+    causes.fold(error.to_string(), |text, cause| format!("{text}: {cause}"))
+}
+
+/// Removes the sessions of nodes that died, once they were seen retired for as long as any lease can last: from then
+/// on, no writer waits for them.
+#[derive(Debug)]
+struct Janitor {
+    retired: Vec<SessionId>,
+    next: Option<doorward_types::Reading>,
+}
+
+impl Janitor {
+    const fn new() -> Self {
+        Self { retired: Vec::new(), next: None }
+    }
+
+    async fn sweep(&mut self, core: &Core) {
+        let now = core.clock.reading();
+        let pause = Timing::writer_wait(Timing::LONGEST_LEASE);
+        if self.next.is_some_and(|last| now.shortest_since(last) < pause) {
+            return;
+        }
+        let Ok(sessions) = core.store.sessions().await else { return };
+        let retired = |id: &SessionId| sessions.iter().any(|status| status.session.id == *id && status.retired);
+        self.retired.retain(retired);
+        if !self.retired.is_empty() && core.store.remove(&self.retired).await.is_ok() {
+            self.retired.clear();
+        }
+        self.retired = sessions.iter().filter(|status| status.retired).map(|status| status.session.id).collect();
+        self.next = Some(core.clock.reading());
+    }
+}

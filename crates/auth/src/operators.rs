@@ -1,0 +1,117 @@
+use doorward_audit::{Action, Detail, EventDraft};
+use doorward_key::{FreshOperatorToken, KeyFault, PresentedOperatorToken, ShownOnce};
+use doorward_store::{Conflict, Operator, StoreError};
+use doorward_types::{Environment, Name, OperatorId, OrganizationId};
+
+use crate::{Ask, Core, IssueError, Management};
+
+/// Operators of the management side, and their tokens. Each is looked up in the store at every use, so that a removed
+/// one is out at once.
+#[derive(Clone, Debug)]
+pub struct OperatorDesk {
+    core: Core,
+}
+
+/// A new operator.
+#[derive(Debug)]
+pub struct AddedOperator {
+    /// The operator.
+    pub operator: Operator,
+    /// Its token: the only copy.
+    pub value: ShownOnce,
+}
+
+/// Why a token was not accepted.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum OperatorRefusal {
+    /// The text is no operator's token.
+    #[error(transparent)]
+    Malformed(#[from] KeyFault),
+    /// The store failed, so that nothing can be said of the token.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// There is no such operator, or no longer.
+    #[error("the operator's token is not known, or no longer")]
+    Unknown,
+}
+
+impl OperatorDesk {
+    /// The desk over this core.
+    #[must_use]
+    pub fn new(core: &Core) -> Self {
+        Self { core: core.clone() }
+    }
+
+    /// Proves that a token is an operator's.
+    ///
+    /// # Errors
+    ///
+    /// [`OperatorRefusal`].
+    pub async fn authenticate(&self, token: &[u8]) -> Result<Management, OperatorRefusal> {
+        let presented = PresentedOperatorToken::parse(token)?;
+        match self.core.store.operator_by_locator(presented.locator()).await? {
+            Some(operator) if operator.digest == presented.digest() => Ok(Management::of_operator(operator.name)),
+            _ => Err(OperatorRefusal::Unknown),
+        }
+    }
+
+    /// Adds an operator.
+    ///
+    /// # Errors
+    ///
+    /// [`IssueError::NameTaken`] where there is one of this name.
+    pub async fn add(&self, name: Name, ask: &Ask) -> Result<AddedOperator, IssueError> {
+        let fresh = FreshOperatorToken::generate(&*self.core.random)?;
+        let operator = Operator {
+            id: OperatorId::new(self.core.id_seed()?),
+            name,
+            locator: fresh.locator(),
+            digest: fresh.digest(),
+            created_at: self.core.clock.now(),
+        };
+        let event = self.event(Action::OperatorCreated, &operator, ask);
+        match self.core.store.add_operator(operator.clone(), event).await {
+            Ok(()) => Ok(AddedOperator { operator, value: fresh.into_value() }),
+            Err(StoreError::Conflict(Conflict::Duplicate)) => Err(IssueError::NameTaken),
+            Err(error) => Err(IssueError::Store(error)),
+        }
+    }
+
+    /// Removes an operator, whose token is refused from then on.
+    ///
+    /// # Errors
+    ///
+    /// [`IssueError::NoSuchOperator`] where there is none.
+    pub async fn remove(&self, operator: &Operator, ask: &Ask) -> Result<(), IssueError> {
+        let event = self.event(Action::OperatorDeleted, operator, ask);
+        match self.core.store.remove_operator(operator.id, event).await {
+            Err(StoreError::Missing) => Err(IssueError::NoSuchOperator),
+            other => other.map_err(IssueError::Store),
+        }
+    }
+
+    /// All operators, oldest first.
+    ///
+    /// # Errors
+    ///
+    /// [`IssueError::Store`].
+    pub async fn list(&self) -> Result<Vec<Operator>, IssueError> {
+        self.core.store.operators().await.map_err(IssueError::Store)
+    }
+
+    /// Operators belong to the installation and to no organization.
+    fn event(&self, action: Action, operator: &Operator, ask: &Ask) -> EventDraft {
+        EventDraft {
+            time: self.core.clock.now(),
+            actor: ask.attribution.actor.clone(),
+            action,
+            subject: operator.id.to_string(),
+            organization: OrganizationId::INSTALLATION,
+            environment: Environment::Production,
+            source_address: ask.attribution.source_address,
+            request_id: ask.attribution.request_id,
+            detail: Detail { name: Some(operator.name.clone()), ..Detail::default() },
+        }
+    }
+}

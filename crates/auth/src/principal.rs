@@ -1,0 +1,126 @@
+//! Where a proven credential becomes a [`Scope`]: the two callers of its one mint, and there are no others.
+
+use std::fmt;
+use std::sync::Arc;
+
+use doorward_store::{LiveSecret, Scope};
+use doorward_types::{AccessKeyId, Environment, Locator, Name, OrganizationId};
+
+/// The public facts of a verified key, shared by all that it verifies.
+#[derive(Debug)]
+pub(crate) struct Identity {
+    pub(crate) live: LiveSecret,
+}
+
+impl Identity {
+    #[expect(clippy::disallowed_methods, reason = "the key was verified, and the stored record names its environment")]
+    pub(crate) const fn scope(&self) -> Scope {
+        Scope::assertion(self.live.key.organization, self.live.key.environment)
+    }
+}
+
+/// Who a verified key speaks for. There is no way to make one but to verify a key.
+///
+/// ```compile_fail
+/// let nobody = doorward_auth::Principal { identity: unimplemented!() };
+/// ```
+#[derive(Clone)]
+pub struct Principal {
+    identity: Arc<Identity>,
+}
+
+impl Principal {
+    pub(crate) const fn of(identity: Arc<Identity>) -> Self {
+        Self { identity }
+    }
+
+    /// The way to the data of this key's organization and environment.
+    #[must_use]
+    pub fn scope(&self) -> Scope {
+        self.identity.scope()
+    }
+
+    /// The environment, as the stored record has it.
+    #[must_use]
+    pub fn environment(&self) -> Environment {
+        self.identity.live.key.environment
+    }
+
+    /// The organization.
+    #[must_use]
+    pub fn organization_id(&self) -> OrganizationId {
+        self.identity.live.key.organization
+    }
+
+    /// The organization's name.
+    #[must_use]
+    pub fn organization_name(&self) -> &Name {
+        &self.identity.live.organization_name
+    }
+
+    /// The key.
+    #[must_use]
+    pub fn key_id(&self) -> AccessKeyId {
+        self.identity.live.key.id
+    }
+
+    /// The key's name.
+    #[must_use]
+    pub fn key_name(&self) -> &Name {
+        &self.identity.live.key.name
+    }
+
+    /// The public part of the secret that was presented.
+    #[must_use]
+    pub fn locator(&self) -> Locator {
+        self.identity.live.secret.locator
+    }
+
+    /// Which of the key's secrets was presented, counted from 1.
+    #[must_use]
+    pub fn generation(&self) -> u32 {
+        self.identity.live.secret.generation
+    }
+}
+
+impl fmt::Debug for Principal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Principal")
+            .field("organization", &self.organization_id())
+            .field("environment", &self.environment())
+            .field("key", &self.key_id())
+            .field("locator", &self.locator())
+            .finish()
+    }
+}
+
+/// The right to manage every organization: an operator's, or that of whoever holds the store itself.
+#[derive(Clone, Debug)]
+pub struct Management {
+    actor: Name,
+}
+
+impl Management {
+    pub(crate) const fn of_operator(actor: Name) -> Self {
+        Self { actor }
+    }
+
+    /// For a program that opens the store itself, such as the command line: whoever holds the file holds the keys to it.
+    #[must_use]
+    pub const fn of_store_holder(actor: Name) -> Self {
+        Self { actor }
+    }
+
+    /// Who it is, as audit events name it.
+    #[must_use]
+    pub const fn actor(&self) -> &Name {
+        &self.actor
+    }
+
+    /// The way to one environment of one organization, of the operator's choice.
+    #[must_use]
+    #[expect(clippy::disallowed_methods, reason = "operators choose; that is what their right means")]
+    pub const fn scope(&self, organization: OrganizationId, environment: Environment) -> Scope {
+        Scope::assertion(organization, environment)
+    }
+}

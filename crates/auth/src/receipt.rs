@@ -1,0 +1,75 @@
+use std::fmt;
+use std::time::Duration;
+
+use doorward_store::Revision;
+use serde::{Serialize, Serializer};
+
+/// Proof that a change is in effect on every node.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct Receipt {
+    /// The change's number.
+    pub revision: Revision,
+    /// How long it took from the commit until no node could miss it.
+    pub waited: Duration,
+    /// How that was known.
+    pub nodes: Nodes,
+}
+
+/// How it was known of each node that it cannot miss a change.
+#[derive(Clone, Copy, Debug, Eq, PartialEq, Serialize)]
+pub struct Nodes {
+    /// Nodes that said so.
+    pub acknowledged: u32,
+    /// Nodes that kept silent until their lease had run out: they serve nothing until they have caught up.
+    pub expired: u32,
+}
+
+impl Serialize for Receipt {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        #[derive(Serialize)]
+        struct Shape {
+            revision: u64,
+            effective: &'static str,
+            waited_ms: u64,
+            nodes: Nodes,
+        }
+        let waited_ms = u64::try_from(self.waited.as_millis()).unwrap_or(u64::MAX);
+        Shape { revision: self.revision.0, effective: "everywhere", waited_ms, nodes: self.nodes }.serialize(serializer)
+    }
+}
+
+impl fmt::Display for Receipt {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let plural = |count| if count == 1 { "" } else { "s" };
+        let Nodes { acknowledged, expired } = self.nodes;
+        write!(
+            f,
+            "Effective everywhere after {} ms: {acknowledged} node{} acknowledged",
+            self.waited.as_millis(),
+            plural(acknowledged)
+        )?;
+        if expired > 0 {
+            write!(f, ", {expired} kept silent until {} lease ran out", if expired == 1 { "its" } else { "their" })?;
+        }
+        f.write_str(".")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn people_read_what_happened() {
+        let receipt = |acknowledged, expired| Receipt {
+            revision: Revision(7),
+            waited: Duration::from_millis(31),
+            nodes: Nodes { acknowledged, expired },
+        };
+        assert_eq!(receipt(2, 0).to_string(), "Effective everywhere after 31 ms: 2 nodes acknowledged.");
+        assert_eq!(
+            receipt(1, 1).to_string(),
+            "Effective everywhere after 31 ms: 1 node acknowledged, 1 kept silent until its lease ran out."
+        );
+    }
+}

@@ -1,0 +1,172 @@
+//! Immediate means immediate: when a change has returned, no node accepts the dead secret, and a node that cannot prove
+//! that it is current says neither yes nor no.
+
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use doorward_auth::{Ask, Core, Issuer, Refusal, Timing, Verifier};
+use doorward_store::{MemoryStore, Session, Store};
+use doorward_store_sqlite::{OpenMode, SqliteStore};
+use doorward_types::{Clock, IdSeed, ManualClock, Reading, SessionId, Tick, Timestamp};
+
+fn ask() -> Ask {
+    Ask::local("ada".parse().unwrap())
+}
+
+/// Shows tokio's time, which stands still while there is work to do, and jumps when there is none.
+#[derive(Debug)]
+struct TokioClock(tokio::time::Instant);
+
+impl TokioClock {
+    fn elapsed(&self) -> Tick {
+        Tick::ZERO + self.0.elapsed() + Duration::from_secs(100)
+    }
+}
+
+impl Clock for TokioClock {
+    fn now(&self) -> Timestamp {
+        Timestamp::from_millis(1_767_225_600_000) + self.0.elapsed()
+    }
+
+    fn tick(&self) -> Tick {
+        self.elapsed()
+    }
+
+    fn tick_lag(&self) -> Duration {
+        Duration::ZERO
+    }
+
+    fn reading(&self) -> Reading {
+        Reading { boottime: self.elapsed(), raw: self.elapsed() }
+    }
+}
+
+fn simulated() -> Core {
+    let clock = Arc::new(TokioClock(tokio::time::Instant::now()));
+    Core::new(Arc::new(MemoryStore::new())).with_clock(clock)
+}
+
+#[tokio::test(start_paused = true)]
+async fn every_node_has_heard_when_a_change_returns() {
+    let core = simulated();
+    let nodes = [Verifier::start(&core).await.unwrap(), Verifier::start(&core).await.unwrap()];
+    for issuer in [Issuer::new(&core), Issuer::beside(&nodes[0])] {
+        let acme = issuer.provision("Acme".parse().unwrap(), &ask()).await.unwrap();
+        assert!(nodes.iter().all(|node| node.verify(acme.value.expose().as_bytes()).is_ok()));
+        let regenerated = issuer.regenerate(acme.organization.id, false, &ask()).await.unwrap();
+        assert!(nodes.iter().all(|node| node.verify(acme.value.expose().as_bytes()).unwrap_err() == Refusal::Unknown));
+        assert_eq!((regenerated.receipt.nodes.acknowledged, regenerated.receipt.nodes.expired), (2, 0));
+        assert!(regenerated.receipt.waited < Duration::from_millis(50), "{:?}", regenerated.receipt.waited);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_silent_node_is_waited_for_and_then_no_longer() {
+    let core = simulated();
+    let issuer = Issuer::new(&core);
+    let acme = issuer.provision("Acme".parse().unwrap(), &ask()).await.unwrap();
+    let silent = SessionId::new(IdSeed { now: Timestamp::from_millis(1), random: [1; 10] });
+    let lease = Timing::default().lease();
+    core.store().register(Session { id: silent, lease }).await.unwrap();
+
+    let wait = Timing::writer_wait(lease);
+    // At first it may hold a lease from before the commit; then one from before it was retired; then none.
+    for (waits, expired) in [(true, 1), (true, 1), (false, 0)] {
+        let receipt = issuer.regenerate(acme.organization.id, false, &ask()).await.unwrap().receipt;
+        assert_eq!(receipt.waited >= wait, waits, "{:?}", receipt.waited);
+        assert!(receipt.waited < wait + Duration::from_millis(50), "never longer than needed: {:?}", receipt.waited);
+        assert_eq!(receipt.nodes.expired, expired);
+    }
+    assert_eq!(core.store().sessions().await.unwrap(), []);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_node_clears_away_what_dead_ones_left() {
+    let core = simulated();
+    let node = Verifier::start(&core).await.unwrap();
+    let dead = SessionId::new(IdSeed { now: Timestamp::from_millis(1), random: [1; 10] });
+    core.store().register(Session { id: dead, lease: Timing::default().lease() }).await.unwrap();
+    core.store().retire(&[dead]).await.unwrap();
+    tokio::time::sleep(Duration::from_secs(30)).await;
+    let left = core.store().sessions().await.unwrap();
+    assert!(left.len() == 1 && left[0].session.id != dead, "{left:?}");
+    assert!(node.is_current());
+}
+
+#[tokio::test]
+async fn a_node_that_is_late_says_neither_yes_nor_no() {
+    let clock = Arc::new(ManualClock::default());
+    let core = Core::new(Arc::new(MemoryStore::new())).with_clock(Arc::clone(&clock) as Arc<dyn Clock>);
+    let node = Verifier::start(&core).await.unwrap();
+    let acme = Issuer::beside(&node).provision("Acme".parse().unwrap(), &ask()).await.unwrap();
+    let unknown = doorward_key::FreshKey::generate(
+        &core.prefix().clone(),
+        doorward_types::Environment::Test,
+        &doorward_key::SystemRandom,
+    )
+    .unwrap();
+    clock.advance(Timing::default().lease() - Duration::from_nanos(1));
+    assert!(node.verify(acme.value.expose().as_bytes()).is_ok());
+    clock.advance(Duration::from_nanos(1));
+    assert!(!node.is_current());
+    assert_eq!(node.verify(acme.value.expose().as_bytes()).unwrap_err(), Refusal::NotCurrent);
+    assert_eq!(node.verify(unknown.value().expose().as_bytes()).unwrap_err(), Refusal::NotCurrent);
+    // The poll loop runs now, and proves it again.
+    tokio::time::sleep(Duration::from_millis(50)).await;
+    assert!(node.verify(acme.value.expose().as_bytes()).is_ok());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_retired_node_registers_anew_and_catches_up() {
+    let core = simulated();
+    let node = Verifier::start(&core).await.unwrap();
+    let before = core.store().sessions().await.unwrap();
+    core.store().retire(&[before[0].session.id]).await.unwrap();
+    tokio::time::sleep(Duration::from_millis(50)).await;
+    assert!(node.is_current());
+    let acme = Issuer::new(&core).provision("Acme".parse().unwrap(), &ask()).await.unwrap();
+    assert!(node.verify(acme.value.expose().as_bytes()).is_ok());
+    assert!(acme.receipt.nodes.acknowledged >= 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_stopped_node_verifies_nothing_and_is_not_waited_for() {
+    let core = simulated();
+    let node = Verifier::start(&core).await.unwrap();
+    let issuer = Issuer::new(&core);
+    let acme = issuer.provision("Acme".parse().unwrap(), &ask()).await.unwrap();
+    node.stop().await;
+    assert_eq!(node.verify(acme.value.expose().as_bytes()).unwrap_err(), Refusal::NotCurrent);
+    let receipt = issuer.regenerate(acme.organization.id, false, &ask()).await.unwrap().receipt;
+    assert_eq!((receipt.nodes.acknowledged, receipt.nodes.expired), (0, 0));
+    assert!(receipt.waited < Duration::from_millis(50));
+}
+
+/// Two nodes and a writer on one file, each with connections of its own, as three processes would have.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_change_on_the_same_file_is_seen_before_it_returns() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("doorward.db");
+    let open = async || {
+        let store = SqliteStore::open(&path, OpenMode::Create).await.unwrap();
+        Core::new(Arc::new(store) as Arc<dyn Store>)
+    };
+    let (first, second) =
+        (Verifier::start(&open().await).await.unwrap(), Verifier::start(&open().await).await.unwrap());
+    let issuer = Issuer::new(&open().await);
+    let acme = issuer.provision("Acme".parse().unwrap(), &ask()).await.unwrap();
+    let mut current = acme.value;
+    for _ in 0..50 {
+        assert!(
+            first.verify(current.expose().as_bytes()).is_ok() && second.verify(current.expose().as_bytes()).is_ok()
+        );
+        let regenerated = issuer.regenerate(acme.organization.id, false, &ask()).await.unwrap();
+        for node in [&first, &second] {
+            assert_eq!(node.verify(current.expose().as_bytes()).unwrap_err(), Refusal::Unknown);
+        }
+        assert_eq!(regenerated.receipt.nodes.acknowledged, 2);
+        current = regenerated.value.unwrap();
+    }
+}
