@@ -30,6 +30,7 @@ const TEST: u64 = 2;
 const FLAG_BITS: u32 = 4;
 
 /// Numbers the ASCII letters and digits from 1: ten of them fit into 60 bits at six bits each, and none gives a zero tag.
+#[expect(clippy::indexing_slicing, reason = "evaluated by the compiler")]
 const SIX_BITS: [u8; 256] = {
     let mut table = [0; 256];
     let mut byte = 0;
@@ -45,6 +46,7 @@ const SIX_BITS: [u8; 256] = {
 };
 
 /// A locator in 60 bits, the same for no two.
+#[expect(clippy::indexing_slicing, reason = "a byte is within a table of 256")]
 fn code(locator: &Locator) -> u64 {
     locator.as_bytes().iter().fold(0, |code, byte| code << 6 | u64::from(SIX_BITS[usize::from(*byte)]))
 }
@@ -56,9 +58,8 @@ struct Row {
 }
 
 impl Row {
-    const fn vacant() -> Self {
-        const ZERO: AtomicU64 = AtomicU64::new(0);
-        Self { tag: ZERO, digest: [ZERO; 4] }
+    fn vacant() -> Self {
+        Self { tag: AtomicU64::new(0), digest: Default::default() }
     }
 
     fn digest(&self) -> Digest {
@@ -337,7 +338,7 @@ mod tests {
             key: AccessKey {
                 id: AccessKeyId::from_u128(u128::from(number)),
                 organization: OrganizationId::from_u128(1),
-                environment: if number % 2 == 0 { Environment::Production } else { Environment::Test },
+                environment: if number.is_multiple_of(2) { Environment::Production } else { Environment::Test },
                 name: "a key".parse().unwrap(),
                 created_at: Timestamp::from_millis(0),
                 created_by: "ada".parse().unwrap(),

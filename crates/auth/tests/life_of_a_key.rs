@@ -1,6 +1,6 @@
 //! What a key goes through, over every engine: who is accepted at each step, and what the audit log says of it.
 
-#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+#![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test fails by panicking")]
 
 use std::sync::Arc;
 

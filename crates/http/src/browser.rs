@@ -1,0 +1,8 @@
+use http::HeaderMap;
+use http::header::ORIGIN;
+
+/// Whether a browser made the request for a page: by the Fetch standard it then sends `Origin`, or a `Sec-Fetch-Mode`
+/// that is not a person's own navigation. No page can take these headers away.
+pub(crate) fn made_by_a_page(headers: &HeaderMap) -> bool {
+    headers.contains_key(ORIGIN) || headers.get_all("sec-fetch-mode").iter().any(|mode| mode != "navigate")
+}

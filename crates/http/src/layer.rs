@@ -1,0 +1,140 @@
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
+
+use doorward_auth::{Principal, Verifier};
+use doorward_types::RequestId;
+use http::{Request, Response};
+use tower_layer::Layer;
+use tower_service::Service;
+
+use crate::{Code, Problem, ResponseBody, browser, credential};
+
+/// Lets a request through with its [`Principal`] in the extensions, or refuses it.
+#[derive(Clone, Debug)]
+pub struct AccessKeyLayer {
+    verifier: Verifier,
+    browsers: bool,
+}
+
+impl AccessKeyLayer {
+    /// The layer over a verifying node.
+    #[must_use]
+    pub const fn new(verifier: Verifier) -> Self {
+        Self { verifier, browsers: false }
+    }
+
+    /// Accepts keys from pages in browsers too. Whoever reads such a page's source then has the key.
+    #[must_use]
+    pub fn with_insecure_browser_use(self) -> Self {
+        Self { browsers: true, ..self }
+    }
+
+    /// Who sent a request, or why that cannot be said. For services that are built without tower.
+    ///
+    /// # Errors
+    ///
+    /// The [`Problem`] to answer with.
+    pub fn authenticate<B>(&self, request: &Request<B>) -> Result<Principal, Problem> {
+        let refused = |problem: Problem| {
+            let wrong_place = credential::key_in_query(request.uri(), self.verifier.prefix())
+                && !matches!(problem.code(), Code::InvalidKey | Code::NotCurrent);
+            if wrong_place { key_in_wrong_place() } else { problem }
+        };
+        let presented = credential::credential(request.headers()).map_err(|fault| refused(fault.into()))?;
+        let verified = self.verifier.verify(presented).map_err(|refusal| refused(refusal.into()))?;
+        if !self.browsers && browser::made_by_a_page(request.headers()) {
+            return Err(Problem::new(
+                Code::KeyUsedInBrowser,
+                "a page in a browser sent this key, where everyone can read it: regenerate it, and call from a backend",
+            ));
+        }
+        Ok(verified.into_principal())
+    }
+}
+
+fn key_in_wrong_place() -> Problem {
+    Problem::new(
+        Code::KeyInWrongPlace,
+        "a key stands in the query string, which logs and histories keep: treat it as leaked, regenerate it, and send \
+         the new one in the header `Authorization: Bearer <key>`",
+    )
+}
+
+impl<S> Layer<S> for AccessKeyLayer {
+    type Service = AccessKeyService<S>;
+
+    fn layer(&self, inner: S) -> AccessKeyService<S> {
+        AccessKeyService { inner, layer: self.clone() }
+    }
+}
+
+/// See [`AccessKeyLayer`].
+#[derive(Clone, Debug)]
+pub struct AccessKeyService<S> {
+    inner: S,
+    layer: AccessKeyLayer,
+}
+
+impl<S, Req, Res> Service<Request<Req>> for AccessKeyService<S>
+where
+    S: Service<Request<Req>, Response = Response<Res>>,
+{
+    type Response = Response<ResponseBody<Res>>;
+    type Error = S::Error;
+    type Future = ResponseFuture<S::Future>;
+
+    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), S::Error>> {
+        self.inner.poll_ready(cx)
+    }
+
+    fn call(&mut self, mut request: Request<Req>) -> ResponseFuture<S::Future> {
+        match self.layer.authenticate(&request) {
+            Ok(principal) => {
+                request.extensions_mut().insert(principal);
+                ResponseFuture { outcome: Outcome::Admitted { future: self.inner.call(request) } }
+            }
+            Err(problem) => {
+                let problem = problem.for_request(request.extensions().get::<RequestId>().copied());
+                ResponseFuture { outcome: Outcome::Refused { problem: Some(problem) } }
+            }
+        }
+    }
+}
+
+pin_project_lite::pin_project! {
+    /// The answer of an [`AccessKeyService`].
+    #[derive(Debug)]
+    pub struct ResponseFuture<F> {
+        #[pin]
+        outcome: Outcome<F>,
+    }
+}
+
+pin_project_lite::pin_project! {
+    #[derive(Debug)]
+    #[project = OutcomeProjection]
+    enum Outcome<F> {
+        Admitted { #[pin] future: F },
+        Refused { problem: Option<Problem> },
+    }
+}
+
+impl<F, B, E> Future for ResponseFuture<F>
+where
+    F: Future<Output = Result<Response<B>, E>>,
+{
+    type Output = Result<Response<ResponseBody<B>>, E>;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        match self.project().outcome.project() {
+            OutcomeProjection::Admitted { future } => {
+                let answer = ready!(future.poll(cx));
+                Poll::Ready(answer.map(|response| response.map(ResponseBody::of_service)))
+            }
+            OutcomeProjection::Refused { problem } => {
+                let problem = problem.take().unwrap_or_else(|| Problem::new(Code::Internal, "polled after its answer"));
+                Poll::Ready(Ok(problem.into_response()))
+            }
+        }
+    }
+}

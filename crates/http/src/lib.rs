@@ -1,0 +1,51 @@
+//! Plugging in: the one credential, and every refusal, as a tower layer.
+//!
+//! What is allowed:
+//!
+//! - exactly one `Authorization` header line: `Bearer`, one space, the key, and nothing else. The word is
+//!   case-sensitive: stricter than RFC 9110 on purpose, since what is written in one way is found by one search.
+//! - a key that is alive on a node that can prove that it is current.
+//! - a caller that is a backend. A browser that sends a key for a page shows that the key has left the backend.
+//!
+//! Everything else is refused, as a [`Problem`] (RFC 9457) whose `code` is for programs and whose `detail` is for people.
+//! No refusal echoes what was presented.
+//!
+//! ```
+//! # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! use std::{convert::Infallible, sync::Arc};
+//! use doorward_auth::{Ask, Core, Issuer, Principal, Verifier};
+//! use doorward_http::AccessKeyLayer;
+//! use doorward_store::MemoryStore;
+//! use http::{Request, Response, header::AUTHORIZATION};
+//! use http_body_util::Full;
+//! use tower::{Service, ServiceBuilder, ServiceExt, service_fn};
+//!
+//! let verifier = Verifier::start(&Core::new(Arc::new(MemoryStore::new()))).await?;
+//! let acme = Issuer::beside(&verifier).provision("Acme".parse()?, &Ask::local("ada".parse()?)).await?;
+//!
+//! let mut service = ServiceBuilder::new().layer(AccessKeyLayer::new(verifier)).service_fn(
+//!     async |request: Request<Full<bytes::Bytes>>| {
+//!         let principal = request.extensions().get::<Principal>().unwrap();
+//!         Ok::<_, Infallible>(Response::new(Full::<bytes::Bytes>::from(principal.organization_name().to_string())))
+//!     },
+//! );
+//! let request = Request::builder()
+//!     .header(AUTHORIZATION, format!("Bearer {}", acme.value.expose()))
+//!     .body(Full::default())?;
+//! assert_eq!(service.ready().await?.call(request).await?.status(), 200);
+//! assert_eq!(service.ready().await?.call(Request::default()).await?.status(), 401);
+//! # Ok(()) }
+//! ```
+//!
+//! A deployment behind a proxy must let `Authorization` through unchanged, and should drop it from access logs.
+
+mod browser;
+mod credential;
+mod layer;
+mod problem;
+mod response_body;
+
+pub use credential::{CredentialFault, credential};
+pub use layer::{AccessKeyLayer, AccessKeyService, ResponseFuture};
+pub use problem::{Code, Problem};
+pub use response_body::ResponseBody;

@@ -1,0 +1,219 @@
+use std::borrow::Cow;
+
+use doorward_auth::Refusal;
+use doorward_types::RequestId;
+use http::header::{CACHE_CONTROL, CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE};
+use http::{HeaderValue, Response, StatusCode};
+use serde::Serialize;
+
+use crate::CredentialFault;
+
+/// What went wrong, by the word that programs may rely on.
+#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
+#[non_exhaustive]
+pub enum Code {
+    /// The same request was carried out before.
+    AlreadyDone,
+    /// A next production key is staged already.
+    AlreadyStaged,
+    /// The body is longer than allowed.
+    BodyTooLarge,
+    /// The state of the resource does not allow it.
+    Conflict,
+    /// The header section is longer than allowed.
+    HeadersTooLarge,
+    /// The server failed.
+    Internal,
+    /// The operator's token is not known.
+    InvalidCredential,
+    /// The key is well-formed, but unknown, deleted, or regenerated.
+    InvalidKey,
+    /// The body or a parameter is not as it should be.
+    InvalidRequest,
+    /// A key stands in the query string, where it counts as leaked.
+    KeyInWrongPlace,
+    /// A page in a browser used a key.
+    KeyUsedInBrowser,
+    /// The `Authorization` header is not as it should be.
+    MalformedAuthorization,
+    /// The operator's token is none.
+    MalformedCredential,
+    /// The key's text is none.
+    MalformedKey,
+    /// The bytes that arrived are no HTTP request.
+    MalformedRequest,
+    /// The resource has no such method.
+    MethodNotAllowed,
+    /// No `Authorization` header.
+    MissingCredential,
+    /// This node cannot prove that it is up to date.
+    NotCurrent,
+    /// No such resource for this credential.
+    NotFound,
+    /// An organization always has its production key.
+    ProductionKeyRequired,
+    /// The body did not arrive in time.
+    RequestTimeout,
+    /// The store failed.
+    StoreUnavailable,
+    /// The body is no JSON.
+    UnsupportedMediaType,
+    /// The request target is longer than allowed.
+    UriTooLong,
+}
+
+impl Code {
+    /// The word in the answer.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        self.facts().0
+    }
+
+    /// The status of the answer: the one place where it is chosen.
+    #[must_use]
+    pub const fn status(self) -> StatusCode {
+        self.facts().1
+    }
+
+    const fn facts(self) -> (&'static str, StatusCode) {
+        match self {
+            Self::AlreadyDone => ("already_done", StatusCode::CONFLICT),
+            Self::AlreadyStaged => ("already_staged", StatusCode::CONFLICT),
+            Self::BodyTooLarge => ("body_too_large", StatusCode::PAYLOAD_TOO_LARGE),
+            Self::Conflict => ("conflict", StatusCode::CONFLICT),
+            Self::HeadersTooLarge => ("headers_too_large", StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE),
+            Self::Internal => ("internal", StatusCode::INTERNAL_SERVER_ERROR),
+            Self::InvalidCredential => ("invalid_credential", StatusCode::UNAUTHORIZED),
+            Self::InvalidKey => ("invalid_key", StatusCode::UNAUTHORIZED),
+            Self::InvalidRequest => ("invalid_request", StatusCode::BAD_REQUEST),
+            Self::KeyInWrongPlace => ("key_in_wrong_place", StatusCode::UNAUTHORIZED),
+            Self::KeyUsedInBrowser => ("key_used_in_browser", StatusCode::FORBIDDEN),
+            Self::MalformedAuthorization => ("malformed_authorization", StatusCode::UNAUTHORIZED),
+            Self::MalformedCredential => ("malformed_credential", StatusCode::UNAUTHORIZED),
+            Self::MalformedKey => ("malformed_key", StatusCode::UNAUTHORIZED),
+            Self::MalformedRequest => ("malformed_request", StatusCode::BAD_REQUEST),
+            Self::MethodNotAllowed => ("method_not_allowed", StatusCode::METHOD_NOT_ALLOWED),
+            Self::MissingCredential => ("missing_credential", StatusCode::UNAUTHORIZED),
+            Self::NotCurrent => ("not_current", StatusCode::SERVICE_UNAVAILABLE),
+            Self::NotFound => ("not_found", StatusCode::NOT_FOUND),
+            Self::ProductionKeyRequired => ("production_key_required", StatusCode::CONFLICT),
+            Self::RequestTimeout => ("request_timeout", StatusCode::REQUEST_TIMEOUT),
+            Self::StoreUnavailable => ("store_unavailable", StatusCode::SERVICE_UNAVAILABLE),
+            Self::UnsupportedMediaType => ("unsupported_media_type", StatusCode::UNSUPPORTED_MEDIA_TYPE),
+            Self::UriTooLong => ("uri_too_long", StatusCode::URI_TOO_LONG),
+        }
+    }
+}
+
+/// A refusal that programs and people both can read (RFC 9457). It never holds what was presented.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Problem {
+    code: Code,
+    detail: Cow<'static, str>,
+    request_id: Option<RequestId>,
+    id: Option<String>,
+}
+
+#[derive(Serialize)]
+struct Shape<'a> {
+    r#type: &'static str,
+    title: &'a str,
+    status: u16,
+    code: &'static str,
+    detail: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    id: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    request_id: Option<RequestId>,
+}
+
+impl Problem {
+    /// A problem; `detail` is for the person who has to mend it.
+    #[must_use]
+    pub fn new(code: Code, detail: impl Into<Cow<'static, str>>) -> Self {
+        Self { code, detail: detail.into(), request_id: None, id: None }
+    }
+
+    /// With the request that it answers.
+    #[must_use]
+    pub fn for_request(self, request_id: Option<RequestId>) -> Self {
+        Self { request_id, ..self }
+    }
+
+    /// With the id of the record that it is about.
+    #[must_use]
+    pub fn about(self, id: String) -> Self {
+        Self { id: Some(id), ..self }
+    }
+
+    /// What went wrong.
+    #[must_use]
+    pub const fn code(&self) -> Code {
+        self.code
+    }
+
+    /// For the person who has to mend it.
+    #[must_use]
+    pub fn detail(&self) -> &str {
+        &self.detail
+    }
+
+    /// The answer's body: one JSON object.
+    #[must_use]
+    pub fn to_json(&self) -> String {
+        let status = self.code.status();
+        let shape = Shape {
+            r#type: "about:blank",
+            title: status.canonical_reason().unwrap_or_default(),
+            status: status.as_u16(),
+            code: self.code.as_str(),
+            detail: &self.detail,
+            id: self.id.as_deref(),
+            request_id: self.request_id,
+        };
+        // Strings and numbers always serialize.
+        serde_json::to_string(&shape).unwrap_or_default()
+    }
+
+    /// The answer, with the headers that its status calls for.
+    pub fn into_response<B: From<String>>(self) -> Response<B> {
+        let mut response = Response::new(B::from(self.to_json()));
+        let status = self.code.status();
+        *response.status_mut() = status;
+        let headers = response.headers_mut();
+        headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
+        headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+        match status {
+            // Without `resource_metadata`: clients with static keys would go looking for an OAuth server.
+            StatusCode::UNAUTHORIZED => headers.insert(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer")),
+            StatusCode::SERVICE_UNAVAILABLE => headers.insert(RETRY_AFTER, HeaderValue::from_static("1")),
+            _ => None,
+        };
+        response
+    }
+}
+
+impl From<CredentialFault> for Problem {
+    fn from(fault: CredentialFault) -> Self {
+        match fault {
+            CredentialFault::Missing => {
+                Self::new(Code::MissingCredential, "send the access key in the header `Authorization: Bearer <key>`")
+            }
+            CredentialFault::Malformed(detail) => Self::new(Code::MalformedAuthorization, detail),
+        }
+    }
+}
+
+impl From<Refusal> for Problem {
+    fn from(refusal: Refusal) -> Self {
+        match refusal {
+            Refusal::Malformed(fault) => Self::new(Code::MalformedKey, fault.to_string()),
+            Refusal::NotCurrent => Self::new(
+                Code::NotCurrent,
+                "this node cannot prove at the moment that it is up to date, and so says nothing about the key; try again",
+            ),
+            // One more kind of refusal must not let anyone in by its name.
+            _ => Self::new(Code::InvalidKey, "no such key is in force: it never was, or was deleted or regenerated"),
+        }
+    }
+}
