@@ -7,7 +7,8 @@ use http::{Request, Response};
 use tower_layer::Layer;
 use tower_service::Service;
 
-use crate::{Code, Problem, ResponseBody, browser, credential};
+use crate::credential::{credential, key_in_query};
+use crate::{Code, Problem, ResponseBody, browser};
 
 /// Lets a request through with its [`Principal`] in the extensions, or refuses it.
 #[derive(Clone, Debug)]
@@ -36,11 +37,11 @@ impl AccessKeyLayer {
     /// The [`Problem`] to answer with.
     pub fn authenticate<B>(&self, request: &Request<B>) -> Result<Principal, Problem> {
         let refused = |problem: Problem| {
-            let wrong_place = credential::key_in_query(request.uri(), self.verifier.prefix())
+            let wrong_place = key_in_query(request.uri(), self.verifier.prefix())
                 && !matches!(problem.code(), Code::InvalidKey | Code::NotCurrent);
             if wrong_place { key_in_wrong_place() } else { problem }
         };
-        let presented = credential::credential(request.headers()).map_err(|fault| refused(fault.into()))?;
+        let presented = credential(request.headers()).map_err(|fault| refused(fault.into()))?;
         let verified = self.verifier.verify(presented).map_err(|refusal| refused(refusal.into()))?;
         if !self.browsers && browser::made_by_a_page(request.headers()) {
             return Err(Problem::new(

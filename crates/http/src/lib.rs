@@ -44,6 +44,7 @@ mod credential;
 mod layer;
 mod problem;
 mod response_body;
+pub mod shapes;
 
 pub use credential::{CredentialFault, credential};
 pub use layer::{AccessKeyLayer, AccessKeyService, ResponseFuture};

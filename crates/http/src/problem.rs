@@ -1,6 +1,7 @@
 use std::borrow::Cow;
 
-use doorward_auth::Refusal;
+use doorward_auth::{IssueError, Refusal};
+use doorward_store::StoreError;
 use doorward_types::RequestId;
 use http::header::{CACHE_CONTROL, CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE};
 use http::{HeaderValue, Response, StatusCode};
@@ -200,6 +201,41 @@ impl From<CredentialFault> for Problem {
                 Self::new(Code::MissingCredential, "send the access key in the header `Authorization: Bearer <key>`")
             }
             CredentialFault::Malformed(detail) => Self::new(Code::MalformedAuthorization, detail),
+        }
+    }
+}
+
+impl From<IssueError> for Problem {
+    fn from(error: IssueError) -> Self {
+        let detail = error.to_string();
+        match error {
+            IssueError::AlreadyDone { id } => Self::new(Code::AlreadyDone, detail).about(id),
+            IssueError::AlreadyStaged => Self::new(Code::AlreadyStaged, detail),
+            IssueError::ProductionKeyRequired => Self::new(Code::ProductionKeyRequired, detail),
+            IssueError::ChangedMeanwhile | IssueError::NameTaken | IssueError::NotEmpty => {
+                Self::new(Code::Conflict, detail)
+            }
+            IssueError::NoSuchKey
+            | IssueError::NoSuchOperator
+            | IssueError::NoSuchOrganization
+            | IssueError::NothingStaged => Self::new(Code::NotFound, detail),
+            IssueError::Store(error) => error.into(),
+            _ => Self::new(Code::Internal, "the server failed; nothing was changed"),
+        }
+    }
+}
+
+/// What the engine said is for the operator's log, and stays there.
+impl From<StoreError> for Problem {
+    fn from(error: StoreError) -> Self {
+        match error {
+            StoreError::Conflict(conflict) => Self::new(Code::Conflict, conflict.to_string()),
+            StoreError::Missing => Self::new(Code::NotFound, error.to_string()),
+            StoreError::Unavailable(_) => Self::new(
+                Code::StoreUnavailable,
+                "the store cannot be reached at the moment; look whether the change was made before you try again",
+            ),
+            _ => Self::new(Code::Internal, "the server failed; its operator finds the reason in its log"),
         }
     }
 }

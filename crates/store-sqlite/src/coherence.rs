@@ -5,7 +5,7 @@ use async_trait::async_trait;
 use doorward_store::{
     CHANGE_LOG_LENGTH, Coherence, LiveSecret, Poll, Revision, SecretChange, Session, SessionStatus, StoreError,
 };
-use doorward_types::SessionId;
+use doorward_types::{Locator, SessionId};
 use rusqlite::{Connection, OptionalExtension, Transaction, TransactionBehavior, params};
 
 use crate::error::{of_read, unavailable};
@@ -54,6 +54,10 @@ impl Coherence for SqliteStore {
                 .map_err(of_read)
         })
         .await
+    }
+
+    async fn live_secret(&self, locator: Locator) -> Result<Option<LiveSecret>, StoreError> {
+        self.read(move |transaction| find_live_secret(transaction, locator)).await
     }
 
     async fn revision(&self) -> Result<Revision, StoreError> {
@@ -166,6 +170,11 @@ fn live_secrets_where(condition: &str) -> String {
     )
 }
 
+fn find_live_secret(transaction: &Transaction<'_>, locator: Locator) -> Result<Option<LiveSecret>, StoreError> {
+    let mut find = transaction.prepare_cached(&live_secrets_where("s.locator = ?1")).map_err(unavailable)?;
+    find.query_row([locator.as_str()], row::live_secret).optional().map_err(of_read)
+}
+
 fn look(transaction: &Transaction<'_>, session: SessionId, since: Revision) -> Result<Poll, StoreError> {
     let session = session.to_string();
     let in_force: Option<bool> = transaction
@@ -190,13 +199,9 @@ fn look(transaction: &Transaction<'_>, session: SessionId, since: Revision) -> R
         .and_then(Iterator::collect)
         .map_err(of_read)?;
     let acknowledgement_wanted = touched.iter().any(|(_, all_mine)| !all_mine);
-    let mut find = transaction.prepare_cached(&live_secrets_where("s.locator = ?1")).map_err(unavailable)?;
     let changes = touched
         .into_iter()
-        .map(|(locator, _): (doorward_types::Locator, _)| {
-            let live = find.query_row([locator.as_str()], row::live_secret).optional().map_err(of_read)?;
-            Ok(SecretChange { locator, live })
-        })
+        .map(|(locator, _)| Ok(SecretChange { locator, live: find_live_secret(transaction, locator)? }))
         .collect::<Result<_, StoreError>>()?;
     Ok(Poll::Current { revision, changes, acknowledgement_wanted })
 }

@@ -20,6 +20,9 @@ pub trait Coherence: Send + Sync {
     /// need not be of one snapshot: the caller follows them with [`Coherence::poll`] from a revision that it took first.
     async fn live_secrets(&self, after: Option<&LiveSecret>, limit: u32) -> Result<Vec<LiveSecret>, StoreError>;
 
+    /// The secret with this locator, where it works: for whoever would rather ask than remember.
+    async fn live_secret(&self, locator: Locator) -> Result<Option<LiveSecret>, StoreError>;
+
     /// The newest revision.
     async fn revision(&self) -> Result<Revision, StoreError>;
 

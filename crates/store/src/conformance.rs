@@ -421,9 +421,12 @@ async fn every_change_is_polled_once_and_in_order(store: Arc<dyn Store>) {
     assert_eq!(seen, expected);
     let production = changes.into_iter().find(|change| change.locator == first.locator).unwrap().live.unwrap();
     assert_eq!(
-        production,
-        LiveSecret { secret: first, key: key.clone(), organization_name: organization.name.clone() }
+        &production,
+        &LiveSecret { secret: first, key: key.clone(), organization_name: organization.name.clone() }
     );
+
+    assert_eq!(store.live_secret(first.locator).await.unwrap(), Some(production));
+    assert_eq!(store.live_secret(locator()).await.unwrap(), None);
 
     let fresh = secret(2, SecretState::Current);
     let change = KeyChange::Regenerate {

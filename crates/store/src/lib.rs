@@ -34,6 +34,7 @@ mod records;
 mod scope;
 mod seal;
 mod traits;
+mod url;
 
 pub use change::{
     ChangeContext, IDEMPOTENCY_WINDOW, IdempotencyKey, IdempotencyKeyError, KeyChange, KeyRef, Successor,
@@ -48,3 +49,4 @@ pub use records::{
 pub use scope::Scope;
 pub use seal::{SealError, Sealed, SealingKey};
 pub use traits::{AuditLog, KeyStore, Operators, Page, Store, Table};
+pub use url::{StoreUrl, StoreUrlError};

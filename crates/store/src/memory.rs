@@ -282,6 +282,10 @@ impl Coherence for MemoryStore {
         Ok(page)
     }
 
+    async fn live_secret(&self, locator: Locator) -> Result<Option<LiveSecret>, StoreError> {
+        Ok(self.state().live(locator))
+    }
+
     async fn revision(&self) -> Result<Revision, StoreError> {
         Ok(self.state().revision)
     }

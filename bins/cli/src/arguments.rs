@@ -1,0 +1,182 @@
+//! Every command, with the help that teaches it.
+
+use clap::{Args, Parser, Subcommand};
+use clap_complete::Shell;
+use doorward::store::StoreUrl;
+use doorward::types::{AccessKeyId, Environment, Name};
+
+/// Issue, rotate and inspect access keys.
+///
+/// This program opens the store itself, also while servers run on it. A change returns when it is in effect on every one
+/// of them.
+#[derive(Debug, Parser)]
+#[command(
+    name = "doorward",
+    version,
+    arg_required_else_help = true,
+    after_help = "Values that are shown once go to standard output alone, everything else to standard error:\n\n    \
+                  doorward key stage --org acme | vault kv put secret/app key=-\n\n\
+                  Exit status: 0 done, 1 failed, 2 usage, 3 cancelled, 4 not authorized, 5 not found, 6 conflict."
+)]
+pub struct Arguments {
+    /// Where the keys live: sqlite:PATH
+    #[arg(long, global = true, env = "DOORWARD_STORE", value_name = "URL", default_value_t)]
+    pub store: StoreUrl,
+    /// How to print: tables for people, or one JSON document of the HTTP API's shape
+    #[arg(long, global = true, env = "DOORWARD_OUTPUT", value_enum, default_value_t)]
+    pub output: Format,
+    #[command(subcommand)]
+    #[expect(missing_docs, reason = "shown as the list of commands")]
+    pub command: Command,
+}
+
+/// How to print.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq, clap::ValueEnum)]
+pub enum Format {
+    /// For people.
+    #[default]
+    Table,
+    /// For programs.
+    Json,
+}
+
+#[derive(Debug, Subcommand)]
+#[expect(missing_docs, reason = "each is a module of commands")]
+pub enum Command {
+    /// Organizations, the tenants
+    #[command(subcommand)]
+    Org(Org),
+    /// Access keys: create, list, delete, rotate
+    #[command(subcommand)]
+    Key(Key),
+    /// The audit log
+    #[command(subcommand)]
+    Audit(Audit),
+    /// Operators, who may use the management API
+    #[command(subcommand)]
+    Operator(Operator),
+    /// Print a completion script for a shell
+    Completions { shell: Shell },
+    /// Print the manual page
+    Man,
+}
+
+#[derive(Debug, Subcommand)]
+#[expect(missing_docs, reason = "each has its help")]
+pub enum Org {
+    /// Add an organization, and show its production key once
+    Create { name: Name },
+    /// List organizations, newest first
+    List,
+}
+
+/// Which organization.
+#[derive(Args, Debug)]
+pub struct Which {
+    /// The organization's id, or its name where only one has it; may be left out where there is only one
+    #[arg(long, env = "DOORWARD_ORG", value_name = "O")]
+    pub org: Option<String>,
+}
+
+/// Whether to ask.
+#[derive(Args, Clone, Copy, Debug)]
+pub struct Consent {
+    /// Do not ask: needed where there is no terminal to ask on
+    #[arg(long)]
+    pub yes: bool,
+}
+
+#[derive(Debug, Subcommand)]
+#[expect(missing_docs, reason = "each has its help")]
+pub enum Key {
+    /// List an organization's keys, with the secrets that work
+    List {
+        #[command(flatten)]
+        which: Which,
+    },
+    /// Add a test key, and show it once
+    Create {
+        #[command(flatten)]
+        which: Which,
+        /// What to call it
+        #[arg(long)]
+        name: Name,
+        #[command(flatten)]
+        consent: Consent,
+    },
+    /// Delete a test key; it is refused from then on
+    Delete {
+        #[command(flatten)]
+        which: Which,
+        /// The key's id
+        key: AccessKeyId,
+        #[command(flatten)]
+        consent: Consent,
+    },
+    /// Make the next production key, which works beside the current one, and show it once
+    #[command(after_help = "Roll it out everywhere, then `doorward key regenerate` to kill the old one.")]
+    Stage {
+        #[command(flatten)]
+        which: Which,
+        #[command(flatten)]
+        consent: Consent,
+    },
+    /// Withdraw the staged production key; it is refused from then on
+    Unstage {
+        #[command(flatten)]
+        which: Which,
+        #[command(flatten)]
+        consent: Consent,
+    },
+    /// Kill the current production key: the staged one takes its place, or a fresh one that is shown once
+    #[command(
+        after_help = "A key has leaked? Regenerate first, roll the new one out second. Where a staged key may have \
+                            leaked too, add --discard-staged."
+    )]
+    Regenerate {
+        #[command(flatten)]
+        which: Which,
+        /// Kill the staged key too, and make a fresh one
+        #[arg(long)]
+        discard_staged: bool,
+        #[command(flatten)]
+        consent: Consent,
+    },
+    /// Say whether the key on standard input is well-formed, and whether it is known; never prints it
+    Inspect,
+}
+
+#[derive(Debug, Subcommand)]
+#[expect(missing_docs, reason = "each has its help")]
+pub enum Audit {
+    /// List events, newest first
+    List {
+        #[command(flatten)]
+        which: Which,
+        /// Which of the two logs
+        #[arg(long, default_value_t = Environment::Production)]
+        environment: Environment,
+        /// The log of the installation itself, where operators come and go
+        #[arg(long, conflicts_with_all = ["org", "environment"])]
+        installation: bool,
+        /// The most events
+        #[arg(long, default_value_t = 50)]
+        limit: u32,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+#[expect(missing_docs, reason = "each has its help")]
+pub enum Operator {
+    /// Add an operator, and show its token once
+    Create { name: Name },
+    /// List operators
+    List,
+    /// Remove an operator; its token is refused from then on
+    Delete {
+        /// The operator's name or id
+        operator: String,
+        #[command(flatten)]
+        consent: Consent,
+    },
+}

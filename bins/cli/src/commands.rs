@@ -1,0 +1,377 @@
+//! What each command does.
+
+use std::io::Read;
+use std::sync::Arc;
+
+use clap::CommandFactory;
+use doorward::auth::{Ask, Core, Issuer, Management, OperatorDesk};
+use doorward::http::shapes::{
+    self, AccessKeyShape, CreatedShape, List, OperatorShape, OrganizationShape, ProvisionedShape, RegeneratedShape,
+    StagedShape,
+};
+use doorward::key::{KeyPrefix, PresentedKey};
+use doorward::sqlite::{OpenMode, SqliteStore};
+use doorward::store::{Organization, Page, Store, StoreError, StoreUrl};
+use doorward::types::{AccessKeyId, Environment, Name, OrganizationId};
+use serde::Serialize;
+use zeroize::Zeroizing;
+
+use crate::arguments::{Arguments, Audit, Command, Consent, Format, Key, Operator, Org, Which};
+use crate::confirm;
+use crate::failure::Failure;
+use crate::output::{self, Output};
+
+/// How many organizations are looked through for a name, and listed.
+const MANY: u32 = 100_000;
+
+/// Runs a command.
+///
+/// # Errors
+///
+/// Why it was not carried out.
+pub async fn run(arguments: Arguments, output: &Output) -> Result<(), Failure> {
+    match arguments.command {
+        Command::Completions { shell } => {
+            let mut script = Vec::new();
+            clap_complete::generate(shell, &mut Arguments::command(), "doorward", &mut script);
+            output::write(&String::from_utf8_lossy(&script))
+        }
+        Command::Man => {
+            let mut page = Vec::new();
+            clap_mangen::Man::new(Arguments::command())
+                .render(&mut page)
+                .map_err(|error| Failure::failed(error.to_string()))?;
+            output::write(&String::from_utf8_lossy(&page))
+        }
+        // What makes the first record of a store may make the store.
+        Command::Org(Org::Create { name }) => {
+            create_organization(&Desk::open(&arguments.store, OpenMode::Create).await?, name, output).await
+        }
+        Command::Operator(Operator::Create { name }) => {
+            create_operator(&Desk::open(&arguments.store, OpenMode::Create).await?, name, output).await
+        }
+        Command::Org(Org::List) => list_organizations(&Desk::open_existing(&arguments.store).await?, output).await,
+        Command::Operator(command) => operator(&Desk::open_existing(&arguments.store).await?, command, output).await,
+        Command::Key(Key::Inspect) => inspect(&arguments.store, arguments.output, output).await,
+        Command::Key(command) => key(&Desk::open_existing(&arguments.store).await?, command, output).await,
+        Command::Audit(Audit::List { which, environment, installation, limit }) => {
+            let desk = Desk::open_existing(&arguments.store).await?;
+            list_events(&desk, &which, environment, installation, limit, output).await
+        }
+    }
+}
+
+/// The opened store, and in whose name it is used.
+struct Desk {
+    core: Core,
+    issuer: Issuer,
+    ask: Ask,
+}
+
+impl Desk {
+    async fn open(url: &StoreUrl, mode: OpenMode) -> Result<Self, Failure> {
+        let store: Arc<dyn Store> = match url {
+            StoreUrl::Sqlite(path) => Arc::new(SqliteStore::open(path, mode).await.map_err(|error| match error {
+                StoreError::Missing => Failure::not_found(format!(
+                    "there is no store at {url}: name it with --store or DOORWARD_STORE, or make it with `doorward org create NAME`"
+                )),
+                other => other.into(),
+            })?),
+            other => return Err(Failure::usage(format!("this program was built without the engine of {other}"))),
+        };
+        let core = Core::new(store);
+        Ok(Self { issuer: Issuer::new(&core), core, ask: Ask::local(actor()) })
+    }
+
+    async fn open_existing(url: &StoreUrl) -> Result<Self, Failure> {
+        Self::open(url, OpenMode::Existing).await
+    }
+
+    /// The organization that was meant.
+    async fn organization(&self, which: &Which) -> Result<Organization, Failure> {
+        let Some(text) = &which.org else {
+            let mut all = self.issuer.organizations(Page::first(2)).await?;
+            return match (all.pop(), all.is_empty()) {
+                (Some(only), true) => Ok(only),
+                (None, _) => Err(Failure::not_found("there is no organization yet: `doorward org create NAME`".into())),
+                (Some(_), false) => Err(Failure::usage("there are several organizations: say which with --org".into())),
+            };
+        };
+        if let Ok(id) = text.parse::<OrganizationId>() {
+            return Ok(self.issuer.organization(id).await?);
+        }
+        let all = self.issuer.organizations(Page::first(MANY)).await?;
+        let mut named: Vec<_> = all.into_iter().filter(|found| found.name.as_str() == text).collect();
+        match (named.pop(), named.is_empty()) {
+            (Some(only), true) => Ok(only),
+            (None, _) => {
+                Err(Failure::not_found("there is no such organization: `doorward org list` shows them".into()))
+            }
+            (Some(_), false) => Err(Failure::usage("several organizations have this name: say which by its id".into())),
+        }
+    }
+}
+
+/// Whoever runs this program, as audit events name them.
+fn actor() -> Name {
+    let user = std::env::var("USER").unwrap_or_default();
+    let named = format!("cli:{user}").parse();
+    named.or_else(|_| format!("cli:uid-{}", rustix::process::getuid().as_raw()).parse()).unwrap_or_else(|_| {
+        // A user's number always makes a name.
+        unreachable!("digits are printable")
+    })
+}
+
+async fn create_organization(desk: &Desk, name: Name, output: &Output) -> Result<(), Failure> {
+    let made = desk.issuer.provision(name, &desk.ask).await?;
+    let sentences = format!(
+        "Made the organization {} ({}). Its production key, shown this one time:",
+        made.organization.name, made.organization.id
+    );
+    output.shown_once(&ProvisionedShape::from(&made), &made.value, &sentences)
+}
+
+async fn list_organizations(desk: &Desk, output: &Output) -> Result<(), Failure> {
+    let all = desk.issuer.organizations(Page::first(MANY)).await?;
+    let row = |found: &Organization| vec![found.id.to_string(), found.name.to_string(), found.created_at.to_string()];
+    let rows: Vec<_> = all.iter().map(row).collect();
+    let data = all.into_iter().map(OrganizationShape::from).collect();
+    output.list(&List { data, next_cursor: None }, &["ID", "NAME", "CREATED"], rows)
+}
+
+async fn key(desk: &Desk, command: Key, output: &Output) -> Result<(), Failure> {
+    match command {
+        Key::List { which } => list_keys(desk, &which, output).await,
+        Key::Create { which, name, consent: _ } => {
+            let organization = desk.organization(&which).await?;
+            let made = desk.issuer.create(organization.id, name, &desk.ask).await?;
+            let sentences = format!(
+                "Made the test key {} ({}) of {}. {}\nIts value, shown this one time:",
+                made.key.name, made.key.id, organization.name, made.receipt
+            );
+            output.shown_once(&CreatedShape::from(&made), &made.value, &sentences)
+        }
+        Key::Delete { which, key, consent } => delete_key(desk, &which, key, consent, output).await,
+        Key::Stage { which, consent: _ } => {
+            let organization = desk.organization(&which).await?;
+            let staged = desk.issuer.stage(organization.id, &desk.ask).await?;
+            let sentences = format!(
+                "Staged the next production key of {}. {}\nBoth keys work now: roll this one out, then run \
+                 `doorward key regenerate --org {}`.\nIts value, shown this one time:",
+                organization.name, staged.receipt, organization.id
+            );
+            output.shown_once(&StagedShape::from(&staged), &staged.value, &sentences)
+        }
+        Key::Unstage { which, consent } => {
+            let organization = desk.organization(&which).await?;
+            let what = format!("The staged production key of {} dies; whoever has it is refused.", organization.name);
+            confirm::by_name(consent, &what, organization.name.as_str())?;
+            let receipt = desk.issuer.unstage(organization.id, &desk.ask).await?;
+            output.done(&receipt, &format!("The staged key is dead. {receipt}"))
+        }
+        Key::Regenerate { which, discard_staged, consent } => {
+            regenerate(desk, &which, discard_staged, consent, output).await
+        }
+        // It can do without a store, and is taken care of before one is opened.
+        Key::Inspect => Ok(()),
+    }
+}
+
+async fn list_keys(desk: &Desk, which: &Which, output: &Output) -> Result<(), Failure> {
+    let organization = desk.organization(which).await?;
+    let keys = desk.issuer.access_keys(organization.id).await?;
+    let mut rows = Vec::new();
+    for found in &keys {
+        let due = shapes::rotation_due_at(found.key.environment, &found.secrets);
+        for secret in &found.secrets {
+            let label = found.key.environment.key_label();
+            rows.push(vec![
+                found.key.id.to_string(),
+                found.key.environment.to_string(),
+                found.key.name.to_string(),
+                format!("{}_{label}_{}_…", desk.core.prefix(), secret.locator),
+                secret.state.to_string(),
+                secret.created_at.to_string(),
+                due.map(|due| due.to_string()).unwrap_or_default(),
+            ]);
+        }
+    }
+    let data: Vec<_> = keys.into_iter().map(AccessKeyShape::from).collect();
+    let header = ["ID", "ENVIRONMENT", "NAME", "SECRET", "STATE", "CREATED", "ROTATION DUE"];
+    output.list(&List { data, next_cursor: None }, &header, rows)
+}
+
+async fn delete_key(
+    desk: &Desk,
+    which: &Which,
+    key: AccessKeyId,
+    consent: Consent,
+    output: &Output,
+) -> Result<(), Failure> {
+    let organization = desk.organization(which).await?;
+    confirm::yes_or_no(consent, &format!("The key {key} dies; whoever has it is refused."))?;
+    let receipt = desk.issuer.delete(organization.id, key, &desk.ask).await?;
+    output.done(&receipt, &format!("Deleted the test key {key}. {receipt}"))
+}
+
+async fn regenerate(
+    desk: &Desk,
+    which: &Which,
+    discard_staged: bool,
+    consent: Consent,
+    output: &Output,
+) -> Result<(), Failure> {
+    let organization = desk.organization(which).await?;
+    let what = format!("The current production key of {} dies; whoever still has it is refused.", organization.name);
+    confirm::by_name(consent, &what, organization.name.as_str())?;
+    output.remark("Waiting until no server can accept the old key any more…");
+    let regenerated = desk.issuer.regenerate(organization.id, discard_staged, &desk.ask).await?;
+    let retired: Vec<_> = regenerated.retired.iter().map(|secret| secret.locator.to_string()).collect();
+    let dead = format!("Dead: {}. {}", retired.join(", "), regenerated.receipt);
+    let document = RegeneratedShape::from(&regenerated);
+    match &regenerated.value {
+        Some(value) => output.shown_once(&document, value, &format!("{dead}\nThe new key, shown this one time:")),
+        None => {
+            output.done(&document, &format!("{dead}\nThe staged key {} is current now.", regenerated.secret.locator))
+        }
+    }
+}
+
+#[derive(Serialize)]
+struct Inspection {
+    well_formed: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    fault: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    environment: Option<Environment>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    locator: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    known: Option<bool>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    key: Option<AccessKeyId>,
+}
+
+async fn inspect(url: &StoreUrl, format: Format, output: &Output) -> Result<(), Failure> {
+    let mut text = Zeroizing::new(Vec::new());
+    // A little more than any key, so that a longer input is seen to be one.
+    let read = std::io::stdin().lock().take(256).read_to_end(&mut text);
+    read.map_err(|error| Failure::failed(format!("standard input cannot be read: {error}")))?;
+    let text = text.strip_suffix(b"\n").unwrap_or(&text);
+    let text = text.strip_suffix(b"\r").unwrap_or(text);
+    let mut found =
+        Inspection { well_formed: false, fault: None, environment: None, locator: None, known: None, key: None };
+    match PresentedKey::parse(&KeyPrefix::default(), text) {
+        Err(fault) => found.fault = Some(fault.to_string()),
+        Ok(presented) => {
+            found.well_formed = true;
+            found.environment = Some(presented.environment());
+            found.locator = Some(presented.locator().to_string());
+            if let Ok(desk) = Desk::open_existing(url).await {
+                let owner = owner(&desk, &presented).await?;
+                found.known = Some(owner.is_some());
+                found.key = owner;
+            }
+        }
+    }
+    if format == Format::Json {
+        return output.done(&found, "");
+    }
+    let lines = match &found {
+        Inspection { fault: Some(fault), .. } => format!("not well-formed: {fault}\n"),
+        Inspection { environment, locator, known, key, .. } => {
+            let known = match (known, key) {
+                (Some(true), Some(key)) => format!("in force, of {key}"),
+                (Some(_), _) => "not in force: unknown, deleted, or regenerated".to_owned(),
+                (None, _) => format!("there is no store at {url} to ask"),
+            };
+            let environment = environment.map(|environment| environment.to_string()).unwrap_or_default();
+            let locator = locator.as_deref().unwrap_or_default();
+            format!("well-formed\nenvironment: {environment}\nlocator:     {locator}\nknown:       {known}\n")
+        }
+    };
+    output::write(&lines)
+}
+
+/// The key that this very secret belongs to.
+async fn owner(desk: &Desk, presented: &PresentedKey<'_>) -> Result<Option<AccessKeyId>, Failure> {
+    let live = desk.core.store().live_secret(presented.locator()).await?;
+    let same =
+        live.filter(|live| live.secret.digest == presented.digest() && live.key.environment == presented.environment());
+    Ok(same.map(|live| live.key.id))
+}
+
+async fn list_events(
+    desk: &Desk,
+    which: &Which,
+    environment: Environment,
+    installation: bool,
+    limit: u32,
+    output: &Output,
+) -> Result<(), Failure> {
+    let organization = match installation {
+        true => OrganizationId::INSTALLATION,
+        false => desk.organization(which).await?.id,
+    };
+    let scope = Management::of_store_holder(desk.ask.attribution.actor.clone()).scope(organization, environment);
+    let events = desk.core.store().events(&scope, Page::first(limit)).await?;
+    let rows: Vec<_> = events
+        .iter()
+        .map(|event| {
+            let draft = &event.draft;
+            let source = draft.source_address.map(|address| address.to_string()).unwrap_or_default();
+            let locators = |secrets: &[doorward::audit::SecretSummary]| {
+                secrets.iter().map(|s| format!("{} ({})", s.locator, s.state)).collect::<Vec<_>>().join(", ")
+            };
+            let change = match (locators(&draft.detail.before), locators(&draft.detail.after)) {
+                (before, after) if before.is_empty() && after.is_empty() => String::new(),
+                (before, after) => format!("{before} → {after}"),
+            };
+            vec![
+                event.sequence.to_string(),
+                draft.time.to_string(),
+                draft.actor.to_string(),
+                draft.action.to_string(),
+                draft.subject.clone(),
+                change,
+                source,
+            ]
+        })
+        .collect();
+    let header = ["#", "TIME", "ACTOR", "ACTION", "SUBJECT", "BEFORE → AFTER", "FROM"];
+    output.list(&List { data: events, next_cursor: None }, &header, rows)
+}
+
+async fn create_operator(desk: &Desk, name: Name, output: &Output) -> Result<(), Failure> {
+    let added = OperatorDesk::new(&desk.core).add(name, &desk.ask).await?;
+    let sentences = format!(
+        "Added the operator {} ({}). Its token for the management API, shown this one time:",
+        added.operator.name, added.operator.id
+    );
+    output.shown_once(&OperatorShape::new(&added.operator, Some(&added.value)), &added.value, &sentences)
+}
+
+async fn operator(desk: &Desk, command: Operator, output: &Output) -> Result<(), Failure> {
+    let operators = OperatorDesk::new(&desk.core);
+    match command {
+        Operator::Create { name } => create_operator(desk, name, output).await,
+        Operator::List => {
+            let all = operators.list().await?;
+            let data: Vec<_> = all.iter().map(|operator| OperatorShape::new(operator, None)).collect();
+            let rows = all.iter().map(|operator| {
+                vec![operator.id.to_string(), operator.name.to_string(), operator.created_at.to_string()]
+            });
+            output.list(&List { data, next_cursor: None }, &["ID", "NAME", "CREATED"], rows)
+        }
+        Operator::Delete { operator, consent } => {
+            let all = operators.list().await?;
+            let meant = all.iter().find(|known| known.name.as_str() == operator || known.id.to_string() == operator);
+            let meant = meant.ok_or_else(|| {
+                Failure::not_found("there is no such operator: `doorward operator list` shows them".into())
+            })?;
+            confirm::by_name(consent, &format!("The token of {} dies.", meant.name), meant.name.as_str())?;
+            operators.remove(meant, &desk.ask).await?;
+            output.done(&OperatorShape::new(meant, None), &format!("Removed the operator {}.", meant.name))
+        }
+    }
+}

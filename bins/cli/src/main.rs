@@ -1,0 +1,10 @@
+//! `doorward`: parses, runs, and maps what came of it to an exit status.
+
+use std::process::ExitCode;
+
+use clap::Parser;
+use doorward_cli::{Arguments, run};
+
+fn main() -> ExitCode {
+    run(Arguments::parse())
+}

@@ -1,0 +1,271 @@
+//! A request's way: id, route, door, handler, answer.
+
+use std::net::SocketAddr;
+use std::panic::AssertUnwindSafe;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::task::{Context, Poll};
+
+use bytes::Bytes;
+use doorward::audit::Attribution;
+use doorward::auth::{Ask, Core, Issuer, Management, OperatorDesk, OperatorRefusal, Principal, Verifier};
+use doorward::http::{AccessKeyLayer, Code, CredentialFault, Problem, credential};
+use doorward::store::{SealingKey, Store};
+use doorward::types::{Clock, RequestId};
+use http::header::{ALLOW, HeaderName};
+use http::{HeaderValue, Request, Response, Uri};
+use http_body_util::Full;
+use hyper::body::Incoming;
+use matchit::Params;
+
+use crate::answer::{self, Answer};
+use crate::metrics::Metrics;
+use crate::routes::{Action, Door, PATHS, Path};
+use crate::{backend, management};
+
+const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
+
+/// The longest request target: ids and a cursor need far less.
+const MAX_TARGET: usize = 4 * 1024;
+
+/// The longest header section, names and values together. hyper reads no more than [`crate::serve::MAX_HEAD`] in all.
+const MAX_HEADERS: usize = 16 * 1024;
+
+/// Everything that handlers need.
+#[derive(Debug)]
+pub struct App {
+    layer: AccessKeyLayer,
+    verifier: Verifier,
+    issuer: Issuer,
+    desk: OperatorDesk,
+    sealing_key: SealingKey,
+    paths: matchit::Router<&'static Path>,
+    metrics: Arc<Metrics>,
+    draining: AtomicBool,
+}
+
+impl App {
+    /// The application over a verifying node.
+    ///
+    /// # Panics
+    ///
+    /// Where two routes of the table overlap, which a test would have shown.
+    #[must_use]
+    #[expect(clippy::expect_used, reason = "the table is fixed, and every test goes through it")]
+    pub fn new(verifier: Verifier, sealing_key: SealingKey, metrics: Arc<Metrics>) -> Self {
+        let mut paths = matchit::Router::new();
+        for path in PATHS {
+            paths.insert(path.pattern, path).expect("no two routes overlap");
+        }
+        Self {
+            layer: AccessKeyLayer::new(verifier.clone()),
+            issuer: Issuer::beside(&verifier),
+            desk: OperatorDesk::new(verifier.core()),
+            verifier,
+            sealing_key,
+            paths,
+            metrics,
+            draining: AtomicBool::new(false),
+        }
+    }
+
+    /// Stops being ready: whoever balances load between nodes should send no more.
+    pub fn drain(&self) {
+        self.draining.store(true, Ordering::Release);
+    }
+
+    /// The core.
+    #[must_use]
+    pub fn core(&self) -> &Core {
+        self.verifier.core()
+    }
+
+    /// The store.
+    #[must_use]
+    pub fn store(&self) -> &dyn Store {
+        &**self.core().store()
+    }
+
+    /// The clock.
+    #[must_use]
+    pub fn clock(&self) -> &dyn Clock {
+        &**self.core().clock()
+    }
+
+    /// What makes changes.
+    #[must_use]
+    pub const fn issuer(&self) -> &Issuer {
+        &self.issuer
+    }
+
+    /// What seals credentials.
+    #[must_use]
+    pub const fn sealing_key(&self) -> &SealingKey {
+        &self.sealing_key
+    }
+
+    /// Answers a request, whatever happens.
+    pub async fn answer(self: Arc<Self>, mut request: Request<Incoming>, peer: SocketAddr) -> Response<Full<Bytes>> {
+        let started = self.clock().tick();
+        let id = self.core().id_seed().ok().map(RequestId::new);
+        if let Some(id) = id {
+            request.extensions_mut().insert(id);
+        }
+        let method = request.method().clone();
+        let path = request.uri().path().to_owned();
+        let route = self.paths.at(&path);
+        // Never the path itself: someone may have put a key into it.
+        let pattern = route.as_ref().map_or("none", |route| route.value.pattern);
+
+        let call = Call { request, peer, id };
+        let answer = CatchUnwind(Box::pin(async {
+            check_size(&call.request)?;
+            match &route {
+                Ok(route) => self.through_door(route.value, &route.params, call).await,
+                Err(_) => {
+                    Err(Problem::new(Code::NotFound, "there is nothing at this path; docs/http-api.md lists what is"))
+                }
+            }
+        }))
+        .await;
+        let mut response = answer.unwrap_or_else(|problem| problem.for_request(id).into_response());
+        if response.status() == Code::MethodNotAllowed.status()
+            && let Ok(allow) = HeaderValue::try_from(route.map(|route| route.value.allow()).unwrap_or_default())
+        {
+            response.headers_mut().insert(ALLOW, allow);
+        }
+        if let Some(id) = id.and_then(|id| HeaderValue::try_from(id.to_string()).ok()) {
+            response.headers_mut().insert(REQUEST_ID, id);
+        }
+        let status = response.status().as_u16();
+        let micros = u64::try_from(self.clock().tick().since(started).as_micros()).unwrap_or(u64::MAX);
+        self.metrics.answered(&method, pattern, status);
+        let id = id.map(tracing::field::display);
+        tracing::debug!(%method, route = pattern, status, micros, id, "answered");
+        response
+    }
+
+    /// First who asks, then whether the path has such a method: an unknown caller learns nothing about paths.
+    async fn through_door(&self, path: &Path, params: &Params<'_, '_>, call: Call) -> Answer {
+        let action = path.action(call.request.method());
+        let allowed =
+            || action.ok_or_else(|| Problem::new(Code::MethodNotAllowed, format!("this path has {}", path.allow())));
+        match path.door {
+            Door::Open => self.probe(allowed()?),
+            Door::AccessKey => {
+                let principal = self.layer.authenticate(&call.request);
+                self.metrics.verified(principal.as_ref().map(Principal::environment).map_err(Problem::code));
+                let principal = principal?;
+                backend::handle(self, allowed()?, params, &principal, call).await
+            }
+            Door::Operator => {
+                let management = self.operator(&call.request).await?;
+                management::handle(self, allowed()?, params, &management, call).await
+            }
+        }
+    }
+
+    fn probe(&self, action: Action) -> Answer {
+        if action == Action::Health {
+            return answer::ok(&serde_json::json!({"status": "ok"}));
+        }
+        if self.draining.load(Ordering::Acquire) {
+            return Err(Problem::new(Code::NotCurrent, "this node is stopping"));
+        }
+        if self.verifier.is_current() {
+            answer::ok(&serde_json::json!({"status": "ready"}))
+        } else {
+            Err(Problem::new(Code::NotCurrent, "this node cannot prove at the moment that it is up to date"))
+        }
+    }
+
+    async fn operator(&self, request: &Request<Incoming>) -> Result<Management, Problem> {
+        let token = credential(request.headers()).map_err(|fault| match fault {
+            CredentialFault::Missing => Problem::new(
+                Code::MissingCredential,
+                "send an operator's token in the header `Authorization: Bearer dwo_…`; `doorward operator create NAME` makes one",
+            ),
+            fault => fault.into(),
+        })?;
+        self.desk.authenticate(token).await.map_err(|refusal| match refusal {
+            OperatorRefusal::Malformed(_) => Problem::new(
+                Code::MalformedCredential,
+                "this is no operator's token, which starts with dwo_; access keys do not open the management side",
+            ),
+            OperatorRefusal::Store(error) => {
+                tracing::error!(error = &error as &dyn std::error::Error, "an operator's token could not be looked up");
+                error.into()
+            }
+            _ => Problem::new(Code::InvalidCredential, "no such operator's token is in force"),
+        })
+    }
+}
+
+/// A request with where it came from.
+#[derive(Debug)]
+pub struct Call {
+    /// The request.
+    pub request: Request<Incoming>,
+    /// The other end of the connection.
+    pub peer: SocketAddr,
+    /// Names the request.
+    pub id: Option<RequestId>,
+}
+
+impl Call {
+    /// The request target.
+    #[must_use]
+    pub fn uri(&self) -> &Uri {
+        self.request.uri()
+    }
+
+    /// Attributes a change to whoever asked for it with this request.
+    ///
+    /// # Errors
+    ///
+    /// [`Code::InvalidRequest`], where the `Idempotency-Key` header is not as it should be.
+    pub fn ask(&self, management: &Management) -> Result<Ask, Problem> {
+        let mut keys = self.request.headers().get_all(IDEMPOTENCY_KEY).iter();
+        let idempotency_key = match (keys.next(), keys.next()) {
+            (None, _) => None,
+            (Some(key), None) => key.to_str().ok().and_then(|text| text.parse().ok()).map(Some).ok_or_else(|| {
+                Problem::new(Code::InvalidRequest, "an Idempotency-Key has 1 to 128 visible ASCII characters")
+            })?,
+            (Some(_), Some(_)) => {
+                return Err(Problem::new(Code::InvalidRequest, "there is more than one Idempotency-Key header"));
+            }
+        };
+        let attribution = Attribution {
+            actor: management.actor().clone(),
+            source_address: Some(self.peer.ip().to_canonical()),
+            request_id: self.id,
+        };
+        Ok(Ask { attribution, idempotency_key })
+    }
+}
+
+fn check_size<B>(request: &Request<B>) -> Result<(), Problem> {
+    let target = request.uri().path_and_query().map_or(0, |target| target.as_str().len());
+    let headers: usize = request.headers().iter().map(|(name, value)| name.as_str().len() + value.len()).sum();
+    if target > MAX_TARGET {
+        Err(Problem::new(Code::UriTooLong, "the path and query may have 4096 bytes at the most"))
+    } else if headers > MAX_HEADERS {
+        Err(Problem::new(Code::HeadersTooLarge, "the headers may have 16384 bytes at the most"))
+    } else {
+        Ok(())
+    }
+}
+
+/// Turns a panic of one handler into one 500, so that it takes no other request of the connection along.
+struct CatchUnwind<F>(Pin<Box<F>>);
+
+impl<F: Future<Output = Answer>> Future for CatchUnwind<F> {
+    type Output = Answer;
+
+    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Answer> {
+        std::panic::catch_unwind(AssertUnwindSafe(|| self.0.as_mut().poll(context)))
+            .unwrap_or_else(|_| Poll::Ready(Err(Problem::new(Code::Internal, "the server failed at this request"))))
+    }
+}

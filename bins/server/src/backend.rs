@@ -1,0 +1,174 @@
+//! Handlers behind an access key. Data is reached through the key's scope only.
+
+use doorward::auth::Principal;
+use doorward::http::shapes::{CredentialShape, RegisteredUserShape, WhoAmI};
+use doorward::http::{Code, Problem};
+use doorward::store::{AuditLog, ConnectorName, Credential, CredentialKey, RegisteredUser, Scope, StoreError, Table};
+use doorward::types::{Environment, Name, RegisteredUserId};
+use matchit::Params;
+use serde::Deserialize;
+use zeroize::Zeroizing;
+
+use crate::answer::{self, Answer};
+use crate::app::{App, Call};
+use crate::body::{self, Shape};
+use crate::cursor;
+use crate::routes::Action;
+
+/// The most bytes of a credential's secret.
+const MAX_SECRET: usize = 16 * 1024;
+
+pub(crate) async fn handle(
+    app: &App,
+    action: Action,
+    params: &Params<'_, '_>,
+    principal: &Principal,
+    call: Call,
+) -> Answer {
+    let scope = principal.scope();
+    match action {
+        Action::WhoAmI => answer::ok(&WhoAmI::from(principal)),
+        Action::ListUsers => list_users(app, &scope, &call).await,
+        Action::RegisterUser => register_user(app, &scope, call).await,
+        Action::ReadUser => read_user(app, &scope, user(params, &scope)?).await,
+        Action::DeleteUser => delete_user(app, &scope, user(params, &scope)?).await,
+        Action::PutCredential => put_credential(app, &scope, credential(params, &scope)?, call).await,
+        Action::ReadCredential => read_credential(app, &scope, credential(params, &scope)?).await,
+        Action::DeleteCredential => delete_credential(app, &scope, credential(params, &scope)?).await,
+        Action::ListOwnEvents => list_events(app, &scope, &call).await,
+        _ => Err(Problem::new(Code::Internal, "this route has no handler")),
+    }
+}
+
+/// The answer for what is absent, in this environment or anywhere: there is no other.
+fn absent(what: &str, environment: Environment) -> Problem {
+    Problem::new(Code::NotFound, format!("there is no such {what} in the {environment} environment"))
+}
+
+/// A text that cannot be an id names something that does not exist.
+fn user(params: &Params<'_, '_>, scope: &Scope) -> Result<RegisteredUserId, Problem> {
+    let id = params.get("user").and_then(|text| text.parse().ok());
+    id.ok_or_else(|| absent("registered user", scope.environment()))
+}
+
+fn credential(params: &Params<'_, '_>, scope: &Scope) -> Result<CredentialKey, Problem> {
+    let connector: Option<ConnectorName> = params.get("connector").and_then(|text| text.parse().ok());
+    let user = params.get("user").and_then(|text| text.parse().ok());
+    let key = user.zip(connector).map(|(registered_user, connector)| CredentialKey { registered_user, connector });
+    key.ok_or_else(|| absent("credential", scope.environment()))
+}
+
+/// What the store said goes to the log; what the caller may know goes into the answer.
+pub(crate) fn failed(error: StoreError) -> Problem {
+    if matches!(error, StoreError::Unavailable(_) | StoreError::Corrupt(_)) {
+        tracing::error!(error = &error as &dyn std::error::Error, "the store failed");
+    }
+    error.into()
+}
+
+fn users(app: &App) -> &dyn Table<RegisteredUser> {
+    app.store()
+}
+
+fn credentials(app: &App) -> &dyn Table<Credential> {
+    app.store()
+}
+
+async fn list_users(app: &App, scope: &Scope, call: &Call) -> Answer {
+    let page = cursor::page(call.uri())?;
+    let rows = users(app).list(scope, cursor::one_more(&page)).await.map_err(failed)?;
+    answer::ok(&cursor::list(&page, rows, |user| user.id.to_string(), RegisteredUserShape::from))
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct NewUser {
+    origin_user_id: Name,
+    origin_user_name: Option<Name>,
+}
+
+impl Shape for NewUser {
+    const DESCRIPTION: &'static str =
+        r#"{"origin_user_id": string, "origin_user_name"?: string}, each one printable line of at most 128 bytes"#;
+}
+
+async fn register_user(app: &App, scope: &Scope, call: Call) -> Answer {
+    let NewUser { origin_user_id, origin_user_name } = body::json(call.request).await?;
+    let seed = app.core().id_seed().map_err(|error| Problem::new(Code::Internal, error.to_string()))?;
+    let user = RegisteredUser {
+        id: RegisteredUserId::new(seed),
+        origin_user_id,
+        origin_user_name,
+        created_at: app.clock().now(),
+    };
+    match users(app).insert(scope, user.clone()).await {
+        Ok(()) => answer::created(&RegisteredUserShape::from(user)),
+        Err(StoreError::Conflict(_)) => Err(Problem::new(
+            Code::Conflict,
+            format!("a user with this origin_user_id is registered in the {} environment already", scope.environment()),
+        )),
+        Err(error) => Err(failed(error)),
+    }
+}
+
+async fn read_user(app: &App, scope: &Scope, id: RegisteredUserId) -> Answer {
+    let found = users(app).get(scope, &id).await.map_err(failed)?;
+    let user = found.ok_or_else(|| absent("registered user", scope.environment()))?;
+    answer::ok(&RegisteredUserShape::from(user))
+}
+
+async fn delete_user(app: &App, scope: &Scope, id: RegisteredUserId) -> Answer {
+    match users(app).delete(scope, &id).await.map_err(failed)? {
+        true => answer::no_content(),
+        false => Err(absent("registered user", scope.environment())),
+    }
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct NewCredential {
+    secret: Zeroizing<String>,
+}
+
+impl Shape for NewCredential {
+    const DESCRIPTION: &'static str = r#"{"secret": string}"#;
+}
+
+async fn put_credential(app: &App, scope: &Scope, key: CredentialKey, call: Call) -> Answer {
+    let NewCredential { secret } = body::json(call.request).await?;
+    if secret.is_empty() || secret.len() > MAX_SECRET {
+        return Err(Problem::new(Code::InvalidRequest, "a secret has 1 to 16384 bytes"));
+    }
+    let sealed = app
+        .sealing_key()
+        .seal(scope, &key.to_string(), secret.as_bytes(), &**app.core().random())
+        .map_err(|error| Problem::new(Code::Internal, error.to_string()))?;
+    let now = app.clock().now();
+    let CredentialKey { registered_user, connector } = key;
+    let record = Credential { registered_user, connector, sealed, created_at: now, updated_at: now };
+    match credentials(app).put(scope, record).await {
+        Ok(()) => answer::no_content(),
+        Err(StoreError::Missing) => Err(absent("registered user", scope.environment())),
+        Err(error) => Err(failed(error)),
+    }
+}
+
+async fn read_credential(app: &App, scope: &Scope, key: CredentialKey) -> Answer {
+    let found = credentials(app).get(scope, &key).await.map_err(failed)?;
+    let credential = found.ok_or_else(|| absent("credential", scope.environment()))?;
+    answer::ok(&CredentialShape::from(credential))
+}
+
+async fn delete_credential(app: &App, scope: &Scope, key: CredentialKey) -> Answer {
+    match credentials(app).delete(scope, &key).await.map_err(failed)? {
+        true => answer::no_content(),
+        false => Err(absent("credential", scope.environment())),
+    }
+}
+
+/// The audit log of one environment, newest first.
+pub(crate) async fn list_events(app: &App, scope: &Scope, call: &Call) -> Answer {
+    let page = cursor::page(call.uri())?;
+    let rows = AuditLog::events(app.store(), scope, cursor::one_more(&page)).await.map_err(failed)?;
+    answer::ok(&cursor::list(&page, rows, |event| event.sequence.to_string(), |event| event))
+}

@@ -1,0 +1,167 @@
+//! Configuration: flags, then environment, then file, then defaults.
+
+use std::net::{Ipv4Addr, SocketAddr};
+use std::path::PathBuf;
+
+use anyhow::Context;
+use clap::Parser;
+use doorward::store::StoreUrl;
+use serde::Deserialize;
+
+use crate::serve::Limits;
+
+/// The access-key layer of a backend: verifies API keys, keeps production and test apart, rotates without an outage.
+///
+/// With no arguments it listens on 127.0.0.1:8080, over the SQLite file doorward.db in this folder. On an empty store it
+/// makes the organization `default`, and prints its production key and a request to try, once.
+#[derive(Debug, Parser)]
+#[command(
+    name = "doorward-server",
+    version,
+    after_help = "Every option can also stand in the file of --config, under the same name with _ for -.\n\
+                  The key that seals credentials at rest comes from DOORWARD_SEALING_KEY (32 bytes in base64), from \
+                  --sealing-key-file, or is made beside the store on first start."
+)]
+pub struct Arguments {
+    /// Where the keys live: sqlite:PATH [default: sqlite:doorward.db]
+    #[arg(long, env = "DOORWARD_STORE", value_name = "URL")]
+    pub store: Option<StoreUrl>,
+    /// The address to serve on [default: 127.0.0.1:8080]
+    #[arg(long, env = "DOORWARD_LISTEN", value_name = "ADDR")]
+    pub listen: Option<SocketAddr>,
+    /// The address to serve metrics on [default: 127.0.0.1:9464]
+    #[arg(long, env = "DOORWARD_METRICS_LISTEN", value_name = "ADDR")]
+    pub metrics_listen: Option<SocketAddr>,
+    /// How clients reach this server, where that is not the address that it listens on
+    #[arg(long, env = "DOORWARD_PUBLIC_URL", value_name = "URL")]
+    pub public_url: Option<String>,
+    /// The file with the key that seals credentials at rest: 32 bytes in base64 [default: beside the store]
+    #[arg(long, env = "DOORWARD_SEALING_KEY_FILE", value_name = "FILE")]
+    pub sealing_key_file: Option<PathBuf>,
+    /// What to log, such as `info` or `doorward=debug` [default: info]
+    #[arg(long, env = "DOORWARD_LOG", value_name = "FILTER")]
+    pub log: Option<String>,
+    /// How to log: text or json [default: text]
+    #[arg(long, env = "DOORWARD_LOG_FORMAT", value_name = "FORMAT")]
+    pub log_format: Option<LogFormat>,
+    /// The most connections at once; more wait to be accepted [default: 1024]
+    #[arg(long, env = "DOORWARD_MAX_CONNECTIONS", value_name = "N")]
+    pub max_connections: Option<usize>,
+    /// A TOML file with any of these options
+    #[arg(long, env = "DOORWARD_CONFIG", value_name = "FILE")]
+    pub config: Option<PathBuf>,
+}
+
+/// How log lines look.
+#[derive(Clone, Copy, Debug, Default, Deserialize, Eq, PartialEq, clap::ValueEnum)]
+#[serde(rename_all = "lowercase")]
+pub enum LogFormat {
+    /// For people.
+    #[default]
+    Text,
+    /// For machines: one object a line.
+    Json,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct File {
+    store: Option<String>,
+    listen: Option<SocketAddr>,
+    metrics_listen: Option<SocketAddr>,
+    public_url: Option<String>,
+    sealing_key_file: Option<PathBuf>,
+    log: Option<String>,
+    log_format: Option<LogFormat>,
+    max_connections: Option<usize>,
+}
+
+/// What the server does with.
+#[derive(Debug)]
+pub struct Config {
+    /// Where the keys live.
+    pub store: StoreUrl,
+    /// The address to serve on.
+    pub listen: SocketAddr,
+    /// The address to serve metrics on, where someone chose it.
+    pub metrics_listen: Option<SocketAddr>,
+    /// How clients reach this server.
+    pub public_url: Option<String>,
+    /// The file of the sealing key.
+    pub sealing_key_file: Option<PathBuf>,
+    /// What to log.
+    pub log: String,
+    /// How to log.
+    pub log_format: LogFormat,
+    /// Limits on connections and requests.
+    pub limits: Limits,
+}
+
+impl Config {
+    /// Merges the four sources.
+    ///
+    /// # Errors
+    ///
+    /// Where the file cannot be read, has an unknown name, or a value that is not what its name calls for.
+    pub fn new(arguments: Arguments) -> anyhow::Result<Self> {
+        let file = match &arguments.config {
+            None => File::default(),
+            Some(path) => {
+                let text =
+                    std::fs::read_to_string(path).with_context(|| format!("{} cannot be read", path.display()))?;
+                toml::from_str(&text).with_context(|| format!("{} is not as it should be", path.display()))?
+            }
+        };
+        let file_store = file.store.map(|url| url.parse::<StoreUrl>()).transpose().context("`store` in the file")?;
+        Ok(Self {
+            store: arguments.store.or(file_store).unwrap_or_default(),
+            listen: arguments.listen.or(file.listen).unwrap_or((Ipv4Addr::LOCALHOST, 8080).into()),
+            metrics_listen: arguments.metrics_listen.or(file.metrics_listen),
+            public_url: arguments.public_url.or(file.public_url),
+            sealing_key_file: arguments.sealing_key_file.or(file.sealing_key_file),
+            log: arguments.log.or(file.log).unwrap_or_else(|| "info".to_owned()),
+            log_format: arguments.log_format.or(file.log_format).unwrap_or_default(),
+            limits: Limits::new(arguments.max_connections.or(file.max_connections)),
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn config(arguments: &[&str]) -> anyhow::Result<Config> {
+        Config::new(Arguments::try_parse_from([&["doorward-server"], arguments].concat())?)
+    }
+
+    #[test]
+    fn without_arguments_it_serves_this_machine_only() {
+        let config = config(&[]).unwrap();
+        assert_eq!(config.listen.to_string(), "127.0.0.1:8080");
+        assert_eq!(config.store.to_string(), "sqlite:doorward.db");
+    }
+
+    #[test]
+    fn flags_stand_before_the_file_and_the_file_before_defaults() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("doorward.toml");
+        std::fs::write(&path, "listen = '127.0.0.1:1'\nstore = 'sqlite:file.db'\nlog_format = 'json'").unwrap();
+        let path = path.to_str().unwrap();
+        let config = config(&["--config", path, "--listen", "127.0.0.1:2"]).unwrap();
+        assert_eq!(config.listen.port(), 2);
+        assert_eq!(config.store.to_string(), "sqlite:file.db");
+        assert_eq!(config.log_format, LogFormat::Json);
+    }
+
+    #[test]
+    fn what_is_not_known_is_an_error() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("doorward.toml");
+        for text in ["lissten = '127.0.0.1:1'", "listen = 8080", "store = 'mysql:x'", "listen"] {
+            std::fs::write(&path, text).unwrap();
+            assert!(config(&["--config", path.to_str().unwrap()]).is_err(), "{text}");
+        }
+        assert!(config(&["--store", "mysql:x"]).is_err());
+        assert!(config(&["--config", "/nowhere.toml"]).is_err());
+    }
+}

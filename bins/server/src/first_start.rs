@@ -1,0 +1,65 @@
+//! What a newcomer sees: on an empty store, one organization and its key, shown once.
+
+use std::io::Write;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+
+use anyhow::Context;
+use doorward::auth::{Ask, IssueError, Issuer, Provisioned, Verifier};
+
+use crate::config::Config;
+
+/// What the first organization is called.
+pub const FIRST_ORGANIZATION: &str = "default";
+
+/// Provisions the first organization, where there is none, and shows its key on standard output.
+///
+/// # Errors
+///
+/// Where the store fails, or standard output cannot be written: the key would then be lost.
+pub async fn provision(config: &Config, verifier: &Verifier, address: SocketAddr) -> anyhow::Result<()> {
+    let ask = Ask::local("doorward-server".parse()?);
+    let made = match Issuer::beside(verifier).provision_first(FIRST_ORGANIZATION.parse()?, &ask).await {
+        Ok(made) => made,
+        Err(IssueError::NotEmpty) => return Ok(()),
+        Err(error) => return Err(error).context("the first organization cannot be made"),
+    };
+    let base = config.public_url.clone().unwrap_or_else(|| format!("http://{}", reachable(address)));
+    let mut out = std::io::stdout().lock();
+    show(&mut out, &made, base.trim_end_matches('/')).context("the production key cannot be shown; remove the store")
+}
+
+/// An address that listens on every interface is reached on this one.
+fn reachable(address: SocketAddr) -> SocketAddr {
+    match address.ip() {
+        IpAddr::V4(ip) if ip.is_unspecified() => (Ipv4Addr::LOCALHOST, address.port()).into(),
+        IpAddr::V6(ip) if ip.is_unspecified() => (Ipv4Addr::LOCALHOST, address.port()).into(),
+        _ => address,
+    }
+}
+
+fn show(out: &mut impl Write, made: &Provisioned, base: &str) -> std::io::Result<()> {
+    let (organization, value) = (&made.organization, made.value.expose());
+    write!(
+        out,
+        "\n\
+         Doorward serves on {base}\n\
+         \n\
+         It made the organization `{name}` ({id}) with its production key.\n\
+         The key is shown this one time; keep it where your backend keeps its secrets:\n\
+         \n    {value}\n\
+         \n\
+         Try it:\n\
+         \n    curl -H 'Authorization: Bearer {value}' {base}/v1/whoami\n\
+         \n\
+         Then, in a second terminal:\n\
+         \n    cargo run --release --bin doorward -- key create --org {name} --name ci    a test key\
+         \n    cargo run --release --bin doorward -- key stage --org {name}               the next production key\
+         \n    cargo run --release --bin doorward -- operator create ada                  a token for the management API\
+         \n    cargo run --release --bin doorward -- --help                               everything else\n\
+         \n\
+         docs/http-api.md tells what a key opens, docs/operating.md how to run this for real.\n\n",
+        name = organization.name,
+        id = organization.id,
+    )?;
+    out.flush()
+}

@@ -1,0 +1,98 @@
+//! The reference server: routing, reading, answering. What it decides, the crates decide.
+//!
+//! | module | what it is for |
+//! |---|---|
+//! | [`routes`] | the table of routes: start here |
+//! | [`app`] | a request's way: id, route, door, handler, answer |
+//! | [`backend`] | handlers behind an access key |
+//! | [`management`] | handlers behind an operator's token |
+//! | [`body`], [`cursor`], [`answer`] | reading and writing |
+//! | [`serve`], [`wire`] | connections: limits, deadlines, and the refusals that come before HTTP |
+//! | [`config`], [`logging`], [`metrics`], [`sealing_key`], [`first_start`] | around it |
+
+pub mod answer;
+pub mod app;
+pub mod backend;
+pub mod body;
+pub mod config;
+pub mod cursor;
+pub mod first_start;
+pub mod logging;
+pub mod management;
+pub mod metrics;
+pub mod routes;
+pub mod sealing_key;
+pub mod serve;
+pub mod wire;
+
+use std::sync::Arc;
+
+use anyhow::Context;
+use doorward::auth::{Core, Verifier};
+use doorward::sqlite::{OpenMode, SqliteStore};
+use doorward::store::{Store, StoreUrl};
+use tokio::net::TcpListener;
+
+use crate::app::App;
+use crate::config::Config;
+use crate::metrics::Metrics;
+
+/// Serves until it is told to stop.
+///
+/// # Errors
+///
+/// Where it cannot start: the store, the addresses, the sealing key. The error says which, and why.
+pub fn run(config: Config) -> anyhow::Result<()> {
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    runtime.block_on(serve_until_stopped(config))
+}
+
+async fn serve_until_stopped(config: Config) -> anyhow::Result<()> {
+    let store = open(&config.store).await.with_context(|| format!("the store {} cannot be used", config.store))?;
+    let core = Core::new(store);
+    let sealing_key = sealing_key::load(&config, &core)?;
+    let listener = TcpListener::bind(config.listen)
+        .await
+        .with_context(|| format!("cannot listen on {}; choose another with --listen", config.listen))?;
+    let metrics = Arc::new(Metrics::new());
+    let metrics_listener = metrics::listen(&config).await?;
+    let verifier = Verifier::start(&core).await.context("the keys cannot be loaded")?;
+    let address = listener.local_addr()?;
+    first_start::provision(&config, &verifier, address).await?;
+
+    let app = Arc::new(App::new(verifier.clone(), sealing_key, Arc::clone(&metrics)));
+    if let Some(listener) = metrics_listener {
+        tokio::spawn(metrics::serve(listener, metrics, verifier.clone()));
+    }
+    tracing::info!(%address, store = %config.store, version = env!("CARGO_PKG_VERSION"), "serving");
+    serve::serve(listener, Arc::clone(&app), config.limits, stop_asked()).await;
+    verifier.stop().await;
+    tracing::info!("stopped");
+    Ok(())
+}
+
+/// The engine choice.
+async fn open(url: &StoreUrl) -> anyhow::Result<Arc<dyn Store>> {
+    match url {
+        StoreUrl::Sqlite(path) => Ok(Arc::new(SqliteStore::open(path, OpenMode::Create).await?)),
+        other => anyhow::bail!("this server was built without the engine of {other}"),
+    }
+}
+
+/// Resolves at Ctrl-C or SIGTERM.
+async fn stop_asked() {
+    let interrupt = tokio::signal::ctrl_c();
+    #[cfg(unix)]
+    {
+        let Ok(mut terminate) = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate()) else {
+            let _ = interrupt.await;
+            return;
+        };
+        tokio::select! {
+            _ = interrupt => {}
+            _ = terminate.recv() => {}
+        }
+    }
+    #[cfg(not(unix))]
+    let _ = interrupt.await;
+}

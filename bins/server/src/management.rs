@@ -1,0 +1,156 @@
+//! Handlers behind an operator's token.
+
+use std::str::FromStr;
+
+use doorward::auth::{IssueError, Management};
+use doorward::http::shapes::{
+    AccessKeyShape, CreatedShape, List, OrganizationShape, ProvisionedShape, RegeneratedShape, StagedShape,
+};
+use doorward::http::{Code, Problem};
+use doorward::types::{AccessKeyId, Environment, Name, OrganizationId};
+use http::Uri;
+use matchit::Params;
+use serde::Deserialize;
+
+use crate::answer::{self, Answer};
+use crate::app::{App, Call};
+use crate::backend;
+use crate::body::{self, Shape};
+use crate::cursor;
+use crate::routes::Action;
+
+pub(crate) async fn handle(
+    app: &App,
+    action: Action,
+    params: &Params<'_, '_>,
+    management: &Management,
+    call: Call,
+) -> Answer {
+    let organization = || id(params, "organization", IssueError::NoSuchOrganization);
+    match action {
+        Action::CreateOrganization => create_organization(app, management, call).await,
+        Action::ListOrganizations => list_organizations(app, &call).await,
+        Action::ReadOrganization => read_organization(app, organization()?).await,
+        Action::ListKeys => list_keys(app, organization()?).await,
+        Action::CreateKey => create_key(app, management, organization()?, call).await,
+        Action::DeleteKey => {
+            let organization = organization()?;
+            let key: AccessKeyId = id(params, "key", IssueError::NoSuchKey)?;
+            let ask = call.ask(management)?;
+            answer::ok(&app.issuer().delete(organization, key, &ask).await.map_err(failed)?)
+        }
+        Action::StageKey => stage_key(app, management, organization()?, call).await,
+        Action::UnstageKey => {
+            let ask = call.ask(management)?;
+            answer::ok(&app.issuer().unstage(organization()?, &ask).await.map_err(failed)?)
+        }
+        Action::RegenerateKey => regenerate_key(app, management, organization()?, call).await,
+        Action::ListEvents => list_events(app, management, organization()?, call).await,
+        _ => Err(Problem::new(Code::Internal, "this route has no handler")),
+    }
+}
+
+/// A text that cannot be an id names something that does not exist.
+fn id<T: FromStr>(params: &Params<'_, '_>, name: &str, absent: IssueError) -> Result<T, Problem> {
+    params.get(name).and_then(|text| text.parse().ok()).ok_or_else(|| absent.into())
+}
+
+/// What the core said goes to the log; what the caller may know goes into the answer.
+fn failed(error: IssueError) -> Problem {
+    match error {
+        IssueError::Store(error) => backend::failed(error),
+        other => other.into(),
+    }
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct NewName {
+    name: Name,
+}
+
+impl Shape for NewName {
+    const DESCRIPTION: &'static str = r#"{"name": string}, where a name is one printable line of at most 128 bytes"#;
+}
+
+async fn create_organization(app: &App, management: &Management, call: Call) -> Answer {
+    let ask = call.ask(management)?;
+    let NewName { name } = body::json(call.request).await?;
+    let made = app.issuer().provision(name, &ask).await.map_err(failed)?;
+    answer::created(&ProvisionedShape::from(&made))
+}
+
+async fn list_organizations(app: &App, call: &Call) -> Answer {
+    let page = cursor::page(call.uri())?;
+    let rows = app.issuer().organizations(cursor::one_more(&page)).await.map_err(failed)?;
+    answer::ok(&cursor::list(&page, rows, |found| found.id.to_string(), OrganizationShape::from))
+}
+
+async fn read_organization(app: &App, id: OrganizationId) -> Answer {
+    answer::ok(&OrganizationShape::from(app.issuer().organization(id).await.map_err(failed)?))
+}
+
+async fn list_keys(app: &App, organization: OrganizationId) -> Answer {
+    let keys = app.issuer().access_keys(organization).await.map_err(failed)?;
+    let data = keys.into_iter().map(AccessKeyShape::from).collect();
+    answer::ok(&List { data, next_cursor: None })
+}
+
+async fn create_key(app: &App, management: &Management, organization: OrganizationId, call: Call) -> Answer {
+    let ask = call.ask(management)?;
+    let NewName { name } = body::json(call.request).await?;
+    let made = app.issuer().create(organization, name, &ask).await.map_err(failed)?;
+    answer::created(&CreatedShape::from(&made))
+}
+
+#[derive(Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Nothing {}
+
+impl Shape for Nothing {
+    const DESCRIPTION: &'static str = "{}, or no body at all";
+}
+
+async fn stage_key(app: &App, management: &Management, organization: OrganizationId, call: Call) -> Answer {
+    let ask = call.ask(management)?;
+    let Nothing {} = body::json_or_default(call.request).await?;
+    let staged = app.issuer().stage(organization, &ask).await.map_err(failed)?;
+    answer::created(&StagedShape::from(&staged))
+}
+
+#[derive(Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Regeneration {
+    #[serde(default)]
+    discard_staged: bool,
+}
+
+impl Shape for Regeneration {
+    const DESCRIPTION: &'static str = r#"{"discard_staged"?: boolean}, or no body at all"#;
+}
+
+async fn regenerate_key(app: &App, management: &Management, organization: OrganizationId, call: Call) -> Answer {
+    let ask = call.ask(management)?;
+    let Regeneration { discard_staged } = body::json_or_default(call.request).await?;
+    let regenerated = app.issuer().regenerate(organization, discard_staged, &ask).await.map_err(failed)?;
+    answer::ok(&RegeneratedShape::from(&regenerated))
+}
+
+/// `?environment=` says which of the two logs; what is left of the query says which page.
+async fn list_events(app: &App, management: &Management, organization: OrganizationId, mut call: Call) -> Answer {
+    app.issuer().organization(organization).await.map_err(failed)?;
+    let (mut environment, mut rest) = (None, Vec::new());
+    for pair in call.uri().query().unwrap_or_default().split('&') {
+        match pair.split_once('=') {
+            Some(("environment", value)) if environment.is_none() => environment = value.parse::<Environment>().ok(),
+            _ => rest.push(pair),
+        }
+    }
+    let environment = environment.ok_or_else(|| {
+        Problem::new(Code::InvalidRequest, "say which log, with `?environment=production` or `?environment=test`")
+    })?;
+    let without_environment = Uri::try_from(format!("/?{}", rest.join("&")))
+        .map_err(|_| Problem::new(Code::InvalidRequest, "the query is not as it should be"))?;
+    *call.request.uri_mut() = without_environment;
+    backend::list_events(app, &management.scope(organization, environment), &call).await
+}

@@ -1,0 +1,154 @@
+//! Prometheus metrics, on a listener of their own. No key id, name or locator is ever a label.
+
+use std::net::{Ipv4Addr, SocketAddr};
+use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
+use std::time::Duration;
+
+use anyhow::Context;
+use bytes::Bytes;
+use doorward::auth::Verifier;
+use doorward::http::Code;
+use doorward::types::Environment;
+use http::header::CONTENT_TYPE;
+use http::{HeaderValue, Method, Request, Response, StatusCode};
+use http_body_util::Full;
+use hyper::body::Incoming;
+use hyper::service::service_fn;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use prometheus_client::encoding::EncodeLabelSet;
+use prometheus_client::metrics::counter::Counter;
+use prometheus_client::metrics::family::Family;
+use prometheus_client::metrics::gauge::Gauge;
+use prometheus_client::metrics::info::Info;
+use prometheus_client::registry::Registry;
+use tokio::net::{TcpListener, TcpStream};
+
+use crate::config::Config;
+
+/// Where metrics are served, where no one chose.
+const DEFAULT_ADDRESS: (Ipv4Addr, u16) = (Ipv4Addr::LOCALHOST, 9464);
+
+/// What is counted.
+#[derive(Debug)]
+pub struct Metrics {
+    registry: Registry,
+    requests: Family<RequestLabels, Counter>,
+    verifications: Family<VerificationLabels, Counter>,
+    current: Gauge<i64, std::sync::atomic::AtomicI64>,
+}
+
+#[derive(Clone, Debug, EncodeLabelSet, Eq, Hash, PartialEq)]
+struct RequestLabels {
+    method: &'static str,
+    route: &'static str,
+    status: u16,
+}
+
+#[derive(Clone, Debug, EncodeLabelSet, Eq, Hash, PartialEq)]
+struct VerificationLabels {
+    environment: &'static str,
+    outcome: &'static str,
+}
+
+impl Default for Metrics {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Metrics {
+    /// All at zero.
+    #[must_use]
+    pub fn new() -> Self {
+        let mut registry = Registry::with_prefix("doorward");
+        let requests = Family::<RequestLabels, Counter<u64, AtomicU64>>::default();
+        let verifications = Family::<VerificationLabels, Counter<u64, AtomicU64>>::default();
+        let current = Gauge::default();
+        registry.register("http_requests", "Requests answered, by method, route and status", requests.clone());
+        registry.register(
+            "verifications",
+            "Credentials presented for an access key, by environment (of accepted ones) and outcome",
+            verifications.clone(),
+        );
+        registry.register("node_current", "Whether this node can prove that it is up to date", current.clone());
+        registry.register("build", "The running program", Info::new([("version", env!("CARGO_PKG_VERSION"))]));
+        Self { registry, requests, verifications, current }
+    }
+
+    /// Counts an answer.
+    pub fn answered(&self, method: &Method, route: &'static str, status: u16) {
+        let known = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"];
+        let method = known.into_iter().find(|name| *name == method.as_str()).unwrap_or("_OTHER");
+        self.requests.get_or_create(&RequestLabels { method, route, status }).inc();
+    }
+
+    /// Counts a verification.
+    pub fn verified(&self, outcome: Result<Environment, Code>) {
+        let (environment, outcome) = match outcome {
+            Ok(environment) => (environment.as_str(), "accepted"),
+            Err(code) => ("none", code.as_str()),
+        };
+        self.verifications.get_or_create(&VerificationLabels { environment, outcome }).inc();
+    }
+
+    fn text(&self, verifier: &Verifier) -> Result<String, std::fmt::Error> {
+        self.current.set(verifier.is_current().into());
+        let mut text = String::new();
+        prometheus_client::encoding::text::encode(&mut text, &self.registry)?;
+        Ok(text)
+    }
+}
+
+/// Listens for scrapers. Where no one chose an address and the default one is taken, such as by a second server on the
+/// same machine, the server goes on without.
+///
+/// # Errors
+///
+/// Where someone chose an address that cannot be had.
+pub async fn listen(config: &Config) -> anyhow::Result<Option<TcpListener>> {
+    let address = config.metrics_listen.unwrap_or(SocketAddr::from(DEFAULT_ADDRESS));
+    match TcpListener::bind(address).await {
+        Ok(listener) => Ok(Some(listener)),
+        Err(error) if config.metrics_listen.is_none() => {
+            tracing::warn!(%address, %error, "no metrics are served; choose another address with --metrics-listen");
+            Ok(None)
+        }
+        Err(error) => Err(error).with_context(|| format!("cannot listen for metrics on {address}")),
+    }
+}
+
+/// Answers scrapers.
+pub async fn serve(listener: TcpListener, metrics: Arc<Metrics>, verifier: Verifier) {
+    loop {
+        match listener.accept().await {
+            Ok((stream, _)) => {
+                tokio::spawn(serve_one(stream, Arc::clone(&metrics), verifier.clone()));
+            }
+            Err(_) => tokio::time::sleep(Duration::from_millis(100)).await,
+        }
+    }
+}
+
+async fn serve_one(stream: TcpStream, metrics: Arc<Metrics>, verifier: Verifier) {
+    let service = service_fn(async |request: Request<Incoming>| {
+        let mut response = Response::new(Full::default());
+        match (request.uri().path(), metrics.text(&verifier)) {
+            ("/metrics", Ok(text)) => {
+                *response.body_mut() = Full::new(Bytes::from(text));
+                let open_metrics = "application/openmetrics-text; version=1.0.0; charset=utf-8";
+                response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(open_metrics));
+            }
+            ("/metrics", Err(_)) => *response.status_mut() = StatusCode::INTERNAL_SERVER_ERROR,
+            _ => *response.status_mut() = StatusCode::NOT_FOUND,
+        }
+        Ok::<_, std::convert::Infallible>(response)
+    });
+    let connection = hyper::server::conn::http1::Builder::new()
+        .timer(TokioTimer::new())
+        .header_read_timeout(Duration::from_secs(5))
+        .serve_connection(TokioIo::new(stream), service);
+    if let Err(error) = connection.await {
+        tracing::debug!(%error, "a scraper's connection broke");
+    }
+}

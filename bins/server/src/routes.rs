@@ -1,0 +1,133 @@
+//! The table of routes: every one is here, and which credential opens it.
+
+use http::Method;
+
+/// What opens a path.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Door {
+    /// Nothing.
+    Open,
+    /// An access key: the request acts in the key's environment.
+    AccessKey,
+    /// An operator's token: the request manages every organization.
+    Operator,
+}
+
+/// What a request wants done.
+#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
+#[expect(missing_docs, reason = "each is named as its route below")]
+pub enum Action {
+    Health,
+    Readiness,
+    WhoAmI,
+    RegisterUser,
+    ListUsers,
+    ReadUser,
+    DeleteUser,
+    PutCredential,
+    ReadCredential,
+    DeleteCredential,
+    ListOwnEvents,
+    CreateOrganization,
+    ListOrganizations,
+    ReadOrganization,
+    ListKeys,
+    CreateKey,
+    DeleteKey,
+    StageKey,
+    UnstageKey,
+    RegenerateKey,
+    ListEvents,
+}
+
+/// A path with its door and its methods.
+#[derive(Clone, Copy, Debug)]
+pub struct Path {
+    /// In matchit's notation.
+    pub pattern: &'static str,
+    /// What opens it.
+    pub door: Door,
+    /// What it can do.
+    pub methods: &'static [(Method, Action)],
+}
+
+/// Every path.
+pub const PATHS: &[Path] = &[
+    Path { pattern: "/healthz", door: Door::Open, methods: &[(Method::GET, Action::Health)] },
+    Path { pattern: "/readyz", door: Door::Open, methods: &[(Method::GET, Action::Readiness)] },
+    Path { pattern: "/v1/whoami", door: Door::AccessKey, methods: &[(Method::GET, Action::WhoAmI)] },
+    Path {
+        pattern: "/v1/registered-users",
+        door: Door::AccessKey,
+        methods: &[(Method::GET, Action::ListUsers), (Method::POST, Action::RegisterUser)],
+    },
+    Path {
+        pattern: "/v1/registered-users/{user}",
+        door: Door::AccessKey,
+        methods: &[(Method::GET, Action::ReadUser), (Method::DELETE, Action::DeleteUser)],
+    },
+    Path {
+        pattern: "/v1/registered-users/{user}/credentials/{connector}",
+        door: Door::AccessKey,
+        methods: &[
+            (Method::GET, Action::ReadCredential),
+            (Method::PUT, Action::PutCredential),
+            (Method::DELETE, Action::DeleteCredential),
+        ],
+    },
+    Path { pattern: "/v1/audit-events", door: Door::AccessKey, methods: &[(Method::GET, Action::ListOwnEvents)] },
+    Path {
+        pattern: "/v1/organizations",
+        door: Door::Operator,
+        methods: &[(Method::GET, Action::ListOrganizations), (Method::POST, Action::CreateOrganization)],
+    },
+    Path {
+        pattern: "/v1/organizations/{organization}",
+        door: Door::Operator,
+        methods: &[(Method::GET, Action::ReadOrganization)],
+    },
+    Path {
+        pattern: "/v1/organizations/{organization}/access-keys",
+        door: Door::Operator,
+        methods: &[(Method::GET, Action::ListKeys), (Method::POST, Action::CreateKey)],
+    },
+    Path {
+        pattern: "/v1/organizations/{organization}/access-keys/{key}",
+        door: Door::Operator,
+        methods: &[(Method::DELETE, Action::DeleteKey)],
+    },
+    Path {
+        pattern: "/v1/organizations/{organization}/production-key/stage",
+        door: Door::Operator,
+        methods: &[(Method::POST, Action::StageKey), (Method::DELETE, Action::UnstageKey)],
+    },
+    Path {
+        pattern: "/v1/organizations/{organization}/production-key/regenerate",
+        door: Door::Operator,
+        methods: &[(Method::POST, Action::RegenerateKey)],
+    },
+    Path {
+        pattern: "/v1/organizations/{organization}/audit-events",
+        door: Door::Operator,
+        methods: &[(Method::GET, Action::ListEvents)],
+    },
+];
+
+impl Path {
+    /// What this path does with a method. HEAD is GET without its body.
+    #[must_use]
+    pub fn action(&self, method: &Method) -> Option<Action> {
+        let method = if method == Method::HEAD { &Method::GET } else { method };
+        self.methods.iter().find(|(allowed, _)| allowed == method).map(|(_, action)| *action)
+    }
+
+    /// The `Allow` header of a 405.
+    #[must_use]
+    pub fn allow(&self) -> String {
+        let names = self.methods.iter().flat_map(|(method, _)| match *method {
+            Method::GET => vec!["GET", "HEAD"],
+            _ => vec![method.as_str()],
+        });
+        names.collect::<Vec<_>>().join(", ")
+    }
+}

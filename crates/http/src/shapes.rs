@@ -1,0 +1,279 @@
+//! The JSON shapes of `docs/http-api.md`, which the server answers with and the command line prints.
+
+use std::time::Duration;
+
+use doorward_auth::{Created, Principal, Provisioned, Receipt, Regenerated, Staged};
+use doorward_key::ShownOnce;
+use doorward_store::{AccessKeyWithSecrets, Credential, Operator, Organization, RegisteredUser, Secret};
+use doorward_types::{
+    AccessKeyId, Environment, Locator, Name, OperatorId, OrganizationId, RegisteredUserId, SecretState, Timestamp,
+};
+use serde::{Serialize, Serializer};
+
+/// How long a production secret may serve before people are reminded to rotate it.
+pub const ROTATION_PERIOD: Duration = Duration::from_hours(365 * 24);
+
+/// A value in the one answer that shows it: the only serialization of one.
+#[derive(Clone, Copy, Debug)]
+pub struct Value<'a>(pub &'a ShownOnce);
+
+impl Serialize for Value<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(self.0.expose())
+    }
+}
+
+/// A page of a list.
+#[derive(Debug, Serialize)]
+pub struct List<T> {
+    /// The rows.
+    pub data: Vec<T>,
+    /// What to ask for the next page with; none on the last one.
+    pub next_cursor: Option<String>,
+}
+
+/// `GET /v1/whoami`.
+#[derive(Debug, Serialize)]
+pub struct WhoAmI<'a> {
+    organization: Named<'a, OrganizationId>,
+    environment: Environment,
+    key: WhichKey<'a>,
+}
+
+#[derive(Debug, Serialize)]
+struct Named<'a, Id> {
+    id: Id,
+    name: &'a Name,
+}
+
+#[derive(Debug, Serialize)]
+struct WhichKey<'a> {
+    id: AccessKeyId,
+    name: &'a Name,
+    locator: Locator,
+    generation: u32,
+}
+
+impl<'a> From<&'a Principal> for WhoAmI<'a> {
+    fn from(principal: &'a Principal) -> Self {
+        Self {
+            organization: Named { id: principal.organization_id(), name: principal.organization_name() },
+            environment: principal.environment(),
+            key: WhichKey {
+                id: principal.key_id(),
+                name: principal.key_name(),
+                locator: principal.locator(),
+                generation: principal.generation(),
+            },
+        }
+    }
+}
+
+/// An organization.
+#[derive(Debug, Serialize)]
+pub struct OrganizationShape {
+    id: OrganizationId,
+    name: Name,
+    created_at: Timestamp,
+}
+
+impl From<Organization> for OrganizationShape {
+    fn from(organization: Organization) -> Self {
+        let Organization { id, name, created_at } = organization;
+        Self { id, name, created_at }
+    }
+}
+
+/// A new organization, with the one showing of its production key.
+#[derive(Debug, Serialize)]
+pub struct ProvisionedShape<'a> {
+    id: OrganizationId,
+    name: &'a Name,
+    created_at: Timestamp,
+    production_key: NewKey<'a>,
+    receipt: Receipt,
+}
+
+#[derive(Debug, Serialize)]
+struct NewKey<'a> {
+    id: AccessKeyId,
+    locator: Locator,
+    value: Value<'a>,
+}
+
+impl<'a> From<&'a Provisioned> for ProvisionedShape<'a> {
+    fn from(made: &'a Provisioned) -> Self {
+        Self {
+            id: made.organization.id,
+            name: &made.organization.name,
+            created_at: made.organization.created_at,
+            production_key: NewKey { id: made.key.id, locator: made.secret.locator, value: Value(&made.value) },
+            receipt: made.receipt,
+        }
+    }
+}
+
+/// A new test key, with the one showing of its value.
+#[derive(Debug, Serialize)]
+pub struct CreatedShape<'a> {
+    id: AccessKeyId,
+    environment: Environment,
+    name: &'a Name,
+    locator: Locator,
+    value: Value<'a>,
+    receipt: Receipt,
+}
+
+impl<'a> From<&'a Created> for CreatedShape<'a> {
+    fn from(made: &'a Created) -> Self {
+        Self {
+            id: made.key.id,
+            environment: made.key.environment,
+            name: &made.key.name,
+            locator: made.secret.locator,
+            value: Value(&made.value),
+            receipt: made.receipt,
+        }
+    }
+}
+
+/// A staged production key, with the one showing of its value.
+#[derive(Debug, Serialize)]
+pub struct StagedShape<'a> {
+    locator: Locator,
+    generation: u32,
+    value: Value<'a>,
+    receipt: Receipt,
+}
+
+impl<'a> From<&'a Staged> for StagedShape<'a> {
+    fn from(staged: &'a Staged) -> Self {
+        let Secret { locator, generation, .. } = staged.secret;
+        Self { locator, generation, value: Value(&staged.value), receipt: staged.receipt }
+    }
+}
+
+/// A regenerated production key; its value only where it was not shown before.
+#[derive(Debug, Serialize)]
+pub struct RegeneratedShape<'a> {
+    locator: Locator,
+    generation: u32,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    value: Option<Value<'a>>,
+    receipt: Receipt,
+}
+
+impl<'a> From<&'a Regenerated> for RegeneratedShape<'a> {
+    fn from(regenerated: &'a Regenerated) -> Self {
+        let Secret { locator, generation, .. } = regenerated.secret;
+        let value = regenerated.value.as_ref().map(Value);
+        Self { locator, generation, value, receipt: regenerated.receipt }
+    }
+}
+
+/// An access key with its secrets.
+#[derive(Debug, Serialize)]
+pub struct AccessKeyShape {
+    id: AccessKeyId,
+    environment: Environment,
+    name: Name,
+    created_at: Timestamp,
+    created_by: Name,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    rotation_due_at: Option<Timestamp>,
+    secrets: Vec<SecretShape>,
+}
+
+#[derive(Debug, Serialize)]
+struct SecretShape {
+    locator: Locator,
+    generation: u32,
+    state: SecretState,
+    created_at: Timestamp,
+}
+
+impl From<AccessKeyWithSecrets> for AccessKeyShape {
+    fn from(found: AccessKeyWithSecrets) -> Self {
+        let AccessKeyWithSecrets { key, secrets, .. } = found;
+        Self {
+            rotation_due_at: rotation_due_at(key.environment, &secrets),
+            id: key.id,
+            environment: key.environment,
+            name: key.name,
+            created_at: key.created_at,
+            created_by: key.created_by,
+            secrets: secrets
+                .into_iter()
+                .map(|Secret { locator, generation, state, created_at, .. }| SecretShape {
+                    locator,
+                    generation,
+                    state,
+                    created_at,
+                })
+                .collect(),
+        }
+    }
+}
+
+/// When a key's current secret should be rotated: a year after it was made, for production keys.
+#[must_use]
+pub fn rotation_due_at(environment: Environment, secrets: &[Secret]) -> Option<Timestamp> {
+    let current = secrets.iter().find(|secret| secret.state == SecretState::Current)?;
+    (environment == Environment::Production).then_some(current.created_at + ROTATION_PERIOD)
+}
+
+/// A registered user.
+#[derive(Debug, Serialize)]
+pub struct RegisteredUserShape {
+    id: RegisteredUserId,
+    origin_user_id: Name,
+    origin_user_name: Option<Name>,
+    created_at: Timestamp,
+}
+
+impl From<RegisteredUser> for RegisteredUserShape {
+    fn from(user: RegisteredUser) -> Self {
+        let RegisteredUser { id, origin_user_id, origin_user_name, created_at } = user;
+        Self { id, origin_user_id, origin_user_name, created_at }
+    }
+}
+
+/// What may be known of a credential: never the secret.
+#[derive(Debug, Serialize)]
+pub struct CredentialShape {
+    registered_user_id: RegisteredUserId,
+    connector: String,
+    created_at: Timestamp,
+    updated_at: Timestamp,
+}
+
+impl From<Credential> for CredentialShape {
+    fn from(credential: Credential) -> Self {
+        Self {
+            registered_user_id: credential.registered_user,
+            connector: credential.connector.to_string(),
+            created_at: credential.created_at,
+            updated_at: credential.updated_at,
+        }
+    }
+}
+
+/// An operator.
+#[derive(Debug, Serialize)]
+pub struct OperatorShape<'a> {
+    id: OperatorId,
+    name: &'a Name,
+    created_at: Timestamp,
+    /// In the one answer that shows it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    value: Option<Value<'a>>,
+}
+
+impl<'a> OperatorShape<'a> {
+    /// An operator; with its token, where it was just made.
+    #[must_use]
+    pub fn new(operator: &'a Operator, value: Option<&'a ShownOnce>) -> Self {
+        let Operator { id, name, created_at, .. } = operator;
+        Self { id: *id, name, created_at: *created_at, value: value.map(Value) }
+    }
+}
