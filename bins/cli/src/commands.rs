@@ -80,7 +80,7 @@ impl Desk {
             other => return Err(Failure::usage(format!("this program was built without the engine of {other}"))),
         };
         let core = Core::new(store);
-        Ok(Self { issuer: Issuer::new(&core), core, ask: Ask::local(actor()) })
+        Ok(Self { issuer: Issuer::new(&core), core, ask: Ask::local(actor()?) })
     }
 
     async fn open_existing(url: &StoreUrl) -> Result<Self, Failure> {
@@ -113,13 +113,11 @@ impl Desk {
 }
 
 /// Whoever runs this program, as audit events name them.
-fn actor() -> Name {
-    let user = std::env::var("USER").unwrap_or_default();
+fn actor() -> Result<Name, Failure> {
+    let user = std::env::var("USER").ok().filter(|user| !user.is_empty());
+    let user = user.unwrap_or_else(|| format!("uid-{}", rustix::process::getuid().as_raw()));
     let named = format!("cli:{user}").parse();
-    named.or_else(|_| format!("cli:uid-{}", rustix::process::getuid().as_raw()).parse()).unwrap_or_else(|_| {
-        // A user's number always makes a name.
-        unreachable!("digits are printable")
-    })
+    named.map_err(|error| Failure::usage(format!("USER cannot stand in the audit log: {error}")))
 }
 
 async fn create_organization(desk: &Desk, name: Name, output: &Output) -> Result<(), Failure> {

@@ -14,6 +14,7 @@ pub mod confirm;
 pub mod failure;
 pub mod output;
 
+use std::io::IsTerminal;
 use std::process::ExitCode;
 
 pub use crate::arguments::Arguments;
@@ -32,7 +33,7 @@ pub fn run(arguments: Arguments) -> ExitCode {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => {
             output.failure(&failure);
-            failure.status().into()
+            failure.status()
         }
     }
 }
@@ -41,5 +42,10 @@ pub fn run(arguments: Arguments) -> ExitCode {
 fn log_warnings() {
     let filter = tracing_subscriber::EnvFilter::try_from_env("DOORWARD_LOG")
         .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new("warn"));
-    tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).without_time().init();
+    tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr)
+        .with_ansi(std::io::stderr().is_terminal())
+        .without_time()
+        .init();
 }

@@ -3,7 +3,7 @@
 use std::io::Write;
 
 use comfy_table::Table;
-use comfy_table::presets::UTF8_HORIZONTAL_ONLY;
+use comfy_table::presets::NOTHING;
 use doorward::key::ShownOnce;
 use serde::Serialize;
 
@@ -38,7 +38,7 @@ impl Output {
             Format::Json => self.document(document),
             Format::Table => {
                 let mut table = Table::new();
-                table.load_style(UTF8_HORIZONTAL_ONLY).set_header(header.to_vec());
+                table.load_style(NOTHING).set_header(header.to_vec());
                 table.add_rows(rows);
                 write(&format!("{table}\n"))
             }

@@ -1,7 +1,5 @@
 //! SQLite passes the suite that every engine must pass.
 
-#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
-
 use std::sync::Arc;
 
 use doorward_store::{Store, conformance};

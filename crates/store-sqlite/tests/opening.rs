@@ -1,7 +1,5 @@
 //! What is opened, what is refused, and what the file system sees of it.
 
-#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
-
 use std::os::unix::fs::PermissionsExt;
 
 use doorward_store::{Coherence, Revision, StoreError};

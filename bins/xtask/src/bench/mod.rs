@@ -1,0 +1,35 @@
+//! `cargo xtask bench`: the figures of docs/performance.md, one JSON object a line.
+//!
+//! Machines are shared and drift, so that absolute times mean little: both sides of a ratio are measured in turns, in the
+//! same run, and the ratio is the median over the rounds.
+
+mod harness;
+mod verify;
+
+use clap::Args;
+
+use crate::shell;
+
+/// What to measure.
+#[derive(Args, Debug)]
+pub(crate) struct Arguments {
+    /// Only the figures of this name; all without it
+    #[arg(value_parser = ["verify"])]
+    name: Option<String>,
+    /// Rounds per figure
+    #[arg(long, default_value_t = 15)]
+    rounds: usize,
+}
+
+pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<()> {
+    if cfg!(debug_assertions) {
+        // `cargo xtask` builds quickly; what is measured must be built as it is shipped.
+        let rounds = arguments.rounds.to_string();
+        let mut release = vec!["run", "--release", "--quiet", "--package", "doorward-xtask", "--", "bench"];
+        release.extend(arguments.name.as_deref());
+        release.extend(["--rounds", &rounds]);
+        return shell::run("cargo", &release, &[]);
+    }
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build()?;
+    runtime.block_on(verify::run(arguments.rounds))
+}

@@ -1,0 +1,222 @@
+//! Verification in-process, against A = one SHA-256 of 55 bytes and one lookup of the digest in a `HashMap`.
+
+use std::alloc::System;
+use std::cell::RefCell;
+use std::collections::HashMap;
+use std::hash::{BuildHasherDefault, Hasher};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use doorward::audit::{Action, Detail, EventDraft};
+use doorward::auth::{Ask, Core, Issuer, Verifier};
+use doorward::key::{FreshKey, KeyPrefix, SystemRandom};
+use doorward::store::{AccessKey, ChangeContext, KeyChange, KeyStore, MemoryStore, Secret};
+use doorward::types::{AccessKeyId, Clock, Environment, SecretState, SystemClock};
+use sha2::{Digest, Sha256};
+use stats_alloc::{INSTRUMENTED_SYSTEM, Region, StatsAlloc};
+
+use super::harness::{self, BATCH, Side};
+use crate::shell;
+
+#[global_allocator]
+static ALLOCATOR: &StatsAlloc<System> = &INSTRUMENTED_SYSTEM;
+
+const KEY_LENGTH: usize = 55;
+type Text = [u8; KEY_LENGTH];
+
+/// Digests are random already: their first eight bytes are a hash.
+#[derive(Default)]
+struct Identity(u64);
+
+impl Hasher for Identity {
+    fn finish(&self) -> u64 {
+        self.0
+    }
+
+    fn write(&mut self, bytes: &[u8]) {
+        if let Some(first) = bytes.first_chunk::<8>() {
+            self.0 = u64::from_le_bytes(*first);
+        }
+    }
+
+    fn write_usize(&mut self, _: usize) {}
+}
+
+type Floor = HashMap<[u8; 32], u32, BuildHasherDefault<Identity>>;
+
+struct Subject {
+    verifier: Verifier,
+    floor: Floor,
+    texts: Vec<Text>,
+}
+
+pub(crate) async fn run(rounds: usize) -> anyhow::Result<()> {
+    for count in [1_000, 1_000_000] {
+        shell::say(&format!("making {count} keys"));
+        let subject = subject(count).await?;
+        measure(&subject, rounds)?;
+        if count == 1_000 {
+            refusals(&subject, rounds)?;
+            allocations(&subject);
+            two_threads(&subject, rounds);
+        }
+        subject.verifier.stop().await;
+    }
+    Ok(())
+}
+
+/// A node with this many keys, and A's map of the same ones.
+async fn subject(count: usize) -> anyhow::Result<Subject> {
+    let store = Arc::new(MemoryStore::new());
+    let core = Core::new(Arc::clone(&store) as Arc<_>);
+    let ask = Ask::local("bench".parse()?);
+    let acme = Issuer::new(&core).provision("Acme".parse()?, &ask).await?;
+    let (mut floor, mut texts) = (Floor::default(), Vec::with_capacity(count));
+    let created_at = core.clock().now();
+    for number in 0..count {
+        let fresh = FreshKey::generate(core.prefix(), Environment::Test, &SystemRandom)?;
+        texts.push(Text::try_from(fresh.value().expose().as_bytes())?);
+        floor.insert(fresh.digest().to_bytes(), u32::try_from(number)?);
+        let key = AccessKey {
+            id: AccessKeyId::new(core.id_seed()?),
+            organization: acme.organization.id,
+            environment: Environment::Test,
+            name: "a key".parse()?,
+            created_at,
+            created_by: ask.attribution.actor.clone(),
+        };
+        let secret = Secret {
+            locator: fresh.locator(),
+            digest: fresh.digest(),
+            generation: 1,
+            state: SecretState::Current,
+            created_at,
+        };
+        let event = EventDraft {
+            time: created_at,
+            actor: ask.attribution.actor.clone(),
+            action: Action::AccessKeyCreated,
+            subject: key.id.to_string(),
+            organization: acme.organization.id,
+            environment: Environment::Test,
+            source_address: None,
+            request_id: None,
+            detail: Detail::default(),
+        };
+        let context = ChangeContext { events: vec![event], idempotency_key: None, node: None };
+        store.change(KeyChange::Create { key, secret }, context).await?;
+    }
+    Ok(Subject { verifier: Verifier::start(&core).await?, floor, texts })
+}
+
+/// A stream of indices, the same in every run.
+fn draw(state: &mut u64, below: usize) -> usize {
+    *state ^= *state << 13;
+    *state ^= *state >> 7;
+    *state ^= *state << 17;
+    usize::try_from(*state % below as u64).unwrap_or(0)
+}
+
+fn a(floor: &Floor, text: &[u8]) -> usize {
+    let digest: [u8; 32] = Sha256::digest(text).into();
+    floor.get(&digest).map_or(usize::MAX, |found| *found as usize)
+}
+
+fn verify(verifier: &Verifier, text: &[u8]) -> usize {
+    match verifier.verify(text) {
+        Ok(verified) => usize::from(verified.environment() == Environment::Test),
+        Err(_) => usize::MAX,
+    }
+}
+
+fn measure(subject: &Subject, rounds: usize) -> anyhow::Result<()> {
+    let count = subject.texts.len();
+    let inputs = RefCell::new(vec![[0; KEY_LENGTH]; BATCH]);
+    let mut state = 0x00D0_0124;
+    let mut prepare = || {
+        for input in inputs.borrow_mut().iter_mut() {
+            if let Some(text) = subject.texts.get(draw(&mut state, count)) {
+                *input = *text;
+            }
+        }
+    };
+    let at = |place: usize| inputs.borrow().get(place).copied().unwrap_or([0; KEY_LENGTH]);
+    let sides: &mut [Side<'_>] =
+        &mut [&mut |place| a(&subject.floor, &at(place)), &mut |place| verify(&subject.verifier, &at(place))];
+    let times = harness::rounds(rounds, &mut prepare, sides);
+    let [floor, ours] = &times[..] else { anyhow::bail!("two sides were measured") };
+    harness::print("verify", &format!("a_{count}_keys"), harness::median(floor), "ns", None);
+    let ratio = harness::ratio(ours, floor);
+    harness::print("verify", &format!("verify_{count}_keys"), harness::median(ours), "ns", Some(("A", ratio)));
+    Ok(())
+}
+
+fn refusals(subject: &Subject, rounds: usize) -> anyhow::Result<()> {
+    let unknown: Vec<Text> = (0..BATCH)
+        .map(|_| {
+            let fresh = FreshKey::generate(&KeyPrefix::default(), Environment::Test, &SystemRandom)?;
+            Ok(Text::try_from(fresh.value().expose().as_bytes())?)
+        })
+        .collect::<anyhow::Result<_>>()?;
+    let mistyped: Vec<Text> = unknown
+        .iter()
+        .map(|text| {
+            let mut text = *text;
+            text.swap(20, 30);
+            text
+        })
+        .collect();
+    let known: Vec<Text> = subject.texts.iter().copied().cycle().take(BATCH).collect();
+    let at = |texts: &[Text], place: usize| texts.get(place).copied().unwrap_or([0; KEY_LENGTH]);
+    let sides: &mut [Side<'_>] = &mut [
+        &mut |place| a(&subject.floor, &at(&known, place)),
+        &mut |place| verify(&subject.verifier, &at(&mistyped, place)),
+        &mut |place| verify(&subject.verifier, &at(&unknown, place)),
+    ];
+    let times = harness::rounds(rounds, &mut || (), sides);
+    let [floor, mistyped, unknown] = &times[..] else { anyhow::bail!("three sides were measured") };
+    for (metric, ours) in [("bad_checksum_1000_keys", mistyped), ("unknown_locator_1000_keys", unknown)] {
+        harness::print("verify", metric, harness::median(ours), "ns", Some(("A", harness::ratio(ours, floor))));
+    }
+    Ok(())
+}
+
+fn allocations(subject: &Subject) {
+    let region = Region::new(ALLOCATOR);
+    let verified: usize = subject.texts.iter().map(|text| verify(&subject.verifier, text)).sum();
+    let change = region.change();
+    let count = change.allocations + change.reallocations;
+    harness::print("verify", "allocations_per_verification", count as f64 / verified as f64, "allocations", None);
+}
+
+/// How much more two threads do than one, against how much more two threads hash than one.
+fn two_threads(subject: &Subject, rounds: usize) {
+    let hash = |text: &Text| usize::from(Sha256::digest(text).first().copied().unwrap_or(0));
+    let check = |text: &Text| verify(&subject.verifier, text);
+    let (mut hashing, mut verifying) = (Vec::new(), Vec::new());
+    for _ in 0..rounds {
+        hashing.push(scaling(&subject.texts, &hash));
+        verifying.push(scaling(&subject.texts, &check));
+    }
+    let ratio = harness::ratio(&verifying, &hashing);
+    harness::print("verify", "two_threads_scaling", harness::median(&verifying), "x", Some(("hashing alone", ratio)));
+}
+
+fn scaling(texts: &[Text], work: &(dyn Fn(&Text) -> usize + Sync)) -> f64 {
+    let sink = AtomicUsize::new(0);
+    let turn = || {
+        let total: usize = (0..400).flat_map(|_| texts).map(work).fold(0, usize::wrapping_add);
+        sink.fetch_add(total, Ordering::Relaxed);
+    };
+    let timed = |threads: usize| {
+        let started = SystemClock.reading();
+        std::thread::scope(|scope| {
+            for _ in 0..threads {
+                scope.spawn(turn);
+            }
+        });
+        SystemClock.reading().raw.since(started.raw).as_secs_f64()
+    };
+    let (one, two) = (timed(1), timed(2));
+    2.0 * one / two
+}

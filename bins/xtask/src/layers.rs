@@ -1,0 +1,69 @@
+//! `cargo xtask check-layers`: who may depend on whom. This is the table of docs/ARCHITECTURE.md.
+
+use std::collections::BTreeMap;
+
+use anyhow::{Context, bail};
+use cargo_metadata::{DependencyKind, MetadataCommand};
+
+use crate::shell;
+
+/// Each may use those above it, and those beside it only where a line below says so.
+const LAYERS: &[&[&str]] = &[
+    &["doorward-types"],
+    &["doorward-key", "doorward-audit"],
+    &["doorward-store"],
+    &["doorward-auth", "doorward-store-sqlite"],
+    &["doorward-http"],
+    &["doorward"],
+];
+
+/// The only places that choose an engine.
+const BINARIES: &[&str] = &["bins", "examples"];
+
+/// What a layer may not use though it stands above: names of the outside world that must not leak in.
+const FOREIGN: &[(&str, &[&str])] = &[
+    ("doorward-types", &["tokio", "http", "hyper", "rusqlite"]),
+    ("doorward-key", &["tokio", "http", "hyper", "rusqlite"]),
+    ("doorward-audit", &["tokio", "http", "hyper", "rusqlite"]),
+    ("doorward-store", &["tokio", "http", "hyper", "rusqlite"]),
+    ("doorward-auth", &["http", "hyper", "tower", "rusqlite"]),
+    ("doorward-store-sqlite", &["http", "hyper", "tower"]),
+    ("doorward-http", &["hyper", "axum", "rusqlite"]),
+];
+
+/// Fails at the first arrow that is not in the table.
+pub(crate) fn check() -> anyhow::Result<()> {
+    let metadata = MetadataCommand::new().current_dir(shell::root()).no_deps().exec()?;
+    let layer_of: BTreeMap<&str, usize> =
+        LAYERS.iter().enumerate().flat_map(|(layer, names)| names.iter().map(move |name| (*name, layer))).collect();
+    let root = shell::root();
+    let mut arrows = 0;
+    for package in &metadata.packages {
+        let name = package.name.as_str();
+        let folder = package.manifest_path.strip_prefix(&root).context("a member outside of the repository")?;
+        let top = folder.iter().next().unwrap_or_default();
+        let Some(layer) = layer_of.get(name) else {
+            if BINARIES.contains(&top) {
+                continue;
+            }
+            bail!(
+                "{name} stands in no layer: add it to the table in bins/xtask/src/layers.rs and in docs/ARCHITECTURE.md"
+            );
+        };
+        for dependency in package.dependencies.iter().filter(|dependency| dependency.kind == DependencyKind::Normal) {
+            let on = dependency.name.as_str();
+            match layer_of.get(on) {
+                Some(other) if other >= layer => bail!("{name} may not use {on}, which stands beside or below it"),
+                Some(_) => arrows += 1,
+                None if on.starts_with("doorward") => bail!("{name} may not use {on}, which is a binary"),
+                None => {}
+            }
+            if FOREIGN.iter().any(|(of, foreign)| *of == name && foreign.contains(&on)) {
+                bail!("{name} may not use {on}: it would leak into a layer that does not know it");
+            }
+        }
+    }
+    let crates = LAYERS.iter().map(|names| names.len()).sum::<usize>();
+    shell::say(&format!("layers hold: {crates} crates, {arrows} arrows, each to a layer above"));
+    Ok(())
+}

@@ -1,0 +1,23 @@
+//! The programs that the tests need beside Rust's own: found, or installed where that can be done, or named.
+
+use anyhow::bail;
+
+use crate::shell;
+
+/// A program, and the Debian package that has it.
+const NEEDED: &[(&str, &str)] = &[("cc", "gcc"), ("curl", "curl")];
+
+/// Makes sure that every program is there. Nothing is skipped in silence.
+pub(crate) fn ensure() -> anyhow::Result<()> {
+    let missing: Vec<_> = NEEDED.iter().filter(|(program, _)| !shell::has(program)).collect();
+    if missing.is_empty() {
+        return Ok(());
+    }
+    let packages: Vec<_> = missing.iter().map(|(_, package)| *package).collect();
+    if !rustix::process::geteuid().is_root() || !shell::has("apt-get") {
+        bail!("these programs are missing: install the Debian packages {}, or their like", packages.join(" "));
+    }
+    shell::run("apt-get", &["update", "-qq"], &[])?;
+    let install = [&["install", "-y", "-qq", "--no-install-recommends"], &packages[..]].concat();
+    shell::run("apt-get", &install, &[("DEBIAN_FRONTEND", "noninteractive")])
+}

@@ -1,0 +1,45 @@
+//! `cargo xtask test`, and `cargo xtask fuzz`.
+
+use anyhow::bail;
+use clap::Args;
+
+use crate::{programs, shell};
+
+/// What to run.
+#[derive(Args, Debug, Default)]
+pub(crate) struct Arguments {
+    /// Run the long forms too: the figures of docs/reliability.md
+    #[arg(long)]
+    long: bool,
+}
+
+/// What to fuzz.
+#[derive(Args, Debug)]
+pub(crate) struct FuzzArguments {
+    /// The crate whose fuzz targets to run: key or http
+    krate: String,
+    /// The target
+    target: String,
+    /// For how long
+    #[arg(long, default_value_t = 60)]
+    seconds: u32,
+}
+
+/// Every test. The binaries are built first, since some tests run them as people do.
+pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<()> {
+    programs::ensure()?;
+    let environment: &[(&str, &str)] = if arguments.long { &[("DOORWARD_TEST_LONG", "1")] } else { &[] };
+    shell::run("cargo", &["build", "--workspace", "--bins", "--examples"], &[])?;
+    shell::run("cargo", &["test", "--workspace", "--all-features"], environment)
+}
+
+/// libFuzzer on one target. The instrumentation is a compiler flag that stable Rust hides.
+pub(crate) fn fuzz(arguments: &FuzzArguments) -> anyhow::Result<()> {
+    if !shell::has("cargo-fuzz") {
+        bail!("cargo-fuzz is missing: cargo install cargo-fuzz");
+    }
+    let folder = format!("crates/{}/fuzz", arguments.krate);
+    let time = format!("-max_total_time={}", arguments.seconds);
+    let fuzz = ["fuzz", "run", "--fuzz-dir", &folder, &arguments.target, "--", &time, "-max_len=512"];
+    shell::run("cargo", &fuzz, &[("RUSTC_BOOTSTRAP", "1")])
+}
