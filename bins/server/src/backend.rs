@@ -3,7 +3,9 @@
 use doorward::auth::Principal;
 use doorward::http::shapes::{CredentialShape, RegisteredUserShape, WhoAmI};
 use doorward::http::{Code, Problem};
-use doorward::store::{AuditLog, ConnectorName, Credential, CredentialKey, RegisteredUser, Scope, StoreError, Table};
+use doorward::store::{
+    AuditLog, ConnectorName, ConnectorNameError, Credential, CredentialKey, RegisteredUser, Scope, StoreError, Table,
+};
 use doorward::types::{Environment, Name, RegisteredUserId};
 use matchit::Params;
 use serde::Deserialize;
@@ -32,7 +34,7 @@ pub(crate) async fn handle(
         Action::RegisterUser => register_user(app, &scope, call).await,
         Action::ReadUser => read_user(app, &scope, user(params, &scope)?).await,
         Action::DeleteUser => delete_user(app, &scope, user(params, &scope)?).await,
-        Action::PutCredential => put_credential(app, &scope, credential(params, &scope)?, call).await,
+        Action::PutCredential => put_credential(app, &scope, new_credential(params, &scope)?, call).await,
         Action::ReadCredential => read_credential(app, &scope, credential(params, &scope)?).await,
         Action::DeleteCredential => delete_credential(app, &scope, credential(params, &scope)?).await,
         Action::ListOwnEvents => list_events(app, &scope, &call).await,
@@ -51,11 +53,22 @@ fn user(params: &Params<'_, '_>, scope: &Scope) -> Result<RegisteredUserId, Prob
     id.ok_or_else(|| absent("registered user", scope.environment()))
 }
 
+fn connector(params: &Params<'_, '_>) -> Option<ConnectorName> {
+    params.get("connector").and_then(|text| text.parse().ok())
+}
+
 fn credential(params: &Params<'_, '_>, scope: &Scope) -> Result<CredentialKey, Problem> {
-    let connector: Option<ConnectorName> = params.get("connector").and_then(|text| text.parse().ok());
-    let user = params.get("user").and_then(|text| text.parse().ok());
-    let key = user.zip(connector).map(|(registered_user, connector)| CredentialKey { registered_user, connector });
+    let key = user(params, scope).ok().zip(connector(params));
+    let key = key.map(|(registered_user, connector)| CredentialKey { registered_user, connector });
     key.ok_or_else(|| absent("credential", scope.environment()))
+}
+
+/// Where one is to be made, the user must be there, and the name must be one.
+fn new_credential(params: &Params<'_, '_>, scope: &Scope) -> Result<CredentialKey, Problem> {
+    let registered_user = user(params, scope)?;
+    let connector =
+        connector(params).ok_or_else(|| Problem::new(Code::InvalidRequest, ConnectorNameError.to_string()))?;
+    Ok(CredentialKey { registered_user, connector })
 }
 
 /// What the store said goes to the log; what the caller may know goes into the answer.

@@ -31,8 +31,7 @@ pub async fn json<T: Shape, B>(request: Request<B>) -> Result<T, Problem>
 where
     B: Body<Data = Bytes, Error: Into<Box<dyn std::error::Error + Send + Sync>>>,
 {
-    let (declared_json, bytes) = read(request).await?;
-    parse(declared_json, &bytes)
+    parse(&read(request).await?)
 }
 
 /// Reads a body that may be absent.
@@ -44,16 +43,22 @@ pub async fn json_or_default<T: Shape + Default, B>(request: Request<B>) -> Resu
 where
     B: Body<Data = Bytes, Error: Into<Box<dyn std::error::Error + Send + Sync>>>,
 {
-    let (declared_json, bytes) = read(request).await?;
-    if bytes.is_empty() { Ok(T::default()) } else { parse(declared_json, &bytes) }
+    let bytes = read(request).await?;
+    if bytes.is_empty() { Ok(T::default()) } else { parse(&bytes) }
 }
 
-async fn read<B>(request: Request<B>) -> Result<(bool, Bytes), Problem>
+async fn read<B>(request: Request<B>) -> Result<Bytes, Problem>
 where
     B: Body<Data = Bytes, Error: Into<Box<dyn std::error::Error + Send + Sync>>>,
 {
     let declared_json = request.headers().get(CONTENT_TYPE).is_some_and(|value| is_json(value.as_bytes()));
     let body = Limited::new(request.into_body(), MAX_BODY);
+    if !declared_json && !body.is_end_stream() {
+        return Err(Problem::new(
+            Code::UnsupportedMediaType,
+            "the body must be JSON: `Content-Type: application/json`",
+        ));
+    }
     let too_large = || Problem::new(Code::BodyTooLarge, "the body may have 65536 bytes at the most");
     if body.size_hint().lower() > MAX_BODY as u64 {
         return Err(too_large());
@@ -62,7 +67,7 @@ where
         Err(_) => Err(Problem::new(Code::RequestTimeout, "the body did not arrive within ten seconds")),
         Ok(Err(error)) if error.is::<LengthLimitError>() => Err(too_large()),
         Ok(Err(_)) => Err(Problem::new(Code::InvalidRequest, "the body broke off")),
-        Ok(Ok(collected)) => Ok((declared_json, collected.to_bytes())),
+        Ok(Ok(collected)) => Ok(collected.to_bytes()),
     }
 }
 
@@ -71,13 +76,7 @@ fn is_json(content_type: &[u8]) -> bool {
     media_type.trim_ascii().eq_ignore_ascii_case(b"application/json")
 }
 
-fn parse<T: Shape>(declared_json: bool, bytes: &[u8]) -> Result<T, Problem> {
-    if !declared_json {
-        return Err(Problem::new(
-            Code::UnsupportedMediaType,
-            "the body must be JSON: `Content-Type: application/json`",
-        ));
-    }
+fn parse<T: Shape>(bytes: &[u8]) -> Result<T, Problem> {
     // serde's own messages quote what was sent, which may be a secret in the wrong field.
     serde_json::from_slice(bytes).map_err(|error| {
         let (line, column, shape) = (error.line(), error.column(), T::DESCRIPTION);

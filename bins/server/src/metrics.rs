@@ -109,7 +109,10 @@ impl Metrics {
 pub async fn listen(config: &Config) -> anyhow::Result<Option<TcpListener>> {
     let address = config.metrics_listen.unwrap_or(SocketAddr::from(DEFAULT_ADDRESS));
     match TcpListener::bind(address).await {
-        Ok(listener) => Ok(Some(listener)),
+        Ok(listener) => {
+            tracing::info!(address = %listener.local_addr()?, "serving metrics");
+            Ok(Some(listener))
+        }
         Err(error) if config.metrics_listen.is_none() => {
             tracing::warn!(%address, %error, "no metrics are served; choose another address with --metrics-listen");
             Ok(None)

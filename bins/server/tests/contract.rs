@@ -1,0 +1,258 @@
+//! docs/http-api.md, seen from outside: what each route takes and gives.
+
+#![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test fails by panicking")]
+
+mod support;
+
+use serde_json::json;
+use support::Server;
+
+fn server() -> Server {
+    Server::start(env!("CARGO_BIN_EXE_doorward-server").as_ref())
+}
+
+#[test]
+fn a_key_opens_its_own_environment() {
+    let server = server();
+    let ada = server.operator("ada");
+    let who = server.call(&server.production_key, "GET", "/v1/whoami", None);
+    assert_eq!(who.status, 200);
+    assert_eq!(who.text("/environment"), "production");
+    assert_eq!(who.text("/organization/name"), "default");
+    assert_eq!(who.text("/key/generation"), "1");
+    assert!(who.text("/key/id").starts_with("key_"));
+    assert_eq!(who.text("/key/locator"), &server.production_key[8..18]);
+    assert_eq!(who.headers["cache-control"], "no-store");
+
+    let organization = who.text("/organization/id");
+    let path = format!("/v1/organizations/{organization}/access-keys");
+    let made = server.call(&ada, "POST", &path, Some(r#"{"name":"ci"}"#));
+    assert_eq!(made.status, 201);
+    assert_eq!((made.text("/environment"), made.text("/name")), ("test".into(), "ci".into()));
+    let who = server.call(&made.text("/value"), "GET", "/v1/whoami", None);
+    assert_eq!((who.text("/environment"), who.text("/key/id")), ("test".into(), made.text("/id")));
+
+    let listed = server.call(&ada, "GET", &path, None).json();
+    assert_eq!(listed["data"].as_array().unwrap().len(), 2);
+    assert_eq!(listed["data"][0]["environment"], "production");
+    assert!(listed["data"][0]["rotation_due_at"].is_string());
+    assert!(listed["data"][1].get("rotation_due_at").is_none());
+    assert_eq!(listed["data"][1]["secrets"][0]["state"], "current");
+}
+
+#[test]
+fn rotation_has_no_outage_and_the_old_key_dies_with_the_answer() {
+    let server = server();
+    let ada = server.operator("ada");
+    let works = |key: &str| server.call(key, "GET", "/v1/whoami", None).status == 200;
+    let organization = server.call(&server.production_key, "GET", "/v1/whoami", None).text("/organization/id");
+    let stage = format!("/v1/organizations/{organization}/production-key/stage");
+    let regenerate = format!("/v1/organizations/{organization}/production-key/regenerate");
+
+    let staged = server.call(&ada, "POST", &stage, None);
+    assert_eq!((staged.status, staged.text("/generation")), (201, "2".into()));
+    let next = staged.text("/value");
+    assert!(works(&server.production_key) && works(&next));
+    let again = server.call(&ada, "POST", &stage, Some("{}"));
+    assert_eq!((again.status, again.code()), (409, "already_staged".into()));
+
+    let done = server.call(&ada, "POST", &regenerate, None);
+    assert_eq!(done.status, 200);
+    assert!(!works(&server.production_key) && works(&next));
+    let receipt = &done.json()["receipt"];
+    assert_eq!(receipt["effective"], "everywhere");
+    assert_eq!(receipt["nodes"], json!({"acknowledged": 1, "expired": 0}));
+    assert!(receipt["revision"].is_u64() && receipt["waited_ms"].is_u64());
+    assert!(done.json().get("value").is_none(), "it was shown when staged");
+
+    let leaked = server.call(&ada, "POST", &regenerate, Some("{}"));
+    assert!(!works(&next) && works(&leaked.text("/value")));
+
+    let staged = server.call(&ada, "POST", &stage, None).text("/value");
+    let both = server.call(&ada, "POST", &regenerate, Some(r#"{"discard_staged":true}"#));
+    assert!(!works(&staged) && !works(&leaked.text("/value")) && works(&both.text("/value")));
+
+    let staged = server.call(&ada, "POST", &stage, None).text("/value");
+    let withdrawn = server.call(&ada, "DELETE", &stage, None);
+    assert_eq!((withdrawn.status, withdrawn.text("/effective")), (200, "everywhere".into()));
+    assert!(!works(&staged) && works(&both.text("/value")));
+    assert_eq!(server.call(&ada, "DELETE", &stage, None).code(), "not_found");
+}
+
+#[test]
+fn the_production_key_stays_and_test_keys_go() {
+    let server = server();
+    let ada = server.operator("ada");
+    let who = server.call(&server.production_key, "GET", "/v1/whoami", None);
+    let keys = format!("/v1/organizations/{}/access-keys", who.text("/organization/id"));
+    let made = server.call(&ada, "POST", &keys, Some(r#"{"name":"ci"}"#));
+    let kept = server.call(&ada, "DELETE", &format!("{keys}/{}", who.text("/key/id")), None);
+    assert_eq!((kept.status, kept.code()), (409, "production_key_required".into()));
+    let gone = server.call(&ada, "DELETE", &format!("{keys}/{}", made.text("/id")), None);
+    assert_eq!((gone.status, gone.text("/effective")), (200, "everywhere".into()));
+    assert_eq!(server.call(&made.text("/value"), "GET", "/v1/whoami", None).code(), "invalid_key");
+    assert_eq!(server.call(&ada, "DELETE", &format!("{keys}/{}", made.text("/id")), None).status, 404);
+}
+
+#[test]
+fn organizations_come_with_their_production_key() {
+    let server = server();
+    let ada = server.operator("ada");
+    let made = server.call(&ada, "POST", "/v1/organizations", Some(r#"{"name":"Zoë & 東京"}"#));
+    assert_eq!(made.status, 201);
+    let who = server.call(&made.text("/production_key/value"), "GET", "/v1/whoami", None);
+    assert_eq!((who.text("/organization/id"), who.text("/environment")), (made.text("/id"), "production".into()));
+    let one = server.call(&ada, "GET", &format!("/v1/organizations/{}", made.text("/id")), None);
+    assert_eq!(one.text("/name"), "Zoë & 東京");
+
+    let first = server.call(&ada, "GET", "/v1/organizations?limit=1", None);
+    assert_eq!(first.text("/data/0/id"), made.text("/id"), "newest first");
+    let next = format!("/v1/organizations?limit=1&cursor={}", first.text("/next_cursor"));
+    let second = server.call(&ada, "GET", &next, None);
+    assert_eq!((second.text("/data/0/name"), second.text("/next_cursor")), ("default".into(), "null".into()));
+}
+
+#[test]
+fn a_repeated_request_is_told_so_and_shows_no_value() {
+    let server = server();
+    let ada = server.operator("ada");
+    let organization = server.call(&server.production_key, "GET", "/v1/whoami", None).text("/organization/id");
+    let keys = format!("/v1/organizations/{organization}/access-keys");
+    let bearer = format!("Bearer {ada}");
+    for (path, body) in [
+        ("/v1/organizations".to_owned(), Some(r#"{"name":"Acme"}"#)),
+        (keys.clone(), Some(r#"{"name":"ci"}"#)),
+        (format!("/v1/organizations/{organization}/production-key/stage"), None),
+        (format!("/v1/organizations/{organization}/production-key/regenerate"), None),
+        (format!("/v1/organizations/{organization}/production-key/regenerate"), None),
+    ] {
+        // The last two are different requests on one path: only the key tells.
+        let once = format!("once-{path}-{}", server.call(&ada, "GET", &keys, None).body.len());
+        let headers = [("Authorization", bearer.as_str()), ("Idempotency-Key", once.as_str())];
+        let first = server.send("POST", &path, &headers, body);
+        assert!(matches!(first.status, 200 | 201), "{first:?}");
+        let before = server.call(&ada, "GET", &keys, None).body;
+        let second = server.send("POST", &path, &headers, body);
+        assert_eq!((second.status, second.code()), (409, "already_done".into()), "{path}");
+        assert!(second.json()["id"].is_string());
+        assert!(!second.body.contains("dw_"), "{second:?}");
+        assert_eq!(server.call(&ada, "GET", &keys, None).body, before);
+    }
+    for bad in ["", "a b", &"x".repeat(129)] {
+        let headers = [("Authorization", bearer.as_str()), ("Idempotency-Key", bad)];
+        let refused = server.send("POST", &keys, &headers, Some(r#"{"name":"ci"}"#));
+        assert_eq!(refused.code(), "invalid_request", "{bad:?}");
+    }
+}
+
+#[test]
+fn registered_users_and_their_credentials() {
+    let server = server();
+    let key = &server.production_key;
+    let users = "/v1/registered-users";
+    let made = server.call(key, "POST", users, Some(r#"{"origin_user_id":"u1","origin_user_name":"Ada"}"#));
+    assert_eq!((made.status, made.text("/origin_user_id")), (201, "u1".into()));
+    assert!(made.text("/id").starts_with("ru_") && made.json()["created_at"].is_string());
+    let twice = server.call(key, "POST", users, Some(r#"{"origin_user_id":"u1"}"#));
+    assert_eq!((twice.status, twice.code()), (409, "conflict".into()));
+    let nameless = server.call(key, "POST", users, Some(r#"{"origin_user_id":"u2"}"#));
+    assert_eq!(nameless.json()["origin_user_name"], json!(null));
+
+    let listed = server.call(key, "GET", users, None).json();
+    assert_eq!(listed["data"][0]["origin_user_id"], "u2");
+    assert_eq!(listed["data"][1]["origin_user_id"], "u1");
+    assert_eq!(listed["next_cursor"], json!(null));
+
+    let user = format!("{users}/{}", made.text("/id"));
+    assert_eq!(server.call(key, "GET", &user, None).json(), made.json());
+    let credential = format!("{user}/credentials/github");
+    assert_eq!(server.call(key, "GET", &credential, None).code(), "not_found");
+    for secret in [r#"{"secret":"hunter2"}"#, r#"{"secret":"hunter3"}"#] {
+        let put = server.call(key, "PUT", &credential, Some(secret));
+        assert_eq!((put.status, put.body.as_str()), (204, ""));
+    }
+    let read = server.call(key, "GET", &credential, None);
+    assert_eq!(read.text("/connector"), "github");
+    assert!(!read.body.contains("hunter"));
+    assert_eq!(server.call(key, "DELETE", &credential, None).status, 204);
+    assert_eq!(server.call(key, "DELETE", &credential, None).status, 404);
+
+    server.call(key, "PUT", &credential, Some(r#"{"secret":"x"}"#));
+    assert_eq!(server.call(key, "DELETE", &user, None).status, 204);
+    assert_eq!(server.call(key, "GET", &credential, None).status, 404);
+    assert_eq!(server.call(key, "PUT", &credential, Some(r#"{"secret":"x"}"#)).status, 404);
+    assert_eq!(server.call(key, "DELETE", &user, None).status, 404);
+}
+
+#[test]
+fn each_environment_has_its_own_audit_log() {
+    let server = server();
+    let ada = server.operator("ada");
+    let organization = server.call(&server.production_key, "GET", "/v1/whoami", None).text("/organization/id");
+    let keys = format!("/v1/organizations/{organization}/access-keys");
+    let made = server.call(&ada, "POST", &keys, Some(r#"{"name":"ci"}"#));
+    let actions = |answer: support::Answer| -> Vec<String> {
+        let json = answer.json();
+        json["data"].as_array().unwrap().iter().map(|event| event["action"].as_str().unwrap().to_owned()).collect()
+    };
+    let log = "/v1/audit-events";
+    let production = actions(server.call(&server.production_key, "GET", log, None));
+    assert_eq!(production, ["access_key.created", "organization.created"]);
+    let test = server.call(&made.text("/value"), "GET", log, None);
+    assert_eq!(test.text("/data/0/actor"), "ada");
+    assert_eq!(test.text("/data/0/source_address"), "127.0.0.1");
+    assert_eq!(test.text("/data/0/subject"), made.text("/id"));
+    assert_eq!(test.text("/data/0/request_id"), made.headers["x-request-id"]);
+    assert_eq!(actions(test), ["access_key.created"]);
+
+    let of =
+        |query: &str| server.call(&ada, "GET", &format!("/v1/organizations/{organization}/audit-events{query}"), None);
+    assert_eq!(actions(of("?environment=test")), ["access_key.created"]);
+    assert_eq!(actions(of("?environment=production")), production);
+    let first = of("?environment=production&limit=1");
+    let rest = of(&format!("?limit=1&cursor={}&environment=production", first.text("/next_cursor")));
+    assert_eq!(actions(rest), ["organization.created"]);
+    for bad in ["", "?environment=", "?environment=prod", "?environment=test&environment=test", "?environment=test&x=1"]
+    {
+        assert_eq!(of(bad).code(), "invalid_request", "{bad}");
+    }
+}
+
+#[test]
+fn probes_and_metrics_need_no_credential_and_tell_no_key() {
+    let server = server();
+    for path in ["/healthz", "/readyz"] {
+        assert_eq!(server.send("GET", path, &[], None).status, 200, "{path}");
+        let head = server.send("HEAD", path, &[], None);
+        assert_eq!((head.status, head.body.as_str()), (200, ""));
+    }
+    server.call(&server.production_key, "GET", "/v1/whoami", None);
+    server.send("GET", "/v1/whoami", &[], None);
+    let metrics = support::send_bytes(server.metrics, b"GET /metrics HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n");
+    let text = metrics.unwrap().body;
+    for line in [
+        r#"doorward_verifications_total{environment="production",outcome="accepted"} 1"#,
+        r#"doorward_verifications_total{environment="none",outcome="missing_credential"} 1"#,
+        r#"doorward_http_requests_total{method="GET",route="/v1/whoami",status="401"} 1"#,
+        "doorward_node_current 1",
+    ] {
+        assert!(text.contains(line), "{line} is not in {text}");
+    }
+    assert!(!text.contains("key_") && !text.contains(&server.production_key[8..18]));
+}
+
+#[test]
+fn what_was_made_is_there_after_a_restart_and_no_key_is_shown_again() {
+    let server = server();
+    let key = server.production_key.clone();
+    let user = server.call(&key, "POST", "/v1/registered-users", Some(r#"{"origin_user_id":"u1"}"#)).text("/id");
+    let credential = format!("/v1/registered-users/{user}/credentials/github");
+    server.call(&key, "PUT", &credential, Some(r#"{"secret":"hunter2"}"#));
+    let (status, folder) = server.stop();
+    assert!(status.success(), "{status}");
+
+    let server = Server::start_in(env!("CARGO_BIN_EXE_doorward-server").as_ref(), folder);
+    assert_eq!(server.production_key, "");
+    assert!(!server.output.lock().unwrap().contains("dw_"));
+    assert_eq!(server.call(&key, "GET", &credential, None).status, 200);
+}

@@ -1,0 +1,218 @@
+//! A real server process, and a client that writes bytes: nothing between a test and the wire.
+
+#![expect(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, reason = "a test fails by panicking")]
+#![allow(dead_code, clippy::allow_attributes, clippy::allow_attributes_without_reason)]
+// Each test binary uses its own part of this module, which is why `allow` and not `expect` stands above.
+
+use std::collections::BTreeMap;
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::{SocketAddr, TcpStream};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::sync::mpsc::{Receiver, channel};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use doorward::auth::{Ask, Core, OperatorDesk};
+use doorward::sqlite::{OpenMode, SqliteStore};
+use serde_json::Value;
+
+/// A server over a store in a folder of its own. Dropping it kills the process.
+pub struct Server {
+    process: Child,
+    pub folder: tempfile::TempDir,
+    pub address: SocketAddr,
+    pub metrics: SocketAddr,
+    /// What the first start showed.
+    pub production_key: String,
+    /// Everything that was written to standard output and standard error.
+    pub output: Arc<Mutex<String>>,
+}
+
+impl Server {
+    pub fn start(binary: &Path) -> Self {
+        Self::start_in(binary, tempfile::tempdir().unwrap())
+    }
+
+    pub fn start_in(binary: &Path, folder: tempfile::TempDir) -> Self {
+        let first_start = !folder.path().join("doorward.db").exists();
+        let mut process = Command::new(binary)
+            .args([
+                "--listen",
+                "127.0.0.1:0",
+                "--metrics-listen",
+                "127.0.0.1:0",
+                "--log",
+                "trace",
+                "--log-format",
+                "json",
+            ])
+            .current_dir(folder.path())
+            .env_remove("DOORWARD_STORE")
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap_or_else(|error| panic!("{} cannot be run: {error}", binary.display()));
+        let output = Arc::new(Mutex::new(String::new()));
+        let shown = follow(process.stdout.take().unwrap(), &output);
+        let logged = follow(process.stderr.take().unwrap(), &output);
+        let field = |lines: &Receiver<String>, message: &str, field: &str| loop {
+            let line = lines.recv_timeout(Duration::from_secs(20)).expect("the server did not start");
+            let Ok(line) = serde_json::from_str::<Value>(&line) else { continue };
+            if line["fields"]["message"] == message {
+                return line["fields"][field].as_str().unwrap().to_owned();
+            }
+        };
+        let metrics = field(&logged, "serving metrics", "address").parse().unwrap();
+        let address = field(&logged, "serving", "address").parse().unwrap();
+        let mut production_key = String::new();
+        while first_start && production_key.is_empty() {
+            let line = shown.recv_timeout(Duration::from_secs(20)).expect("the first start shows a key");
+            if line.trim().starts_with("dw_prod_") {
+                production_key = line.trim().to_owned();
+            }
+        }
+        Self { process, folder, address, metrics, production_key, output }
+    }
+
+    pub fn store(&self) -> PathBuf {
+        self.folder.path().join("doorward.db")
+    }
+
+    pub fn process_id(&self) -> u32 {
+        self.process.id()
+    }
+
+    /// Adds an operator as the command line does, through the store itself, and returns its token.
+    pub fn operator(&self, name: &str) -> String {
+        self.with_desk(async |desk| {
+            let added = desk.add(name.parse().unwrap(), &Ask::local("test".parse().unwrap())).await.unwrap();
+            added.value.expose().to_owned()
+        })
+    }
+
+    pub fn remove_operator(&self, name: &str) {
+        self.with_desk(async |desk| {
+            let all = desk.list().await.unwrap();
+            let found = all.iter().find(|operator| operator.name.as_str() == name).unwrap();
+            desk.remove(found, &Ask::local("test".parse().unwrap())).await.unwrap();
+        });
+    }
+
+    fn with_desk<T>(&self, work: impl AsyncFnOnce(OperatorDesk) -> T) -> T {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        runtime.block_on(async {
+            let store = SqliteStore::open(self.store(), OpenMode::Existing).await.unwrap();
+            work(OperatorDesk::new(&Core::new(Arc::new(store)))).await
+        })
+    }
+
+    /// Sends a request with these headers; a body is JSON.
+    pub fn send(&self, method: &str, path: &str, headers: &[(&str, &str)], body: Option<&str>) -> Answer {
+        let mut text = format!("{method} {path} HTTP/1.1\r\nHost: test\r\nConnection: close\r\n");
+        for (name, value) in headers {
+            text += &format!("{name}: {value}\r\n");
+        }
+        if let Some(body) = body {
+            text += &format!("Content-Type: application/json\r\nContent-Length: {}\r\n", body.len());
+        }
+        text += "\r\n";
+        text += body.unwrap_or_default();
+        self.send_bytes(text.as_bytes()).expect("an answer")
+    }
+
+    /// Sends a request with a credential.
+    pub fn call(&self, credential: &str, method: &str, path: &str, body: Option<&str>) -> Answer {
+        self.send(method, path, &[("Authorization", &format!("Bearer {credential}"))], body)
+    }
+
+    /// Sends bytes, and reads one answer.
+    pub fn send_bytes(&self, bytes: &[u8]) -> Option<Answer> {
+        send_bytes(self.address, bytes)
+    }
+
+    /// Asks the process to stop, and waits for its end.
+    pub fn stop(mut self) -> (std::process::ExitStatus, tempfile::TempDir) {
+        let id = self.process.id().to_string();
+        assert!(Command::new("kill").args(["-TERM", &id]).status().unwrap().success());
+        let status = self.process.wait().unwrap();
+        let folder = std::mem::replace(&mut self.folder, tempfile::tempdir().unwrap());
+        (status, folder)
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        let _ = self.process.kill();
+        let _ = self.process.wait();
+    }
+}
+
+/// Hands on the lines of a stream, and keeps them all.
+fn follow(stream: impl Read + Send + 'static, all: &Arc<Mutex<String>>) -> Receiver<String> {
+    let (sender, lines) = channel();
+    let all = Arc::clone(all);
+    std::thread::spawn(move || {
+        for line in BufReader::new(stream).lines().map_while(Result::ok) {
+            *all.lock().unwrap() += &format!("{line}\n");
+            let _ = sender.send(line);
+        }
+    });
+    lines
+}
+
+pub fn send_bytes(address: SocketAddr, bytes: &[u8]) -> Option<Answer> {
+    let mut stream = TcpStream::connect(address).unwrap();
+    stream.set_read_timeout(Some(Duration::from_secs(15))).unwrap();
+    // The server may refuse before it has read everything.
+    let _ = stream.write_all(bytes);
+    let mut received = Vec::new();
+    let _ = stream.read_to_end(&mut received);
+    Answer::parse(&received)
+}
+
+/// An answer, as it came over the wire.
+#[derive(Clone, Debug)]
+pub struct Answer {
+    pub status: u16,
+    pub headers: BTreeMap<String, String>,
+    pub body: String,
+}
+
+impl Answer {
+    fn parse(received: &[u8]) -> Option<Self> {
+        let end = received.windows(4).position(|window| window == b"\r\n\r\n")?;
+        let head = std::str::from_utf8(&received[..end]).ok()?;
+        let mut lines = head.split("\r\n");
+        let status = lines.next()?.strip_prefix("HTTP/1.1 ")?.get(..3)?.parse().ok()?;
+        let headers = lines.filter_map(|line| line.split_once(": "));
+        let headers = headers.map(|(name, value)| (name.to_owned(), value.to_owned())).collect();
+        Some(Self { status, headers, body: String::from_utf8_lossy(&received[end + 4..]).into_owned() })
+    }
+
+    pub fn json(&self) -> Value {
+        serde_json::from_str(&self.body).unwrap_or_else(|_| panic!("no JSON: {self:?}"))
+    }
+
+    pub fn code(&self) -> String {
+        self.json()["code"].as_str().unwrap_or_else(|| panic!("no problem: {self:?}")).to_owned()
+    }
+
+    /// A string somewhere in the document, by its JSON pointer.
+    pub fn text(&self, pointer: &str) -> String {
+        let json = self.json();
+        let found = json.pointer(pointer).unwrap_or_else(|| panic!("no {pointer} in {self:?}"));
+        found.as_str().map_or_else(|| found.to_string(), ToOwned::to_owned)
+    }
+
+    /// Without what names this one request: all that a client could tell two answers apart by.
+    pub fn without_request(&self) -> Self {
+        let mut answer = self.clone();
+        answer.headers.remove("date");
+        answer.headers.remove("x-request-id");
+        let id = self.headers.get("x-request-id").cloned().unwrap_or_default();
+        answer.body = answer.body.replace(&id, "req_");
+        answer
+    }
+}
