@@ -1,7 +1,7 @@
 //! A key's plaintext is in the reply that shows it, and in the request that presents it, and nowhere else: searched for
 //! in everything that the programs write, over every route and command, at the most talkative log level.
 
-#![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test fails by panicking")]
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 #[path = "../../server/tests/support/mod.rs"]
 mod support;

@@ -1,6 +1,6 @@
 //! The five steps of a newcomer, with the programs as people run them.
 
-#![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test fails by panicking")]
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 #[path = "../../server/tests/support/mod.rs"]
 mod support;

@@ -1,7 +1,7 @@
 //! A real server process, and a client that writes bytes: nothing between a test and the wire.
 
 #![expect(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, reason = "a test fails by panicking")]
-#![allow(dead_code, clippy::allow_attributes, clippy::allow_attributes_without_reason)]
+#![allow(dead_code, unreachable_pub, clippy::allow_attributes, clippy::allow_attributes_without_reason)]
 // Each test binary uses its own part of this module, which is why `allow` and not `expect` stands above.
 
 use std::collections::BTreeMap;
@@ -67,10 +67,13 @@ impl Server {
         let metrics = field(&logged, "serving metrics", "address").parse().unwrap();
         let address = field(&logged, "serving", "address").parse().unwrap();
         let mut production_key = String::new();
-        while first_start && production_key.is_empty() {
-            let line = shown.recv_timeout(Duration::from_secs(20)).expect("the first start shows a key");
-            if line.trim().starts_with("dw_prod_") {
-                production_key = line.trim().to_owned();
+        if first_start {
+            let lines = || shown.recv_timeout(Duration::from_secs(20)).expect("the first start shows a key");
+            // The last line of what it shows tells where the documentation is.
+            for line in std::iter::repeat_with(lines).take_while(|line| !line.starts_with("docs/http-api.md")) {
+                if line.trim().starts_with("dw_prod_") {
+                    production_key = line.trim().to_owned();
+                }
             }
         }
         Self { process, folder, address, metrics, production_key, output }
