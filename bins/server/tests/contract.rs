@@ -1,7 +1,5 @@
 //! docs/http-api.md, seen from outside: what each route takes and gives.
 
-#![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test fails by panicking")]
-
 mod support;
 
 use serde_json::json;
