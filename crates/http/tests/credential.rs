@@ -2,6 +2,8 @@
 
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+mod oracle;
+
 use std::convert::Infallible;
 use std::sync::Arc;
 
@@ -15,25 +17,21 @@ use http::header::AUTHORIZATION;
 use http::{HeaderMap, HeaderValue, Request, Response};
 use http_body_util::{BodyExt, Full};
 use proptest::prelude::*;
-use regex::bytes::Regex;
 use tower::{ServiceBuilder, ServiceExt};
 
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(4_000))]
 
-    /// `Bearer`, one space, and one or more bytes that are no white space. Field values cannot hold other white space
-    /// than space and tab (RFC 9110, section 5.5).
     #[test]
     fn reader_and_grammar_agree(value in prop_oneof![
         proptest::collection::vec(any::<u8>(), 0..80),
         "[Bb][Ee][Aa][Rr][Ee][Rr][ \t]{0,2}[a-z_,=\" ]{0,9}".prop_map(String::into_bytes),
         "Bearer [!-~]{1,60}".prop_map(String::into_bytes),
     ]) {
-        let grammar = Regex::new(r"(?s-u)\ABearer ([^ \t]+)\z").unwrap();
         if let Ok(header) = HeaderValue::from_bytes(&value) {
             let headers = HeaderMap::from_iter([(AUTHORIZATION, header)]);
-            let expected = grammar.captures(&value).map(|parts| parts.get(1).unwrap().as_bytes());
-            prop_assert_eq!(credential(&headers).ok().filter(|found| !found.is_empty()), expected);
+            let found = credential(&headers).ok().filter(|found| !found.is_empty());
+            prop_assert_eq!(found, oracle::credential(&value));
         }
     }
 }
