@@ -1,18 +1,22 @@
 //! Every live secret in memory, found by its locator.
 //!
-//! Reads are wait-free: they load atomics and never write one that another core reads. Writers are serialized, and a
-//! change touches one row in place. The table is cut into segments that are rebuilt one at a time when full, so that a
-//! change costs the same at a thousand keys and at ten million.
+//! Reads are wait-free: they load atomics, and write nothing that another core reads. Writers are serialized, and a change
+//! touches one row in place. The table is cut into segments that are rebuilt one at a time when full, so that a change
+//! costs the same at a thousand keys and at ten million.
+//!
+//! Which segment is where, the *directory* says. A new one is made only when a segment is rebuilt. Each thread keeps the
+//! newest one that it has seen, and compares its version with one load: no reference is counted on the way.
 //!
 //! A row is written before its tag, and the tag with `Release`; a reader loads the tag with `Acquire`, so that whoever
 //! sees a live tag sees the whole row. A row's digest never changes: a secret that dies only loses its `LIVE` bit, and
 //! the row is dropped when its segment is next rebuilt.
 
+use std::cell::RefCell;
 use std::fmt;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
-use arc_swap::{ArcSwap, Guard};
+use arc_swap::ArcSwap;
 use doorward_key::Digest;
 use doorward_store::LiveSecret;
 use doorward_types::{Environment, Locator};
@@ -48,7 +52,8 @@ const SIX_BITS: [u8; 256] = {
 /// A locator in 60 bits, the same for no two.
 #[expect(clippy::indexing_slicing, reason = "a byte is within a table of 256")]
 fn code(locator: &Locator) -> u64 {
-    locator.as_bytes().iter().fold(0, |code, byte| code << 6 | u64::from(SIX_BITS[usize::from(*byte)]))
+    let six_bits = |(place, byte): (usize, &u8)| u64::from(SIX_BITS[usize::from(*byte)]) << (6 * place);
+    locator.as_bytes().iter().enumerate().map(six_bits).fold(0, |code, bits| code | bits)
 }
 
 /// What a search touches: the tag says whose row it is and whether it lives, the digest what must be presented.
@@ -200,42 +205,100 @@ impl Directory {
 /// The table. See the module.
 pub(crate) struct Index {
     directory: ArcSwap<Directory>,
+    /// Raised after each new directory: what threads compare theirs with.
+    version: AtomicU64,
     /// One writer at a time.
     writer: Mutex<()>,
     /// Odd and secret, so that no one can choose locators that crowd together.
     multiplier: u64,
+    /// Tells the tables of a process apart.
+    number: u64,
+}
+
+/// The directory of one table, as a thread last saw it.
+struct View {
+    table: u64,
+    version: u64,
+    directory: Arc<Directory>,
+}
+
+/// How many tables a thread keeps views of. A process seldom has more than one.
+const VIEWS: usize = 4;
+
+thread_local! {
+    static SEEN: RefCell<Vec<View>> = const { RefCell::new(Vec::new()) };
 }
 
 impl Index {
     /// An empty table; `seed` is secret and random.
     pub(crate) fn new(seed: u64) -> Self {
+        static TABLES: AtomicU64 = AtomicU64::new(0);
         let directory = Directory { bits: 0, segments: vec![Arc::new(Segment::with_room_for(0, 0))] };
-        Self { directory: ArcSwap::from_pointee(directory), writer: Mutex::new(()), multiplier: seed | 1 }
+        Self {
+            directory: ArcSwap::from_pointee(directory),
+            version: AtomicU64::new(0),
+            writer: Mutex::new(()),
+            multiplier: seed | 1,
+            number: TABLES.fetch_add(1, Ordering::Relaxed),
+        }
     }
 
     /// Looks for a live secret, and takes its digest along: the memory is on its way while the caller hashes.
     pub(crate) fn find(&self, locator: &Locator) -> Candidate {
         let code = code(locator);
-        let hash = self.hash(code);
-        let directory = self.directory.load();
-        let found = directory.segment(hash).and_then(|segment| segment.find(hash, code));
-        let found = found.map(|(slot, row, tag)| Found {
-            slot,
-            digest: row.digest(),
-            environment: if tag & TEST == 0 { Environment::Production } else { Environment::Test },
-        });
-        Candidate { place: directory.place(hash), directory, found }
+        let hash = hash(code, self.multiplier);
+        self.with_directory(|directory| {
+            let found = directory.segment(hash).and_then(|segment| segment.find(hash, code));
+            Candidate(found.map(|(_, row, tag)| Found {
+                digest: row.digest(),
+                environment: if tag & TEST == 0 { Environment::Production } else { Environment::Test },
+            }))
+        })
+    }
+
+    /// Whose secret has this locator, where it lives.
+    pub(crate) fn identity(&self, locator: &Locator) -> Option<Arc<Identity>> {
+        let code = code(locator);
+        let hash = hash(code, self.multiplier);
+        self.with_directory(|directory| {
+            let segment = directory.segment(hash)?;
+            let (slot, ..) = segment.find(hash, code)?;
+            segment.identities.get(slot)?.get().cloned()
+        })
+    }
+
+    fn with_directory<T>(&self, look: impl FnOnce(&Directory) -> T) -> T {
+        let version = self.version.load(Ordering::Acquire);
+        SEEN.with_borrow_mut(|seen| {
+            let known = seen.iter().position(|view| view.table == self.number && view.version == version);
+            let view = match known.and_then(|place| seen.get(place)) {
+                Some(view) => view,
+                None => self.seen_anew(seen, version),
+            };
+            look(&view.directory)
+        })
+    }
+
+    #[cold]
+    fn seen_anew<'a>(&self, seen: &'a mut Vec<View>, version: u64) -> &'a View {
+        seen.retain(|view| view.table != self.number);
+        seen.truncate(VIEWS - 1);
+        // It may be newer than the version; then it is taken once more at the next look.
+        seen.insert(0, View { table: self.number, version, directory: self.directory.load_full() });
+        // The insertion above makes it non-empty.
+        #[expect(clippy::indexing_slicing, reason = "one was just inserted")]
+        &seen[0]
     }
 
     /// Publishes a secret. One that is there already stays as it is.
     pub(crate) fn insert(&self, live: LiveSecret) {
         let _one_writer = self.writer.lock().unwrap_or_else(PoisonError::into_inner);
         let code = code(&live.secret.locator);
-        let hash = self.hash(code);
+        let hash = hash(code, self.multiplier);
         let mut directory = self.directory.load_full();
         if directory.segment(hash).is_some_and(|segment| segment.is_full()) {
             directory = Arc::new(directory.with_room_at(hash, self.multiplier));
-            self.directory.store(Arc::clone(&directory));
+            self.publish(Arc::clone(&directory));
         }
         let Some(segment) = directory.segment(hash) else { return };
         if segment.find(hash, code).is_none() {
@@ -248,7 +311,7 @@ impl Index {
     pub(crate) fn remove(&self, locator: &Locator) {
         let _one_writer = self.writer.lock().unwrap_or_else(PoisonError::into_inner);
         let code = code(locator);
-        let hash = self.hash(code);
+        let hash = hash(code, self.multiplier);
         if let Some((_, row, tag)) = self.directory.load().segment(hash).and_then(|segment| segment.find(hash, code)) {
             row.tag.store(tag & !LIVE, Ordering::Release);
         }
@@ -258,7 +321,7 @@ impl Index {
     pub(crate) fn become_like(&self, other: Self) {
         debug_assert_eq!(self.multiplier, other.multiplier, "hashes must agree");
         let _one_writer = self.writer.lock().unwrap_or_else(PoisonError::into_inner);
-        self.directory.store(other.directory.into_inner());
+        self.publish(other.directory.into_inner());
     }
 
     /// An empty table that [`Index::become_like`] can take over.
@@ -266,8 +329,9 @@ impl Index {
         Self::new(self.multiplier)
     }
 
-    fn hash(&self, code: u64) -> u64 {
-        hash(code, self.multiplier)
+    fn publish(&self, directory: Arc<Directory>) {
+        self.directory.store(directory);
+        self.version.fetch_add(1, Ordering::Release);
     }
 }
 
@@ -283,15 +347,10 @@ fn hash(code: u64, multiplier: u64) -> u64 {
     (product as u64) ^ (product >> 64) as u64
 }
 
-/// What a search came back with. It keeps the part of the table alive that it looked at.
-pub(crate) struct Candidate {
-    directory: Guard<Arc<Directory>>,
-    place: usize,
-    found: Option<Found>,
-}
+/// What a search came back with.
+pub(crate) struct Candidate(Option<Found>);
 
 struct Found {
-    slot: usize,
     digest: Digest,
     environment: Environment,
 }
@@ -300,15 +359,9 @@ impl Candidate {
     /// Whether this is the secret that has this digest and opens this environment. Takes as long where it is not.
     pub(crate) fn is(&self, digest: &Digest, environment: Environment) -> bool {
         // Nothing hashes to all zeros that anyone could present.
-        let nobody = Found { slot: 0, digest: Digest::from_words([0; 4]), environment };
-        let candidate = self.found.as_ref().unwrap_or(&nobody);
-        (candidate.digest == *digest) & (candidate.environment == environment) & self.found.is_some()
-    }
-
-    /// Whose secret was found.
-    pub(crate) fn identity(&self) -> Option<&Arc<Identity>> {
-        let found = self.found.as_ref()?;
-        self.directory.segments.get(self.place)?.identities.get(found.slot)?.get()
+        let nobody = Found { digest: Digest::from_words([0; 4]), environment };
+        let candidate = self.0.as_ref().unwrap_or(&nobody);
+        (candidate.digest == *digest) & (candidate.environment == environment) & self.0.is_some()
     }
 }
 
@@ -354,7 +407,7 @@ mod tests {
         let other = if key.environment == Environment::Test { Environment::Production } else { Environment::Test };
         assert!(!candidate.is(&secret.digest, other), "the stored environment decides");
         assert!(!candidate.is(&Digest::from_words([number, 1, 2, 4]), key.environment), "the digest decides");
-        assert_eq!(accepted, candidate.identity().is_some_and(|found| found.live.key.id == key.id));
+        assert_eq!(accepted, index.identity(&locator(number)).is_some_and(|found| found.live.key.id == key.id));
         accepted
     }
 
@@ -437,7 +490,7 @@ mod tests {
                         assert!(!accepts(&index, seen - 100), "withdrawn before the number was published");
                     }
                     // It may be withdrawn by now, but if it is found, it is whole.
-                    if let Some(identity) = index.find(&locator(seen)).identity() {
+                    if let Some(identity) = index.identity(&locator(seen)) {
                         assert_eq!(identity.live.secret.locator, locator(seen));
                     }
                 }

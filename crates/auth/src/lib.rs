@@ -29,7 +29,7 @@
 //!
 //! let ask = Ask::local("ada".parse()?);
 //! let acme = issuer.provision("Acme".parse()?, &ask).await?;
-//! let principal = verifier.verify(acme.value.expose().as_bytes())?.into_principal();
+//! let principal = verifier.authenticate(acme.value.expose().as_bytes())?;
 //! assert_eq!(principal.key_id(), acme.key.id);
 //!
 //! // Leaked: regenerate first, roll out second.

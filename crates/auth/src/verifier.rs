@@ -2,12 +2,9 @@ use std::fmt;
 use std::sync::Arc;
 
 use doorward_key::{KeyPrefix, PresentedKey};
-use doorward_store::Scope;
-use doorward_types::{AccessKeyId, Environment, OrganizationId};
+use doorward_types::{Environment, Locator};
 
-use crate::index::Candidate;
 use crate::node::Node;
-use crate::principal::Identity;
 use crate::{Core, Principal, Refusal, StartError};
 
 /// A node that verifies from memory. Cheap to clone: clones are the same node.
@@ -45,7 +42,7 @@ impl Verifier {
     /// # Errors
     ///
     /// [`Refusal`]. Which of unknown, deleted and regenerated it was is not told, and takes the same time.
-    pub fn verify(&self, text: &[u8]) -> Result<Verified, Refusal> {
+    pub fn verify(&self, text: &[u8]) -> Result<Verified<'_>, Refusal> {
         // The lease first, the clock last: see the crate's documentation.
         let lease = self.node.lease();
         let presented = PresentedKey::parse(self.prefix(), text)?;
@@ -54,10 +51,19 @@ impl Verifier {
         if !self.node.is_within(lease) {
             return Err(Refusal::NotCurrent);
         }
-        match candidate.identity() {
-            Some(_) if live => Ok(Verified { candidate }),
-            _ => Err(Refusal::Unknown),
+        if !live {
+            return Err(Refusal::Unknown);
         }
+        Ok(Verified { verifier: self, locator: presented.locator(), environment: presented.environment() })
+    }
+
+    /// Verifies the text of a key, and tells who it speaks for.
+    ///
+    /// # Errors
+    ///
+    /// As [`Verifier::verify`].
+    pub fn authenticate(&self, text: &[u8]) -> Result<Principal, Refusal> {
+        self.verify(text)?.principal()
     }
 
     /// Whether this node can prove at this moment that what it knows is current.
@@ -94,50 +100,39 @@ impl fmt::Debug for Verifier {
     }
 }
 
-/// A verified key, without a copy of what is known about it. Turn it into a [`Principal`] to keep it.
-pub struct Verified {
-    candidate: Candidate,
+/// A key that was verified. Who it speaks for is looked up when it is asked for.
+#[derive(Clone, Copy)]
+pub struct Verified<'a> {
+    verifier: &'a Verifier,
+    locator: Locator,
+    environment: Environment,
 }
 
-impl Verified {
-    #[expect(clippy::expect_used, reason = "`verify` makes none without an identity")]
-    fn identity(&self) -> &Arc<Identity> {
-        self.candidate.identity().expect("a verified key has an identity")
-    }
-
-    /// The way to the data of this key's organization and environment.
-    #[must_use]
-    pub fn scope(&self) -> Scope {
-        self.identity().scope()
-    }
-
+impl Verified<'_> {
     /// The environment, as the stored record has it.
     #[must_use]
-    pub fn environment(&self) -> Environment {
-        self.identity().live.key.environment
+    pub const fn environment(&self) -> Environment {
+        self.environment
     }
 
-    /// The organization.
+    /// The public part of the secret that was presented.
     #[must_use]
-    pub fn organization_id(&self) -> OrganizationId {
-        self.identity().live.key.organization
-    }
-
-    /// The key.
-    #[must_use]
-    pub fn key_id(&self) -> AccessKeyId {
-        self.identity().live.key.id
+    pub const fn locator(&self) -> Locator {
+        self.locator
     }
 
     /// Who the key speaks for, to be kept and handed on.
-    #[must_use]
-    pub fn into_principal(self) -> Principal {
-        Principal::of(Arc::clone(self.identity()))
+    ///
+    /// # Errors
+    ///
+    /// [`Refusal::Unknown`], where the key has died since it was verified.
+    pub fn principal(&self) -> Result<Principal, Refusal> {
+        self.verifier.node.index().identity(&self.locator).map(Principal::of).ok_or(Refusal::Unknown)
     }
 }
 
-impl fmt::Debug for Verified {
+impl fmt::Debug for Verified<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Verified").field("key", &self.key_id()).finish_non_exhaustive()
+        f.debug_struct("Verified").field("locator", &self.locator).finish_non_exhaustive()
     }
 }

@@ -120,7 +120,7 @@ async fn test_keys_come_and_go_and_the_production_key_stays() {
         let organization = acme.organization.id;
         let ci = bench.issuer.create(organization, "ci".parse().unwrap(), &ask()).await.unwrap();
         assert!(bench.accepts(&ci.value) && bench.accepts(&acme.value));
-        let principal = bench.verifier.verify(ci.value.expose().as_bytes()).unwrap().into_principal();
+        let principal = bench.verifier.authenticate(ci.value.expose().as_bytes()).unwrap();
         assert_eq!(principal.environment(), Environment::Test);
         assert_eq!(principal.key_name().as_str(), "ci");
         assert_eq!(principal.organization_name().as_str(), "Acme");

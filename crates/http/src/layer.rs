@@ -42,14 +42,14 @@ impl AccessKeyLayer {
             if wrong_place { key_in_wrong_place() } else { problem }
         };
         let presented = credential(request.headers()).map_err(|fault| refused(fault.into()))?;
-        let verified = self.verifier.verify(presented).map_err(|refusal| refused(refusal.into()))?;
+        let principal = self.verifier.authenticate(presented).map_err(|refusal| refused(refusal.into()))?;
         if !self.browsers && browser::made_by_a_page(request.headers()) {
             return Err(Problem::new(
                 Code::KeyUsedInBrowser,
                 "a page in a browser sent this key, where everyone can read it: regenerate it, and call from a backend",
             ));
         }
-        Ok(verified.into_principal())
+        Ok(principal)
     }
 }
 

@@ -20,31 +20,30 @@ pub(crate) const MAX_INPUT: usize = 128;
 ///
 /// 62⁶ > 2³², so that six digits always do.
 fn checksum(body: &[u8]) -> [u8; CHECKSUM_LENGTH] {
-    let mut rest = crc32fast::hash(body) as usize;
+    let mut rest = crc32fast::hash(body);
     let mut text = [b'0'; CHECKSUM_LENGTH];
     for digit in text.iter_mut().rev() {
-        *digit = *BASE62.get(rest % 62).unwrap_or(&b'0');
+        *digit = *BASE62.get(rest as usize % 62).unwrap_or(&b'0');
         rest /= 62;
     }
     text
 }
 
-/// Whether all are of `0-9A-Za-z`. Without an early exit, which lets the compiler do sixteen at a time.
-fn is_base62(bytes: &[u8]) -> bool {
-    bytes.iter().fold(true, |all, byte| all & byte.is_ascii_alphanumeric())
-}
-
-/// Reads what follows a head that the caller has checked; `text` is the whole, and `text.len() == head + TAIL_LENGTH`.
+/// Reads what follows a head that the caller has checked; `text` is the whole.
 pub(crate) fn read_tail(text: &[u8], head: usize) -> Result<Locator, KeyFault> {
-    let tail = text.get(head..).ok_or(KeyFault::Length)?;
-    let (b"_", tail) = tail.split_at_checked(1).ok_or(KeyFault::Length)? else { return Err(KeyFault::Shape) };
-    let (locator, tail) = tail.split_first_chunk::<{ Locator::LENGTH }>().ok_or(KeyFault::Length)?;
-    let (b"_", secret_and_checksum) = tail.split_at_checked(1).ok_or(KeyFault::Length)? else {
+    let tail: &[u8; TAIL_LENGTH] = text.get(head..).and_then(|tail| tail.try_into().ok()).ok_or(KeyFault::Length)?;
+    const SECOND: usize = 1 + Locator::LENGTH;
+    if tail[0] != b'_' || tail[SECOND] != b'_' {
         return Err(KeyFault::Shape);
-    };
-    if !is_base62(secret_and_checksum) {
+    }
+    // Of a fixed length and without an early exit, so that the compiler looks at sixteen bytes at a time.
+    let mut letters = *tail;
+    letters[0] = b'0';
+    letters[SECOND] = b'0';
+    if !letters.iter().fold(true, |all, byte| all & byte.is_ascii_alphanumeric()) {
         return Err(KeyFault::Alphabet);
     }
+    let locator = tail.get(1..).and_then(|rest| rest.first_chunk()).ok_or(KeyFault::Length)?;
     let locator = Locator::new(*locator).map_err(|_| KeyFault::Alphabet)?;
     let (body, claimed) = text.split_last_chunk::<CHECKSUM_LENGTH>().ok_or(KeyFault::Length)?;
     if *claimed == checksum(body) { Ok(locator) } else { Err(KeyFault::Checksum) }

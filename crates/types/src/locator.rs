@@ -20,7 +20,11 @@ impl Locator {
     ///
     /// Where a byte is not one of `0-9A-Za-z`.
     pub fn new(text: [u8; Self::LENGTH]) -> Result<Self, LocatorError> {
-        if text.iter().all(u8::is_ascii_alphanumeric) { Ok(Self(text)) } else { Err(LocatorError) }
+        if text.iter().fold(true, |all, byte| all & byte.is_ascii_alphanumeric()) {
+            Ok(Self(text))
+        } else {
+            Err(LocatorError)
+        }
     }
 
     /// The text.
