@@ -96,11 +96,19 @@ impl Segment {
         }
     }
 
-    /// The rows to look at, in order, up to the first vacant one.
+    /// Where a search begins. By the middle bits of the hash: the upper ones chose the segment.
+    fn start(&self, hash: u64) -> usize {
+        usize::try_from((((hash >> 16) & 0xffff_ffff) * self.rows.len() as u64) >> 32).unwrap_or(0)
+    }
+
+    /// Asks for the first row of a search, and returns its tag.
+    fn touch(&self, hash: u64) -> u64 {
+        self.rows.get(self.start(hash)).map_or(0, |row| row.tag.load(Ordering::Acquire))
+    }
+
+    /// The rows to look at, in order.
     fn probe(&self, hash: u64) -> impl Iterator<Item = (usize, &Row)> {
-        // The middle bits: the upper ones chose the segment.
-        let start = (((hash >> 16) & 0xffff_ffff) * self.rows.len() as u64) >> 32;
-        let start = usize::try_from(start).unwrap_or(0);
+        let start = self.start(hash);
         let (behind, before) = (self.rows.get(start..).unwrap_or_default(), self.rows.get(..start).unwrap_or_default());
         (start..).zip(behind).chain((0..).zip(before))
     }
@@ -243,16 +251,30 @@ impl Index {
         }
     }
 
-    /// Looks for a live secret, and takes its digest along: the memory is on its way while the caller hashes.
-    pub(crate) fn find(&self, locator: &Locator) -> Candidate {
+    /// Looks for a live secret that has the digest which `hash` comes back with.
+    ///
+    /// The first row is asked for before `hash` runs, so that the memory is on its way meanwhile. No branch stands
+    /// between the two: one that waited for the row and was foretold wrongly would throw away the hash as well.
+    pub(crate) fn verify<E>(
+        &self,
+        locator: &Locator,
+        environment: Environment,
+        hash: impl FnOnce() -> Result<Digest, E>,
+    ) -> Result<bool, E> {
         let code = code(locator);
-        let hash = hash(code, self.multiplier);
+        let place = self::hash(code, self.multiplier);
         self.with_directory(|directory| {
-            let found = directory.segment(hash).and_then(|segment| segment.find(hash, code));
-            Candidate(found.map(|(_, row, tag)| Found {
-                digest: row.digest(),
-                environment: if tag & TEST == 0 { Environment::Production } else { Environment::Test },
-            }))
+            let segment = directory.segment(place);
+            let first = segment.map_or(0, |segment| segment.touch(place));
+            let digest = hash()?;
+            // Nobody has a digest of zeros, and looking for it takes as long as looking for another.
+            let found = segment.filter(|_| first != 0).and_then(|segment| segment.find(place, code));
+            let (known, tag) = found.map_or((Digest::from_words([0; 4]), 0), |(_, row, tag)| (row.digest(), tag));
+            let lives_there = match environment {
+                Environment::Production => LIVE,
+                Environment::Test => LIVE | TEST,
+            };
+            Ok((known == digest) & (tag & (LIVE | TEST) == lives_there))
         })
     }
 
@@ -347,24 +369,6 @@ fn hash(code: u64, multiplier: u64) -> u64 {
     (product as u64) ^ (product >> 64) as u64
 }
 
-/// What a search came back with.
-pub(crate) struct Candidate(Option<Found>);
-
-struct Found {
-    digest: Digest,
-    environment: Environment,
-}
-
-impl Candidate {
-    /// Whether this is the secret that has this digest and opens this environment. Takes as long where it is not.
-    pub(crate) fn is(&self, digest: &Digest, environment: Environment) -> bool {
-        // Nothing hashes to all zeros that anyone could present.
-        let nobody = Found { digest: Digest::from_words([0; 4]), environment };
-        let candidate = self.0.as_ref().unwrap_or(&nobody);
-        (candidate.digest == *digest) & (candidate.environment == environment) & self.0.is_some()
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use std::collections::BTreeMap;
@@ -401,13 +405,16 @@ mod tests {
     }
 
     fn accepts(index: &Index, number: u64) -> bool {
-        let candidate = index.find(&locator(number));
         let LiveSecret { secret, key, .. } = live(number);
-        let accepted = candidate.is(&secret.digest, key.environment);
+        let is = |digest, environment| {
+            index.verify(&secret.locator, environment, || Ok::<_, std::convert::Infallible>(digest)).unwrap()
+        };
         let other = if key.environment == Environment::Test { Environment::Production } else { Environment::Test };
-        assert!(!candidate.is(&secret.digest, other), "the stored environment decides");
-        assert!(!candidate.is(&Digest::from_words([number, 1, 2, 4]), key.environment), "the digest decides");
-        assert_eq!(accepted, index.identity(&locator(number)).is_some_and(|found| found.live.key.id == key.id));
+        assert!(!is(secret.digest, other), "the stored environment decides");
+        assert!(!is(Digest::from_words([number, 1, 2, 4]), key.environment), "the digest decides");
+        assert!(!is(Digest::from_words([0; 4]), key.environment));
+        let accepted = is(secret.digest, key.environment);
+        assert_eq!(accepted, index.identity(&secret.locator).is_some_and(|found| found.live.key.id == key.id));
         accepted
     }
 

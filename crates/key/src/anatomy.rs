@@ -29,7 +29,7 @@ fn checksum(body: &[u8]) -> [u8; CHECKSUM_LENGTH] {
     text
 }
 
-/// Reads what follows a head that the caller has checked; `text` is the whole.
+/// Reads what follows a head that the caller has checked, but for the checksum; `text` is the whole.
 pub(crate) fn read_tail(text: &[u8], head: usize) -> Result<Locator, KeyFault> {
     let tail: &[u8; TAIL_LENGTH] = text.get(head..).and_then(|tail| tail.try_into().ok()).ok_or(KeyFault::Length)?;
     const SECOND: usize = 1 + Locator::LENGTH;
@@ -44,9 +44,13 @@ pub(crate) fn read_tail(text: &[u8], head: usize) -> Result<Locator, KeyFault> {
         return Err(KeyFault::Alphabet);
     }
     let locator = tail.get(1..).and_then(|rest| rest.first_chunk()).ok_or(KeyFault::Length)?;
-    let locator = Locator::new(*locator).map_err(|_| KeyFault::Alphabet)?;
+    Locator::new(*locator).map_err(|_| KeyFault::Alphabet)
+}
+
+/// Whether a text ends in the checksum of all before it.
+pub(crate) fn check(text: &[u8]) -> Result<(), KeyFault> {
     let (body, claimed) = text.split_last_chunk::<CHECKSUM_LENGTH>().ok_or(KeyFault::Length)?;
-    if *claimed == checksum(body) { Ok(locator) } else { Err(KeyFault::Checksum) }
+    if *claimed == checksum(body) { Ok(()) } else { Err(KeyFault::Checksum) }
 }
 
 /// Draws base-62 digits without modulo bias: six bits at a time, those above 61 thrown away.

@@ -22,6 +22,18 @@ impl<'a> PresentedKey<'a> {
     ///
     /// The first [`KeyFault`] in the order of their list. It never holds the text.
     pub fn parse(prefix: &KeyPrefix, text: &'a [u8]) -> Result<Self, KeyFault> {
+        let presented = Self::parse_unchecked(prefix, text)?;
+        presented.check()?;
+        Ok(presented)
+    }
+
+    /// Reads a key of this prefix, but for its checksum: for whoever has something to do in between, and calls
+    /// [`PresentedKey::check`] after.
+    ///
+    /// # Errors
+    ///
+    /// Any [`KeyFault`] but [`KeyFault::Checksum`].
+    pub fn parse_unchecked(prefix: &KeyPrefix, text: &'a [u8]) -> Result<Self, KeyFault> {
         if text.len() > MAX_INPUT {
             return Err(KeyFault::Length);
         }
@@ -45,6 +57,15 @@ impl<'a> PresentedKey<'a> {
     pub fn find(prefix: &KeyPrefix, haystack: &'a [u8]) -> Option<Self> {
         let length = prefix.as_str().len() + 1 + Environment::Test.key_label().len() + TAIL_LENGTH;
         haystack.windows(length).find_map(|window| Self::parse(prefix, window).ok())
+    }
+
+    /// Whether the checksum is right.
+    ///
+    /// # Errors
+    ///
+    /// [`KeyFault::Checksum`] where it is not.
+    pub fn check(&self) -> Result<(), KeyFault> {
+        anatomy::check(self.text)
     }
 
     /// The environment that the text claims. The stored record decides.
@@ -99,6 +120,7 @@ impl<'a> PresentedOperatorToken<'a> {
             return Err(KeyFault::Length);
         }
         let locator = anatomy::read_tail(text, Self::HEAD.len())?;
+        anatomy::check(text)?;
         Ok(Self { text, locator })
     }
 

@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use doorward::audit::{Action, Detail, EventDraft};
 use doorward::auth::{Ask, Core, Issuer, Verifier};
-use doorward::key::{FreshKey, KeyPrefix, SystemRandom};
+use doorward::key::{FreshKey, KeyPrefix, PresentedKey, SystemRandom};
 use doorward::store::{AccessKey, ChangeContext, KeyChange, KeyStore, MemoryStore, Secret};
 use doorward::types::{AccessKeyId, Clock, Environment, SecretState, SystemClock};
 use sha2::{Digest, Sha256};
@@ -141,10 +141,21 @@ fn measure(subject: &Subject, rounds: usize) -> anyhow::Result<()> {
         }
     };
     let at = |place: usize| inputs.borrow().get(place).copied().unwrap_or([0; KEY_LENGTH]);
-    let sides: &mut [Side<'_>] =
-        &mut [&mut |place| a(&subject.floor, &at(place)), &mut |place| verify(&subject.verifier, &at(place))];
+    let prefix = KeyPrefix::default();
+    let sides: &mut [Side<'_>] = &mut [
+        &mut |place| a(&subject.floor, &at(place)),
+        &mut |place| verify(&subject.verifier, &at(place)),
+        &mut |place| usize::from(Sha256::digest(at(place)).first().copied().unwrap_or(0)),
+        &mut |place| PresentedKey::parse(&prefix, &at(place)).map_or(0, |key| usize::from(key.locator().as_bytes()[0])),
+        &mut |_| usize::try_from(SystemClock.tick().as_nanos()).unwrap_or(0),
+    ];
     let times = harness::rounds(rounds, &mut prepare, sides);
-    let [floor, ours] = &times[..] else { anyhow::bail!("two sides were measured") };
+    let [floor, ours, hash, parse, clock] = &times[..] else { anyhow::bail!("five sides were measured") };
+    if count == 1_000 {
+        for (part, times) in [("hash_alone", hash), ("parse_alone", parse), ("clock_alone", clock)] {
+            harness::print("verify", part, harness::median(times), "ns", Some(("A", harness::ratio(times, floor))));
+        }
+    }
     harness::print("verify", &format!("a_{count}_keys"), harness::median(floor), "ns", None);
     let ratio = harness::ratio(ours, floor);
     harness::print("verify", &format!("verify_{count}_keys"), harness::median(ours), "ns", Some(("A", ratio)));
