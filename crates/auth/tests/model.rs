@@ -1,0 +1,528 @@
+//! The coherence protocol as a model, explored exhaustively: every order of events, every loss, delay, crash and drift.
+//!
+//! One secret dies by one change. Two nodes poll, verify, crash and restart; their clocks may run slow; any message may be
+//! lost or late; sessions may be retired at any moment, and removed by whoever saw them retired long enough. In every state
+//! that can be reached, no verification that began after the change returned accepts the dead secret.
+//!
+//! The model has teeth: each of fourteen broken variants is caught. Over ten million worlds are seen in every run, and more with
+//! `cargo xtask test --long`.
+
+#![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test fails by panicking")]
+
+use std::collections::{HashMap, VecDeque};
+use std::hash::{BuildHasherDefault, Hash, Hasher};
+
+/// The protocol, or a way to get it wrong.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+enum Variant {
+    Correct,
+    LeaseCountedFromTheReply,
+    ExpiryApartFromTheState,
+    AcknowledgedBeforePublished,
+    WriterWaitsForNoTimer,
+    NoDriftMargin,
+    ClockThatFreezes,
+    HeartbeatWithoutApplying,
+    ReplicaRead,
+    LazyCacheFill,
+    EagerJanitor,
+    FailoverLosesTheCommit,
+    LeaseExtendedOnAnUnknownOutcome,
+    SessionSharedByName,
+    ReadBeforeRegister,
+}
+
+const BROKEN: [Variant; 14] = [
+    Variant::LeaseCountedFromTheReply,
+    Variant::ExpiryApartFromTheState,
+    Variant::AcknowledgedBeforePublished,
+    Variant::WriterWaitsForNoTimer,
+    Variant::NoDriftMargin,
+    Variant::ClockThatFreezes,
+    Variant::HeartbeatWithoutApplying,
+    Variant::ReplicaRead,
+    Variant::LazyCacheFill,
+    Variant::EagerJanitor,
+    Variant::FailoverLosesTheCommit,
+    Variant::LeaseExtendedOnAnUnknownOutcome,
+    Variant::SessionSharedByName,
+    Variant::ReadBeforeRegister,
+];
+
+/// How far to look.
+#[derive(Clone, Copy, Debug)]
+struct Bounds {
+    /// L, in ticks of a node's clock.
+    lease: u8,
+    /// How many ticks a node's clock may fall behind in all.
+    drift: u8,
+    /// How many ticks pass in all.
+    time: u8,
+    /// How often a node may crash.
+    crashes: u8,
+    /// How many sessions a node may have had.
+    sessions: usize,
+}
+
+const NODES: usize = 2;
+const SESSIONS: usize = 2;
+
+#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
+struct World {
+    time: u8,
+    /// 0: the secret lives; 1: it is dead.
+    revision: u8,
+    commit_lost: bool,
+    writer: Writer,
+    /// The sessions table, by node and by how many that node had before.
+    rows: [[Option<Row>; SESSIONS]; NODES],
+    nodes: [Node; NODES],
+}
+
+#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
+enum Writer {
+    Idle,
+    Committed,
+    /// It looked at the sessions once, and awaits those.
+    Waiting {
+        left: u8,
+        awaited: [[bool; SESSIONS]; NODES],
+    },
+    Returned,
+}
+
+#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
+struct Row {
+    acknowledged: bool,
+    /// For how long someone has seen it retired.
+    retired: Option<u8>,
+}
+
+#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
+struct Node {
+    up: bool,
+    session: Option<u8>,
+    had: u8,
+    crashes: u8,
+    drift: u8,
+    /// The revision that is published, where anything is.
+    knows: Option<u8>,
+    /// What is left of the lease, by this node's clock.
+    lease: u8,
+    poll: Poll,
+    verification: Option<Verification>,
+    /// Only of the lazily filled cache: an old row was read, or put in.
+    fill: u8,
+}
+
+#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
+enum Poll {
+    None,
+    Asked { age: u8 },
+    Answered { age: u8, revision: u8, in_force: bool },
+}
+
+#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
+struct Verification {
+    found_alive: bool,
+    lease: u8,
+    began_after_return: bool,
+}
+
+struct Explorer {
+    variant: Variant,
+    bounds: Bounds,
+}
+
+type Successors = Vec<(&'static str, World)>;
+
+impl Explorer {
+    fn start(&self) -> World {
+        let node = Node {
+            up: true,
+            session: None,
+            had: 0,
+            crashes: self.bounds.crashes,
+            drift: self.bounds.drift,
+            knows: None,
+            lease: 0,
+            poll: Poll::None,
+            verification: None,
+            fill: 0,
+        };
+        World {
+            time: 0,
+            revision: 0,
+            commit_lost: false,
+            writer: Writer::Idle,
+            rows: [[None; SESSIONS]; NODES],
+            nodes: [node; NODES],
+        }
+    }
+
+    /// W, in ticks of true time: a lease, and what a slow clock adds to it.
+    fn wait(&self) -> u8 {
+        match self.variant {
+            Variant::NoDriftMargin => self.bounds.lease,
+            _ => self.bounds.lease + self.bounds.drift,
+        }
+    }
+
+    /// Whose row a node's session is.
+    fn row_of(&self, node: usize) -> usize {
+        if self.variant == Variant::SessionSharedByName { 0 } else { node }
+    }
+
+    /// All worlds that can come next; `Err` where one of the steps accepts a dead secret.
+    fn next(&self, world: &World) -> Result<Successors, &'static str> {
+        let mut next = Vec::new();
+        self.time_passes(world, &mut next);
+        self.writer_acts(world, &mut next);
+        self.janitors_act(world, &mut next);
+        if self.variant == Variant::FailoverLosesTheCommit && world.writer == Writer::Returned && !world.commit_lost {
+            next.push((
+                "the database fails over, and loses the commit",
+                World { revision: 0, commit_lost: true, ..*world },
+            ));
+        }
+        for node in 0..NODES {
+            if world.nodes[node].up {
+                self.node_acts(world, node, &mut next);
+                self.node_verifies(world, node, &mut next)?;
+            } else {
+                let mut after = *world;
+                after.nodes[node].up = true;
+                next.push(("a node restarts", after));
+            }
+        }
+        Ok(next)
+    }
+
+    /// Each node's clock ticks too, or falls behind within its drift.
+    fn time_passes(&self, world: &World, next: &mut Successors) {
+        if world.time == self.bounds.time {
+            return;
+        }
+        for slow in 0..1_u8 << NODES {
+            let mut after = *world;
+            after.time += 1;
+            let mut possible = true;
+            for (index, node) in after.nodes.iter_mut().enumerate() {
+                if slow >> index & 1 == 0 {
+                    node.lease = node.lease.saturating_sub(1);
+                    match &mut node.poll {
+                        Poll::Asked { age } | Poll::Answered { age, .. } => *age = (*age + 1).min(self.bounds.lease),
+                        Poll::None => {}
+                    }
+                    if let Some(verification) = &mut node.verification {
+                        verification.lease = verification.lease.saturating_sub(1);
+                    }
+                } else if self.variant != Variant::ClockThatFreezes {
+                    possible &= node.up && node.drift > 0;
+                    node.drift = node.drift.saturating_sub(1);
+                }
+            }
+            if let Writer::Waiting { left, .. } = &mut after.writer {
+                *left = left.saturating_sub(1);
+            }
+            for row in after.rows.as_flattened_mut().iter_mut().flatten() {
+                row.retired = row.retired.map(|seen| (seen + 1).min(self.wait()));
+            }
+            if possible {
+                next.push(("time passes", after));
+            }
+        }
+    }
+
+    fn writer_acts(&self, world: &World, next: &mut Successors) {
+        match world.writer {
+            Writer::Idle => {
+                next.push(("the change is committed", World { revision: 1, writer: Writer::Committed, ..*world }));
+            }
+            Writer::Committed => {
+                let awaited = world.rows.map(|rows| rows.map(|row| row.is_some()));
+                let writer = Writer::Waiting { left: self.wait(), awaited };
+                next.push(("the writer looks at the sessions", World { writer, ..*world }));
+            }
+            Writer::Waiting { left, awaited } => {
+                let silent = |node: usize, session: usize| {
+                    awaited[node][session]
+                        && world.rows[node][session].is_some_and(|row| row.retired.is_some() || !row.acknowledged)
+                };
+                let all = (0..NODES).flat_map(|node| (0..SESSIONS).map(move |session| (node, session)));
+                let silent: Vec<_> = all.filter(|(node, session)| silent(*node, *session)).collect();
+                if silent.is_empty() || left == 0 || self.variant == Variant::WriterWaitsForNoTimer {
+                    let mut after = World { writer: Writer::Returned, ..*world };
+                    for (node, session) in silent {
+                        if let Some(row) = &mut after.rows[node][session] {
+                            row.retired = row.retired.or(Some(0));
+                        }
+                    }
+                    next.push(("the change returns", after));
+                }
+            }
+            Writer::Returned => {}
+        }
+    }
+
+    /// Other writers, at other changes: they may retire whom they like, and remove whom they saw retired long enough.
+    fn janitors_act(&self, world: &World, next: &mut Successors) {
+        for node in 0..NODES {
+            for session in 0..SESSIONS {
+                let Some(row) = world.rows[node][session] else { continue };
+                let mut after = *world;
+                match row.retired {
+                    None => {
+                        after.rows[node][session] = Some(Row { retired: Some(0), ..row });
+                        next.push(("a session is retired", after));
+                    }
+                    Some(seen) if seen >= self.wait() || self.variant == Variant::EagerJanitor => {
+                        after.rows[node][session] = None;
+                        next.push(("a retired session is removed", after));
+                    }
+                    Some(_) => {}
+                }
+            }
+        }
+    }
+
+    fn node_acts(&self, world: &World, index: usize, next: &mut Successors) {
+        let node = world.nodes[index];
+        let mut step = |what, change: &dyn Fn(&mut World, &mut Node)| {
+            let (mut after, mut changed) = (*world, node);
+            change(&mut after, &mut changed);
+            after.nodes[index] = changed;
+            next.push((what, after));
+        };
+        let row = self.row_of(index);
+        if node.crashes > 0 {
+            step("a node crashes", &|_, node| {
+                *node = Node {
+                    up: false,
+                    crashes: node.crashes - 1,
+                    had: node.had,
+                    drift: node.drift,
+                    session: None,
+                    knows: None,
+                    lease: 0,
+                    poll: Poll::None,
+                    verification: None,
+                    fill: 0,
+                };
+            });
+        }
+        if node.session.is_none() && usize::from(node.had) < self.bounds.sessions {
+            step("a node registers", &|world, node| {
+                let session = if self.variant == Variant::SessionSharedByName { 0 } else { node.had };
+                // The row of a shared name is there already, with whatever another node said in it.
+                world.rows[row][usize::from(session)].get_or_insert(Row { acknowledged: false, retired: None });
+                node.session = Some(session);
+                node.had += 1;
+            });
+        }
+        match node.poll {
+            Poll::None => {
+                if node.session.is_some() || self.variant == Variant::ReadBeforeRegister {
+                    step("a poll is sent", &|_, node| node.poll = Poll::Asked { age: 0 });
+                }
+            }
+            Poll::Asked { age } => {
+                let in_force = match node.session {
+                    Some(session) => world.rows[row][usize::from(session)].is_some_and(|row| row.retired.is_none()),
+                    None => self.variant == Variant::ReadBeforeRegister,
+                };
+                let oldest = if self.variant == Variant::ReplicaRead { 0 } else { world.revision };
+                for revision in oldest..=world.revision {
+                    step("a poll is answered", &|world, node| {
+                        node.poll = Poll::Answered { age, revision, in_force };
+                        if self.variant == Variant::AcknowledgedBeforePublished
+                            && revision == 1
+                            && let Some(row) = node.session.and_then(|s| world.rows[row][usize::from(s)].as_mut())
+                        {
+                            row.acknowledged = true;
+                        }
+                    });
+                }
+                step("a poll is lost", &|_, node| {
+                    node.poll = Poll::None;
+                    if self.variant == Variant::LeaseExtendedOnAnUnknownOutcome && node.knows.is_some() {
+                        node.lease = self.bounds.lease - age;
+                    }
+                });
+            }
+            Poll::Answered { age, revision, in_force } => {
+                step("an answer is applied", &|_, node| {
+                    node.poll = Poll::None;
+                    if !in_force {
+                        node.session = None;
+                        node.lease = 0;
+                        return;
+                    }
+                    let age = if self.variant == Variant::LeaseCountedFromTheReply { 0 } else { age };
+                    if self.variant != Variant::HeartbeatWithoutApplying || node.knows.is_none() {
+                        // An invalidation drops what is in the cache, but not what is on its way into it.
+                        if node.fill == 2 && node.knows != Some(revision) {
+                            node.fill = 0;
+                        }
+                        node.knows = Some(revision);
+                    }
+                    node.lease = self.bounds.lease - age;
+                });
+                step("an answer is lost", &|_, node| node.poll = Poll::None);
+            }
+        }
+        if self.variant == Variant::HeartbeatWithoutApplying && node.knows == Some(0) && world.revision == 1 {
+            step("a notification is applied", &|_, node| node.knows = Some(1));
+        }
+        if node.knows == Some(1)
+            && let Some(session) = node.session.map(usize::from)
+            && world.rows[row][session].is_some_and(|row| !row.acknowledged)
+        {
+            step("a node acknowledges", &|world, _| {
+                if let Some(row) = &mut world.rows[row][session] {
+                    row.acknowledged = true;
+                }
+            });
+        }
+        if self.variant == Variant::LazyCacheFill && node.knows.is_some() {
+            match node.fill {
+                0 if world.revision == 0 => step("a row is read for the cache", &|_, node| node.fill = 1),
+                1 => step("the row is put into the cache", &|_, node| node.fill = 2),
+                _ => {}
+            }
+        }
+    }
+
+    /// A verification takes the lease and the state, and reads the clock last.
+    fn node_verifies(&self, world: &World, index: usize, next: &mut Successors) -> Result<(), &'static str> {
+        let node = world.nodes[index];
+        let mut after = *world;
+        match node.verification {
+            None => {
+                // Those that never could accept are not worth a world.
+                let found_alive = node.knows == Some(0) || node.fill == 2;
+                if found_alive && (node.lease > 0 || self.variant == Variant::ExpiryApartFromTheState) {
+                    after.nodes[index].verification = Some(Verification {
+                        found_alive,
+                        lease: node.lease,
+                        began_after_return: world.writer == Writer::Returned,
+                    });
+                    next.push(("a verification begins", after));
+                }
+            }
+            Some(verification) => {
+                let lease = match self.variant {
+                    Variant::ExpiryApartFromTheState => node.lease,
+                    _ => verification.lease,
+                };
+                if verification.found_alive && lease > 0 && verification.began_after_return {
+                    return Err("a verification that began after the return accepts the dead secret");
+                }
+                after.nodes[index].verification = None;
+                next.push(("a verification ends", after));
+            }
+        }
+        Ok(())
+    }
+
+    /// How many worlds can be reached, and the shortest way to one that breaks the promise.
+    fn explore(&self) -> (usize, Option<Vec<&'static str>>) {
+        let start = self.start();
+        let mut seen: HashMap<World, u32, BuildHasherDefault<Mix>> = HashMap::default();
+        let mut ways: Vec<(u32, &'static str)> = vec![(0, "the start")];
+        let mut queue = VecDeque::from([start]);
+        seen.insert(start, 0);
+        while let Some(world) = queue.pop_front() {
+            let number = seen[&world];
+            let way_to = |last: &'static str| {
+                let mut way = vec![last];
+                let mut at = number;
+                while at != 0 {
+                    way.push(ways[at as usize].1);
+                    at = ways[at as usize].0;
+                }
+                way.reverse();
+                way
+            };
+            match self.next(&world) {
+                Err(broken) => return (seen.len(), Some(way_to(broken))),
+                Ok(successors) => {
+                    for (what, after) in successors {
+                        let fresh = u32::try_from(ways.len()).unwrap();
+                        seen.entry(after).or_insert_with(|| {
+                            ways.push((number, what));
+                            queue.push_back(after);
+                            fresh
+                        });
+                    }
+                }
+            }
+        }
+        (seen.len(), None)
+    }
+}
+
+/// A quick hash: worlds are many, and no one chooses them.
+#[derive(Default)]
+struct Mix(u64);
+
+impl Hasher for Mix {
+    fn finish(&self) -> u64 {
+        self.0 ^ self.0 >> 29
+    }
+
+    fn write(&mut self, bytes: &[u8]) {
+        for byte in bytes {
+            self.write_u8(*byte);
+        }
+    }
+
+    fn write_u8(&mut self, byte: u8) {
+        self.0 = (self.0.rotate_left(5) ^ u64::from(byte)).wrapping_mul(0x9E37_79B9_7F4A_7C15);
+    }
+
+    fn write_isize(&mut self, number: isize) {
+        self.write_u8(number as u8);
+    }
+}
+
+fn is_long() -> bool {
+    std::env::var_os("DOORWARD_TEST_LONG").is_some()
+}
+
+#[test]
+fn the_protocol_keeps_its_promise_in_every_world_that_can_be_reached() {
+    let mut bounds = vec![
+        Bounds { lease: 1, drift: 1, time: 3, crashes: 0, sessions: 1 },
+        Bounds { lease: 1, drift: 0, time: 3, crashes: 1, sessions: 1 },
+    ];
+    if is_long() {
+        bounds.push(Bounds { lease: 2, drift: 0, time: 4, crashes: 0, sessions: 1 });
+        bounds.push(Bounds { lease: 1, drift: 0, time: 2, crashes: 1, sessions: 2 });
+    }
+    let mut total = 0;
+    for bounds in bounds {
+        let (worlds, broken) = Explorer { variant: Variant::Correct, bounds }.explore();
+        println!("{worlds} worlds within {bounds:?}");
+        assert_eq!(broken, None, "{bounds:?}");
+        total += worlds;
+    }
+    assert!(total >= 10_000_000, "{total} worlds");
+}
+
+#[test]
+fn every_broken_variant_is_caught() {
+    for variant in BROKEN {
+        let bounds = match variant {
+            // Only a second change, or a second session, shows these.
+            Variant::EagerJanitor | Variant::SessionSharedByName => {
+                Bounds { lease: 1, drift: 0, time: 2, crashes: 0, sessions: 1 }
+            }
+            Variant::ClockThatFreezes => Bounds { lease: 1, drift: 0, time: 3, crashes: 0, sessions: 1 },
+            _ => Bounds { lease: 1, drift: 1, time: 3, crashes: 0, sessions: 1 },
+        };
+        let (worlds, broken) = Explorer { variant, bounds }.explore();
+        let way = broken.unwrap_or_else(|| panic!("{variant:?} was not caught in {worlds} worlds"));
+        println!("{variant:?}: caught among {worlds} worlds, after {} steps: {}", way.len(), way.join(" > "));
+    }
+}
