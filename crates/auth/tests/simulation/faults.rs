@@ -1,0 +1,240 @@
+//! A store that delays, loses and forgets to answer, as a network does.
+
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use doorward_audit::{Event, EventDraft};
+use doorward_store::{
+    AccessKeyWithSecrets, AuditLog, ChangeContext, Coherence, Credential, CredentialKey, KeyChange, KeyStore,
+    LiveSecret, MemoryStore, Operator, Operators, Organization, Page, Poll, RegisteredUser, Revision, Scope, Session,
+    SessionStatus, StoreError, Table,
+};
+use doorward_types::{Locator, OperatorId, OrganizationId, RegisteredUserId, SessionId};
+use tokio::time::Instant;
+
+/// xorshift64*: what a seed rolls, it rolls again.
+#[derive(Debug)]
+pub(crate) struct Dice(u64);
+
+impl Dice {
+    pub(crate) fn new(seed: u64) -> Self {
+        Self(seed.wrapping_mul(0x9E37_79B9_7F4A_7C15) | 1)
+    }
+
+    pub(crate) fn next(&mut self) -> u64 {
+        self.0 ^= self.0 >> 12;
+        self.0 ^= self.0 << 25;
+        self.0 ^= self.0 >> 27;
+        self.0.wrapping_mul(0x2545_F491_4F6C_DD1D)
+    }
+
+    pub(crate) fn below(&mut self, bound: u64) -> u64 {
+        (self.next() >> 11) % bound
+    }
+}
+
+/// One machine's way to a store that several share.
+#[derive(Debug)]
+pub(crate) struct FaultyStore {
+    inner: Arc<MemoryStore>,
+    weather: Mutex<Weather>,
+}
+
+#[derive(Debug)]
+struct Weather {
+    dice: Dice,
+    /// Of a hundred calls, how many go wrong.
+    faults: u64,
+    calm: bool,
+    cut_off_until: Option<Instant>,
+}
+
+/// How a call goes.
+enum Fate {
+    Answered,
+    /// It never reaches the store.
+    Lost,
+    /// The store does what was asked, and the answer never comes back.
+    Forgotten,
+}
+
+impl FaultyStore {
+    pub(crate) fn new(inner: Arc<MemoryStore>, dice: Dice) -> Self {
+        Self { inner, weather: Weather { dice, faults: 0, calm: true, cut_off_until: None }.into() }
+    }
+
+    /// From now on, so many of a hundred calls go wrong, and all of them take their time.
+    pub(crate) fn begin(&self, faults: usize) {
+        let mut weather = self.weather.lock().unwrap();
+        weather.faults = faults as u64;
+        weather.calm = false;
+    }
+
+    /// For so long, nothing gets through.
+    pub(crate) fn cut_off_for(&self, duration: Duration) {
+        self.weather.lock().unwrap().cut_off_until = Some(Instant::now() + duration);
+    }
+
+    fn roll(&self) -> (Duration, Fate, Duration) {
+        let mut weather = self.weather.lock().unwrap();
+        if weather.calm {
+            return (Duration::ZERO, Fate::Answered, Duration::ZERO);
+        }
+        // Mostly quick, sometimes as slow as a lease is long.
+        let mut delay = || {
+            let micros = match weather.dice.below(20) {
+                0 => weather.dice.below(600_000),
+                1..4 => weather.dice.below(50_000),
+                _ => weather.dice.below(1_000),
+            };
+            Duration::from_micros(micros)
+        };
+        let (there, back) = (delay(), delay());
+        let cut_off = weather.cut_off_until.is_some_and(|until| Instant::now() < until);
+        let fate = match weather.dice.below(100) {
+            _ if cut_off => Fate::Lost,
+            roll if roll < weather.faults / 2 => Fate::Lost,
+            roll if roll < weather.faults => Fate::Forgotten,
+            _ => Fate::Answered,
+        };
+        (there, fate, back)
+    }
+
+    async fn call<T>(&self, work: impl Future<Output = Result<T, StoreError>>) -> Result<T, StoreError> {
+        let (there, fate, back) = self.roll();
+        tokio::time::sleep(there).await;
+        let lost = || StoreError::Unavailable("the network".into());
+        match fate {
+            Fate::Lost => Err(lost()),
+            Fate::Forgotten => {
+                let _ = work.await;
+                tokio::time::sleep(back).await;
+                Err(lost())
+            }
+            Fate::Answered => {
+                let answer = work.await;
+                tokio::time::sleep(back).await;
+                answer
+            }
+        }
+    }
+}
+
+#[async_trait]
+impl KeyStore for FaultyStore {
+    async fn change(&self, change: KeyChange, context: ChangeContext) -> Result<Revision, StoreError> {
+        self.call(self.inner.change(change, context)).await
+    }
+
+    async fn organization(&self, id: OrganizationId) -> Result<Option<Organization>, StoreError> {
+        self.call(self.inner.organization(id)).await
+    }
+
+    async fn organizations(&self, page: Page<OrganizationId>) -> Result<Vec<Organization>, StoreError> {
+        self.call(self.inner.organizations(page)).await
+    }
+
+    async fn access_keys(&self, organization: OrganizationId) -> Result<Vec<AccessKeyWithSecrets>, StoreError> {
+        self.call(self.inner.access_keys(organization)).await
+    }
+}
+
+#[async_trait]
+impl Coherence for FaultyStore {
+    async fn register(&self, session: Session) -> Result<(), StoreError> {
+        self.call(self.inner.register(session)).await
+    }
+
+    async fn live_secrets(&self, after: Option<&LiveSecret>, limit: u32) -> Result<Vec<LiveSecret>, StoreError> {
+        self.call(self.inner.live_secrets(after, limit)).await
+    }
+
+    async fn live_secret(&self, locator: Locator) -> Result<Option<LiveSecret>, StoreError> {
+        self.call(self.inner.live_secret(locator)).await
+    }
+
+    async fn revision(&self) -> Result<Revision, StoreError> {
+        self.call(self.inner.revision()).await
+    }
+
+    async fn poll(&self, session: SessionId, since: Revision) -> Result<Poll, StoreError> {
+        self.call(self.inner.poll(session, since)).await
+    }
+
+    async fn acknowledge(&self, session: SessionId, revision: Revision) -> Result<(), StoreError> {
+        self.call(self.inner.acknowledge(session, revision)).await
+    }
+
+    async fn sessions(&self) -> Result<Vec<SessionStatus>, StoreError> {
+        self.call(self.inner.sessions()).await
+    }
+
+    async fn retire(&self, sessions: &[SessionId]) -> Result<(), StoreError> {
+        self.call(self.inner.retire(sessions)).await
+    }
+
+    async fn remove(&self, sessions: &[SessionId]) -> Result<(), StoreError> {
+        self.call(self.inner.remove(sessions)).await
+    }
+
+    fn poll_interval(&self) -> Duration {
+        Duration::from_millis(60)
+    }
+}
+
+#[async_trait]
+impl AuditLog for FaultyStore {
+    async fn events(&self, scope: &Scope, page: Page<u64>) -> Result<Vec<Event>, StoreError> {
+        self.call(self.inner.events(scope, page)).await
+    }
+}
+
+#[async_trait]
+impl Operators for FaultyStore {
+    async fn add_operator(&self, operator: Operator, event: EventDraft) -> Result<(), StoreError> {
+        self.call(self.inner.add_operator(operator, event)).await
+    }
+
+    async fn remove_operator(&self, id: OperatorId, event: EventDraft) -> Result<(), StoreError> {
+        self.call(self.inner.remove_operator(id, event)).await
+    }
+
+    async fn operators(&self) -> Result<Vec<Operator>, StoreError> {
+        self.call(self.inner.operators()).await
+    }
+
+    async fn operator_by_locator(&self, locator: Locator) -> Result<Option<Operator>, StoreError> {
+        self.call(self.inner.operator_by_locator(locator)).await
+    }
+}
+
+macro_rules! table {
+    ($record:ty, $key:ty) => {
+        #[async_trait]
+        impl Table<$record> for FaultyStore {
+            async fn insert(&self, scope: &Scope, record: $record) -> Result<(), StoreError> {
+                self.call(self.inner.insert(scope, record)).await
+            }
+
+            async fn put(&self, scope: &Scope, record: $record) -> Result<(), StoreError> {
+                self.call(self.inner.put(scope, record)).await
+            }
+
+            async fn get(&self, scope: &Scope, key: &$key) -> Result<Option<$record>, StoreError> {
+                self.call(self.inner.get(scope, key)).await
+            }
+
+            async fn list(&self, scope: &Scope, page: Page<$key>) -> Result<Vec<$record>, StoreError> {
+                self.call(self.inner.list(scope, page)).await
+            }
+
+            async fn delete(&self, scope: &Scope, key: &$key) -> Result<bool, StoreError> {
+                self.call(Table::<$record>::delete(&*self.inner, scope, key)).await
+            }
+        }
+    };
+}
+
+table!(RegisteredUser, RegisteredUserId);
+table!(Credential, CredentialKey);
