@@ -84,8 +84,8 @@ impl FaultyStore {
         // Mostly quick, sometimes as slow as a lease is long.
         let mut delay = || {
             let micros = match weather.dice.below(20) {
-                0 => weather.dice.below(600_000),
-                1..4 => weather.dice.below(50_000),
+                0 => weather.dice.below(3_000_000),
+                1..4 => weather.dice.below(100_000),
                 _ => weather.dice.below(1_000),
             };
             Duration::from_micros(micros)
@@ -179,7 +179,7 @@ impl Coherence for FaultyStore {
     }
 
     fn poll_interval(&self) -> Duration {
-        Duration::from_millis(60)
+        Duration::from_millis(300)
     }
 }
 
