@@ -11,8 +11,8 @@ use doorward::http::shapes::{
 };
 use doorward::key::{KeyPrefix, PresentedKey};
 use doorward::sqlite::{OpenMode, SqliteStore};
-use doorward::store::{Organization, Page, Store, StoreError, StoreUrl};
-use doorward::types::{AccessKeyId, Environment, Name, OrganizationId};
+use doorward::store::{Organization, Page, SecretUsage, Store, StoreError, StoreUrl};
+use doorward::types::{AccessKeyId, Environment, Name, OrganizationId, SecretState};
 use serde::Serialize;
 use zeroize::Zeroizing;
 
@@ -154,9 +154,12 @@ async fn key(desk: &Desk, command: Key, output: &Output) -> Result<(), Failure> 
             let organization = desk.organization(&which).await?;
             let staged = desk.issuer.stage(organization.id, &desk.ask).await?;
             let sentences = format!(
-                "Staged the next production key of {}. {}\nBoth keys work now: roll this one out, then run \
-                 `doorward key regenerate --org {}`.\nIts value, shown this one time:",
-                organization.name, staged.receipt, organization.id
+                "Staged the next production key of {}. {}\nBoth keys work now: roll this one out, and watch with \
+                 `doorward key list --org {id}` until no one uses the old one.\nThen run \
+                 `doorward key regenerate --org {id}`.\nIts value, shown this one time:",
+                organization.name,
+                staged.receipt,
+                id = organization.id
             );
             output.shown_once(&StagedShape::from(&staged), &staged.value, &sentences)
         }
@@ -178,11 +181,15 @@ async fn key(desk: &Desk, command: Key, output: &Output) -> Result<(), Failure> 
 async fn list_keys(desk: &Desk, which: &Which, output: &Output) -> Result<(), Failure> {
     let organization = desk.organization(which).await?;
     let keys = desk.issuer.access_keys(organization.id).await?;
+    let usage = desk.issuer.usage(organization.id).await?;
+    let now = desk.core.clock().now();
     let mut rows = Vec::new();
     for found in &keys {
         let due = shapes::rotation_due_at(found.key.environment, &found.secrets);
         for secret in &found.secrets {
             let label = found.key.environment.key_label();
+            let used = usage.iter().find(|usage| usage.locator == secret.locator);
+            let due = due.filter(|_| secret.state == SecretState::Current);
             rows.push(vec![
                 found.key.id.to_string(),
                 found.key.environment.to_string(),
@@ -190,12 +197,15 @@ async fn list_keys(desk: &Desk, which: &Which, output: &Output) -> Result<(), Fa
                 format!("{}_{label}_{}_…", desk.core.prefix(), secret.locator),
                 secret.state.to_string(),
                 secret.created_at.to_string(),
-                due.map(|due| due.to_string()).unwrap_or_default(),
+                used.map_or_else(|| "never".to_owned(), |used| used.last_used_at.to_string()),
+                used.map_or(0, |used| used.uses_last_hour).to_string(),
+                due.map(|due| format!("{due}{}", if due <= now { " (due)" } else { "" })).unwrap_or_default(),
             ]);
         }
     }
-    let data: Vec<_> = keys.into_iter().map(AccessKeyShape::from).collect();
-    let header = ["ID", "ENVIRONMENT", "NAME", "SECRET", "STATE", "CREATED", "ROTATION DUE"];
+    let data: Vec<_> = keys.into_iter().map(|found| AccessKeyShape::new(found, &usage)).collect();
+    let header =
+        ["ID", "ENVIRONMENT", "NAME", "SECRET", "STATE", "CREATED", "LAST USED", "USES IN 1 H", "ROTATION DUE"];
     output.list(&List { data, next_cursor: None }, &header, rows)
 }
 
@@ -220,7 +230,20 @@ async fn regenerate(
     output: &Output,
 ) -> Result<(), Failure> {
     let organization = desk.organization(which).await?;
-    let what = format!("The current production key of {} dies; whoever still has it is refused.", organization.name);
+    let mut what =
+        format!("The current production key of {} dies; whoever still has it is refused.", organization.name);
+    for used in dying(desk, organization.id, discard_staged).await? {
+        what += &format!(
+            "\nIts secret {} was used {} time{} in the last hour, last at {}: regenerating now refuses those calls.",
+            used.locator,
+            used.uses_last_hour,
+            if used.uses_last_hour == 1 { "" } else { "s" },
+            used.last_used_at
+        );
+    }
+    if consent.yes {
+        output.remark(&what);
+    }
     confirm::by_name(consent, &what, organization.name.as_str())?;
     output.remark("Waiting until no server can accept the old key any more…");
     let regenerated = desk.issuer.regenerate(organization.id, discard_staged, &desk.ask).await?;
@@ -233,6 +256,20 @@ async fn regenerate(
             output.done(&document, &format!("{dead}\nThe staged key {} is current now.", regenerated.secret.locator))
         }
     }
+}
+
+/// Those secrets that a regeneration kills, and that someone used in the last hour.
+async fn dying(desk: &Desk, organization: OrganizationId, discard_staged: bool) -> Result<Vec<SecretUsage>, Failure> {
+    let keys = desk.issuer.access_keys(organization).await?;
+    let secrets: Vec<_> = keys
+        .into_iter()
+        .filter(|found| found.key.environment == Environment::Production)
+        .flat_map(|found| found.secrets)
+        .filter(|secret| discard_staged || secret.state == SecretState::Current)
+        .map(|secret| secret.locator)
+        .collect();
+    let usage = desk.issuer.usage(organization).await?;
+    Ok(usage.into_iter().filter(|used| used.uses_last_hour > 0 && secrets.contains(&used.locator)).collect())
 }
 
 #[derive(Serialize)]

@@ -44,17 +44,18 @@ pub struct App {
     paths: matchit::Router<&'static Path>,
     metrics: Arc<Metrics>,
     draining: AtomicBool,
+    strict: bool,
 }
 
 impl App {
-    /// The application over a verifying node.
+    /// The application over a verifying node; `strict` reads the store once per verification.
     ///
     /// # Panics
     ///
     /// Where two routes of the table overlap, which a test would have shown.
     #[must_use]
     #[expect(clippy::expect_used, reason = "the table is fixed, and every test goes through it")]
-    pub fn new(verifier: Verifier, sealing_key: SealingKey, metrics: Arc<Metrics>) -> Self {
+    pub fn new(verifier: Verifier, sealing_key: SealingKey, metrics: Arc<Metrics>, strict: bool) -> Self {
         let mut paths = matchit::Router::new();
         for path in PATHS {
             paths.insert(path.pattern, path).expect("no two routes overlap");
@@ -68,6 +69,7 @@ impl App {
             paths,
             metrics,
             draining: AtomicBool::new(false),
+            strict,
         }
     }
 
@@ -155,7 +157,10 @@ impl App {
         match path.door {
             Door::Open => self.probe(allowed()?),
             Door::AccessKey => {
-                let principal = self.layer.authenticate(&call.request);
+                let principal = match self.strict {
+                    true => self.layer.authenticate_strictly(&call.request).await,
+                    false => self.layer.authenticate(&call.request),
+                };
                 self.metrics.verified(principal.as_ref().map(Principal::environment).map_err(Problem::code));
                 let principal = principal?;
                 backend::handle(self, allowed()?, params, &principal, call).await

@@ -47,6 +47,12 @@ pub struct Arguments {
     /// The most connections at once; more wait to be accepted [default: 1024]
     #[arg(long, env = "DOORWARD_MAX_CONNECTIONS", value_name = "N")]
     pub max_connections: Option<usize>,
+    /// Read the store once per verification, instead of trusting this machine's clock
+    #[arg(long, env = "DOORWARD_STRICT", value_name = "BOOL", num_args = 0..=1, default_missing_value = "true")]
+    pub strict: Option<bool>,
+    /// The clock of verifications: `precise` for machines that suspend [default: coarse]
+    #[arg(long, env = "DOORWARD_CLOCK", value_name = "CLOCK")]
+    pub clock: Option<HotClock>,
     /// A TOML file with any of these options
     #[arg(long, env = "DOORWARD_CONFIG", value_name = "FILE")]
     pub config: Option<PathBuf>,
@@ -63,6 +69,17 @@ pub enum LogFormat {
     Json,
 }
 
+/// Which clock tells a verification whether its node's lease has run out.
+#[derive(Clone, Copy, Debug, Default, Deserialize, Eq, PartialEq, clap::ValueEnum)]
+#[serde(rename_all = "lowercase")]
+pub enum HotClock {
+    /// A few nanoseconds a verification; stops while the machine is suspended.
+    #[default]
+    Coarse,
+    /// Some thirty nanoseconds; goes on in suspend.
+    Precise,
+}
+
 #[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct File {
@@ -74,6 +91,8 @@ struct File {
     log: Option<String>,
     log_format: Option<LogFormat>,
     max_connections: Option<usize>,
+    strict: Option<bool>,
+    clock: Option<HotClock>,
 }
 
 /// What the server does with.
@@ -95,6 +114,10 @@ pub struct Config {
     pub log_format: LogFormat,
     /// Limits on connections and requests.
     pub limits: Limits,
+    /// Whether each verification reads the store.
+    pub strict: bool,
+    /// The clock of verifications.
+    pub clock: HotClock,
 }
 
 impl Config {
@@ -122,6 +145,8 @@ impl Config {
             log: arguments.log.or(file.log).unwrap_or_else(|| "info".to_owned()),
             log_format: arguments.log_format.or(file.log_format).unwrap_or_default(),
             limits: Limits::new(arguments.max_connections.or(file.max_connections)),
+            strict: arguments.strict.or(file.strict).unwrap_or_default(),
+            clock: arguments.clock.or(file.clock).unwrap_or_default(),
         })
     }
 }

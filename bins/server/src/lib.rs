@@ -8,7 +8,7 @@
 //! | [`management`] | handlers behind an operator's token |
 //! | [`body`], [`cursor`], [`answer`] | reading and writing |
 //! | [`serve`], [`wire`] | connections: limits, deadlines, and the refusals that come before HTTP |
-//! | [`config`], [`logging`], [`metrics`], [`sealing_key`], [`first_start`] | around it |
+//! | [`config`], [`logging`], [`metrics`], [`reminder`], [`sealing_key`], [`first_start`] | around it |
 
 pub mod answer;
 pub mod app;
@@ -20,6 +20,7 @@ pub mod first_start;
 pub mod logging;
 pub mod management;
 pub mod metrics;
+pub mod reminder;
 pub mod routes;
 pub mod sealing_key;
 pub mod serve;
@@ -31,10 +32,11 @@ use anyhow::Context;
 use doorward::auth::{Core, Verifier};
 use doorward::sqlite::{OpenMode, SqliteStore};
 use doorward::store::{Store, StoreUrl};
+use doorward::types::{Clock, PreciseClock, SystemClock};
 use tokio::net::TcpListener;
 
 use crate::app::App;
-use crate::config::Config;
+use crate::config::{Config, HotClock};
 use crate::metrics::Metrics;
 
 /// Serves until it is told to stop.
@@ -49,7 +51,11 @@ pub fn run(config: Config) -> anyhow::Result<()> {
 
 async fn serve_until_stopped(config: Config) -> anyhow::Result<()> {
     let store = open(&config.store).await.with_context(|| format!("the store {} cannot be used", config.store))?;
-    let core = Core::new(store);
+    let clock: Arc<dyn Clock> = match config.clock {
+        HotClock::Coarse => Arc::new(SystemClock),
+        HotClock::Precise => Arc::new(PreciseClock),
+    };
+    let core = Core::new(store).with_clock(clock);
     let sealing_key = sealing_key::load(&config, &core)?;
     let listener = TcpListener::bind(config.listen)
         .await
@@ -60,7 +66,8 @@ async fn serve_until_stopped(config: Config) -> anyhow::Result<()> {
     let address = listener.local_addr()?;
     first_start::provision(&config, &verifier, address).await?;
 
-    let app = Arc::new(App::new(verifier.clone(), sealing_key, Arc::clone(&metrics)));
+    let app = Arc::new(App::new(verifier.clone(), sealing_key, Arc::clone(&metrics), config.strict));
+    tokio::spawn(reminder::remind(verifier.clone()));
     if let Some(listener) = metrics_listener {
         tokio::spawn(metrics::serve(listener, metrics, verifier.clone()));
     }

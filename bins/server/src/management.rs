@@ -92,7 +92,8 @@ async fn read_organization(app: &App, id: OrganizationId) -> Answer {
 
 async fn list_keys(app: &App, organization: OrganizationId) -> Answer {
     let keys = app.issuer().access_keys(organization).await.map_err(failed)?;
-    let data = keys.into_iter().map(AccessKeyShape::from).collect();
+    let usage = app.issuer().usage(organization).await.map_err(failed)?;
+    let data = keys.into_iter().map(|found| AccessKeyShape::new(found, &usage)).collect();
     answer::ok(&List { data, next_cursor: None })
 }
 

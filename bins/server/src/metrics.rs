@@ -9,6 +9,7 @@ use anyhow::Context;
 use bytes::Bytes;
 use doorward::auth::Verifier;
 use doorward::http::Code;
+use doorward::http::shapes::ROTATION_PERIOD;
 use doorward::types::Environment;
 use http::header::CONTENT_TYPE;
 use http::{HeaderValue, Method, Request, Response, StatusCode};
@@ -35,7 +36,8 @@ pub struct Metrics {
     registry: Registry,
     requests: Family<RequestLabels, Counter>,
     verifications: Family<VerificationLabels, Counter>,
-    current: Gauge<i64, std::sync::atomic::AtomicI64>,
+    current: Gauge,
+    due: Gauge,
 }
 
 #[derive(Clone, Debug, EncodeLabelSet, Eq, Hash, PartialEq)]
@@ -71,9 +73,11 @@ impl Metrics {
             "Credentials presented for an access key, by environment (of accepted ones) and outcome",
             verifications.clone(),
         );
+        let due = Gauge::default();
+        registry.register("production_keys_due", "Production keys that are due for rotation", due.clone());
         registry.register("node_current", "Whether this node can prove that it is up to date", current.clone());
         registry.register("build", "The running program", Info::new([("version", env!("CARGO_PKG_VERSION"))]));
-        Self { registry, requests, verifications, current }
+        Self { registry, requests, verifications, current, due }
     }
 
     /// Counts an answer.
@@ -94,6 +98,8 @@ impl Metrics {
 
     fn text(&self, verifier: &Verifier) -> Result<String, std::fmt::Error> {
         self.current.set(verifier.is_current().into());
+        let (due, _) = verifier.production_keys_older_than(ROTATION_PERIOD);
+        self.due.set(i64::try_from(due).unwrap_or(i64::MAX));
         let mut text = String::new();
         prometheus_client::encoding::text::encode(&mut text, &self.registry)?;
         Ok(text)

@@ -4,7 +4,7 @@ use doorward_audit::{Action, Detail, EventDraft, SecretSummary};
 use doorward_key::{FreshKey, ShownOnce};
 use doorward_store::{
     AccessKey, AccessKeyWithSecrets, ChangeContext, Conflict, KeyChange, KeyRef, Organization, Page, Secret,
-    StoreError, Successor,
+    SecretUsage, StoreError, Successor,
 };
 use doorward_types::{AccessKeyId, Environment, Locator, Name, OrganizationId, SecretState};
 
@@ -274,6 +274,19 @@ impl Issuer {
     pub async fn access_keys(&self, organization: OrganizationId) -> Result<Vec<AccessKeyWithSecrets>, IssueError> {
         self.organization(organization).await?;
         self.core.store.access_keys(organization).await.map_err(IssueError::Store)
+    }
+
+    /// How often an organization's secrets were used; those that are not in it never were. The uses that this process
+    /// has counted are in it; those of others come with some seconds' delay.
+    ///
+    /// # Errors
+    ///
+    /// [`IssueError::Store`].
+    pub async fn usage(&self, organization: OrganizationId) -> Result<Vec<SecretUsage>, IssueError> {
+        if let Some(node) = &self.node {
+            node.flush_uses().await;
+        }
+        self.core.store.usage(organization, self.core.clock.now()).await.map_err(IssueError::Store)
     }
 
     async fn production_key(&self, organization: OrganizationId) -> Result<AccessKeyWithSecrets, IssueError> {

@@ -17,6 +17,9 @@ const PAGE: u32 = 10_000;
 /// The longest pause between two tries while the store fails.
 const RETRY: Duration = Duration::from_millis(250);
 
+/// How often uses that were counted in memory are written to the store: what a crash may lose of them.
+const FLUSH: Duration = Duration::from_secs(5);
+
 /// A pause of this node that a lease cannot have survived unnoticed: the machine was suspended.
 const SUSPENDED: Duration = Duration::from_millis(500);
 
@@ -72,9 +75,10 @@ impl Node {
         Tick::from_nanos(self.lease.load(Ordering::Acquire))
     }
 
-    /// Whether the lease has not run out. To be asked *after* the lookup, since it reads the clock.
-    pub(crate) fn is_within(&self, lease: Tick) -> bool {
-        self.core.clock.tick() < lease
+    /// What time it is, where the lease has not run out. To be asked *after* the lookup, since it reads the clock.
+    pub(crate) fn now_within(&self, lease: Tick) -> Option<Tick> {
+        let now = self.core.clock.tick();
+        (now < lease).then_some(now)
     }
 
     /// This node's session at the moment.
@@ -153,6 +157,23 @@ impl Node {
         Ok(())
     }
 
+    /// Writes the uses that were counted in memory to the store. What cannot be written now is counted again.
+    pub(crate) async fn flush_uses(&self) {
+        let uses = self.index.take_uses();
+        if let Err(error) = self.core.store.add_uses(&uses, self.core.clock.now()).await {
+            tracing::warn!(error = describe(&error), "uses of the last seconds could not be written, and are kept");
+            self.index.give_back(&uses);
+        }
+    }
+
+    /// Flushes for ever, apart from the polls, which nothing may hold up.
+    pub(crate) async fn keep_count(self: Arc<Self>) {
+        loop {
+            tokio::time::sleep(FLUSH).await;
+            self.flush_uses().await;
+        }
+    }
+
     /// Polls for ever.
     pub(crate) async fn stay_current(self: Arc<Self>) {
         let interval = self.core.store.poll_interval();
@@ -166,7 +187,7 @@ impl Node {
                 Ok(Err(error)) => Some(describe(&error)),
                 Err(_) => Some("the store does not answer".to_owned()),
             };
-            if self.is_within(self.lease()) != was_current {
+            if self.now_within(self.lease()).is_some() != was_current {
                 was_current = !was_current;
                 if was_current {
                     tracing::info!("this node is current again");
@@ -192,6 +213,7 @@ impl Node {
         // A poll that is under way may still extend the lease; it ends before this lock is had.
         let progress = self.progress.lock().await;
         self.lease.store(0, Ordering::Release);
+        self.flush_uses().await;
         if let Err(error) = self.core.store.remove(&[progress.session]).await {
             tracing::warn!(
                 error = describe(&error),

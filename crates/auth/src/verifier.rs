@@ -1,10 +1,13 @@
 use std::fmt;
 use std::sync::Arc;
+use std::time::Duration;
 
 use doorward_key::{KeyPrefix, PresentedKey};
-use doorward_types::{Environment, Locator};
+use doorward_store::LiveSecret;
+use doorward_types::{Environment, Locator, OrganizationId, SecretState, Timestamp};
 
-use crate::node::Node;
+use crate::node::{Node, describe};
+use crate::principal::Identity;
 use crate::{Core, Principal, Refusal, StartError};
 
 /// A node that verifies from memory. Cheap to clone: clones are the same node.
@@ -14,14 +17,14 @@ use crate::{Core, Principal, Refusal, StartError};
 #[derive(Clone)]
 pub struct Verifier {
     node: Arc<Node>,
-    _task: Arc<AbortOnDrop>,
+    _tasks: Arc<AbortOnDrop>,
 }
 
-struct AbortOnDrop(tokio::task::AbortHandle);
+struct AbortOnDrop([tokio::task::AbortHandle; 2]);
 
 impl Drop for AbortOnDrop {
     fn drop(&mut self) {
-        self.0.abort();
+        self.0.iter().for_each(tokio::task::AbortHandle::abort);
     }
 }
 
@@ -33,8 +36,9 @@ impl Verifier {
     /// Where the store fails, or there is no randomness for the session's id.
     pub async fn start(core: &Core) -> Result<Self, StartError> {
         let node = Arc::new(Node::start(core).await?);
-        let task = tokio::spawn(Arc::clone(&node).stay_current());
-        Ok(Self { node, _task: Arc::new(AbortOnDrop(task.abort_handle())) })
+        let current = tokio::spawn(Arc::clone(&node).stay_current());
+        let count = tokio::spawn(Arc::clone(&node).keep_count());
+        Ok(Self { node, _tasks: Arc::new(AbortOnDrop([current.abort_handle(), count.abort_handle()])) })
     }
 
     /// Verifies the text of a key: no I/O, no allocation, no lock.
@@ -47,15 +51,14 @@ impl Verifier {
         let lease = self.node.lease();
         let presented = PresentedKey::parse_unchecked(self.prefix(), text)?;
         // While the row is on its way from memory, the text is checked and hashed.
-        let check_and_hash = || presented.check().map(|()| presented.digest());
-        let live = self.node.index().verify(&presented.locator(), presented.environment(), check_and_hash)?;
-        if !self.node.is_within(lease) {
-            return Err(Refusal::NotCurrent);
-        }
+        let check_and_hash = || presented.check().map(|()| presented.digest()).map_err(Refusal::from);
+        let still_current = || self.node.now_within(lease).ok_or(Refusal::NotCurrent);
+        let (locator, environment) = (presented.locator(), presented.environment());
+        let live = self.node.index().verify(&locator, environment, check_and_hash, still_current)?;
         if !live {
             return Err(Refusal::Unknown);
         }
-        Ok(Verified { verifier: self, locator: presented.locator(), environment: presented.environment() })
+        Ok(Verified { verifier: self, locator, environment })
     }
 
     /// Verifies the text of a key, and tells who it speaks for.
@@ -67,10 +70,54 @@ impl Verifier {
         self.verify(text)?.principal()
     }
 
+    /// Verifies the text of a key with one read at the store, and without trust in any clock: for those who cannot bear
+    /// that a virtual machine, frozen and resumed, accepts for an instant what died meanwhile.
+    ///
+    /// # Errors
+    ///
+    /// As [`Verifier::verify`]; [`Refusal::NotCurrent`] where the store cannot be read.
+    pub async fn authenticate_strictly(&self, text: &[u8]) -> Result<Principal, Refusal> {
+        let presented = PresentedKey::parse(self.prefix(), text)?;
+        let digest = presented.digest();
+        let live = self.core().store.live_secret(presented.locator()).await.map_err(|error| {
+            tracing::warn!(error = describe(&error), "a strict verification could not read the store");
+            Refusal::NotCurrent
+        })?;
+        let is_it =
+            |live: &LiveSecret| (live.secret.digest == digest) & (live.key.environment == presented.environment());
+        match live.filter(is_it) {
+            Some(live) => {
+                self.node.index().give_back(&[(live.secret.locator, 1)]);
+                Ok(Principal::of(Arc::new(Identity { live })))
+            }
+            None => Err(Refusal::Unknown),
+        }
+    }
+
+    /// The production keys whose current secret is older than this: how many, and whose is the oldest.
+    #[must_use]
+    pub fn production_keys_older_than(&self, age: Duration) -> (u64, Option<(OrganizationId, Timestamp)>) {
+        let now = self.core().clock.now();
+        let (mut count, mut oldest) = (0, None::<(OrganizationId, Timestamp)>);
+        self.node.index().for_each(|live| {
+            let (key, secret) = (&live.key, &live.secret);
+            let due = key.environment == Environment::Production
+                && secret.state == SecretState::Current
+                && secret.created_at + age <= now;
+            if due {
+                count += 1;
+                if oldest.is_none_or(|(_, since)| secret.created_at < since) {
+                    oldest = Some((key.organization, secret.created_at));
+                }
+            }
+        });
+        (count, oldest)
+    }
+
     /// Whether this node can prove at this moment that what it knows is current.
     #[must_use]
     pub fn is_current(&self) -> bool {
-        self.node.is_within(self.node.lease())
+        self.node.now_within(self.node.lease()).is_some()
     }
 
     /// What this service's keys start with.

@@ -1,7 +1,7 @@
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
-use doorward_auth::{Principal, Verifier};
+use doorward_auth::{Principal, Refusal, Verifier};
 use doorward_types::RequestId;
 use http::{Request, Response};
 use tower_layer::Layer;
@@ -36,13 +36,37 @@ impl AccessKeyLayer {
     ///
     /// The [`Problem`] to answer with.
     pub fn authenticate<B>(&self, request: &Request<B>) -> Result<Principal, Problem> {
-        let refused = |problem: Problem| {
+        let outcome = self.presented(request).map(|presented| self.verifier.authenticate(presented));
+        self.admit(request, outcome)
+    }
+
+    /// As [`AccessKeyLayer::authenticate`], with one read at the store: see [`Verifier::authenticate_strictly`].
+    ///
+    /// # Errors
+    ///
+    /// The [`Problem`] to answer with.
+    pub async fn authenticate_strictly<B>(&self, request: &Request<B>) -> Result<Principal, Problem> {
+        let outcome = match self.presented(request) {
+            Ok(presented) => Ok(self.verifier.authenticate_strictly(presented).await),
+            Err(problem) => Err(problem),
+        };
+        self.admit(request, outcome)
+    }
+
+    fn presented<'a, B>(&self, request: &'a Request<B>) -> Result<&'a [u8], Problem> {
+        credential(request.headers()).map_err(Problem::from)
+    }
+
+    fn admit<B>(
+        &self,
+        request: &Request<B>,
+        outcome: Result<Result<Principal, Refusal>, Problem>,
+    ) -> Result<Principal, Problem> {
+        let principal = outcome.and_then(|verified| verified.map_err(Problem::from)).map_err(|problem| {
             let wrong_place = key_in_query(request.uri(), self.verifier.prefix())
                 && !matches!(problem.code(), Code::InvalidKey | Code::NotCurrent);
             if wrong_place { key_in_wrong_place() } else { problem }
-        };
-        let presented = credential(request.headers()).map_err(|fault| refused(fault.into()))?;
-        let principal = self.verifier.authenticate(presented).map_err(|refusal| refused(refusal.into()))?;
+        })?;
         if !self.browsers && browser::made_by_a_page(request.headers()) {
             return Err(Problem::new(
                 Code::KeyUsedInBrowser,

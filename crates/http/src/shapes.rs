@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use doorward_auth::{Created, Principal, Provisioned, Receipt, Regenerated, Staged};
 use doorward_key::ShownOnce;
-use doorward_store::{AccessKeyWithSecrets, Credential, Operator, Organization, RegisteredUser, Secret};
+use doorward_store::{AccessKeyWithSecrets, Credential, Operator, Organization, RegisteredUser, Secret, SecretUsage};
 use doorward_types::{
     AccessKeyId, Environment, Locator, Name, OperatorId, OrganizationId, RegisteredUserId, SecretState, Timestamp,
 };
@@ -190,10 +190,15 @@ struct SecretShape {
     generation: u32,
     state: SecretState,
     created_at: Timestamp,
+    /// None where it never was.
+    last_used_at: Option<Timestamp>,
+    uses_last_hour: u64,
 }
 
-impl From<AccessKeyWithSecrets> for AccessKeyShape {
-    fn from(found: AccessKeyWithSecrets) -> Self {
+impl AccessKeyShape {
+    /// A key, with what is known of its secrets' use.
+    #[must_use]
+    pub fn new(found: AccessKeyWithSecrets, usage: &[SecretUsage]) -> Self {
         let AccessKeyWithSecrets { key, secrets, .. } = found;
         Self {
             rotation_due_at: rotation_due_at(key.environment, &secrets),
@@ -204,11 +209,11 @@ impl From<AccessKeyWithSecrets> for AccessKeyShape {
             created_by: key.created_by,
             secrets: secrets
                 .into_iter()
-                .map(|Secret { locator, generation, state, created_at, .. }| SecretShape {
-                    locator,
-                    generation,
-                    state,
-                    created_at,
+                .map(|Secret { locator, generation, state, created_at, .. }| {
+                    let usage = usage.iter().find(|usage| usage.locator == locator);
+                    let last_used_at = usage.map(|usage| usage.last_used_at);
+                    let uses_last_hour = usage.map_or(0, |usage| usage.uses_last_hour);
+                    SecretShape { locator, generation, state, created_at, last_used_at, uses_last_hour }
                 })
                 .collect(),
         }

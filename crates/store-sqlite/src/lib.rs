@@ -24,6 +24,7 @@ mod migrations;
 mod operators;
 mod row;
 mod tables;
+mod usage;
 
 use std::path::Path;
 use std::sync::{Arc, Mutex};

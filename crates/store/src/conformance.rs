@@ -23,7 +23,7 @@ use doorward_types::{
 use crate::{
     AccessKey, AccessKeyWithSecrets, CHANGE_LOG_LENGTH, ChangeContext, Conflict, Credential, CredentialKey,
     IDEMPOTENCY_WINDOW, KeyChange, KeyRef, LiveSecret, Operator, Organization, Page, Poll, Record, RegisteredUser,
-    Revision, Scope, Sealed, Secret, Session, Store, StoreError, Successor, Table,
+    Revision, Scope, Sealed, Secret, Session, Store, StoreError, Successor, Table, USAGE_SPAN,
 };
 
 /// Runs every case, each on a fresh engine. Panics at the first that fails, which is named on standard output.
@@ -51,6 +51,7 @@ pub async fn all<Made: Future<Output = Arc<dyn Store>>>(make: impl Fn() -> Made)
         a_retired_session_is_told_so_and_waited_for,
         a_node_too_far_behind_loads_again,
         live_secrets_come_in_pages,
+        uses_are_added_up_per_secret_and_hour,
         logs_are_apart,
         operators_are_added_and_removed_with_their_events,
         no_operation_reaches_another_scope,
@@ -539,6 +540,36 @@ async fn live_secrets_come_in_pages(store: Arc<dyn Store>) {
         seen.sort_unstable();
         assert_eq!(seen, expected, "{limit} a page");
     }
+}
+
+async fn uses_are_added_up_per_secret_and_hour(store: Arc<dyn Store>) {
+    let (organization, key, production) = provision(&*store).await;
+    let (other, ..) = provision(&*store).await;
+    let (_, test) = create(&*store, organization.id).await;
+    let start = Timestamp::from_millis(1_800_000_000_000);
+    assert_eq!(store.usage(organization.id, start).await.unwrap(), []);
+    store.add_uses(&[(production.locator, 5), (locator(), 9)], start).await.unwrap();
+    store.add_uses(&[(production.locator, 2), (test.locator, 1)], start + USAGE_SPAN).await.unwrap();
+    store.add_uses(&[], start + USAGE_SPAN).await.unwrap();
+    let of = async |now: Timestamp| {
+        let mut usage = store.usage(organization.id, now).await.unwrap();
+        usage.sort_unstable_by_key(|usage| usage.locator != production.locator);
+        usage.into_iter().map(|usage| (usage.locator, usage.last_used_at, usage.uses_last_hour)).collect::<Vec<_>>()
+    };
+    let later = start + USAGE_SPAN;
+    assert_eq!(of(later).await, [(production.locator, later, 7), (test.locator, later, 1)]);
+    // An hour on, the counts are gone, and when it was last used is still known.
+    let hour = start + USAGE_SPAN * 8;
+    assert_eq!(of(hour).await, [(production.locator, later, 0), (test.locator, later, 0)]);
+    assert_eq!(store.usage(other.id, later).await.unwrap(), []);
+    // What is late is not later than what came before.
+    store.add_uses(&[(production.locator, 1)], start).await.unwrap();
+    assert_eq!(of(later).await, [(production.locator, later, 8), (test.locator, later, 1)]);
+    // A dead secret has no usage any more.
+    let fresh = Successor::Fresh(secret(2, SecretState::Current));
+    let change = KeyChange::Regenerate { key: reference(&key), retired: vec![production.locator], successor: fresh };
+    store.change(change, context(Action::AccessKeyRegenerated, &key)).await.unwrap();
+    assert_eq!(of(later).await, [(test.locator, later, 1)]);
 }
 
 async fn logs_are_apart(store: Arc<dyn Store>) {

@@ -8,11 +8,12 @@
 //! |---|---|
 //! | [`KeyStore`] | organizations, keys and their secrets; every change takes its audit event along |
 //! | [`Coherence`] | what lets a node verify from memory, and a writer know when a dead secret is dead everywhere |
+//! | [`UsageLog`] | how often secrets were used |
 //! | [`AuditLog`] | reading the events back |
 //! | [`Operators`] | who may use the management side |
 //! | [`Table<R>`](Table) | data of one environment, reached through a [`Scope`] only |
 //!
-//! [`Store`] is all of them together; whatever implements the five is one.
+//! [`Store`] is all of them together; whatever implements them is one.
 //!
 //! # Adding an engine
 //!
@@ -44,9 +45,9 @@ pub use error::{BoxError, Conflict, StoreError};
 pub use memory::MemoryStore;
 pub use records::{
     AccessKey, AccessKeyWithSecrets, ConnectorName, ConnectorNameError, Credential, CredentialKey, LiveSecret,
-    Operator, Organization, Record, RegisteredUser, Secret,
+    Operator, Organization, Record, RegisteredUser, Secret, SecretUsage, USAGE_KEPT, USAGE_SPAN,
 };
 pub use scope::Scope;
 pub use seal::{SealError, Sealed, SealingKey};
-pub use traits::{AuditLog, KeyStore, Operators, Page, Store, Table};
+pub use traits::{AuditLog, KeyStore, Operators, Page, Store, Table, UsageLog};
 pub use url::{StoreUrl, StoreUrlError};

@@ -11,8 +11,8 @@ use doorward_types::{
 use crate::{
     AccessKey, AccessKeyWithSecrets, AuditLog, CHANGE_LOG_LENGTH, ChangeContext, Coherence, Conflict, Credential,
     CredentialKey, IDEMPOTENCY_WINDOW, KeyChange, KeyRef, KeyStore, LiveSecret, Operator, Operators, Organization,
-    Page, Poll, Record, RegisteredUser, Revision, Scope, Secret, SecretChange, Session, SessionStatus, StoreError,
-    Successor, Table,
+    Page, Poll, Record, RegisteredUser, Revision, Scope, Secret, SecretChange, SecretUsage, Session, SessionStatus,
+    StoreError, Successor, Table, UsageLog,
 };
 
 /// An engine that keeps everything in memory: for tests, and to show what the contract means in the plainest way.
@@ -31,6 +31,8 @@ struct State {
     sessions: BTreeMap<SessionId, SessionStatus>,
     events: BTreeMap<Scope, Vec<Event>>,
     done: BTreeMap<(String, String), (String, Timestamp)>,
+    uses: BTreeMap<(Locator, i64), u64>,
+    last_uses: HashMap<Locator, Timestamp>,
     operators: BTreeMap<OperatorId, Operator>,
     users: BTreeMap<(Scope, RegisteredUserId), RegisteredUser>,
     credentials: BTreeMap<(Scope, CredentialKey), Credential>,
@@ -336,6 +338,41 @@ impl Coherence for MemoryStore {
 
     fn poll_interval(&self) -> Duration {
         Duration::from_millis(10)
+    }
+}
+
+#[async_trait]
+impl UsageLog for MemoryStore {
+    async fn add_uses(&self, uses: &[(Locator, u32)], at: Timestamp) -> Result<(), StoreError> {
+        let mut state = self.state();
+        for (locator, count) in uses {
+            if state.places.contains_key(locator) {
+                *state.uses.entry((*locator, SecretUsage::span(at))).or_default() += u64::from(*count);
+                let last = state.last_uses.entry(*locator).or_insert(at);
+                *last = (*last).max(at);
+            }
+        }
+        let oldest = SecretUsage::oldest_kept(at);
+        state.uses.retain(|(_, span), _| *span >= oldest);
+        Ok(())
+    }
+
+    async fn usage(&self, organization: OrganizationId, now: Timestamp) -> Result<Vec<SecretUsage>, StoreError> {
+        let state = self.state();
+        let since = SecretUsage::hour_before(now);
+        let of_organization = state
+            .last_uses
+            .iter()
+            .filter(|(locator, _)| state.places.get(locator).is_some_and(|place| place.0 == organization));
+        let mut usage: Vec<_> = of_organization
+            .map(|(locator, last_used_at)| SecretUsage {
+                locator: *locator,
+                last_used_at: *last_used_at,
+                uses_last_hour: state.uses.range((*locator, since)..=(*locator, i64::MAX)).map(|(_, uses)| uses).sum(),
+            })
+            .collect();
+        usage.sort_unstable_by_key(|usage| usage.locator);
+        Ok(usage)
     }
 }
 

@@ -1,5 +1,6 @@
 use std::fmt;
 use std::str::FromStr;
+use std::time::Duration;
 
 use doorward_key::Digest;
 use doorward_types::{
@@ -61,6 +62,43 @@ pub struct AccessKeyWithSecrets {
     pub generations: u32,
     /// Those that work.
     pub secrets: Vec<Secret>,
+}
+
+/// How often one secret was used. Nodes count in memory and write from time to time, so that this lags by some seconds.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct SecretUsage {
+    /// The secret.
+    pub locator: Locator,
+    /// When it was last used.
+    pub last_used_at: Timestamp,
+    /// How often in the last hour: in the last six spans of [`USAGE_SPAN`] and the one that is under way.
+    pub uses_last_hour: u64,
+}
+
+/// How finely uses are counted over time.
+pub const USAGE_SPAN: Duration = Duration::from_mins(10);
+
+/// How long the counts of a span are kept.
+pub const USAGE_KEPT: Duration = Duration::from_hours(24);
+
+impl SecretUsage {
+    /// The span that a moment belongs to, by its number since the epoch.
+    #[must_use]
+    pub const fn span(at: Timestamp) -> i64 {
+        at.as_millis().div_euclid(USAGE_SPAN.as_millis() as i64)
+    }
+
+    /// The first span that counts for the last hour.
+    #[must_use]
+    pub const fn hour_before(now: Timestamp) -> i64 {
+        Self::span(now) - 6
+    }
+
+    /// The first span that is kept.
+    #[must_use]
+    pub const fn oldest_kept(now: Timestamp) -> i64 {
+        Self::span(now) - (USAGE_KEPT.as_secs() / USAGE_SPAN.as_secs()) as i64
+    }
 }
 
 /// All that a node keeps in memory of one secret that works.

@@ -1,21 +1,30 @@
 use async_trait::async_trait;
 use doorward_audit::{Event, EventDraft};
-use doorward_types::{AccessKeyId, Locator, OperatorId, OrganizationId};
+use doorward_types::{AccessKeyId, Locator, OperatorId, OrganizationId, Timestamp};
 
 use crate::{
     AccessKeyWithSecrets, ChangeContext, Coherence, Credential, KeyChange, Operator, Organization, Record,
-    RegisteredUser, Revision, Scope, StoreError,
+    RegisteredUser, Revision, Scope, SecretUsage, StoreError,
 };
 
 /// Everything that the core and the reference server need of an engine.
 pub trait Store:
-    KeyStore + Coherence + AuditLog + Operators + Table<RegisteredUser> + Table<Credential> + std::fmt::Debug + 'static
+    KeyStore
+    + Coherence
+    + UsageLog
+    + AuditLog
+    + Operators
+    + Table<RegisteredUser>
+    + Table<Credential>
+    + std::fmt::Debug
+    + 'static
 {
 }
 
 impl<S> Store for S where
     S: KeyStore
         + Coherence
+        + UsageLog
         + AuditLog
         + Operators
         + Table<RegisteredUser>
@@ -50,6 +59,16 @@ pub trait KeyStore: Send + Sync {
         let keys = self.access_keys(organization).await?;
         Ok(keys.into_iter().find(|found| found.key.id == id))
     }
+}
+
+/// How often secrets were used. What nodes count in memory, they add here from time to time.
+#[async_trait]
+pub trait UsageLog: Send + Sync {
+    /// Adds uses that ended at about this time. Secrets that are gone by now are passed over.
+    async fn add_uses(&self, uses: &[(Locator, u32)], at: Timestamp) -> Result<(), StoreError>;
+
+    /// The usage of every secret of an organization that was ever used.
+    async fn usage(&self, organization: OrganizationId, now: Timestamp) -> Result<Vec<SecretUsage>, StoreError>;
 }
 
 /// Reading the audit events back.

@@ -123,9 +123,16 @@ impl Reading {
     }
 }
 
-/// The machine's own clocks.
+/// The machine's own clocks, with the coarse one on the hot path.
+///
+/// It costs 4 ns to read, a tenth of what a precise one costs, lags by up to a tick of the kernel, and stops in suspend:
+/// right for machines that do not suspend. [`PreciseClock`] is for the others.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct SystemClock;
+
+/// The machine's own clocks, with CLOCK_BOOTTIME on the hot path: it goes on in suspend, and each verification pays for it.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct PreciseClock;
 
 #[cfg(target_os = "linux")]
 mod ids {
@@ -169,6 +176,24 @@ impl Clock for SystemClock {
 
     fn reading(&self) -> Reading {
         Reading { boottime: tick_of(ids::BOOTTIME), raw: tick_of(ids::RAW) }
+    }
+}
+
+impl Clock for PreciseClock {
+    fn now(&self) -> Timestamp {
+        SystemClock.now()
+    }
+
+    fn tick(&self) -> Tick {
+        tick_of(ids::BOOTTIME)
+    }
+
+    fn tick_lag(&self) -> Duration {
+        Duration::ZERO
+    }
+
+    fn reading(&self) -> Reading {
+        SystemClock.reading()
     }
 }
 

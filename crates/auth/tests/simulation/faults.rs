@@ -7,10 +7,10 @@ use async_trait::async_trait;
 use doorward_audit::{Event, EventDraft};
 use doorward_store::{
     AccessKeyWithSecrets, AuditLog, ChangeContext, Coherence, Credential, CredentialKey, KeyChange, KeyStore,
-    LiveSecret, MemoryStore, Operator, Operators, Organization, Page, Poll, RegisteredUser, Revision, Scope, Session,
-    SessionStatus, StoreError, Table,
+    LiveSecret, MemoryStore, Operator, Operators, Organization, Page, Poll, RegisteredUser, Revision, Scope,
+    SecretUsage, Session, SessionStatus, StoreError, Table, UsageLog,
 };
-use doorward_types::{Locator, OperatorId, OrganizationId, RegisteredUserId, SessionId};
+use doorward_types::{Locator, OperatorId, OrganizationId, RegisteredUserId, SessionId, Timestamp};
 use tokio::time::Instant;
 
 /// xorshift64*: what a seed rolls, it rolls again.
@@ -180,6 +180,17 @@ impl Coherence for FaultyStore {
 
     fn poll_interval(&self) -> Duration {
         Duration::from_millis(300)
+    }
+}
+
+#[async_trait]
+impl UsageLog for FaultyStore {
+    async fn add_uses(&self, uses: &[(Locator, u32)], at: Timestamp) -> Result<(), StoreError> {
+        self.call(self.inner.add_uses(uses, at)).await
+    }
+
+    async fn usage(&self, organization: OrganizationId, now: Timestamp) -> Result<Vec<SecretUsage>, StoreError> {
+        self.call(self.inner.usage(organization, now)).await
     }
 }
 

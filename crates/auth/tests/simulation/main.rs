@@ -4,7 +4,7 @@
 //! Time is tokio's own, paused, so that a run is one thread's work and a seed says all of it. A failure names its seed:
 //! `DOORWARD_SEED=7 cargo test -p doorward-auth --test simulation` plays it again.
 
-#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+#![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test fails by panicking")]
 
 mod faults;
 

@@ -11,16 +11,25 @@
 //! sees a live tag sees the whole row. A row's digest never changes: a secret that dies only loses its `LIVE` bit, and
 //! the row is dropped when its segment is next rebuilt.
 
+mod row;
+
+/// What [`row`] is made of.
+mod sync {
+    pub(super) use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+}
+
 use std::cell::RefCell;
 use std::fmt;
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::AtomicUsize;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use arc_swap::ArcSwap;
 use doorward_key::Digest;
 use doorward_store::LiveSecret;
-use doorward_types::{Environment, Locator};
+use doorward_types::{Environment, Locator, Tick};
 
+use self::row::{Row, Tag};
+use self::sync::{AtomicU64, Ordering};
 use crate::principal::Identity;
 
 /// A segment that grows past this many live rows is split in two: small enough to rebuild in well under a millisecond.
@@ -28,10 +37,6 @@ const SPLIT_ABOVE: usize = 4_096;
 
 /// A segment is rebuilt when three quarters full: a search for an absent locator then looks at 8 rows on average.
 const FULL: (usize, usize) = (3, 4);
-
-const LIVE: u64 = 1;
-const TEST: u64 = 2;
-const FLAG_BITS: u32 = 4;
 
 /// Numbers the ASCII letters and digits from 1: ten of them fit into 60 bits at six bits each, and none gives a zero tag.
 #[expect(clippy::indexing_slicing, reason = "evaluated by the compiler")]
@@ -54,23 +59,6 @@ const SIX_BITS: [u8; 256] = {
 fn code(locator: &Locator) -> u64 {
     let six_bits = |(place, byte): (usize, &u8)| u64::from(SIX_BITS[usize::from(*byte)]) << (6 * place);
     locator.as_bytes().iter().enumerate().map(six_bits).fold(0, |code, bits| code | bits)
-}
-
-/// What a search touches: the tag says whose row it is and whether it lives, the digest what must be presented.
-struct Row {
-    tag: AtomicU64,
-    digest: [AtomicU64; 4],
-}
-
-impl Row {
-    fn vacant() -> Self {
-        Self { tag: AtomicU64::new(0), digest: Default::default() }
-    }
-
-    fn digest(&self) -> Digest {
-        let [a, b, c, d] = &self.digest;
-        Digest::from_words([a, b, c, d].map(|word| word.load(Ordering::Relaxed)))
-    }
 }
 
 /// A part of the table: open addressing with linear probing, never full.
@@ -102,8 +90,8 @@ impl Segment {
     }
 
     /// Asks for the first row of a search, and returns its tag.
-    fn touch(&self, hash: u64) -> u64 {
-        self.rows.get(self.start(hash)).map_or(0, |row| row.tag.load(Ordering::Acquire))
+    fn touch(&self, hash: u64) -> Tag {
+        self.rows.get(self.start(hash)).map_or(Tag::VACANT, Row::tag)
     }
 
     /// The rows to look at, in order.
@@ -114,13 +102,13 @@ impl Segment {
     }
 
     /// The live row with this code.
-    fn find(&self, hash: u64, code: u64) -> Option<(usize, &Row, u64)> {
+    fn find(&self, hash: u64, code: u64) -> Option<(usize, &Row, Tag)> {
         for (slot, row) in self.probe(hash) {
-            let tag = row.tag.load(Ordering::Acquire);
-            if tag == 0 {
+            let tag = row.tag();
+            if tag == Tag::VACANT {
                 return None;
             }
-            if tag >> FLAG_BITS == code && tag & LIVE != 0 {
+            if tag.code() == code && tag.is_live() {
                 return Some((slot, row, tag));
             }
         }
@@ -128,25 +116,18 @@ impl Segment {
     }
 
     /// Writes into the first vacant row. Readers see all of it or nothing.
-    fn insert(&self, hash: u64, code: u64, digest: &Digest, identity: Arc<Identity>) -> Option<()> {
-        let (slot, row) = self.probe(hash).find(|(_, row)| row.tag.load(Ordering::Relaxed) == 0)?;
-        for (word, value) in row.digest.iter().zip(digest.words()) {
-            word.store(*value, Ordering::Relaxed);
-        }
-        let environment = match identity.live.key.environment {
-            Environment::Production => 0,
-            Environment::Test => TEST,
-        };
+    fn insert(&self, hash: u64, code: u64, identity: Arc<Identity>) -> Option<&Row> {
+        let (slot, row) = self.probe(hash).find(|(_, row)| row.tag() == Tag::VACANT)?;
+        let (environment, digest) = (identity.live.key.environment, identity.live.secret.digest);
         self.identities.get(slot)?.set(identity).ok()?;
-        row.tag.store(code << FLAG_BITS | environment | LIVE, Ordering::Release);
+        row.publish(code, environment, &digest);
         self.used.fetch_add(1, Ordering::Relaxed);
-        Some(())
+        Some(row)
     }
 
     fn live(&self) -> impl Iterator<Item = (&Row, &Arc<Identity>)> {
         let rows = self.rows.iter().zip(&self.identities);
-        rows.filter(|(row, _)| row.tag.load(Ordering::Relaxed) & LIVE != 0)
-            .filter_map(|(row, identity)| Some((row, identity.get()?)))
+        rows.filter(|(row, _)| row.tag().is_live()).filter_map(|(row, identity)| Some((row, identity.get()?)))
     }
 
     fn is_full(&self) -> bool {
@@ -155,16 +136,18 @@ impl Segment {
 
     /// The live rows in a new segment with room, or in two.
     fn rebuilt(&self, multiplier: u64) -> Vec<Arc<Self>> {
-        let live = self.live().count();
-        let halves = if live > SPLIT_ABOVE { 2 } else { 1 };
+        let live: Vec<_> =
+            self.live().map(|(row, identity)| (hash(row.tag().code(), multiplier), row, identity)).collect();
+        let halves = if live.len() > SPLIT_ABOVE { 2 } else { 1 };
         let depth = self.depth + halves as u32 - 1;
-        let rebuilt: Vec<_> = (0..halves).map(|_| Self::with_room_for(live / halves, depth)).collect();
-        for (row, identity) in self.live() {
-            let code = row.tag.load(Ordering::Relaxed) >> FLAG_BITS;
-            let hash = hash(code, multiplier);
-            let half = if halves == 2 { (hash >> (64 - depth) & 1) as usize } else { 0 };
-            if let Some(segment) = rebuilt.get(half) {
-                segment.insert(hash, code, &row.digest(), Arc::clone(identity));
+        let half_of = |hash: u64| if halves == 2 { (hash >> (64 - depth) & 1) as usize } else { 0 };
+        let room = |half| Self::with_room_for(live.iter().filter(|(hash, ..)| half_of(*hash) == half).count(), depth);
+        let rebuilt: Vec<_> = (0..halves).map(room).collect();
+        for (hash, row, identity) in &live {
+            let segment = rebuilt.get(half_of(*hash));
+            let fresh = segment.and_then(|segment| segment.insert(*hash, row.tag().code(), Arc::clone(identity)));
+            if let Some(fresh) = fresh {
+                fresh.add_uses(row.take_uses());
             }
         }
         rebuilt.into_iter().map(Arc::new).collect()
@@ -186,6 +169,13 @@ impl Directory {
 
     fn segment(&self, hash: u64) -> Option<&Arc<Segment>> {
         self.segments.get(self.place(hash))
+    }
+
+    /// Each segment once.
+    fn distinct(&self) -> impl Iterator<Item = &Segment> {
+        let places = self.segments.iter().enumerate();
+        let first = |place: usize, segment: &Segment| place.is_multiple_of(1 << (self.bits - segment.depth));
+        places.filter(move |(place, segment)| first(*place, segment)).map(|(_, segment)| &**segment)
     }
 
     /// This directory with room in the segment that the hash belongs to.
@@ -210,6 +200,52 @@ impl Directory {
     }
 }
 
+/// The uses that one thread has counted and not yet added to the rows.
+///
+/// Adding to a row is a write to a line that another core may want. A thread adds a key's first use of each epoch at
+/// once, so that a single use is soon seen, and keeps the others until the key's next epoch.
+#[derive(Default)]
+struct Tally {
+    slots: Vec<Slot>,
+}
+
+#[derive(Clone, Copy, Default)]
+struct Slot {
+    code: u64,
+    epoch: u32,
+    uses: u32,
+}
+
+/// Keys that a thread keeps count of: 16 KiB. Those that share a slot are added to their rows one by one.
+const SLOTS: usize = 1_024;
+
+/// About an eighth of a second.
+const EPOCH_BITS: u32 = 27;
+
+impl Tally {
+    fn count(&mut self, code: u64, row: &Row, now: Tick) {
+        let epoch = (now.as_nanos() >> EPOCH_BITS) as u32;
+        if self.slots.is_empty() {
+            // Once per thread and table.
+            self.slots.resize(SLOTS, Slot::default());
+        }
+        let place = (code.wrapping_mul(0x9E37_79B9_7F4A_7C15) >> 54) as usize;
+        match self.slots.get_mut(place) {
+            Some(slot) if slot.code == code && slot.epoch == epoch => slot.uses += 1,
+            Some(slot) if slot.code == code => {
+                row.add_uses(slot.uses + 1);
+                *slot = Slot { code, epoch, uses: 0 };
+            }
+            // A key that has been silent for an epoch makes room, and what was kept of it is let go.
+            Some(slot) if slot.epoch != epoch => {
+                row.add_uses(1);
+                *slot = Slot { code, epoch, uses: 0 };
+            }
+            _ => row.add_uses(1),
+        }
+    }
+}
+
 /// The table. See the module.
 pub(crate) struct Index {
     directory: ArcSwap<Directory>,
@@ -223,11 +259,12 @@ pub(crate) struct Index {
     number: u64,
 }
 
-/// The directory of one table, as a thread last saw it.
+/// The directory of one table, as a thread last saw it, and the uses that the thread has yet to add to rows.
 struct View {
     table: u64,
     version: u64,
     directory: Arc<Directory>,
+    tally: Tally,
 }
 
 /// How many tables a thread keeps views of. A process seldom has more than one.
@@ -246,12 +283,13 @@ impl Index {
             directory: ArcSwap::from_pointee(directory),
             version: AtomicU64::new(0),
             writer: Mutex::new(()),
-            multiplier: seed | 1,
+            multiplier: seed ^ 0x9E37_79B9_7F4A_7C15 | 1,
             number: TABLES.fetch_add(1, Ordering::Relaxed),
         }
     }
 
-    /// Looks for a live secret that has the digest which `hash` comes back with.
+    /// Whether this is a live secret of this environment, with the digest that `hash` comes back with. Counts the use
+    /// where `accept` agrees, which is asked last of all.
     ///
     /// The first row is asked for before `hash` runs, so that the memory is on its way meanwhile. No branch stands
     /// between the two: one that waited for the row and was foretold wrongly would throw away the hash as well.
@@ -260,21 +298,24 @@ impl Index {
         locator: &Locator,
         environment: Environment,
         hash: impl FnOnce() -> Result<Digest, E>,
+        accept: impl FnOnce() -> Result<Tick, E>,
     ) -> Result<bool, E> {
         let code = code(locator);
         let place = self::hash(code, self.multiplier);
-        self.with_directory(|directory| {
+        self.with_view(|View { directory, tally, .. }| {
             let segment = directory.segment(place);
-            let first = segment.map_or(0, |segment| segment.touch(place));
+            let first = segment.map_or(Tag::VACANT, |segment| segment.touch(place));
             let digest = hash()?;
             // Nobody has a digest of zeros, and looking for it takes as long as looking for another.
-            let found = segment.filter(|_| first != 0).and_then(|segment| segment.find(place, code));
-            let (known, tag) = found.map_or((Digest::from_words([0; 4]), 0), |(_, row, tag)| (row.digest(), tag));
-            let lives_there = match environment {
-                Environment::Production => LIVE,
-                Environment::Test => LIVE | TEST,
-            };
-            Ok((known == digest) & (tag & (LIVE | TEST) == lives_there))
+            let found = segment.filter(|_| first != Tag::VACANT).and_then(|segment| segment.find(place, code));
+            let (known, tag) =
+                found.map_or((Digest::from_words([0; 4]), Tag::VACANT), |(_, row, tag)| (row.digest(), tag));
+            let live = (known == digest) & tag.is(code, environment);
+            let now = accept()?;
+            if live && let Some((_, row, _)) = found {
+                tally.count(code, row, now);
+            }
+            Ok(live)
         })
     }
 
@@ -282,37 +323,70 @@ impl Index {
     pub(crate) fn identity(&self, locator: &Locator) -> Option<Arc<Identity>> {
         let code = code(locator);
         let hash = hash(code, self.multiplier);
-        self.with_directory(|directory| {
+        self.with_view(|View { directory, .. }| {
             let segment = directory.segment(hash)?;
             let (slot, ..) = segment.find(hash, code)?;
             segment.identities.get(slot)?.get().cloned()
         })
     }
 
-    fn with_directory<T>(&self, look: impl FnOnce(&Directory) -> T) -> T {
+    fn with_view<T>(&self, look: impl FnOnce(&mut View) -> T) -> T {
         let version = self.version.load(Ordering::Acquire);
         SEEN.with_borrow_mut(|seen| {
             let known = seen.iter().position(|view| view.table == self.number && view.version == version);
-            let view = match known.and_then(|place| seen.get(place)) {
-                Some(view) => view,
-                None => self.seen_anew(seen, version),
-            };
-            look(&view.directory)
+            let known = known.unwrap_or_else(|| self.see_anew(seen, version));
+            // Both ways lead to a place that is there.
+            #[expect(clippy::indexing_slicing, reason = "the place was found, or made, one line above")]
+            look(&mut seen[known])
         })
     }
 
     #[cold]
-    fn seen_anew<'a>(&self, seen: &'a mut Vec<View>, version: u64) -> &'a View {
-        seen.retain(|view| view.table != self.number);
-        seen.truncate(VIEWS - 1);
+    fn see_anew(&self, seen: &mut Vec<View>, version: u64) -> usize {
         // It may be newer than the version; then it is taken once more at the next look.
-        seen.insert(0, View { table: self.number, version, directory: self.directory.load_full() });
-        // The insertion above makes it non-empty.
-        #[expect(clippy::indexing_slicing, reason = "one was just inserted")]
-        &seen[0]
+        let directory = self.directory.load_full();
+        let before = seen.iter().position(|view| view.table == self.number).map(|place| seen.remove(place));
+        let tally = before.map(|view| view.tally).unwrap_or_default();
+        seen.truncate(VIEWS - 1);
+        seen.insert(0, View { table: self.number, version, directory, tally });
+        0
     }
 
-    /// Publishes a secret. One that is there already stays as it is.
+    /// Every secret that was used since this was last asked, and how often. What a thread has not yet added to a row
+    /// comes with a later call; what one adds to a segment that is being rebuilt is lost.
+    pub(crate) fn take_uses(&self) -> Vec<(Locator, u32)> {
+        let directory = self.directory.load_full();
+        let mut uses = Vec::new();
+        for segment in directory.distinct() {
+            for (row, identity) in segment.live() {
+                match row.take_uses() {
+                    0 => {}
+                    count => uses.push((identity.live.secret.locator, count)),
+                }
+            }
+        }
+        uses
+    }
+
+    /// Adds uses back that could not be written.
+    pub(crate) fn give_back(&self, uses: &[(Locator, u32)]) {
+        let directory = self.directory.load_full();
+        for (locator, count) in uses {
+            let code = code(locator);
+            let hash = hash(code, self.multiplier);
+            if let Some((_, row, _)) = directory.segment(hash).and_then(|segment| segment.find(hash, code)) {
+                row.add_uses(*count);
+            }
+        }
+    }
+
+    /// Looks at every live secret.
+    pub(crate) fn for_each(&self, mut look: impl FnMut(&LiveSecret)) {
+        let directory = self.directory.load_full();
+        directory.distinct().flat_map(Segment::live).for_each(|(_, identity)| look(&identity.live));
+    }
+
+    /// Publishes a secret, in place of what was known of it before.
     pub(crate) fn insert(&self, live: LiveSecret) {
         let _one_writer = self.writer.lock().unwrap_or_else(PoisonError::into_inner);
         let code = code(&live.secret.locator);
@@ -323,9 +397,17 @@ impl Index {
             self.publish(Arc::clone(&directory));
         }
         let Some(segment) = directory.segment(hash) else { return };
-        if segment.find(hash, code).is_none() {
-            let digest = live.secret.digest;
-            segment.insert(hash, code, &digest, Arc::new(Identity { live }));
+        match segment.find(hash, code) {
+            Some((slot, ..))
+                if segment.identities.get(slot).and_then(OnceLock::get).is_some_and(|i| i.live == live) => {}
+            // The new row first: at no moment is a live secret absent.
+            Some((_, old, _)) => {
+                if let Some(fresh) = segment.insert(hash, code, Arc::new(Identity { live })) {
+                    fresh.add_uses(old.take_uses());
+                    old.withdraw();
+                }
+            }
+            None => drop(segment.insert(hash, code, Arc::new(Identity { live }))),
         }
     }
 
@@ -334,8 +416,8 @@ impl Index {
         let _one_writer = self.writer.lock().unwrap_or_else(PoisonError::into_inner);
         let code = code(locator);
         let hash = hash(code, self.multiplier);
-        if let Some((_, row, tag)) = self.directory.load().segment(hash).and_then(|segment| segment.find(hash, code)) {
-            row.tag.store(tag & !LIVE, Ordering::Release);
+        if let Some((_, row, _)) = self.directory.load().segment(hash).and_then(|segment| segment.find(hash, code)) {
+            row.withdraw();
         }
     }
 
@@ -348,7 +430,7 @@ impl Index {
 
     /// An empty table that [`Index::become_like`] can take over.
     pub(crate) fn empty_twin(&self) -> Self {
-        Self::new(self.multiplier)
+        Self { multiplier: self.multiplier, ..Self::new(0) }
     }
 
     fn publish(&self, directory: Arc<Directory>) {
@@ -372,6 +454,7 @@ fn hash(code: u64, multiplier: u64) -> u64 {
 #[cfg(test)]
 mod tests {
     use std::collections::BTreeMap;
+    use std::time::Duration;
 
     use doorward_store::{AccessKey, Secret};
     use doorward_types::{AccessKeyId, OrganizationId, SecretState, Timestamp};
@@ -407,7 +490,8 @@ mod tests {
     fn accepts(index: &Index, number: u64) -> bool {
         let LiveSecret { secret, key, .. } = live(number);
         let is = |digest, environment| {
-            index.verify(&secret.locator, environment, || Ok::<_, std::convert::Infallible>(digest)).unwrap()
+            let now = || Ok::<_, std::convert::Infallible>(Tick::ZERO);
+            index.verify(&secret.locator, environment, || Ok(digest), now).unwrap()
         };
         let other = if key.environment == Environment::Test { Environment::Production } else { Environment::Test };
         assert!(!is(secret.digest, other), "the stored environment decides");
@@ -454,6 +538,51 @@ mod tests {
         assert!((199_990..200_000).all(|number| accepts(&index, number)));
         let rows: usize = index.directory.load().segments.iter().map(|segment| segment.rows.len()).sum();
         assert!(rows < 100, "{rows} rows for 10 secrets");
+    }
+
+    #[test]
+    fn uses_are_counted_per_key_and_taken_once() {
+        let index = Index::new(5);
+        for number in 0..10_000 {
+            index.insert(live(number));
+        }
+        let used = |number: u64, at: Duration| {
+            let LiveSecret { secret, key, .. } = live(number);
+            let now = || Ok::<_, std::convert::Infallible>(Tick::ZERO + at);
+            assert!(index.verify(&secret.locator, key.environment, || Ok(secret.digest), now).unwrap());
+        };
+        // A single use is seen at once.
+        used(7, Duration::from_secs(1));
+        assert_eq!(index.take_uses(), [(locator(7), 1)]);
+        assert_eq!(index.take_uses(), []);
+        // Many are added together, at the key's next use after the epoch.
+        for _ in 0..1_000 {
+            used(7, Duration::from_secs(1));
+        }
+        used(7, Duration::from_secs(2));
+        assert_eq!(index.take_uses(), [(locator(7), 1_001)]);
+        // Every key is counted, whoever shares its slot, and through rebuilds.
+        for number in 0..10_000 {
+            used(number, Duration::from_secs(3));
+        }
+        for number in 10_000..40_000 {
+            index.insert(live(number));
+        }
+        let mut uses = index.take_uses();
+        uses.sort_unstable();
+        assert_eq!(uses, (0..10_000).map(|number| (locator(number), 1)).collect::<Vec<_>>());
+    }
+
+    #[test]
+    fn what_is_known_of_a_secret_can_change_while_it_lives() {
+        let index = Index::new(5);
+        index.insert(live(7));
+        let renamed = LiveSecret { organization_name: "Acme Inc".parse().unwrap(), ..live(7) };
+        index.insert(renamed.clone());
+        assert!(accepts(&index, 7));
+        assert_eq!(index.identity(&locator(7)).unwrap().live, renamed);
+        index.remove(&locator(7));
+        assert!(!accepts(&index, 7));
     }
 
     proptest! {
