@@ -186,6 +186,32 @@ fn lists_are_tables_for_people_and_documents_for_programs() {
 }
 
 #[test]
+fn an_operator_sees_who_still_uses_the_old_key() {
+    let server = Server::start(&server_binary());
+    for _ in 0..3 {
+        whoami(&server, &server.production_key);
+    }
+    output(&server, &["key", "stage"]);
+    // The server that counts shows it at once; the command line sees what the server has written, within seconds.
+    let ada = server.operator("http");
+    let organization = whoami(&server, &server.production_key).text("/organization/id");
+    let path = format!("/v1/organizations/{organization}/access-keys");
+    let secret = |place: usize| server.call(&ada, "GET", &path, None).json()["data"][0]["secrets"][place].clone();
+    assert!(secret(0)["last_used_at"].is_string() && secret(0)["uses_last_hour"].as_u64() >= Some(1));
+    assert_eq!((&secret(1)["last_used_at"], &secret(1)["uses_last_hour"]), (&serde_json::Value::Null, &0.into()));
+
+    let listed = output(&server, &["key", "list"]);
+    assert!(listed.contains("USES IN 1 H") && listed.contains("never"), "{listed}");
+    let warned = doorward(&server, &["key", "regenerate"], b"");
+    let warned = String::from_utf8(warned.stderr).unwrap();
+    assert!(warned.contains("in the last hour") && warned.contains("refuses those calls"), "{warned}");
+    let done = doorward(&server, &["key", "regenerate", "--yes"], b"");
+    assert!(done.status.success() && String::from_utf8(done.stderr).unwrap().contains("in the last hour"));
+    let again = doorward(&server, &["key", "regenerate"], b"");
+    assert!(!String::from_utf8(again.stderr).unwrap().contains("in the last hour"), "no one uses the new one yet");
+}
+
+#[test]
 fn help_completions_and_the_manual_teach() {
     let server = Server::start(&server_binary());
     for (arguments, word) in [

@@ -254,3 +254,18 @@ fn what_was_made_is_there_after_a_restart_and_no_key_is_shown_again() {
     assert!(!server.output.lock().unwrap().contains("dw_"));
     assert_eq!(server.call(&key, "GET", &credential, None).status, 200);
 }
+
+#[test]
+fn a_strict_server_reads_the_store_and_answers_the_same() {
+    let server =
+        Server::start_with(env!("CARGO_BIN_EXE_doorward-server").as_ref(), &["--strict", "--clock", "precise"]);
+    let ada = server.operator("ada");
+    let key = &server.production_key;
+    let organization = server.call(key, "GET", "/v1/whoami", None).text("/organization/id");
+    let regenerate = format!("/v1/organizations/{organization}/production-key/regenerate");
+    let fresh = server.call(&ada, "POST", &regenerate, None).text("/value");
+    assert_eq!(server.call(key, "GET", "/v1/whoami", None).code(), "invalid_key");
+    assert_eq!(server.call(&fresh, "GET", "/v1/whoami", None).text("/key/generation"), "2");
+    assert_eq!(server.call("nothing", "GET", "/v1/whoami", None).code(), "malformed_key");
+    assert_eq!(server.send("GET", &format!("/v1/whoami?{fresh}"), &[], None).code(), "key_in_wrong_place");
+}

@@ -170,3 +170,43 @@ async fn a_change_on_the_same_file_is_seen_before_it_returns() {
         current = regenerated.value.unwrap();
     }
 }
+
+#[tokio::test(start_paused = true)]
+async fn uses_are_written_within_seconds_and_before_a_node_stops() {
+    let core = simulated();
+    let node = Verifier::start(&core).await.unwrap();
+    let issuer = Issuer::new(&core);
+    let acme = issuer.provision("Acme".parse().unwrap(), &ask()).await.unwrap();
+    let uses = async || issuer.usage(acme.organization.id).await.unwrap().first().map(|usage| usage.uses_last_hour);
+    node.verify(acme.value.expose().as_bytes()).unwrap();
+    assert_eq!(uses().await, None);
+    tokio::time::sleep(Duration::from_secs(6)).await;
+    assert_eq!(uses().await, Some(1));
+    node.verify(acme.value.expose().as_bytes()).unwrap();
+    // An issuer in the node's own process sees all that the node has counted.
+    let beside = Issuer::beside(&node).usage(acme.organization.id).await.unwrap();
+    assert_eq!(beside.first().map(|usage| usage.uses_last_hour), Some(2));
+    node.authenticate_strictly(acme.value.expose().as_bytes()).await.unwrap();
+    node.stop().await;
+    assert_eq!(uses().await, Some(3));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_production_key_is_due_after_a_year() {
+    let core = simulated();
+    let node = Verifier::start(&core).await.unwrap();
+    let issuer = Issuer::beside(&node);
+    let acme = issuer.provision("Acme".parse().unwrap(), &ask()).await.unwrap();
+    issuer.create(acme.organization.id, "ci".parse().unwrap(), &ask()).await.unwrap();
+    let year = Duration::from_hours(365 * 24);
+    assert_eq!(node.production_keys_older_than(year), (0, None));
+    node.stop().await;
+    tokio::time::sleep(year).await;
+    let node = Verifier::start(&core).await.unwrap();
+    let issuer = Issuer::beside(&node);
+    assert_eq!(node.production_keys_older_than(year), (1, Some((acme.organization.id, acme.secret.created_at))));
+    // What was staged and promoted is new.
+    issuer.stage(acme.organization.id, &ask()).await.unwrap();
+    issuer.regenerate(acme.organization.id, false, &ask()).await.unwrap();
+    assert_eq!(node.production_keys_older_than(year), (0, None));
+}

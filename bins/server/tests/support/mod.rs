@@ -35,19 +35,35 @@ impl Server {
     }
 
     pub fn start_in(binary: &Path, folder: tempfile::TempDir) -> Self {
-        let first_start = !folder.path().join("doorward.db").exists();
+        let path = folder.path().to_owned();
+        Self::launch(binary, &path, folder, 0, "trace", &[])
+    }
+
+    /// Without the talk of every request.
+    pub fn start_quiet(binary: &Path, folder: tempfile::TempDir) -> Self {
+        let path = folder.path().to_owned();
+        Self::launch(binary, &path, folder, 0, "info", &[])
+    }
+
+    /// With more options.
+    pub fn start_with(binary: &Path, options: &[&str]) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().to_owned();
+        Self::launch(binary, &path, folder, 0, "info", options)
+    }
+
+    /// A second server on the store of another one.
+    pub fn beside(binary: &Path, folder: &Path, port: u16) -> Self {
+        Self::launch(binary, folder, tempfile::tempdir().unwrap(), port, "info", &[])
+    }
+
+    fn launch(binary: &Path, path: &Path, folder: tempfile::TempDir, port: u16, log: &str, options: &[&str]) -> Self {
+        let first_start = !path.join("doorward.db").exists();
+        let listen = format!("127.0.0.1:{port}");
         let mut process = Command::new(binary)
-            .args([
-                "--listen",
-                "127.0.0.1:0",
-                "--metrics-listen",
-                "127.0.0.1:0",
-                "--log",
-                "trace",
-                "--log-format",
-                "json",
-            ])
-            .current_dir(folder.path())
+            .args(["--listen", &listen, "--metrics-listen", "127.0.0.1:0", "--log", log, "--log-format", "json"])
+            .args(options)
+            .current_dir(path)
             .env_remove("DOORWARD_STORE")
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
