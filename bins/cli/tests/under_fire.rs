@@ -1,6 +1,8 @@
 //! Two servers and the command line on one file, verifications at full rate, servers paused and killed: no dead key is
 //! accepted by a request that was sent after the command which killed it had returned.
 
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
 #[path = "../../server/tests/support/mod.rs"]
 mod support;
 
