@@ -42,7 +42,8 @@ impl Hasher for Identity {
     fn write_usize(&mut self, _: usize) {}
 }
 
-type Floor = HashMap<[u8; 32], u32, BuildHasherDefault<Identity>>;
+/// To each digest the sixteen bytes of a key's id.
+type Floor = HashMap<[u8; 32], u128, BuildHasherDefault<Identity>>;
 
 struct Subject {
     verifier: Verifier,
@@ -76,7 +77,7 @@ async fn subject(count: usize) -> anyhow::Result<Subject> {
     for number in 0..count {
         let fresh = FreshKey::generate(core.prefix(), Environment::Test, &SystemRandom)?;
         texts.push(Text::try_from(fresh.value().expose().as_bytes())?);
-        floor.insert(fresh.digest().to_bytes(), u32::try_from(number)?);
+        floor.insert(fresh.digest().to_bytes(), number as u128);
         let key = AccessKey {
             id: AccessKeyId::new(core.id_seed()?),
             organization: acme.organization.id,

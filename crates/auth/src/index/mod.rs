@@ -62,14 +62,17 @@ fn code(locator: &Locator) -> u64 {
 }
 
 /// A part of the table: open addressing with linear probing, never full.
+///
+/// It is a handle, so that the directory holds where the rows are: one step less on the way to them.
+#[derive(Clone)]
 struct Segment {
+    rows: Arc<[Row]>,
+    /// Beside the rows and not in them, since a search does not need it.
+    identities: Arc<[OnceLock<Arc<Identity>>]>,
+    /// Rows that are not vacant. Only the writer looks.
+    used: Arc<AtomicUsize>,
     /// How many of a hash's upper bits all rows here share.
     depth: u32,
-    /// Rows that are not vacant. Only the writer looks.
-    used: AtomicUsize,
-    rows: Box<[Row]>,
-    /// Beside the rows and not in them, since a search does not need it.
-    identities: Box<[OnceLock<Arc<Identity>>]>,
 }
 
 impl Segment {
@@ -78,7 +81,7 @@ impl Segment {
         let room = (live + live / 8 + 8) * FULL.1 / FULL.0;
         Self {
             depth,
-            used: AtomicUsize::new(0),
+            used: Arc::default(),
             rows: (0..room).map(|_| Row::vacant()).collect(),
             identities: (0..room).map(|_| OnceLock::new()).collect(),
         }
@@ -126,7 +129,7 @@ impl Segment {
     }
 
     fn live(&self) -> impl Iterator<Item = (&Row, &Arc<Identity>)> {
-        let rows = self.rows.iter().zip(&self.identities);
+        let rows = self.rows.iter().zip(&*self.identities);
         rows.filter(|(row, _)| row.tag().is_live()).filter_map(|(row, identity)| Some((row, identity.get()?)))
     }
 
@@ -135,7 +138,7 @@ impl Segment {
     }
 
     /// The live rows in a new segment with room, or in two.
-    fn rebuilt(&self, multiplier: u64) -> Vec<Arc<Self>> {
+    fn rebuilt(&self, multiplier: u64) -> Vec<Self> {
         let live: Vec<_> =
             self.live().map(|(row, identity)| (hash(row.tag().code(), multiplier), row, identity)).collect();
         let halves = if live.len() > SPLIT_ABOVE { 2 } else { 1 };
@@ -150,7 +153,7 @@ impl Segment {
                 fresh.add_uses(row.take_uses());
             }
         }
-        rebuilt.into_iter().map(Arc::new).collect()
+        rebuilt
     }
 }
 
@@ -158,7 +161,7 @@ impl Segment {
 /// stands in several places.
 pub(crate) struct Directory {
     bits: u32,
-    segments: Vec<Arc<Segment>>,
+    segments: Vec<Segment>,
 }
 
 impl Directory {
@@ -167,7 +170,7 @@ impl Directory {
         (hash >> 1 >> (63 - self.bits)) as usize
     }
 
-    fn segment(&self, hash: u64) -> Option<&Arc<Segment>> {
+    fn segment(&self, hash: u64) -> Option<&Segment> {
         self.segments.get(self.place(hash))
     }
 
@@ -175,7 +178,7 @@ impl Directory {
     fn distinct(&self) -> impl Iterator<Item = &Segment> {
         let places = self.segments.iter().enumerate();
         let first = |place: usize, segment: &Segment| place.is_multiple_of(1 << (self.bits - segment.depth));
-        places.filter(move |(place, segment)| first(*place, segment)).map(|(_, segment)| &**segment)
+        places.filter(move |(place, segment)| first(*place, segment)).map(|(_, segment)| segment)
     }
 
     /// This directory with room in the segment that the hash belongs to.
@@ -193,7 +196,7 @@ impl Directory {
         let first = Self { bits, segments: Vec::new() }.place(hash) & !(span - 1);
         for (offset, segment) in segments.iter_mut().skip(first).take(span).enumerate() {
             if let Some(half) = rebuilt.get(offset * rebuilt.len() / span) {
-                *segment = Arc::clone(half);
+                *segment = half.clone();
             }
         }
         Self { bits, segments }
@@ -206,7 +209,7 @@ impl Directory {
 /// once, so that a single use is soon seen, and keeps the others until the key's next epoch.
 #[derive(Default)]
 struct Tally {
-    slots: Vec<Slot>,
+    sets: Vec<[Slot; WAYS]>,
 }
 
 #[derive(Clone, Copy, Default)]
@@ -216,32 +219,37 @@ struct Slot {
     uses: u32,
 }
 
-/// Keys that a thread keeps count of: 16 KiB. Those that share a slot are added to their rows one by one.
-const SLOTS: usize = 1_024;
+/// Places that a key may have: those of one cache line.
+const WAYS: usize = 4;
 
-/// About an eighth of a second.
+/// Keys of one thread that are kept count of: four thousand, in 64 KiB. The uses of others are added one by one.
+const SETS: usize = 1_024;
+
+/// About an eighth of a second, in nanoseconds.
 const EPOCH_BITS: u32 = 27;
 
 impl Tally {
     fn count(&mut self, code: u64, row: &Row, now: Tick) {
         let epoch = (now.as_nanos() >> EPOCH_BITS) as u32;
-        if self.slots.is_empty() {
+        if self.sets.is_empty() {
             // Once per thread and table.
-            self.slots.resize(SLOTS, Slot::default());
+            self.sets.resize(SETS, [Slot::default(); WAYS]);
         }
         let place = (code.wrapping_mul(0x9E37_79B9_7F4A_7C15) >> 54) as usize;
-        match self.slots.get_mut(place) {
-            Some(slot) if slot.code == code && slot.epoch == epoch => slot.uses += 1,
-            Some(slot) if slot.code == code => {
+        let Some(set) = self.sets.get_mut(place) else { return };
+        if let Some(slot) = set.iter_mut().find(|slot| slot.code == code) {
+            if slot.epoch == epoch {
+                slot.uses += 1;
+            } else {
                 row.add_uses(slot.uses + 1);
                 *slot = Slot { code, epoch, uses: 0 };
             }
-            // A key that has been silent for an epoch makes room, and what was kept of it is let go.
-            Some(slot) if slot.epoch != epoch => {
-                row.add_uses(1);
-                *slot = Slot { code, epoch, uses: 0 };
-            }
-            _ => row.add_uses(1),
+            return;
+        }
+        row.add_uses(1);
+        // A key that has been silent for an epoch makes room; the uses that were kept of it are let go.
+        if let Some(slot) = set.iter_mut().find(|slot| slot.epoch != epoch) {
+            *slot = Slot { code, epoch, uses: 0 };
         }
     }
 }
@@ -278,7 +286,7 @@ impl Index {
     /// An empty table; `seed` is secret and random.
     pub(crate) fn new(seed: u64) -> Self {
         static TABLES: AtomicU64 = AtomicU64::new(0);
-        let directory = Directory { bits: 0, segments: vec![Arc::new(Segment::with_room_for(0, 0))] };
+        let directory = Directory { bits: 0, segments: vec![Segment::with_room_for(0, 0)] };
         Self {
             directory: ArcSwap::from_pointee(directory),
             version: AtomicU64::new(0),

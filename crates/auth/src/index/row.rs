@@ -12,6 +12,7 @@ const TEST: u64 = 2;
 const FLAG_BITS: u32 = 4;
 
 /// 48 bytes. The tag says whose row it is and whether it lives; it is zero where the row is vacant.
+#[repr(align(64))]
 pub(crate) struct Row {
     tag: AtomicU64,
     digest: [AtomicU64; 4],
