@@ -7,6 +7,18 @@ use crate::{KeyFault, Random, RandomError, ShownOnce};
 /// Ordered as ASCII is, so that texts of equal length sort as the numbers that they stand for.
 const BASE62: &[u8; 62] = b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
 
+/// The values of base 62's digits.
+#[expect(clippy::indexing_slicing, reason = "evaluated by the compiler")]
+const VALUES: [u8; 256] = {
+    let mut table = [0; 256];
+    let mut value = 0;
+    while value < BASE62.len() {
+        table[BASE62[value] as usize] = value as u8;
+        value += 1;
+    }
+    table
+};
+
 pub(crate) const SECRET_LENGTH: usize = 30;
 pub(crate) const CHECKSUM_LENGTH: usize = 6;
 
@@ -47,10 +59,13 @@ pub(crate) fn read_tail(text: &[u8], head: usize) -> Result<Locator, KeyFault> {
     Locator::new(*locator).map_err(|_| KeyFault::Alphabet)
 }
 
-/// Whether a text ends in the checksum of all before it.
+/// Whether a text, all of whose last six characters are digits of base 62, ends in the checksum of all before it.
+#[expect(clippy::indexing_slicing, reason = "a byte is within a table of 256")]
 pub(crate) fn check(text: &[u8]) -> Result<(), KeyFault> {
     let (body, claimed) = text.split_last_chunk::<CHECKSUM_LENGTH>().ok_or(KeyFault::Length)?;
-    if *claimed == checksum(body) { Ok(()) } else { Err(KeyFault::Checksum) }
+    // Read as a number, which is cheaper than writing one: no division.
+    let claimed = claimed.iter().fold(0, |number, digit| number * 62 + u64::from(VALUES[usize::from(*digit)]));
+    if claimed == u64::from(crc32fast::hash(body)) { Ok(()) } else { Err(KeyFault::Checksum) }
 }
 
 /// Draws base-62 digits without modulo bias: six bits at a time, those above 61 thrown away.
