@@ -3,6 +3,7 @@
 //! Machines are shared and drift, so that absolute times mean little: both sides of a ratio are measured in turns, in the
 //! same run, and the ratio is the median over the rounds.
 
+mod changes;
 mod harness;
 mod verify;
 
@@ -14,7 +15,7 @@ use crate::shell;
 #[derive(Args, Debug)]
 pub(crate) struct Arguments {
     /// Only the figures of this name; all without it
-    #[arg(value_parser = ["verify"])]
+    #[arg(value_parser = ["verify", "changes", "peers"])]
     name: Option<String>,
     /// Rounds per figure
     #[arg(long, default_value_t = 15)]
@@ -31,5 +32,16 @@ pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<()> {
         return shell::run("cargo", &release, &[]);
     }
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build()?;
-    runtime.block_on(verify::run(arguments.rounds))
+    let wanted = |name: &str| arguments.name.as_deref().is_none_or(|wanted| wanted == name);
+    if wanted("verify") {
+        runtime.block_on(verify::run(arguments.rounds))?;
+    }
+    if wanted("changes") {
+        runtime.block_on(changes::run(arguments.rounds))?;
+    }
+    if wanted("peers") {
+        let manifest = ["run", "--release", "--quiet", "--manifest-path", "bins/xtask/peers/Cargo.toml"];
+        shell::run("cargo", &manifest, &[])?;
+    }
+    Ok(())
 }
