@@ -38,12 +38,18 @@ async fn wait(core: &Core, node: Option<&Arc<Node>>, revision: Revision, committ
     let mut here = None;
     let mut awaited: Option<(Vec<SessionStatus>, Reading)> = None;
     loop {
-        if let (Some(node), None) = (node, here) {
-            // The node in this process is told directly, so that its word needs no commit of its own.
-            here = node.refresh().await.ok().filter(|(_, reached)| *reached >= revision).map(|(session, _)| session);
-        }
-        let longest = match (core.store.sessions().await, &awaited) {
-            (Ok(sessions), Some((first, looked))) => {
+        // The node in this process is told directly, so that its word needs no commit of its own.
+        let tell = async {
+            match (node, here) {
+                (Some(node), None) => node.refresh().await.ok().filter(|(_, reached)| *reached >= revision),
+                _ => None,
+            }
+        };
+        let (told, sessions) = tokio::join!(tell, core.store.sessions());
+        here = here.or(told.map(|(session, _)| session));
+        let longest = match sessions {
+            Ok(sessions) => {
+                let (first, looked) = awaited.get_or_insert_with(|| (sessions.clone(), core.clock.reading()));
                 let still = silent(first, &sessions, here, revision);
                 let waited = core.clock.reading().shortest_since(*looked);
                 let longest = still.iter().map(|status| Timing::writer_wait(status.session.lease)).max();
@@ -53,11 +59,7 @@ async fn wait(core: &Core, node: Option<&Arc<Node>>, revision: Revision, committ
                 }
                 longest.unwrap_or_default().saturating_sub(waited)
             }
-            (Ok(sessions), None) => {
-                awaited = Some((sessions, core.clock.reading()));
-                continue;
-            }
-            (Err(error), _) => {
+            Err(error) => {
                 // Whoever they are, no lease of theirs lasts longer than this.
                 let waited = core.clock.reading().shortest_since(committed);
                 let longest = Timing::writer_wait(Timing::LONGEST_LEASE);
