@@ -5,6 +5,7 @@
 
 mod changes;
 mod harness;
+mod scale;
 mod verify;
 
 use clap::Args;
@@ -15,11 +16,14 @@ use crate::shell;
 #[derive(Args, Debug)]
 pub(crate) struct Arguments {
     /// Only the figures of this name; all without it
-    #[arg(value_parser = ["verify", "changes", "peers"])]
+    #[arg(value_parser = ["verify", "scale", "changes", "peers"])]
     name: Option<String>,
     /// Rounds per figure
     #[arg(long, default_value_t = 15)]
     rounds: usize,
+    /// Keys of `scale`; ten million want 8 GiB of memory and as much of disk
+    #[arg(long, default_value_t = 1_000_000)]
+    keys: usize,
 }
 
 pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<()> {
@@ -28,13 +32,17 @@ pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<()> {
         let rounds = arguments.rounds.to_string();
         let mut release = vec!["run", "--release", "--quiet", "--package", "doorward-xtask", "--", "bench"];
         release.extend(arguments.name.as_deref());
-        release.extend(["--rounds", &rounds]);
+        let keys = arguments.keys.to_string();
+        release.extend(["--rounds", &rounds, "--keys", &keys]);
         return shell::run("cargo", &release, &[]);
     }
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build()?;
     let wanted = |name: &str| arguments.name.as_deref().is_none_or(|wanted| wanted == name);
     if wanted("verify") {
         runtime.block_on(verify::run(arguments.rounds))?;
+    }
+    if wanted("scale") {
+        runtime.block_on(scale::run(arguments.keys))?;
     }
     if wanted("changes") {
         runtime.block_on(changes::run(arguments.rounds))?;

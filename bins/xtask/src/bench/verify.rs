@@ -19,7 +19,7 @@ use super::harness::{self, BATCH, Side};
 use crate::shell;
 
 #[global_allocator]
-static ALLOCATOR: &StatsAlloc<System> = &INSTRUMENTED_SYSTEM;
+pub(super) static ALLOCATOR: &StatsAlloc<System> = &INSTRUMENTED_SYSTEM;
 
 const KEY_LENGTH: usize = 55;
 type Text = [u8; KEY_LENGTH];
@@ -111,7 +111,7 @@ async fn subject(count: usize) -> anyhow::Result<Subject> {
 }
 
 /// A stream of indices, the same in every run.
-fn draw(state: &mut u64, below: usize) -> usize {
+pub(super) fn draw(state: &mut u64, below: usize) -> usize {
     *state ^= *state << 13;
     *state ^= *state >> 7;
     *state ^= *state << 17;
