@@ -100,7 +100,8 @@ fn bare_scan(path: &Path) -> anyhow::Result<usize> {
     let mut scan = connection.prepare(
         "SELECT s.locator, s.digest, k.id, k.name, o.name FROM secrets s
          JOIN access_keys k ON k.organization = s.organization AND k.environment = s.environment AND k.id = s.access_key
-         JOIN organizations o ON o.id = s.organization",
+         JOIN organizations o ON o.id = s.organization
+         ORDER BY s.organization, s.environment, s.access_key, s.state",
     )?;
     let mut rows = scan.query([])?;
     let mut seen = 0;
