@@ -22,7 +22,7 @@ impl Identity {
 /// Who a verified key speaks for. There is no way to make one but to verify a key.
 ///
 /// ```compile_fail
-/// let nobody = doorward_auth::Principal { identity: unimplemented!() };
+/// let nobody = doorward_auth::Principal { identity: Default::default() };
 /// ```
 #[derive(Clone)]
 pub struct Principal {
