@@ -11,9 +11,6 @@ use doorward_types::{AccessKeyId, Environment, Locator, Name, OrganizationId, Se
 use crate::node::Node;
 use crate::{Ask, Core, IssueError, Receipt, Verifier, writer};
 
-/// What people call the production key that comes with an organization.
-const PRODUCTION_KEY_NAME: &str = "production";
-
 /// How often a change is tried again that met another one half-way, where trying again cannot surprise anyone.
 const TRIES: u32 = 5;
 
@@ -115,8 +112,7 @@ impl Issuer {
     async fn provision_where(&self, name: Name, ask: &Ask, only_if_empty: bool) -> Result<Provisioned, IssueError> {
         let id = OrganizationId::new(self.core.id_seed()?);
         let organization = Organization { id, name, created_at: self.core.clock.now() };
-        let key_name = PRODUCTION_KEY_NAME.parse().map_err(|_| IssueError::NameTaken)?;
-        let key = self.new_key(id, Environment::Production, key_name, ask)?;
+        let key = self.new_key(id, Environment::Production, Environment::Production.into(), ask)?;
         let (secret, value) = self.new_secret(key.environment, 1, SecretState::Current)?;
         let named = |name: &Name, after| Detail { name: Some(name.clone()), before: vec![], after };
         let events = vec![

@@ -141,11 +141,6 @@ typed_id!(
     "key"
 );
 typed_id!(
-    /// Names a stored credential of a registered user.
-    CredentialId,
-    "cred"
-);
-typed_id!(
     /// Names an operator of the management side.
     OperatorId,
     "op"

@@ -3,6 +3,8 @@ use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
+use crate::Environment;
+
 /// Text that a person chose, for an organization, a key or an operator: one printable line.
 ///
 /// Control, format and line-breaking characters are refused here, once, so that no name can break a log line, forge
@@ -45,6 +47,13 @@ impl TryFrom<String> for Name {
         } else {
             Ok(Self(text))
         }
+    }
+}
+
+/// What people call something of which an environment has just one.
+impl From<Environment> for Name {
+    fn from(environment: Environment) -> Self {
+        Self(environment.as_str().to_owned())
     }
 }
 
