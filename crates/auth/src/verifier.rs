@@ -2,9 +2,9 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use doorward_key::{KeyPrefix, PresentedKey};
+use doorward_key::{KeyClaim, KeyPrefix, PresentedKey};
 use doorward_store::LiveSecret;
-use doorward_types::{Environment, Locator, OrganizationId, SecretState, Timestamp};
+use doorward_types::{Environment, Locator, OrganizationId, SecretState, Tick, Timestamp};
 
 use crate::node::{Node, describe};
 use crate::principal::Identity;
@@ -49,16 +49,23 @@ impl Verifier {
     pub fn verify(&self, text: &[u8]) -> Result<Verified<'_>, Refusal> {
         // The lease first, the clock last: see the crate's documentation.
         let lease = self.node.lease();
-        let presented = PresentedKey::parse_unchecked(self.prefix(), text)?;
-        // While the row is on its way from memory, the text is checked and hashed.
-        let check_and_hash = || presented.check().map(|()| presented.digest()).map_err(Refusal::from);
+        let Some(claim) = KeyClaim::at_a_glance(self.prefix(), text) else { return Err(self.refusal(lease, text)) };
         let still_current = || self.node.now_within(lease).ok_or(Refusal::NotCurrent);
-        let (locator, environment) = (presented.locator(), presented.environment());
-        let live = self.node.index().verify(&locator, environment, check_and_hash, still_current)?;
-        if !live {
-            return Err(Refusal::Unknown);
-        }
+        let environment = claim.environment();
+        let live = self.node.index().verify(claim.locator(), environment, || claim.digest(), still_current)?;
+        // A text with the digest of a live key is that key: only one that has none is read any further.
+        let (true, Ok(locator)) = (live, Locator::new(*claim.locator())) else { return Err(self.refusal(lease, text)) };
         Ok(Verified { verifier: self, locator, environment })
+    }
+
+    /// Why a text that is not the key of a live secret is refused. What is wrong with the text itself needs no store.
+    #[cold]
+    fn refusal(&self, lease: Tick, text: &[u8]) -> Refusal {
+        match PresentedKey::parse(self.prefix(), text) {
+            Err(fault) => Refusal::Malformed(fault),
+            Ok(_) if self.node.now_within(lease).is_none() => Refusal::NotCurrent,
+            Ok(_) => Refusal::Unknown,
+        }
     }
 
     /// Verifies the text of a key, and tells who it speaks for.

@@ -13,28 +13,30 @@ use doorward_key::Digest;
 use doorward_types::Environment;
 use loom::sync::Arc;
 use loom::thread;
-use row::{Row, Tag};
+use row::{Fingerprint, Row, Tag};
+use subtle::ConstantTimeEq;
 use sync::{AtomicU64, Ordering};
 
 const CODE: u64 = 7;
 
-fn digest() -> Digest {
-    Digest::from_words([1, 2, 3, 4])
+fn fingerprint() -> Fingerprint {
+    Fingerprint::of(&Digest::from_words([1, 2, 3, 4]))
 }
 
 #[test]
 fn whoever_sees_a_live_row_sees_all_of_it() {
     loom::model(|| {
         let row = Arc::new(Row::vacant());
+        assert!(bool::from(row.fingerprint().ct_eq(&Fingerprint::NONE)));
         let writer = {
             let row = Arc::clone(&row);
-            thread::spawn(move || row.publish(CODE, Environment::Test, &digest()))
+            thread::spawn(move || row.publish(CODE, Environment::Test, fingerprint()))
         };
         let tag = row.tag();
         if tag != Tag::VACANT {
-            assert!(tag.is_live() && tag.code() == CODE);
+            assert!(tag.is_live() && tag.code() == CODE && tag.is_of(CODE));
             assert!(tag.is(CODE, Environment::Test) && !tag.is(CODE, Environment::Production));
-            assert!(row.digest() == digest());
+            assert!(bool::from(row.fingerprint().ct_eq(&fingerprint())));
         }
         writer.join().unwrap();
     });
@@ -46,7 +48,7 @@ fn whoever_sees_a_live_row_sees_all_of_it() {
 fn a_lease_vouches_for_every_withdrawal_before_it() {
     loom::model(|| {
         let row = Arc::new(Row::vacant());
-        row.publish(CODE, Environment::Production, &digest());
+        row.publish(CODE, Environment::Production, fingerprint());
         let lease = Arc::new(AtomicU64::new(1));
         let node = {
             let (row, lease) = (Arc::clone(&row), Arc::clone(&lease));
@@ -56,7 +58,8 @@ fn a_lease_vouches_for_every_withdrawal_before_it() {
             })
         };
         let taken = lease.load(Ordering::Acquire);
-        let accepted = row.tag().is(CODE, Environment::Production) && row.digest() == digest();
+        let accepted =
+            row.tag().is(CODE, Environment::Production) && bool::from(row.fingerprint().ct_eq(&fingerprint()));
         assert!(!(accepted && taken == 2), "accepted under a lease that came after the withdrawal");
         node.join().unwrap();
         assert!(!row.tag().is_live());

@@ -48,10 +48,8 @@ pub(crate) fn read_tail(text: &[u8], head: usize) -> Result<Locator, KeyFault> {
     if tail[0] != b'_' || tail[SECOND] != b'_' {
         return Err(KeyFault::Shape);
     }
+    let letters: &[u8; SECRET_LENGTH + CHECKSUM_LENGTH] = tail.last_chunk().ok_or(KeyFault::Length)?;
     // Of a fixed length and without an early exit, so that the compiler looks at sixteen bytes at a time.
-    let mut letters = *tail;
-    letters[0] = b'0';
-    letters[SECOND] = b'0';
     if !letters.iter().fold(true, |all, byte| all & byte.is_ascii_alphanumeric()) {
         return Err(KeyFault::Alphabet);
     }

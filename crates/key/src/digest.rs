@@ -12,7 +12,32 @@ pub struct Digest([u64; 4]);
 
 impl Digest {
     pub(crate) fn of(text: &[u8]) -> Self {
-        Self::from_bytes(sha2::Sha256::digest(text).into())
+        match text.try_into() {
+            Ok(text) => Self::of_one_block(text),
+            Err(_) => Self::from_bytes(sha2::Sha256::digest(text).into()),
+        }
+    }
+
+    /// A key of the default prefix, which fits into one block of SHA-256 with its padding (FIPS 180-4, 5.1.1).
+    ///
+    /// The library's general way fills a buffer of any length, and the processor waits for it: 8 of 46 ns.
+    fn of_one_block(text: &[u8; 55]) -> Self {
+        const INITIAL: [u32; 8] =
+            [0x6a09_e667, 0xbb67_ae85, 0x3c6e_f372, 0xa54f_f53a, 0x510e_527f, 0x9b05_688c, 0x1f83_d9ab, 0x5be0_cd19];
+        /// The bit after the text, and the text's length in bits.
+        const PADDING: [u8; 9] = [0x80, 0, 0, 0, 0, 0, 0, 0x01, 0xb8];
+        let mut block = [0; 64];
+        let (front, back) = block.split_at_mut(text.len());
+        front.copy_from_slice(text);
+        back.copy_from_slice(&PADDING);
+        let mut state = INITIAL;
+        sha2::block_api::compress256(&mut state, &[block]);
+        let mut bytes = [0; 32];
+        let (lanes, _) = bytes.as_chunks_mut();
+        for (lane, word) in lanes.iter_mut().zip(state) {
+            *lane = word.to_be_bytes();
+        }
+        Self::from_bytes(bytes)
     }
 
     /// The digest with these bytes, as an engine stored them.
@@ -70,5 +95,20 @@ impl Eq for Digest {}
 impl fmt::Debug for Digest {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("Digest(…)")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_length_is_hashed_as_the_library_does() {
+        let text: Vec<u8> = (0..=128).collect();
+        for length in 0..=128 {
+            let (text, _) = text.split_at(length);
+            let expected: [u8; 32] = sha2::Sha256::digest(text).into();
+            assert_eq!(Digest::of(text).to_bytes(), expected, "{length} bytes");
+        }
     }
 }

@@ -43,6 +43,6 @@ mod shown_once;
 pub use digest::Digest;
 pub use fresh::{FreshKey, FreshOperatorToken};
 pub use prefix::{KeyPrefix, PrefixError};
-pub use presented::{KeyFault, PresentedKey, PresentedOperatorToken};
+pub use presented::{KeyClaim, KeyFault, PresentedKey, PresentedOperatorToken};
 pub use random::{Random, RandomError, SystemRandom};
 pub use shown_once::ShownOnce;

@@ -22,18 +22,6 @@ impl<'a> PresentedKey<'a> {
     ///
     /// The first [`KeyFault`] in the order of their list. It never holds the text.
     pub fn parse(prefix: &KeyPrefix, text: &'a [u8]) -> Result<Self, KeyFault> {
-        let presented = Self::parse_unchecked(prefix, text)?;
-        presented.check()?;
-        Ok(presented)
-    }
-
-    /// Reads a key of this prefix, but for its checksum: for whoever has something to do in between, and calls
-    /// [`PresentedKey::check`] after.
-    ///
-    /// # Errors
-    ///
-    /// Any [`KeyFault`] but [`KeyFault::Checksum`].
-    pub fn parse_unchecked(prefix: &KeyPrefix, text: &'a [u8]) -> Result<Self, KeyFault> {
         if text.len() > MAX_INPUT {
             return Err(KeyFault::Length);
         }
@@ -54,6 +42,7 @@ impl<'a> PresentedKey<'a> {
             return Err(if is_of_key_alphabet(text) { KeyFault::Length } else { KeyFault::Alphabet });
         }
         let locator = anatomy::read_tail(text, head)?;
+        anatomy::check(text)?;
         Ok(Self { text, environment, locator })
     }
 
@@ -62,15 +51,6 @@ impl<'a> PresentedKey<'a> {
     pub fn find(prefix: &KeyPrefix, haystack: &'a [u8]) -> Option<Self> {
         let length = prefix.as_str().len() + 1 + Environment::Test.key_label().len() + TAIL_LENGTH;
         haystack.windows(length).find_map(|window| Self::parse(prefix, window).ok())
-    }
-
-    /// Whether the checksum is right.
-    ///
-    /// # Errors
-    ///
-    /// [`KeyFault::Checksum`] where it is not.
-    pub fn check(&self) -> Result<(), KeyFault> {
-        anatomy::check(self.text)
     }
 
     /// The environment that the text claims. The stored record decides.
@@ -95,6 +75,57 @@ impl<'a> PresentedKey<'a> {
 impl fmt::Debug for PresentedKey<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("PresentedKey").field("locator", &self.locator).finish_non_exhaustive()
+    }
+}
+
+/// What a text claims at a glance: its length is a key's, and its environment is one. Enough to look a record up.
+///
+/// Nothing else of it was read. Nothing else needs to be where the digest of the whole text is then compared: a text with
+/// the digest of a key *is* that key. [`PresentedKey::parse`] says what is wrong with one that is none.
+#[derive(Clone, Copy)]
+pub struct KeyClaim<'a> {
+    text: &'a [u8],
+    environment: Environment,
+    locator: &'a [u8; Locator::LENGTH],
+}
+
+impl<'a> KeyClaim<'a> {
+    /// Looks at a text. `None` where it cannot be a key of this prefix.
+    #[must_use]
+    pub fn at_a_glance(prefix: &KeyPrefix, text: &'a [u8]) -> Option<Self> {
+        let (environment, tail) = text.get(prefix.as_str().len()..)?.split_first_chunk()?;
+        let environment = match environment {
+            b"_prod" => Environment::Production,
+            b"_test" => Environment::Test,
+            _ => return None,
+        };
+        let tail: &[u8; TAIL_LENGTH] = tail.try_into().ok()?;
+        let locator = tail.get(1..)?.first_chunk()?;
+        Some(Self { text, environment, locator })
+    }
+
+    /// The environment that the text claims. The stored record decides.
+    #[must_use]
+    pub const fn environment(&self) -> Environment {
+        self.environment
+    }
+
+    /// The bytes where a key has its locator.
+    #[must_use]
+    pub const fn locator(&self) -> &'a [u8; Locator::LENGTH] {
+        self.locator
+    }
+
+    /// SHA-256 of the whole text.
+    #[must_use]
+    pub fn digest(&self) -> Digest {
+        Digest::of(self.text)
+    }
+}
+
+impl fmt::Debug for KeyClaim<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("KeyClaim").field("environment", &self.environment).finish_non_exhaustive()
     }
 }
 

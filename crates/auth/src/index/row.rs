@@ -4,6 +4,7 @@
 
 use doorward_key::Digest;
 use doorward_types::Environment;
+use subtle::{Choice, ConstantTimeEq};
 
 use super::sync::{AtomicU32, AtomicU64, Ordering};
 
@@ -11,12 +12,34 @@ const LIVE: u64 = 1;
 const TEST: u64 = 2;
 const FLAG_BITS: u32 = 4;
 
-/// 48 bytes. The tag says whose row it is and whether it lives; it is zero where the row is vacant.
-#[repr(align(64))]
+/// 32 bytes, two to a cache line. The tag says whose row it is and whether it lives; it is zero where the row is vacant.
 pub(crate) struct Row {
     tag: AtomicU64,
-    digest: [AtomicU64; 4],
+    digest: [AtomicU64; 2],
+    digest_end: AtomicU32,
     uses: AtomicU32,
+}
+
+/// The first 160 bits of a digest: enough that nobody finds a second text with the same, short enough that a row is half a
+/// cache line.
+#[derive(Clone, Copy)]
+pub(crate) struct Fingerprint([u64; 3]);
+
+impl Fingerprint {
+    /// That of no row: nobody has a text whose digest is zeros.
+    pub(crate) const NONE: Self = Self([0; 3]);
+
+    pub(crate) fn of(digest: &Digest) -> Self {
+        let [a, b, c, _] = *digest.words();
+        Self([a, b, c & 0xffff_ffff])
+    }
+}
+
+impl ConstantTimeEq for Fingerprint {
+    fn ct_eq(&self, other: &Self) -> Choice {
+        let difference = self.0.iter().zip(other.0).fold(0, |difference, (mine, theirs)| difference | (mine ^ theirs));
+        difference.ct_eq(&0)
+    }
 }
 
 /// What a reader saw of a row at one moment.
@@ -42,6 +65,11 @@ impl Tag {
         self.0 & LIVE != 0
     }
 
+    /// Whether this is the live row of this code, whatever its environment.
+    pub(crate) const fn is_of(self, code: u64) -> bool {
+        self.0 | TEST == code << FLAG_BITS | LIVE | TEST
+    }
+
     /// Whether this is the live row of this code and environment.
     pub(crate) fn is(self, code: u64, environment: Environment) -> bool {
         self == Self::of(code, environment)
@@ -50,7 +78,8 @@ impl Tag {
 
 impl Row {
     pub(crate) fn vacant() -> Self {
-        Self { tag: AtomicU64::new(0), digest: std::array::from_fn(|_| AtomicU64::new(0)), uses: AtomicU32::new(0) }
+        let digest = [AtomicU64::new(0), AtomicU64::new(0)];
+        Self { tag: AtomicU64::new(0), digest, digest_end: AtomicU32::new(0), uses: AtomicU32::new(0) }
     }
 
     /// Whoever sees a live tag sees the digest that was written before it.
@@ -59,16 +88,19 @@ impl Row {
     }
 
     /// Never changes once the row is live.
-    pub(crate) fn digest(&self) -> Digest {
-        let [a, b, c, d] = &self.digest;
-        Digest::from_words([a, b, c, d].map(|word| word.load(Ordering::Relaxed)))
+    pub(crate) fn fingerprint(&self) -> Fingerprint {
+        let [a, b] = &self.digest;
+        let end = u64::from(self.digest_end.load(Ordering::Relaxed));
+        Fingerprint([a.load(Ordering::Relaxed), b.load(Ordering::Relaxed), end])
     }
 
     /// Fills a vacant row. Only the writer calls this, once for each row.
-    pub(crate) fn publish(&self, code: u64, environment: Environment, digest: &Digest) {
-        for (word, value) in self.digest.iter().zip(digest.words()) {
-            word.store(*value, Ordering::Relaxed);
+    pub(crate) fn publish(&self, code: u64, environment: Environment, fingerprint: Fingerprint) {
+        let [a, b, end] = fingerprint.0;
+        for (word, value) in self.digest.iter().zip([a, b]) {
+            word.store(value, Ordering::Relaxed);
         }
+        self.digest_end.store(end as u32, Ordering::Relaxed);
         self.tag.store(Tag::of(code, environment).0, Ordering::Release);
     }
 
