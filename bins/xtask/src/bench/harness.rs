@@ -52,6 +52,18 @@ pub(crate) fn ratio(ours: &[f64], theirs: &[f64]) -> f64 {
     median(&ours.iter().zip(theirs).map(|(ours, theirs)| ours / theirs).collect::<Vec<_>>())
 }
 
+/// The difference of two samples' means, and Welch's t of it.
+pub(crate) fn welch_t(ours: &[f64], theirs: &[f64]) -> (f64, f64) {
+    let moments = |values: &[f64]| {
+        let count = values.len() as f64;
+        let mean = values.iter().sum::<f64>() / count;
+        let variance = values.iter().map(|value| (value - mean).powi(2)).sum::<f64>() / (count - 1.0);
+        (mean, variance / count)
+    };
+    let ((ours, our_error), (theirs, their_error)) = (moments(ours), moments(theirs));
+    (ours - theirs, (ours - theirs) / (our_error + their_error).sqrt())
+}
+
 /// One figure on standard output.
 #[expect(clippy::print_stdout, reason = "what this program is for")]
 pub(crate) fn print(bench: &str, metric: &str, value: f64, unit: &str, against: Option<(&str, f64)>) {

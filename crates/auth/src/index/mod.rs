@@ -104,34 +104,36 @@ impl Segment {
         usize::try_from((((hash >> 16) & 0xffff_ffff) * self.lines.len() as u64) >> 32).unwrap_or(0)
     }
 
-    /// Asks for the first row of a search, and returns its tag.
-    fn touch(&self, hash: u64) -> Tag {
-        self.lines.get(self.start(hash)).map_or(Tag::VACANT, |line| line.0[0].tag())
+    /// Asks for the line where a search begins.
+    fn touch(&self, hash: u64) {
+        std::hint::black_box(self.lines.get(self.start(hash)).map(|line| line.0[0].tag()));
     }
 
-    /// The first row on the way of a search that is as wanted, or the vacant one where the search ends.
-    fn probe(&self, hash: u64, wanted: impl Fn(Tag) -> bool) -> Option<(usize, &Row, Tag)> {
+    /// The first row on the way of a search whose tag is as wanted, or the vacant one where the search ends.
+    ///
+    /// Which row of a line it is, and whether it is vacant, leads to no branch: a time tells only how many lines were full.
+    #[expect(clippy::indexing_slicing, reason = "a line has as many rows as a bit has values")]
+    fn probe(&self, hash: u64, wanted: impl Fn(Tag) -> bool) -> Option<(usize, &Row)> {
         let start = self.start(hash);
         let (before, behind) = self.lines.split_at_checked(start)?;
         for (place, line) in (start..).zip(behind).chain((0..).zip(before)) {
-            for (offset, row) in line.0.iter().enumerate() {
-                let tag = row.tag();
-                if wanted(tag) | (tag == Tag::VACANT) {
-                    return Some((place * ROWS + offset, row, tag));
-                }
+            let [first, second] = line.0.each_ref().map(Row::tag).map(|tag| wanted(tag) | (tag == Tag::VACANT));
+            if first | second {
+                let offset = usize::from(!first);
+                return Some((place * ROWS + offset, &line.0[offset]));
             }
         }
         None
     }
 
     /// The live row with this code.
-    fn find(&self, hash: u64, code: u64) -> Option<(usize, &Row, Tag)> {
-        self.probe(hash, |tag| tag.is_of(code)).filter(|(.., tag)| *tag != Tag::VACANT)
+    fn find(&self, hash: u64, code: u64) -> Option<(usize, &Row)> {
+        self.probe(hash, |tag| tag.is_of(code)).filter(|(_, row)| row.tag().is_of(code))
     }
 
     /// Writes into the first vacant row. Readers see all of it or nothing.
     fn insert(&self, hash: u64, code: u64, identity: Arc<Identity>) -> Option<&Row> {
-        let (slot, row, _) = self.probe(hash, |_| false)?;
+        let (slot, row) = self.probe(hash, |_| false)?;
         let (environment, digest) = (identity.live.key.environment, &identity.live.secret.digest);
         let fingerprint = Fingerprint::of(digest);
         self.identities.get(slot)?.set(identity).ok()?;
@@ -323,14 +325,14 @@ impl Index {
         let code = code(locator);
         let place = self::hash(code, self.multiplier);
         self.with_view(|View { directory, tally, .. }| {
-            let segment = directory.segment(place);
-            let first = segment.map_or(Tag::VACANT, |segment| segment.touch(place));
+            let Some(segment) = directory.segment(place) else { return Ok(false) };
+            segment.touch(place);
             let presented = Fingerprint::of(&hash());
-            // Where there is no row, comparing with none takes as long as comparing with another.
-            let found = segment.filter(|_| first != Tag::VACANT).and_then(|segment| segment.find(place, code));
-            let (known, tag) = found.map_or((Fingerprint::NONE, Tag::VACANT), |(_, row, tag)| (row.fingerprint(), tag));
-            let live = bool::from(known.ct_eq(&presented)) & tag.is(code, environment);
-            if live && let Some((_, row, _)) = found {
+            // Where there is no such row, comparing with a vacant one takes as long.
+            let Some((_, row)) = segment.probe(place, |tag| tag.is_of(code)) else { return Ok(false) };
+            let tag = row.tag();
+            let live = tag.is(code, environment) & bool::from(row.fingerprint().ct_eq(&presented));
+            if live {
                 tally.count(code, row, accept()?);
             }
             Ok(live)
@@ -392,7 +394,7 @@ impl Index {
         for (locator, count) in uses {
             let code = code(locator.as_bytes());
             let hash = hash(code, self.multiplier);
-            if let Some((_, row, _)) = directory.segment(hash).and_then(|segment| segment.find(hash, code)) {
+            if let Some((_, row)) = directory.segment(hash).and_then(|segment| segment.find(hash, code)) {
                 row.add_uses(*count);
             }
         }
@@ -419,7 +421,7 @@ impl Index {
             Some((slot, ..))
                 if segment.identities.get(slot).and_then(OnceLock::get).is_some_and(|i| i.live == live) => {}
             // The new row first: at no moment is a live secret absent.
-            Some((_, old, _)) => {
+            Some((_, old)) => {
                 if let Some(fresh) = segment.insert(hash, code, Arc::new(Identity { live })) {
                     fresh.add_uses(old.take_uses());
                     old.withdraw();
@@ -434,7 +436,7 @@ impl Index {
         let _one_writer = self.writer.lock().unwrap_or_else(PoisonError::into_inner);
         let code = code(locator.as_bytes());
         let hash = hash(code, self.multiplier);
-        if let Some((_, row, _)) = self.directory.load().segment(hash).and_then(|segment| segment.find(hash, code)) {
+        if let Some((_, row)) = self.directory.load().segment(hash).and_then(|segment| segment.find(hash, code)) {
             row.withdraw();
         }
     }

@@ -26,9 +26,6 @@ pub(crate) struct Row {
 pub(crate) struct Fingerprint([u64; 3]);
 
 impl Fingerprint {
-    /// That of no row: nobody has a text whose digest is zeros.
-    pub(crate) const NONE: Self = Self([0; 3]);
-
     pub(crate) fn of(digest: &Digest) -> Self {
         let [a, b, c, _] = *digest.words();
         Self([a, b, c & 0xffff_ffff])
@@ -87,7 +84,7 @@ impl Row {
         Tag(self.tag.load(Ordering::Acquire))
     }
 
-    /// Never changes once the row is live.
+    /// Never changes once the row is live. That of a vacant row is zeros, which nobody has a text for.
     pub(crate) fn fingerprint(&self) -> Fingerprint {
         let [a, b] = &self.digest;
         let end = u64::from(self.digest_end.load(Ordering::Relaxed));
