@@ -14,7 +14,6 @@ use doorward_types::Environment;
 use loom::sync::Arc;
 use loom::thread;
 use row::{Fingerprint, Row, Tag};
-use subtle::ConstantTimeEq;
 use sync::{AtomicU64, Ordering};
 
 const CODE: u64 = 7;
@@ -34,8 +33,8 @@ fn whoever_sees_a_live_row_sees_all_of_it() {
         let tag = row.tag();
         if tag != Tag::VACANT {
             assert!(tag.is_live() && tag.code() == CODE && tag.is_of(CODE));
-            assert!(tag.is(CODE, Environment::Test) && !tag.is(CODE, Environment::Production));
-            assert!(bool::from(row.fingerprint().ct_eq(&fingerprint())));
+            assert!(row.is(CODE, Environment::Test, fingerprint()));
+            assert!(!row.is(CODE, Environment::Production, fingerprint()));
         }
         writer.join().unwrap();
     });
@@ -57,8 +56,7 @@ fn a_lease_vouches_for_every_withdrawal_before_it() {
             })
         };
         let taken = lease.load(Ordering::Acquire);
-        let accepted =
-            row.tag().is(CODE, Environment::Production) && bool::from(row.fingerprint().ct_eq(&fingerprint()));
+        let accepted = row.is(CODE, Environment::Production, fingerprint());
         assert!(!(accepted && taken == 2), "accepted under a lease that came after the withdrawal");
         node.join().unwrap();
         assert!(!row.tag().is_live());

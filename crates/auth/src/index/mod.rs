@@ -27,7 +27,6 @@ use arc_swap::ArcSwap;
 use doorward_key::Digest;
 use doorward_store::LiveSecret;
 use doorward_types::{Environment, Locator, Tick};
-use subtle::ConstantTimeEq;
 
 use self::row::{Fingerprint, Row, Tag};
 use self::sync::{AtomicU64, Ordering};
@@ -330,8 +329,7 @@ impl Index {
             let presented = Fingerprint::of(&hash());
             // Where there is no such row, comparing with a vacant one takes as long.
             let Some((_, row)) = segment.probe(place, |tag| tag.is_of(code)) else { return Ok(false) };
-            let tag = row.tag();
-            let live = tag.is(code, environment) & bool::from(row.fingerprint().ct_eq(&presented));
+            let live = row.is(code, environment, presented);
             if live {
                 tally.count(code, row, accept()?);
             }

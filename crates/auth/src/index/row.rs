@@ -4,7 +4,7 @@
 
 use doorward_key::Digest;
 use doorward_types::Environment;
-use subtle::{Choice, ConstantTimeEq};
+use subtle::ConstantTimeEq;
 
 use super::sync::{AtomicU32, AtomicU64, Ordering};
 
@@ -29,13 +29,6 @@ impl Fingerprint {
     pub(crate) fn of(digest: &Digest) -> Self {
         let [a, b, c, _] = *digest.words();
         Self([a, b, c & 0xffff_ffff])
-    }
-}
-
-impl ConstantTimeEq for Fingerprint {
-    fn ct_eq(&self, other: &Self) -> Choice {
-        let difference = self.0.iter().zip(other.0).fold(0, |difference, (mine, theirs)| difference | (mine ^ theirs));
-        difference.ct_eq(&0)
     }
 }
 
@@ -66,11 +59,6 @@ impl Tag {
     pub(crate) const fn is_of(self, code: u64) -> bool {
         self.0 | TEST == code << FLAG_BITS | LIVE | TEST
     }
-
-    /// Whether this is the live row of this code and environment.
-    pub(crate) fn is(self, code: u64, environment: Environment) -> bool {
-        self == Self::of(code, environment)
-    }
 }
 
 impl Row {
@@ -84,11 +72,14 @@ impl Row {
         Tag(self.tag.load(Ordering::Acquire))
     }
 
-    /// Never changes once the row is live. That of a vacant row is zeros, which nobody has a text for.
-    pub(crate) fn fingerprint(&self) -> Fingerprint {
-        let [a, b] = &self.digest;
+    /// Whether this is the live row of this code, environment and fingerprint. Takes the same time whatever differs.
+    pub(crate) fn is(&self, code: u64, environment: Environment, fingerprint: Fingerprint) -> bool {
+        let tag = self.tag.load(Ordering::Acquire);
+        let [a, b] = self.digest.each_ref().map(|word| word.load(Ordering::Relaxed));
         let end = u64::from(self.digest_end.load(Ordering::Relaxed));
-        Fingerprint([a.load(Ordering::Relaxed), b.load(Ordering::Relaxed), end])
+        let [also_a, also_b, also_end] = fingerprint.0;
+        let difference = (tag ^ Tag::of(code, environment).0) | (a ^ also_a) | (b ^ also_b) | (end ^ also_end);
+        difference.ct_eq(&0).into()
     }
 
     /// Fills a vacant row. Only the writer calls this, once for each row.
