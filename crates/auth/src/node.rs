@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
-use doorward_store::{LiveSecret, Poll, Revision, Session, StoreError};
+use doorward_store::{Poll, Revision, Session, StoreError};
 use doorward_types::{SessionId, Tick};
 use tokio::sync::Mutex;
 
@@ -142,17 +142,15 @@ impl Node {
     async fn load(&self, progress: &mut Progress) -> Result<(), StoreError> {
         let store = &self.core.store;
         let revision = store.revision().await?;
-        let fresh = self.index.empty_twin();
-        let mut last: Option<LiveSecret> = None;
-        loop {
-            let page = store.live_secrets(last.as_ref(), PAGE).await?;
-            let Some(end) = page.last() else { break };
-            last = Some(end.clone());
-            for live in page {
-                fresh.insert(live);
-            }
+        let mut draft = self.index.draft();
+        let mut page = store.live_secrets(None, PAGE).await?;
+        while let Some(last) = page.last().cloned() {
+            // The store reads the next page meanwhile.
+            let add = async { page.into_iter().for_each(|live| draft.insert(live)) };
+            let (next, ()) = tokio::join!(store.live_secrets(Some(&last), PAGE), add);
+            page = next?;
         }
-        self.index.become_like(fresh);
+        self.index.become_like(draft);
         progress.revision = revision;
         Ok(())
     }

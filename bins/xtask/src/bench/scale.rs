@@ -82,6 +82,8 @@ fn insert(transaction: &rusqlite::Transaction<'_>, core: &Core, organization: &s
 
 fn fill(writer: &mut Connection, core: &Core, organization: &str, count: usize) -> anyhow::Result<Vec<String>> {
     writer.busy_timeout(Duration::from_secs(10))?;
+    // Ten million random locators are slow to index through a small cache.
+    writer.pragma_update(None, "cache_size", -4_000_000)?;
     let transaction = writer.transaction_with_behavior(TransactionBehavior::Immediate)?;
     let mut probes = Vec::with_capacity(PROBES);
     for number in 0..count {
@@ -91,6 +93,8 @@ fn fill(writer: &mut Connection, core: &Core, organization: &str, count: usize) 
         }
     }
     transaction.commit()?;
+    // A long log would slow every read, and the first commit after it.
+    writer.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()))?;
     Ok(probes)
 }
 

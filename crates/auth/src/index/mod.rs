@@ -150,14 +150,15 @@ impl Segment {
         self.used.load(Ordering::Relaxed) * FULL.1 >= self.lines.len() * ROWS * FULL.0
     }
 
-    /// The live rows in a new segment with room, or in two.
-    fn rebuilt(&self, multiplier: u64) -> Vec<Self> {
+    /// The live rows in a new segment with room for `expected` at least, or in two.
+    fn rebuilt(&self, multiplier: u64, expected: usize) -> Vec<Self> {
         let live: Vec<_> =
             self.live().map(|(row, identity)| (hash(row.tag().code(), multiplier), row, identity)).collect();
         let halves = if live.len() > SPLIT_ABOVE { 2 } else { 1 };
         let depth = self.depth + halves as u32 - 1;
         let half_of = |hash: u64| if halves == 2 { (hash >> (64 - depth) & 1) as usize } else { 0 };
-        let room = |half| Self::with_room_for(live.iter().filter(|(hash, ..)| half_of(*hash) == half).count(), depth);
+        let count = |half| live.iter().filter(|(hash, ..)| half_of(*hash) == half).count();
+        let room = |half| Self::with_room_for(count(half).max(expected), depth);
         let rebuilt: Vec<_> = (0..halves).map(room).collect();
         for (hash, row, identity) in &live {
             let segment = rebuilt.get(half_of(*hash));
@@ -172,12 +173,17 @@ impl Segment {
 
 /// Which segment a hash belongs to: as many entries as its `bits` upper bits have values. A segment that is less deep
 /// stands in several places.
+#[derive(Clone)]
 pub(crate) struct Directory {
     bits: u32,
     segments: Vec<Segment>,
 }
 
 impl Directory {
+    fn empty() -> Self {
+        Self { bits: 0, segments: vec![Segment::with_room_for(0, 0)] }
+    }
+
     fn place(&self, hash: u64) -> usize {
         // In two steps, since shifting by all 64 bits is no operation of the machine's.
         (hash >> 1 >> (63 - self.bits)) as usize
@@ -194,25 +200,76 @@ impl Directory {
         places.filter(move |(place, segment)| first(*place, segment)).map(|(_, segment)| segment)
     }
 
-    /// This directory with room in the segment that the hash belongs to.
-    fn with_room_at(&self, hash: u64, multiplier: u64) -> Self {
-        let Some(full) = self.segment(hash) else { return Self { bits: self.bits, segments: self.segments.clone() } };
-        let rebuilt = full.rebuilt(multiplier);
-        let depth = rebuilt.first().map_or(full.depth, |segment| segment.depth);
-        let bits = self.bits.max(depth);
-        let mut segments = Vec::with_capacity(1 << bits);
-        for place in 0..1_usize << bits {
-            segments.extend(self.segments.get(place >> (bits - self.bits)).cloned());
+    /// Rebuilds the segment that the hash belongs to, with room for as many rows as are there or `expected`, and more.
+    fn rebuild_at(&mut self, hash: u64, multiplier: u64, expected: usize) {
+        let Some(full) = self.segment(hash) else { return };
+        let before = full.depth;
+        let rebuilt = full.rebuilt(multiplier, expected);
+        let depth = rebuilt.first().map_or(before, |segment| segment.depth);
+        if depth > self.bits {
+            self.segments = self.segments.iter().flat_map(|segment| [segment.clone(), segment.clone()]).collect();
+            self.bits = depth;
         }
         // The full segment stood in all places that share its rows' upper bits; each half takes its own of them.
-        let span = 1_usize << (bits - full.depth);
-        let first = Self { bits, segments: Vec::new() }.place(hash) & !(span - 1);
-        for (offset, segment) in segments.iter_mut().skip(first).take(span).enumerate() {
+        let span = 1_usize << (self.bits - before);
+        let first = self.place(hash) & !(span - 1);
+        for (offset, segment) in self.segments.iter_mut().skip(first).take(span).enumerate() {
             if let Some(half) = rebuilt.get(offset * rebuilt.len() / span) {
                 *segment = half.clone();
             }
         }
-        Self { bits, segments }
+    }
+
+    /// Writes a secret, in place of what was known of it before.
+    fn write(&self, hash: u64, code: u64, live: LiveSecret) {
+        let Some(segment) = self.segment(hash) else { return };
+        match segment.find(hash, code) {
+            Some((slot, ..))
+                if segment.identities.get(slot).and_then(OnceLock::get).is_some_and(|i| i.live == live) => {}
+            // The new row first: at no moment is a live secret absent.
+            Some((_, old)) => {
+                if let Some(fresh) = segment.insert(hash, code, Arc::new(Identity { live })) {
+                    fresh.add_uses(old.take_uses());
+                    old.withdraw();
+                }
+            }
+            None => drop(segment.insert(hash, code, Arc::new(Identity { live }))),
+        }
+    }
+
+    /// Whether a segment with this hash must be rebuilt before it takes one more.
+    fn is_full_at(&self, hash: u64) -> bool {
+        self.segment(hash).is_some_and(Segment::is_full)
+    }
+}
+
+/// A table in the making, which no one reads yet: its directory grows in place, and its segments have room for all that they
+/// can hold, so that each row is moved twice on average.
+pub(crate) struct Draft {
+    directory: Directory,
+    multiplier: u64,
+}
+
+impl Draft {
+    /// Adds a secret.
+    pub(crate) fn insert(&mut self, live: LiveSecret) {
+        let code = code(live.secret.locator.as_bytes());
+        let hash = hash(code, self.multiplier);
+        if self.directory.is_full_at(hash) {
+            self.directory.rebuild_at(hash, self.multiplier, SPLIT_ABOVE);
+        }
+        self.directory.write(hash, code, live);
+    }
+
+    /// The directory, without the room that was not needed.
+    fn finish(mut self) -> Directory {
+        let mut next = Some(0_u64);
+        while let Some(hash) = next {
+            self.directory.rebuild_at(hash, self.multiplier, 0);
+            let depth = self.directory.segment(hash).map_or(0, |segment| segment.depth);
+            next = 1_u64.checked_shl(64 - depth).and_then(|span| hash.checked_add(span));
+        }
+        self.directory
     }
 }
 
@@ -299,9 +356,8 @@ impl Index {
     /// An empty table; `seed` is secret and random.
     pub(crate) fn new(seed: u64) -> Self {
         static TABLES: AtomicU64 = AtomicU64::new(0);
-        let directory = Directory { bits: 0, segments: vec![Segment::with_room_for(0, 0)] };
         Self {
-            directory: ArcSwap::from_pointee(directory),
+            directory: ArcSwap::from_pointee(Directory::empty()),
             version: AtomicU64::new(0),
             writer: Mutex::new(()),
             multiplier: seed ^ 0x9E37_79B9_7F4A_7C15 | 1,
@@ -410,23 +466,13 @@ impl Index {
         let code = code(live.secret.locator.as_bytes());
         let hash = hash(code, self.multiplier);
         let mut directory = self.directory.load_full();
-        if directory.segment(hash).is_some_and(|segment| segment.is_full()) {
-            directory = Arc::new(directory.with_room_at(hash, self.multiplier));
+        if directory.is_full_at(hash) {
+            let mut wider = Directory::clone(&directory);
+            wider.rebuild_at(hash, self.multiplier, 0);
+            directory = Arc::new(wider);
             self.publish(Arc::clone(&directory));
         }
-        let Some(segment) = directory.segment(hash) else { return };
-        match segment.find(hash, code) {
-            Some((slot, ..))
-                if segment.identities.get(slot).and_then(OnceLock::get).is_some_and(|i| i.live == live) => {}
-            // The new row first: at no moment is a live secret absent.
-            Some((_, old)) => {
-                if let Some(fresh) = segment.insert(hash, code, Arc::new(Identity { live })) {
-                    fresh.add_uses(old.take_uses());
-                    old.withdraw();
-                }
-            }
-            None => drop(segment.insert(hash, code, Arc::new(Identity { live }))),
-        }
+        directory.write(hash, code, live);
     }
 
     /// Withdraws a secret: no search that begins after this finds it.
@@ -439,16 +485,16 @@ impl Index {
         }
     }
 
-    /// Takes over all that another table holds, in one instant.
-    pub(crate) fn become_like(&self, other: Self) {
-        debug_assert_eq!(self.multiplier, other.multiplier, "hashes must agree");
-        let _one_writer = self.writer.lock().unwrap_or_else(PoisonError::into_inner);
-        self.publish(other.directory.into_inner());
+    /// An empty table that [`Index::become_like`] can take over.
+    pub(crate) fn draft(&self) -> Draft {
+        Draft { directory: Directory::empty(), multiplier: self.multiplier }
     }
 
-    /// An empty table that [`Index::become_like`] can take over.
-    pub(crate) fn empty_twin(&self) -> Self {
-        Self { multiplier: self.multiplier, ..Self::new(0) }
+    /// Takes over all that a draft holds, in one instant.
+    pub(crate) fn become_like(&self, draft: Draft) {
+        debug_assert_eq!(self.multiplier, draft.multiplier, "hashes must agree");
+        let _one_writer = self.writer.lock().unwrap_or_else(PoisonError::into_inner);
+        self.publish(Arc::new(draft.finish()));
     }
 
     fn publish(&self, directory: Arc<Directory>) {
@@ -543,6 +589,25 @@ mod tests {
         assert!((0..100_000).all(|number| accepts(&index, number) == (number % 3 != 0)));
         let directory = index.directory.load();
         assert!(directory.segments.iter().all(|segment| segment.live().count() <= SPLIT_ABOVE + 1));
+    }
+
+    #[test]
+    fn a_draft_takes_the_place_of_all_that_was_there() {
+        for count in [0, 1, 4_096, 4_700, 100_000] {
+            let index = Index::new(11);
+            index.insert(live(1_000_000));
+            let mut draft = index.draft();
+            (0..count).for_each(|number| draft.insert(live(number)));
+            index.become_like(draft);
+            assert!((0..count).all(|number| accepts(&index, number)));
+            assert!(!accepts(&index, 1_000_000));
+            let directory = index.directory.load();
+            let rows: usize = directory.distinct().map(|segment| segment.rows().count()).sum();
+            assert!(rows as u64 <= count * 3 / 2 + 16 * directory.segments.len() as u64, "{rows} rows for {count}");
+            // It goes on as any table does.
+            (count..count + 10_000).for_each(|number| index.insert(live(number)));
+            assert!((0..count + 10_000).all(|number| accepts(&index, number)));
+        }
     }
 
     #[test]
