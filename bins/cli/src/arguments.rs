@@ -19,8 +19,8 @@ use doorward::types::{AccessKeyId, Environment, Name};
                   Exit status: 0 done, 1 failed, 2 usage, 3 cancelled, 4 not authorized, 5 not found, 6 conflict."
 )]
 pub struct Arguments {
-    /// Where the keys live: sqlite:PATH
-    #[arg(long, global = true, env = "DOORWARD_STORE", value_name = "URL", default_value_t)]
+    /// Where the keys live: sqlite:PATH or postgres://USER@HOST/DATABASE
+    #[arg(long, global = true, env = "DOORWARD_STORE", hide_env_values = true, value_name = "URL", default_value_t)]
     pub store: StoreUrl,
     /// How to print: tables for people, or one JSON document of the HTTP API's shape
     #[arg(long, global = true, env = "DOORWARD_OUTPUT", value_enum, default_value_t)]

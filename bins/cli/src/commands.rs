@@ -1,7 +1,6 @@
 //! What each command does.
 
 use std::io::Read;
-use std::sync::Arc;
 
 use clap::CommandFactory;
 use doorward::auth::{Ask, Core, Issuer, Management, OperatorDesk};
@@ -10,8 +9,7 @@ use doorward::http::shapes::{
     StagedShape,
 };
 use doorward::key::{KeyPrefix, PresentedKey};
-use doorward::sqlite::{OpenMode, SqliteStore};
-use doorward::store::{Organization, Page, SecretUsage, Store, StoreError, StoreUrl};
+use doorward::store::{OpenMode, Organization, Page, SecretUsage, StoreError, StoreUrl};
 use doorward::types::{AccessKeyId, Environment, Name, OrganizationId, SecretState};
 use serde::Serialize;
 use zeroize::Zeroizing;
@@ -70,15 +68,12 @@ struct Desk {
 
 impl Desk {
     async fn open(url: &StoreUrl, mode: OpenMode) -> Result<Self, Failure> {
-        let store: Arc<dyn Store> = match url {
-            StoreUrl::Sqlite(path) => Arc::new(SqliteStore::open(path, mode).await.map_err(|error| match error {
-                StoreError::Missing => Failure::not_found(format!(
-                    "there is no store at {url}: name it with --store or DOORWARD_STORE, or make it with `doorward org create NAME`"
-                )),
-                other => other.into(),
-            })?),
-            other => return Err(Failure::usage(format!("this program was built without the engine of {other}"))),
-        };
+        let store = doorward::open(url, mode).await.map_err(|error| match error {
+            StoreError::Missing => Failure::not_found(format!(
+                "there is no store at {url}: name it with --store or DOORWARD_STORE, or make it with `doorward org create NAME`"
+            )),
+            other => other.into(),
+        })?;
         let core = Core::new(store);
         Ok(Self { issuer: Issuer::new(&core), core, ask: Ask::local(actor()?) })
     }

@@ -73,7 +73,7 @@ fn new_credential(params: &Params<'_, '_>, scope: &Scope) -> Result<CredentialKe
 
 /// What the store said goes to the log; what the caller may know goes into the answer.
 pub(crate) fn failed(error: StoreError) -> Problem {
-    if matches!(error, StoreError::Unavailable(_) | StoreError::Corrupt(_)) {
+    if matches!(error, StoreError::Unavailable(_) | StoreError::OutcomeUnknown | StoreError::Corrupt(_)) {
         tracing::error!(error = &error as &dyn std::error::Error, "the store failed");
     }
     error.into()

@@ -23,8 +23,8 @@ use crate::serve::Limits;
                   --sealing-key-file, or is made beside the store on first start."
 )]
 pub struct Arguments {
-    /// Where the keys live: sqlite:PATH [default: sqlite:doorward.db]
-    #[arg(long, env = "DOORWARD_STORE", value_name = "URL")]
+    /// Where the keys live: sqlite:PATH or postgres://USER@HOST/DATABASE [default: sqlite:doorward.db]
+    #[arg(long, env = "DOORWARD_STORE", hide_env_values = true, value_name = "URL")]
     pub store: Option<StoreUrl>,
     /// The address to serve on [default: 127.0.0.1:8080]
     #[arg(long, env = "DOORWARD_LISTEN", value_name = "ADDR")]

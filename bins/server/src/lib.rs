@@ -30,8 +30,7 @@ use std::sync::Arc;
 
 use anyhow::Context;
 use doorward::auth::{Core, Verifier};
-use doorward::sqlite::{OpenMode, SqliteStore};
-use doorward::store::{Store, StoreUrl};
+use doorward::store::OpenMode;
 use doorward::types::{Clock, PreciseClock, SystemClock};
 use tokio::net::TcpListener;
 
@@ -50,7 +49,9 @@ pub fn run(config: Config) -> anyhow::Result<()> {
 }
 
 async fn serve_until_stopped(config: Config) -> anyhow::Result<()> {
-    let store = open(&config.store).await.with_context(|| format!("the store {} cannot be used", config.store))?;
+    let store = doorward::open(&config.store, OpenMode::Create)
+        .await
+        .with_context(|| format!("the store {} cannot be used", config.store))?;
     let clock: Arc<dyn Clock> = match config.clock {
         HotClock::Coarse => Arc::new(SystemClock),
         HotClock::Precise => Arc::new(PreciseClock),
@@ -76,14 +77,6 @@ async fn serve_until_stopped(config: Config) -> anyhow::Result<()> {
     verifier.stop().await;
     tracing::info!("stopped");
     Ok(())
-}
-
-/// The engine choice.
-async fn open(url: &StoreUrl) -> anyhow::Result<Arc<dyn Store>> {
-    match url {
-        StoreUrl::Sqlite(path) => Ok(Arc::new(SqliteStore::open(path, OpenMode::Create).await?)),
-        other => anyhow::bail!("this server was built without the engine of {other}"),
-    }
 }
 
 /// Resolves at Ctrl-C or SIGTERM.

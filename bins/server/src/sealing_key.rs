@@ -27,14 +27,20 @@ pub fn load(config: &Config, core: &Core) -> anyhow::Result<SealingKey> {
     let path = match (&config.sealing_key_file, &config.store) {
         (Some(path), _) => path.clone(),
         (None, StoreUrl::Sqlite(path)) => beside(path),
-        (None, other) => bail!("{other} is no file: say where the sealing key is, with --sealing-key-file"),
+        (None, other) => bail!(
+            "{other} is no file to keep the sealing key beside: make one for all nodes with `openssl rand -base64 32`, \
+             and name it with --sealing-key-file or {VARIABLE}"
+        ),
     };
     match std::fs::read_to_string(&path) {
         Ok(text) => {
             refuse_if_open_to_others(&path)?;
             decode(&Zeroizing::new(text)).with_context(|| format!("in {}", path.display()))
         }
-        Err(error) if error.kind() == ErrorKind::NotFound => make(&path, core),
+        // Of several nodes, each would make its own, and none could open what another has sealed.
+        Err(error) if error.kind() == ErrorKind::NotFound && matches!(config.store, StoreUrl::Sqlite(_)) => {
+            make(&path, core)
+        }
         Err(error) => Err(error).with_context(|| format!("{} cannot be read", path.display())),
     }
 }

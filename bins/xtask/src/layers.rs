@@ -12,7 +12,7 @@ const LAYERS: &[&[&str]] = &[
     &["doorward-types"],
     &["doorward-key", "doorward-audit"],
     &["doorward-store"],
-    &["doorward-auth", "doorward-store-sqlite"],
+    &["doorward-auth", "doorward-store-sqlite", "doorward-store-postgres"],
     &["doorward-http"],
     &["doorward"],
 ];
@@ -22,13 +22,14 @@ const BINARIES: &[&str] = &["bins", "examples"];
 
 /// What a layer may not use though it stands above: names of the outside world that must not leak in.
 const FOREIGN: &[(&str, &[&str])] = &[
-    ("doorward-types", &["tokio", "http", "hyper", "rusqlite"]),
-    ("doorward-key", &["tokio", "http", "hyper", "rusqlite"]),
-    ("doorward-audit", &["tokio", "http", "hyper", "rusqlite"]),
-    ("doorward-store", &["tokio", "http", "hyper", "rusqlite"]),
-    ("doorward-auth", &["http", "hyper", "tower", "rusqlite"]),
+    ("doorward-types", &["tokio", "http", "hyper", "rusqlite", "tokio-postgres"]),
+    ("doorward-key", &["tokio", "http", "hyper", "rusqlite", "tokio-postgres"]),
+    ("doorward-audit", &["tokio", "http", "hyper", "rusqlite", "tokio-postgres"]),
+    ("doorward-store", &["tokio", "http", "hyper", "rusqlite", "tokio-postgres"]),
+    ("doorward-auth", &["http", "hyper", "tower", "rusqlite", "tokio-postgres"]),
     ("doorward-store-sqlite", &["http", "hyper", "tower"]),
-    ("doorward-http", &["hyper", "axum", "rusqlite"]),
+    ("doorward-store-postgres", &["http", "hyper", "tower", "rusqlite"]),
+    ("doorward-http", &["hyper", "axum", "rusqlite", "tokio-postgres"]),
 ];
 
 /// Fails at the first arrow that is not in the table.

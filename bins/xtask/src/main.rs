@@ -3,6 +3,8 @@
 mod bench;
 mod ci;
 mod layers;
+#[expect(dead_code, reason = "some of it is for the tests that compile it")]
+mod postgres;
 mod programs;
 mod shell;
 mod tests;

@@ -2,18 +2,19 @@
 
 use anyhow::bail;
 
-use crate::shell;
+use crate::{postgres, shell};
 
 /// A program, and the Debian package that has it.
 const NEEDED: &[(&str, &str)] = &[("cc", "gcc"), ("curl", "curl")];
 
 /// Makes sure that every program is there. Nothing is skipped in silence.
 pub(crate) fn ensure() -> anyhow::Result<()> {
-    let missing: Vec<_> = NEEDED.iter().filter(|(program, _)| !shell::has(program)).collect();
-    if missing.is_empty() {
+    let missing = NEEDED.iter().filter(|(program, _)| !shell::has(program)).map(|(_, package)| *package);
+    // Its programs are not on the path.
+    let packages: Vec<_> = missing.chain(postgres::programs().is_none().then_some("postgresql")).collect();
+    if packages.is_empty() {
         return Ok(());
     }
-    let packages: Vec<_> = missing.iter().map(|(_, package)| *package).collect();
     if !rustix::process::geteuid().is_root() || !shell::has("apt-get") {
         bail!("these programs are missing: install the Debian packages {}, or their like", packages.join(" "));
     }

@@ -3,6 +3,7 @@
 use anyhow::bail;
 use clap::Args;
 
+use crate::postgres::Cluster;
 use crate::{programs, shell};
 
 /// What to run.
@@ -28,9 +29,13 @@ pub(crate) struct FuzzArguments {
 /// Every test. The binaries are built first, since some tests run them as people do.
 pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<()> {
     programs::ensure()?;
-    let environment: &[(&str, &str)] = if arguments.long { &[("DOORWARD_TEST_LONG", "1")] } else { &[] };
+    let cluster = Cluster::start(&[])?;
+    let url = cluster.url();
+    shell::say(&format!("a PostgreSQL for the tests runs at {url}"));
+    let mut environment = vec![("DOORWARD_TEST_POSTGRES", url.as_str())];
+    environment.extend(arguments.long.then_some(("DOORWARD_TEST_LONG", "1")));
     shell::run("cargo", &["build", "--workspace", "--bins", "--examples"], &[])?;
-    shell::run("cargo", &["test", "--workspace", "--all-features"], environment)
+    shell::run("cargo", &["test", "--workspace", "--all-features"], &environment)
 }
 
 /// libFuzzer on one target. The instrumentation is a compiler flag that stable Rust hides.

@@ -195,7 +195,9 @@ impl Node {
                 }
             }
             janitor.sweep(&self.core).await;
-            tokio::time::sleep(if failure.is_some() { RETRY } else { interval }).await;
+            let pause = if failure.is_some() { RETRY } else { interval };
+            // Until then, or until the engine hears of a change.
+            let _ = tokio::time::timeout(pause, self.core.store.hint()).await;
             // The hot clock stops in suspend: what it says of the lease is then worth nothing until the next poll.
             let (tick, reading) = (self.core.clock.tick(), self.core.clock.reading());
             if reading.longest_since(before.1) > tick.since(before.0) + SUSPENDED {

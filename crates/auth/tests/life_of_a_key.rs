@@ -2,13 +2,17 @@
 
 #![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test fails by panicking")]
 
+#[path = "../../store-postgres/tests/support/mod.rs"]
+mod postgres;
+
 use std::sync::Arc;
 
 use doorward_audit::Action;
 use doorward_auth::{Ask, Core, IssueError, Issuer, Management, OperatorDesk, OperatorRefusal, Refusal, Verifier};
 use doorward_key::{KeyFault, ShownOnce};
-use doorward_store::{MemoryStore, Page, Store};
-use doorward_store_sqlite::{OpenMode, SqliteStore};
+use doorward_store::{MemoryStore, OpenMode, Page, Store};
+use doorward_store_postgres::PostgresStore;
+use doorward_store_sqlite::SqliteStore;
 use doorward_types::{AccessKeyId, Environment, OrganizationId, SecretState};
 
 fn ask() -> Ask {
@@ -40,10 +44,11 @@ impl Bench {
 
 async fn benches() -> Vec<Bench> {
     let mut benches = Vec::new();
-    for engine in ["memory", "sqlite"] {
+    for engine in ["memory", "sqlite", "postgres"] {
         let folder = tempfile::tempdir().unwrap();
         let store: Arc<dyn Store> = match engine {
             "memory" => Arc::new(MemoryStore::new()),
+            "postgres" => Arc::new(PostgresStore::open(&postgres::empty().await, OpenMode::Create).await.unwrap()),
             _ => Arc::new(SqliteStore::open(folder.path().join("doorward.db"), OpenMode::Create).await.unwrap()),
         };
         let core = Core::new(store);

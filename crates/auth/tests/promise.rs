@@ -3,12 +3,17 @@
 
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+#[path = "../../store-postgres/tests/support/mod.rs"]
+mod postgres;
+
 use std::sync::Arc;
 use std::time::Duration;
 
 use doorward_auth::{Ask, Core, Issuer, Refusal, Timing, Verifier};
+use doorward_store::OpenMode;
 use doorward_store::{MemoryStore, Session, Store};
-use doorward_store_sqlite::{OpenMode, SqliteStore};
+use doorward_store_postgres::PostgresStore;
+use doorward_store_sqlite::SqliteStore;
 use doorward_types::{Clock, IdSeed, ManualClock, Reading, SessionId, Tick, Timestamp};
 
 fn ask() -> Ask {
@@ -144,15 +149,9 @@ async fn a_stopped_node_verifies_nothing_and_is_not_waited_for() {
     assert!(receipt.waited < Duration::from_millis(50));
 }
 
-/// Two nodes and a writer on one file, each with connections of its own, as three processes would have.
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_change_on_the_same_file_is_seen_before_it_returns() {
-    let folder = tempfile::tempdir().unwrap();
-    let path = folder.path().join("doorward.db");
-    let open = async || {
-        let store = SqliteStore::open(&path, OpenMode::Create).await.unwrap();
-        Core::new(Arc::new(store) as Arc<dyn Store>)
-    };
+/// Two nodes and a writer on one store, each with connections of its own, as three processes would have.
+async fn changes_are_seen_before_they_return(open: impl AsyncFn() -> Arc<dyn Store>) {
+    let open = async || Core::new(open().await);
     let (first, second) =
         (Verifier::start(&open().await).await.unwrap(), Verifier::start(&open().await).await.unwrap());
     let issuer = Issuer::new(&open().await);
@@ -168,6 +167,33 @@ async fn a_change_on_the_same_file_is_seen_before_it_returns() {
         }
         assert_eq!(regenerated.receipt.nodes.acknowledged, 2);
         current = regenerated.value.unwrap();
+    }
+    first.stop().await;
+    second.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_change_on_the_same_file_is_seen_before_it_returns() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("doorward.db");
+    let open = async || Arc::new(SqliteStore::open(&path, OpenMode::Create).await.unwrap()) as Arc<dyn Store>;
+    changes_are_seen_before_they_return(open).await;
+}
+
+/// With hints, and with polling alone.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_change_on_the_same_postgres_is_seen_before_it_returns() {
+    for hints in [true, false] {
+        let url = postgres::empty().await;
+        let open = async || {
+            let opened = if hints {
+                PostgresStore::open(&url, OpenMode::Create).await
+            } else {
+                PostgresStore::open_deaf(&url, OpenMode::Create).await
+            };
+            Arc::new(opened.unwrap()) as Arc<dyn Store>
+        };
+        changes_are_seen_before_they_return(open).await;
     }
 }
 

@@ -1,6 +1,6 @@
 //! API keys for Rust services: issue, verify, rotate, isolate, audit.
 //!
-//! One dependency for all of Doorward. It has no logic of its own; each module is a crate that can be used alone.
+//! One dependency for all of Doorward. Each module is a crate that can be used alone; only [`open`] is made here.
 //!
 //! | module | crate | feature |
 //! |---|---|---|
@@ -11,6 +11,7 @@
 //! | [`auth`] | `doorward-auth` | |
 //! | `http` | `doorward-http` | `http` (default) |
 //! | `sqlite` | `doorward-store-sqlite` | `sqlite` (default) |
+//! | `postgres` | `doorward-store-postgres` | `postgres` |
 //!
 //! ```
 //! # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
@@ -33,6 +34,30 @@ pub use doorward_auth as auth;
 pub use doorward_http as http;
 pub use doorward_key as key;
 pub use doorward_store as store;
+#[cfg(feature = "postgres")]
+pub use doorward_store_postgres as postgres;
 #[cfg(feature = "sqlite")]
 pub use doorward_store_sqlite as sqlite;
 pub use doorward_types as types;
+
+/// Opens the store that a URL names, by the engine that it names: the one place that knows them all.
+///
+/// # Errors
+///
+/// The engine's own; [`store::StoreError::Unavailable`] where this program was built without it.
+pub async fn open(
+    url: &store::StoreUrl,
+    mode: store::OpenMode,
+) -> Result<std::sync::Arc<dyn store::Store>, store::StoreError> {
+    match url {
+        #[cfg(feature = "sqlite")]
+        store::StoreUrl::Sqlite(path) => Ok(std::sync::Arc::new(sqlite::SqliteStore::open(path, mode).await?)),
+        #[cfg(feature = "postgres")]
+        store::StoreUrl::Postgres(url) => Ok(std::sync::Arc::new(postgres::PostgresStore::open(url, mode).await?)),
+        other => {
+            let _ = mode;
+            let reason = format!("this program was built without the engine of {other}");
+            Err(store::StoreError::Unavailable(reason.into()))
+        }
+    }
+}

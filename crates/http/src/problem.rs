@@ -51,6 +51,8 @@ pub enum Code {
     NotCurrent,
     /// No such resource for this credential.
     NotFound,
+    /// The store broke at the commit.
+    OutcomeUnknown,
     /// An organization always has its production key.
     ProductionKeyRequired,
     /// The body did not arrive in time.
@@ -97,6 +99,7 @@ impl Code {
             Self::MissingCredential => ("missing_credential", StatusCode::UNAUTHORIZED),
             Self::NotCurrent => ("not_current", StatusCode::SERVICE_UNAVAILABLE),
             Self::NotFound => ("not_found", StatusCode::NOT_FOUND),
+            Self::OutcomeUnknown => ("outcome_unknown", StatusCode::SERVICE_UNAVAILABLE),
             Self::ProductionKeyRequired => ("production_key_required", StatusCode::CONFLICT),
             Self::RequestTimeout => ("request_timeout", StatusCode::REQUEST_TIMEOUT),
             Self::StoreUnavailable => ("store_unavailable", StatusCode::SERVICE_UNAVAILABLE),
@@ -231,6 +234,10 @@ impl From<StoreError> for Problem {
         match error {
             StoreError::Conflict(conflict) => Self::new(Code::Conflict, conflict.to_string()),
             StoreError::Missing => Self::new(Code::NotFound, error.to_string()),
+            StoreError::OutcomeUnknown => Self::new(
+                Code::OutcomeUnknown,
+                "the store broke while it wrote: whether the change was made is not known; look before you try again",
+            ),
             StoreError::Unavailable(_) => Self::new(
                 Code::StoreUnavailable,
                 "the store cannot be reached at the moment; look whether the change was made before you try again",

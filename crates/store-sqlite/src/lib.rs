@@ -6,7 +6,8 @@
 //!
 //! ```no_run
 //! # async fn example() -> Result<(), doorward_store::StoreError> {
-//! use doorward_store_sqlite::{OpenMode, SqliteStore};
+//! use doorward_store::OpenMode;
+//! use doorward_store_sqlite::SqliteStore;
 //!
 //! let store = SqliteStore::open("doorward.db", OpenMode::Create).await?;
 //! # Ok(())
@@ -29,7 +30,7 @@ mod usage;
 use std::path::Path;
 use std::sync::{Arc, Mutex};
 
-use doorward_store::StoreError;
+use doorward_store::{OpenMode, StoreError};
 use rusqlite::{Connection, Transaction, TransactionBehavior};
 
 use crate::coherence::LastPoll;
@@ -46,15 +47,6 @@ pub struct SqliteStore {
     readers: Lane,
     poller: Lane,
     last_poll: Arc<Mutex<Option<LastPoll>>>,
-}
-
-/// What to do where there is no file.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub enum OpenMode {
-    /// Make it.
-    Create,
-    /// Refuse.
-    Existing,
 }
 
 impl SqliteStore {

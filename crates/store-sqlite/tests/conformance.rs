@@ -2,8 +2,9 @@
 
 use std::sync::Arc;
 
+use doorward_store::OpenMode;
 use doorward_store::{Store, conformance};
-use doorward_store_sqlite::{OpenMode, SqliteStore};
+use doorward_store_sqlite::SqliteStore;
 
 #[tokio::test]
 async fn sqlite_conforms() {

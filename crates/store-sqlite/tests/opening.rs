@@ -2,8 +2,9 @@
 
 use std::os::unix::fs::PermissionsExt;
 
+use doorward_store::OpenMode;
 use doorward_store::{Coherence, Revision, StoreError};
-use doorward_store_sqlite::{OpenMode, SqliteStore};
+use doorward_store_sqlite::SqliteStore;
 
 #[tokio::test]
 async fn a_store_is_made_private_and_opened_again() {

@@ -45,6 +45,12 @@ pub trait Coherence: Send + Sync {
 
     /// How often a node should poll. What a poll costs is the engine's to know.
     fn poll_interval(&self) -> Duration;
+
+    /// Resolves where the engine hears that something may have changed, so that a node polls early. A hint and no more:
+    /// nothing depends on it, and an engine that hears nothing never resolves it.
+    async fn hint(&self) {
+        std::future::pending().await
+    }
 }
 
 /// How many revisions the change log reaches back. A node that fell further behind loads everything again, which is

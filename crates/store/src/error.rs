@@ -22,6 +22,9 @@ pub enum StoreError {
     /// What was to be changed, or what a new record should belong to, does not exist in this scope.
     #[error("there is no such record")]
     Missing,
+    /// The change may have been made, and may not: the engine broke at the commit, and could not be asked after it.
+    #[error("the store broke at the commit: whether the change was made is not known")]
+    OutcomeUnknown,
     /// The engine failed. Where it failed at the commit, the change may or may not have been made.
     #[error("the store is not available")]
     Unavailable(#[source] BoxError),

@@ -50,4 +50,4 @@ pub use records::{
 pub use scope::Scope;
 pub use seal::{SealError, Sealed, SealingKey};
 pub use traits::{AuditLog, KeyStore, Operators, Page, Store, Table, UsageLog};
-pub use url::{StoreUrl, StoreUrlError};
+pub use url::{OpenMode, StoreUrl, StoreUrlError};

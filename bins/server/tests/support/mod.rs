@@ -14,7 +14,8 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use doorward::auth::{Ask, Core, OperatorDesk};
-use doorward::sqlite::{OpenMode, SqliteStore};
+use doorward::sqlite::SqliteStore;
+use doorward::store::OpenMode;
 use serde_json::Value;
 
 /// A server over a store in a folder of its own. Dropping it kills the process.

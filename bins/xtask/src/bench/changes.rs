@@ -7,7 +7,8 @@ use std::time::Duration;
 
 use anyhow::{Context, bail};
 use doorward::auth::{Ask, Core, Issuer, Verifier};
-use doorward::sqlite::{OpenMode, SqliteStore};
+use doorward::sqlite::SqliteStore;
+use doorward::store::OpenMode;
 use doorward::types::{Clock, SystemClock};
 use rusqlite::{Connection, TransactionBehavior, params};
 

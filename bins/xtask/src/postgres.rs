@@ -1,0 +1,128 @@
+//! A PostgreSQL of the tests' own: on a free port, in a folder of its own, and gone afterwards.
+//!
+//! It stands alone, since tests that break servers compile this very file.
+
+use std::net::TcpListener;
+use std::path::PathBuf;
+use std::process::Command;
+
+use anyhow::{Context, bail};
+
+/// Debian keeps the server's programs here, by version, and off the path.
+const DEBIAN: &str = "/usr/lib/postgresql";
+
+/// Whom the server runs as where we are root, which it refuses to be.
+const USER: &str = "postgres";
+
+/// A server. It stops when this is dropped.
+pub(crate) struct Cluster {
+    programs: PathBuf,
+    folder: tempfile::TempDir,
+    port: u16,
+    settings: String,
+}
+
+/// The folder with `initdb` and `pg_ctl`, the newest where there are several.
+pub(crate) fn programs() -> Option<PathBuf> {
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    let installed = std::fs::read_dir(DEBIAN).into_iter().flatten().flatten().map(|version| version.path().join("bin"));
+    let mut installed: Vec<PathBuf> = installed.collect();
+    installed.sort();
+    installed.into_iter().rev().chain(std::env::split_paths(&path)).find(|folder| folder.join("initdb").is_file())
+}
+
+impl Cluster {
+    /// Makes and starts one, with these settings beside the usual ones.
+    pub(crate) fn start(settings: &[&str]) -> anyhow::Result<Self> {
+        let cluster = Self::new(settings)?;
+        // A collation that sorts as people do, and not by bytes: what holds here holds anywhere.
+        let locale = ["--locale-provider=icu", "--icu-locale=en-US", "--locale=C.UTF-8", "--encoding=UTF8"];
+        cluster.run("initdb", &[&["--auth=trust", "--username=postgres"], &locale[..], &["-D"]].concat())?;
+        cluster.start_again()?;
+        Ok(cluster)
+    }
+
+    fn new(settings: &[&str]) -> anyhow::Result<Self> {
+        let programs = programs().context("the programs of PostgreSQL are missing: install the package postgresql")?;
+        let folder = tempfile::Builder::new().prefix("doorward-postgres-").tempdir()?;
+        if is_root() && !Command::new("chown").arg(USER).arg(folder.path()).status()?.success() {
+            bail!("{} cannot be given to {USER}", folder.path().display());
+        }
+        // Free now, and nobody else's for the moment that it takes.
+        let port = TcpListener::bind(("127.0.0.1", 0))?.local_addr()?.port();
+        let usual = ["listen_addresses=127.0.0.1", "unix_socket_directories=''", "max_connections=300"];
+        let all = usual.iter().chain(settings).map(|setting| format!("-c {setting}"));
+        let settings = all.chain([format!("-c port={port}")]).collect::<Vec<_>>().join(" ");
+        Ok(Self { programs, folder, port, settings })
+    }
+
+    /// Starts what was stopped, or crashed.
+    pub(crate) fn start_again(&self) -> anyhow::Result<()> {
+        let log = self.folder.path().join("log").to_string_lossy().into_owned();
+        self.run("pg_ctl", &["start", "-w", "-s", "-l", &log, "-o", &self.settings, "-D"])
+    }
+
+    /// Stops it: `fast` as an operator would, `immediate` as a crash would.
+    pub(crate) fn stop(&self, mode: &str) -> anyhow::Result<()> {
+        self.run("pg_ctl", &["stop", "-w", "-s", "-m", mode, "-D"])
+    }
+
+    /// Where it is.
+    pub(crate) fn url(&self) -> String {
+        format!("postgres://postgres@127.0.0.1:{}/postgres?sslmode=disable", self.port)
+    }
+
+    /// Its port on 127.0.0.1.
+    pub(crate) const fn port(&self) -> u16 {
+        self.port
+    }
+
+    /// A server that follows this one, called `name` in `synchronous_standby_names`.
+    pub(crate) fn standby(&self, name: &str) -> anyhow::Result<Self> {
+        let standby = Self::new(&[])?;
+        let source = format!("host=127.0.0.1 port={} user=postgres application_name={name}", self.port);
+        standby.run("pg_basebackup", &["-R", "-c", "fast", "-d", &source, "-D"])?;
+        standby.start_again()?;
+        Ok(standby)
+    }
+
+    /// Makes a standby the primary.
+    pub(crate) fn promote(&self) -> anyhow::Result<()> {
+        self.run("pg_ctl", &["promote", "-w", "-s", "-D"])
+    }
+
+    /// Runs one of its programs, whose last argument is the folder of its data.
+    fn run(&self, program: &str, arguments: &[&str]) -> anyhow::Result<()> {
+        let program = self.programs.join(program);
+        let mut command = if is_root() { Command::new("runuser") } else { Command::new(&program) };
+        if is_root() {
+            command.args(["-u", USER, "--"]).arg(&program);
+        }
+        command.args(arguments).arg(self.folder.path().join("data")).current_dir(self.folder.path());
+        // A server that outlives the command must not hold its output open.
+        let errors = tempfile::tempfile()?;
+        let status = command.stdout(std::process::Stdio::null()).stderr(errors.try_clone()?).status()?;
+        if !status.success() {
+            let mut said = String::new();
+            std::io::Read::read_to_string(&mut rewound(errors)?, &mut said)?;
+            bail!("{} failed: {said}", program.display());
+        }
+        Ok(())
+    }
+}
+
+impl Drop for Cluster {
+    fn drop(&mut self) {
+        // It may be stopped already.
+        let _ = self.stop("immediate");
+    }
+}
+
+fn rewound(mut file: std::fs::File) -> std::io::Result<std::fs::File> {
+    std::io::Seek::rewind(&mut file)?;
+    Ok(file)
+}
+
+fn is_root() -> bool {
+    rustix::process::geteuid().is_root()
+}

@@ -1,0 +1,137 @@
+-- Portable SQL: TEXT, BIGINT, BOOLEAN, BYTEA; ids made by the application; plain UNIQUE constraints carry the invariants.
+-- Data of an environment has a primary key that begins with (organization, environment): that is the isolation rule.
+--
+-- Each statement is one migration, carried out in a transaction of its own and counted. One that was released is never
+-- edited; new ones are added at the end.
+
+CREATE TABLE organizations (
+    id         TEXT   NOT NULL PRIMARY KEY,
+    name       TEXT   NOT NULL,
+    created_at BIGINT NOT NULL
+);
+
+-- The slot of a production key is the word 'production', that of a test key its own id. UNIQUE therefore means:
+-- one production key per organization, any number of test keys.
+CREATE TABLE access_keys (
+    organization TEXT   NOT NULL REFERENCES organizations (id),
+    environment  TEXT   NOT NULL CHECK (environment IN ('production', 'test')),
+    id           TEXT   NOT NULL,
+    slot         TEXT   NOT NULL,
+    name         TEXT   NOT NULL,
+    generations  BIGINT NOT NULL,
+    created_at   BIGINT NOT NULL,
+    created_by   TEXT   NOT NULL,
+    PRIMARY KEY (organization, environment, id),
+    UNIQUE (organization, environment, slot),
+    CHECK (slot = CASE environment WHEN 'production' THEN 'production' ELSE id END)
+);
+
+-- One current secret and at most one staged one per key: the state is part of the primary key.
+CREATE TABLE secrets (
+    organization TEXT   NOT NULL,
+    environment  TEXT   NOT NULL,
+    access_key   TEXT   NOT NULL,
+    state        TEXT   NOT NULL CHECK (state IN ('current', 'staged')),
+    locator      TEXT   NOT NULL UNIQUE,
+    digest       BYTEA  NOT NULL,
+    generation   BIGINT NOT NULL,
+    created_at   BIGINT NOT NULL,
+    PRIMARY KEY (organization, environment, access_key, state),
+    FOREIGN KEY (organization, environment, access_key) REFERENCES access_keys (organization, environment, id)
+);
+
+-- One row. Numbering by a row that each change updates gives revisions in commit order, without gaps; and whoever holds
+-- the row is the only writer.
+CREATE TABLE revision (
+    id    BIGINT NOT NULL PRIMARY KEY CHECK (id = 1),
+    value BIGINT NOT NULL
+);
+
+INSERT INTO revision (id, value) VALUES (1, 0) ON CONFLICT (id) DO NOTHING;
+
+-- `operation` is drawn by the writer: where a commit was not answered, it tells whether it happened.
+CREATE TABLE changes (
+    revision  BIGINT NOT NULL,
+    locator   TEXT   NOT NULL,
+    node      TEXT,
+    operation TEXT   NOT NULL,
+    PRIMARY KEY (revision, locator)
+);
+
+CREATE TABLE sessions (
+    id           TEXT    NOT NULL PRIMARY KEY,
+    lease_ms     BIGINT  NOT NULL,
+    acknowledged BIGINT,
+    retired      BOOLEAN NOT NULL DEFAULT FALSE
+);
+
+CREATE TABLE audit_events (
+    organization   TEXT   NOT NULL,
+    environment    TEXT   NOT NULL,
+    sequence       BIGINT NOT NULL,
+    time           BIGINT NOT NULL,
+    actor          TEXT   NOT NULL,
+    action         TEXT   NOT NULL,
+    subject        TEXT   NOT NULL,
+    source_address TEXT,
+    request_id     TEXT,
+    detail         TEXT   NOT NULL,
+    previous_hash  BYTEA,
+    hash           BYTEA,
+    PRIMARY KEY (organization, environment, sequence)
+);
+
+CREATE TABLE idempotency_keys (
+    actor           TEXT   NOT NULL,
+    idempotency_key TEXT   NOT NULL,
+    subject         TEXT   NOT NULL,
+    created_at      BIGINT NOT NULL,
+    PRIMARY KEY (actor, idempotency_key)
+);
+
+CREATE TABLE operators (
+    id         TEXT   NOT NULL PRIMARY KEY,
+    name       TEXT   NOT NULL UNIQUE,
+    locator    TEXT   NOT NULL UNIQUE,
+    digest     BYTEA  NOT NULL,
+    created_at BIGINT NOT NULL
+);
+
+CREATE TABLE registered_users (
+    organization     TEXT   NOT NULL,
+    environment      TEXT   NOT NULL,
+    id               TEXT   NOT NULL,
+    origin_user_id   TEXT   NOT NULL,
+    origin_user_name TEXT,
+    created_at       BIGINT NOT NULL,
+    PRIMARY KEY (organization, environment, id),
+    UNIQUE (organization, environment, origin_user_id)
+);
+
+CREATE TABLE credentials (
+    organization    TEXT   NOT NULL,
+    environment     TEXT   NOT NULL,
+    registered_user TEXT   NOT NULL,
+    connector       TEXT   NOT NULL,
+    sealed          BYTEA  NOT NULL,
+    created_at      BIGINT NOT NULL,
+    updated_at      BIGINT NOT NULL,
+    PRIMARY KEY (organization, environment, registered_user, connector),
+    FOREIGN KEY (organization, environment, registered_user)
+        REFERENCES registered_users (organization, environment, id) ON DELETE CASCADE
+);
+
+-- How often secrets were used: the last use, and counts by spans of ten minutes, which are kept for a day.
+CREATE TABLE last_uses (
+    locator      TEXT   NOT NULL PRIMARY KEY REFERENCES secrets (locator) ON DELETE CASCADE,
+    last_used_at BIGINT NOT NULL
+);
+
+CREATE TABLE uses (
+    locator TEXT   NOT NULL REFERENCES secrets (locator) ON DELETE CASCADE,
+    span    BIGINT NOT NULL,
+    uses    BIGINT NOT NULL,
+    PRIMARY KEY (locator, span)
+);
+
+CREATE INDEX uses_by_span ON uses (span);

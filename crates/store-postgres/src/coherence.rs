@@ -1,0 +1,150 @@
+use std::time::Duration;
+
+use async_trait::async_trait;
+use doorward_store::{
+    CHANGE_LOG_LENGTH, Coherence, LiveSecret, Poll, Revision, SecretChange, Session, SessionStatus, StoreError,
+};
+use doorward_types::{Locator, SessionId};
+use tokio_postgres::Row;
+
+use crate::error::{of_statement, unavailable};
+use crate::row::{self, number, text, texts};
+use crate::{PostgresStore, connect};
+
+/// How long a poll may take before its connection is given up: well within a lease.
+const POLL: Duration = Duration::from_secs(1);
+
+#[async_trait]
+impl Coherence for PostgresStore {
+    async fn register(&self, session: Session) -> Result<(), StoreError> {
+        let lease = i64::try_from(session.lease.as_millis()).unwrap_or(i64::MAX);
+        let insert = "INSERT INTO sessions (id, lease_ms, retired) VALUES ($1, $2, FALSE)";
+        self.execute(insert, &[text(&session.id.to_string()), number(&lease)]).await.map(drop)
+    }
+
+    async fn live_secrets(&self, after: Option<&LiveSecret>, limit: u32) -> Result<Vec<LiveSecret>, StoreError> {
+        let after = after.map(|live| {
+            let (key, secret) = (&live.key, &live.secret);
+            [key.organization.to_string(), key.environment.to_string(), key.id.to_string(), secret.state.to_string()]
+        });
+        let [organization, environment, key, state] = after.unwrap_or_default();
+        let sql = live_secrets_where(
+            "(s.organization, s.environment, s.access_key, s.state) > ($1, $2, $3, $4)
+             ORDER BY s.organization, s.environment, s.access_key, s.state LIMIT $5",
+        );
+        let limit = i64::from(limit);
+        let params = [text(&organization), text(&environment), text(&key), text(&state), number(&limit)];
+        self.query(&sql, &params).await?.iter().map(row::live_secret).collect()
+    }
+
+    async fn live_secret(&self, locator: Locator) -> Result<Option<LiveSecret>, StoreError> {
+        let found = self.query(&live_secrets_where("s.locator = $1"), &[text(&locator.as_str())]).await?;
+        found.first().map(row::live_secret).transpose()
+    }
+
+    async fn revision(&self) -> Result<Revision, StoreError> {
+        let found = self.query("SELECT value FROM revision WHERE id = 1", &[]).await?;
+        let newest = found.first().ok_or_else(|| StoreError::Corrupt("there is no revision".into()))?;
+        row::count(newest, 0).map(Revision)
+    }
+
+    async fn poll(&self, session: SessionId, since: Revision) -> Result<Poll, StoreError> {
+        let (session, since_number) = (session.to_string(), row::big(since.0));
+        let work = async {
+            let client = self.polls.get().await.map_err(connect::failure)?;
+            client.query_typed(&poll_sql(), &[text(&session), number(&since_number)]).await.map_err(of_statement)
+        };
+        let silent = |_| Err(unavailable("the database does not answer a poll"));
+        let found = tokio::time::timeout(POLL, work).await.unwrap_or_else(silent)?;
+        read_poll(&found, since)
+    }
+
+    async fn acknowledge(&self, session: SessionId, revision: Revision) -> Result<(), StoreError> {
+        let update = "UPDATE sessions SET acknowledged = $2
+                      WHERE id = $1 AND (acknowledged IS NULL OR acknowledged < $2)";
+        self.execute(update, &[text(&session.to_string()), number(&row::big(revision.0))]).await.map(drop)
+    }
+
+    async fn sessions(&self) -> Result<Vec<SessionStatus>, StoreError> {
+        let status = |found: &Row| {
+            let lease = Duration::from_millis(row::count(found, 1)?);
+            let acknowledged: Option<i64> = row::get(found, 2)?;
+            Ok(SessionStatus {
+                session: Session { id: row::parsed(found, 0)?, lease },
+                acknowledged: acknowledged.and_then(|revision| u64::try_from(revision).ok()).map(Revision),
+                retired: row::get(found, 3)?,
+            })
+        };
+        let sql = "SELECT id, lease_ms, acknowledged, retired FROM sessions ORDER BY id";
+        self.query(sql, &[]).await?.iter().map(status).collect()
+    }
+
+    async fn retire(&self, sessions: &[SessionId]) -> Result<(), StoreError> {
+        let ids: Vec<String> = sessions.iter().map(ToString::to_string).collect();
+        self.execute("UPDATE sessions SET retired = TRUE WHERE id = ANY($1)", &[texts(&ids)]).await.map(drop)
+    }
+
+    async fn remove(&self, sessions: &[SessionId]) -> Result<(), StoreError> {
+        let ids: Vec<String> = sessions.iter().map(ToString::to_string).collect();
+        self.execute("DELETE FROM sessions WHERE id = ANY($1)", &[texts(&ids)]).await.map(drop)
+    }
+
+    fn poll_interval(&self) -> Duration {
+        // Where no hint comes, a change takes effect within this time.
+        Duration::from_millis(20)
+    }
+
+    async fn hint(&self) {
+        self.hints.notified().await;
+    }
+}
+
+fn live_secrets_where(condition: &str) -> String {
+    format!(
+        "SELECT {}, {}, o.name FROM secrets s
+         JOIN access_keys k ON k.organization = s.organization AND k.environment = s.environment AND k.id = s.access_key
+         JOIN organizations o ON o.id = s.organization
+         WHERE {condition}",
+        row::ACCESS_KEY,
+        row::SECRET
+    )
+}
+
+/// One statement, and so one snapshot: what every touched secret is now, the newest revision, and the session.
+///
+/// No lock: one that had to wait would see the new revision beside the old rows.
+fn poll_sql() -> String {
+    format!(
+        "SELECT {}, {}, o.name, r.value, n.retired, c.touched, c.all_mine
+         FROM revision r
+         LEFT JOIN sessions n ON n.id = $1
+         LEFT JOIN (SELECT locator AS touched, min(CASE WHEN node = $1 THEN 1 ELSE 0 END) AS all_mine
+                    FROM changes WHERE revision > $2 GROUP BY locator) c ON TRUE
+         LEFT JOIN secrets s ON s.locator = c.touched
+         LEFT JOIN access_keys k ON k.organization = s.organization AND k.environment = s.environment
+                                AND k.id = s.access_key
+         LEFT JOIN organizations o ON o.id = s.organization
+         WHERE r.id = 1",
+        row::ACCESS_KEY,
+        row::SECRET
+    )
+}
+
+fn read_poll(found: &[Row], since: Revision) -> Result<Poll, StoreError> {
+    let first = found.first().ok_or_else(|| StoreError::Corrupt("there is no revision".into()))?;
+    if row::get::<Option<bool>>(first, 13)? != Some(false) {
+        return Ok(Poll::Retired);
+    }
+    let revision = Revision(row::count(first, 12)?);
+    if since > revision || since.0 + (CHANGE_LOG_LENGTH as u64) < revision.0 {
+        return Ok(Poll::Behind);
+    }
+    let (mut changes, mut acknowledgement_wanted) = (Vec::new(), false);
+    for touched in found {
+        let Some(locator) = row::parsed_option(touched, 14)? else { continue };
+        acknowledgement_wanted |= row::get::<i32>(touched, 15)? == 0;
+        let lives = row::get::<Option<&str>>(touched, 6)?.is_some();
+        changes.push(SecretChange { locator, live: lives.then(|| row::live_secret(touched)).transpose()? });
+    }
+    Ok(Poll::Current { revision, changes, acknowledgement_wanted })
+}

@@ -1,0 +1,98 @@
+//! The engine for several nodes: PostgreSQL, or what speaks its protocol.
+//!
+//! The SQL is a portable subset, and a test lints every statement: no sequences, triggers, advisory locks, partial or
+//! deferrable constraints. Statements are sent with the types of their parameters and are never prepared, so that the
+//! engine works behind PgBouncer in transaction pooling without a mode of its own.
+//!
+//! Every change to keys takes the row of `revision` first, which makes it the only writer. That order also settles what
+//! became of a commit that was not answered: whoever holds the row next looks it up by its operation.
+//!
+//! ```no_run
+//! # async fn example() -> Result<(), doorward_store::StoreError> {
+//! use doorward_store::OpenMode;
+//! use doorward_store_postgres::PostgresStore;
+//!
+//! let store = PostgresStore::open("postgres://doorward@db.internal/doorward", OpenMode::Create).await?;
+//! # Ok(())
+//! # }
+//! ```
+
+mod audit;
+mod coherence;
+mod connect;
+mod error;
+mod hints;
+mod keys;
+mod migrations;
+mod operators;
+mod row;
+mod tables;
+mod transaction;
+mod usage;
+
+use std::sync::Arc;
+
+use deadpool_postgres::{Object, Pool};
+use doorward_store::{OpenMode, StoreError};
+use tokio::sync::Notify;
+use tokio_postgres::Row;
+
+use crate::error::of_statement;
+use crate::hints::Listener;
+use crate::row::Param;
+
+/// A store in a PostgreSQL database. Several nodes share it.
+#[derive(Debug)]
+pub struct PostgresStore {
+    pool: Pool,
+    /// Polls have a connection of their own, so that no long read stands in their way.
+    polls: Pool,
+    hints: Arc<Notify>,
+    _listener: Option<Listener>,
+}
+
+impl PostgresStore {
+    /// Opens a store, and brings its schema up to date. `url` is a connection string as libpq's, such as
+    /// `postgres://user@host/database?sslmode=require`; several hosts may be named, of which the primary is chosen.
+    ///
+    /// With TLS, the server's certificate is always verified, against what the operating system trusts and
+    /// `SSL_CERT_FILE`.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError::Missing`] where the database holds no store and none is to be made;
+    /// [`StoreError::UnsupportedSchema`] where a newer program has made it; [`StoreError::Unavailable`] where it cannot
+    /// be reached, or would not keep its word: a standby, `fsync=off`, `synchronous_commit=off`.
+    pub async fn open(url: &str, mode: OpenMode) -> Result<Self, StoreError> {
+        let mut store = Self::open_deaf(url, mode).await?;
+        store._listener = Some(Listener::start(url, Arc::clone(&store.hints))?);
+        Ok(store)
+    }
+
+    /// As [`PostgresStore::open`], but without LISTEN: changes of other nodes are found by polling alone, a little later.
+    ///
+    /// # Errors
+    ///
+    /// As [`PostgresStore::open`].
+    pub async fn open_deaf(url: &str, mode: OpenMode) -> Result<Self, StoreError> {
+        let (pool, polls) = (connect::pool(url, connect::CONNECTIONS)?, connect::pool(url, 1)?);
+        let store = Self { pool, polls, hints: Arc::default(), _listener: None };
+        migrations::run(&store, mode).await?;
+        Ok(store)
+    }
+
+    async fn client(&self) -> Result<Object, StoreError> {
+        self.pool.get().await.map_err(connect::failure)
+    }
+
+    /// Runs one statement that reads.
+    async fn query(&self, sql: &str, params: &[Param<'_>]) -> Result<Vec<Row>, StoreError> {
+        connect::in_time(async { self.client().await?.query_typed(sql, params).await.map_err(of_statement) }).await
+    }
+
+    /// Runs one statement that writes, in a transaction of its own; how many rows it touched.
+    async fn execute(&self, sql: &str, params: &[Param<'_>]) -> Result<u64, StoreError> {
+        let once = || async { self.client().await?.execute_typed(sql, params).await.map_err(of_statement) };
+        transaction::again(|| connect::in_time(once())).await
+    }
+}
