@@ -6,123 +6,24 @@
 #[path = "../../server/tests/support/mod.rs"]
 mod support;
 
-use std::io::{Read, Write};
-use std::net::{SocketAddr, TcpStream};
+mod fire;
+
 use std::path::{Path, PathBuf};
-use std::process::Command;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, RwLock};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use doorward::types::{Clock, SystemClock};
+use fire::{Client, Truth, command, pause, signal};
 use support::Server;
 
 const REGENERATIONS: u32 = 200;
 
-/// One connection that is used again and again.
-struct Client {
-    address: SocketAddr,
-    stream: Option<TcpStream>,
-}
-
-impl Client {
-    /// The status of an answer; none where there is no server, or it does not answer.
-    fn whoami(&mut self, key: &str) -> Option<u16> {
-        let answered = self.try_whoami(key);
-        if answered.is_none() {
-            self.stream = None;
-        }
-        answered
-    }
-
-    fn try_whoami(&mut self, key: &str) -> Option<u16> {
-        if self.stream.is_none() {
-            let stream = TcpStream::connect_timeout(&self.address, Duration::from_millis(500)).ok()?;
-            stream.set_read_timeout(Some(Duration::from_secs(10))).ok()?;
-            stream.set_nodelay(true).ok()?;
-            self.stream = Some(stream);
-        }
-        let stream = self.stream.as_mut()?;
-        write!(stream, "GET /v1/whoami HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {key}\r\n\r\n").ok()?;
-        let mut received = Vec::new();
-        let mut chunk = [0; 2048];
-        loop {
-            match stream.read(&mut chunk).ok()? {
-                0 => return None,
-                count => received.extend_from_slice(chunk.get(..count)?),
-            }
-            let head = String::from_utf8_lossy(&received);
-            if let Some((head, body)) = head.split_once("\r\n\r\n") {
-                let length =
-                    head.lines().find_map(|line| line.strip_prefix("content-length: "))?.parse::<usize>().ok()?;
-                if body.len() >= length {
-                    return head.get(9..12)?.parse().ok();
-                }
-            }
-        }
-    }
-}
-
-/// What is certain at any moment: a key is put among the dead only after the command that killed it has returned.
-#[derive(Default)]
-struct Truth {
-    dead: RwLock<Vec<String>>,
-    current: RwLock<String>,
-    stop: AtomicBool,
-    sent: AtomicU64,
-    refused: AtomicU64,
-    accepted: AtomicU64,
-    not_current: AtomicU64,
-    stale: Mutex<Vec<String>>,
-}
-
-impl Truth {
-    /// Asks one server, again and again, for a key that is dead for certain and for the one that was current last.
-    fn hammer(&self, address: SocketAddr) {
-        let mut client = Client { address, stream: None };
-        let mut turn = 0_usize;
-        while !self.stop.load(Ordering::Acquire) {
-            turn += 1;
-            // Read before the request is sent, so that the request begins after the command has returned.
-            let dead = {
-                let dead = self.dead.read().unwrap();
-                // The newest most often: that is where a slip would be.
-                let back = if turn.is_multiple_of(4) { turn % dead.len().max(1) } else { 0 };
-                dead.len().checked_sub(1 + back).and_then(|place| dead.get(place).cloned())
-            };
-            if let Some(key) = dead {
-                match client.whoami(&key) {
-                    Some(200) => self.stale.lock().unwrap().push(format!("{address} accepted {}", &key[8..18])),
-                    Some(401) => drop(self.refused.fetch_add(1, Ordering::Relaxed)),
-                    Some(503) => drop(self.not_current.fetch_add(1, Ordering::Relaxed)),
-                    Some(other) => self.stale.lock().unwrap().push(format!("{address} answered {other}")),
-                    None => std::thread::sleep(Duration::from_millis(20)),
-                }
-                self.sent.fetch_add(1, Ordering::Relaxed);
-            }
-            let current = self.current.read().unwrap().clone();
-            if client.whoami(&current) == Some(200) {
-                self.accepted.fetch_add(1, Ordering::Relaxed);
-            }
-        }
-    }
-}
-
 fn doorward(folder: &Path, arguments: &[&str]) -> (String, Duration) {
     let started = SystemClock.reading();
-    let done = Command::new(env!("CARGO_BIN_EXE_doorward"))
-        .args(arguments)
-        .current_dir(folder)
-        .env_remove("DOORWARD_STORE")
-        .output()
-        .unwrap();
+    let done = command(folder, arguments);
     assert!(done.status.success(), "{arguments:?}: {}", String::from_utf8_lossy(&done.stderr));
     (String::from_utf8(done.stdout).unwrap().trim().to_owned(), SystemClock.reading().raw.since(started.raw))
-}
-
-fn signal(server: &Server, name: &str) {
-    let status = Command::new("kill").args([name, &server.process_id().to_string()]).status().unwrap();
-    assert!(status.success());
 }
 
 #[test]
@@ -152,13 +53,8 @@ fn no_dead_key_is_accepted_whatever_happens_to_the_servers() {
             _ => None,
         };
         let port = second.address.port();
-        if let Some(pause) = trouble {
-            signal(&second, "-STOP");
-            let id = second.process_id().to_string();
-            std::thread::spawn(move || {
-                std::thread::sleep(pause);
-                Command::new("kill").args(["-CONT", &id]).status()
-            });
+        if let Some(length) = trouble {
+            pause(&second, length);
         }
         if round % 100 == 40 {
             drop(second);

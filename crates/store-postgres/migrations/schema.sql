@@ -121,14 +121,15 @@ CREATE TABLE credentials (
         REFERENCES registered_users (organization, environment, id) ON DELETE CASCADE
 );
 
--- How often secrets were used: the last use, and counts by spans of ten minutes, which are kept for a day.
+-- How often secrets were used: the last use, and counts by spans of ten minutes, which are kept for a day. They refer to
+-- no other table: a node that hangs while it writes them must not hold up the death of a secret.
 CREATE TABLE last_uses (
-    locator      TEXT   NOT NULL PRIMARY KEY REFERENCES secrets (locator) ON DELETE CASCADE,
+    locator      TEXT   NOT NULL PRIMARY KEY,
     last_used_at BIGINT NOT NULL
 );
 
 CREATE TABLE uses (
-    locator TEXT   NOT NULL REFERENCES secrets (locator) ON DELETE CASCADE,
+    locator TEXT   NOT NULL,
     span    BIGINT NOT NULL,
     uses    BIGINT NOT NULL,
     PRIMARY KEY (locator, span)

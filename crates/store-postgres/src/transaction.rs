@@ -41,9 +41,14 @@ async fn pause(round: u32) {
     tokio::time::sleep(longest * u32::from(random[0]) / 255).await;
 }
 
+/// Begins a transaction that the server ends where its node falls silent: one that hangs must not hold up the others for
+/// longer than they wait.
 pub(crate) async fn begin(client: &mut Object) -> Result<Transaction<'_>, StoreError> {
+    const IDLE: &str = "SET LOCAL idle_in_transaction_session_timeout = '4s'";
     let isolation = IsolationLevel::ReadCommitted;
-    client.build_transaction().isolation_level(isolation).start().await.map_err(of_statement)
+    let transaction = client.build_transaction().isolation_level(isolation).start().await.map_err(of_statement)?;
+    transaction.batch_execute(IDLE).await.map_err(of_statement)?;
+    Ok(transaction)
 }
 
 /// Becomes the only writer until the transaction ends.

@@ -33,10 +33,13 @@ impl UsageLog for PostgresStore {
                        ON CONFLICT (locator, span) DO UPDATE SET uses = uses.uses + excluded.uses";
             let params = [texts(&locators), number(&span), numbers(&counts)];
             transaction.execute_typed(add, &params).await.map_err(of_statement)?;
-            transaction
-                .execute_typed("DELETE FROM uses WHERE span < $1", &[number(&forgotten)])
-                .await
-                .map_err(of_statement)?;
+            let forget = "DELETE FROM uses WHERE span < $1";
+            transaction.execute_typed(forget, &[number(&forgotten)]).await.map_err(of_statement)?;
+            // Of the secrets that died lately. Of any other, a row may stay behind, and no one will ever see it.
+            let forget = "DELETE FROM last_uses WHERE locator IN
+                          (SELECT c.locator FROM revision r JOIN changes c ON c.revision > r.value - 200
+                           WHERE NOT EXISTS (SELECT 1 FROM secrets s WHERE s.locator = c.locator))";
+            transaction.execute_typed(forget, &[]).await.map_err(of_statement)?;
             transaction.commit().await.map_err(of_statement)
         };
         transaction::again(|| in_time(once())).await

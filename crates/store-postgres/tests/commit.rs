@@ -6,12 +6,13 @@ mod support;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, Ordering};
+use std::time::Duration;
 
 use doorward_audit::{Action, Detail, EventDraft};
 use doorward_key::Digest;
 use doorward_store::{
-    AccessKey, ChangeContext, Coherence, KeyChange, KeyStore, OpenMode, Organization, Page, Revision, Secret,
-    StoreError,
+    AccessKey, ChangeContext, Coherence, KeyChange, KeyRef, KeyStore, OpenMode, Organization, Page, Revision, Secret,
+    StoreError, Successor, UsageLog,
 };
 use doorward_store_postgres::PostgresStore;
 use doorward_types::{AccessKeyId, Environment, OrganizationId, SecretState, Timestamp};
@@ -135,6 +136,46 @@ async fn an_unanswered_commit_is_looked_up_and_never_guessed() {
         assert_eq!(witness.revision().await.unwrap(), Revision(there));
         assert_eq!(witness.organizations(Page::first(100)).await.unwrap().len() as u64, there);
     }
+}
+
+/// Nodes that hang in the middle of a transaction, as if their machine had been frozen.
+#[tokio::test(flavor = "multi_thread")]
+async fn who_hangs_holds_up_no_change_for_longer_than_it_waits() {
+    let url = support::empty().await;
+    let store = PostgresStore::open_deaf(&url, OpenMode::Create).await.unwrap();
+    let (change, context) = provision(1);
+    store.change(change, context).await.unwrap();
+    let locator = "0000000001";
+    store.add_uses(&[(locator.parse().unwrap(), 1)], Timestamp::from_millis(0)).await.unwrap();
+    let counting = support::connect(&url).await;
+    counting.batch_execute("BEGIN; UPDATE last_uses SET last_used_at = 1").await.unwrap();
+    let regenerate = |successor: &str, generation| {
+        let (_, context) = provision(1);
+        let secret = Secret {
+            locator: successor.parse().unwrap(),
+            digest: Digest::from_bytes([8; 32]),
+            generation,
+            state: SecretState::Current,
+            created_at: Timestamp::from_millis(0),
+        };
+        let key = KeyRef {
+            organization: OrganizationId::from_u128(1),
+            environment: Environment::Production,
+            id: AccessKeyId::from_u128(1),
+        };
+        let retired = vec![format!("{:010}", generation - 1).parse().unwrap()];
+        (KeyChange::Regenerate { key, retired, successor: Successor::Fresh(secret) }, context)
+    };
+    // Who counts uses is not waited for at all.
+    let (change, context) = regenerate("0000000002", 2);
+    let changed = tokio::time::timeout(Duration::from_secs(2), store.change(change, context)).await;
+    assert_eq!(changed.unwrap().unwrap(), Revision(2));
+    // Who changes keys is waited for as long as the server lets it hang.
+    let changing = support::connect(&url).await;
+    let hang = "BEGIN; SET LOCAL idle_in_transaction_session_timeout = '4s'; UPDATE revision SET value = value + 1";
+    changing.batch_execute(hang).await.unwrap();
+    let (change, context) = regenerate("0000000003", 3);
+    assert_eq!(store.change(change, context).await.unwrap(), Revision(3));
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -58,8 +58,18 @@ impl Server {
         Self::launch(binary, folder, tempfile::tempdir().unwrap(), port, "info", &[])
     }
 
+    /// A server on a store that is made already, of any engine; the first of them make it together.
+    pub fn on(binary: &Path, store: &str, port: u16) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let (path, sealing_key) = (folder.path().to_owned(), folder.path().join("sealing-key"));
+        std::fs::write(&sealing_key, format!("{}=\n", "A".repeat(43))).unwrap();
+        std::fs::set_permissions(&sealing_key, std::os::unix::fs::PermissionsExt::from_mode(0o600)).unwrap();
+        let options = ["--store", store, "--sealing-key-file", &sealing_key.to_string_lossy()];
+        Self::launch(binary, &path, folder, port, "info", &options)
+    }
+
     fn launch(binary: &Path, path: &Path, folder: tempfile::TempDir, port: u16, log: &str, options: &[&str]) -> Self {
-        let first_start = !path.join("doorward.db").exists();
+        let first_start = !path.join("doorward.db").exists() && !options.contains(&"--store");
         let listen = format!("127.0.0.1:{port}");
         let mut process = Command::new(binary)
             .args(["--listen", &listen, "--metrics-listen", "127.0.0.1:0", "--log", log, "--log-format", "json"])

@@ -1,0 +1,147 @@
+//! Five servers and the command line on one PostgreSQL, behind a proxy that breaks what networks break; servers paused, killed
+//! and started; the database restarted and crashed. No dead key is accepted by a request that was sent after the command
+//! which killed it had returned.
+
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+#[path = "../../server/tests/support/mod.rs"]
+mod support;
+
+#[path = "../../xtask/src/postgres.rs"]
+#[expect(dead_code, reason = "each test needs some of it")]
+mod postgres;
+
+mod fire;
+#[path = "fire/proxy.rs"]
+mod proxy;
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use fire::{Client, Truth, command, pause};
+use postgres::Cluster;
+use proxy::{Proxy, Weather};
+use support::Server;
+
+const SERVERS: usize = 5;
+
+fn regenerations() -> usize {
+    if std::env::var_os("DOORWARD_TEST_LONG").is_some() { 1_000 } else { 35 }
+}
+
+#[test]
+fn no_dead_key_is_accepted_whatever_happens_to_servers_network_and_database() {
+    let binary = PathBuf::from(env!("CARGO_BIN_EXE_doorward")).with_file_name("doorward-server");
+    assert!(binary.exists(), "build it first: cargo build --bins");
+    let cluster = Cluster::start(&[]).unwrap();
+    let proxy = Proxy::before(cluster.port());
+    let direct = cluster.url();
+    let through = direct.replace(&format!("127.0.0.1:{}", cluster.port()), &proxy.address.to_string());
+    let folder = tempfile::tempdir().unwrap();
+    let doorward = |store: &str, arguments: &[&str]| {
+        let done = command(folder.path(), &[&["--store", store], arguments].concat());
+        let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).trim().to_owned();
+        if done.status.success() {
+            eprintln!("{}", text(&done.stderr));
+            Ok(text(&done.stdout))
+        } else {
+            Err(text(&done.stderr))
+        }
+    };
+
+    let truth = Arc::new(Truth::default());
+    *truth.current.write().unwrap() = doorward(&direct, &["org", "create", "Acme"]).unwrap();
+    let mut servers: Vec<_> = (0..SERVERS).map(|_| Server::on(&binary, &through, 0)).collect();
+    let hammers: Vec<_> = servers
+        .iter()
+        .map(|server| {
+            let (truth, address) = (Arc::clone(&truth), server.address);
+            std::thread::spawn(move || truth.hammer(address))
+        })
+        .collect();
+
+    let (failed, unknown) = (AtomicU64::new(0), AtomicU64::new(0));
+    // Where it fails, the outcome is uncertain, and one more goes to the database itself.
+    let regenerate = |store: &str| {
+        let before = truth.current.read().unwrap().clone();
+        let arguments = ["key", "regenerate", "--yes"];
+        let fresh = doorward(store, &arguments).or_else(|error| {
+            println!("{error}");
+            failed.fetch_add(1, Ordering::Relaxed);
+            unknown.fetch_add(u64::from(error.contains("is not known")), Ordering::Relaxed);
+            doorward(&direct, &arguments)
+        });
+        truth.dead.write().unwrap().push(before);
+        *truth.current.write().unwrap() = fresh.unwrap();
+    };
+    for round in 0..regenerations() {
+        let place = round % SERVERS;
+        let server = servers.get(place).unwrap();
+        match round % 35 {
+            3 => pause(server, Duration::from_millis(300)),
+            6 => pause(server, Duration::from_millis(3_500)),
+            9 => pause(server, Duration::from_millis(6_000)),
+            12 => proxy.turn(Weather::Slow),
+            15 => proxy.turn(Weather::ResetAtCommit),
+            18 => proxy.turn(Weather::ResetBeforeCommit),
+            21 => proxy.cut(),
+            24 => {
+                // For longer than a lease, the servers hear nothing; the change waits for them.
+                proxy.turn(Weather::Silent);
+                std::thread::scope(|scope| {
+                    scope.spawn(|| regenerate(&direct));
+                    std::thread::sleep(Duration::from_secs(5));
+                    proxy.turn(Weather::Fair);
+                });
+            }
+            27 => {
+                // One is killed and comes back in the middle of a change.
+                let port = server.address.port();
+                drop(servers.remove(place));
+                let back = std::thread::scope(|scope| {
+                    let back = scope.spawn(|| Server::on(&binary, &through, port));
+                    regenerate(&through);
+                    back.join().unwrap()
+                });
+                servers.insert(place, back);
+            }
+            30 => {
+                cluster.stop("fast").unwrap();
+                cluster.start_again().unwrap();
+            }
+            33 => {
+                cluster.stop("immediate").unwrap();
+                cluster.start_again().unwrap();
+            }
+            _ => {}
+        }
+        regenerate(&through);
+        proxy.turn(Weather::Fair);
+    }
+
+    // When all is well again, every node knows again.
+    std::thread::sleep(Duration::from_secs(8));
+    let current = truth.current.read().unwrap().clone();
+    for server in &servers {
+        assert_eq!(Client { address: server.address, stream: None }.whoami(&current), Some(200), "{}", server.address);
+    }
+    truth.stop.store(true, Ordering::Release);
+    hammers.into_iter().for_each(|hammer| hammer.join().unwrap());
+    let of = |count: &AtomicU64| count.load(Ordering::Relaxed);
+    println!(
+        "{} regenerations, {} failed at first, {} left the outcome unknown; {} requests with dead \
+         keys: {} refused, {} not current; {} accepted of live ones",
+        truth.dead.read().unwrap().len(),
+        of(&failed),
+        of(&unknown),
+        of(&truth.sent),
+        of(&truth.refused),
+        of(&truth.not_current),
+        of(&truth.accepted),
+    );
+    assert_eq!(*truth.stale.lock().unwrap(), Vec::<String>::new());
+    assert!(of(&truth.refused) > 1_000 && of(&truth.accepted) > 1_000, "the servers were to be asked at full rate");
+    assert!(of(&truth.not_current) > 0, "the weather was too good");
+}
