@@ -33,6 +33,10 @@ impl Client {
     fn try_whoami(&mut self, key: &str) -> Option<u16> {
         if self.stream.is_none() {
             let stream = TcpStream::connect_timeout(&self.address, Duration::from_millis(500)).ok()?;
+            // Where no one listens, a connection may by chance begin at the port that it goes to, and meet itself.
+            if stream.local_addr().ok()? == self.address {
+                return None;
+            }
             stream.set_read_timeout(Some(Duration::from_secs(10))).ok()?;
             stream.set_nodelay(true).ok()?;
             self.stream = Some(stream);

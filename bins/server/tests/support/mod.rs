@@ -85,7 +85,8 @@ impl Server {
         let shown = follow(process.stdout.take().unwrap(), &output);
         let logged = follow(process.stderr.take().unwrap(), &output);
         let field = |lines: &Receiver<String>, message: &str, field: &str| loop {
-            let line = lines.recv_timeout(Duration::from_secs(20)).expect("the server did not start");
+            let line = lines.recv_timeout(Duration::from_secs(20));
+            let line = line.unwrap_or_else(|_| panic!("the server did not start: {}", output.lock().unwrap()));
             let Ok(line) = serde_json::from_str::<Value>(&line) else { continue };
             if line["fields"]["message"] == message {
                 return line["fields"][field].as_str().unwrap().to_owned();
