@@ -2,7 +2,7 @@
 //! and started; the database restarted and crashed. No dead key is accepted by a request that was sent after the command
 //! which killed it had returned.
 
-#![expect(clippy::unwrap_used, clippy::expect_used, reason = "a test fails by panicking")]
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 #[path = "../../server/tests/support/mod.rs"]
 mod support;
