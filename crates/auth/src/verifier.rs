@@ -121,6 +121,13 @@ impl Verifier {
         (count, oldest)
     }
 
+    /// Bytes of memory that verifying may touch: the index with its usage counters. The names and ids that a
+    /// [`Principal`] tells are kept beside it, and take some 230 bytes a key.
+    #[must_use]
+    pub fn index_bytes(&self) -> usize {
+        self.node.index().bytes()
+    }
+
     /// Whether this node can prove at this moment that what it knows is current.
     #[must_use]
     pub fn is_current(&self) -> bool {

@@ -44,6 +44,8 @@ pub(crate) async fn run(count: usize) -> anyhow::Result<()> {
     let name = |metric: &str| format!("{metric}_{count}_keys");
     harness::print("scale", &name("bare_scan"), scanned, "s", None);
     harness::print("scale", &name("load"), loaded, "s", Some(("a bare scan of the same rows", loaded / scanned)));
+    let index = verifier.index_bytes() as f64 / seen as f64;
+    harness::print("scale", &name("memory_of_the_index"), index, "bytes per key", None);
     harness::print("scale", &name("memory_with_names_and_ids"), bytes, "bytes per key", None);
 
     let quiet = p99(&verifier, &probes)?;

@@ -454,6 +454,11 @@ impl Index {
         }
     }
 
+    /// Bytes of all rows: what a verification may touch.
+    pub(crate) fn bytes(&self) -> usize {
+        self.directory.load().distinct().map(|segment| size_of_val(&*segment.lines)).sum()
+    }
+
     /// Looks at every live secret.
     pub(crate) fn for_each(&self, mut look: impl FnMut(&LiveSecret)) {
         let directory = self.directory.load_full();
