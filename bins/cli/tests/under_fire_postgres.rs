@@ -123,11 +123,15 @@ fn no_dead_key_is_accepted_whatever_happens_to_servers_network_and_database() {
         proxy.turn(Weather::Fair);
     }
 
-    // When all is well again, every node knows again.
-    std::thread::sleep(Duration::from_secs(8));
+    // When all is well again, every node knows again, if only this machine lets it.
     let current = truth.current.read().unwrap().clone();
     for server in &servers {
-        assert_eq!(Client { address: server.address, stream: None }.whoami(&current), Some(200), "{}", server.address);
+        let mut client = Client { address: server.address, stream: None };
+        let served = (0..600).any(|_| {
+            std::thread::sleep(Duration::from_millis(100));
+            client.whoami(&current) == Some(200)
+        });
+        assert!(served, "{} serves no more", server.address);
     }
     truth.stop.store(true, Ordering::Release);
     hammers.into_iter().for_each(|hammer| hammer.join().unwrap());

@@ -42,7 +42,7 @@ pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<()> {
         runtime.block_on(verify::run(arguments.rounds))?;
     }
     if wanted("scale") {
-        runtime.block_on(scale::run(arguments.keys))?;
+        runtime.block_on(scale::run(arguments.keys, arguments.rounds))?;
     }
     if wanted("changes") {
         runtime.block_on(changes::run(arguments.rounds))?;

@@ -15,14 +15,12 @@ use rusqlite::{Connection, TransactionBehavior, params};
 use stats_alloc::Region;
 
 use super::harness;
-use super::verify::{ALLOCATOR, draw};
+use super::verify::{self, ALLOCATOR, Subject, Text, draw};
 use crate::shell;
 
-/// Keys whose texts are kept, to be verified.
-const PROBES: usize = 100_000;
 const SAMPLES: usize = 400_000;
 
-pub(crate) async fn run(count: usize) -> anyhow::Result<()> {
+pub(crate) async fn run(count: usize, rounds: usize) -> anyhow::Result<()> {
     let folder = tempfile::tempdir()?;
     let path = folder.path().join("scale.db");
     let core = Core::new(Arc::new(SqliteStore::open(&path, OpenMode::Create).await?));
@@ -30,7 +28,7 @@ pub(crate) async fn run(count: usize) -> anyhow::Result<()> {
     let organization = acme.organization.id.to_string();
     shell::say(&format!("writing {count} keys"));
     let mut writer = Connection::open(&path)?;
-    let probes = fill(&mut writer, &core, &organization, count)?;
+    let texts = fill(&mut writer, &core, &organization, count)?;
 
     let started = SystemClock.reading();
     let seen = bare_scan(&path)?;
@@ -48,20 +46,21 @@ pub(crate) async fn run(count: usize) -> anyhow::Result<()> {
     harness::print("scale", &name("memory_of_the_index"), index, "bytes per key", None);
     harness::print("scale", &name("memory_with_names_and_ids"), bytes, "bytes per key", None);
 
-    let quiet = p99(&verifier, &probes)?;
+    let quiet = p99(&verifier, &texts)?;
     let stop = Arc::new(AtomicBool::new(false));
     let changer = {
         let (stop, core) = (Arc::clone(&stop), core.clone());
         std::thread::spawn(move || change_on(&mut writer, &core, &organization, &stop))
     };
     std::thread::sleep(Duration::from_millis(200));
-    let busy = p99(&verifier, &probes)?;
+    let busy = p99(&verifier, &texts)?;
     stop.store(true, Ordering::Release);
     let changes = changer.join().map_err(|_| anyhow::anyhow!("the writer panicked"))??;
     harness::print("scale", &name("p99_quiet"), quiet, "ns", None);
     let against = Some(("its quiet p99", busy / quiet));
     harness::print("scale", &name("p99_while_1000_changes_a_second"), busy, "ns", against);
     shell::say(&format!("{changes} changes were published meanwhile"));
+    verify::measure(&Subject::new(verifier.clone(), texts), rounds)?;
     verifier.stop().await;
     Ok(())
 }
@@ -83,22 +82,19 @@ fn insert(transaction: &rusqlite::Transaction<'_>, core: &Core, organization: &s
     Ok(fresh)
 }
 
-fn fill(writer: &mut Connection, core: &Core, organization: &str, count: usize) -> anyhow::Result<Vec<String>> {
+fn fill(writer: &mut Connection, core: &Core, organization: &str, count: usize) -> anyhow::Result<Vec<Text>> {
     writer.busy_timeout(Duration::from_secs(10))?;
     // Ten million random locators are slow to index through a small cache.
     writer.pragma_update(None, "cache_size", -4_000_000)?;
     let transaction = writer.transaction_with_behavior(TransactionBehavior::Immediate)?;
-    let mut probes = Vec::with_capacity(PROBES);
-    for number in 0..count {
-        let fresh = insert(&transaction, core, organization)?;
-        if number.is_multiple_of(count.div_ceil(PROBES)) {
-            probes.push(fresh.value().expose().to_owned());
-        }
+    let mut texts = Vec::with_capacity(count);
+    for _ in 0..count {
+        texts.push(Text::try_from(insert(&transaction, core, organization)?.value().expose().as_bytes())?);
     }
     transaction.commit()?;
     // A long log would slow every read, and the first commit after it.
     writer.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()))?;
-    Ok(probes)
+    Ok(texts)
 }
 
 /// What loading cannot do without: every row of the same tables, with the columns that verifying needs.
@@ -141,11 +137,11 @@ fn change_on(writer: &mut Connection, core: &Core, organization: &str, stop: &At
 }
 
 /// The time that 99 of 100 verifications keep below, each timed alone; in nanoseconds.
-fn p99(verifier: &Verifier, probes: &[String]) -> anyhow::Result<f64> {
+fn p99(verifier: &Verifier, texts: &[Text]) -> anyhow::Result<f64> {
     let mut times = Vec::with_capacity(SAMPLES);
     let mut state = 0x00D0_0124;
     for _ in 0..SAMPLES {
-        let text = probes.get(draw(&mut state, probes.len())).context("no probe")?.as_bytes();
+        let text = texts.get(draw(&mut state, texts.len())).context("no text")?;
         let started = SystemClock.reading().raw;
         let verified = verifier.verify(text);
         times.push(SystemClock.reading().raw.since(started).as_nanos() as f64);

@@ -23,7 +23,7 @@ use crate::shell;
 pub(super) static ALLOCATOR: &StatsAlloc<System> = &INSTRUMENTED_SYSTEM;
 
 const KEY_LENGTH: usize = 55;
-type Text = [u8; KEY_LENGTH];
+pub(super) type Text = [u8; KEY_LENGTH];
 
 /// Digests are random already: their first eight bytes are a hash.
 #[derive(Default)]
@@ -46,10 +46,18 @@ impl Hasher for Identity {
 /// To each digest the sixteen bytes of a key's id.
 type Floor = HashMap<[u8; 32], u128, BuildHasherDefault<Identity>>;
 
-struct Subject {
+pub(super) struct Subject {
     verifier: Verifier,
     floor: Floor,
     texts: Vec<Text>,
+}
+
+impl Subject {
+    /// A node, and the texts of all keys that it knows.
+    pub(super) fn new(verifier: Verifier, texts: Vec<Text>) -> Self {
+        let number_of = |(number, text): (usize, &Text)| (Sha256::digest(text).into(), number as u128);
+        Self { verifier, floor: texts.iter().enumerate().map(number_of).collect(), texts }
+    }
 }
 
 pub(crate) async fn run(rounds: usize) -> anyhow::Result<()> {
@@ -74,12 +82,11 @@ async fn subject(count: usize) -> anyhow::Result<Subject> {
     let core = Core::new(Arc::clone(&store) as Arc<_>);
     let ask = Ask::local("bench".parse()?);
     let acme = Issuer::new(&core).provision("Acme".parse()?, &ask).await?;
-    let (mut floor, mut texts) = (Floor::default(), Vec::with_capacity(count));
+    let mut texts = Vec::with_capacity(count);
     let created_at = core.clock().now();
-    for number in 0..count {
+    for _ in 0..count {
         let fresh = FreshKey::generate(core.prefix(), Environment::Test, &SystemRandom)?;
         texts.push(Text::try_from(fresh.value().expose().as_bytes())?);
-        floor.insert(fresh.digest().to_bytes(), number as u128);
         let key = AccessKey {
             id: AccessKeyId::new(core.id_seed()?),
             organization: acme.organization.id,
@@ -109,7 +116,7 @@ async fn subject(count: usize) -> anyhow::Result<Subject> {
         let context = ChangeContext { events: vec![event], idempotency_key: None, node: None };
         store.change(KeyChange::Create { key, secret }, context).await?;
     }
-    Ok(Subject { verifier: Verifier::start(&core).await?, floor, texts })
+    Ok(Subject::new(Verifier::start(&core).await?, texts))
 }
 
 /// A stream of indices, the same in every run.
@@ -132,7 +139,7 @@ fn verify(verifier: &Verifier, text: &[u8]) -> usize {
     }
 }
 
-fn measure(subject: &Subject, rounds: usize) -> anyhow::Result<()> {
+pub(super) fn measure(subject: &Subject, rounds: usize) -> anyhow::Result<()> {
     let count = subject.texts.len();
     let inputs = RefCell::new(vec![[0; KEY_LENGTH]; BATCH]);
     let mut state = 0x00D0_0124;
