@@ -41,9 +41,9 @@ fn checksum(body: &[u8]) -> [u8; CHECKSUM_LENGTH] {
     text
 }
 
-/// Reads what follows a head that the caller has checked, but for the checksum; `text` is the whole.
-pub(crate) fn read_tail(text: &[u8], head: usize) -> Result<Locator, KeyFault> {
-    let tail: &[u8; TAIL_LENGTH] = text.get(head..).and_then(|tail| tail.try_into().ok()).ok_or(KeyFault::Length)?;
+/// Reads what follows a head that the caller has checked, but for the checksum.
+pub(crate) fn read_tail(tail: &[u8]) -> Result<Locator, KeyFault> {
+    let tail: &[u8; TAIL_LENGTH] = tail.try_into().map_err(|_| KeyFault::Length)?;
     const SECOND: usize = 1 + Locator::LENGTH;
     if tail[0] != b'_' || tail[SECOND] != b'_' {
         return Err(KeyFault::Shape);

@@ -25,23 +25,14 @@ impl<'a> PresentedKey<'a> {
         if text.len() > MAX_INPUT {
             return Err(KeyFault::Length);
         }
-        let prefix = prefix.as_str().as_bytes();
-        let head = prefix.len();
-        let Some((before, behind_prefix)) = text.split_at_checked(head) else { return Err(fault_of_foreign(text)) };
-        // Byte by byte: for so few, calling `memcmp` costs more.
-        if !before.iter().zip(prefix).fold(true, |all, (mine, theirs)| all & (mine == theirs)) {
+        let behind_prefix = text.strip_prefix(prefix.as_str().as_bytes());
+        let Some((environment, tail)) = behind_prefix.and_then(read_environment) else {
             return Err(fault_of_foreign(text));
-        }
-        let environment = match behind_prefix.first_chunk() {
-            Some(b"_prod") => Environment::Production,
-            Some(b"_test") => Environment::Test,
-            _ => return Err(fault_of_foreign(text)),
         };
-        let head = head + 1 + environment.key_label().len();
-        if text.len() != head + TAIL_LENGTH {
+        if tail.len() != TAIL_LENGTH {
             return Err(if is_of_key_alphabet(text) { KeyFault::Length } else { KeyFault::Alphabet });
         }
-        let locator = anatomy::read_tail(text, head)?;
+        let locator = anatomy::read_tail(tail)?;
         anatomy::check(text)?;
         Ok(Self { text, environment, locator })
     }
@@ -93,12 +84,7 @@ impl<'a> KeyClaim<'a> {
     /// Looks at a text. `None` where it cannot be a key of this prefix.
     #[must_use]
     pub fn at_a_glance(prefix: &KeyPrefix, text: &'a [u8]) -> Option<Self> {
-        let (environment, tail) = text.get(prefix.as_str().len()..)?.split_first_chunk()?;
-        let environment = match environment {
-            b"_prod" => Environment::Production,
-            b"_test" => Environment::Test,
-            _ => return None,
-        };
+        let (environment, tail) = read_environment(text.get(prefix.as_str().len()..)?)?;
         let tail: &[u8; TAIL_LENGTH] = tail.try_into().ok()?;
         let locator = tail.get(1..)?.first_chunk()?;
         Some(Self { text, environment, locator })
@@ -149,13 +135,8 @@ impl<'a> PresentedOperatorToken<'a> {
         if text.len() > MAX_INPUT {
             return Err(KeyFault::Length);
         }
-        if !text.starts_with(Self::HEAD.as_bytes()) {
-            return Err(fault_of_foreign(text));
-        }
-        if text.len() != Self::HEAD.len() + TAIL_LENGTH {
-            return Err(KeyFault::Length);
-        }
-        let locator = anatomy::read_tail(text, Self::HEAD.len())?;
+        let Some(tail) = text.strip_prefix(Self::HEAD.as_bytes()) else { return Err(fault_of_foreign(text)) };
+        let locator = anatomy::read_tail(tail)?;
         anatomy::check(text)?;
         Ok(Self { text, locator })
     }
@@ -198,6 +179,16 @@ pub enum KeyFault {
     /// The last six characters do not match the others.
     #[error("the key's checksum does not match: a character was mistyped or lost")]
     Checksum,
+}
+
+/// The environment that stands behind a key's prefix, and what follows it.
+fn read_environment(behind_prefix: &[u8]) -> Option<(Environment, &[u8])> {
+    let (label, tail) = behind_prefix.split_first_chunk()?;
+    match label {
+        b"_prod" => Some((Environment::Production, tail)),
+        b"_test" => Some((Environment::Test, tail)),
+        _ => None,
+    }
 }
 
 fn is_of_key_alphabet(text: &[u8]) -> bool {
