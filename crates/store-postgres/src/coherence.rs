@@ -95,7 +95,7 @@ impl Coherence for PostgresStore {
     }
 
     async fn hint(&self) {
-        self.hints.notified().await;
+        self.hints.next().await;
     }
 }
 

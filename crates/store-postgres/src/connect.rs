@@ -1,14 +1,16 @@
 //! Connections: how they are made, how many, and how long anything may take.
 
 use std::error::Error;
+use std::fmt;
 use std::str::FromStr;
 use std::sync::Arc;
 use std::time::Duration;
 
 use deadpool_postgres::{Manager, ManagerConfig, Pool, PoolError, RecyclingMethod, Runtime};
 use doorward_store::StoreError;
-use tokio_postgres::Config;
 use tokio_postgres::config::TargetSessionAttrs;
+use tokio_postgres::tls::MakeTlsConnect;
+use tokio_postgres::{Client, Config, Connection, Socket};
 use tokio_postgres_rustls::MakeRustlsConnect;
 
 use crate::error::unavailable;
@@ -25,20 +27,58 @@ const SILENCE: Duration = Duration::from_secs(5);
 /// How long a connection that comes back from use may take to show that it works.
 const CHECK: Duration = Duration::from_secs(1);
 
-/// Reads a connection string, and adds what every connection of ours has.
-pub(crate) fn config(url: &str) -> Result<Config, StoreError> {
-    let mut config = Config::from_str(url).map_err(unavailable)?;
-    if config.get_application_name().is_none() {
-        config.application_name("doorward");
+/// Where the database is, and how it is reached.
+#[derive(Clone)]
+pub(crate) struct Database {
+    config: Config,
+    tls: MakeRustlsConnect,
+}
+
+impl Database {
+    /// Reads a connection string, and adds what every connection of ours has.
+    pub(crate) fn named(url: &str) -> Result<Self, StoreError> {
+        let mut config = Config::from_str(url).map_err(unavailable)?;
+        if config.get_application_name().is_none() {
+            config.application_name("doorward");
+        }
+        config.connect_timeout(SILENCE).tcp_user_timeout(SILENCE).keepalives_idle(SILENCE);
+        // Of several hosts, and after a failover: only a server that can be written to has the newest state.
+        config.target_session_attrs(TargetSessionAttrs::ReadWrite);
+        Ok(Self { config, tls: tls()? })
     }
-    config.connect_timeout(SILENCE).tcp_user_timeout(SILENCE).keepalives_idle(SILENCE);
-    // Of several hosts, and after a failover: only a server that can be written to has the newest state.
-    config.target_session_attrs(TargetSessionAttrs::ReadWrite);
-    Ok(config)
+
+    /// A pool that shows each connection to work before it lends it: one that hung is left behind.
+    pub(crate) fn pool(&self, size: usize) -> Result<Pool, StoreError> {
+        let check = ManagerConfig { recycling_method: RecyclingMethod::Verified };
+        Pool::builder(Manager::from_config(self.config.clone(), self.tls.clone(), check))
+            .max_size(size)
+            .runtime(Runtime::Tokio1)
+            .wait_timeout(Some(PATIENCE))
+            .create_timeout(Some(SILENCE))
+            .recycle_timeout(Some(CHECK))
+            .build()
+            .map_err(unavailable)
+    }
+
+    /// A connection outside of any pool.
+    pub(crate) async fn connect(
+        &self,
+    ) -> Result<
+        (Client, Connection<Socket, <MakeRustlsConnect as MakeTlsConnect<Socket>>::Stream>),
+        tokio_postgres::Error,
+    > {
+        self.config.connect(self.tls.clone()).await
+    }
+}
+
+impl fmt::Debug for Database {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Database").finish_non_exhaustive()
+    }
 }
 
 /// TLS by rustls. A certificate is always verified: encryption to whoever answers keeps no secret.
-pub(crate) fn tls() -> Result<MakeRustlsConnect, StoreError> {
+fn tls() -> Result<MakeRustlsConnect, StoreError> {
     let mut trusted = rustls::RootCertStore::empty();
     // Those of the operating system, or of SSL_CERT_FILE. One that cannot be read is one less to trust.
     trusted.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
@@ -48,20 +88,6 @@ pub(crate) fn tls() -> Result<MakeRustlsConnect, StoreError> {
         .with_root_certificates(trusted)
         .with_no_client_auth();
     Ok(MakeRustlsConnect::new(config))
-}
-
-/// A pool that shows each connection to work before it lends it: one that hung is left behind.
-pub(crate) fn pool(url: &str, size: usize) -> Result<Pool, StoreError> {
-    let check = ManagerConfig { recycling_method: RecyclingMethod::Verified };
-    let manager = Manager::from_config(config(url)?, tls()?, check);
-    Pool::builder(manager)
-        .max_size(size)
-        .runtime(Runtime::Tokio1)
-        .wait_timeout(Some(PATIENCE))
-        .create_timeout(Some(SILENCE))
-        .recycle_timeout(Some(CHECK))
-        .build()
-        .map_err(unavailable)
 }
 
 /// Why there is no connection.

@@ -30,15 +30,13 @@ mod tables;
 mod transaction;
 mod usage;
 
-use std::sync::Arc;
-
 use deadpool_postgres::{Object, Pool};
 use doorward_store::{OpenMode, StoreError};
-use tokio::sync::Notify;
 use tokio_postgres::Row;
 
+use crate::connect::Database;
 use crate::error::of_statement;
-use crate::hints::Listener;
+use crate::hints::Hints;
 use crate::row::Param;
 
 /// A store in a PostgreSQL database. Several nodes share it.
@@ -47,8 +45,7 @@ pub struct PostgresStore {
     pool: Pool,
     /// Polls have a connection of their own, so that no long read stands in their way.
     polls: Pool,
-    hints: Arc<Notify>,
-    _listener: Option<Listener>,
+    hints: Hints,
 }
 
 impl PostgresStore {
@@ -64,9 +61,8 @@ impl PostgresStore {
     /// [`StoreError::UnsupportedSchema`] where a newer program has made it; [`StoreError::Unavailable`] where it cannot
     /// be reached, or would not keep its word: a standby, `fsync=off`, `synchronous_commit=off`.
     pub async fn open(url: &str, mode: OpenMode) -> Result<Self, StoreError> {
-        let mut store = Self::open_deaf(url, mode).await?;
-        store._listener = Some(Listener::start(url, Arc::clone(&store.hints))?);
-        Ok(store)
+        let database = Database::named(url)?;
+        Self::open_with(&database, Hints::of(Some(database.clone())), mode).await
     }
 
     /// As [`PostgresStore::open`], but without LISTEN: changes of other nodes are found by polling alone, a little later.
@@ -75,8 +71,11 @@ impl PostgresStore {
     ///
     /// As [`PostgresStore::open`].
     pub async fn open_deaf(url: &str, mode: OpenMode) -> Result<Self, StoreError> {
-        let (pool, polls) = (connect::pool(url, connect::CONNECTIONS)?, connect::pool(url, 1)?);
-        let store = Self { pool, polls, hints: Arc::default(), _listener: None };
+        Self::open_with(&Database::named(url)?, Hints::of(None), mode).await
+    }
+
+    async fn open_with(database: &Database, hints: Hints, mode: OpenMode) -> Result<Self, StoreError> {
+        let store = Self { pool: database.pool(connect::CONNECTIONS)?, polls: database.pool(1)?, hints };
         migrations::run(&store, mode).await?;
         Ok(store)
     }
