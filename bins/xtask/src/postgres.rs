@@ -2,6 +2,7 @@
 //!
 //! It stands alone, since tests that break servers compile this very file.
 
+use std::io::{Read, Seek};
 use std::net::TcpListener;
 use std::path::PathBuf;
 use std::process::Command;
@@ -100,11 +101,12 @@ impl Cluster {
         }
         command.args(arguments).arg(self.folder.path().join("data")).current_dir(self.folder.path());
         // A server that outlives the command must not hold its output open.
-        let errors = tempfile::tempfile()?;
+        let mut errors = tempfile::tempfile()?;
         let status = command.stdout(std::process::Stdio::null()).stderr(errors.try_clone()?).status()?;
         if !status.success() {
             let mut said = String::new();
-            std::io::Read::read_to_string(&mut rewound(errors)?, &mut said)?;
+            errors.rewind()?;
+            errors.read_to_string(&mut said)?;
             bail!("{} failed: {said}", program.display());
         }
         Ok(())
@@ -116,11 +118,6 @@ impl Drop for Cluster {
         // It may be stopped already.
         let _ = self.stop("immediate");
     }
-}
-
-fn rewound(mut file: std::fs::File) -> std::io::Result<std::fs::File> {
-    std::io::Seek::rewind(&mut file)?;
-    Ok(file)
 }
 
 fn is_root() -> bool {

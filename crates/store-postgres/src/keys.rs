@@ -8,7 +8,7 @@ use doorward_types::{Environment, Locator, OrganizationId, SecretState};
 
 use crate::connect::in_time;
 use crate::error::{of_statement, unavailable};
-use crate::row::{self, Param, bytes, number, text};
+use crate::row::{self, Param, bytes, number, text, texts};
 use crate::transaction::{self, Commit};
 use crate::{PostgresStore, audit, hints};
 
@@ -164,9 +164,7 @@ async fn apply(transaction: &Transaction<'_>, change: &KeyChange) -> Result<(), 
             raise_generation(transaction, key, secret).await?;
             insert_secret(transaction, key, secret).await
         }
-        KeyChange::Unstage { key, staged } => {
-            delete_secret(transaction, key, *staged, SecretState::Staged.as_str()).await
-        }
+        KeyChange::Unstage { key, staged } => delete_secret(transaction, key, *staged, &[SecretState::Staged]).await,
         KeyChange::Regenerate { key, retired, successor } => {
             for locator in retired {
                 delete_secret(transaction, key, *locator, ANY_STATE).await?;
@@ -204,8 +202,7 @@ async fn apply(transaction: &Transaction<'_>, change: &KeyChange) -> Result<(), 
     }
 }
 
-/// Stands for every state of a secret.
-const ANY_STATE: &str = "";
+const ANY_STATE: &[SecretState] = &[SecretState::Current, SecretState::Staged];
 
 fn place(key: &KeyRef) -> [String; 3] {
     [key.organization.to_string(), key.environment.to_string(), key.id.to_string()]
@@ -272,13 +269,13 @@ async fn delete_secret(
     transaction: &Transaction<'_>,
     key: &KeyRef,
     locator: Locator,
-    state: &str,
+    states: &[SecretState],
 ) -> Result<(), StoreError> {
     let [organization, environment, id] = place(key);
-    let locator = locator.as_str();
+    let (locator, states) = (locator.as_str(), states.iter().map(|state| state.as_str()).collect::<Vec<_>>());
     let delete = "DELETE FROM secrets WHERE organization = $1 AND environment = $2 AND access_key = $3
-                  AND locator = $4 AND ($5 = '' OR state = $5)";
-    let params = [text(&organization), text(&environment), text(&id), text(&locator), text(&state)];
+                  AND locator = $4 AND state = ANY($5)";
+    let params = [text(&organization), text(&environment), text(&id), text(&locator), texts(&states)];
     one(execute(transaction, delete, &params).await?)
 }
 

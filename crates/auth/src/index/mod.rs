@@ -224,8 +224,8 @@ impl Directory {
     fn write(&self, hash: u64, code: u64, live: LiveSecret) {
         let Some(segment) = self.segment(hash) else { return };
         match segment.find(hash, code) {
-            Some((slot, ..))
-                if segment.identities.get(slot).and_then(OnceLock::get).is_some_and(|i| i.live == live) => {}
+            Some((slot, _)) if segment.identities.get(slot).and_then(OnceLock::get).is_some_and(|i| i.live == live) => {
+            }
             // The new row first: at no moment is a live secret absent.
             Some((_, old)) => {
                 if let Some(fresh) = segment.insert(hash, code, Arc::new(Identity { live })) {
