@@ -55,6 +55,9 @@ pub enum Command {
     /// Operators, who may use the management API
     #[command(subcommand)]
     Operator(Operator),
+    /// The store itself: what it lost
+    #[command(subcommand)]
+    Store(Store),
     /// Print a completion script for a shell
     Completions { shell: Shell },
     /// Print the manual page
@@ -176,6 +179,27 @@ pub enum Operator {
     Delete {
         /// The operator's name or id
         operator: String,
+        #[command(flatten)]
+        consent: Consent,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+#[expect(missing_docs, reason = "each has its help")]
+pub enum Store {
+    /// List changes that the store had confirmed and then lost, as nodes noticed
+    #[command(
+        after_help = "A standby was promoted that had not received everything, or an older copy was put back: keys \
+                            that died in a lost change live again in the store. Every node answers 503 until \
+                            `doorward store accept-lost`. The logs of the nodes that noticed name the secrets that live \
+                            again: first `doorward key regenerate`, or `key delete`, what they belong to."
+    )]
+    Lost,
+    /// Answer for all lost changes: nodes then serve what the store holds
+    #[command(
+        after_help = "Regenerate or delete the keys that came back to life first: see `doorward store lost --help`."
+    )]
+    AcceptLost {
         #[command(flatten)]
         consent: Consent,
     },

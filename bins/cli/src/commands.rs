@@ -3,24 +3,22 @@
 use std::io::Read;
 
 use clap::CommandFactory;
-use doorward::auth::{Ask, Core, Issuer, Management, OperatorDesk};
+use doorward::auth::{Management, OperatorDesk};
 use doorward::http::shapes::{
     self, AccessKeyShape, CreatedShape, List, OperatorShape, OrganizationShape, ProvisionedShape, RegeneratedShape,
     StagedShape,
 };
 use doorward::key::{KeyPrefix, PresentedKey};
-use doorward::store::{OpenMode, Organization, Page, SecretUsage, StoreError, StoreUrl};
+use doorward::store::{OpenMode, Organization, Page, SecretUsage, StoreUrl};
 use doorward::types::{AccessKeyId, Environment, Name, OrganizationId, SecretState};
 use serde::Serialize;
 use zeroize::Zeroizing;
 
 use crate::arguments::{Arguments, Audit, Command, Consent, Format, Key, Operator, Org, Which};
-use crate::confirm;
+use crate::desk::{Desk, MANY};
 use crate::failure::Failure;
 use crate::output::{self, Output};
-
-/// How many organizations are looked through for a name, and listed.
-const MANY: u32 = 100_000;
+use crate::{confirm, store};
 
 /// Runs a command.
 ///
@@ -56,63 +54,8 @@ pub async fn run(arguments: Arguments, output: &Output) -> Result<(), Failure> {
             let desk = Desk::open_existing(&arguments.store).await?;
             list_events(&desk, &which, environment, installation, limit, output).await
         }
+        Command::Store(command) => store::run(&arguments.store, command, output).await,
     }
-}
-
-/// The opened store, and in whose name it is used.
-struct Desk {
-    core: Core,
-    issuer: Issuer,
-    ask: Ask,
-}
-
-impl Desk {
-    async fn open(url: &StoreUrl, mode: OpenMode) -> Result<Self, Failure> {
-        let store = doorward::open(url, mode).await.map_err(|error| match error {
-            StoreError::Missing => Failure::not_found(format!(
-                "there is no store at {url}: name it with --store or DOORWARD_STORE, or make it with `doorward org create NAME`"
-            )),
-            other => other.into(),
-        })?;
-        let core = Core::new(store);
-        Ok(Self { issuer: Issuer::new(&core), core, ask: Ask::local(actor()?) })
-    }
-
-    async fn open_existing(url: &StoreUrl) -> Result<Self, Failure> {
-        Self::open(url, OpenMode::Existing).await
-    }
-
-    /// The organization that was meant.
-    async fn organization(&self, which: &Which) -> Result<Organization, Failure> {
-        let Some(text) = &which.org else {
-            let mut all = self.issuer.organizations(Page::first(2)).await?;
-            return match (all.pop(), all.is_empty()) {
-                (Some(only), true) => Ok(only),
-                (None, _) => Err(Failure::not_found("there is no organization yet: `doorward org create NAME`".into())),
-                (Some(_), false) => Err(Failure::usage("there are several organizations: say which with --org".into())),
-            };
-        };
-        if let Ok(id) = text.parse::<OrganizationId>() {
-            return Ok(self.issuer.organization(id).await?);
-        }
-        let all = self.issuer.organizations(Page::first(MANY)).await?;
-        let mut named: Vec<_> = all.into_iter().filter(|found| found.name.as_str() == text).collect();
-        match (named.pop(), named.is_empty()) {
-            (Some(only), true) => Ok(only),
-            (None, _) => {
-                Err(Failure::not_found("there is no such organization: `doorward org list` shows them".into()))
-            }
-            (Some(_), false) => Err(Failure::usage("several organizations have this name: say which by its id".into())),
-        }
-    }
-}
-
-/// Whoever runs this program, as audit events name them.
-fn actor() -> Result<Name, Failure> {
-    let user = std::env::var("USER").ok().filter(|user| !user.is_empty());
-    let user = user.unwrap_or_else(|| format!("uid-{}", rustix::process::getuid().as_raw()));
-    let named = format!("cli:{user}").parse();
-    named.map_err(|error| Failure::usage(format!("USER cannot stand in the audit log: {error}")))
 }
 
 async fn create_organization(desk: &Desk, name: Name, output: &Output) -> Result<(), Failure> {

@@ -11,8 +11,10 @@
 pub mod arguments;
 pub mod commands;
 pub mod confirm;
+mod desk;
 pub mod failure;
 pub mod output;
+mod store;
 
 use std::io::IsTerminal;
 use std::process::ExitCode;

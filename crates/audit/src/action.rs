@@ -17,6 +17,8 @@ pub enum Action {
     AccessKeyStaged,
     /// A staged secret was withdrawn.
     AccessKeyStageDiscarded,
+    /// An operator answered for changes that the store had lost.
+    LostChangeAccepted,
     /// An operator was added.
     OperatorCreated,
     /// An operator was removed.
@@ -27,12 +29,13 @@ pub enum Action {
 
 impl Action {
     /// Every action.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 9] = [
         Self::AccessKeyCreated,
         Self::AccessKeyDeleted,
         Self::AccessKeyRegenerated,
         Self::AccessKeyStaged,
         Self::AccessKeyStageDiscarded,
+        Self::LostChangeAccepted,
         Self::OperatorCreated,
         Self::OperatorDeleted,
         Self::OrganizationCreated,
@@ -47,6 +50,7 @@ impl Action {
             Self::AccessKeyRegenerated => "access_key.regenerated",
             Self::AccessKeyStaged => "access_key.staged",
             Self::AccessKeyStageDiscarded => "access_key.stage_discarded",
+            Self::LostChangeAccepted => "lost_change.accepted",
             Self::OperatorCreated => "operator.created",
             Self::OperatorDeleted => "operator.deleted",
             Self::OrganizationCreated => "organization.created",

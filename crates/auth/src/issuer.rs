@@ -3,8 +3,8 @@ use std::sync::Arc;
 use doorward_audit::{Action, Detail, EventDraft, SecretSummary};
 use doorward_key::{FreshKey, ShownOnce};
 use doorward_store::{
-    AccessKey, AccessKeyWithSecrets, ChangeContext, Conflict, KeyChange, KeyRef, Organization, Page, Secret,
-    SecretUsage, StoreError, Successor,
+    AccessKey, AccessKeyWithSecrets, ChangeContext, Conflict, KeyChange, KeyRef, OperationId, Organization, Page,
+    Secret, SecretUsage, StoreError, Successor,
 };
 use doorward_types::{AccessKeyId, Environment, Locator, Name, OrganizationId, SecretState};
 
@@ -336,7 +336,14 @@ impl Issuer {
     }
 
     async fn commit(&self, change: KeyChange, events: Vec<EventDraft>, ask: &Ask) -> Result<Receipt, IssueError> {
-        let context = ChangeContext { events, idempotency_key: ask.idempotency_key.clone(), node: None };
+        let mut operation = [0; 16];
+        self.core.random.fill(&mut operation)?;
+        let context = ChangeContext {
+            operation: OperationId::from_bytes(operation),
+            events,
+            idempotency_key: ask.idempotency_key.clone(),
+            node: None,
+        };
         writer::commit(&self.core, self.node.as_ref(), change, context).await.map_err(|error| match error {
             StoreError::AlreadyDone { subject } => IssueError::AlreadyDone { id: subject },
             StoreError::Conflict(Conflict::AlreadyStaged) => IssueError::AlreadyStaged,

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
-use doorward_store::{Poll, Revision, Session, StoreError};
+use doorward_store::{LONGEST_LEASE, Poll, Position, Revision, Session, StoreError};
 use doorward_types::{SessionId, Tick};
 use tokio::sync::Mutex;
 
@@ -20,6 +20,9 @@ const RETRY: Duration = Duration::from_millis(250);
 /// How often uses that were counted in memory are written to the store: what a crash may lose of them.
 const FLUSH: Duration = Duration::from_secs(5);
 
+/// How many locators one line of the log names.
+const NAMED: usize = 100;
+
 /// A pause of this node that a lease cannot have survived unnoticed: the machine was suspended.
 const SUSPENDED: Duration = Duration::from_millis(500);
 
@@ -31,6 +34,8 @@ pub(crate) struct Node {
     /// The end of the lease, in nanoseconds of [`doorward_types::Clock::tick`]. Zero: none.
     lease: AtomicU64,
     stopped: AtomicBool,
+    /// Whether the store was last seen to have lost what it had confirmed.
+    lost: AtomicBool,
     progress: Mutex<Progress>,
 }
 
@@ -38,9 +43,11 @@ pub(crate) struct Node {
 #[derive(Debug)]
 struct Progress {
     session: SessionId,
-    revision: Revision,
+    position: Position,
     /// Whether a writer may be waiting for word from this session.
     acknowledgement_due: bool,
+    /// The change that this node knew, and told the store that it has lost.
+    reported: Option<Position>,
 }
 
 impl Node {
@@ -49,17 +56,26 @@ impl Node {
         core.random.fill(&mut seed)?;
         let session = register(core).await?;
         let index = Index::new(u64::from_ne_bytes(seed));
-        let progress = Progress { session, revision: Revision(0), acknowledgement_due: true };
+        let progress = Progress { session, position: Position::default(), acknowledgement_due: true, reported: None };
         let node = Self {
             core: core.clone(),
             index,
             lease: AtomicU64::new(0),
             stopped: AtomicBool::new(false),
+            lost: AtomicBool::new(false),
             progress: Mutex::new(progress),
         };
-        node.load(&mut *node.progress.lock().await).await?;
-        node.refresh().await?;
+        if let Err(error) = node.begin().await {
+            // It verified nothing yet: no writer need wait for it.
+            let _ = core.store.remove(&[session]).await;
+            return Err(error.into());
+        }
         Ok(node)
+    }
+
+    async fn begin(&self) -> Result<(), StoreError> {
+        self.load(&mut *self.progress.lock().await).await?;
+        self.refresh().await.map(drop)
     }
 
     pub(crate) const fn core(&self) -> &Core {
@@ -81,6 +97,12 @@ impl Node {
         (now < lease).then_some(now)
     }
 
+    /// Whether the store has all that it ever confirmed, as far as this node knows. Without it, not even a read at the store
+    /// says who may come in.
+    pub(crate) fn store_is_whole(&self) -> bool {
+        !self.lost.load(Ordering::Acquire)
+    }
+
     /// This node's session at the moment.
     pub(crate) async fn session(&self) -> SessionId {
         self.progress.lock().await.session
@@ -96,41 +118,54 @@ impl Node {
             }
             // Before anything is sent: a lease counted from the answer would speak for a time that no one looked at.
             let asked = self.core.clock.tick();
-            match self.core.store.poll(progress.session, progress.revision).await? {
-                Poll::Current { revision, changes, acknowledgement_wanted } => {
+            match self.in_time(self.core.store.poll(progress.session, progress.position)).await? {
+                Poll::Current { position, changes, acknowledgement_wanted } => {
                     for change in changes {
                         match change.live {
                             Some(live) => self.index.insert(live),
                             None => self.index.remove(&change.locator),
                         }
                     }
-                    progress.revision = revision;
+                    progress.position = position;
+                    self.lost.store(false, Ordering::Release);
                     progress.acknowledgement_due |= acknowledgement_wanted;
                     // What was read is published before the lease that speaks for it. The hot clock may lag.
                     let length = self.core.timing.lease().saturating_sub(self.core.clock.tick_lag());
                     self.lease.store((asked + length).as_nanos(), Ordering::Release);
                     // Only what is applied and published is acknowledged.
                     if progress.acknowledgement_due {
-                        self.core.store.acknowledge(progress.session, revision).await?;
+                        self.in_time(self.core.store.acknowledge(progress.session, position.revision)).await?;
                         progress.acknowledgement_due = false;
                     }
-                    return Ok((progress.session, revision));
+                    return Ok((progress.session, position.revision));
                 }
                 Poll::Retired => {
                     self.lease.store(0, Ordering::Release);
-                    progress.session = register(&self.core).await.map_err(|error| match error {
-                        StartError::Store(error) => error,
-                        StartError::Random(error) => StoreError::Unavailable(error.into()),
-                    })?;
+                    let anew = async {
+                        register(&self.core).await.map_err(|error| match error {
+                            StartError::Store(error) => error,
+                            StartError::Random(error) => StoreError::Unavailable(error.into()),
+                        })
+                    };
+                    progress.session = self.in_time(anew).await?;
                     progress.acknowledgement_due = true;
                     tracing::warn!("a writer gave up on this node, which kept silent; it has registered anew");
+                }
+                Poll::Lost(change) => {
+                    self.lease.store(0, Ordering::Release);
+                    self.lost.store(true, Ordering::Release);
+                    if change == progress.position && progress.reported != Some(change) {
+                        self.in_time(self.core.store.report_lost(change)).await?;
+                        progress.reported = Some(change);
+                    }
+                    return Err(StoreError::LostChange(change));
                 }
                 // Behind, or an answer that this version does not know.
                 _ => {
                     self.lease.store(0, Ordering::Release);
                     tracing::warn!(
-                        revision = progress.revision.0,
-                        "the store's change log does not reach back; loading"
+                        revision = progress.position.revision.0,
+                        "this node fell behind, and loads everything"
                     );
                     self.load(&mut progress).await?;
                 }
@@ -138,20 +173,45 @@ impl Node {
         }
     }
 
+    /// The store's answer, where it comes within the time that it could be of use.
+    async fn in_time<T>(&self, answer: impl Future<Output = Result<T, StoreError>>) -> Result<T, StoreError> {
+        let silent = |_| Err(StoreError::Unavailable("the store does not answer".into()));
+        tokio::time::timeout(self.core.timing.lease(), answer).await.unwrap_or_else(silent)
+    }
+
     /// Loads everything, page by page, from a revision that is taken first. What changes meanwhile, the next poll finds.
     async fn load(&self, progress: &mut Progress) -> Result<(), StoreError> {
         let store = &self.core.store;
-        let revision = store.revision().await?;
+        let position = self.in_time(store.position()).await?;
         let mut draft = self.index.draft();
-        let mut page = store.live_secrets(None, PAGE).await?;
+        let mut page = self.in_time(store.live_secrets(None, PAGE)).await?;
         while let Some(last) = page.last().cloned() {
             // The store reads the next page meanwhile.
             let add = async { page.into_iter().for_each(|live| draft.insert(live)) };
-            let (next, ()) = tokio::join!(store.live_secrets(Some(&last), PAGE), add);
+            let (next, ()) = tokio::join!(self.in_time(store.live_secrets(Some(&last), PAGE)), add);
             page = next?;
         }
         self.index.become_like(draft);
-        progress.revision = revision;
+        progress.position = position;
+        Ok(())
+    }
+
+    /// Says which secrets the store holds to be alive though this node knew them to be dead: what an operator has to
+    /// regenerate before anyone serves again.
+    async fn tell_what_lives_again(&self) -> Result<(), StoreError> {
+        let mut revived = Vec::new();
+        let mut page = self.in_time(self.core.store.live_secrets(None, PAGE)).await?;
+        while let Some(last) = page.last() {
+            let unknown = page.iter().map(|live| live.secret.locator).filter(|one| self.index.identity(one).is_none());
+            revived.extend(unknown);
+            page = self.in_time(self.core.store.live_secrets(Some(last), PAGE)).await?;
+        }
+        let (count, locators) = (revived.len(), revived.get(..NAMED).unwrap_or(&revived));
+        tracing::error!(
+            count,
+            ?locators,
+            "dead in this node's memory, alive in the store: regenerate or delete these keys"
+        );
         Ok(())
     }
 
@@ -177,22 +237,22 @@ impl Node {
         let interval = self.core.store.poll_interval();
         let mut janitor = Janitor::new();
         let mut was_current = true;
+        let mut told = None;
         while !self.stopped.load(Ordering::Acquire) {
             let before = (self.core.clock.tick(), self.core.clock.reading());
-            let refreshed = tokio::time::timeout(self.core.timing.lease(), self.refresh()).await;
-            let failure = match refreshed {
-                Ok(Ok(_)) => None,
-                Ok(Err(error)) => Some(describe(&error)),
-                Err(_) => Some("the store does not answer".to_owned()),
-            };
+            let failure = self.refresh().await.err();
             if self.now_within(self.lease()).is_some() != was_current {
                 was_current = !was_current;
                 if was_current {
                     tracing::info!("this node is current again");
                 } else {
-                    let reason = failure.as_deref().unwrap_or("it was late");
+                    let reason = failure.as_ref().map_or_else(|| "it was late".to_owned(), |error| describe(error));
                     tracing::warn!(reason, "this node cannot prove that it is current, and answers 503");
                 }
+            }
+            let reported = self.progress.lock().await.reported;
+            if reported.is_some() && reported != told && self.tell_what_lives_again().await.is_ok() {
+                told = reported;
             }
             janitor.sweep(&self.core).await;
             let pause = if failure.is_some() { RETRY } else { interval };
@@ -251,7 +311,7 @@ impl Janitor {
 
     async fn sweep(&mut self, core: &Core) {
         let now = core.clock.reading();
-        let pause = Timing::writer_wait(Timing::LONGEST_LEASE);
+        let pause = Timing::writer_wait(LONGEST_LEASE);
         if self.next.is_some_and(|last| now.shortest_since(last) < pause) {
             return;
         }

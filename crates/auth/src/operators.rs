@@ -100,18 +100,29 @@ impl OperatorDesk {
         self.core.store.operators().await.map_err(IssueError::Store)
     }
 
-    /// Operators belong to the installation and to no organization.
     fn event(&self, action: Action, operator: &Operator, ask: &Ask) -> EventDraft {
-        EventDraft {
-            time: self.core.clock.now(),
-            actor: ask.attribution.actor.clone(),
-            action,
-            subject: operator.id.to_string(),
-            organization: OrganizationId::INSTALLATION,
-            environment: Environment::Production,
-            source_address: ask.attribution.source_address,
-            request_id: ask.attribution.request_id,
-            detail: Detail { name: Some(operator.name.clone()), ..Detail::default() },
-        }
+        let detail = Detail { name: Some(operator.name.clone()), ..Detail::default() };
+        installation_event(&self.core, action, operator.id.to_string(), detail, ask)
+    }
+}
+
+/// Tells of what belongs to the installation and to no organization.
+pub(crate) fn installation_event(
+    core: &Core,
+    action: Action,
+    subject: String,
+    detail: Detail,
+    ask: &Ask,
+) -> EventDraft {
+    EventDraft {
+        time: core.clock.now(),
+        actor: ask.attribution.actor.clone(),
+        action,
+        subject,
+        organization: OrganizationId::INSTALLATION,
+        environment: Environment::Production,
+        source_address: ask.attribution.source_address,
+        request_id: ask.attribution.request_id,
+        detail,
     }
 }

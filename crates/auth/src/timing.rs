@@ -1,5 +1,7 @@
 use std::time::Duration;
 
+use doorward_store::LONGEST_LEASE;
+
 /// The durations of the coherence protocol.
 ///
 /// A node's word is good for one lease by its own clock. A writer that hears nothing from a node waits on *its* clock
@@ -17,16 +19,13 @@ const DRIFT_PPM: u32 = 10_000;
 const FREEZE: Duration = Duration::from_secs(1);
 
 impl Timing {
-    /// The longest lease that any node may have: what a writer assumes that could not read the sessions.
-    pub const LONGEST_LEASE: Duration = Duration::from_secs(10);
-
     /// A timing with this lease. All nodes on a store may differ in it.
     ///
     /// # Errors
     ///
-    /// Where it is under 100 ms, which a busy machine could not renew in time, or over [`Timing::LONGEST_LEASE`].
+    /// Where it is under 100 ms, which a busy machine could not renew in time, or over [`LONGEST_LEASE`].
     pub fn new(lease: Duration) -> Result<Self, TimingError> {
-        if (Duration::from_millis(100)..=Self::LONGEST_LEASE).contains(&lease) {
+        if (Duration::from_millis(100)..=LONGEST_LEASE).contains(&lease) {
             Ok(Self { lease })
         } else {
             Err(TimingError)

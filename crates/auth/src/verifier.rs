@@ -90,6 +90,9 @@ impl Verifier {
             tracing::warn!(error = describe(&error), "a strict verification could not read the store");
             Refusal::NotCurrent
         })?;
+        if !self.node.store_is_whole() {
+            return Err(Refusal::NotCurrent);
+        }
         let is_it =
             |live: &LiveSecret| (live.secret.digest == digest) & (live.key.environment == presented.environment());
         match live.filter(is_it) {

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use doorward_store::{ChangeContext, KeyChange, Revision, SessionStatus, StoreError};
+use doorward_store::{ChangeContext, KeyChange, LONGEST_LEASE, Revision, SessionStatus, StoreError};
 use doorward_types::{Reading, SessionId};
 
 use crate::node::{Node, describe};
@@ -62,7 +62,7 @@ async fn wait(core: &Core, node: Option<&Arc<Node>>, revision: Revision, committ
             Err(error) => {
                 // Whoever they are, no lease of theirs lasts longer than this.
                 let waited = core.clock.reading().shortest_since(committed);
-                let longest = Timing::writer_wait(Timing::LONGEST_LEASE);
+                let longest = Timing::writer_wait(LONGEST_LEASE);
                 if waited >= longest {
                     tracing::warn!(error = describe(&error), "no node could be asked; every lease has run out instead");
                     return Nodes { acknowledged: 0, expired: awaited.map_or(0, |(first, _)| count(&first)) };

@@ -6,12 +6,12 @@
 #[path = "../../store-postgres/tests/support/mod.rs"]
 mod postgres;
 
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use doorward_auth::{Ask, Core, Issuer, Refusal, Timing, Verifier};
-use doorward_store::OpenMode;
-use doorward_store::{MemoryStore, Session, Store};
+use doorward_auth::{Ask, Core, IssueError, Issuer, LossDesk, Refusal, StartError, Timing, Verifier};
+use doorward_store::{MemoryStore, OpenMode, Session, Store, StoreError};
 use doorward_store_postgres::PostgresStore;
 use doorward_store_sqlite::SqliteStore;
 use doorward_types::{Clock, IdSeed, ManualClock, Reading, SessionId, Tick, Timestamp};
@@ -147,6 +147,70 @@ async fn a_stopped_node_verifies_nothing_and_is_not_waited_for() {
     let receipt = issuer.regenerate(acme.organization.id, false, &ask()).await.unwrap().receipt;
     assert_eq!((receipt.nodes.acknowledged, receipt.nodes.expired), (0, 0));
     assert!(receipt.waited < Duration::from_millis(50));
+}
+
+/// Puts an older copy of a store back, through SQLite itself, while nodes run on it.
+fn put_back(copy: &Path, path: &Path) {
+    let live = rusqlite::Connection::open(path).unwrap();
+    live.execute("ATTACH ?1 AS copy", [copy.to_str().unwrap()]).unwrap();
+    let tables = "SELECT name FROM copy.sqlite_schema WHERE type = 'table'";
+    let tables: Vec<String> =
+        live.prepare(tables).unwrap().query_map([], |row| row.get(0)).unwrap().collect::<Result<_, _>>().unwrap();
+    let each = |table| format!("DELETE FROM main.{table}; INSERT INTO main.{table} SELECT * FROM copy.{table};");
+    let all: String = tables.into_iter().map(each).collect();
+    live.execute_batch(&format!("PRAGMA foreign_keys = OFF; BEGIN IMMEDIATE; {all} COMMIT")).unwrap();
+}
+
+/// Waits until it holds.
+async fn eventually(mut holds: impl AsyncFnMut() -> bool) {
+    let wait = async {
+        while !holds().await {
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(10), wait).await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_a_store_lost_is_not_served_until_an_operator_answers_for_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let (path, copy) = (folder.path().join("doorward.db"), folder.path().join("copy.db"));
+    let open =
+        async || Core::new(Arc::new(SqliteStore::open(&path, OpenMode::Create).await.unwrap()) as Arc<dyn Store>);
+    let (knows, core) = (open().await, open().await);
+    let (knows, issuer) = (Verifier::start(&knows).await.unwrap(), Issuer::new(&core));
+    let acme = issuer.provision("Acme".parse().unwrap(), &ask()).await.unwrap();
+    let old = acme.value.expose().as_bytes();
+    rusqlite::Connection::open(&path).unwrap().execute("VACUUM INTO ?1", [copy.to_str().unwrap()]).unwrap();
+    issuer.regenerate(acme.organization.id, false, &ask()).await.unwrap();
+    assert_eq!(knows.verify(old).unwrap_err(), Refusal::Unknown);
+
+    put_back(&copy, &path);
+    // It finds the old key alive in the store, and accepts it nowhere: neither from memory nor by asking.
+    let noticed = eventually(async || {
+        assert!(knows.verify(old).is_err());
+        !knows.is_current()
+    });
+    noticed.await;
+    assert_eq!(knows.verify(old).unwrap_err(), Refusal::NotCurrent);
+    assert_eq!(knows.authenticate_strictly(old).await.unwrap_err(), Refusal::NotCurrent);
+    // A node that never knew of the change learns of its loss all the same.
+    let losses = LossDesk::new(&core);
+    eventually(async || !losses.list().await.unwrap().is_empty()).await;
+    let sessions = core.store().sessions().await.unwrap();
+    let started = Verifier::start(&open().await).await;
+    assert_eq!(core.store().sessions().await.unwrap(), sessions, "no writer waits for what did not start");
+    assert!(matches!(started, Err(StartError::Store(StoreError::LostChange(_)))), "{started:?}");
+
+    // What lives again can be regenerated before anyone serves.
+    let fresh = issuer.regenerate(acme.organization.id, false, &ask()).await.unwrap().value.unwrap();
+    assert!(!knows.is_current());
+    assert_eq!(losses.accept(&ask()).await.unwrap(), 1);
+    eventually(async || knows.is_current()).await;
+    assert_eq!(knows.verify(old).unwrap_err(), Refusal::Unknown);
+    assert!(knows.verify(fresh.expose().as_bytes()).is_ok());
+    assert!(Verifier::start(&open().await).await.is_ok());
+    assert!(matches!(losses.accept(&ask()).await, Err(IssueError::NothingLost)));
 }
 
 /// Two nodes and a writer on one store, each with connections of its own, as three processes would have.

@@ -221,6 +221,7 @@ impl From<IssueError> for Problem {
             IssueError::NoSuchKey
             | IssueError::NoSuchOperator
             | IssueError::NoSuchOrganization
+            | IssueError::NothingLost
             | IssueError::NothingStaged => Self::new(Code::NotFound, detail),
             IssueError::Store(error) => error.into(),
             _ => Self::new(Code::Internal, "the server failed; nothing was changed"),

@@ -4,7 +4,9 @@ use std::time::Duration;
 
 use doorward_auth::{Created, Principal, Provisioned, Receipt, Regenerated, Staged};
 use doorward_key::ShownOnce;
-use doorward_store::{AccessKeyWithSecrets, Credential, Operator, Organization, RegisteredUser, Secret, SecretUsage};
+use doorward_store::{
+    AccessKeyWithSecrets, Credential, LostChange, Operator, Organization, RegisteredUser, Secret, SecretUsage,
+};
 use doorward_types::{
     AccessKeyId, Environment, Locator, Name, OperatorId, OrganizationId, RegisteredUserId, SecretState, Timestamp,
 };
@@ -66,6 +68,21 @@ impl<'a> From<&'a Principal> for WhoAmI<'a> {
                 generation: principal.generation(),
             },
         }
+    }
+}
+
+/// A change that the store lost.
+#[derive(Debug, Serialize)]
+pub struct LostChangeShape {
+    revision: u64,
+    operation: String,
+    accepted: bool,
+}
+
+impl From<&LostChange> for LostChangeShape {
+    fn from(lost: &LostChange) -> Self {
+        let LostChange { change, accepted } = lost;
+        Self { revision: change.revision.0, operation: change.operation.to_string(), accepted: *accepted }
     }
 }
 

@@ -49,7 +49,8 @@ CREATE TABLE revision (
 
 INSERT INTO revision (id, value) VALUES (1, 0) ON CONFLICT (id) DO NOTHING;
 
--- `operation` is drawn by the writer: where a commit was not answered, it tells whether it happened.
+-- `operation` is drawn by the writer: where a commit was not answered, it tells whether it happened; and it shows a node
+-- whether the history still has what the node knew.
 CREATE TABLE changes (
     revision  BIGINT NOT NULL,
     locator   TEXT   NOT NULL,
@@ -136,3 +137,14 @@ CREATE TABLE uses (
 );
 
 CREATE INDEX uses_by_span ON uses (span);
+
+-- What nodes found missing from the history, until an operator has answered for it.
+CREATE TABLE lost_changes (
+    revision  BIGINT  NOT NULL,
+    operation TEXT    NOT NULL,
+    accepted  BOOLEAN NOT NULL DEFAULT FALSE,
+    PRIMARY KEY (revision, operation)
+);
+
+-- On which timeline the last change was made: a promoted standby begins a new one.
+ALTER TABLE revision ADD COLUMN timeline TEXT NOT NULL DEFAULT '';

@@ -2,7 +2,8 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use doorward_store::{
-    CHANGE_LOG_LENGTH, Coherence, LiveSecret, Poll, Revision, SecretChange, Session, SessionStatus, StoreError,
+    CHANGE_LOG_LENGTH, Coherence, LiveSecret, OperationId, Poll, Position, Revision, SecretChange, Session,
+    SessionStatus, StoreError,
 };
 use doorward_types::{Locator, SessionId};
 use tokio_postgres::Row;
@@ -42,17 +43,23 @@ impl Coherence for PostgresStore {
         found.first().map(row::live_secret).transpose()
     }
 
-    async fn revision(&self) -> Result<Revision, StoreError> {
-        let found = self.query("SELECT value FROM revision WHERE id = 1", &[]).await?;
+    async fn position(&self) -> Result<Position, StoreError> {
+        let sql = "SELECT r.value, (SELECT min(operation) FROM changes WHERE revision = r.value)
+                   FROM revision r WHERE r.id = 1";
+        let found = self.query(sql, &[]).await?;
         let newest = found.first().ok_or_else(|| StoreError::Corrupt("there is no revision".into()))?;
-        row::count(newest, 0).map(Revision)
+        Ok(Position { revision: Revision(row::count(newest, 0)?), operation: operation(newest, 1)? })
     }
 
-    async fn poll(&self, session: SessionId, since: Revision) -> Result<Poll, StoreError> {
-        let (session, since_number) = (session.to_string(), row::big(since.0));
+    async fn poll(&self, session: SessionId, since: Position) -> Result<Poll, StoreError> {
+        let (session, revision) = (session.to_string(), row::big(since.revision.0));
+        let operation = since.operation.to_string();
         let work = async {
             let client = self.polls.get().await.map_err(connect::failure)?;
-            client.query_typed(&poll_sql(), &[text(&session), number(&since_number)]).await.map_err(of_statement)
+            client
+                .query_typed(&poll_sql(), &[text(&session), number(&revision), text(&operation)])
+                .await
+                .map_err(of_statement)
         };
         let silent = |_| Err(unavailable("the database does not answer a poll"));
         let found = tokio::time::timeout(POLL, work).await.unwrap_or_else(silent)?;
@@ -110,14 +117,19 @@ fn live_secrets_where(condition: &str) -> String {
     )
 }
 
-/// One statement, and so one snapshot: what every touched secret is now, the newest revision, and the session.
+/// One statement, and so one snapshot: what every touched secret is now, where the history has come to and what it holds
+/// at the revision that was asked for, what is known to be lost, and the session.
 ///
 /// No lock: one that had to wait would see the new revision beside the old rows.
 fn poll_sql() -> String {
     format!(
-        "SELECT {}, {}, o.name, r.value, n.retired, c.touched, c.all_mine
+        "SELECT {}, {}, o.name, r.value, n.retired, c.touched, c.all_mine,
+                (SELECT min(operation) FROM changes WHERE revision = r.value),
+                (SELECT min(operation) FROM changes WHERE revision = $2), l.revision, l.operation, a.accepted
          FROM revision r
          LEFT JOIN sessions n ON n.id = $1
+         LEFT JOIN (SELECT revision, operation FROM lost_changes WHERE NOT accepted LIMIT 1) l ON TRUE
+         LEFT JOIN lost_changes a ON a.revision = $2 AND a.operation = $3
          LEFT JOIN (SELECT locator AS touched, min(CASE WHEN node = $1 THEN 1 ELSE 0 END) AS all_mine
                     FROM changes WHERE revision > $2 GROUP BY locator) c ON TRUE
          LEFT JOIN secrets s ON s.locator = c.touched
@@ -130,13 +142,26 @@ fn poll_sql() -> String {
     )
 }
 
-fn read_poll(found: &[Row], since: Revision) -> Result<Poll, StoreError> {
+fn operation(row: &Row, column: usize) -> Result<OperationId, StoreError> {
+    row::parsed_option(row, column).map(Option::unwrap_or_default)
+}
+
+fn read_poll(found: &[Row], since: Position) -> Result<Poll, StoreError> {
     let first = found.first().ok_or_else(|| StoreError::Corrupt("there is no revision".into()))?;
     if row::get::<Option<bool>>(first, 13)? != Some(false) {
         return Ok(Poll::Retired);
     }
-    let revision = Revision(row::count(first, 12)?);
-    if since > revision || since.0 + (CHANGE_LOG_LENGTH as u64) < revision.0 {
+    let position = Position { revision: Revision(row::count(first, 12)?), operation: operation(first, 16)? };
+    let behind = since.revision.0 + (CHANGE_LOG_LENGTH as u64) < position.revision.0;
+    let lost = !behind && (since.revision > position.revision || since.operation != operation(first, 17)?);
+    if lost && row::get::<Option<bool>>(first, 20)?.is_none() {
+        return Ok(Poll::Lost(since));
+    }
+    if let Some(open) = row::get::<Option<i64>>(first, 18)? {
+        let revision = Revision(u64::try_from(open).unwrap_or(0));
+        return Ok(Poll::Lost(Position { revision, operation: operation(first, 19)? }));
+    }
+    if behind || lost {
         return Ok(Poll::Behind);
     }
     let (mut changes, mut acknowledgement_wanted) = (Vec::new(), false);
@@ -146,5 +171,5 @@ fn read_poll(found: &[Row], since: Revision) -> Result<Poll, StoreError> {
         let lives = row::get::<Option<&str>>(touched, 6)?.is_some();
         changes.push(SecretChange { locator, live: lives.then(|| row::live_secret(touched)).transpose()? });
     }
-    Ok(Poll::Current { revision, changes, acknowledgement_wanted })
+    Ok(Poll::Current { position, changes, acknowledgement_wanted })
 }

@@ -10,7 +10,7 @@ use crate::connect::in_time;
 use crate::error::{of_statement, unavailable};
 use crate::row::{self, Param, bytes, number, text, texts};
 use crate::transaction::{self, Commit};
-use crate::{PostgresStore, audit, hints};
+use crate::{PostgresStore, audit, failover, hints};
 
 #[async_trait]
 impl KeyStore for PostgresStore {
@@ -59,12 +59,12 @@ impl KeyStore for PostgresStore {
 
 impl PostgresStore {
     async fn change_once(&self, change: &KeyChange, context: &ChangeContext) -> Result<Revision, StoreError> {
-        let operation = transaction::operation()?;
+        let operation = context.operation.to_string();
         let mut client = self.client().await?;
         let work = async {
             let transaction = transaction::begin(&mut client).await?;
             // First of all, so that no one else changes what is looked at from here on.
-            let revision = next_revision(&transaction, &change.locators(), context, &operation).await?;
+            let revision = next_revision(&transaction, &change.locators(), context, self.timeline).await?;
             note_idempotency(&transaction, context).await?;
             apply(&transaction, change).await?;
             for event in &context.events {
@@ -125,11 +125,15 @@ async fn next_revision(
     transaction: &Transaction<'_>,
     locators: &[Locator],
     context: &ChangeContext,
-    operation: &str,
+    timeline: &str,
 ) -> Result<Revision, StoreError> {
-    let revision =
-        count(transaction, "UPDATE revision SET value = value + 1 WHERE id = 1 RETURNING value", &[]).await?;
-    let node = context.node.map(|node| node.to_string());
+    let next = format!("UPDATE revision SET value = value + 1 WHERE id = 1 RETURNING value, timeline, {timeline}");
+    let next = transaction.query_typed_one(&next, &[]).await.map_err(of_statement)?;
+    let (revision, before, now) = (row::count(&next, 0)?, row::get(&next, 1)?, row::get(&next, 2)?);
+    if before != now {
+        failover::note(transaction, before, now).await?;
+    }
+    let (node, operation) = (context.node.map(|node| node.to_string()), context.operation.to_string());
     let number_of = row::big(revision);
     for locator in locators {
         let locator = locator.as_str();
@@ -137,7 +141,7 @@ async fn next_revision(
         execute(transaction, insert, &[number(&number_of), text(&locator), text(&node), text(&operation)]).await?;
     }
     let forgotten = row::big(revision.saturating_sub(CHANGE_LOG_LENGTH as u64));
-    execute(transaction, "DELETE FROM changes WHERE revision <= $1", &[number(&forgotten)]).await?;
+    execute(transaction, "DELETE FROM changes WHERE revision < $1", &[number(&forgotten)]).await?;
     Ok(Revision(revision))
 }
 

@@ -21,8 +21,10 @@ mod audit;
 mod coherence;
 mod connect;
 mod error;
+mod failover;
 mod hints;
 mod keys;
+mod lost;
 mod migrations;
 mod operators;
 mod row;
@@ -46,6 +48,8 @@ pub struct PostgresStore {
     /// Polls have a connection of their own, so that no long read stands in their way.
     polls: Pool,
     hints: Hints,
+    /// The expression that tells on which timeline the server writes.
+    timeline: &'static str,
 }
 
 impl PostgresStore {
@@ -75,8 +79,10 @@ impl PostgresStore {
     }
 
     async fn open_with(database: &Database, hints: Hints, mode: OpenMode) -> Result<Self, StoreError> {
-        let store = Self { pool: database.pool(connect::CONNECTIONS)?, polls: database.pool(1)?, hints };
+        let (pool, polls) = (database.pool(connect::CONNECTIONS)?, database.pool(1)?);
+        let mut store = Self { pool, polls, hints, timeline: "''" };
         migrations::run(&store, mode).await?;
+        store.timeline = failover::timeline(&store).await;
         Ok(store)
     }
 

@@ -39,13 +39,18 @@ impl Operators for PostgresStore {
 }
 
 impl PostgresStore {
-    /// One statement that touches one row, and the event that tells of it.
-    async fn write_with_event(&self, sql: &str, params: &[Param<'_>], event: &EventDraft) -> Result<(), StoreError> {
+    /// One statement that touches something, and the event that tells of it.
+    pub(crate) async fn write_with_event(
+        &self,
+        sql: &str,
+        params: &[Param<'_>],
+        event: &EventDraft,
+    ) -> Result<(), StoreError> {
         let once = || async {
             let mut client = self.client().await?;
             let transaction = transaction::begin(&mut client).await?;
             transaction::lock(&transaction).await?;
-            if transaction.execute_typed(sql, params).await.map_err(of_statement)? != 1 {
+            if transaction.execute_typed(sql, params).await.map_err(of_statement)? == 0 {
                 return Err(StoreError::Missing);
             }
             audit::append(&transaction, event).await?;

@@ -8,7 +8,7 @@ use doorward_store::{Revision, StoreError};
 use tokio_postgres::IsolationLevel;
 
 use crate::connect::in_time;
-use crate::error::{is_worth_a_retry, of_statement, unavailable};
+use crate::error::{is_worth_a_retry, of_statement};
 use crate::row::{self, text};
 use crate::{Object, PostgresStore};
 
@@ -77,13 +77,6 @@ pub(crate) async fn commit(transaction: Transaction<'_>) -> Commit {
         Ok(Err(error)) if error.as_db_error().is_some() && !error.is_closed() => Commit::Failed(of_statement(error)),
         _ => Commit::Unanswered,
     }
-}
-
-/// A name for one attempt at a change, which no other has.
-pub(crate) fn operation() -> Result<String, StoreError> {
-    let mut random = [0; 16];
-    SystemRandom.fill(&mut random).map_err(unavailable)?;
-    Ok(format!("{:032x}", u128::from_be_bytes(random)))
 }
 
 impl PostgresStore {

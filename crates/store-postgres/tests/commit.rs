@@ -11,8 +11,8 @@ use std::time::Duration;
 use doorward_audit::{Action, Detail, EventDraft};
 use doorward_key::Digest;
 use doorward_store::{
-    AccessKey, ChangeContext, Coherence, KeyChange, KeyRef, KeyStore, OpenMode, Organization, Page, Revision, Secret,
-    StoreError, Successor, UsageLog,
+    AccessKey, ChangeContext, Coherence, KeyChange, KeyRef, KeyStore, OpenMode, OperationId, Organization, Page,
+    Revision, Secret, StoreError, Successor, UsageLog,
 };
 use doorward_store_postgres::PostgresStore;
 use doorward_types::{AccessKeyId, Environment, OrganizationId, SecretState, Timestamp};
@@ -107,8 +107,9 @@ fn provision(number: u128) -> (KeyChange, ChangeContext) {
         detail: Detail::default(),
     };
     let organization = Organization { id: organization, name: "Acme".parse().unwrap(), created_at: at };
+    let operation = OperationId::from_bytes(key.id.as_u128().to_be_bytes());
     let change = KeyChange::Provision { organization, key, secret, only_if_empty: false };
-    (change, ChangeContext { events: vec![event], idempotency_key: None, node: None })
+    (change, ChangeContext { operation, events: vec![event], idempotency_key: None, node: None })
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -133,7 +134,7 @@ async fn an_unanswered_commit_is_looked_up_and_never_guessed() {
             (CUT_BEFORE, Err(StoreError::Unavailable(_))) => {}
             (mode, other) => panic!("{mode}: {other:?}"),
         }
-        assert_eq!(witness.revision().await.unwrap(), Revision(there));
+        assert_eq!(witness.position().await.unwrap().revision, Revision(there));
         assert_eq!(witness.organizations(Page::first(100)).await.unwrap().len() as u64, there);
     }
 }
@@ -190,5 +191,5 @@ async fn a_commit_that_cannot_be_looked_up_is_no_success() {
     assert!(matches!(changed, Err(StoreError::OutcomeUnknown)), "{changed:?}");
     // It did happen, as it may.
     let witness = PostgresStore::open_deaf(&direct, OpenMode::Existing).await.unwrap();
-    assert_eq!(witness.revision().await.unwrap(), Revision(1));
+    assert_eq!(witness.position().await.unwrap().revision, Revision(1));
 }

@@ -4,7 +4,7 @@
 mod postgres;
 mod support;
 
-use doorward_store::{Coherence, OpenMode, Revision, StoreError};
+use doorward_store::{Coherence, OpenMode, Position, StoreError};
 use doorward_store_postgres::PostgresStore;
 use postgres::Cluster;
 
@@ -26,7 +26,7 @@ async fn nodes_that_start_at_once_make_one_schema() {
             })
             .collect();
         for node in nodes {
-            assert_eq!(node.await.unwrap().unwrap().revision().await.unwrap(), Revision(0));
+            assert_eq!(node.await.unwrap().unwrap().position().await.unwrap(), Position::default());
         }
     }
 }
@@ -73,5 +73,5 @@ async fn a_standby_is_refused_until_it_is_promoted() {
     primary.stop("immediate").unwrap();
     standby.promote().unwrap();
     let store = PostgresStore::open(&both, OpenMode::Existing).await.unwrap();
-    assert_eq!(store.revision().await.unwrap(), Revision(0));
+    assert_eq!(store.position().await.unwrap(), Position::default());
 }

@@ -3,13 +3,14 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use doorward_store::{
-    CHANGE_LOG_LENGTH, Coherence, LiveSecret, Poll, Revision, SecretChange, Session, SessionStatus, StoreError,
+    CHANGE_LOG_LENGTH, Coherence, LiveSecret, OperationId, Poll, Position, Revision, SecretChange, Session,
+    SessionStatus, StoreError,
 };
 use doorward_types::{Locator, SessionId};
 use rusqlite::{Connection, OptionalExtension, Transaction, TransactionBehavior, params};
 
 use crate::error::{of_read, unavailable};
-use crate::{SqliteStore, row, transact};
+use crate::{SqliteStore, lost, row, transact};
 
 /// What the last poll found, and the file's `data_version` from before it looked.
 ///
@@ -18,7 +19,7 @@ use crate::{SqliteStore, row, transact};
 pub(crate) struct LastPoll {
     data_version: i64,
     session: SessionId,
-    revision: Revision,
+    position: Position,
 }
 
 #[async_trait]
@@ -60,27 +61,27 @@ impl Coherence for SqliteStore {
         self.read(move |transaction| find_live_secret(transaction, locator)).await
     }
 
-    async fn revision(&self) -> Result<Revision, StoreError> {
-        self.read(newest_revision).await
+    async fn position(&self) -> Result<Position, StoreError> {
+        self.read(newest_position).await
     }
 
-    async fn poll(&self, session: SessionId, since: Revision) -> Result<Poll, StoreError> {
+    async fn poll(&self, session: SessionId, since: Position) -> Result<Poll, StoreError> {
         let last_poll = Arc::clone(&self.last_poll);
         self.poller
             .run(move |connection| {
                 let mut last_poll = last_poll.lock().unwrap_or_else(PoisonError::into_inner);
                 let data_version = data_version(connection)?;
                 let unchanged = last_poll.is_some_and(|last| {
-                    last.data_version == data_version && last.session == session && last.revision == since
+                    last.data_version == data_version && last.session == session && last.position == since
                 });
                 if unchanged {
-                    return Ok(Poll::Current { revision: since, changes: vec![], acknowledgement_wanted: false });
+                    return Ok(Poll::Current { position: since, changes: vec![], acknowledgement_wanted: false });
                 }
                 let found = transact(connection, TransactionBehavior::Deferred, |transaction| {
                     look(transaction, session, since)
                 })?;
                 *last_poll = match found {
-                    Poll::Current { revision, .. } => Some(LastPoll { data_version, session, revision }),
+                    Poll::Current { position, .. } => Some(LastPoll { data_version, session, position }),
                     _ => None,
                 };
                 Ok(found)
@@ -151,12 +152,18 @@ fn data_version(connection: &Connection) -> Result<i64, StoreError> {
         .map_err(unavailable)
 }
 
-fn newest_revision(transaction: &Transaction<'_>) -> Result<Revision, StoreError> {
-    transaction
-        .prepare_cached("SELECT value FROM revision WHERE id = 1")
-        .and_then(|mut newest| newest.query_row([], |row| row.get(0)))
-        .map(Revision)
-        .map_err(unavailable)
+fn newest_position(transaction: &Transaction<'_>) -> Result<Position, StoreError> {
+    let mut newest = transaction.prepare_cached("SELECT value FROM revision WHERE id = 1").map_err(unavailable)?;
+    let revision = newest.query_row([], |row| row.get(0)).map(Revision).map_err(unavailable)?;
+    Ok(Position { revision, operation: operation_at(transaction, revision)? })
+}
+
+/// The operation of a change, where the log still has it.
+fn operation_at(transaction: &Transaction<'_>, revision: Revision) -> Result<OperationId, StoreError> {
+    let mut find =
+        transaction.prepare_cached("SELECT operation FROM changes WHERE revision = ?1 LIMIT 1").map_err(unavailable)?;
+    let found = find.query_row([revision.0], |row| row::parsed(row, 0)).optional().map_err(of_read)?;
+    Ok(found.unwrap_or_default())
 }
 
 fn live_secrets_where(condition: &str) -> String {
@@ -175,7 +182,7 @@ fn find_live_secret(transaction: &Transaction<'_>, locator: Locator) -> Result<O
     find.query_row([locator.as_str()], row::live_secret).optional().map_err(of_read)
 }
 
-fn look(transaction: &Transaction<'_>, session: SessionId, since: Revision) -> Result<Poll, StoreError> {
+fn look(transaction: &Transaction<'_>, session: SessionId, since: Position) -> Result<Poll, StoreError> {
     let session = session.to_string();
     let in_force: Option<bool> = transaction
         .prepare_cached("SELECT retired = 0 FROM sessions WHERE id = ?1")
@@ -184,18 +191,27 @@ fn look(transaction: &Transaction<'_>, session: SessionId, since: Revision) -> R
     if in_force != Some(true) {
         return Ok(Poll::Retired);
     }
-    let revision = newest_revision(transaction)?;
-    if since > revision || since.0 + (CHANGE_LOG_LENGTH as u64) < revision.0 {
+    let position = newest_position(transaction)?;
+    let behind = since.revision.0 + (CHANGE_LOG_LENGTH as u64) < position.revision.0;
+    let lost = !behind
+        && (since.revision > position.revision || since.operation != operation_at(transaction, since.revision)?);
+    if lost && !lost::is_noted(transaction, since)? {
+        return Ok(Poll::Lost(since));
+    }
+    if let Some(change) = lost::open(transaction)? {
+        return Ok(Poll::Lost(change));
+    }
+    if behind || lost {
         return Ok(Poll::Behind);
     }
-    if since == revision {
-        return Ok(Poll::Current { revision, changes: vec![], acknowledgement_wanted: false });
+    if since == position {
+        return Ok(Poll::Current { position, changes: vec![], acknowledgement_wanted: false });
     }
     let mut touched = transaction
         .prepare_cached("SELECT locator, min(node IS ?2) FROM changes WHERE revision > ?1 GROUP BY locator")
         .map_err(unavailable)?;
     let touched: Vec<(_, bool)> = touched
-        .query_map(params![since.0, session], |row| Ok((row::parsed(row, 0)?, row.get(1)?)))
+        .query_map(params![since.revision.0, session], |row| Ok((row::parsed(row, 0)?, row.get(1)?)))
         .and_then(Iterator::collect)
         .map_err(of_read)?;
     let acknowledgement_wanted = touched.iter().any(|(_, all_mine)| !all_mine);
@@ -203,5 +219,5 @@ fn look(transaction: &Transaction<'_>, session: SessionId, since: Revision) -> R
         .into_iter()
         .map(|(locator, _)| Ok(SecretChange { locator, live: find_live_secret(transaction, locator)? }))
         .collect::<Result<_, StoreError>>()?;
-    Ok(Poll::Current { revision, changes, acknowledgement_wanted })
+    Ok(Poll::Current { position, changes, acknowledgement_wanted })
 }

@@ -115,15 +115,15 @@ fn next_revision(
         .prepare_cached("UPDATE revision SET value = value + 1 WHERE id = 1 RETURNING value")
         .and_then(|mut next| next.query_row([], |row| row.get(0)))
         .map_err(unavailable)?;
-    let node = context.node.map(|node| node.to_string());
+    let (node, operation) = (context.node.map(|node| node.to_string()), context.operation.to_string());
     for locator in locators {
         transaction
-            .prepare_cached("INSERT INTO changes (revision, locator, node) VALUES (?1, ?2, ?3)")
-            .and_then(|mut insert| insert.execute(params![revision, locator.as_str(), node]))
+            .prepare_cached("INSERT INTO changes (revision, locator, node, operation) VALUES (?1, ?2, ?3, ?4)")
+            .and_then(|mut insert| insert.execute(params![revision, locator.as_str(), node, operation]))
             .map_err(of_write)?;
     }
     transaction
-        .prepare_cached("DELETE FROM changes WHERE revision <= ?1")
+        .prepare_cached("DELETE FROM changes WHERE revision < ?1")
         .and_then(|mut forget| forget.execute([revision.saturating_sub(CHANGE_LOG_LENGTH as u64)]))
         .map_err(unavailable)?;
     Ok(Revision(revision))

@@ -21,6 +21,7 @@ mod coherence;
 mod error;
 mod keys;
 mod lane;
+mod lost;
 mod migrations;
 mod operators;
 mod row;

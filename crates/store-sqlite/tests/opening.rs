@@ -3,7 +3,7 @@
 use std::os::unix::fs::PermissionsExt;
 
 use doorward_store::OpenMode;
-use doorward_store::{Coherence, Revision, StoreError};
+use doorward_store::{Coherence, Position, StoreError};
 use doorward_store_sqlite::SqliteStore;
 
 #[tokio::test]
@@ -12,7 +12,7 @@ async fn a_store_is_made_private_and_opened_again() {
     let path = folder.path().join("doorward.db");
     for _ in 0..2 {
         let store = SqliteStore::open(&path, OpenMode::Create).await.unwrap();
-        assert_eq!(store.revision().await.unwrap(), Revision(0));
+        assert_eq!(store.position().await.unwrap(), Position::default());
         for file in std::fs::read_dir(folder.path()).unwrap() {
             let file = file.unwrap();
             assert_eq!(file.metadata().unwrap().permissions().mode() & 0o777, 0o600, "{:?}", file.path());

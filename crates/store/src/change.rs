@@ -1,3 +1,5 @@
+use std::fmt;
+use std::num::ParseIntError;
 use std::str::FromStr;
 use std::time::Duration;
 
@@ -106,12 +108,42 @@ impl KeyChange {
 /// What goes into the same transaction as a change.
 #[derive(Clone, Debug)]
 pub struct ChangeContext {
+    /// Drawn for this change alone: tells whether it happened where a commit was not answered, and whether a store still
+    /// has it.
+    pub operation: OperationId,
     /// The audit events, at least one. Without them the change does not happen.
     pub events: Vec<EventDraft>,
     /// Refuse, with [`crate::StoreError::AlreadyDone`], what was asked for under this key before.
     pub idempotency_key: Option<IdempotencyKey>,
     /// The node that shares the writer's process. It hears of the change directly, and need not acknowledge it here.
     pub node: Option<SessionId>,
+}
+
+/// Names one change, for ever: 128 random bits, shown as 32 hexadecimal digits.
+#[derive(Clone, Copy, Debug, Default, Eq, Hash, Ord, PartialEq, PartialOrd)]
+pub struct OperationId(u128);
+
+impl OperationId {
+    /// The operation with these bits, which are to be random.
+    #[must_use]
+    pub const fn from_bytes(bytes: [u8; 16]) -> Self {
+        Self(u128::from_be_bytes(bytes))
+    }
+}
+
+impl fmt::Display for OperationId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:032x}", self.0)
+    }
+}
+
+impl FromStr for OperationId {
+    type Err = ParseIntError;
+
+    /// Of no text, the nil operation: what engines hold of changes that were made before operations were noted.
+    fn from_str(text: &str) -> Result<Self, ParseIntError> {
+        if text.is_empty() { Ok(Self::default()) } else { u128::from_str_radix(text, 16).map(Self) }
+    }
 }
 
 /// How long an idempotency key is remembered: as long as clients retry, and as others in the field do.

@@ -4,7 +4,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use doorward_types::{Locator, SessionId};
 
-use crate::{LiveSecret, StoreError};
+use crate::{LiveSecret, OperationId, StoreError};
 
 /// What lets a node verify from memory, and a writer know when a dead secret is dead everywhere.
 ///
@@ -23,12 +23,12 @@ pub trait Coherence: Send + Sync {
     /// The secret with this locator, where it works: for whoever would rather ask than remember.
     async fn live_secret(&self, locator: Locator) -> Result<Option<LiveSecret>, StoreError>;
 
-    /// The newest revision.
-    async fn revision(&self) -> Result<Revision, StoreError>;
+    /// Where the history has come to.
+    async fn position(&self) -> Result<Position, StoreError>;
 
-    /// In one statement or one snapshot, without a lock, at the primary: whether the session is in force, the newest
-    /// revision, and what every secret that was touched since `since` is now.
-    async fn poll(&self, session: SessionId, since: Revision) -> Result<Poll, StoreError>;
+    /// In one statement or one snapshot, without a lock, at the primary: whether the session is in force, whether `since`
+    /// is still part of the history, where that has come to, and what every secret that was touched since is now.
+    async fn poll(&self, session: SessionId, since: Position) -> Result<Poll, StoreError>;
 
     /// Says that the session has applied and published all up to `revision`. A session that is gone stays gone.
     async fn acknowledge(&self, session: SessionId, revision: Revision) -> Result<(), StoreError>;
@@ -53,9 +53,12 @@ pub trait Coherence: Send + Sync {
     }
 }
 
-/// How many revisions the change log reaches back. A node that fell further behind loads everything again, which is
-/// quicker by then.
+/// How many revisions the change log reaches back: so many, and the one before them, are kept. A node that fell further
+/// behind loads everything again, which is quicker by then.
 pub const CHANGE_LOG_LENGTH: usize = 10_000;
+
+/// The longest lease that any node may have: what a writer assumes of a node that it cannot know of.
+pub const LONGEST_LEASE: Duration = Duration::from_secs(10);
 
 /// Counts the changes: each one has its own, in the order of their commits, without gaps.
 #[derive(Clone, Copy, Debug, Default, Eq, Hash, Ord, PartialEq, PartialOrd)]
@@ -64,6 +67,25 @@ pub struct Revision(pub u64);
 impl fmt::Display for Revision {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         fmt::Display::fmt(&self.0, f)
+    }
+}
+
+/// A point in a store's history: after this change and all before it.
+///
+/// Changes are made one after the other, and each draws an operation of its own. Where a store holds this operation at
+/// this revision, its history therefore contains all that led there; where it does not, the store lost what it had
+/// confirmed: a standby was promoted that had not received everything, or an older copy was put back.
+#[derive(Clone, Copy, Debug, Default, Eq, Hash, Ord, PartialEq, PartialOrd)]
+pub struct Position {
+    /// The number of the newest change.
+    pub revision: Revision,
+    /// Its operation; the nil one where the store has no change yet, or came from another by a copy and has none since.
+    pub operation: OperationId,
+}
+
+impl fmt::Display for Position {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} (operation {})", self.revision, self.operation)
     }
 }
 
@@ -91,14 +113,17 @@ pub struct SessionStatus {
 #[derive(Clone, Debug, Eq, PartialEq)]
 #[non_exhaustive]
 pub enum Poll {
-    /// The change log no longer reaches back so far: load everything again.
+    /// The change log no longer reaches back so far, or someone answered for what was lost: load everything again.
     Behind,
+    /// The store lost this change, which it had confirmed, and no one has answered for that yet: serve nothing. It is the
+    /// one that was asked for, or one that another node missed (see [`crate::LostChanges`]).
+    Lost(Position),
     /// The session is not in force: stop serving, and register anew.
     Retired,
     /// All that happened since.
     Current {
-        /// The newest revision.
-        revision: Revision,
+        /// Where the history has come to.
+        position: Position,
         /// Each secret that was touched, once, as it is now.
         changes: Vec<SecretChange>,
         /// Whether a writer outside of this session's process made one of the changes, and may wait for word.

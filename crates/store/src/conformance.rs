@@ -22,8 +22,9 @@ use doorward_types::{
 
 use crate::{
     AccessKey, AccessKeyWithSecrets, CHANGE_LOG_LENGTH, ChangeContext, Conflict, Credential, CredentialKey,
-    IDEMPOTENCY_WINDOW, KeyChange, KeyRef, LiveSecret, Operator, Organization, Page, Poll, Record, RegisteredUser,
-    Revision, Scope, Sealed, Secret, Session, Store, StoreError, Successor, Table, USAGE_SPAN,
+    IDEMPOTENCY_WINDOW, KeyChange, KeyRef, LiveSecret, LostChange, OperationId, Operator, Organization, Page, Poll,
+    Position, Record, RegisteredUser, Revision, Scope, Sealed, Secret, Session, Store, StoreError, Successor, Table,
+    USAGE_SPAN,
 };
 
 /// Runs every case, each on a fresh engine. Panics at the first that fails, which is named on standard output.
@@ -50,6 +51,7 @@ pub async fn all<Made: Future<Output = Arc<dyn Store>>>(make: impl Fn() -> Made)
         a_poll_says_whether_another_process_waits_for_word,
         a_retired_session_is_told_so_and_waited_for,
         a_node_too_far_behind_loads_again,
+        what_a_store_lost_is_noticed_until_it_is_answered_for,
         live_secrets_come_in_pages,
         uses_are_added_up_per_secret_and_hour,
         logs_are_apart,
@@ -80,6 +82,10 @@ fn locator() -> Locator {
 fn secret(generation: u32, state: SecretState) -> Secret {
     let digest = Digest::from_bytes([u8::try_from(generation).unwrap_or(0); 32]);
     Secret { locator: locator(), digest, generation, state, created_at: Timestamp::from_millis(5) }
+}
+
+fn operation() -> OperationId {
+    OperationId::from_bytes(AccessKeyId::new(seed()).as_u128().to_be_bytes())
 }
 
 fn access_key(organization: OrganizationId, environment: Environment) -> AccessKey {
@@ -114,7 +120,7 @@ fn event(action: Action, organization: OrganizationId, environment: Environment,
 
 fn context(action: Action, key: &AccessKey) -> ChangeContext {
     let events = vec![event(action, key.organization, key.environment, &key.id.to_string())];
-    ChangeContext { events, idempotency_key: None, node: None }
+    ChangeContext { operation: operation(), events, idempotency_key: None, node: None }
 }
 
 async fn provision(store: &dyn Store) -> (Organization, AccessKey, Secret) {
@@ -148,7 +154,7 @@ async fn log(store: &dyn Store, organization: OrganizationId, environment: Envir
 
 /// All that a refused change must leave as it was.
 async fn everything(store: &dyn Store) -> String {
-    let mut shown = format!("{:?}", store.revision().await.unwrap());
+    let mut shown = format!("{:?}", store.position().await.unwrap());
     for organization in store.organizations(Page::first(1_000)).await.unwrap() {
         shown += &format!("{organization:?} {:?}", store.access_keys(organization.id).await.unwrap());
         for environment in Environment::ALL {
@@ -247,7 +253,7 @@ async fn a_key_lives_through_its_whole_life(store: Arc<dyn Store>) {
         actions(log(&*store, organization.id, Environment::Test).await),
         [Action::AccessKeyCreated, Action::AccessKeyDeleted]
     );
-    assert_eq!(store.revision().await.unwrap(), Revision(9));
+    assert_eq!(store.position().await.unwrap().revision, Revision(9));
 }
 
 async fn a_refused_change_leaves_nothing_behind(store: Arc<dyn Store>) {
@@ -336,7 +342,7 @@ async fn a_change_without_an_event_does_not_happen(store: Arc<dyn Store>) {
     let before = everything(&*store).await;
     let key = access_key(organization.id, Environment::Test);
     let change = KeyChange::Create { key, secret: secret(1, SecretState::Current) };
-    let silent = ChangeContext { events: vec![], idempotency_key: None, node: None };
+    let silent = ChangeContext { operation: operation(), events: vec![], idempotency_key: None, node: None };
     assert!(store.change(change, silent).await.is_err());
     assert_eq!(everything(&*store).await, before);
 }
@@ -409,7 +415,8 @@ async fn every_change_is_polled_once_and_in_order(store: Arc<dyn Store>) {
     let session = register(&*store).await;
     let (organization, key, first) = provision(&*store).await;
     let (_, test_secret) = create(&*store, organization.id).await;
-    let Poll::Current { revision, changes, acknowledgement_wanted } = store.poll(session, Revision(0)).await.unwrap()
+    let Poll::Current { position: Position { revision, .. }, changes, acknowledgement_wanted } =
+        store.poll(session, Position::default()).await.unwrap()
     else {
         panic!("not current")
     };
@@ -429,31 +436,35 @@ async fn every_change_is_polled_once_and_in_order(store: Arc<dyn Store>) {
     assert_eq!(store.live_secret(first.locator).await.unwrap(), Some(production));
     assert_eq!(store.live_secret(locator()).await.unwrap(), None);
 
+    let before = store.position().await.unwrap();
     let fresh = secret(2, SecretState::Current);
     let change = KeyChange::Regenerate {
         key: reference(&key),
         retired: vec![first.locator],
         successor: Successor::Fresh(fresh),
     };
-    assert_eq!(store.change(change, context(Action::AccessKeyRegenerated, &key)).await.unwrap(), Revision(3));
-    let Poll::Current { revision, changes, .. } = store.poll(session, Revision(2)).await.unwrap() else {
+    let context = context(Action::AccessKeyRegenerated, &key);
+    let operation = context.operation;
+    assert_eq!(store.change(change, context).await.unwrap(), Revision(3));
+    let Poll::Current { position, changes, .. } = store.poll(session, before).await.unwrap() else {
         panic!("not current")
     };
-    assert_eq!(revision, Revision(3));
+    assert_eq!(position, Position { revision: Revision(3), operation });
+    assert_eq!(store.position().await.unwrap(), position);
     assert_eq!(changes.len(), 2);
     for change in changes {
         assert_eq!(change.live.map(|live| live.secret), (change.locator == fresh.locator).then_some(fresh));
     }
     assert_eq!(
-        store.poll(session, Revision(3)).await.unwrap(),
-        Poll::Current { revision: Revision(3), changes: vec![], acknowledgement_wanted: false }
+        store.poll(session, position).await.unwrap(),
+        Poll::Current { position, changes: vec![], acknowledgement_wanted: false }
     );
 }
 
 async fn a_poll_says_whether_another_process_waits_for_word(store: Arc<dyn Store>) {
     let (organization, ..) = provision(&*store).await;
     let (mine, other) = (register(&*store).await, register(&*store).await);
-    let start = store.revision().await.unwrap();
+    let start = store.position().await.unwrap();
     let key = access_key(organization.id, Environment::Test);
     let change = KeyChange::Create { key: key.clone(), secret: secret(1, SecretState::Current) };
     let context = ChangeContext { node: Some(mine), ..context(Action::AccessKeyCreated, &key) };
@@ -481,12 +492,12 @@ async fn a_retired_session_is_told_so_and_waited_for(store: Arc<dyn Store>) {
 
     store.retire(&[session]).await.unwrap();
     assert!(status(session).await.unwrap().retired);
-    assert_eq!(store.poll(session, Revision(0)).await.unwrap(), Poll::Retired);
-    assert!(matches!(store.poll(other, Revision(0)).await.unwrap(), Poll::Current { .. }));
+    assert_eq!(store.poll(session, Position::default()).await.unwrap(), Poll::Retired);
+    assert!(matches!(store.poll(other, Position::default()).await.unwrap(), Poll::Current { .. }));
 
     store.remove(&[session]).await.unwrap();
     assert_eq!(status(session).await, None);
-    assert_eq!(store.poll(session, Revision(0)).await.unwrap(), Poll::Retired);
+    assert_eq!(store.poll(session, Position::default()).await.unwrap(), Poll::Retired);
     store.acknowledge(session, Revision(9)).await.unwrap();
     assert_eq!(status(session).await, None);
     assert!(status(other).await.is_some());
@@ -496,23 +507,62 @@ async fn a_node_too_far_behind_loads_again(store: Arc<dyn Store>) {
     let session = register(&*store).await;
     let (organization, key, _) = provision(&*store).await;
     let reference = reference(&key);
+    let mut positions = vec![store.position().await.unwrap()];
     for generation in 2.. {
-        if store.revision().await.unwrap().0 > CHANGE_LOG_LENGTH as u64 {
+        if positions.len() > CHANGE_LOG_LENGTH {
             break;
         }
         let staged = Secret { digest: Digest::from_bytes([1; 32]), ..secret(generation, SecretState::Staged) };
         let stage = KeyChange::Stage { key: reference, secret: staged };
-        store.change(stage, context(Action::AccessKeyStaged, &key)).await.unwrap();
         let unstage = KeyChange::Unstage { key: reference, staged: staged.locator };
-        store.change(unstage, context(Action::AccessKeyStageDiscarded, &key)).await.unwrap();
+        for (change, action) in [(stage, Action::AccessKeyStaged), (unstage, Action::AccessKeyStageDiscarded)] {
+            let context = context(action, &key);
+            let operation = context.operation;
+            positions.push(Position { revision: store.change(change, context).await.unwrap(), operation });
+        }
     }
-    let newest = store.revision().await.unwrap();
-    let reach = Revision(newest.0 - CHANGE_LOG_LENGTH as u64);
-    assert_eq!(store.poll(session, Revision(reach.0 - 1)).await.unwrap(), Poll::Behind);
+    let newest = store.position().await.unwrap();
+    assert_eq!(positions.last(), Some(&newest));
+    let reach = positions[positions.len() - 1 - CHANGE_LOG_LENGTH];
+    let beyond = Position { revision: Revision(reach.revision.0 - 1), ..reach };
+    assert_eq!(store.poll(session, beyond).await.unwrap(), Poll::Behind);
     assert!(matches!(store.poll(session, reach).await.unwrap(), Poll::Current { .. }));
-    // A node that knows more than the store does must not go on: the store went back.
-    assert_eq!(store.poll(session, Revision(newest.0 + 1)).await.unwrap(), Poll::Behind);
     assert_eq!(log(&*store, organization.id, Environment::Production).await.len(), 1_000);
+}
+
+/// A node that knows of a change that the store has not must not go on, nor may anyone else.
+async fn what_a_store_lost_is_noticed_until_it_is_answered_for(store: Arc<dyn Store>) {
+    let (session, other) = (register(&*store).await, register(&*store).await);
+    provision(&*store).await;
+    let newest = store.position().await.unwrap();
+    let later = Position { revision: Revision(newest.revision.0 + 1), operation: operation() };
+    let instead = Position { revision: newest.revision, operation: operation() };
+    assert!(matches!(store.poll(session, newest).await.unwrap(), Poll::Current { .. }));
+    assert_eq!(store.poll(session, later).await.unwrap(), Poll::Lost(later));
+    assert_eq!(store.poll(session, instead).await.unwrap(), Poll::Lost(instead));
+    // It is not in the store before it was reported.
+    assert!(matches!(store.poll(other, newest).await.unwrap(), Poll::Current { .. }));
+
+    store.report_lost(later).await.unwrap();
+    store.report_lost(later).await.unwrap();
+    assert_eq!(store.lost_changes().await.unwrap(), [LostChange { change: later, accepted: false }]);
+    assert_eq!(store.poll(other, newest).await.unwrap(), Poll::Lost(later));
+    assert_eq!(store.poll(other, Position::default()).await.unwrap(), Poll::Lost(later));
+    assert_eq!(store.poll(session, later).await.unwrap(), Poll::Lost(later));
+
+    let nil = OrganizationId::INSTALLATION;
+    let accepted = || event(Action::LostChangeAccepted, nil, Environment::Production, "2");
+    store.accept_lost(accepted()).await.unwrap();
+    assert_eq!(store.lost_changes().await.unwrap(), [LostChange { change: later, accepted: true }]);
+    assert_eq!(log(&*store, nil, Environment::Production).await.len(), 1);
+    assert!(matches!(store.poll(other, newest).await.unwrap(), Poll::Current { .. }));
+    assert_eq!(store.poll(session, later).await.unwrap(), Poll::Behind);
+    // What was answered for stays so; what was not is news.
+    store.report_lost(later).await.unwrap();
+    assert!(matches!(store.poll(other, newest).await.unwrap(), Poll::Current { .. }));
+    assert!(matches!(store.accept_lost(accepted()).await, Err(StoreError::Missing)));
+    assert_eq!(log(&*store, nil, Environment::Production).await.len(), 1);
+    assert_eq!(store.poll(session, instead).await.unwrap(), Poll::Lost(instead));
 }
 
 async fn live_secrets_come_in_pages(store: Arc<dyn Store>) {

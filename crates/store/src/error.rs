@@ -1,5 +1,7 @@
 use std::error::Error;
 
+use crate::Position;
+
 /// An error of the engine's own, kept for the operator's log.
 pub type BoxError = Box<dyn Error + Send + Sync>;
 
@@ -19,6 +21,11 @@ pub enum StoreError {
     /// A stored row cannot be read back as what it should be.
     #[error("the store holds a record that cannot be read: {0}")]
     Corrupt(String),
+    /// The store lost a change that it had confirmed, and no one has answered for that yet.
+    #[error(
+        "the store lost change {0}, which it had confirmed: a dead key may live again. `doorward store lost` tells what to do"
+    )]
+    LostChange(Position),
     /// What was to be changed, or what a new record should belong to, does not exist in this scope.
     #[error("there is no such record")]
     Missing,

@@ -8,6 +8,7 @@
 //! |---|---|
 //! | [`KeyStore`] | organizations, keys and their secrets; every change takes its audit event along |
 //! | [`Coherence`] | what lets a node verify from memory, and a writer know when a dead secret is dead everywhere |
+//! | [`LostChanges`] | what a failover lost, until an operator has answered for it |
 //! | [`UsageLog`] | how often secrets were used |
 //! | [`AuditLog`] | reading the events back |
 //! | [`Operators`] | who may use the management side |
@@ -30,6 +31,7 @@ mod coherence;
 #[cfg(feature = "conformance")]
 pub mod conformance;
 mod error;
+mod lost;
 mod memory;
 mod records;
 mod scope;
@@ -38,10 +40,13 @@ mod traits;
 mod url;
 
 pub use change::{
-    ChangeContext, IDEMPOTENCY_WINDOW, IdempotencyKey, IdempotencyKeyError, KeyChange, KeyRef, Successor,
+    ChangeContext, IDEMPOTENCY_WINDOW, IdempotencyKey, IdempotencyKeyError, KeyChange, KeyRef, OperationId, Successor,
 };
-pub use coherence::{CHANGE_LOG_LENGTH, Coherence, Poll, Revision, SecretChange, Session, SessionStatus};
+pub use coherence::{
+    CHANGE_LOG_LENGTH, Coherence, LONGEST_LEASE, Poll, Position, Revision, SecretChange, Session, SessionStatus,
+};
 pub use error::{BoxError, Conflict, StoreError};
+pub use lost::{LostChange, LostChanges};
 pub use memory::MemoryStore;
 pub use records::{
     AccessKey, AccessKeyWithSecrets, ConnectorName, ConnectorNameError, Credential, CredentialKey, LiveSecret,

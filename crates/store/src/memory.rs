@@ -10,9 +10,9 @@ use doorward_types::{
 
 use crate::{
     AccessKey, AccessKeyWithSecrets, AuditLog, CHANGE_LOG_LENGTH, ChangeContext, Coherence, Conflict, Credential,
-    CredentialKey, IDEMPOTENCY_WINDOW, KeyChange, KeyRef, KeyStore, LiveSecret, Operator, Operators, Organization,
-    Page, Poll, Record, RegisteredUser, Revision, Scope, Secret, SecretChange, SecretUsage, Session, SessionStatus,
-    StoreError, Successor, Table, UsageLog,
+    CredentialKey, IDEMPOTENCY_WINDOW, KeyChange, KeyRef, KeyStore, LiveSecret, LostChange, LostChanges, OperationId,
+    Operator, Operators, Organization, Page, Poll, Position, Record, RegisteredUser, Revision, Scope, Secret,
+    SecretChange, SecretUsage, Session, SessionStatus, StoreError, Successor, Table, UsageLog,
 };
 
 /// An engine that keeps everything in memory: for tests, and to show what the contract means in the plainest way.
@@ -26,8 +26,9 @@ struct State {
     organizations: BTreeMap<OrganizationId, Organization>,
     keys: BTreeMap<KeyPlace, AccessKeyWithSecrets>,
     places: HashMap<Locator, KeyPlace>,
-    revision: Revision,
-    log: BTreeMap<Revision, (Option<SessionId>, Vec<Locator>)>,
+    position: Position,
+    log: BTreeMap<Revision, Logged>,
+    lost: BTreeMap<Position, bool>,
     sessions: BTreeMap<SessionId, SessionStatus>,
     events: BTreeMap<Scope, Vec<Event>>,
     done: BTreeMap<(String, String), (String, Timestamp)>,
@@ -36,6 +37,13 @@ struct State {
     operators: BTreeMap<OperatorId, Operator>,
     users: BTreeMap<(Scope, RegisteredUserId), RegisteredUser>,
     credentials: BTreeMap<(Scope, CredentialKey), Credential>,
+}
+
+#[derive(Debug)]
+struct Logged {
+    operation: OperationId,
+    node: Option<SessionId>,
+    locators: Vec<Locator>,
 }
 
 impl MemoryStore {
@@ -220,10 +228,11 @@ impl KeyStore for MemoryStore {
             let place = (first.actor.to_string(), key.as_str().to_owned());
             state.done.insert(place, (first.subject.clone(), first.time));
         }
-        state.revision.0 += 1;
-        let revision = state.revision;
-        state.log.insert(revision, (context.node, locators));
-        while state.log.len() > CHANGE_LOG_LENGTH {
+        let revision = Revision(state.position.revision.0 + 1);
+        let ChangeContext { operation, node, .. } = context;
+        state.position = Position { revision, operation };
+        state.log.insert(revision, Logged { operation, node, locators });
+        while state.log.len() > CHANGE_LOG_LENGTH + 1 {
             state.log.pop_first();
         }
         for event in context.events {
@@ -288,24 +297,33 @@ impl Coherence for MemoryStore {
         Ok(self.state().live(locator))
     }
 
-    async fn revision(&self) -> Result<Revision, StoreError> {
-        Ok(self.state().revision)
+    async fn position(&self) -> Result<Position, StoreError> {
+        Ok(self.state().position)
     }
 
-    async fn poll(&self, session: SessionId, since: Revision) -> Result<Poll, StoreError> {
+    async fn poll(&self, session: SessionId, since: Position) -> Result<Poll, StoreError> {
         let state = self.state();
         if state.sessions.get(&session).is_none_or(|status| status.retired) {
             return Ok(Poll::Retired);
         }
-        let log_reaches = state.log.first_key_value().map_or(state.revision.0, |(first, _)| first.0 - 1);
-        if since.0 < log_reaches || since > state.revision {
+        let newest = state.position.revision;
+        let behind = since.revision.0 + (CHANGE_LOG_LENGTH as u64) < newest.0;
+        let there = state.log.get(&since.revision).map_or_else(OperationId::default, |logged| logged.operation);
+        let lost = !behind && (since.revision > newest || since.operation != there);
+        if lost && !state.lost.contains_key(&since) {
+            return Ok(Poll::Lost(since));
+        }
+        if let Some((change, _)) = state.lost.iter().find(|(_, accepted)| !**accepted) {
+            return Ok(Poll::Lost(*change));
+        }
+        if behind || lost {
             return Ok(Poll::Behind);
         }
-        let touched = state.log.range(Revision(since.0 + 1)..);
-        let locators: BTreeSet<Locator> = touched.clone().flat_map(|(_, (_, locators))| locators).copied().collect();
+        let touched = state.log.range(Revision(since.revision.0 + 1)..).map(|(_, logged)| logged);
+        let locators: BTreeSet<Locator> = touched.clone().flat_map(|logged| &logged.locators).copied().collect();
         Ok(Poll::Current {
-            revision: state.revision,
-            acknowledgement_wanted: touched.into_iter().any(|(_, (node, _))| *node != Some(session)),
+            position: state.position,
+            acknowledgement_wanted: touched.into_iter().any(|logged| logged.node != Some(session)),
             changes: locators.into_iter().map(|locator| SecretChange { locator, live: state.live(locator) }).collect(),
         })
     }
@@ -338,6 +356,33 @@ impl Coherence for MemoryStore {
 
     fn poll_interval(&self) -> Duration {
         Duration::from_millis(10)
+    }
+}
+
+#[async_trait]
+impl LostChanges for MemoryStore {
+    async fn report_lost(&self, change: Position) -> Result<(), StoreError> {
+        self.state().lost.entry(change).or_insert(false);
+        Ok(())
+    }
+
+    async fn lost_changes(&self) -> Result<Vec<LostChange>, StoreError> {
+        Ok(self
+            .state()
+            .lost
+            .iter()
+            .map(|(change, accepted)| LostChange { change: *change, accepted: *accepted })
+            .collect())
+    }
+
+    async fn accept_lost(&self, event: EventDraft) -> Result<(), StoreError> {
+        let mut state = self.state();
+        if state.lost.values().all(|accepted| *accepted) {
+            return Err(StoreError::Missing);
+        }
+        state.lost.values_mut().for_each(|accepted| *accepted = true);
+        state.append(event);
+        Ok(())
     }
 }
 

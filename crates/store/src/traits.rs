@@ -3,7 +3,7 @@ use doorward_audit::{Event, EventDraft};
 use doorward_types::{AccessKeyId, Locator, OperatorId, OrganizationId, Timestamp};
 
 use crate::{
-    AccessKeyWithSecrets, ChangeContext, Coherence, Credential, KeyChange, Operator, Organization, Record,
+    AccessKeyWithSecrets, ChangeContext, Coherence, Credential, KeyChange, LostChanges, Operator, Organization, Record,
     RegisteredUser, Revision, Scope, SecretUsage, StoreError,
 };
 
@@ -11,6 +11,7 @@ use crate::{
 pub trait Store:
     KeyStore
     + Coherence
+    + LostChanges
     + UsageLog
     + AuditLog
     + Operators
@@ -24,6 +25,7 @@ pub trait Store:
 impl<S> Store for S where
     S: KeyStore
         + Coherence
+        + LostChanges
         + UsageLog
         + AuditLog
         + Operators

@@ -7,8 +7,8 @@ use async_trait::async_trait;
 use doorward_audit::{Event, EventDraft};
 use doorward_store::{
     AccessKeyWithSecrets, AuditLog, ChangeContext, Coherence, Credential, CredentialKey, KeyChange, KeyStore,
-    LiveSecret, MemoryStore, Operator, Operators, Organization, Page, Poll, RegisteredUser, Revision, Scope,
-    SecretUsage, Session, SessionStatus, StoreError, Table, UsageLog,
+    LiveSecret, LostChange, LostChanges, MemoryStore, Operator, Operators, Organization, Page, Poll, Position,
+    RegisteredUser, Revision, Scope, SecretUsage, Session, SessionStatus, StoreError, Table, UsageLog,
 };
 use doorward_types::{Locator, OperatorId, OrganizationId, RegisteredUserId, SessionId, Timestamp};
 use tokio::time::Instant;
@@ -154,11 +154,11 @@ impl Coherence for FaultyStore {
         self.call(self.inner.live_secret(locator)).await
     }
 
-    async fn revision(&self) -> Result<Revision, StoreError> {
-        self.call(self.inner.revision()).await
+    async fn position(&self) -> Result<Position, StoreError> {
+        self.call(self.inner.position()).await
     }
 
-    async fn poll(&self, session: SessionId, since: Revision) -> Result<Poll, StoreError> {
+    async fn poll(&self, session: SessionId, since: Position) -> Result<Poll, StoreError> {
         self.call(self.inner.poll(session, since)).await
     }
 
@@ -180,6 +180,21 @@ impl Coherence for FaultyStore {
 
     fn poll_interval(&self) -> Duration {
         Duration::from_millis(300)
+    }
+}
+
+#[async_trait]
+impl LostChanges for FaultyStore {
+    async fn report_lost(&self, change: Position) -> Result<(), StoreError> {
+        self.call(self.inner.report_lost(change)).await
+    }
+
+    async fn lost_changes(&self) -> Result<Vec<LostChange>, StoreError> {
+        self.call(self.inner.lost_changes()).await
+    }
+
+    async fn accept_lost(&self, event: EventDraft) -> Result<(), StoreError> {
+        self.call(self.inner.accept_lost(event)).await
     }
 }
 

@@ -1,0 +1,29 @@
+use async_trait::async_trait;
+use doorward_audit::EventDraft;
+
+use crate::{Position, StoreError};
+
+/// Changes that a store had confirmed and then lost, as nodes that knew of them noticed.
+///
+/// While one of them is not answered for, every node is told [`crate::Poll::Lost`] and serves nothing: with the change, a
+/// dead secret may have come back to life. Only an operator can say that this was dealt with.
+#[async_trait]
+pub trait LostChanges: Send + Sync {
+    /// Notes, durably, that a change is missing. One that was noted before stays as it is.
+    async fn report_lost(&self, change: Position) -> Result<(), StoreError>;
+
+    /// Every change that was ever noted, in order.
+    async fn lost_changes(&self) -> Result<Vec<LostChange>, StoreError>;
+
+    /// Answers for all that were noted, with the event that tells of it; [`StoreError::Missing`] where none is open.
+    async fn accept_lost(&self, event: EventDraft) -> Result<(), StoreError>;
+}
+
+/// A change that was lost.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct LostChange {
+    /// Which one it was.
+    pub change: Position,
+    /// Whether an operator has answered for it.
+    pub accepted: bool,
+}
