@@ -55,7 +55,7 @@ pub enum Command {
     /// Operators, who may use the management API
     #[command(subcommand)]
     Operator(Operator),
-    /// The store itself: what it lost
+    /// The store itself: move it to another engine, deal with what it lost
     #[command(subcommand)]
     Store(Store),
     /// Print a completion script for a shell
@@ -187,6 +187,24 @@ pub enum Operator {
 #[derive(Debug, Subcommand)]
 #[expect(missing_docs, reason = "each has its help")]
 pub enum Store {
+    /// Copy a whole store into an empty one, of any engine, and verify the copy
+    #[command(
+        after_help = "Only digests move, so that keys go on working; the sealing key is needed as before. Stop the \
+                            servers on the old store first: what they change meanwhile makes the copy fail at its end. \
+                            Interrupted, it goes on where it was when it is run again:\n\n    \
+                            doorward store copy --from sqlite:doorward.db --to postgres://doorward@db.internal/doorward"
+    )]
+    Copy {
+        /// The store to copy
+        #[arg(long, value_name = "URL")]
+        from: StoreUrl,
+        /// An empty store, or one that a copy was begun in; a file is made where there is none
+        #[arg(long, value_name = "URL")]
+        to: StoreUrl,
+        /// Take out what an unfinished copy has brought, and begin anew
+        #[arg(long)]
+        restart: bool,
+    },
     /// List changes that the store had confirmed and then lost, as nodes noticed
     #[command(
         after_help = "A standby was promoted that had not received everything, or an older copy was put back: keys \

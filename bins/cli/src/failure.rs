@@ -39,6 +39,12 @@ impl Failure {
         Self { problem: Problem::new(Code::NotFound, detail), status: 5, cause: None }
     }
 
+    /// Exit status 6.
+    #[must_use]
+    pub fn conflict(detail: String) -> Self {
+        Self { problem: Problem::new(Code::Conflict, detail), status: 6, cause: None }
+    }
+
     /// The same problem as the HTTP API would answer with.
     #[must_use]
     pub const fn problem(&self) -> &Problem {
@@ -76,7 +82,10 @@ fn causes(error: &dyn std::error::Error) -> Option<String> {
 impl From<StoreError> for Failure {
     fn from(error: StoreError) -> Self {
         let cause = match &error {
-            StoreError::Corrupt(_) | StoreError::UnsupportedSchema { .. } => Some(error.to_string()),
+            StoreError::Corrupt(_)
+            | StoreError::LostChange(_)
+            | StoreError::Unfinished
+            | StoreError::UnsupportedSchema { .. } => Some(error.to_string()),
             other => causes(other),
         };
         let problem = Problem::from(error);

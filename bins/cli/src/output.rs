@@ -23,6 +23,12 @@ impl Output {
         Self { format }
     }
 
+    /// The format.
+    #[must_use]
+    pub const fn format(&self) -> Format {
+        self.format
+    }
+
     /// A list: a table, or the document.
     ///
     /// # Errors

@@ -1,21 +1,26 @@
 //! What concerns the store as a whole.
 
+use std::io::{IsTerminal, Write};
+use std::time::Duration;
+
 use doorward::auth::LossDesk;
 use doorward::http::shapes::{List, LostChangeShape};
-use doorward::store::{LostChange, StoreUrl};
+use doorward::store::copy::{self, CopyError, CopyStep};
+use doorward::store::{LostChange, OpenMode, StoreError, StoreUrl};
+use doorward::types::{Clock, SystemClock, Tick};
+use serde::Serialize;
 
-use crate::arguments::Store;
+use crate::arguments::{Format, Store};
 use crate::confirm;
 use crate::desk::Desk;
 use crate::failure::Failure;
 use crate::output::Output;
 
 pub(crate) async fn run(url: &StoreUrl, command: Store, output: &Output) -> Result<(), Failure> {
-    let desk = Desk::open_existing(url).await?;
-    let losses = LossDesk::new(&desk.core);
     match command {
+        Store::Copy { from, to, restart } => copy(&from, &to, restart, output).await,
         Store::Lost => {
-            let lost = losses.list().await?;
+            let lost = LossDesk::new(&Desk::open_existing(url).await?.core).list().await?;
             let rows = lost.iter().map(|LostChange { change, accepted }| {
                 vec![change.revision.to_string(), change.operation.to_string(), accepted.to_string()]
             });
@@ -23,11 +28,102 @@ pub(crate) async fn run(url: &StoreUrl, command: Store, output: &Output) -> Resu
             output.list(&List { data, next_cursor: None }, &["REVISION", "OPERATION", "ACCEPTED"], rows)
         }
         Store::AcceptLost { consent } => {
+            let desk = Desk::open_existing(url).await?;
             let what = "Every node serves what the store holds now: a key that died in a lost change, and was not \
                         regenerated since, is accepted again.";
             confirm::by_name(consent, what, "accept")?;
-            let count = losses.accept(&desk.ask).await?;
+            let count = LossDesk::new(&desk.core).accept(&desk.ask).await?;
             output.done(&serde_json::json!({ "accepted": count }), &format!("Accepted: {count} lost."))
+        }
+    }
+}
+
+#[derive(Serialize)]
+struct CopyShape {
+    from: String,
+    to: String,
+    rows: u64,
+}
+
+async fn copy(from: &StoreUrl, to: &StoreUrl, restart: bool, output: &Output) -> Result<(), Failure> {
+    let of = |url: &StoreUrl, error: StoreError| match error {
+        StoreError::Missing => Failure::not_found(format!("there is no store at {url}")),
+        other => other.into(),
+    };
+    let source = doorward::open(from, OpenMode::Existing).await.map_err(|error| of(from, error))?;
+    let target = doorward::open(to, OpenMode::Create).await.map_err(|error| of(to, error))?;
+    if restart {
+        match target.abandon_copy().await {
+            Err(StoreError::Missing) => {
+                return Err(Failure::usage(format!("there is no unfinished copy in {to}: leave out --restart")));
+            }
+            other => other?,
+        }
+    }
+    let servers = source.sessions().await?.iter().filter(|status| !status.retired).count();
+    if servers > 0 {
+        output.remark(&format!(
+            "{servers} servers are registered at {from}. What they change meanwhile makes the copy fail at its end: stop \
+             them. One that was killed stays registered, and does no harm."
+        ));
+    }
+    let mut progress = Progress::new(output);
+    let copied = copy::copy(&*source, &*target, &from.to_string(), &mut |step| progress.show(step)).await;
+    progress.end();
+    let rows = copied.map_err(|error| failure(error, to))?;
+    let shape = CopyShape { from: from.to_string(), to: to.to_string(), rows };
+    let sentences = format!(
+        "Copied and verified {rows} rows, the audit logs among them.\nStart the servers with --store {to} now, and never \
+         again on the old store: what is changed there is not in this one. They need the same sealing key."
+    );
+    output.done(&shape, &sentences)
+}
+
+fn failure(error: CopyError, to: &StoreUrl) -> Failure {
+    match error {
+        CopyError::Store(error) => error.into(),
+        CopyError::NotEmpty => Failure::conflict(format!("{to} is in use: name an empty store to copy into")),
+        CopyError::OtherSource(source) => Failure::conflict(format!(
+            "a copy of {source} into {to} was begun, and is not finished: go on with that one, or begin anew with --restart"
+        )),
+        changed @ (CopyError::Differs { .. } | CopyError::SourceChanged(..)) => Failure::conflict(format!(
+            "{changed}. The copy cannot be used: stop the servers on the source, and copy again with --restart"
+        )),
+        other => Failure::failed(format!("{other}; the copy cannot be used")),
+    }
+}
+
+/// Says how far it has come: on one line of a terminal, or a line every few seconds.
+struct Progress {
+    format: Format,
+    terminal: bool,
+    last: Tick,
+}
+
+impl Progress {
+    fn new(output: &Output) -> Self {
+        Self { format: output.format(), terminal: std::io::stderr().is_terminal(), last: SystemClock.tick() }
+    }
+
+    fn show(&mut self, step: CopyStep) {
+        let pause = if self.terminal { Duration::from_millis(200) } else { Duration::from_secs(5) };
+        let now = SystemClock.tick();
+        if self.format == Format::Json || (now.since(self.last) < pause && step.done < step.of) {
+            return;
+        }
+        self.last = now;
+        let doing = if step.verifying { "verifying" } else { "copying" };
+        let CopyStep { table, done, of, .. } = step;
+        let percent = (done * 100).checked_div(of).unwrap_or(100);
+        let (start, end) = if self.terminal { ("\r\x1b[K", "") } else { ("", "\n") };
+        let mut stderr = anstream::stderr();
+        let _ =
+            write!(stderr, "{start}{doing} {table}: {done} of {of} ({percent} %){end}").and_then(|()| stderr.flush());
+    }
+
+    fn end(&self) {
+        if self.terminal && self.format == Format::Table {
+            let _ = writeln!(anstream::stderr());
         }
     }
 }

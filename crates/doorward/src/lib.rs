@@ -48,7 +48,7 @@ pub use doorward_types as types;
 pub async fn open(
     url: &store::StoreUrl,
     mode: store::OpenMode,
-) -> Result<std::sync::Arc<dyn store::Store>, store::StoreError> {
+) -> Result<std::sync::Arc<dyn store::Engine>, store::StoreError> {
     match url {
         #[cfg(feature = "sqlite")]
         store::StoreUrl::Sqlite(path) => Ok(std::sync::Arc::new(sqlite::SqliteStore::open(path, mode).await?)),

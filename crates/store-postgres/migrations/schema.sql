@@ -148,3 +148,10 @@ CREATE TABLE lost_changes (
 
 -- On which timeline the last change was made: a promoted standby begins a new one.
 ALTER TABLE revision ADD COLUMN timeline TEXT NOT NULL DEFAULT '';
+
+-- How far a copy into this store has come; the row without a table's name says from where. Until it is finished, there is
+-- no row of `revision`.
+CREATE TABLE copy_progress (
+    table_name TEXT NOT NULL PRIMARY KEY,
+    came_to    TEXT NOT NULL
+);

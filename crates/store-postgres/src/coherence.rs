@@ -47,7 +47,7 @@ impl Coherence for PostgresStore {
         let sql = "SELECT r.value, (SELECT min(operation) FROM changes WHERE revision = r.value)
                    FROM revision r WHERE r.id = 1";
         let found = self.query(sql, &[]).await?;
-        let newest = found.first().ok_or_else(|| StoreError::Corrupt("there is no revision".into()))?;
+        let newest = found.first().ok_or(StoreError::Unfinished)?;
         Ok(Position { revision: Revision(row::count(newest, 0)?), operation: operation(newest, 1)? })
     }
 
@@ -147,7 +147,7 @@ fn operation(row: &Row, column: usize) -> Result<OperationId, StoreError> {
 }
 
 fn read_poll(found: &[Row], since: Position) -> Result<Poll, StoreError> {
-    let first = found.first().ok_or_else(|| StoreError::Corrupt("there is no revision".into()))?;
+    let first = found.first().ok_or(StoreError::Unfinished)?;
     if row::get::<Option<bool>>(first, 13)? != Some(false) {
         return Ok(Poll::Retired);
     }

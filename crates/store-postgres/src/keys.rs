@@ -128,8 +128,9 @@ async fn next_revision(
     timeline: &str,
 ) -> Result<Revision, StoreError> {
     let next = format!("UPDATE revision SET value = value + 1 WHERE id = 1 RETURNING value, timeline, {timeline}");
-    let next = transaction.query_typed_one(&next, &[]).await.map_err(of_statement)?;
-    let (revision, before, now) = (row::count(&next, 0)?, row::get(&next, 1)?, row::get(&next, 2)?);
+    let next = transaction.query_typed(&next, &[]).await.map_err(of_statement)?;
+    let next = next.first().ok_or(StoreError::Unfinished)?;
+    let (revision, before, now) = (row::count(next, 0)?, row::get(next, 1)?, row::get(next, 2)?);
     if before != now {
         failover::note(transaction, before, now).await?;
     }

@@ -20,6 +20,7 @@
 mod audit;
 mod coherence;
 mod connect;
+mod copy;
 mod error;
 mod failover;
 mod hints;

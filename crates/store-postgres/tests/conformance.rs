@@ -4,14 +4,15 @@ mod support;
 
 use std::sync::Arc;
 
-use doorward_store::{OpenMode, Store, conformance};
+use doorward_store::{Engine, OpenMode, Store, conformance};
 use doorward_store_postgres::PostgresStore;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn postgres_conforms() {
-    conformance::all(async || {
+    let fresh = async || {
         let url = support::empty().await;
-        Arc::new(PostgresStore::open(&url, OpenMode::Create).await.unwrap()) as Arc<dyn Store>
-    })
-    .await;
+        Arc::new(PostgresStore::open(&url, OpenMode::Create).await.unwrap()) as Arc<dyn Engine>
+    };
+    conformance::all(async || fresh().await as Arc<dyn Store>).await;
+    conformance::moving(fresh).await;
 }

@@ -154,7 +154,8 @@ fn data_version(connection: &Connection) -> Result<i64, StoreError> {
 
 fn newest_position(transaction: &Transaction<'_>) -> Result<Position, StoreError> {
     let mut newest = transaction.prepare_cached("SELECT value FROM revision WHERE id = 1").map_err(unavailable)?;
-    let revision = newest.query_row([], |row| row.get(0)).map(Revision).map_err(unavailable)?;
+    let revision = newest.query_row([], |row| row.get(0)).optional().map_err(unavailable)?;
+    let revision = Revision(revision.ok_or(StoreError::Unfinished)?);
     Ok(Position { revision, operation: operation_at(transaction, revision)? })
 }
 

@@ -111,10 +111,11 @@ fn next_revision(
     locators: &[Locator],
     context: &ChangeContext,
 ) -> Result<Revision, StoreError> {
-    let revision: u64 = transaction
+    let revision: Option<u64> = transaction
         .prepare_cached("UPDATE revision SET value = value + 1 WHERE id = 1 RETURNING value")
-        .and_then(|mut next| next.query_row([], |row| row.get(0)))
+        .and_then(|mut next| next.query_row([], |row| row.get(0)).optional())
         .map_err(unavailable)?;
+    let revision = revision.ok_or(StoreError::Unfinished)?;
     let (node, operation) = (context.node.map(|node| node.to_string()), context.operation.to_string());
     for locator in locators {
         transaction

@@ -18,6 +18,7 @@
 
 mod audit;
 mod coherence;
+mod copy;
 mod error;
 mod keys;
 mod lane;

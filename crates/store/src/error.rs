@@ -32,6 +32,9 @@ pub enum StoreError {
     /// The change may have been made, and may not: the engine broke at the commit, and could not be asked after it.
     #[error("the store broke at the commit: whether the change was made is not known")]
     OutcomeUnknown,
+    /// A copy into the store was begun, and is not finished.
+    #[error("a copy into this store was begun and not finished: run `doorward store copy` again")]
+    Unfinished,
     /// The engine failed. Where it failed at the commit, the change may or may not have been made.
     #[error("the store is not available")]
     Unavailable(#[source] BoxError),

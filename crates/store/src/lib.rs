@@ -12,9 +12,10 @@
 //! | [`UsageLog`] | how often secrets were used |
 //! | [`AuditLog`] | reading the events back |
 //! | [`Operators`] | who may use the management side |
+//! | [`Rows`](copy::Rows) | everything, row by row: how a store moves to another engine |
 //! | [`Table<R>`](Table) | data of one environment, reached through a [`Scope`] only |
 //!
-//! [`Store`] is all of them together; whatever implements them is one.
+//! [`Store`] is all of them together but [`Rows`](copy::Rows), and [`Engine`] is all of them; whatever implements them is one.
 //!
 //! # Adding an engine
 //!
@@ -30,6 +31,7 @@ mod change;
 mod coherence;
 #[cfg(feature = "conformance")]
 pub mod conformance;
+pub mod copy;
 mod error;
 mod lost;
 mod memory;
@@ -54,5 +56,5 @@ pub use records::{
 };
 pub use scope::Scope;
 pub use seal::{SealError, Sealed, SealingKey};
-pub use traits::{AuditLog, KeyStore, Operators, Page, Store, Table, UsageLog};
+pub use traits::{AuditLog, Engine, KeyStore, Operators, Page, Store, Table, UsageLog};
 pub use url::{OpenMode, StoreUrl, StoreUrlError};

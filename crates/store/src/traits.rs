@@ -2,6 +2,7 @@ use async_trait::async_trait;
 use doorward_audit::{Event, EventDraft};
 use doorward_types::{AccessKeyId, Locator, OperatorId, OrganizationId, Timestamp};
 
+use crate::copy::Rows;
 use crate::{
     AccessKeyWithSecrets, ChangeContext, Coherence, Credential, KeyChange, LostChanges, Operator, Organization, Record,
     RegisteredUser, Revision, Scope, SecretUsage, StoreError,
@@ -35,6 +36,11 @@ impl<S> Store for S where
         + 'static
 {
 }
+
+/// What keeps a store in a database: all of [`Store`], and a way to move it elsewhere.
+pub trait Engine: Store + Rows {}
+
+impl<S> Engine for S where S: Store + Rows {}
 
 /// Organizations, keys and their secrets: the management side's view, which spans environments.
 #[async_trait]

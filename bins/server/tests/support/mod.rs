@@ -61,9 +61,19 @@ impl Server {
     /// A server on a store that is made already, of any engine; the first of them make it together.
     pub fn on(binary: &Path, store: &str, port: u16) -> Self {
         let folder = tempfile::tempdir().unwrap();
-        let (path, sealing_key) = (folder.path().to_owned(), folder.path().join("sealing-key"));
+        let sealing_key = folder.path().join("sealing-key");
         std::fs::write(&sealing_key, format!("{}=\n", "A".repeat(43))).unwrap();
         std::fs::set_permissions(&sealing_key, std::os::unix::fs::PermissionsExt::from_mode(0o600)).unwrap();
+        Self::on_in(binary, store, folder, port, &sealing_key)
+    }
+
+    /// The same with a sealing key that was used before.
+    pub fn on_with(binary: &Path, store: &str, sealing_key: &Path) -> Self {
+        Self::on_in(binary, store, tempfile::tempdir().unwrap(), 0, sealing_key)
+    }
+
+    fn on_in(binary: &Path, store: &str, folder: tempfile::TempDir, port: u16, sealing_key: &Path) -> Self {
+        let path = folder.path().to_owned();
         let options = ["--store", store, "--sealing-key-file", &sealing_key.to_string_lossy()];
         Self::launch(binary, &path, folder, port, "info", &options)
     }

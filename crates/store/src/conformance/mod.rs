@@ -9,6 +9,8 @@
 #![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test fails by panicking")]
 #![expect(clippy::disallowed_methods, reason = "the suite stands in for the core, which mints scopes")]
 
+mod moving;
+
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
@@ -20,6 +22,7 @@ use doorward_types::{
     SessionId, Timestamp,
 };
 
+pub use self::moving::moving;
 use crate::{
     AccessKey, AccessKeyWithSecrets, CHANGE_LOG_LENGTH, ChangeContext, Conflict, Credential, CredentialKey,
     IDEMPOTENCY_WINDOW, KeyChange, KeyRef, LiveSecret, LostChange, OperationId, Operator, Organization, Page, Poll,

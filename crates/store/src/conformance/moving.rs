@@ -1,0 +1,89 @@
+//! A store that moves to another of the same engine: the part of the suite that needs two.
+
+use std::sync::Arc;
+
+use doorward_audit::Action;
+use doorward_types::{Environment, OrganizationId, SecretState, Timestamp};
+
+use super::{access_key, context, create, name, provision, reference, secret, seed};
+use crate::copy::{CopyError, CopyStep, Row, Rows, TABLES, copy};
+use crate::{Engine, KeyChange, Organization, Position, Revision, StoreError};
+
+/// Runs every case of moving, each on fresh engines. Panics at the first that fails.
+pub async fn moving<Made: Future<Output = Arc<dyn Engine>>>(make: impl Fn() -> Made) {
+    a_copy_holds_what_its_source_holds(&*make().await, &*make().await).await;
+    what_is_in_use_is_not_copied_into(&*make().await, &*make().await).await;
+    an_unfinished_copy_is_no_store(&*make().await, &*make().await).await;
+}
+
+async fn moved(from: &dyn Engine, to: &dyn Engine) -> Result<u64, CopyError> {
+    copy(from, to, "the source", &mut |_: CopyStep| {}).await
+}
+
+async fn fill(store: &dyn Engine) {
+    for _ in 0..3 {
+        let (organization, key, _) = provision(store).await;
+        create(store, organization.id).await;
+        let staged = KeyChange::Stage { key: reference(&key), secret: secret(2, SecretState::Staged) };
+        store.change(staged, context(Action::AccessKeyStaged, &key)).await.unwrap();
+    }
+}
+
+async fn rows(store: &dyn Rows) -> Vec<Vec<Row>> {
+    let mut all = Vec::new();
+    for table in TABLES {
+        all.push(store.rows(table, None, 1_000).await.unwrap());
+    }
+    all
+}
+
+async fn a_copy_holds_what_its_source_holds(from: &dyn Engine, to: &dyn Engine) {
+    fill(from).await;
+    let live = from.live_secrets(None, 100).await.unwrap();
+    assert_eq!(live.len(), 9);
+    // 3 organizations, 6 keys, 9 secrets, and 9 changes of an event each.
+    assert_eq!(moved(from, to).await.unwrap(), 3 + 6 + 9 + 9);
+    assert_eq!(rows(to).await, rows(from).await);
+    assert_eq!(to.live_secrets(None, 100).await.unwrap(), live);
+    assert_eq!(to.position().await.unwrap(), Position { revision: Revision(9), ..Position::default() });
+    let (organization, ..) = provision(to).await;
+    assert_eq!((organization.name, to.position().await.unwrap().revision), (name("Acme"), Revision(10)));
+    assert!(matches!(to.abandon_copy().await, Err(StoreError::Missing)));
+}
+
+async fn what_is_in_use_is_not_copied_into(from: &dyn Engine, to: &dyn Engine) {
+    fill(from).await;
+    provision(to).await;
+    let before = rows(to).await;
+    assert!(matches!(moved(from, to).await, Err(CopyError::NotEmpty)));
+    assert!(matches!(to.abandon_copy().await, Err(StoreError::Missing)));
+    assert_eq!((rows(to).await, to.position().await.unwrap().revision), (before, Revision(1)));
+}
+
+async fn an_unfinished_copy_is_no_store(from: &dyn Engine, to: &dyn Engine) {
+    fill(from).await;
+    to.begin_copy("the source").await.unwrap();
+    let (organizations, until) = (&TABLES[0], "[\"until\"]".to_owned());
+    let first = from.rows(organizations, None, 1).await.unwrap();
+    to.add_rows(organizations, first, until.clone()).await.unwrap();
+    assert!(matches!(to.position().await, Err(StoreError::Unfinished)));
+    let organization =
+        Organization { id: OrganizationId::new(seed()), name: name("Early"), created_at: Timestamp::from_millis(1) };
+    let key = access_key(organization.id, Environment::Production);
+    let secret = secret(1, SecretState::Current);
+    let change = KeyChange::Provision { organization, key: key.clone(), secret, only_if_empty: false };
+    let refused = to.change(change, context(Action::OrganizationCreated, &key)).await;
+    assert!(matches!(refused, Err(StoreError::Unfinished)), "{refused:?}");
+
+    let progress = to.begin_copy("another").await.unwrap();
+    assert_eq!((progress.source.as_str(), progress.tables), ("the source", vec![("organizations".into(), until)]));
+    let other = copy(from, to, "another", &mut |_| {}).await;
+    assert!(matches!(other, Err(CopyError::OtherSource(source)) if source == "the source"));
+    // What it holds is not what the source holds, wherever it came from.
+    assert!(matches!(
+        moved(from, to).await,
+        Err(CopyError::Differs { table: "organizations", .. } | CopyError::Store(_))
+    ));
+    to.abandon_copy().await.unwrap();
+    assert_eq!(moved(from, to).await.unwrap(), 27);
+}

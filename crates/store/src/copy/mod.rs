@@ -1,0 +1,261 @@
+//! Moving a store from one engine to another: resumable, and verified at its end. Only digests move, so that keys go on
+//! working.
+
+mod rows;
+mod tables;
+
+use sha2::{Digest, Sha256};
+
+pub use self::rows::{CopyProgress, Rows};
+pub use self::tables::{Cell, CopiedTable, Kind, Row, TABLES};
+use crate::{Conflict, Position, StoreError};
+
+/// Rows at a time: some megabytes, and well under a second of an engine's time.
+const BATCH: u32 = 5_000;
+
+/// What a copy is doing.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct CopyStep {
+    /// Of which table.
+    pub table: &'static str,
+    /// Whether its rows are written, or compared with the source's.
+    pub verifying: bool,
+    /// How many rows are done.
+    pub done: u64,
+    /// How many there are.
+    pub of: u64,
+}
+
+/// Why a store was not copied whole. What was copied stays, and the next attempt goes on from there.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum CopyError {
+    /// A log's sequences have a gap, or its events are not chained.
+    #[error("the audit log of {log} is broken at sequence {sequence}")]
+    BrokenChain {
+        /// The organization and the environment.
+        log: String,
+        /// The first event that does not follow the one before.
+        sequence: i64,
+    },
+    /// The rows of a table differ.
+    #[error(
+        "{table}: the source has {source_rows} rows and the copy {copied_rows}, or one differs: the source was changed meanwhile"
+    )]
+    Differs {
+        /// The table.
+        table: &'static str,
+        /// How many rows the source has.
+        source_rows: u64,
+        /// How many rows the copy has.
+        copied_rows: u64,
+    },
+    /// The store to copy into is in use.
+    #[error("the store to copy into is not empty")]
+    NotEmpty,
+    /// A copy of another store was begun there.
+    #[error("a copy of {0} was begun there, and is not finished")]
+    OtherSource(String),
+    /// A change was made at the source during the copy.
+    #[error("the source was changed during the copy, from revision {0} to {1}")]
+    SourceChanged(u64, u64),
+    /// An engine failed.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+/// Copies all that `from` holds into `to`, verifies it, and opens `to` for use. Returns how many rows were verified.
+///
+/// Nobody may use `to` before. Whoever changes `from` meanwhile makes the copy fail at its end.
+///
+/// # Errors
+///
+/// [`CopyError`].
+pub async fn copy(
+    from: &dyn Rows,
+    to: &dyn Rows,
+    source: &str,
+    report: &mut (dyn FnMut(CopyStep) + Send),
+) -> Result<u64, CopyError> {
+    let begun = from.position().await?;
+    let progress = match to.begin_copy(source).await {
+        Err(StoreError::Conflict(Conflict::NotEmpty)) => return Err(CopyError::NotEmpty),
+        other => other?,
+    };
+    if progress.source != source {
+        return Err(CopyError::OtherSource(progress.source));
+    }
+    for table in TABLES {
+        let came_to = progress.tables.iter().find(|(name, _)| name == table.name).map(|(_, until)| until.as_str());
+        fill(from, to, table, came_to, report).await?;
+    }
+    let mut rows = 0;
+    for table in TABLES {
+        rows += verify(from, to, table, report).await?;
+    }
+    let ended: Position = from.position().await?;
+    if ended != begun {
+        return Err(CopyError::SourceChanged(begun.revision.0, ended.revision.0));
+    }
+    to.finish_copy(begun.revision).await?;
+    Ok(rows)
+}
+
+/// Copies the rows of one table that are not there yet.
+async fn fill(
+    from: &dyn Rows,
+    to: &dyn Rows,
+    table: &'static CopiedTable,
+    came_to: Option<&str>,
+    report: &mut (dyn FnMut(CopyStep) + Send),
+) -> Result<(), CopyError> {
+    let of = from.count(table).await?;
+    let came_to = came_to.map(|text| key_from_text(table, text)).transpose()?;
+    let mut done = if came_to.is_some() { to.count(table).await? } else { 0 };
+    let mut page = from.rows(table, came_to, BATCH).await?;
+    while let Some(last) = page.last() {
+        let key: Row = last.iter().take(table.key).cloned().collect();
+        let (count, until) = (page.len() as u64, key_to_text(&key));
+        // The source reads the next page meanwhile.
+        let (next, added) = tokio::join!(from.rows(table, Some(key), BATCH), to.add_rows(table, page, until));
+        added?;
+        done += count;
+        report(CopyStep { table: table.name, verifying: false, done, of });
+        page = next?;
+    }
+    Ok(to.table_filled(table).await?)
+}
+
+/// Reads one table on both sides, and compares how many rows there are and what they hold.
+async fn verify(
+    from: &dyn Rows,
+    to: &dyn Rows,
+    table: &'static CopiedTable,
+    report: &mut (dyn FnMut(CopyStep) + Send),
+) -> Result<u64, CopyError> {
+    let of = from.count(table).await?;
+    let mut here = |done| report(CopyStep { table: table.name, verifying: true, done, of });
+    let mut silently = |_| {};
+    let (source, copied) = tokio::join!(sum(from, table, &mut silently), sum(to, table, &mut here));
+    let (source, copied) = (source?, copied?);
+    if source == copied {
+        Ok(copied.rows)
+    } else {
+        Err(CopyError::Differs { table: table.name, source_rows: source.rows, copied_rows: copied.rows })
+    }
+}
+
+/// What a table holds, whatever the order in which an engine sorts: the count of its rows, and the sum of their SHA-256.
+#[derive(Debug, Default, Eq, PartialEq)]
+struct Sum {
+    rows: u64,
+    halves: [u128; 2],
+}
+
+async fn sum(
+    store: &dyn Rows,
+    table: &'static CopiedTable,
+    report: &mut (dyn FnMut(u64) + Send),
+) -> Result<Sum, CopyError> {
+    let (mut sum, mut chain) = (Sum::default(), Chain::default());
+    let mut page = store.rows(table, None, BATCH).await?;
+    while let Some(last) = page.last() {
+        let key = last.iter().take(table.key).cloned().collect();
+        let look = async {
+            for row in &page {
+                sum.add(row);
+                if table.name == AUDIT_EVENTS {
+                    chain.follow(table, row)?;
+                }
+            }
+            Ok::<_, CopyError>(())
+        };
+        let (next, looked) = tokio::join!(store.rows(table, Some(key), BATCH), look);
+        looked?;
+        report(sum.rows);
+        page = next?;
+    }
+    Ok(sum)
+}
+
+impl Sum {
+    fn add(&mut self, row: &Row) {
+        let mut hash = Sha256::new();
+        for cell in row {
+            let (tag, bytes): (u8, &[u8]) = match cell {
+                Cell::Null => (0, &[]),
+                Cell::Bytes(bytes) => (1, bytes),
+                Cell::Text(text) => (2, text.as_bytes()),
+                Cell::Number(number) => (3, &number.to_be_bytes()),
+                Cell::Flag(flag) => (4, &[u8::from(*flag)]),
+            };
+            hash.update([tag]);
+            hash.update((bytes.len() as u64).to_be_bytes());
+            hash.update(bytes);
+        }
+        let digest: [u8; 32] = hash.finalize().into();
+        self.rows += 1;
+        for (half, bytes) in self.halves.iter_mut().zip(digest.as_chunks::<16>().0) {
+            *half = half.wrapping_add(u128::from_be_bytes(*bytes));
+        }
+    }
+}
+
+const AUDIT_EVENTS: &str = "audit_events";
+
+/// Follows the events of each log, which come in the order of their sequences.
+#[derive(Default)]
+struct Chain {
+    log: Row,
+    sequence: i64,
+    hash: Option<Cell>,
+}
+
+impl Chain {
+    fn follow(&mut self, table: &CopiedTable, row: &Row) -> Result<(), CopyError> {
+        let value = |name: &str| {
+            let place = table.columns.iter().position(|(column, _)| *column == name);
+            place.and_then(|place| row.get(place)).unwrap_or(&Cell::Null)
+        };
+        let log = [value("organization").clone(), value("environment").clone()];
+        let Cell::Number(sequence) = *value("sequence") else {
+            return Err(StoreError::Corrupt("an audit event without a sequence".into()).into());
+        };
+        let same_log = self.log == log;
+        let follows =
+            sequence == self.sequence + 1 && self.hash.as_ref().is_none_or(|hash| hash == value("previous_hash"));
+        if same_log && !follows {
+            let log = log.iter().filter_map(|cell| match cell {
+                Cell::Text(text) => Some(text.as_str()),
+                _ => None,
+            });
+            return Err(CopyError::BrokenChain { log: log.collect::<Vec<_>>().join(" "), sequence });
+        }
+        *self =
+            Self { log: log.to_vec(), sequence, hash: Some(value("hash").clone()).filter(|hash| *hash != Cell::Null) };
+        Ok(())
+    }
+}
+
+/// The key of a row as text, to be noted.
+fn key_to_text(key: &Row) -> String {
+    let texts: Vec<_> = key
+        .iter()
+        .map(|cell| match cell {
+            Cell::Number(number) => number.to_string(),
+            Cell::Text(text) => text.clone(),
+            Cell::Bytes(_) | Cell::Flag(_) | Cell::Null => String::new(),
+        })
+        .collect();
+    serde_json::to_string(&texts).unwrap_or_default()
+}
+
+fn key_from_text(table: &CopiedTable, text: &str) -> Result<Row, StoreError> {
+    let corrupt = |error: &dyn std::fmt::Display| StoreError::Corrupt(format!("how far a copy has come: {error}"));
+    let texts: Vec<String> = serde_json::from_str(text).map_err(|error| corrupt(&error))?;
+    let cell = |((_, kind), text): (&(&str, Kind), String)| match kind {
+        Kind::Number => text.parse().map(Cell::Number).map_err(|error| corrupt(&error)),
+        _ => Ok(Cell::Text(text)),
+    };
+    table.columns.iter().take(table.key).zip(texts).map(cell).collect()
+}

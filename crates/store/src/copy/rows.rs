@@ -1,0 +1,47 @@
+use async_trait::async_trait;
+
+use super::{CopiedTable, Row};
+use crate::{Coherence, Revision, StoreError};
+
+/// A store as rows of its tables: how it moves to another engine.
+///
+/// A store that is being filled has no revision, so that nothing can be changed in it and no node can start on it, until
+/// the copy was verified.
+#[async_trait]
+pub trait Rows: Coherence {
+    /// How many rows of this table move.
+    async fn count(&self, table: &'static CopiedTable) -> Result<u64, StoreError>;
+
+    /// A page of rows, in the engine's own order of their keys, after the one with the key that `after` begins with.
+    async fn rows(&self, table: &'static CopiedTable, after: Option<Row>, limit: u32) -> Result<Vec<Row>, StoreError>;
+
+    /// Begins a copy into this store, or goes on with the one that was begun: how far each table has come.
+    ///
+    /// # Errors
+    ///
+    /// [`crate::Conflict::NotEmpty`] where the store holds anything that did not come by a copy.
+    async fn begin_copy(&self, source: &str) -> Result<CopyProgress, StoreError>;
+
+    /// Adds rows, and notes in the same transaction that the copy has come as far as `until`.
+    async fn add_rows(&self, table: &'static CopiedTable, rows: Vec<Row>, until: String) -> Result<(), StoreError>;
+
+    /// Called when a table has all of its rows, before those come that refer to them.
+    async fn table_filled(&self, _table: &'static CopiedTable) -> Result<(), StoreError> {
+        Ok(())
+    }
+
+    /// Takes out all that a copy has brought so far, so that it can begin anew.
+    async fn abandon_copy(&self) -> Result<(), StoreError>;
+
+    /// Opens the store for use, at the source's revision.
+    async fn finish_copy(&self, revision: Revision) -> Result<(), StoreError>;
+}
+
+/// How far a copy has come.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub struct CopyProgress {
+    /// Where it comes from.
+    pub source: String,
+    /// Of each table that was begun: its name, and what the last batch said.
+    pub tables: Vec<(String, String)>,
+}

@@ -1,0 +1,181 @@
+//! What a store holds, as every engine's schema has it: the tables by which it moves to another engine.
+
+/// One value of a row.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub enum Cell {
+    /// Bytes.
+    Bytes(Vec<u8>),
+    /// Yes or no.
+    Flag(bool),
+    /// None.
+    Null,
+    /// A whole number.
+    Number(i64),
+    /// Text.
+    Text(String),
+}
+
+/// The values of a table's columns, in their order.
+pub type Row = Vec<Cell>;
+
+/// What a column holds, or NULL.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Kind {
+    /// [`Cell::Bytes`].
+    Bytes,
+    /// [`Cell::Flag`].
+    Flag,
+    /// [`Cell::Number`].
+    Number,
+    /// [`Cell::Text`].
+    Text,
+}
+
+/// A table that moves.
+#[derive(Debug, Eq, PartialEq)]
+pub struct CopiedTable {
+    /// Its name.
+    pub name: &'static str,
+    /// Its columns, those of the primary key first.
+    pub columns: &'static [(&'static str, Kind)],
+    /// How many columns the primary key has.
+    pub key: usize,
+    /// Which rows move, as a condition of SQL; all, where there is none.
+    pub only: Option<&'static str>,
+}
+
+use Kind::{Bytes, Flag, Number, Text};
+
+/// Every table that moves, each after those that it refers to. Sessions and the change log stay behind: they are about the
+/// nodes on the old store.
+pub const TABLES: &[CopiedTable] = &[
+    CopiedTable {
+        name: "organizations",
+        columns: &[("id", Text), ("name", Text), ("created_at", Number)],
+        key: 1,
+        only: None,
+    },
+    CopiedTable {
+        name: "access_keys",
+        columns: &[
+            ("organization", Text),
+            ("environment", Text),
+            ("id", Text),
+            ("slot", Text),
+            ("name", Text),
+            ("generations", Number),
+            ("created_at", Number),
+            ("created_by", Text),
+        ],
+        key: 3,
+        only: None,
+    },
+    CopiedTable {
+        name: "secrets",
+        columns: &[
+            ("organization", Text),
+            ("environment", Text),
+            ("access_key", Text),
+            ("state", Text),
+            ("locator", Text),
+            ("digest", Bytes),
+            ("generation", Number),
+            ("created_at", Number),
+        ],
+        key: 4,
+        only: None,
+    },
+    CopiedTable {
+        name: "audit_events",
+        columns: &[
+            ("organization", Text),
+            ("environment", Text),
+            ("sequence", Number),
+            ("time", Number),
+            ("actor", Text),
+            ("action", Text),
+            ("subject", Text),
+            ("source_address", Text),
+            ("request_id", Text),
+            ("detail", Text),
+            ("previous_hash", Bytes),
+            ("hash", Bytes),
+        ],
+        key: 3,
+        only: None,
+    },
+    CopiedTable {
+        name: "operators",
+        columns: &[("id", Text), ("name", Text), ("locator", Text), ("digest", Bytes), ("created_at", Number)],
+        key: 1,
+        only: None,
+    },
+    CopiedTable {
+        name: "registered_users",
+        columns: &[
+            ("organization", Text),
+            ("environment", Text),
+            ("id", Text),
+            ("origin_user_id", Text),
+            ("origin_user_name", Text),
+            ("created_at", Number),
+        ],
+        key: 3,
+        only: None,
+    },
+    CopiedTable {
+        name: "credentials",
+        columns: &[
+            ("organization", Text),
+            ("environment", Text),
+            ("registered_user", Text),
+            ("connector", Text),
+            ("sealed", Bytes),
+            ("created_at", Number),
+            ("updated_at", Number),
+        ],
+        key: 4,
+        only: None,
+    },
+    CopiedTable {
+        name: "idempotency_keys",
+        columns: &[("actor", Text), ("idempotency_key", Text), ("subject", Text), ("created_at", Number)],
+        key: 2,
+        only: None,
+    },
+    CopiedTable {
+        name: "last_uses",
+        columns: &[("locator", Text), ("last_used_at", Number)],
+        key: 1,
+        only: OF_LIVE_SECRETS,
+    },
+    CopiedTable {
+        name: "uses",
+        columns: &[("locator", Text), ("span", Number), ("uses", Number)],
+        key: 2,
+        only: OF_LIVE_SECRETS,
+    },
+    CopiedTable {
+        name: "lost_changes",
+        columns: &[("revision", Number), ("operation", Text), ("accepted", Flag)],
+        key: 2,
+        only: None,
+    },
+];
+
+/// An engine may keep the counts of a dead secret for a while.
+const OF_LIVE_SECRETS: Option<&str> = Some("locator IN (SELECT locator FROM secrets)");
+
+impl CopiedTable {
+    /// The columns' names, as a statement lists them.
+    #[must_use]
+    pub fn column_list(&self) -> String {
+        self.columns.iter().map(|(name, _)| *name).collect::<Vec<_>>().join(", ")
+    }
+
+    /// The columns of the primary key, as a statement lists them.
+    #[must_use]
+    pub fn key_list(&self) -> String {
+        self.columns.iter().take(self.key).map(|(name, _)| *name).collect::<Vec<_>>().join(", ")
+    }
+}
