@@ -5,6 +5,9 @@
 
 mod changes;
 mod harness;
+mod moving;
+mod nodes;
+mod rows;
 mod scale;
 mod verify;
 
@@ -16,12 +19,12 @@ use crate::shell;
 #[derive(Args, Debug)]
 pub(crate) struct Arguments {
     /// Only the figures of this name; all without it
-    #[arg(value_parser = ["verify", "scale", "changes", "peers"])]
+    #[arg(value_parser = ["verify", "scale", "changes", "moving", "nodes", "peers"])]
     name: Option<String>,
     /// Rounds per figure
     #[arg(long, default_value_t = 15)]
     rounds: usize,
-    /// Keys of `scale`; ten million want 8 GiB of memory and as much of disk
+    /// Keys of `scale`, `moving` and `nodes`; ten million want 8 GiB of memory and as much of disk
     #[arg(long, default_value_t = 1_000_000)]
     keys: usize,
 }
@@ -46,6 +49,12 @@ pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<()> {
     }
     if wanted("changes") {
         runtime.block_on(changes::run(arguments.rounds))?;
+    }
+    if wanted("moving") {
+        runtime.block_on(moving::run(arguments.keys, arguments.rounds.min(3)))?;
+    }
+    if wanted("nodes") {
+        runtime.block_on(nodes::run(arguments.keys))?;
     }
     if wanted("peers") {
         let manifest = ["run", "--release", "--quiet", "--manifest-path", "bins/xtask/peers/Cargo.toml"];

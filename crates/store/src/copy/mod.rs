@@ -4,6 +4,7 @@
 mod rows;
 mod tables;
 
+use futures_util::future::join;
 use sha2::{Digest, Sha256};
 
 pub use self::rows::{CopyProgress, Rows};
@@ -117,7 +118,7 @@ async fn fill(
         let key: Row = last.iter().take(table.key).cloned().collect();
         let (count, until) = (page.len() as u64, key_to_text(&key));
         // The source reads the next page meanwhile.
-        let (next, added) = tokio::join!(from.rows(table, Some(key), BATCH), to.add_rows(table, page, until));
+        let (next, added) = join(from.rows(table, Some(key), BATCH), to.add_rows(table, page, until)).await;
         added?;
         done += count;
         report(CopyStep { table: table.name, verifying: false, done, of });
@@ -136,7 +137,7 @@ async fn verify(
     let of = from.count(table).await?;
     let mut here = |done| report(CopyStep { table: table.name, verifying: true, done, of });
     let mut silently = |_| {};
-    let (source, copied) = tokio::join!(sum(from, table, &mut silently), sum(to, table, &mut here));
+    let (source, copied) = join(sum(from, table, &mut silently), sum(to, table, &mut here)).await;
     let (source, copied) = (source?, copied?);
     if source == copied {
         Ok(copied.rows)
@@ -170,7 +171,7 @@ async fn sum(
             }
             Ok::<_, CopyError>(())
         };
-        let (next, looked) = tokio::join!(store.rows(table, Some(key), BATCH), look);
+        let (next, looked) = join(store.rows(table, Some(key), BATCH), look).await;
         looked?;
         report(sum.rows);
         page = next?;
