@@ -21,6 +21,7 @@ pub(crate) struct Cluster {
     folder: tempfile::TempDir,
     port: u16,
     settings: String,
+    environment: Vec<(&'static str, String)>,
 }
 
 /// The folder with `initdb` and `pg_ctl`, the newest where there are several.
@@ -35,10 +36,16 @@ pub(crate) fn programs() -> Option<PathBuf> {
 impl Cluster {
     /// Makes and starts one, with these settings beside the usual ones.
     pub(crate) fn start(settings: &[&str]) -> anyhow::Result<Self> {
-        let cluster = Self::new(settings)?;
+        Self::start_under(settings, vec![])
+    }
+
+    /// The same, with these variables in the server's environment.
+    pub(crate) fn start_under(settings: &[&str], environment: Vec<(&'static str, String)>) -> anyhow::Result<Self> {
+        let mut cluster = Self::new(settings)?;
         // A collation that sorts as people do, and not by bytes: what holds here holds anywhere.
         let locale = ["--locale-provider=icu", "--icu-locale=en-US", "--locale=C.UTF-8", "--encoding=UTF8"];
         cluster.run("initdb", &[&["--auth=trust", "--username=postgres"], &locale[..], &["-D"]].concat())?;
+        cluster.environment = environment;
         cluster.start_again()?;
         Ok(cluster)
     }
@@ -54,7 +61,7 @@ impl Cluster {
         let usual = ["listen_addresses=127.0.0.1", "unix_socket_directories=''", "max_connections=300"];
         let all = usual.iter().chain(settings).map(|setting| format!("-c {setting}"));
         let settings = all.chain([format!("-c port={port}")]).collect::<Vec<_>>().join(" ");
-        Ok(Self { programs, folder, port, settings })
+        Ok(Self { programs, folder, port, settings, environment: vec![] })
     }
 
     /// Starts what was stopped, or crashed.
@@ -100,6 +107,7 @@ impl Cluster {
             command.args(["-u", USER, "--"]).arg(&program);
         }
         command.args(arguments).arg(self.folder.path().join("data")).current_dir(self.folder.path());
+        command.envs(self.environment.iter().map(|(name, value)| (name, value)));
         // A server that outlives the command must not hold its output open.
         let mut errors = tempfile::tempfile()?;
         let status = command.stdout(std::process::Stdio::null()).stderr(errors.try_clone()?).status()?;

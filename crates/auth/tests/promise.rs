@@ -244,6 +244,15 @@ async fn a_change_on_the_same_file_is_seen_before_it_returns() {
     changes_are_seen_before_they_return(open).await;
 }
 
+/// In transaction pooling, where no hint comes through.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_change_behind_pgbouncer_is_seen_before_it_returns() {
+    let pgbouncer = postgres::pgbouncer::PgBouncer::start();
+    let url = pgbouncer.empty().await;
+    let open = async || Arc::new(PostgresStore::open(&url, OpenMode::Create).await.unwrap()) as Arc<dyn Store>;
+    changes_are_seen_before_they_return(open).await;
+}
+
 /// With hints, and with polling alone.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_change_on_the_same_postgres_is_seen_before_it_returns() {

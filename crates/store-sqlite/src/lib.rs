@@ -20,6 +20,8 @@ mod audit;
 mod coherence;
 mod copy;
 mod error;
+#[cfg(test)]
+mod faults;
 mod keys;
 mod lane;
 mod lost;

@@ -2,6 +2,9 @@
 
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+#[allow(dead_code, clippy::allow_attributes, reason = "not every test needs it")]
+pub(crate) mod pgbouncer;
+
 use std::sync::atomic::{AtomicU32, Ordering};
 
 /// The server's URL.

@@ -9,6 +9,7 @@
 #![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test fails by panicking")]
 #![expect(clippy::disallowed_methods, reason = "the suite stands in for the core, which mints scopes")]
 
+pub mod faults;
 mod moving;
 
 use std::sync::Arc;

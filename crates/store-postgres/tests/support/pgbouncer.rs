@@ -1,0 +1,60 @@
+//! A PgBouncer in transaction pooling, before the PostgreSQL of the tests.
+
+use std::fs::Permissions;
+use std::net::{TcpListener, TcpStream};
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
+use std::process::{Child, Command, Stdio};
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::Duration;
+
+/// It stops when this is dropped.
+pub(crate) struct PgBouncer {
+    process: Child,
+    port: u16,
+    _folder: tempfile::TempDir,
+}
+
+impl PgBouncer {
+    /// Starts one. It refuses to be root, as PostgreSQL does.
+    pub(crate) fn start() -> Self {
+        let server: tokio_postgres::Config = super::server().parse().unwrap();
+        let server_port = server.get_ports().first().copied().unwrap_or(5432);
+        let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+        let folder = tempfile::Builder::new().prefix("doorward-pgbouncer-").tempdir().unwrap();
+        let settings = format!(
+            "[databases]\n* = host=127.0.0.1 port={server_port} user=postgres\n\
+             [pgbouncer]\nlisten_addr = 127.0.0.1\nlisten_port = {port}\nunix_socket_dir =\nauth_type = any\n\
+             pool_mode = transaction\nmax_client_conn = 500\ndefault_pool_size = 5\n"
+        );
+        let file = folder.path().join("pgbouncer.ini");
+        std::fs::write(&file, settings).unwrap();
+        std::fs::set_permissions(folder.path(), Permissions::from_mode(0o755)).unwrap();
+        let is_root = std::fs::metadata(folder.path()).unwrap().uid() == 0;
+        let mut command = Command::new(if is_root { "runuser" } else { "pgbouncer" });
+        if is_root {
+            command.args(["-u", "postgres", "--", "pgbouncer"]);
+        }
+        let process = command.arg(&file).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+        let there = (0..100).any(|_| {
+            std::thread::sleep(Duration::from_millis(50));
+            TcpStream::connect(("127.0.0.1", port)).is_ok()
+        });
+        assert!(there, "PgBouncer does not listen");
+        Self { process, port, _folder: folder }
+    }
+
+    /// The URL of an empty database, through it. A schema in the URL would be a setting of the session, which it drops.
+    pub(crate) async fn empty(&self) -> String {
+        static COUNT: AtomicU32 = AtomicU32::new(0);
+        let name = format!("bounced_{}_{}", std::process::id(), COUNT.fetch_add(1, Ordering::Relaxed));
+        super::connect(&super::server()).await.batch_execute(&format!("CREATE DATABASE {name}")).await.unwrap();
+        format!("postgres://postgres@127.0.0.1:{}/{name}?sslmode=disable", self.port)
+    }
+}
+
+impl Drop for PgBouncer {
+    fn drop(&mut self) {
+        let _ = self.process.kill();
+        let _ = self.process.wait();
+    }
+}
