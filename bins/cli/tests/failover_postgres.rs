@@ -49,7 +49,7 @@ impl Site {
         let url = format!("postgres://postgres@127.0.0.1:{first},127.0.0.1:{second}/postgres?sslmode=disable");
         let folder = tempfile::tempdir().unwrap();
         // Two databases have to do their work beside it.
-        let truth = Arc::new(Truth { rest: Duration::from_millis(1), ..Truth::default() });
+        let truth = Arc::new(Truth { rest: 1.into(), ..Truth::default() });
         let mut site = Self { primary, standby, url, folder, servers: vec![], truth, hammers: vec![] };
         *site.truth.current.write().unwrap() = site.doorward(&["org", "create", "Acme"]).unwrap();
         site.servers = (0..3).map(|_| Server::on(&binary(), &site.url, 0)).collect();

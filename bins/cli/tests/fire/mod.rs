@@ -65,8 +65,8 @@ impl Client {
 /// What is certain at any moment: a key is put among the dead only after the command that killed it has returned.
 #[derive(Default)]
 pub struct Truth {
-    /// How long each client rests between two rounds: none, where load is part of the trial.
-    pub rest: Duration,
+    /// How many milliseconds each client rests between two rounds: none, where load is part of the trial.
+    pub rest: AtomicU64,
     pub dead: RwLock<Vec<String>>,
     pub current: RwLock<String>,
     pub stop: AtomicBool,
@@ -105,8 +105,9 @@ impl Truth {
             if client.whoami(&current) == Some(200) {
                 self.accepted.fetch_add(1, Ordering::Relaxed);
             }
-            if !self.rest.is_zero() {
-                std::thread::sleep(self.rest);
+            match self.rest.load(Ordering::Relaxed) {
+                0 => {}
+                rest => std::thread::sleep(Duration::from_millis(rest)),
             }
         }
     }
