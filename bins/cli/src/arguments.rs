@@ -1,7 +1,10 @@
 //! Every command, with the help that teaches it.
 
+use std::path::PathBuf;
+
 use clap::{Args, Parser, Subcommand};
 use clap_complete::Shell;
+use doorward::audit::NoteVerifier;
 use doorward::store::StoreUrl;
 use doorward::types::{AccessKeyId, Environment, Name};
 
@@ -49,7 +52,7 @@ pub enum Command {
     /// Access keys: create, list, delete, rotate
     #[command(subcommand)]
     Key(Key),
-    /// The audit log
+    /// The audit logs: list, verify, checkpoint
     #[command(subcommand)]
     Audit(Audit),
     /// Operators, who may use the management API
@@ -155,17 +158,57 @@ pub enum Audit {
     /// List events, newest first
     List {
         #[command(flatten)]
-        which: Which,
-        /// Which of the two logs
-        #[arg(long, default_value_t = Environment::Production)]
-        environment: Environment,
-        /// The log of the installation itself, where operators come and go
-        #[arg(long, conflicts_with_all = ["org", "environment"])]
-        installation: bool,
+        log: Log,
         /// The most events
         #[arg(long, default_value_t = 50)]
         limit: u32,
     },
+    /// Recompute every hash of the audit logs; say where the first wrong event is, and what was done to it
+    #[command(
+        after_help = "Without --org, every log of the store is verified. Hashes show what was changed within a log; that its \
+                            end was not cut off, or all of it written anew, only a checkpoint shows that someone kept elsewhere:\n\n    \
+                            doorward audit verify --org acme --checkpoint friday.note --verifier-key \"$(cat verifier.key)\"\n\n\
+                            Exit status: 0 all is well, 1 it is not."
+    )]
+    Verify {
+        #[command(flatten)]
+        log: Log,
+        /// A checkpoint that the log must extend
+        #[arg(long, value_name = "FILE", requires = "verifier_key")]
+        checkpoint: Option<PathBuf>,
+        /// Whose signature the checkpoint must have, as `audit checkpoint` shows it
+        #[arg(long, value_name = "NAME+ID+KEY", requires = "checkpoint")]
+        verifier_key: Option<NoteVerifier>,
+    },
+    /// Verify a log, and print a signed checkpoint of it, to be kept elsewhere
+    #[command(
+        after_help = "The form is that of C2SP (tlog-checkpoint in a signed note), which other programs verify too. The key that \
+                            verifies it goes to standard error."
+    )]
+    Checkpoint {
+        #[command(flatten)]
+        log: Log,
+        /// The file with the signing key, as `audit keygen` prints it; keep it away from the store
+        #[arg(long, value_name = "FILE", env = "DOORWARD_SIGNING_KEY_FILE")]
+        signing_key_file: PathBuf,
+    },
+    /// Print a fresh key that signs checkpoints
+    #[command(after_help = "    doorward audit keygen > signing.key && chmod 600 signing.key")]
+    Keygen,
+}
+
+/// Which audit log.
+#[derive(Args, Debug)]
+pub struct Log {
+    #[command(flatten)]
+    #[expect(missing_docs, reason = "it has its own")]
+    pub which: Which,
+    /// Which of the two logs
+    #[arg(long)]
+    pub environment: Option<Environment>,
+    /// The log of the installation itself, where operators come and go
+    #[arg(long, conflicts_with_all = ["org", "environment"])]
+    pub installation: bool,
 }
 
 #[derive(Debug, Subcommand)]

@@ -3,7 +3,7 @@
 use std::io::Read;
 
 use clap::CommandFactory;
-use doorward::auth::{Management, OperatorDesk};
+use doorward::auth::OperatorDesk;
 use doorward::http::shapes::{
     self, AccessKeyShape, CreatedShape, List, OperatorShape, OrganizationShape, ProvisionedShape, RegeneratedShape,
     StagedShape,
@@ -14,11 +14,11 @@ use doorward::types::{AccessKeyId, Environment, Name, OrganizationId, SecretStat
 use serde::Serialize;
 use zeroize::Zeroizing;
 
-use crate::arguments::{Arguments, Audit, Command, Consent, Format, Key, Operator, Org, Which};
+use crate::arguments::{Arguments, Command, Consent, Format, Key, Operator, Org, Which};
 use crate::desk::{Desk, MANY};
 use crate::failure::Failure;
 use crate::output::{self, Output};
-use crate::{confirm, store};
+use crate::{audit, confirm, store};
 
 /// Runs a command.
 ///
@@ -50,10 +50,7 @@ pub async fn run(arguments: Arguments, output: &Output) -> Result<(), Failure> {
         Command::Operator(command) => operator(&Desk::open_existing(&arguments.store).await?, command, output).await,
         Command::Key(Key::Inspect) => inspect(&arguments.store, arguments.output, output).await,
         Command::Key(command) => key(&Desk::open_existing(&arguments.store).await?, command, output).await,
-        Command::Audit(Audit::List { which, environment, installation, limit }) => {
-            let desk = Desk::open_existing(&arguments.store).await?;
-            list_events(&desk, &which, environment, installation, limit, output).await
-        }
+        Command::Audit(command) => audit::run(&arguments.store, command, output).await,
         Command::Store(command) => store::run(&arguments.store, command, output).await,
     }
 }
@@ -272,47 +269,6 @@ async fn owner(desk: &Desk, presented: &PresentedKey<'_>) -> Result<Option<Acces
     let same =
         live.filter(|live| live.secret.digest == presented.digest() && live.key.environment == presented.environment());
     Ok(same.map(|live| live.key.id))
-}
-
-async fn list_events(
-    desk: &Desk,
-    which: &Which,
-    environment: Environment,
-    installation: bool,
-    limit: u32,
-    output: &Output,
-) -> Result<(), Failure> {
-    let organization = match installation {
-        true => OrganizationId::INSTALLATION,
-        false => desk.organization(which).await?.id,
-    };
-    let scope = Management::of_store_holder(desk.ask.attribution.actor.clone()).scope(organization, environment);
-    let events = desk.core.store().events(&scope, Page::first(limit)).await?;
-    let rows: Vec<_> = events
-        .iter()
-        .map(|event| {
-            let draft = &event.draft;
-            let source = draft.source_address.map(|address| address.to_string()).unwrap_or_default();
-            let locators = |secrets: &[doorward::audit::SecretSummary]| {
-                secrets.iter().map(|s| format!("{} ({})", s.locator, s.state)).collect::<Vec<_>>().join(", ")
-            };
-            let change = match (locators(&draft.detail.before), locators(&draft.detail.after)) {
-                (before, after) if before.is_empty() && after.is_empty() => String::new(),
-                (before, after) => format!("{before} → {after}"),
-            };
-            vec![
-                event.sequence.to_string(),
-                draft.time.to_string(),
-                draft.actor.to_string(),
-                draft.action.to_string(),
-                draft.subject.clone(),
-                change,
-                source,
-            ]
-        })
-        .collect();
-    let header = ["#", "TIME", "ACTOR", "ACTION", "SUBJECT", "BEFORE → AFTER", "FROM"];
-    output.list(&List { data: events, next_cursor: None }, &header, rows)
 }
 
 async fn create_operator(desk: &Desk, name: Name, output: &Output) -> Result<(), Failure> {

@@ -12,37 +12,50 @@ pub struct Failure {
     problem: Problem,
     status: u8,
     cause: Option<String>,
+    told: bool,
 }
 
 impl Failure {
     /// Exit status 1.
     #[must_use]
     pub fn failed(detail: String) -> Self {
-        Self { problem: Problem::new(Code::Internal, detail), status: 1, cause: None }
+        Self { problem: Problem::new(Code::Internal, detail), status: 1, cause: None, told: false }
+    }
+
+    /// Exit status 1, of what the document that was printed says already.
+    #[must_use]
+    pub fn told(detail: &str) -> Self {
+        Self { told: true, ..Self::failed(detail.to_owned()) }
+    }
+
+    /// Whether the document that was printed says it already.
+    #[must_use]
+    pub const fn is_told(&self) -> bool {
+        self.told
     }
 
     /// Exit status 2.
     #[must_use]
     pub fn usage(detail: String) -> Self {
-        Self { problem: Problem::new(Code::InvalidRequest, detail), status: 2, cause: None }
+        Self { problem: Problem::new(Code::InvalidRequest, detail), status: 2, cause: None, told: false }
     }
 
     /// Exit status 3.
     #[must_use]
     pub fn cancelled(detail: String) -> Self {
-        Self { problem: Problem::new(Code::InvalidRequest, detail), status: 3, cause: None }
+        Self { problem: Problem::new(Code::InvalidRequest, detail), status: 3, cause: None, told: false }
     }
 
     /// Exit status 5.
     #[must_use]
     pub fn not_found(detail: String) -> Self {
-        Self { problem: Problem::new(Code::NotFound, detail), status: 5, cause: None }
+        Self { problem: Problem::new(Code::NotFound, detail), status: 5, cause: None, told: false }
     }
 
     /// Exit status 6.
     #[must_use]
     pub fn conflict(detail: String) -> Self {
-        Self { problem: Problem::new(Code::Conflict, detail), status: 6, cause: None }
+        Self { problem: Problem::new(Code::Conflict, detail), status: 6, cause: None, told: false }
     }
 
     /// The same problem as the HTTP API would answer with.
@@ -89,7 +102,7 @@ impl From<StoreError> for Failure {
             other => causes(other),
         };
         let problem = Problem::from(error);
-        Self { status: status_of(&problem), problem, cause }
+        Self { status: status_of(&problem), problem, cause, told: false }
     }
 }
 
@@ -99,7 +112,7 @@ impl From<IssueError> for Failure {
             IssueError::Store(error) => error.into(),
             error => {
                 let problem = Problem::from(error);
-                Self { status: status_of(&problem), problem, cause: None }
+                Self { status: status_of(&problem), problem, cause: None, told: false }
             }
         }
     }

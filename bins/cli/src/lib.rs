@@ -9,11 +9,13 @@
 //! | [`failure`] | what went wrong, and the exit status that says so |
 
 pub mod arguments;
+mod audit;
 pub mod commands;
 pub mod confirm;
 mod desk;
 pub mod failure;
 pub mod output;
+mod progress;
 mod store;
 
 use std::io::IsTerminal;

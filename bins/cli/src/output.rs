@@ -66,6 +66,18 @@ impl Output {
         }
     }
 
+    /// Text that is made to be kept in a file: as it is, on standard output; or the document.
+    ///
+    /// # Errors
+    ///
+    /// Where standard output cannot be written.
+    pub fn plain<T: Serialize>(&self, document: &T, text: &str) -> Result<(), Failure> {
+        match self.format {
+            Format::Json => self.document(document),
+            Format::Table => write(text),
+        }
+    }
+
     /// A change that made a value: the value alone on standard output, the sentences on standard error; or the document.
     ///
     /// # Errors
@@ -98,6 +110,7 @@ impl Output {
     /// Why a command was not carried out: a sentence on standard error, or the problem document on standard output.
     pub fn failure(&self, failure: &Failure) {
         match self.format {
+            Format::Json if failure.is_told() => {}
             Format::Json => drop(write(&format!("{}\n", failure.problem().to_json()))),
             Format::Table => {
                 let cause = failure.cause().map(|cause| format!(" ({cause})")).unwrap_or_default();

@@ -1,20 +1,17 @@
 //! What concerns the store as a whole.
 
-use std::io::{IsTerminal, Write};
-use std::time::Duration;
-
 use doorward::auth::LossDesk;
 use doorward::http::shapes::{List, LostChangeShape};
 use doorward::store::copy::{self, CopyError, CopyStep};
 use doorward::store::{LostChange, OpenMode, StoreError, StoreUrl};
-use doorward::types::{Clock, SystemClock, Tick};
 use serde::Serialize;
 
-use crate::arguments::{Format, Store};
+use crate::arguments::Store;
 use crate::confirm;
 use crate::desk::Desk;
 use crate::failure::Failure;
 use crate::output::Output;
+use crate::progress::Progress;
 
 pub(crate) async fn run(url: &StoreUrl, command: Store, output: &Output) -> Result<(), Failure> {
     match command {
@@ -68,7 +65,13 @@ async fn copy(from: &StoreUrl, to: &StoreUrl, restart: bool, output: &Output) ->
         ));
     }
     let mut progress = Progress::new(output);
-    let copied = copy::copy(&*source, &*target, &from.to_string(), &mut |step| progress.show(step)).await;
+    let mut report = |step: CopyStep| {
+        let CopyStep { table, verifying, done, of } = step;
+        let doing = if verifying { "verifying" } else { "copying" };
+        let percent = (done * 100).checked_div(of).unwrap_or(100);
+        progress.show(&format!("{doing} {table}: {done} of {of} ({percent} %)"), done >= of);
+    };
+    let copied = copy::copy(&*source, &*target, &from.to_string(), &mut report).await;
     progress.end();
     let rows = copied.map_err(|error| failure(error, to))?;
     let shape = CopyShape { from: from.to_string(), to: to.to_string(), rows };
@@ -90,40 +93,5 @@ fn failure(error: CopyError, to: &StoreUrl) -> Failure {
             "{changed}. The copy cannot be used: stop the servers on the source, and copy again with --restart"
         )),
         other => Failure::failed(format!("{other}; the copy cannot be used")),
-    }
-}
-
-/// Says how far it has come: on one line of a terminal, or a line every few seconds.
-struct Progress {
-    format: Format,
-    terminal: bool,
-    last: Tick,
-}
-
-impl Progress {
-    fn new(output: &Output) -> Self {
-        Self { format: output.format(), terminal: std::io::stderr().is_terminal(), last: SystemClock.tick() }
-    }
-
-    fn show(&mut self, step: CopyStep) {
-        let pause = if self.terminal { Duration::from_millis(200) } else { Duration::from_secs(5) };
-        let now = SystemClock.tick();
-        if self.format == Format::Json || (now.since(self.last) < pause && step.done < step.of) {
-            return;
-        }
-        self.last = now;
-        let doing = if step.verifying { "verifying" } else { "copying" };
-        let CopyStep { table, done, of, .. } = step;
-        let percent = (done * 100).checked_div(of).unwrap_or(100);
-        let (start, end) = if self.terminal { ("\r\x1b[K", "") } else { ("", "\n") };
-        let mut stderr = anstream::stderr();
-        let _ =
-            write!(stderr, "{start}{doing} {table}: {done} of {of} ({percent} %){end}").and_then(|()| stderr.flush());
-    }
-
-    fn end(&self) {
-        if self.terminal && self.format == Format::Table {
-            let _ = writeln!(anstream::stderr());
-        }
     }
 }

@@ -4,12 +4,24 @@
 //! transaction as the change that it tells of, which makes it an [`Event`]: no change without its event, no event
 //! without its change.
 //!
+//! Each event's hash covers its canonical JSON and the hash of the one before; the same hashes are the leaves of a Merkle
+//! tree, whose root a [`Checkpoint`] signs. `docs/audit.md` has the encoding, with vectors.
+//!
 //! There is one log per organization and environment. What concerns a test key is in the test log, all else in the
 //! production log; what concerns no organization (operators) is in the log of the installation itself,
 //! [`doorward_types::OrganizationId::INSTALLATION`].
 
 mod action;
+mod canonical;
+mod chain;
+mod checkpoint;
 mod event;
+mod merkle;
+mod note;
 
 pub use action::{Action, UnknownAction};
+pub use chain::{ChainFault, ChainVerifier};
+pub use checkpoint::{Checkpoint, CheckpointError};
 pub use event::{Attribution, Detail, Event, EventDraft, Hash, SecretSummary};
+pub use merkle::{Tree, inclusion_proof, proves_inclusion};
+pub use note::{NoteError, NoteKey, NoteKeyError, NoteVerifier};

@@ -1,59 +1,100 @@
 use async_trait::async_trait;
 use deadpool_postgres::Transaction;
-use doorward_audit::{Event, EventDraft, Hash};
+use doorward_audit::{ChainFault, Event, EventDraft, Hash};
 use doorward_store::{AuditLog, Page, Scope, StoreError};
+use doorward_types::{Environment, OrganizationId};
 use tokio_postgres::Row;
 
 use crate::PostgresStore;
 use crate::error::{of_statement, unavailable};
-use crate::row::{self, number, text};
+use crate::row::{self, bytes, number, text};
 
 /// Writes an event as the next of its log, in the transaction of the change that it tells of; that one holds the lock.
-pub(crate) async fn append(transaction: &Transaction<'_>, event: &EventDraft) -> Result<(), StoreError> {
-    let detail = serde_json::to_string(&event.detail).map_err(unavailable)?;
-    let (organization, environment) = (event.organization.to_string(), event.environment.as_str());
-    let (actor, action, time) = (event.actor.as_str(), event.action.as_str(), event.time.as_millis());
-    let source_address = event.source_address.map(|address| address.to_string());
-    let request_id = event.request_id.map(|id| id.to_string());
+pub(crate) async fn append(transaction: &Transaction<'_>, draft: &EventDraft) -> Result<(), StoreError> {
+    let (organization, environment) = (draft.organization.to_string(), draft.environment.as_str());
+    let last = "SELECT sequence, hash FROM audit_events WHERE organization = $1 AND environment = $2
+                ORDER BY sequence DESC LIMIT 1";
+    let last = transaction
+        .query_typed(last, &[text(&organization), text(&environment)])
+        .await
+        .map_err(of_statement)?
+        .first()
+        .map(|last| Ok::<_, StoreError>((row::count(last, 0)?, hash(last, 1)?)))
+        .transpose()?;
+    let event = Event::following(last, draft.clone());
+    let detail = serde_json::to_string(&draft.detail).map_err(unavailable)?;
+    let (sequence, time) = (row::big(event.sequence), draft.time.as_millis());
+    let (actor, action) = (draft.actor.as_str(), draft.action.as_str());
+    let source_address = draft.source_address.map(|address| address.to_string());
+    let request_id = draft.request_id.map(|id| id.to_string());
+    let hashes = [event.previous_hash, event.hash].map(|hash| hash.map(|hash| hash.0.to_vec()));
+    let [previous_hash, hash] = &hashes;
     let insert = "INSERT INTO audit_events (organization, environment, sequence, time, actor, action, subject,
-                                            source_address, request_id, detail)
-                  SELECT $1, $2, coalesce(max(sequence), 0) + 1, $3, $4, $5, $6, $7, $8, $9
-                  FROM audit_events WHERE organization = $1 AND environment = $2";
+                                            source_address, request_id, detail, previous_hash, hash)
+                  VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)";
     let params = [
         text(&organization),
         text(&environment),
+        number(&sequence),
         number(&time),
         text(&actor),
         text(&action),
-        text(&event.subject),
+        text(&draft.subject),
         text(&source_address),
         text(&request_id),
         text(&detail),
+        bytes(previous_hash),
+        bytes(hash),
     ];
     transaction.execute_typed(insert, &params).await.map(drop).map_err(of_statement)
 }
+
+const COLUMNS: &str = "SELECT organization, environment, sequence, time, actor, action, subject, source_address,
+                              request_id, detail, previous_hash, hash FROM audit_events";
 
 #[async_trait]
 impl AuditLog for PostgresStore {
     async fn events(&self, scope: &Scope, page: Page<u64>) -> Result<Vec<Event>, StoreError> {
         let (organization, environment) = (scope.organization().to_string(), scope.environment().as_str());
         let (below, limit) = (page.after.map_or(i64::MAX, row::big), i64::from(page.limit));
-        let sql = "SELECT organization, environment, sequence, time, actor, action, subject, source_address,
-                          request_id, detail, previous_hash, hash
-                   FROM audit_events WHERE organization = $1 AND environment = $2 AND sequence < $3
-                   ORDER BY sequence DESC LIMIT $4";
+        let sql = format!(
+            "{COLUMNS} WHERE organization = $1 AND environment = $2 AND sequence < $3 ORDER BY sequence DESC LIMIT $4"
+        );
         let params = [text(&organization), text(&environment), number(&below), number(&limit)];
-        self.query(sql, &params).await?.iter().map(event).collect()
+        self.query(&sql, &params).await?.iter().map(event).collect()
+    }
+
+    async fn chain(&self, scope: &Scope, page: Page<u64>) -> Result<Vec<Result<Event, ChainFault>>, StoreError> {
+        let (organization, environment) = (scope.organization().to_string(), scope.environment().as_str());
+        let (above, limit) = (page.after.map_or(i64::MIN, row::big), i64::from(page.limit));
+        let sql = format!(
+            "{COLUMNS} WHERE organization = $1 AND environment = $2 AND sequence > $3 ORDER BY sequence LIMIT $4"
+        );
+        let params = [text(&organization), text(&environment), number(&above), number(&limit)];
+        let link = |found: &Row| {
+            event(found).map_err(|error| ChainFault::Unreadable {
+                sequence: row::count(found, 2).unwrap_or_default(),
+                reason: error.to_string(),
+            })
+        };
+        Ok(self.query(&sql, &params).await?.iter().map(link).collect())
+    }
+
+    async fn logs(&self) -> Result<Vec<(OrganizationId, Environment)>, StoreError> {
+        let sql = "SELECT DISTINCT organization, environment FROM audit_events ORDER BY 1, 2";
+        let log = |found: &Row| Ok((row::parsed(found, 0)?, row::parsed(found, 1)?));
+        self.query(sql, &[]).await?.iter().map(log).collect()
     }
 }
 
+fn hash(found: &Row, column: usize) -> Result<Option<Hash>, StoreError> {
+    let bytes: Option<&[u8]> = row::get(found, column)?;
+    let hash = bytes.map(|bytes| bytes.try_into().map(Hash)).transpose();
+    hash.map_err(|error| StoreError::Corrupt(format!("a hash: {error}")))
+}
+
 fn event(row: &Row) -> Result<Event, StoreError> {
-    let corrupt = |error: &dyn std::fmt::Display| StoreError::Corrupt(error.to_string());
-    let detail = serde_json::from_str(row::get(row, 9)?).map_err(|error| corrupt(&error))?;
-    let hash = |column| {
-        let bytes: Option<&[u8]> = row::get(row, column)?;
-        bytes.map(|bytes| bytes.try_into().map(Hash).map_err(|error| corrupt(&error))).transpose()
-    };
+    let detail = serde_json::from_str(row::get(row, 9)?).map_err(|error| StoreError::Corrupt(error.to_string()))?;
     Ok(Event {
         sequence: row::count(row, 2)?,
         draft: EventDraft {
@@ -67,7 +108,7 @@ fn event(row: &Row) -> Result<Event, StoreError> {
             request_id: row::parsed_option(row, 8)?,
             detail,
         },
-        previous_hash: hash(10)?,
-        hash: hash(11)?,
+        previous_hash: hash(row, 10)?,
+        hash: hash(row, 11)?,
     })
 }

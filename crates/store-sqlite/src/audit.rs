@@ -1,35 +1,49 @@
 use std::net::IpAddr;
 
 use async_trait::async_trait;
-use doorward_audit::{Event, EventDraft, Hash};
+use doorward_audit::{ChainFault, Event, EventDraft, Hash};
 use doorward_store::{AuditLog, Page, Scope, StoreError};
+use doorward_types::{Environment, OrganizationId};
 use rusqlite::types::Type;
-use rusqlite::{Row, Transaction, params};
+use rusqlite::{OptionalExtension, Row, Transaction, params};
 
 use crate::error::{of_read, of_write, unavailable};
 use crate::{SqliteStore, row};
 
 /// Writes an event as the next of its log, in the transaction of the change that it tells of.
-pub(crate) fn append(transaction: &Transaction<'_>, event: &EventDraft) -> Result<(), StoreError> {
-    let detail = serde_json::to_string(&event.detail).map_err(unavailable)?;
+pub(crate) fn append(transaction: &Transaction<'_>, draft: &EventDraft) -> Result<(), StoreError> {
+    let (organization, environment) = (draft.organization.to_string(), draft.environment.as_str());
+    let last = transaction
+        .prepare_cached(
+            "SELECT sequence, hash FROM audit_events WHERE organization = ?1 AND environment = ?2
+             ORDER BY sequence DESC LIMIT 1",
+        )
+        .and_then(|mut last| {
+            last.query_row([&organization, environment], |row| Ok((row.get(0)?, hash(row, 1)?))).optional()
+        })
+        .map_err(of_read)?;
+    let event = Event::following(last, draft.clone());
+    let detail = serde_json::to_string(&draft.detail).map_err(unavailable)?;
     transaction
         .prepare_cached(
             "INSERT INTO audit_events (organization, environment, sequence, time, actor, action, subject,
-                                       source_address, request_id, detail)
-             SELECT ?1, ?2, coalesce(max(sequence), 0) + 1, ?3, ?4, ?5, ?6, ?7, ?8, ?9
-             FROM audit_events WHERE organization = ?1 AND environment = ?2",
+                                       source_address, request_id, detail, previous_hash, hash)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12)",
         )
         .and_then(|mut insert| {
             insert.execute(params![
-                event.organization.to_string(),
-                event.environment.as_str(),
-                event.time.as_millis(),
-                event.actor.as_str(),
-                event.action.as_str(),
-                event.subject,
-                event.source_address.map(|address| address.to_string()),
-                event.request_id.map(|id| id.to_string()),
+                organization,
+                environment,
+                event.sequence,
+                draft.time.as_millis(),
+                draft.actor.as_str(),
+                draft.action.as_str(),
+                draft.subject,
+                draft.source_address.map(|address| address.to_string()),
+                draft.request_id.map(|id| id.to_string()),
                 detail,
+                event.previous_hash.map(|hash| hash.0),
+                event.hash.map(|hash| hash.0),
             ])
         })
         .map_err(of_write)?;
@@ -42,12 +56,10 @@ impl AuditLog for SqliteStore {
         let (organization, environment) = (scope.organization(), scope.environment());
         self.read(move |transaction| {
             let mut list = transaction
-                .prepare_cached(
-                    "SELECT organization, environment, sequence, time, actor, action, subject, source_address,
-                            request_id, detail, previous_hash, hash
-                     FROM audit_events WHERE organization = ?1 AND environment = ?2 AND sequence < ?3
-                     ORDER BY sequence DESC LIMIT ?4",
-                )
+                .prepare_cached(&format!(
+                    "{COLUMNS} WHERE organization = ?1 AND environment = ?2 AND sequence < ?3
+                     ORDER BY sequence DESC LIMIT ?4"
+                ))
                 .map_err(unavailable)?;
             let below = page.after.and_then(|after| i64::try_from(after).ok()).unwrap_or(i64::MAX);
             list.query_map(params![organization.to_string(), environment.as_str(), below, page.limit], event)
@@ -56,12 +68,54 @@ impl AuditLog for SqliteStore {
         })
         .await
     }
+
+    async fn chain(&self, scope: &Scope, page: Page<u64>) -> Result<Vec<Result<Event, ChainFault>>, StoreError> {
+        let (organization, environment) = (scope.organization(), scope.environment());
+        self.read(move |transaction| {
+            let mut list = transaction
+                .prepare_cached(&format!(
+                    "{COLUMNS} WHERE organization = ?1 AND environment = ?2 AND sequence > ?3
+                     ORDER BY sequence LIMIT ?4"
+                ))
+                .map_err(unavailable)?;
+            let above = page.after.map_or(i64::MIN, |after| i64::try_from(after).unwrap_or(i64::MAX));
+            let link = |row: &Row<'_>| {
+                let unreadable = |error: rusqlite::Error| ChainFault::Unreadable {
+                    sequence: row.get(2).unwrap_or_default(),
+                    reason: error.to_string(),
+                };
+                Ok(event(row).map_err(unreadable))
+            };
+            list.query_map(params![organization.to_string(), environment.as_str(), above, page.limit], link)
+                .and_then(Iterator::collect)
+                .map_err(of_read)
+        })
+        .await
+    }
+
+    async fn logs(&self) -> Result<Vec<(OrganizationId, Environment)>, StoreError> {
+        self.read(|transaction| {
+            let mut list = transaction
+                .prepare_cached("SELECT DISTINCT organization, environment FROM audit_events ORDER BY 1, 2")
+                .map_err(unavailable)?;
+            list.query_map([], |row| Ok((row::parsed(row, 0)?, row::parsed(row, 1)?)))
+                .and_then(Iterator::collect)
+                .map_err(of_read)
+        })
+        .await
+    }
+}
+
+const COLUMNS: &str = "SELECT organization, environment, sequence, time, actor, action, subject, source_address,
+                              request_id, detail, previous_hash, hash FROM audit_events";
+
+fn hash(row: &Row<'_>, column: usize) -> rusqlite::Result<Option<Hash>> {
+    Ok(row.get::<_, Option<[u8; 32]>>(column)?.map(Hash))
 }
 
 fn event(row: &Row<'_>) -> rusqlite::Result<Event> {
     let detail = serde_json::from_str(row.get_ref(9)?.as_str()?)
         .map_err(|error| rusqlite::Error::FromSqlConversionFailure(9, Type::Text, error.into()))?;
-    let hash = |column| Ok::<_, rusqlite::Error>(row.get::<_, Option<[u8; 32]>>(column)?.map(Hash));
     Ok(Event {
         sequence: row.get(2)?,
         draft: EventDraft {
@@ -75,7 +129,7 @@ fn event(row: &Row<'_>) -> rusqlite::Result<Event> {
             request_id: row::parsed_option(row, 8)?,
             detail,
         },
-        previous_hash: hash(10)?,
-        hash: hash(11)?,
+        previous_hash: hash(row, 10)?,
+        hash: hash(row, 11)?,
     })
 }

@@ -40,6 +40,7 @@ mod scope;
 mod seal;
 mod traits;
 mod url;
+mod verify;
 
 pub use change::{
     ChangeContext, IDEMPOTENCY_WINDOW, IdempotencyKey, IdempotencyKeyError, KeyChange, KeyRef, OperationId, Successor,
@@ -58,3 +59,4 @@ pub use scope::Scope;
 pub use seal::{SealError, Sealed, SealingKey};
 pub use traits::{AuditLog, Engine, KeyStore, Operators, Page, Store, Table, UsageLog};
 pub use url::{OpenMode, StoreUrl, StoreUrlError};
+pub use verify::{LogFault, verify_log};

@@ -3,7 +3,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use async_trait::async_trait;
-use doorward_audit::{Event, EventDraft};
+use doorward_audit::{ChainFault, Event, EventDraft};
 use doorward_types::{
     AccessKeyId, Environment, Locator, OperatorId, OrganizationId, RegisteredUserId, SecretState, SessionId, Timestamp,
 };
@@ -197,8 +197,8 @@ impl State {
     #[expect(clippy::disallowed_methods, reason = "names the log that an event belongs to; no caller's authority")]
     fn append(&mut self, draft: EventDraft) {
         let log = self.events.entry(Scope::assertion(draft.organization, draft.environment)).or_default();
-        let sequence = log.len() as u64 + 1;
-        log.push(Event { sequence, draft, previous_hash: None, hash: None });
+        let event = Event::following(log.last().map(|last| (last.sequence, last.hash)), draft);
+        log.push(event);
     }
 
     fn live(&self, locator: Locator) -> Option<LiveSecret> {
@@ -428,6 +428,17 @@ impl AuditLog for MemoryStore {
         let log = state.events.get(scope).map_or(&[][..], Vec::as_slice);
         let older = log.iter().rev().filter(|event| page.after.is_none_or(|after| event.sequence < after));
         Ok(older.take(page.limit as usize).cloned().collect())
+    }
+
+    async fn chain(&self, scope: &Scope, page: Page<u64>) -> Result<Vec<Result<Event, ChainFault>>, StoreError> {
+        let state = self.state();
+        let log = state.events.get(scope).into_iter().flatten();
+        let later = log.filter(|event| page.after.is_none_or(|after| event.sequence > after));
+        Ok(later.take(page.limit as usize).cloned().map(Ok).collect())
+    }
+
+    async fn logs(&self) -> Result<Vec<(OrganizationId, Environment)>, StoreError> {
+        Ok(self.state().events.keys().map(|scope| (scope.organization(), scope.environment())).collect())
     }
 }
 

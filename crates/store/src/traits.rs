@@ -1,6 +1,6 @@
 use async_trait::async_trait;
-use doorward_audit::{Event, EventDraft};
-use doorward_types::{AccessKeyId, Locator, OperatorId, OrganizationId, Timestamp};
+use doorward_audit::{ChainFault, Event, EventDraft};
+use doorward_types::{AccessKeyId, Environment, Locator, OperatorId, OrganizationId, Timestamp};
 
 use crate::copy::Rows;
 use crate::{
@@ -84,6 +84,13 @@ pub trait UsageLog: Send + Sync {
 pub trait AuditLog: Send + Sync {
     /// The events of a scope's log, newest first, below the sequence of `page.after`.
     async fn events(&self, scope: &Scope, page: Page<u64>) -> Result<Vec<Event>, StoreError>;
+
+    /// The events of a scope's log, oldest first, above the sequence of `page.after`: to be verified, so that one which
+    /// cannot be read does not hide those after it.
+    async fn chain(&self, scope: &Scope, page: Page<u64>) -> Result<Vec<Result<Event, ChainFault>>, StoreError>;
+
+    /// Every log that has an event.
+    async fn logs(&self) -> Result<Vec<(OrganizationId, Environment)>, StoreError>;
 }
 
 /// Who may use the management side.

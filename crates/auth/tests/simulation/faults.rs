@@ -4,13 +4,13 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use async_trait::async_trait;
-use doorward_audit::{Event, EventDraft};
+use doorward_audit::{ChainFault, Event, EventDraft};
 use doorward_store::{
     AccessKeyWithSecrets, AuditLog, ChangeContext, Coherence, Credential, CredentialKey, KeyChange, KeyStore,
     LiveSecret, LostChange, LostChanges, MemoryStore, Operator, Operators, Organization, Page, Poll, Position,
     RegisteredUser, Revision, Scope, SecretUsage, Session, SessionStatus, StoreError, Table, UsageLog,
 };
-use doorward_types::{Locator, OperatorId, OrganizationId, RegisteredUserId, SessionId, Timestamp};
+use doorward_types::{Environment, Locator, OperatorId, OrganizationId, RegisteredUserId, SessionId, Timestamp};
 use tokio::time::Instant;
 
 /// xorshift64*: what a seed rolls, it rolls again.
@@ -213,6 +213,14 @@ impl UsageLog for FaultyStore {
 impl AuditLog for FaultyStore {
     async fn events(&self, scope: &Scope, page: Page<u64>) -> Result<Vec<Event>, StoreError> {
         self.call(self.inner.events(scope, page)).await
+    }
+
+    async fn chain(&self, scope: &Scope, page: Page<u64>) -> Result<Vec<Result<Event, ChainFault>>, StoreError> {
+        self.call(self.inner.chain(scope, page)).await
+    }
+
+    async fn logs(&self) -> Result<Vec<(OrganizationId, Environment)>, StoreError> {
+        self.call(self.inner.logs()).await
     }
 }
 

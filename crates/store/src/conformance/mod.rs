@@ -16,7 +16,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use doorward_audit::{Action, Attribution, Detail, Event, EventDraft};
+use doorward_audit::{Action, Attribution, Checkpoint, Detail, Event, EventDraft};
 use doorward_key::Digest;
 use doorward_types::{
     AccessKeyId, Environment, IdSeed, Locator, Name, OperatorId, OrganizationId, RegisteredUserId, SecretState,
@@ -26,9 +26,9 @@ use doorward_types::{
 pub use self::moving::moving;
 use crate::{
     AccessKey, AccessKeyWithSecrets, CHANGE_LOG_LENGTH, ChangeContext, Conflict, Credential, CredentialKey,
-    IDEMPOTENCY_WINDOW, KeyChange, KeyRef, LiveSecret, LostChange, OperationId, Operator, Organization, Page, Poll,
-    Position, Record, RegisteredUser, Revision, Scope, Sealed, Secret, Session, Store, StoreError, Successor, Table,
-    USAGE_SPAN,
+    IDEMPOTENCY_WINDOW, KeyChange, KeyRef, LiveSecret, LogFault, LostChange, OperationId, Operator, Organization, Page,
+    Poll, Position, Record, RegisteredUser, Revision, Scope, Sealed, Secret, Session, Store, StoreError, Successor,
+    Table, USAGE_SPAN, verify_log,
 };
 
 /// Runs every case, each on a fresh engine. Panics at the first that fails, which is named on standard output.
@@ -59,6 +59,7 @@ pub async fn all<Made: Future<Output = Arc<dyn Store>>>(make: impl Fn() -> Made)
         live_secrets_come_in_pages,
         uses_are_added_up_per_secret_and_hour,
         logs_are_apart,
+        every_event_follows_the_one_before,
         operators_are_added_and_removed_with_their_events,
         no_operation_reaches_another_scope,
         a_users_credentials_go_with_it,
@@ -639,6 +640,37 @@ async fn logs_are_apart(store: Arc<dyn Store>) {
     assert_eq!(stored.draft, told);
     assert_eq!(log(&*store, organization.id, Environment::Test).await.len(), 1);
     assert_eq!(log(&*store, other.id, Environment::Test).await, []);
+}
+
+async fn every_event_follows_the_one_before(store: Arc<dyn Store>) {
+    assert_eq!(store.logs().await.unwrap(), []);
+    let (organization, ..) = provision(&*store).await;
+    for _ in 0..3 {
+        create(&*store, organization.id).await;
+    }
+    let logs = [Environment::Production, Environment::Test].map(|environment| (organization.id, environment));
+    assert_eq!(store.logs().await.unwrap(), logs);
+    let scope = Scope::assertion(organization.id, Environment::Test);
+    let chain = store.chain(&scope, Page::first(10)).await.unwrap();
+    let mut events = log(&*store, organization.id, Environment::Test).await;
+    events.reverse();
+    assert_eq!(chain.into_iter().map(Result::unwrap).collect::<Vec<_>>(), events);
+    let page = store.chain(&scope, Page { after: Some(1), limit: 1 }).await.unwrap();
+    assert_eq!(page.into_iter().map(Result::unwrap).collect::<Vec<_>>(), events[1..2]);
+    assert!(events.iter().all(|event| event.hash == Some(event.computed_hash())));
+    assert!(events.windows(2).all(|pair| pair[1].previous_hash == pair[0].hash));
+
+    let now = verify_log(&*store, &scope, None, &mut |_| {}).await.unwrap();
+    assert_eq!(now.size, 3);
+    create(&*store, organization.id).await;
+    let later = verify_log(&*store, &scope, Some(&now), &mut |_| {}).await.unwrap();
+    assert_eq!(later.size, 4);
+    let longer = Checkpoint { size: 5, ..later.clone() };
+    let cut = verify_log(&*store, &scope, Some(&longer), &mut |_| {}).await;
+    assert!(matches!(cut, Err(LogFault::Truncated { size: 5, events: 4 })), "{cut:?}");
+    let other = Checkpoint { root: later.root, ..now };
+    let rewritten = verify_log(&*store, &scope, Some(&other), &mut |_| {}).await;
+    assert!(matches!(rewritten, Err(LogFault::Rewritten(3))), "{rewritten:?}");
 }
 
 async fn operators_are_added_and_removed_with_their_events(store: Arc<dyn Store>) {

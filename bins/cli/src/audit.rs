@@ -1,0 +1,205 @@
+//! The audit logs.
+
+use std::path::Path;
+
+use doorward::audit::{Checkpoint, NoteKey, NoteVerifier, SecretSummary};
+use doorward::auth::Management;
+use doorward::http::shapes::List;
+use doorward::key::{Random, SystemRandom};
+use doorward::store::{LogFault, OpenMode, Page, Scope, StoreUrl, verify_log};
+use doorward::types::{Environment, OrganizationId};
+use serde::Serialize;
+use zeroize::Zeroizing;
+
+use crate::arguments::{Audit, Log};
+use crate::desk::Desk;
+use crate::failure::Failure;
+use crate::output::{self, Output};
+use crate::progress::Progress;
+
+pub(crate) async fn run(url: &StoreUrl, command: Audit, output: &Output) -> Result<(), Failure> {
+    match command {
+        Audit::List { log, limit } => list(&Desk::open(url, OpenMode::Existing).await?, &log, limit, output).await,
+        Audit::Verify { log, checkpoint, verifier_key } => {
+            let earlier =
+                checkpoint.as_deref().zip(verifier_key.as_ref()).map(|(file, key)| read_checkpoint(file, key));
+            verify(&Desk::open_existing(url).await?, &log, earlier.transpose()?, output).await
+        }
+        Audit::Checkpoint { log, signing_key_file } => {
+            checkpoint(&Desk::open_existing(url).await?, &log, &signing_key_file, output).await
+        }
+        Audit::Keygen => {
+            let mut seed = Zeroizing::new([0; 32]);
+            SystemRandom.fill(&mut *seed).map_err(|error| Failure::failed(error.to_string()))?;
+            output::write(&NoteKey::seed_text(&seed))
+        }
+    }
+}
+
+impl Desk {
+    /// The one log that was meant: the production log, where nothing else is said.
+    async fn log(&self, log: &Log) -> Result<Scope, Failure> {
+        let organization = match log.installation {
+            true => OrganizationId::INSTALLATION,
+            false => self.organization(&log.which).await?.id,
+        };
+        Ok(self.scope(organization, log.environment.unwrap_or(Environment::Production)))
+    }
+
+    /// Those logs that were meant: every one, where nothing is said.
+    async fn logs(&self, log: &Log) -> Result<Vec<Scope>, Failure> {
+        if log.installation {
+            return Ok(vec![self.log(log).await?]);
+        }
+        let all = self.core.store().logs().await?;
+        let only = match &log.which.org {
+            Some(_) => Some(self.organization(&log.which).await?.id),
+            None => None,
+        };
+        let meant = all.into_iter().filter(|(organization, environment)| {
+            only.is_none_or(|only| only == *organization) && log.environment.is_none_or(|only| only == *environment)
+        });
+        Ok(meant.map(|(organization, environment)| self.scope(organization, environment)).collect())
+    }
+
+    fn scope(&self, organization: OrganizationId, environment: Environment) -> Scope {
+        Management::of_store_holder(self.ask.attribution.actor.clone()).scope(organization, environment)
+    }
+}
+
+async fn list(desk: &Desk, log: &Log, limit: u32, output: &Output) -> Result<(), Failure> {
+    let scope = desk.log(log).await?;
+    let events = desk.core.store().events(&scope, Page::first(limit)).await?;
+    let rows: Vec<_> = events
+        .iter()
+        .map(|event| {
+            let draft = &event.draft;
+            let source = draft.source_address.map(|address| address.to_string()).unwrap_or_default();
+            let locators = |secrets: &[SecretSummary]| {
+                secrets.iter().map(|s| format!("{} ({})", s.locator, s.state)).collect::<Vec<_>>().join(", ")
+            };
+            let change = match (locators(&draft.detail.before), locators(&draft.detail.after)) {
+                (before, after) if before.is_empty() && after.is_empty() => String::new(),
+                (before, after) => format!("{before} → {after}"),
+            };
+            vec![
+                event.sequence.to_string(),
+                draft.time.to_string(),
+                draft.actor.to_string(),
+                draft.action.to_string(),
+                draft.subject.clone(),
+                change,
+                source,
+            ]
+        })
+        .collect();
+    let header = ["#", "TIME", "ACTOR", "ACTION", "SUBJECT", "BEFORE → AFTER", "FROM"];
+    output.list(&List { data: events, next_cursor: None }, &header, rows)
+}
+
+#[derive(Serialize)]
+struct VerifiedShape {
+    whole: bool,
+    logs: Vec<LogShape>,
+}
+
+/// A log, and what was found.
+#[derive(Serialize)]
+struct LogShape {
+    organization: OrganizationId,
+    environment: Environment,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    events: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    root: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    fault: Option<String>,
+}
+
+async fn verify(desk: &Desk, log: &Log, earlier: Option<Checkpoint>, output: &Output) -> Result<(), Failure> {
+    let mut scopes = desk.logs(log).await?;
+    if let Some(earlier) = &earlier {
+        // A log that is gone altogether is still the one that the checkpoint is of.
+        scopes.retain(|scope| Checkpoint::origin_of(scope.organization(), scope.environment()) == earlier.origin);
+        if scopes.is_empty() {
+            return Err(Failure::failed(format!(
+                "the store has no log {}, which the checkpoint is of",
+                earlier.origin
+            )));
+        }
+    }
+    let mut progress = Progress::new(output);
+    let mut logs = Vec::new();
+    for scope in &scopes {
+        let name = Checkpoint::origin_of(scope.organization(), scope.environment());
+        let mut report = |done| progress.show(&format!("verifying {name}: {done} events"), false);
+        let found = verify_log(&**desk.core.store(), scope, earlier.as_ref(), &mut report).await;
+        let (organization, environment) = (scope.organization(), scope.environment());
+        logs.push(match found {
+            Ok(Checkpoint { size, root, .. }) => {
+                LogShape { organization, environment, events: Some(size), root: Some(root.to_string()), fault: None }
+            }
+            Err(LogFault::Store(error)) => return Err(error.into()),
+            Err(fault) => {
+                LogShape { organization, environment, events: None, root: None, fault: Some(fault.to_string()) }
+            }
+        });
+    }
+    progress.end();
+    let rows: Vec<_> = logs
+        .iter()
+        .map(|log| {
+            let events = log.events.map(|events| events.to_string()).unwrap_or_default();
+            let found = log.fault.clone().unwrap_or_else(|| "whole".to_owned());
+            vec![log.organization.to_string(), log.environment.to_string(), events, found]
+        })
+        .collect();
+    let broken = logs.iter().filter(|log| log.fault.is_some()).count();
+    output.list(
+        &VerifiedShape { whole: broken == 0, logs },
+        &["ORGANIZATION", "ENVIRONMENT", "EVENTS", "FOUND"],
+        rows,
+    )?;
+    match broken {
+        0 => Ok(()),
+        1 => Err(Failure::told("one audit log was tampered with, or is damaged")),
+        _ => Err(Failure::told("several audit logs were tampered with, or are damaged")),
+    }
+}
+
+fn read_checkpoint(file: &Path, key: &NoteVerifier) -> Result<Checkpoint, Failure> {
+    let note = std::fs::read_to_string(file)
+        .map_err(|error| Failure::failed(format!("{} cannot be read: {error}", file.display())))?;
+    Checkpoint::open(&note, key).map_err(|error| Failure::failed(format!("{}: {error}", file.display())))
+}
+
+#[derive(Serialize)]
+struct CheckpointShape {
+    origin: String,
+    size: u64,
+    root: String,
+    checkpoint: String,
+    verifier_key: String,
+}
+
+async fn checkpoint(desk: &Desk, log: &Log, key: &Path, output: &Output) -> Result<(), Failure> {
+    let text = std::fs::read_to_string(key).map(Zeroizing::new).map_err(|error| {
+        Failure::failed(format!("{} cannot be read ({error}): `doorward audit keygen` makes a key", key.display()))
+    })?;
+    let key: NoteKey = text.parse().map_err(|error| Failure::failed(format!("{}: {error}", key.display())))?;
+    let scope = desk.log(log).await?;
+    let mut progress = Progress::new(output);
+    let mut report = |done| progress.show(&format!("verifying: {done} events"), false);
+    let found = verify_log(&**desk.core.store(), &scope, None, &mut report).await;
+    progress.end();
+    let now = found.map_err(|fault| match fault {
+        LogFault::Store(error) => error.into(),
+        fault => Failure::failed(format!("{fault}: no checkpoint is made of such a log")),
+    })?;
+    let (note, verifier) = (now.sign(&key), key.verifier(&now.origin).to_string());
+    output.remark(&format!("{} has {} events. Its verifier key is {verifier}", now.origin, now.size));
+    let Checkpoint { origin, size, root } = now;
+    let shape =
+        CheckpointShape { origin, size, root: root.to_string(), checkpoint: note.clone(), verifier_key: verifier };
+    output.plain(&shape, &note)
+}

@@ -1,0 +1,42 @@
+use std::io::{IsTerminal, Write};
+use std::time::Duration;
+
+use doorward::types::{Clock, SystemClock, Tick};
+
+use crate::arguments::Format;
+use crate::output::Output;
+
+/// Says how far long work has come: on one line of a terminal, or a line every few seconds.
+pub(crate) struct Progress {
+    silent: bool,
+    terminal: bool,
+    last: Tick,
+    shown: bool,
+}
+
+impl Progress {
+    pub(crate) fn new(output: &Output) -> Self {
+        let terminal = std::io::stderr().is_terminal();
+        Self { silent: output.format() == Format::Json, terminal, last: SystemClock.tick(), shown: false }
+    }
+
+    /// Shows this, unless something was shown a moment ago; what ends a piece of the work is always shown.
+    pub(crate) fn show(&mut self, text: &str, ends: bool) {
+        let pause = if self.terminal { Duration::from_millis(200) } else { Duration::from_secs(5) };
+        let now = SystemClock.tick();
+        if self.silent || (now.since(self.last) < pause && !ends) {
+            return;
+        }
+        (self.last, self.shown) = (now, true);
+        let (start, end) = if self.terminal { ("\r\x1b[K", "") } else { ("", "\n") };
+        let mut stderr = anstream::stderr();
+        let _ = write!(stderr, "{start}{text}{end}").and_then(|()| stderr.flush());
+    }
+
+    /// Leaves the line.
+    pub(crate) fn end(&self) {
+        if self.terminal && self.shown {
+            let _ = writeln!(anstream::stderr());
+        }
+    }
+}

@@ -1,0 +1,186 @@
+//! `doorward audit`, against someone who may write to the database: `sqlite3` and `psql` change the rows, and the command
+//! says which was the first, and what was done.
+
+#![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test fails by panicking")]
+
+#[path = "../../xtask/src/postgres.rs"]
+#[expect(dead_code, reason = "each test needs some of it")]
+mod postgres;
+
+use std::path::Path;
+use std::process::{Command, Output};
+
+use postgres::Cluster;
+use serde_json::Value;
+
+fn run(folder: &Path, store: &str, arguments: &[&str]) -> Output {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_doorward"));
+    command.args(["--store", store]).args(arguments).current_dir(folder).env_remove("DOORWARD_STORE").output().unwrap()
+}
+
+fn done(folder: &Path, store: &str, arguments: &[&str]) -> String {
+    let done = run(folder, store, arguments);
+    assert!(done.status.success(), "{arguments:?}: {}", String::from_utf8_lossy(&done.stderr));
+    String::from_utf8_lossy(&done.stdout).into_owned()
+}
+
+/// A store that anyone may write to, past us.
+trait Site {
+    fn url(&self) -> String;
+    fn folder(&self) -> &Path;
+    fn sql(&self, sql: &str);
+
+    /// The exit status, and the first fault of any log.
+    fn verify(&self, more: &[&str]) -> (Option<i32>, String) {
+        let found = run(self.folder(), &self.url(), &[&["--output", "json", "audit", "verify"], more].concat());
+        let document: Value = serde_json::from_slice(&found.stdout).unwrap();
+        let faults = document["logs"].as_array().into_iter().flatten().filter_map(|log| log["fault"].as_str());
+        let said = faults.chain(document["detail"].as_str()).map(str::to_owned).collect::<Vec<_>>().join("; ");
+        (found.status.code(), said)
+    }
+}
+
+struct Sqlite(tempfile::TempDir);
+
+impl Site for Sqlite {
+    fn url(&self) -> String {
+        "sqlite:doorward.db".into()
+    }
+
+    fn folder(&self) -> &Path {
+        self.0.path()
+    }
+
+    fn sql(&self, sql: &str) {
+        rusqlite::Connection::open(self.0.path().join("doorward.db")).unwrap().execute_batch(sql).unwrap();
+    }
+}
+
+struct Postgres(tempfile::TempDir, Cluster);
+
+impl Site for Postgres {
+    fn url(&self) -> String {
+        self.1.url()
+    }
+
+    fn folder(&self) -> &Path {
+        self.0.path()
+    }
+
+    fn sql(&self, sql: &str) {
+        let psql = postgres::programs().unwrap().join("psql");
+        let mut psql = Command::new(psql);
+        let done = psql.args(["-v", "ON_ERROR_STOP=1", "-q", "-c", sql, &self.url()]).output().unwrap();
+        assert!(done.status.success(), "{}", String::from_utf8_lossy(&done.stderr));
+    }
+}
+
+fn tamper_with(site: &dyn Site) {
+    let (folder, store) = (site.folder(), site.url());
+    done(folder, &store, &["org", "create", "Acme"]);
+    done(folder, &store, &["operator", "create", "ada"]);
+    for _ in 0..4 {
+        done(folder, &store, &["key", "stage"]);
+        done(folder, &store, &["key", "regenerate", "--yes"]);
+    }
+    done(folder, &store, &["key", "create", "--name", "=cmd|'/c calc'!A0"]);
+    assert_eq!(site.verify(&[]), (Some(0), String::new()));
+    let production = ["--org", "Acme", "--environment", "production"];
+    assert_eq!(site.verify(&production), (Some(0), String::new()));
+
+    let key = done(folder, &store, &["audit", "keygen"]);
+    std::fs::write(folder.join("signing.key"), key).unwrap();
+    let checkpoint = [&["audit", "checkpoint", "--signing-key-file", "signing.key"], &production[..]].concat();
+    let made = run(folder, &store, &checkpoint);
+    std::fs::write(folder.join("friday.note"), &made.stdout).unwrap();
+    let said = String::from_utf8(made.stderr).unwrap();
+    let verifier = said.trim().rsplit(' ').next().unwrap().to_owned();
+    let extends = ["--checkpoint", "friday.note", "--verifier-key", &verifier];
+    assert_eq!(site.verify(&extends), (Some(0), String::new()));
+
+    // What is done to rows, what undoes it, and what is found.
+    let log = "environment = 'production' AND organization <> 'org_00000000000000000000000000'";
+    let at = |sequence: u32| format!("{log} AND sequence = {sequence}");
+    let change = |set: &str, sequence| format!("UPDATE audit_events SET {set} WHERE {}", at(sequence));
+    site.sql("CREATE TABLE kept AS SELECT * FROM audit_events");
+    let columns = "organization, environment, sequence, time, actor, action, subject, source_address, request_id, detail, \
+                   previous_hash, hash";
+    let delete = |sequence| format!("DELETE FROM audit_events WHERE {}", at(sequence));
+    let swap = format!("{}; {}; {}", change("sequence = 99", 3), change("sequence = 3", 5), change("sequence = 5", 99));
+    let close_gap = format!(
+        "{}; UPDATE audit_events SET sequence = -sequence WHERE {log} AND sequence > 4; \
+         UPDATE audit_events SET sequence = -sequence - 1 WHERE {log} AND sequence < 0",
+        delete(4)
+    );
+    let insert = format!(
+        "UPDATE audit_events SET sequence = -sequence WHERE {log} AND sequence > 3; \
+         UPDATE audit_events SET sequence = -sequence + 1 WHERE {log} AND sequence < 0; \
+         INSERT INTO audit_events ({columns}) SELECT organization, environment, 4, time, 'eve', action, subject, \
+         source_address, request_id, detail, previous_hash, hash FROM audit_events WHERE {}",
+        at(3)
+    );
+    let tampered = [
+        (change("actor = 'eve'", 2), "event 2 was changed"),
+        (change("time = time + 1", 1), "event 1 was changed"),
+        (change("detail = replace(detail, 'staged', 'current')", 3), "event 3 was changed"),
+        (change("action = 'access_key.created'", 4), "event 4 was changed"),
+        (change("hash = NULL", 4), "event 4 has no hash"),
+        (change("hash = previous_hash", 4), "event 4 was changed"),
+        (change("previous_hash = hash", 4), "event 4 was changed"),
+        (change("action = 'nothing.known'", 4), "event 4 cannot be read"),
+        (change("detail = '{'", 4), "event 4 cannot be read"),
+        (delete(4), "events 4 to 4 are missing"),
+        (delete(1), "events 1 to 1 are missing"),
+        (close_gap, "events 4 to 4 are missing"),
+        (swap, "events 3 and 5 were swapped"),
+        (insert, "event 4 was inserted"),
+    ];
+    for (tampering, found) in tampered {
+        site.sql(&tampering);
+        let (status, said) = site.verify(&[]);
+        assert!(status == Some(1) && said.contains(found), "{tampering}: {said:?} instead of {found:?}");
+        let (status, said) = site.verify(&["--installation"]);
+        assert!(status == Some(0), "the log of the installation is whole: {said}");
+        let refused = run(folder, &store, &checkpoint);
+        assert_eq!(refused.status.code(), Some(1), "no checkpoint of a log that was tampered with");
+        site.sql(&format!("DELETE FROM audit_events; INSERT INTO audit_events ({columns}) SELECT {columns} FROM kept"));
+        assert_eq!(site.verify(&extends), (Some(0), String::new()));
+    }
+
+    // The end cut off: nothing within the log tells, but whoever kept a checkpoint sees it.
+    site.sql(&format!("DELETE FROM audit_events WHERE {log} AND sequence > 6"));
+    assert_eq!(site.verify(&[]), (Some(0), String::new()));
+    let (status, said) = site.verify(&extends);
+    assert!(status == Some(1) && said.contains("its end was cut off"), "{said}");
+    // Others were written in their place.
+    for _ in 0..4 {
+        done(folder, &store, &["key", "regenerate", "--yes"]);
+    }
+    assert_eq!(site.verify(&[]), (Some(0), String::new()));
+    let (status, said) = site.verify(&extends);
+    assert!(status == Some(1) && said.contains("was written anew"), "{said}");
+    // The whole log gone.
+    site.sql(&format!("DELETE FROM audit_events WHERE {log}"));
+    let (status, said) = site.verify(&extends);
+    assert!(status == Some(1) && said.contains("the store has no log"), "{said}");
+
+    site.sql(&format!("INSERT INTO audit_events ({columns}) SELECT {columns} FROM kept WHERE {log}"));
+    assert_eq!(site.verify(&extends), (Some(0), String::new()));
+
+    // A checkpoint that someone changed, or that another key signed, proves nothing.
+    let note = std::fs::read_to_string(folder.join("friday.note")).unwrap();
+    let size = note.lines().nth(1).unwrap();
+    std::fs::write(folder.join("friday.note"), note.replacen(&format!("\n{size}\n"), "\n6\n", 1)).unwrap();
+    let (status, said) = site.verify(&extends);
+    assert!(status == Some(1) && said.contains("the signature is wrong"), "{said}");
+}
+
+#[test]
+fn tampering_with_sqlite_is_seen_and_named() {
+    tamper_with(&Sqlite(tempfile::tempdir().unwrap()));
+}
+
+#[test]
+fn tampering_with_postgres_is_seen_and_named() {
+    tamper_with(&Postgres(tempfile::tempdir().unwrap(), Cluster::start(&[]).unwrap()));
+}

@@ -1,0 +1,105 @@
+use doorward_types::{Environment, Locator, Name, OrganizationId, RequestId, SecretState, Timestamp};
+use serde::Serialize;
+use sha2::{Digest, Sha256};
+
+use crate::{Action, Event, EventDraft, Hash, SecretSummary};
+
+/// What stands before a leaf's bytes (RFC 6962, section 2.1), so that no leaf can pass for a node of the tree.
+const LEAF: u8 = 0;
+
+/// The fields in the order of their names: serialized without white space, this is the canonical JSON of RFC 8785, since
+/// names are ASCII, numbers are whole and below 2⁵³, and `serde_json` escapes exactly what the RFC says.
+#[derive(Serialize)]
+struct Canonical<'a> {
+    action: Action,
+    actor: &'a Name,
+    detail: CanonicalDetail<'a>,
+    environment: Environment,
+    organization: OrganizationId,
+    previous_hash: Option<Hash>,
+    request_id: Option<RequestId>,
+    sequence: u64,
+    source_address: Option<std::net::IpAddr>,
+    subject: &'a str,
+    time: Timestamp,
+}
+
+#[derive(Serialize)]
+struct CanonicalDetail<'a> {
+    after: Vec<CanonicalSecret>,
+    before: Vec<CanonicalSecret>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    name: Option<&'a Name>,
+}
+
+#[derive(Serialize)]
+struct CanonicalSecret {
+    generation: u32,
+    locator: Locator,
+    state: SecretState,
+}
+
+impl Event {
+    /// The event that follows `previous` in its log: its place and its hashes are given by what stands before.
+    #[must_use]
+    pub fn following(previous: Option<(u64, Option<Hash>)>, draft: EventDraft) -> Self {
+        let (last, previous_hash) = previous.unwrap_or((0, None));
+        let event = Self { sequence: last + 1, draft, previous_hash, hash: None };
+        let hash = Some(event.computed_hash());
+        Self { hash, ..event }
+    }
+
+    /// What the hash covers: the event as canonical JSON (RFC 8785), without `hash` itself.
+    ///
+    /// Whoever has the event as JSON gets it by leaving out `hash` and canonicalizing the rest.
+    #[must_use]
+    pub fn canonical(&self) -> Vec<u8> {
+        self.canonical_at(self.sequence)
+    }
+
+    /// SHA-256 of a zero byte and the canonical JSON: the hash of a leaf of a Merkle tree as RFC 6962 has it.
+    #[must_use]
+    pub fn computed_hash(&self) -> Hash {
+        self.hash_at(self.sequence)
+    }
+
+    /// The hash that this event would have in another place.
+    pub(crate) fn hash_at(&self, sequence: u64) -> Hash {
+        let mut hash = Sha256::new();
+        hash.update([LEAF]);
+        hash.update(self.canonical_at(sequence));
+        Hash(hash.finalize().into())
+    }
+
+    fn canonical_at(&self, sequence: u64) -> Vec<u8> {
+        let EventDraft { time, actor, action, subject, organization, environment, source_address, request_id, detail } =
+            &self.draft;
+        let secrets = |secrets: &[SecretSummary]| {
+            let canonical = |secret: &SecretSummary| {
+                let SecretSummary { locator, generation, state } = *secret;
+                CanonicalSecret { generation, locator, state }
+            };
+            secrets.iter().map(canonical).collect()
+        };
+        let detail = CanonicalDetail {
+            after: secrets(&detail.after),
+            before: secrets(&detail.before),
+            name: detail.name.as_ref(),
+        };
+        let canonical = Canonical {
+            action: *action,
+            actor,
+            detail,
+            environment: *environment,
+            organization: *organization,
+            previous_hash: self.previous_hash,
+            request_id: *request_id,
+            sequence,
+            source_address: *source_address,
+            subject,
+            time: *time,
+        };
+        // It cannot fail: there is no map with keys that are no text, and nothing that fails to serialize.
+        serde_json::to_vec(&canonical).unwrap_or_default()
+    }
+}

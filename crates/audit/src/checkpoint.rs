@@ -1,0 +1,83 @@
+use std::fmt;
+use std::str::FromStr;
+
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD as BASE64;
+use doorward_types::{Environment, OrganizationId};
+
+use crate::{Hash, NoteError, NoteKey, NoteVerifier};
+
+/// What a log held at some moment: how many events, and the root of the Merkle tree over them (C2SP `tlog-checkpoint`).
+///
+/// Whoever keeps one can tell later whether the log still begins with those events: cutting its end off, or writing it
+/// anew from the start, cannot be hidden from them.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Checkpoint {
+    /// Which log: see [`Checkpoint::origin_of`].
+    pub origin: String,
+    /// How many events.
+    pub size: u64,
+    /// The root of the tree over them.
+    pub root: Hash,
+}
+
+impl Checkpoint {
+    /// How the log of an organization and environment is called, in checkpoints and as the name of its key.
+    #[must_use]
+    pub fn origin_of(organization: OrganizationId, environment: Environment) -> String {
+        format!("doorward/{organization}/{environment}")
+    }
+
+    /// The checkpoint as a signed note.
+    #[must_use]
+    pub fn sign(&self, key: &NoteKey) -> String {
+        key.sign(&self.origin, &self.to_string())
+    }
+
+    /// The checkpoint in a note that this key has signed.
+    ///
+    /// # Errors
+    ///
+    /// [`CheckpointError`].
+    pub fn open(note: &str, verifier: &NoteVerifier) -> Result<Self, CheckpointError> {
+        let checkpoint: Self = verifier.open(note)?.parse()?;
+        if checkpoint.origin == verifier.name() { Ok(checkpoint) } else { Err(CheckpointError::Malformed) }
+    }
+}
+
+impl fmt::Display for Checkpoint {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}\n{}\n{}\n", self.origin, self.size, BASE64.encode(self.root.0))
+    }
+}
+
+impl FromStr for Checkpoint {
+    type Err = CheckpointError;
+
+    /// Reads the first three lines; others may follow.
+    fn from_str(text: &str) -> Result<Self, CheckpointError> {
+        let mut lines = text.lines();
+        let (Some(origin), Some(size), Some(root)) = (lines.next(), lines.next(), lines.next()) else {
+            return Err(CheckpointError::Malformed);
+        };
+        let parsed: u64 = size.parse().map_err(|_| CheckpointError::Malformed)?;
+        let root = BASE64.decode(root).ok().and_then(|root| root.try_into().ok()).ok_or(CheckpointError::Malformed)?;
+        // A number has one way to be written.
+        if origin.is_empty() || parsed.to_string() != size {
+            return Err(CheckpointError::Malformed);
+        }
+        Ok(Self { origin: origin.to_owned(), size: parsed, root: Hash(root) })
+    }
+}
+
+/// Why a text is no checkpoint to rely on.
+#[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
+#[non_exhaustive]
+pub enum CheckpointError {
+    /// It is no checkpoint.
+    #[error("this is no checkpoint of a log")]
+    Malformed,
+    /// The note around it.
+    #[error(transparent)]
+    Note(#[from] NoteError),
+}

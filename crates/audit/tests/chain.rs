@@ -1,0 +1,130 @@
+//! Whatever is done to the rows of a log is seen, where it begins, and named.
+
+#![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test fails by panicking")]
+
+use doorward_audit::{Action, ChainFault, ChainVerifier, Detail, Event, EventDraft, Hash};
+use doorward_types::{Environment, OrganizationId, RequestId, Timestamp};
+
+fn draft(number: i64) -> EventDraft {
+    EventDraft {
+        time: Timestamp::from_millis(number),
+        actor: "ada".parse().unwrap(),
+        action: Action::AccessKeyStaged,
+        subject: format!("key_{number}"),
+        organization: OrganizationId::from_u128(7),
+        environment: Environment::Test,
+        source_address: None,
+        request_id: None,
+        detail: Detail::default(),
+    }
+}
+
+fn log() -> Vec<Event> {
+    let mut log: Vec<Event> = Vec::new();
+    for number in 1..=9 {
+        log.push(Event::following(log.last().map(|last| (last.sequence, last.hash)), draft(number)));
+    }
+    log
+}
+
+fn fault(log: &[Event]) -> Option<ChainFault> {
+    let mut chain = ChainVerifier::default();
+    for (place, event) in log.iter().enumerate() {
+        match chain.follow(event) {
+            Ok(()) => {}
+            Err(ChainFault::Changed(_) | ChainFault::Unlinked(_)) => {
+                return Some(ChainVerifier::explain(event, &log[place + 1..]));
+            }
+            Err(other) => return Some(other),
+        }
+    }
+    None
+}
+
+fn renumber(log: &mut [Event]) {
+    (1..).zip(log).for_each(|(sequence, event)| event.sequence = sequence);
+}
+
+#[test]
+fn a_whole_log_has_no_fault() {
+    assert_eq!(fault(&log()), None);
+    assert_eq!(fault(&[]), None);
+}
+
+#[test]
+fn every_field_is_covered() {
+    let changes: &[fn(&mut Event)] = &[
+        |event| event.draft.time = Timestamp::from_millis(77),
+        |event| event.draft.actor = "eve".parse().unwrap(),
+        |event| event.draft.action = Action::AccessKeyCreated,
+        |event| event.draft.subject.push('x'),
+        |event| event.draft.organization = OrganizationId::from_u128(8),
+        |event| event.draft.environment = Environment::Production,
+        |event| event.draft.source_address = Some([192, 0, 2, 1].into()),
+        |event| event.draft.request_id = Some(RequestId::from_u128(1)),
+        |event| event.draft.detail.name = Some("x".parse().unwrap()),
+        |event| event.previous_hash = Some(Hash([1; 32])),
+        |event| event.previous_hash = None,
+        |event| event.hash = Some(Hash([1; 32])),
+    ];
+    for change in changes {
+        for place in 1..9 {
+            let mut log = log();
+            change(&mut log[place]);
+            assert_eq!(fault(&log), Some(ChainFault::Changed(log[place].sequence)));
+        }
+    }
+    let mut log = log();
+    log[3].hash = None;
+    assert_eq!(fault(&log), Some(ChainFault::Unhashed(4)));
+}
+
+#[test]
+fn what_is_missing_is_named() {
+    for place in 0..8 {
+        let mut gap = log();
+        gap.remove(place);
+        let number = place as u64 + 1;
+        assert_eq!(fault(&gap), Some(ChainFault::Missing { from: number, to: number }));
+        renumber(&mut gap);
+        assert_eq!(fault(&gap), Some(ChainFault::Missing { from: number, to: number }), "renumbered");
+    }
+    let mut gap = log();
+    gap.drain(2..5);
+    assert_eq!(fault(&gap), Some(ChainFault::Missing { from: 3, to: 5 }));
+    renumber(&mut gap);
+    assert_eq!(fault(&gap), Some(ChainFault::Missing { from: 3, to: 5 }), "renumbered");
+}
+
+#[test]
+fn what_was_swapped_or_inserted_is_named() {
+    for (one, other) in [(0, 1), (2, 6), (0, 8)] {
+        let mut swapped = log();
+        swapped.swap(one, other);
+        renumber(&mut swapped);
+        assert_eq!(fault(&swapped), Some(ChainFault::Swapped(one as u64 + 1, other as u64 + 1)));
+    }
+    for place in 0..8 {
+        let mut crude = log();
+        crude.insert(place, Event { sequence: 0, draft: draft(99), previous_hash: None, hash: Some(Hash([3; 32])) });
+        renumber(&mut crude);
+        assert_eq!(fault(&crude), Some(ChainFault::Inserted(place as u64 + 1)));
+        // One that is whole is passed over; the one after it does not belong.
+        let mut whole = log();
+        let before = place.checked_sub(1).map(|before| (whole[before].sequence, whole[before].hash));
+        whole.insert(place, Event::following(before, draft(99)));
+        renumber(&mut whole);
+        assert!(
+            matches!(fault(&whole), Some(ChainFault::Inserted(at)) if at == place as u64 + 2),
+            "{:?}",
+            fault(&whole)
+        );
+    }
+}
+
+#[test]
+fn one_that_was_replaced_with_its_hash_is_seen_at_the_next() {
+    let mut log = log();
+    log[4] = Event::following(Some((4, log[3].hash)), draft(99));
+    assert_eq!(fault(&log), Some(ChainFault::Unlinked(6)));
+}

@@ -1,0 +1,162 @@
+//! What others made judges what we made: canonical JSON, Merkle trees, checkpoints and signed notes.
+
+#![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test fails by panicking")]
+
+use doorward_audit::{
+    Action, ChainVerifier, Checkpoint, CheckpointError, Detail, Event, EventDraft, Hash, NoteError, NoteKey,
+    NoteVerifier, SecretSummary, Tree, inclusion_proof, proves_inclusion,
+};
+use doorward_types::{Environment, Name, OrganizationId, RequestId, SecretState, Timestamp};
+use proptest::prelude::*;
+use signed_note::{Note, StandardVerifier, VerifierList};
+use tlog_tiles::tlog::{self, HashReader};
+
+fn draft(time: i64, actor: Name, subject: String, name: Option<Name>, secrets: u32) -> EventDraft {
+    let secret = |generation: u32| SecretSummary {
+        locator: "4fG7hJ2kLm".parse().unwrap(),
+        generation,
+        state: if generation.is_multiple_of(2) { SecretState::Current } else { SecretState::Staged },
+    };
+    EventDraft {
+        time: Timestamp::from_millis(time),
+        actor,
+        action: Action::AccessKeyRegenerated,
+        subject,
+        organization: OrganizationId::from_u128(7),
+        environment: Environment::Production,
+        source_address: (secrets > 1).then_some([192, 0, 2, 1].into()),
+        request_id: (secrets > 0).then_some(RequestId::from_u128(u128::from(secrets))),
+        detail: Detail { name, before: (0..secrets).map(secret).collect(), after: vec![secret(9)] },
+    }
+}
+
+fn log(count: u64) -> Vec<Event> {
+    let mut log: Vec<Event> = Vec::new();
+    for number in 0..count {
+        let draft = draft(i64::try_from(number).unwrap(), "ada".parse().unwrap(), format!("key_{number}"), None, 1);
+        log.push(Event::following(log.last().map(|last| (last.sequence, last.hash)), draft));
+    }
+    log
+}
+
+proptest! {
+    /// An export's line without its hash, canonicalized by another's implementation of RFC 8785, is what we hash.
+    #[test]
+    fn canonical_json_is_that_of_rfc_8785(
+        time in 0_i64..253_402_300_799_999,
+        actor in "\\PC{1,40}",
+        subject in any::<String>(),
+        name in proptest::option::of("[\"\\\\/=+@<>&\u{7f}\u{80}-\u{ff}\u{2028}é東👋]{1,20}"),
+        secrets in 0_u32..4,
+        previous in any::<[u8; 32]>(),
+    ) {
+        let (Ok(actor), name) = (actor.parse(), name.and_then(|name| name.parse().ok())) else { return Ok(()) };
+        let event = Event::following(Some((4, Some(Hash(previous)))), draft(time, actor, subject, name, secrets));
+        let mut shown = serde_json::to_value(&event).unwrap();
+        shown.as_object_mut().unwrap().remove("hash");
+        let theirs = serde_json_canonicalizer::to_vec(&shown).unwrap();
+        prop_assert_eq!(String::from_utf8(event.canonical()).unwrap(), String::from_utf8(theirs).unwrap());
+        prop_assert_eq!(event.hash, Some(Hash(tlog::record_hash(&event.canonical()).0)));
+    }
+}
+
+/// A log as another's implementation stores one.
+#[derive(Default)]
+struct Theirs(Vec<tlog::Hash>);
+
+impl HashReader for Theirs {
+    fn read_hashes(&self, indexes: &[u64]) -> Result<Vec<tlog::Hash>, tlog_tiles::Error> {
+        Ok(indexes.iter().map(|index| self.0[usize::try_from(*index).unwrap()]).collect())
+    }
+}
+
+#[test]
+fn roots_and_proofs_are_those_of_another_implementation() {
+    let log = log(70);
+    let hashes: Vec<Hash> = log.iter().map(|event| event.hash.unwrap()).collect();
+    let (mut theirs, mut tree) = (Theirs::default(), Tree::default());
+    for (place, event) in (0_u64..).zip(&log) {
+        let stored = tlog::stored_hashes(place, &event.canonical(), &theirs).unwrap();
+        theirs.0.extend(stored);
+        tree.push(event.hash.unwrap());
+        let size = place + 1;
+        let root = tlog::tree_hash(size, &theirs).unwrap();
+        assert_eq!((tree.size(), tree.root()), (size, Hash(root.0)));
+        let within = &hashes[..usize::try_from(size).unwrap()];
+        for index in 0..size {
+            let at = usize::try_from(index).unwrap();
+            let proof = inclusion_proof(within, at).unwrap();
+            let as_theirs: Vec<_> = proof.iter().map(|hash| tlog::Hash(hash.0)).collect();
+            tlog::check_record(&as_theirs, size, root, index, tlog::Hash(hashes[at].0)).unwrap();
+            assert!(proves_inclusion(&proof, hashes[at], index, size, tree.root()));
+            // Not another leaf, nor in another place, nor by half of the proof.
+            assert!(!proves_inclusion(&proof, Hash([0; 32]), index, size, tree.root()));
+            assert!(size == 1 || !proves_inclusion(&proof, hashes[at], (index + 1) % size, size, tree.root()));
+            assert!(proof.is_empty() || !proves_inclusion(&proof[1..], hashes[at], index, size, tree.root()));
+        }
+        assert_eq!(inclusion_proof(within, within.len()), None);
+    }
+}
+
+fn checkpoint(log: &[Event]) -> Checkpoint {
+    let mut chain = ChainVerifier::default();
+    log.iter().for_each(|event| chain.follow(event).unwrap());
+    let origin = Checkpoint::origin_of(OrganizationId::from_u128(7), Environment::Production);
+    Checkpoint { origin, size: chain.tree().size(), root: chain.tree().root() }
+}
+
+const SEED: &str = "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=";
+
+#[test]
+fn another_implementation_accepts_our_checkpoints_and_refuses_what_was_changed() {
+    let key: NoteKey = SEED.parse().unwrap();
+    let checkpoint = checkpoint(&log(12));
+    let note = checkpoint.sign(&key);
+    let verifier = key.verifier(&checkpoint.origin);
+    let verify = |note: &str| {
+        let theirs = VerifierList::new(vec![Box::new(StandardVerifier::new(&verifier.to_string()).unwrap())]);
+        let parsed = Note::from_bytes(note.as_bytes()).ok()?;
+        parsed.verify(&theirs).ok().filter(|(verified, _)| verified.len() == 1)?;
+        let read = tlog_tiles::Checkpoint::from_bytes(parsed.text()).ok()?;
+        Some((read.origin().to_owned(), read.size(), Hash(read.hash().0)))
+    };
+    assert_eq!(verify(&note), Some((checkpoint.origin.clone(), 12, checkpoint.root)));
+    assert_eq!(Checkpoint::open(&note, &verifier), Ok(checkpoint));
+    for at in 0..note.len() {
+        let mut bytes = note.clone().into_bytes();
+        bytes[at] ^= 1;
+        let Ok(changed) = String::from_utf8(bytes) else { continue };
+        assert!(Checkpoint::open(&changed, &verifier).is_err(), "{changed}");
+        assert_eq!(verify(&changed), None, "{changed}");
+    }
+}
+
+#[test]
+fn another_implementation_reads_our_verifier_keys_and_we_read_theirs() {
+    let key: NoteKey = SEED.parse().unwrap();
+    let verifier = key.verifier("doorward/org_x/test");
+    let text = verifier.to_string();
+    assert!(StandardVerifier::new(&text).is_ok());
+    assert_eq!(text.parse::<NoteVerifier>(), Ok(verifier));
+    // The example of the first implementation of signed notes.
+    let theirs = "PeterNeumann+c74f20a3+ARpc2QcUPDhMQegwxbzhKqiBfsVkmqq/LDE4izWy10TW";
+    let note = "If you think cryptography is the answer to your problem,\nthen you don't know what your problem is.\n\n\
+                — PeterNeumann x08go/ZJkuBS9UG/SffcvIAQxVBtiFupLLr8pAcElZInNIuGUgYN1FFYC2pZSNXgKvqfqdngotpRZb6KE6RyyBwJnAM=\n";
+    let verifier: NoteVerifier = theirs.parse().unwrap();
+    assert!(verifier.open(note).unwrap().ends_with("problem is.\n"));
+    assert_eq!(verifier.open(&note.replace("answer", "Answer")), Err(NoteError::BadSignature));
+    let other = key.verifier("PeterNeumann");
+    assert_eq!(other.open(note), Err(NoteError::NotSigned("PeterNeumann".into())));
+    for bad in ["", "a+b+c", &theirs.replace("c74f", "c74e"), &theirs.replace("+AR", "+BR"), "AAAA"] {
+        assert!(bad.parse::<NoteVerifier>().is_err(), "{bad}");
+        assert!(bad.parse::<NoteKey>().is_err(), "{bad}");
+    }
+}
+
+#[test]
+fn a_checkpoint_has_one_form() {
+    assert!(format!("a\n12\n{SEED}\n").parse::<Checkpoint>().is_ok());
+    for bad in [format!("a\n012\n{SEED}\n"), format!("\n12\n{SEED}\n"), "a\n12\nAA==\n".into(), "a\n12\n".into()] {
+        assert_eq!(bad.parse::<Checkpoint>(), Err(CheckpointError::Malformed), "{bad}");
+    }
+}

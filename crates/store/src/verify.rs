@@ -1,0 +1,103 @@
+use doorward_audit::{ChainFault, ChainVerifier, Checkpoint, Event};
+
+use crate::{AuditLog, Page, Scope, StoreError};
+
+/// Events at a time.
+const BATCH: u32 = 5_000;
+
+/// How many events after a fault are looked at to say what happened.
+const LOOK_AHEAD: usize = 10_000;
+
+/// Why a log cannot be relied on.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum LogFault {
+    /// An event does not belong where it stands.
+    #[error(transparent)]
+    Chain(#[from] ChainFault),
+    /// The log begins otherwise than when the checkpoint was made.
+    #[error("the first {0} events are not those that the checkpoint was made of: the log was written anew")]
+    Rewritten(u64),
+    /// The engine failed.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// The end of the log is gone.
+    #[error("the log has {events} events, and had {size} when the checkpoint was made: its end was cut off")]
+    Truncated {
+        /// How many there were.
+        size: u64,
+        /// How many there are.
+        events: u64,
+    },
+}
+
+/// Recomputes every hash of a log, from its first event on, and the root of the tree over them: the checkpoint that could
+/// be made of it now. With an earlier checkpoint, also proves that the log extends it.
+///
+/// `report` hears how many events are done.
+///
+/// # Errors
+///
+/// [`LogFault`]: what is wrong, and where it begins.
+pub async fn verify_log(
+    store: &dyn AuditLog,
+    scope: &Scope,
+    earlier: Option<&Checkpoint>,
+    report: &mut (dyn FnMut(u64) + Send),
+) -> Result<Checkpoint, LogFault> {
+    let mut chain = ChainVerifier::default();
+    let begins_as = |chain: &ChainVerifier| match earlier {
+        Some(earlier) if earlier.size == chain.tree().size() && earlier.root != chain.tree().root() => {
+            Err(LogFault::Rewritten(earlier.size))
+        }
+        _ => Ok(()),
+    };
+    begins_as(&chain)?;
+    let mut last = None;
+    loop {
+        let page = store.chain(scope, Page { after: last, limit: BATCH }).await?;
+        if page.is_empty() {
+            break;
+        }
+        for (place, event) in page.iter().enumerate() {
+            let event = event.as_ref().map_err(Clone::clone)?;
+            match chain.follow(event) {
+                Ok(()) => begins_as(&chain)?,
+                Err(ChainFault::Changed(_) | ChainFault::Unlinked(_)) => {
+                    let rest = page.get(place + 1..).unwrap_or_default();
+                    let after = look_ahead(store, scope, rest).await?;
+                    return Err(ChainVerifier::explain(event, &after).into());
+                }
+                Err(fault) => return Err(fault.into()),
+            }
+        }
+        last = Some(chain.tree().size());
+        report(chain.tree().size());
+    }
+    let events = chain.tree().size();
+    match earlier {
+        Some(earlier) if earlier.size > events => Err(LogFault::Truncated { size: earlier.size, events }),
+        _ => Ok(Checkpoint {
+            origin: Checkpoint::origin_of(scope.organization(), scope.environment()),
+            size: events,
+            root: chain.tree().root(),
+        }),
+    }
+}
+
+/// The events after a fault that can be read, beginning with those that were read already.
+async fn look_ahead(
+    store: &dyn AuditLog,
+    scope: &Scope,
+    read: &[Result<Event, ChainFault>],
+) -> Result<Vec<Event>, StoreError> {
+    let mut after: Vec<Event> = read.iter().flatten().cloned().collect();
+    while let Some(last) = after.last().map(|event| event.sequence).filter(|_| after.len() < LOOK_AHEAD) {
+        let page = store.chain(scope, Page { after: Some(last), limit: BATCH }).await?;
+        if page.iter().flatten().next().is_none() {
+            break;
+        }
+        after.extend(page.into_iter().flatten());
+    }
+    Ok(after)
+}
