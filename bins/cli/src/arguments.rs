@@ -4,9 +4,9 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
 use clap_complete::Shell;
-use doorward::audit::NoteVerifier;
+use doorward::audit::{Action, NoteVerifier};
 use doorward::store::StoreUrl;
-use doorward::types::{AccessKeyId, Environment, Name};
+use doorward::types::{AccessKeyId, Environment, Name, Timestamp};
 
 /// Issue, rotate and inspect access keys.
 ///
@@ -52,7 +52,7 @@ pub enum Command {
     /// Access keys: create, list, delete, rotate
     #[command(subcommand)]
     Key(Key),
-    /// The audit logs: list, verify, checkpoint
+    /// The audit logs: list, follow, export, verify, checkpoint
     #[command(subcommand)]
     Audit(Audit),
     /// Operators, who may use the management API
@@ -159,9 +159,37 @@ pub enum Audit {
     List {
         #[command(flatten)]
         log: Log,
+        #[command(flatten)]
+        filter: Filter,
         /// The most events
         #[arg(long, default_value_t = 50)]
         limit: u32,
+        /// Only events before this one, by its number
+        #[arg(long, value_name = "NUMBER")]
+        before: Option<u64>,
+    },
+    /// Print events as they happen, a JSON object a line, until it is interrupted
+    Follow {
+        #[command(flatten)]
+        log: Log,
+        /// Begin after this event, by its number; without it, with what happens from now on
+        #[arg(long, value_name = "NUMBER")]
+        after: Option<u64>,
+    },
+    /// Write out a whole log, oldest event first; that it was done is an event of the log
+    #[command(
+        after_help = "JSON Lines can be verified by others: docs/audit.md shows how. In CSV, what a spreadsheet would take for a \
+                            formula has an apostrophe before it."
+    )]
+    Export {
+        #[command(flatten)]
+        log: Log,
+        /// In which form
+        #[arg(long, value_enum, default_value_t)]
+        format: ExportFormat,
+        /// Where to; standard output without it
+        #[arg(long, short = 'f', value_name = "FILE")]
+        file: Option<PathBuf>,
     },
     /// Recompute every hash of the audit logs; say where the first wrong event is, and what was done to it
     #[command(
@@ -195,6 +223,36 @@ pub enum Audit {
     /// Print a fresh key that signs checkpoints
     #[command(after_help = "    doorward audit keygen > signing.key && chmod 600 signing.key")]
     Keygen,
+}
+
+/// Which events.
+#[derive(Args, Debug)]
+pub struct Filter {
+    /// At this time or later: 2026-11-24, or 2026-11-24T13:00:00Z
+    #[arg(long, value_name = "TIME")]
+    pub since: Option<Timestamp>,
+    /// Before this time
+    #[arg(long, value_name = "TIME")]
+    pub until: Option<Timestamp>,
+    /// Of this action, such as access_key.regenerated
+    #[arg(long)]
+    pub action: Option<Action>,
+    /// By this actor
+    #[arg(long)]
+    pub actor: Option<Name>,
+    /// About this key
+    #[arg(long, value_name = "KEY_ID")]
+    pub key: Option<AccessKeyId>,
+}
+
+/// The form of an export.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq, clap::ValueEnum)]
+pub enum ExportFormat {
+    /// A JSON object a line, with all that its hash covers
+    #[default]
+    Jsonl,
+    /// For spreadsheets
+    Csv,
 }
 
 /// Which audit log.

@@ -1,25 +1,34 @@
 //! The audit logs.
 
 use std::path::Path;
+use std::time::Duration;
 
-use doorward::audit::{Checkpoint, NoteKey, NoteVerifier, SecretSummary};
+use doorward::audit::{Action, Checkpoint, Detail, EventDraft, NoteKey, NoteVerifier, SecretSummary};
 use doorward::auth::Management;
 use doorward::http::shapes::List;
 use doorward::key::{Random, SystemRandom};
-use doorward::store::{LogFault, OpenMode, Page, Scope, StoreUrl, verify_log};
+use doorward::store::{EventFilter, LogFault, Page, Scope, StoreUrl, verify_log};
 use doorward::types::{Environment, OrganizationId};
 use serde::Serialize;
 use zeroize::Zeroizing;
 
-use crate::arguments::{Audit, Log};
+use crate::arguments::{Audit, ExportFormat, Filter, Log};
 use crate::desk::Desk;
+use crate::export::{self, Export};
 use crate::failure::Failure;
 use crate::output::{self, Output};
 use crate::progress::Progress;
 
 pub(crate) async fn run(url: &StoreUrl, command: Audit, output: &Output) -> Result<(), Failure> {
     match command {
-        Audit::List { log, limit } => list(&Desk::open(url, OpenMode::Existing).await?, &log, limit, output).await,
+        Audit::List { log, filter, limit, before } => {
+            let page = Page { after: before, limit };
+            list(&Desk::open_existing(url).await?, &log, filter, page, output).await
+        }
+        Audit::Follow { log, after } => follow(&Desk::open_existing(url).await?, &log, after).await,
+        Audit::Export { log, format, file } => {
+            export(&Desk::open_existing(url).await?, &log, format, file.as_deref(), output).await
+        }
         Audit::Verify { log, checkpoint, verifier_key } => {
             let earlier =
                 checkpoint.as_deref().zip(verifier_key.as_ref()).map(|(file, key)| read_checkpoint(file, key));
@@ -67,9 +76,11 @@ impl Desk {
     }
 }
 
-async fn list(desk: &Desk, log: &Log, limit: u32, output: &Output) -> Result<(), Failure> {
+async fn list(desk: &Desk, log: &Log, filter: Filter, page: Page<u64>, output: &Output) -> Result<(), Failure> {
     let scope = desk.log(log).await?;
-    let events = desk.core.store().events(&scope, Page::first(limit)).await?;
+    let Filter { since, until, action, actor, key } = filter;
+    let filter = EventFilter { since, until, action, actor, subject: key.map(|key| key.to_string()) };
+    let events = desk.core.store().events(&scope, &filter, page).await?;
     let rows: Vec<_> = events
         .iter()
         .map(|event| {
@@ -95,6 +106,80 @@ async fn list(desk: &Desk, log: &Log, limit: u32, output: &Output) -> Result<(),
         .collect();
     let header = ["#", "TIME", "ACTOR", "ACTION", "SUBJECT", "BEFORE → AFTER", "FROM"];
     output.list(&List { data: events, next_cursor: None }, &header, rows)
+}
+
+/// How often a follower looks for what is new.
+const LOOK: Duration = Duration::from_millis(500);
+
+/// Events at a time, where all are wanted.
+const BATCH: u32 = 5_000;
+
+async fn follow(desk: &Desk, log: &Log, after: Option<u64>) -> Result<(), Failure> {
+    let (scope, store) = (desk.log(log).await?, desk.core.store());
+    let newest = async || store.events(&scope, &EventFilter::default(), Page::first(1)).await;
+    let mut last = match after {
+        Some(after) => after,
+        None => newest().await?.first().map_or(0, |event| event.sequence),
+    };
+    loop {
+        for event in store.chain(&scope, Page { after: Some(last), limit: BATCH }).await? {
+            let event = event.map_err(|fault| Failure::failed(fault.to_string()))?;
+            output::write(&export::json_line(&event)?)?;
+            last = event.sequence;
+        }
+        tokio::time::sleep(LOOK).await;
+    }
+}
+
+async fn export(
+    desk: &Desk,
+    log: &Log,
+    format: ExportFormat,
+    file: Option<&Path>,
+    output: &Output,
+) -> Result<(), Failure> {
+    let scope = desk.log(log).await?;
+    let (organization, environment) = (scope.organization(), scope.environment());
+    let name = Checkpoint::origin_of(organization, environment);
+    let mut writer = Export::begin(format, file)?;
+    let attribution = &desk.ask.attribution;
+    let exported = EventDraft {
+        time: desk.core.clock().now(),
+        actor: attribution.actor.clone(),
+        action: Action::AuditLogExported,
+        subject: name.clone(),
+        organization,
+        environment,
+        source_address: attribution.source_address,
+        request_id: attribution.request_id,
+        detail: Detail::default(),
+    };
+    // Before the first event is handed out; so it is the last one that is.
+    desk.core.store().record(exported).await?;
+    let newest = desk.core.store().events(&scope, &EventFilter::default(), Page::first(1)).await?;
+    let of = newest.first().map_or(0, |event| event.sequence);
+    let mut progress = Progress::new(output);
+    let (mut last, mut count) = (None, 0_u64);
+    while last.is_none_or(|last| last < of) {
+        let page = desk.core.store().chain(&scope, Page { after: last, limit: BATCH }).await?;
+        if page.is_empty() {
+            break;
+        }
+        for event in page {
+            let event =
+                event.map_err(|fault| Failure::failed(format!("{fault}: `doorward audit verify` tells more")))?;
+            if event.sequence > of {
+                break;
+            }
+            writer.write(&event)?;
+            (last, count) = (Some(event.sequence), count + 1);
+        }
+        progress.show(&format!("exporting {name}: {count} of {of} events"), count >= of);
+    }
+    writer.end()?;
+    progress.end();
+    output.remark(&format!("Exported {count} events of {name}."));
+    Ok(())
 }
 
 #[derive(Serialize)]

@@ -7,8 +7,9 @@
 #[expect(dead_code, reason = "each test needs some of it")]
 mod postgres;
 
+use std::io::{BufRead, BufReader, Write};
 use std::path::Path;
-use std::process::{Command, Output};
+use std::process::{Command, Output, Stdio};
 
 use postgres::Cluster;
 use serde_json::Value;
@@ -183,4 +184,109 @@ fn tampering_with_sqlite_is_seen_and_named() {
 #[test]
 fn tampering_with_postgres_is_seen_and_named() {
     tamper_with(&Postgres(tempfile::tempdir().unwrap(), Cluster::start(&[]).unwrap()));
+}
+
+/// Another's reading of an export: Python's standard library, with nothing of ours but what docs/audit.md says.
+const PYTHON: &str = r#"
+import hashlib, json, sys
+previous = None
+for line in sys.stdin:
+    event = json.loads(line)
+    hash = event.pop("hash")
+    canonical = json.dumps(event, sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode()
+    assert event["previous_hash"] == previous, event["sequence"]
+    assert hashlib.sha256(b"\0" + canonical).hexdigest() == hash, event["sequence"]
+    previous = hash
+    print(event["sequence"], event["action"])
+"#;
+
+fn python(export: &str) -> Result<String, String> {
+    let mut child = Command::new("python3");
+    let child = child.args(["-c", PYTHON]);
+    let mut child = child.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    child.stdin.take().unwrap().write_all(export.as_bytes()).unwrap();
+    let done = child.wait_with_output().unwrap();
+    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+    if done.status.success() { Ok(text(&done.stdout)) } else { Err(text(&done.stderr)) }
+}
+
+const HOSTILE: [&str; 4] = ["=HYPERLINK(\"http://evil.example\")", "a\"b,c;d'e", "+1 txt", "東京 \u{1f511} <script>"];
+
+#[test]
+fn an_export_can_be_verified_by_others_and_harms_no_spreadsheet() {
+    let folder = tempfile::tempdir().unwrap();
+    let (folder, store) = (folder.path(), "sqlite:doorward.db");
+    done(folder, store, &["org", "create", "Acme"]);
+    for name in HOSTILE {
+        done(folder, store, &["key", "create", "--name", name]);
+    }
+    let test = ["--environment", "test"];
+    let export = done(folder, store, &[&["audit", "export"], &test[..]].concat());
+    let seen = python(&export).unwrap();
+    assert_eq!(seen.lines().last(), Some("5 audit_log.exported"), "{seen}");
+    for (from, to) in [("key", "kex"), ("\"sequence\":2", "\"sequence\":3"), ("cli:", "cli;")] {
+        assert!(python(&export.replacen(from, to, 1)).is_err(), "{from}");
+    }
+    // An export is an event; each is in the next.
+    let export = done(folder, store, &[&["audit", "export", "--format", "csv"], &test[..]].concat());
+    let rows: Vec<Vec<String>> = csv::Reader::from_reader(export.as_bytes())
+        .records()
+        .map(|row| row.unwrap().iter().map(str::to_owned).collect())
+        .collect();
+    assert_eq!(rows.len(), 6);
+    for (row, name) in rows.iter().zip(HOSTILE) {
+        let harmless = if name.starts_with(['=', '+']) { format!("'{name}") } else { name.to_owned() };
+        assert_eq!(row[9], harmless);
+        assert!(row.iter().all(|cell| !cell.starts_with(['=', '+', '-', '@'])), "{row:?}");
+    }
+    // Into a file, which is never written over.
+    let to_file = [&["audit", "export", "-f", "log.jsonl"], &test[..]].concat();
+    done(folder, store, &to_file);
+    assert_eq!(python(&std::fs::read_to_string(folder.join("log.jsonl")).unwrap()).unwrap().lines().count(), 7);
+    let refused = run(folder, store, &to_file);
+    assert!(String::from_utf8_lossy(&refused.stderr).contains("log.jsonl cannot be made"));
+    assert_eq!(done(folder, store, &["audit", "verify"]).matches("whole").count(), 2);
+}
+
+#[test]
+fn events_are_listed_by_what_they_say() {
+    let folder = tempfile::tempdir().unwrap();
+    let (folder, store) = (folder.path(), "sqlite:doorward.db");
+    done(folder, store, &["org", "create", "Acme"]);
+    done(folder, store, &["key", "stage"]);
+    done(folder, store, &["key", "regenerate", "--yes"]);
+    let count = |filter: &[&str]| {
+        let list = done(folder, store, &[&["--output", "json", "audit", "list"], filter].concat());
+        serde_json::from_str::<Value>(&list).unwrap()["data"].as_array().unwrap().len()
+    };
+    let all = count(&[]);
+    assert!(all >= 3);
+    assert_eq!(count(&["--action", "access_key.staged"]), 1);
+    assert_eq!(count(&["--since", "2020-01-01"]), all);
+    assert_eq!(count(&["--until", "2020-01-01T00:00:00Z"]), 0);
+    assert_eq!(count(&["--actor", "nobody"]), 0);
+    assert_eq!(count(&["--before", "2"]), 1);
+    assert_eq!(count(&["--key", "key_01h455vb4pex5vsknk084sn02q"]), 0);
+    for bad in [["--since", "yesterday"], ["--action", "access_key.stolen"], ["--key", "org_x"]] {
+        let refused = run(folder, store, &[&["audit", "list"], &bad[..]].concat());
+        assert_eq!(refused.status.code(), Some(2), "{bad:?}");
+    }
+}
+
+#[test]
+fn whoever_follows_hears_of_each_event() {
+    let folder = tempfile::tempdir().unwrap();
+    let (folder, store) = (folder.path(), "sqlite:doorward.db");
+    done(folder, store, &["org", "create", "Acme"]);
+    let mut follower = Command::new(env!("CARGO_BIN_EXE_doorward"));
+    follower.args(["--store", store, "audit", "follow", "--after", "0"]).current_dir(folder).stdout(Stdio::piped());
+    let mut follower = follower.spawn().unwrap();
+    let mut lines = BufReader::new(follower.stdout.take().unwrap()).lines();
+    let mut next = || serde_json::from_str::<Value>(&lines.next().unwrap().unwrap()).unwrap();
+    assert_eq!(next()["action"], "organization.created");
+    done(folder, store, &["key", "stage"]);
+    let seen = std::iter::repeat_with(&mut next).take(3).find(|event| event["action"] == "access_key.staged");
+    assert!(seen.is_some());
+    follower.kill().unwrap();
+    follower.wait().unwrap();
 }

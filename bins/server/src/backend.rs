@@ -4,9 +4,10 @@ use doorward::auth::Principal;
 use doorward::http::shapes::{CredentialShape, RegisteredUserShape, WhoAmI};
 use doorward::http::{Code, Problem};
 use doorward::store::{
-    AuditLog, ConnectorName, ConnectorNameError, Credential, CredentialKey, RegisteredUser, Scope, StoreError, Table,
+    AuditLog, ConnectorName, ConnectorNameError, Credential, CredentialKey, EventFilter, Page, RegisteredUser, Scope,
+    StoreError, Table,
 };
-use doorward::types::{Environment, Name, RegisteredUserId};
+use doorward::types::{AccessKeyId, Environment, Name, RegisteredUserId};
 use matchit::Params;
 use serde::Deserialize;
 use zeroize::Zeroizing;
@@ -14,7 +15,7 @@ use zeroize::Zeroizing;
 use crate::answer::{self, Answer};
 use crate::app::{App, Call};
 use crate::body::{self, Shape};
-use crate::cursor;
+use crate::cursor::{self, Parameters};
 use crate::routes::Action;
 
 /// The most bytes of a credential's secret.
@@ -37,7 +38,10 @@ pub(crate) async fn handle(
         Action::PutCredential => put_credential(app, &scope, new_credential(params, &scope)?, call).await,
         Action::ReadCredential => read_credential(app, &scope, credential(params, &scope)?).await,
         Action::DeleteCredential => delete_credential(app, &scope, credential(params, &scope)?).await,
-        Action::ListOwnEvents => list_events(app, &scope, &call).await,
+        Action::ListOwnEvents => {
+            let (page, parameters) = cursor::query(call.uri(), &EVENT_PARAMETERS)?;
+            list_events(app, &scope, page, &parameters).await
+        }
         _ => Err(Problem::new(Code::Internal, "this route has no handler")),
     }
 }
@@ -179,9 +183,18 @@ async fn delete_credential(app: &App, scope: &Scope, key: CredentialKey) -> Answ
     }
 }
 
+/// What the query of an audit log may say beside the page.
+pub(crate) const EVENT_PARAMETERS: [&str; 5] = ["since", "until", "action", "actor", "key"];
+
 /// The audit log of one environment, newest first.
-pub(crate) async fn list_events(app: &App, scope: &Scope, call: &Call) -> Answer {
-    let page = cursor::page(call.uri())?;
-    let rows = AuditLog::events(app.store(), scope, cursor::one_more(&page)).await.map_err(failed)?;
+pub(crate) async fn list_events(app: &App, scope: &Scope, page: Page<u64>, parameters: &Parameters) -> Answer {
+    let filter = EventFilter {
+        since: parameters.get("since")?,
+        until: parameters.get("until")?,
+        action: parameters.get("action")?,
+        actor: parameters.get("actor")?,
+        subject: parameters.get::<AccessKeyId>("key")?.map(|key| key.to_string()),
+    };
+    let rows = AuditLog::events(app.store(), scope, &filter, cursor::one_more(&page)).await.map_err(failed)?;
     answer::ok(&cursor::list(&page, rows, |event| event.sequence.to_string(), |event| event))
 }

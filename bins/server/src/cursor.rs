@@ -1,5 +1,7 @@
 //! Lists in pages: `?limit=&cursor=`.
 
+use std::collections::BTreeMap;
+use std::fmt::Display;
 use std::str::FromStr;
 
 use base64::Engine;
@@ -18,8 +20,16 @@ const MAX_LIMIT: u32 = 100;
 ///
 /// [`Code::InvalidRequest`] for a parameter that is not known, stands twice, or is not as it should be.
 pub fn page<K: FromStr>(uri: &Uri) -> Result<Page<K>, Problem> {
-    let invalid = |detail| Problem::new(Code::InvalidRequest, detail);
-    let (mut limit, mut after) = (None, None);
+    query(uri, &[]).map(|(page, _)| page)
+}
+
+/// Which page, and what else the query says, of parameters with these names.
+///
+/// # Errors
+///
+/// As [`page`].
+pub fn query<K: FromStr>(uri: &Uri, names: &[&'static str]) -> Result<(Page<K>, Parameters), Problem> {
+    let (mut limit, mut after, mut others) = (None, None, Parameters::default());
     for pair in uri.query().unwrap_or_default().split('&').filter(|pair| !pair.is_empty()) {
         match pair.split_once('=') {
             Some(("limit", value)) if limit.is_none() => {
@@ -30,10 +40,40 @@ pub fn page<K: FromStr>(uri: &Uri) -> Result<Page<K>, Problem> {
                 let key = decode(value).ok_or_else(|| invalid("`cursor` is not one that this list gave out"))?;
                 after = Some(key);
             }
-            _ => return Err(invalid("the query has the parameters `limit` and `cursor`, each once at the most")),
+            other => {
+                let known = other.and_then(|(name, value)| Some((*names.iter().find(|known| **known == name)?, value)));
+                let (name, value) = known.filter(|(name, _)| !others.0.contains_key(name)).ok_or_else(|| {
+                    let names: Vec<_> =
+                        ["limit", "cursor"].iter().chain(names).map(|name| format!("`{name}`")).collect();
+                    invalid(format!("the query has the parameters {}, each once at the most", names.join(", ")))
+                })?;
+                let value = percent_encoding::percent_decode_str(value).decode_utf8();
+                let value = value.map_err(|_| invalid(format!("`{name}` is not UTF-8")))?;
+                others.0.insert(name, value.into_owned());
+            }
         }
     }
-    Ok(Page { after, limit: limit.unwrap_or(DEFAULT_LIMIT) })
+    Ok((Page { after, limit: limit.unwrap_or(DEFAULT_LIMIT) }, others))
+}
+
+/// What a query says beside the page.
+#[derive(Debug, Default)]
+pub struct Parameters(BTreeMap<&'static str, String>);
+
+impl Parameters {
+    /// The value of a parameter, where it is there.
+    ///
+    /// # Errors
+    ///
+    /// [`Code::InvalidRequest`] where it cannot be read.
+    pub fn get<T: FromStr<Err: Display>>(&self, name: &str) -> Result<Option<T>, Problem> {
+        let value = self.0.get(name).map(|value| value.parse());
+        value.transpose().map_err(|error: T::Err| invalid(format!("`{name}`: {error}")))
+    }
+}
+
+fn invalid(detail: impl Into<std::borrow::Cow<'static, str>>) -> Problem {
+    Problem::new(Code::InvalidRequest, detail)
 }
 
 /// Asks the store for one row more than the page has, so that the last page knows that it is.

@@ -8,7 +8,6 @@ use doorward::http::shapes::{
 };
 use doorward::http::{Code, Problem};
 use doorward::types::{AccessKeyId, Environment, Name, OrganizationId};
-use http::Uri;
 use matchit::Params;
 use serde::Deserialize;
 
@@ -137,21 +136,13 @@ async fn regenerate_key(app: &App, management: &Management, organization: Organi
     answer::ok(&RegeneratedShape::from(&regenerated))
 }
 
-/// `?environment=` says which of the two logs; what is left of the query says which page.
-async fn list_events(app: &App, management: &Management, organization: OrganizationId, mut call: Call) -> Answer {
+/// `?environment=` says which of the two logs.
+async fn list_events(app: &App, management: &Management, organization: OrganizationId, call: Call) -> Answer {
     app.issuer().organization(organization).await.map_err(failed)?;
-    let (mut environment, mut rest) = (None, Vec::new());
-    for pair in call.uri().query().unwrap_or_default().split('&') {
-        match pair.split_once('=') {
-            Some(("environment", value)) if environment.is_none() => environment = value.parse::<Environment>().ok(),
-            _ => rest.push(pair),
-        }
-    }
-    let environment = environment.ok_or_else(|| {
+    let names = [&["environment"], &backend::EVENT_PARAMETERS[..]].concat();
+    let (page, parameters) = cursor::query(call.uri(), &names)?;
+    let environment = parameters.get::<Environment>("environment")?.ok_or_else(|| {
         Problem::new(Code::InvalidRequest, "say which log, with `?environment=production` or `?environment=test`")
     })?;
-    let without_environment = Uri::try_from(format!("/?{}", rest.join("&")))
-        .map_err(|_| Problem::new(Code::InvalidRequest, "the query is not as it should be"))?;
-    *call.request.uri_mut() = without_environment;
-    backend::list_events(app, &management.scope(organization, environment), &call).await
+    backend::list_events(app, &management.scope(organization, environment), page, &parameters).await
 }

@@ -17,6 +17,8 @@ pub enum Action {
     AccessKeyStaged,
     /// A staged secret was withdrawn.
     AccessKeyStageDiscarded,
+    /// The log was exported.
+    AuditLogExported,
     /// An operator answered for changes that the store had lost.
     LostChangeAccepted,
     /// An operator was added.
@@ -29,12 +31,13 @@ pub enum Action {
 
 impl Action {
     /// Every action.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 10] = [
         Self::AccessKeyCreated,
         Self::AccessKeyDeleted,
         Self::AccessKeyRegenerated,
         Self::AccessKeyStaged,
         Self::AccessKeyStageDiscarded,
+        Self::AuditLogExported,
         Self::LostChangeAccepted,
         Self::OperatorCreated,
         Self::OperatorDeleted,
@@ -50,6 +53,7 @@ impl Action {
             Self::AccessKeyRegenerated => "access_key.regenerated",
             Self::AccessKeyStaged => "access_key.staged",
             Self::AccessKeyStageDiscarded => "access_key.stage_discarded",
+            Self::AuditLogExported => "audit_log.exported",
             Self::LostChangeAccepted => "lost_change.accepted",
             Self::OperatorCreated => "operator.created",
             Self::OperatorDeleted => "operator.deleted",

@@ -10,7 +10,7 @@ use std::sync::Arc;
 use doorward_audit::Action;
 use doorward_auth::{Ask, Core, IssueError, Issuer, Management, OperatorDesk, OperatorRefusal, Refusal, Verifier};
 use doorward_key::{KeyFault, ShownOnce};
-use doorward_store::{MemoryStore, OpenMode, Page, Store};
+use doorward_store::{EventFilter, MemoryStore, OpenMode, Page, Store};
 use doorward_store_postgres::PostgresStore;
 use doorward_store_sqlite::SqliteStore;
 use doorward_types::{AccessKeyId, Environment, OrganizationId, SecretState};
@@ -37,7 +37,8 @@ impl Bench {
 
     async fn actions(&self, organization: OrganizationId, environment: Environment) -> Vec<Action> {
         let scope = Management::of_store_holder("ada".parse().unwrap()).scope(organization, environment);
-        let events = self.verifier.core().store().events(&scope, Page::first(100)).await.unwrap();
+        let events =
+            self.verifier.core().store().events(&scope, &EventFilter::default(), Page::first(100)).await.unwrap();
         events.into_iter().rev().map(|event| event.draft.action).collect()
     }
 }

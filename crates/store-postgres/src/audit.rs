@@ -1,13 +1,14 @@
 use async_trait::async_trait;
 use deadpool_postgres::Transaction;
-use doorward_audit::{ChainFault, Event, EventDraft, Hash};
-use doorward_store::{AuditLog, Page, Scope, StoreError};
-use doorward_types::{Environment, OrganizationId};
+use doorward_audit::{Action, ChainFault, Event, EventDraft, Hash};
+use doorward_store::{AuditLog, EventFilter, Page, Scope, StoreError};
+use doorward_types::{Environment, Name, OrganizationId, Timestamp};
 use tokio_postgres::Row;
 
-use crate::PostgresStore;
+use crate::connect::in_time;
 use crate::error::{of_statement, unavailable};
 use crate::row::{self, bytes, number, text};
+use crate::{PostgresStore, transaction};
 
 /// Writes an event as the next of its log, in the transaction of the change that it tells of; that one holds the lock.
 pub(crate) async fn append(transaction: &Transaction<'_>, draft: &EventDraft) -> Result<(), StoreError> {
@@ -54,14 +55,40 @@ const COLUMNS: &str = "SELECT organization, environment, sequence, time, actor, 
 
 #[async_trait]
 impl AuditLog for PostgresStore {
-    async fn events(&self, scope: &Scope, page: Page<u64>) -> Result<Vec<Event>, StoreError> {
+    async fn events(&self, scope: &Scope, filter: &EventFilter, page: Page<u64>) -> Result<Vec<Event>, StoreError> {
         let (organization, environment) = (scope.organization().to_string(), scope.environment().as_str());
         let (below, limit) = (page.after.map_or(i64::MAX, row::big), i64::from(page.limit));
         let sql = format!(
-            "{COLUMNS} WHERE organization = $1 AND environment = $2 AND sequence < $3 ORDER BY sequence DESC LIMIT $4"
+            "{COLUMNS} WHERE organization = $1 AND environment = $2 AND sequence < $3
+               AND ($5 IS NULL OR time >= $5) AND ($6 IS NULL OR time < $6) AND ($7 IS NULL OR action = $7)
+               AND ($8 IS NULL OR actor = $8) AND ($9 IS NULL OR subject = $9)
+             ORDER BY sequence DESC LIMIT $4"
         );
-        let params = [text(&organization), text(&environment), number(&below), number(&limit)];
+        let (since, until) = (filter.since.map(Timestamp::as_millis), filter.until.map(Timestamp::as_millis));
+        let (action, actor) = (filter.action.map(Action::as_str), filter.actor.as_ref().map(Name::as_str));
+        let params = [
+            text(&organization),
+            text(&environment),
+            number(&below),
+            number(&limit),
+            number(&since),
+            number(&until),
+            text(&action),
+            text(&actor),
+            text(&filter.subject),
+        ];
         self.query(&sql, &params).await?.iter().map(event).collect()
+    }
+
+    async fn record(&self, event: EventDraft) -> Result<(), StoreError> {
+        let once = || async {
+            let mut client = self.client().await?;
+            let transaction = transaction::begin(&mut client).await?;
+            transaction::lock(&transaction).await?;
+            append(&transaction, &event).await?;
+            transaction.commit().await.map_err(of_statement)
+        };
+        transaction::again(|| in_time(once())).await
     }
 
     async fn chain(&self, scope: &Scope, page: Page<u64>) -> Result<Vec<Result<Event, ChainFault>>, StoreError> {

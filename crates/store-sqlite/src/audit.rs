@@ -1,9 +1,9 @@
 use std::net::IpAddr;
 
 use async_trait::async_trait;
-use doorward_audit::{ChainFault, Event, EventDraft, Hash};
-use doorward_store::{AuditLog, Page, Scope, StoreError};
-use doorward_types::{Environment, OrganizationId};
+use doorward_audit::{Action, ChainFault, Event, EventDraft, Hash};
+use doorward_store::{AuditLog, EventFilter, Page, Scope, StoreError};
+use doorward_types::{Environment, Name, OrganizationId, Timestamp};
 use rusqlite::types::Type;
 use rusqlite::{OptionalExtension, Row, Transaction, params};
 
@@ -52,21 +52,37 @@ pub(crate) fn append(transaction: &Transaction<'_>, draft: &EventDraft) -> Resul
 
 #[async_trait]
 impl AuditLog for SqliteStore {
-    async fn events(&self, scope: &Scope, page: Page<u64>) -> Result<Vec<Event>, StoreError> {
-        let (organization, environment) = (scope.organization(), scope.environment());
+    async fn events(&self, scope: &Scope, filter: &EventFilter, page: Page<u64>) -> Result<Vec<Event>, StoreError> {
+        let (organization, environment, filter) = (scope.organization(), scope.environment(), filter.clone());
         self.read(move |transaction| {
             let mut list = transaction
                 .prepare_cached(&format!(
                     "{COLUMNS} WHERE organization = ?1 AND environment = ?2 AND sequence < ?3
+                       AND (?5 IS NULL OR time >= ?5) AND (?6 IS NULL OR time < ?6) AND (?7 IS NULL OR action = ?7)
+                       AND (?8 IS NULL OR actor = ?8) AND (?9 IS NULL OR subject = ?9)
                      ORDER BY sequence DESC LIMIT ?4"
                 ))
                 .map_err(unavailable)?;
             let below = page.after.and_then(|after| i64::try_from(after).ok()).unwrap_or(i64::MAX);
-            list.query_map(params![organization.to_string(), environment.as_str(), below, page.limit], event)
-                .and_then(Iterator::collect)
-                .map_err(of_read)
+            let EventFilter { since, until, action, actor, subject } = filter;
+            let params = params![
+                organization.to_string(),
+                environment.as_str(),
+                below,
+                page.limit,
+                since.map(Timestamp::as_millis),
+                until.map(Timestamp::as_millis),
+                action.map(Action::as_str),
+                actor.as_ref().map(Name::as_str),
+                subject,
+            ];
+            list.query_map(params, event).and_then(Iterator::collect).map_err(of_read)
         })
         .await
+    }
+
+    async fn record(&self, event: EventDraft) -> Result<(), StoreError> {
+        self.write(move |transaction| append(transaction, &event)).await
     }
 
     async fn chain(&self, scope: &Scope, page: Page<u64>) -> Result<Vec<Result<Event, ChainFault>>, StoreError> {

@@ -57,6 +57,6 @@ pub use records::{
 };
 pub use scope::Scope;
 pub use seal::{SealError, Sealed, SealingKey};
-pub use traits::{AuditLog, Engine, KeyStore, Operators, Page, Store, Table, UsageLog};
+pub use traits::{AuditLog, Engine, EventFilter, KeyStore, Operators, Page, Store, Table, UsageLog};
 pub use url::{OpenMode, StoreUrl, StoreUrlError};
 pub use verify::{LogFault, verify_log};

@@ -10,9 +10,9 @@ use doorward_types::{
 
 use crate::{
     AccessKey, AccessKeyWithSecrets, AuditLog, CHANGE_LOG_LENGTH, ChangeContext, Coherence, Conflict, Credential,
-    CredentialKey, IDEMPOTENCY_WINDOW, KeyChange, KeyRef, KeyStore, LiveSecret, LostChange, LostChanges, OperationId,
-    Operator, Operators, Organization, Page, Poll, Position, Record, RegisteredUser, Revision, Scope, Secret,
-    SecretChange, SecretUsage, Session, SessionStatus, StoreError, Successor, Table, UsageLog,
+    CredentialKey, EventFilter, IDEMPOTENCY_WINDOW, KeyChange, KeyRef, KeyStore, LiveSecret, LostChange, LostChanges,
+    OperationId, Operator, Operators, Organization, Page, Poll, Position, Record, RegisteredUser, Revision, Scope,
+    Secret, SecretChange, SecretUsage, Session, SessionStatus, StoreError, Successor, Table, UsageLog,
 };
 
 /// An engine that keeps everything in memory: for tests, and to show what the contract means in the plainest way.
@@ -423,10 +423,16 @@ impl UsageLog for MemoryStore {
 
 #[async_trait]
 impl AuditLog for MemoryStore {
-    async fn events(&self, scope: &Scope, page: Page<u64>) -> Result<Vec<Event>, StoreError> {
+    async fn record(&self, event: EventDraft) -> Result<(), StoreError> {
+        self.state().append(event);
+        Ok(())
+    }
+
+    async fn events(&self, scope: &Scope, filter: &EventFilter, page: Page<u64>) -> Result<Vec<Event>, StoreError> {
         let state = self.state();
-        let log = state.events.get(scope).map_or(&[][..], Vec::as_slice);
-        let older = log.iter().rev().filter(|event| page.after.is_none_or(|after| event.sequence < after));
+        let log = state.events.get(scope).map_or(&[][..], Vec::as_slice).iter().rev();
+        let older =
+            log.filter(|event| page.after.is_none_or(|after| event.sequence < after) && filter.admits(&event.draft));
         Ok(older.take(page.limit as usize).cloned().collect())
     }
 

@@ -1,6 +1,6 @@
 use async_trait::async_trait;
-use doorward_audit::{ChainFault, Event, EventDraft};
-use doorward_types::{AccessKeyId, Environment, Locator, OperatorId, OrganizationId, Timestamp};
+use doorward_audit::{Action, ChainFault, Event, EventDraft};
+use doorward_types::{AccessKeyId, Environment, Locator, Name, OperatorId, OrganizationId, Timestamp};
 
 use crate::copy::Rows;
 use crate::{
@@ -82,15 +82,46 @@ pub trait UsageLog: Send + Sync {
 /// Reading the audit events back.
 #[async_trait]
 pub trait AuditLog: Send + Sync {
-    /// The events of a scope's log, newest first, below the sequence of `page.after`.
-    async fn events(&self, scope: &Scope, page: Page<u64>) -> Result<Vec<Event>, StoreError>;
+    /// The events of a scope's log that the filter lets through, newest first, below the sequence of `page.after`.
+    async fn events(&self, scope: &Scope, filter: &EventFilter, page: Page<u64>) -> Result<Vec<Event>, StoreError>;
 
     /// The events of a scope's log, oldest first, above the sequence of `page.after`: to be verified, so that one which
     /// cannot be read does not hide those after it.
     async fn chain(&self, scope: &Scope, page: Page<u64>) -> Result<Vec<Result<Event, ChainFault>>, StoreError>;
 
+    /// Writes an event of what changes nothing else.
+    async fn record(&self, event: EventDraft) -> Result<(), StoreError>;
+
     /// Every log that has an event.
     async fn logs(&self) -> Result<Vec<(OrganizationId, Environment)>, StoreError>;
+}
+
+/// Which events: those that fit everything that is said.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub struct EventFilter {
+    /// At this time or later.
+    pub since: Option<Timestamp>,
+    /// Before this time.
+    pub until: Option<Timestamp>,
+    /// Of this action.
+    pub action: Option<Action>,
+    /// By this actor.
+    pub actor: Option<Name>,
+    /// About the record with this id, such as a key's.
+    pub subject: Option<String>,
+}
+
+impl EventFilter {
+    /// Whether it lets an event through.
+    #[must_use]
+    pub fn admits(&self, event: &EventDraft) -> bool {
+        let Self { since, until, action, actor, subject } = self;
+        since.is_none_or(|since| event.time >= since)
+            && until.is_none_or(|until| event.time < until)
+            && action.is_none_or(|action| event.action == action)
+            && actor.as_ref().is_none_or(|actor| event.actor == *actor)
+            && subject.as_ref().is_none_or(|subject| event.subject == *subject)
+    }
 }
 
 /// Who may use the management side.

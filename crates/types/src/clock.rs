@@ -1,5 +1,6 @@
 use std::fmt;
 use std::ops::Add;
+use std::str::FromStr;
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 use std::time::Duration;
 
@@ -58,6 +59,21 @@ impl fmt::Display for Timestamp {
         }
     }
 }
+
+impl FromStr for Timestamp {
+    type Err = TimestampError;
+
+    /// Reads what RFC 3339 allows, such as `2026-11-24T13:00:00Z`, or a date, which stands for its first moment in UTC.
+    fn from_str(text: &str) -> Result<Self, TimestampError> {
+        let moment = text.parse::<jiff::Timestamp>().or_else(|_| format!("{text}T00:00:00Z").parse());
+        moment.map(|moment| Self(moment.as_millisecond())).map_err(|_| TimestampError)
+    }
+}
+
+/// The text is no moment.
+#[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
+#[error("a time reads 2026-11-24T13:00:00Z, or 2026-11-24 for the start of that day in UTC")]
+pub struct TimestampError;
 
 impl Serialize for Timestamp {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {

@@ -17,7 +17,7 @@ mod id;
 mod locator;
 mod name;
 
-pub use clock::{Clock, ManualClock, PreciseClock, Reading, SystemClock, Tick, Timestamp};
+pub use clock::{Clock, ManualClock, PreciseClock, Reading, SystemClock, Tick, Timestamp, TimestampError};
 pub use environment::{Environment, SecretState, UnknownEnvironment};
 pub use id::{AccessKeyId, OperatorId, OrganizationId, RegisteredUserId, RequestId, SessionId};
 pub use id::{IdError, IdSeed};

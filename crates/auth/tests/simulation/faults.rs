@@ -6,9 +6,9 @@ use std::time::Duration;
 use async_trait::async_trait;
 use doorward_audit::{ChainFault, Event, EventDraft};
 use doorward_store::{
-    AccessKeyWithSecrets, AuditLog, ChangeContext, Coherence, Credential, CredentialKey, KeyChange, KeyStore,
-    LiveSecret, LostChange, LostChanges, MemoryStore, Operator, Operators, Organization, Page, Poll, Position,
-    RegisteredUser, Revision, Scope, SecretUsage, Session, SessionStatus, StoreError, Table, UsageLog,
+    AccessKeyWithSecrets, AuditLog, ChangeContext, Coherence, Credential, CredentialKey, EventFilter, KeyChange,
+    KeyStore, LiveSecret, LostChange, LostChanges, MemoryStore, Operator, Operators, Organization, Page, Poll,
+    Position, RegisteredUser, Revision, Scope, SecretUsage, Session, SessionStatus, StoreError, Table, UsageLog,
 };
 use doorward_types::{Environment, Locator, OperatorId, OrganizationId, RegisteredUserId, SessionId, Timestamp};
 use tokio::time::Instant;
@@ -211,8 +211,12 @@ impl UsageLog for FaultyStore {
 
 #[async_trait]
 impl AuditLog for FaultyStore {
-    async fn events(&self, scope: &Scope, page: Page<u64>) -> Result<Vec<Event>, StoreError> {
-        self.call(self.inner.events(scope, page)).await
+    async fn events(&self, scope: &Scope, filter: &EventFilter, page: Page<u64>) -> Result<Vec<Event>, StoreError> {
+        self.call(self.inner.events(scope, filter, page)).await
+    }
+
+    async fn record(&self, event: EventDraft) -> Result<(), StoreError> {
+        self.call(self.inner.record(event)).await
     }
 
     async fn chain(&self, scope: &Scope, page: Page<u64>) -> Result<Vec<Result<Event, ChainFault>>, StoreError> {

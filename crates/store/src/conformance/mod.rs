@@ -26,9 +26,9 @@ use doorward_types::{
 pub use self::moving::moving;
 use crate::{
     AccessKey, AccessKeyWithSecrets, CHANGE_LOG_LENGTH, ChangeContext, Conflict, Credential, CredentialKey,
-    IDEMPOTENCY_WINDOW, KeyChange, KeyRef, LiveSecret, LogFault, LostChange, OperationId, Operator, Organization, Page,
-    Poll, Position, Record, RegisteredUser, Revision, Scope, Sealed, Secret, Session, Store, StoreError, Successor,
-    Table, USAGE_SPAN, verify_log,
+    EventFilter, IDEMPOTENCY_WINDOW, KeyChange, KeyRef, LiveSecret, LogFault, LostChange, OperationId, Operator,
+    Organization, Page, Poll, Position, Record, RegisteredUser, Revision, Scope, Sealed, Secret, Session, Store,
+    StoreError, Successor, Table, USAGE_SPAN, verify_log,
 };
 
 /// Runs every case, each on a fresh engine. Panics at the first that fails, which is named on standard output.
@@ -60,6 +60,7 @@ pub async fn all<Made: Future<Output = Arc<dyn Store>>>(make: impl Fn() -> Made)
         uses_are_added_up_per_secret_and_hour,
         logs_are_apart,
         every_event_follows_the_one_before,
+        events_are_found_by_what_they_say,
         operators_are_added_and_removed_with_their_events,
         no_operation_reaches_another_scope,
         a_users_credentials_go_with_it,
@@ -154,7 +155,10 @@ async fn register(store: &dyn Store) -> SessionId {
 }
 
 async fn log(store: &dyn Store, organization: OrganizationId, environment: Environment) -> Vec<Event> {
-    store.events(&Scope::assertion(organization, environment), Page::first(1_000)).await.unwrap()
+    store
+        .events(&Scope::assertion(organization, environment), &EventFilter::default(), Page::first(1_000))
+        .await
+        .unwrap()
 }
 
 /// All that a refused change must leave as it was.
@@ -412,7 +416,7 @@ async fn lists_come_in_pages(store: Arc<dyn Store>) {
     let events = log(&*store, organization, Environment::Test).await;
     assert_eq!(events.iter().map(|event| event.sequence).collect::<Vec<_>>(), [4, 3, 2, 1]);
     let scope = Scope::assertion(organization, Environment::Test);
-    let page = store.events(&scope, Page { after: Some(3), limit: 1 }).await.unwrap();
+    let page = store.events(&scope, &EventFilter::default(), Page { after: Some(3), limit: 1 }).await.unwrap();
     assert_eq!(page, events[2..3]);
 }
 
@@ -671,6 +675,32 @@ async fn every_event_follows_the_one_before(store: Arc<dyn Store>) {
     let other = Checkpoint { root: later.root, ..now };
     let rewritten = verify_log(&*store, &scope, Some(&other), &mut |_| {}).await;
     assert!(matches!(rewritten, Err(LogFault::Rewritten(3))), "{rewritten:?}");
+}
+
+async fn events_are_found_by_what_they_say(store: Arc<dyn Store>) {
+    let organization = OrganizationId::new(seed());
+    let scope = Scope::assertion(organization, Environment::Test);
+    for number in 0..6 {
+        let action = if number % 2 == 0 { Action::AccessKeyCreated } else { Action::AccessKeyDeleted };
+        let draft = event(action, organization, Environment::Test, if number < 3 { "key_1" } else { "key_2" });
+        let actor = name(if number < 4 { "ada" } else { "'; DROP TABLE --" });
+        store.record(EventDraft { time: Timestamp::from_millis(number), actor, ..draft }).await.unwrap();
+    }
+    let found = async |filter: EventFilter, page| -> Vec<u64> {
+        store.events(&scope, &filter, page).await.unwrap().into_iter().map(|event| event.sequence).collect()
+    };
+    let (all, any) = (Page::first(10), EventFilter::default());
+    let at = |millis| Some(Timestamp::from_millis(millis));
+    assert_eq!(found(any.clone(), all).await, [6, 5, 4, 3, 2, 1]);
+    assert_eq!(found(EventFilter { since: at(2), until: at(5), ..any.clone() }, all).await, [5, 4, 3]);
+    assert_eq!(found(EventFilter { action: Some(Action::AccessKeyDeleted), ..any.clone() }, all).await, [6, 4, 2]);
+    assert_eq!(found(EventFilter { actor: Some(name("'; DROP TABLE --")), ..any.clone() }, all).await, [6, 5]);
+    assert_eq!(found(EventFilter { actor: Some(name("eve")), ..any.clone() }, all).await, [0; 0]);
+    let second = EventFilter { subject: Some("key_2".into()), ..any.clone() };
+    assert_eq!(found(second.clone(), all).await, [6, 5, 4]);
+    assert_eq!(found(second.clone(), Page { after: Some(6), limit: 1 }).await, [5]);
+    assert_eq!(found(EventFilter { since: at(4), actor: Some(name("ada")), ..second }, all).await, [0; 0]);
+    assert!(verify_log(&*store, &scope, None, &mut |_| {}).await.is_ok());
 }
 
 async fn operators_are_added_and_removed_with_their_events(store: Arc<dyn Store>) {

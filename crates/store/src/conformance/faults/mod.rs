@@ -16,8 +16,8 @@ use doorward_types::{
 
 use super::{name, reference};
 use crate::{
-    AccessKey, ChangeContext, KeyChange, MemoryStore, OperationId, Operator, Organization, Page, Scope, Secret, Store,
-    StoreError, Successor,
+    AccessKey, ChangeContext, EventFilter, KeyChange, MemoryStore, OperationId, Operator, Organization, Page, Scope,
+    Secret, Store, StoreError, Successor,
 };
 
 /// A disk that fails, to be loaded before the C library: its source says how it is told what to do.
@@ -220,7 +220,7 @@ async fn events(store: &dyn Store, logs: &[OrganizationId]) -> Vec<Vec<Event>> {
     for organization in logs {
         for environment in [Environment::Production, Environment::Test] {
             let scope = Scope::assertion(*organization, environment);
-            let mut events = store.events(&scope, Page::first(10_000)).await.unwrap();
+            let mut events = store.events(&scope, &EventFilter::default(), Page::first(10_000)).await.unwrap();
             events.reverse();
             all.push(events);
         }
