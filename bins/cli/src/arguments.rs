@@ -220,6 +220,29 @@ pub enum Audit {
         #[arg(long, value_name = "FILE", env = "DOORWARD_SIGNING_KEY_FILE")]
         signing_key_file: PathBuf,
     },
+    /// Print the proof that one event is in a log, for someone who has none of the other events
+    #[command(
+        after_help = "The form is that of C2SP (tlog-proof). Give it away with the event's line of `audit export`:\n\n    \
+                            doorward audit prove 7 --org acme --signing-key-file signing.key > 7.proof"
+    )]
+    Prove {
+        /// The event's number
+        event: u64,
+        #[command(flatten)]
+        log: Log,
+        /// The file with the signing key, as `audit keygen` prints it
+        #[arg(long, value_name = "FILE", env = "DOORWARD_SIGNING_KEY_FILE")]
+        signing_key_file: PathBuf,
+    },
+    /// Say whether the event on standard input, a line of an export, is in the log that a proof is of; needs no store
+    CheckProof {
+        /// The proof, as `audit prove` prints it
+        #[arg(long, value_name = "FILE")]
+        proof: PathBuf,
+        /// Whose signature it must have
+        #[arg(long, value_name = "NAME+ID+KEY")]
+        verifier_key: NoteVerifier,
+    },
     /// Print a fresh key that signs checkpoints
     #[command(after_help = "    doorward audit keygen > signing.key && chmod 600 signing.key")]
     Keygen,

@@ -1,9 +1,12 @@
 //! The audit logs.
 
+use std::io::BufRead;
 use std::path::Path;
 use std::time::Duration;
 
-use doorward::audit::{Action, Checkpoint, Detail, EventDraft, NoteKey, NoteVerifier, SecretSummary};
+use doorward::audit::{
+    Action, Checkpoint, Detail, Event, EventDraft, EventProof, NoteKey, NoteVerifier, SecretSummary, inclusion_proof,
+};
 use doorward::auth::Management;
 use doorward::http::shapes::List;
 use doorward::key::{Random, SystemRandom};
@@ -12,7 +15,7 @@ use doorward::types::{Environment, OrganizationId};
 use serde::Serialize;
 use zeroize::Zeroizing;
 
-use crate::arguments::{Audit, ExportFormat, Filter, Log};
+use crate::arguments::{Audit, ExportFormat, Filter, Format, Log};
 use crate::desk::Desk;
 use crate::export::{self, Export};
 use crate::failure::Failure;
@@ -37,6 +40,10 @@ pub(crate) async fn run(url: &StoreUrl, command: Audit, output: &Output) -> Resu
         Audit::Checkpoint { log, signing_key_file } => {
             checkpoint(&Desk::open_existing(url).await?, &log, &signing_key_file, output).await
         }
+        Audit::Prove { event, log, signing_key_file } => {
+            prove(&Desk::open_existing(url).await?, &log, event, &signing_key_file).await
+        }
+        Audit::CheckProof { proof, verifier_key } => check_proof(&proof, &verifier_key, output),
         Audit::Keygen => {
             let mut seed = Zeroizing::new([0; 32]);
             SystemRandom.fill(&mut *seed).map_err(|error| Failure::failed(error.to_string()))?;
@@ -268,23 +275,74 @@ struct CheckpointShape {
 }
 
 async fn checkpoint(desk: &Desk, log: &Log, key: &Path, output: &Output) -> Result<(), Failure> {
-    let text = std::fs::read_to_string(key).map(Zeroizing::new).map_err(|error| {
-        Failure::failed(format!("{} cannot be read ({error}): `doorward audit keygen` makes a key", key.display()))
-    })?;
-    let key: NoteKey = text.parse().map_err(|error| Failure::failed(format!("{}: {error}", key.display())))?;
-    let scope = desk.log(log).await?;
-    let mut progress = Progress::new(output);
-    let mut report = |done| progress.show(&format!("verifying: {done} events"), false);
-    let found = verify_log(&**desk.core.store(), &scope, None, &mut report).await;
-    progress.end();
-    let now = found.map_err(|fault| match fault {
-        LogFault::Store(error) => error.into(),
-        fault => Failure::failed(format!("{fault}: no checkpoint is made of such a log")),
-    })?;
+    let (key, scope) = (read_signing_key(key)?, desk.log(log).await?);
+    let now = checkpoint_of(desk, &scope, output).await?;
     let (note, verifier) = (now.sign(&key), key.verifier(&now.origin).to_string());
     output.remark(&format!("{} has {} events. Its verifier key is {verifier}", now.origin, now.size));
     let Checkpoint { origin, size, root } = now;
     let shape =
         CheckpointShape { origin, size, root: root.to_string(), checkpoint: note.clone(), verifier_key: verifier };
     output.plain(&shape, &note)
+}
+
+fn read_signing_key(file: &Path) -> Result<NoteKey, Failure> {
+    let text = std::fs::read_to_string(file).map(Zeroizing::new).map_err(|error| {
+        Failure::failed(format!("{} cannot be read ({error}): `doorward audit keygen` makes a key", file.display()))
+    })?;
+    text.parse().map_err(|error| Failure::failed(format!("{}: {error}", file.display())))
+}
+
+/// The checkpoint of a log that was verified just now.
+async fn checkpoint_of(desk: &Desk, scope: &Scope, output: &Output) -> Result<Checkpoint, Failure> {
+    let mut progress = Progress::new(output);
+    let mut report = |done| progress.show(&format!("verifying: {done} events"), false);
+    let found = verify_log(&**desk.core.store(), scope, None, &mut report).await;
+    progress.end();
+    found.map_err(|fault| match fault {
+        LogFault::Store(error) => error.into(),
+        fault => Failure::failed(format!("{fault}: no checkpoint is made of such a log")),
+    })
+}
+
+async fn prove(desk: &Desk, log: &Log, event: u64, key: &Path) -> Result<(), Failure> {
+    let (key, scope) = (read_signing_key(key)?, desk.log(log).await?);
+    let now = checkpoint_of(desk, &scope, &Output::new(Format::Json)).await?;
+    let mut hashes = Vec::new();
+    while (hashes.len() as u64) < now.size {
+        let after = (!hashes.is_empty()).then_some(hashes.len() as u64);
+        let page = desk.core.store().chain(&scope, Page { after, limit: BATCH }).await?;
+        if page.is_empty() {
+            break;
+        }
+        hashes.extend(page.into_iter().flatten().filter_map(|event| event.hash));
+    }
+    hashes.truncate(usize::try_from(now.size).unwrap_or(usize::MAX));
+    let index = event.checked_sub(1).and_then(|index| usize::try_from(index).ok());
+    let proof = index.and_then(|index| inclusion_proof(&hashes, index));
+    let hashes = proof.ok_or_else(|| {
+        Failure::not_found(format!("{} has no event {event}: it has {} events", now.origin, now.size))
+    })?;
+    output::write(&EventProof { index: event - 1, hashes, checkpoint: now.sign(&key) }.to_text())
+}
+
+#[derive(Serialize)]
+struct ProvenShape {
+    origin: String,
+    event: u64,
+    size: u64,
+}
+
+fn check_proof(file: &Path, verifier: &NoteVerifier, output: &Output) -> Result<(), Failure> {
+    let failed = |error: &dyn std::fmt::Display| Failure::failed(format!("{}: {error}", file.display()));
+    let proof = std::fs::read_to_string(file).map_err(|error| failed(&error))?;
+    let proof = EventProof::from_text(&proof).map_err(|_| failed(&"this is no proof of an event"))?;
+    let mut line = String::new();
+    let read = std::io::stdin().lock().read_line(&mut line);
+    read.map_err(|error| Failure::failed(format!("standard input cannot be read: {error}")))?;
+    let hash = Event::hash_of_json(&line)
+        .ok_or_else(|| Failure::failed("standard input is no event: give it one line of `audit export`".into()))?;
+    let Checkpoint { origin, size, .. } = proof.verify(hash, verifier).map_err(|error| failed(&error))?;
+    let shape = ProvenShape { event: proof.index + 1, size, origin };
+    let sentence = format!("It is event {} of {}, as of {size} events.", shape.event, shape.origin);
+    output.done(&shape, &sentence)
 }

@@ -249,6 +249,44 @@ fn an_export_can_be_verified_by_others_and_harms_no_spreadsheet() {
 }
 
 #[test]
+fn one_event_can_be_proven_to_whoever_has_none_of_the_others() {
+    let folder = tempfile::tempdir().unwrap();
+    let (folder, store) = (folder.path(), "sqlite:doorward.db");
+    done(folder, store, &["org", "create", "Acme"]);
+    for _ in 0..6 {
+        done(folder, store, &["key", "regenerate", "--yes"]);
+    }
+    std::fs::write(folder.join("signing.key"), done(folder, store, &["audit", "keygen"])).unwrap();
+    let prove = |event: &str| run(folder, store, &["audit", "prove", event, "--signing-key-file", "signing.key"]);
+    std::fs::write(folder.join("3.proof"), prove("3").stdout).unwrap();
+    assert_eq!((prove("0").status.code(), prove("99").status.code()), (Some(5), Some(5)));
+    let made = run(folder, store, &["audit", "checkpoint", "--signing-key-file", "signing.key"]);
+    let verifier = String::from_utf8(made.stderr).unwrap().trim().rsplit(' ').next().unwrap().to_owned();
+    let export = done(folder, store, &["audit", "export"]);
+    std::fs::remove_file(folder.join("doorward.db")).unwrap();
+
+    let check = |line: &str| {
+        let mut child = Command::new(env!("CARGO_BIN_EXE_doorward"));
+        child.args(["audit", "check-proof", "--proof", "3.proof", "--verifier-key", &verifier]).current_dir(folder);
+        let mut child = child.stdin(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+        child.stdin.take().unwrap().write_all(line.as_bytes()).unwrap();
+        let done = child.wait_with_output().unwrap();
+        (done.status.code(), String::from_utf8_lossy(&done.stderr).into_owned())
+    };
+    let lines: Vec<&str> = export.lines().collect();
+    let (status, said) = check(lines[2]);
+    assert!(status == Some(0) && said.contains("It is event 3 of doorward/org_"), "{said}");
+    for wrong in [lines[1].to_owned(), lines[2].replacen("\"sequence\":3", "\"sequence\":4", 1)] {
+        let (status, said) = check(&wrong);
+        assert!(status == Some(1) && said.contains("does not lead from this event"), "{said}");
+    }
+    assert_eq!(check("nonsense").0, Some(1));
+    let proof = std::fs::read_to_string(folder.join("3.proof")).unwrap();
+    std::fs::write(folder.join("3.proof"), proof.replace("index 2", "index 3")).unwrap();
+    assert_eq!(check(lines[2]).0, Some(1));
+}
+
+#[test]
 fn events_are_listed_by_what_they_say() {
     let folder = tempfile::tempdir().unwrap();
     let (folder, store) = (folder.path(), "sqlite:doorward.db");

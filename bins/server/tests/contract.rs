@@ -210,8 +210,27 @@ fn each_environment_has_its_own_audit_log() {
     let first = of("?environment=production&limit=1");
     let rest = of(&format!("?limit=1&cursor={}&environment=production", first.text("/next_cursor")));
     assert_eq!(actions(rest), ["organization.created"]);
-    for bad in ["", "?environment=", "?environment=prod", "?environment=test&environment=test", "?environment=test&x=1"]
-    {
+    let filtered = |filter: &str| actions(of(&format!("?environment=production&{filter}")));
+    assert_eq!(filtered("action=organization.created"), ["organization.created"]);
+    assert_eq!(filtered("since=2020-01-01&until=2100-01-01T00%3A00%3A00Z"), production);
+    assert_eq!(filtered("until=2020-01-01"), [""; 0]);
+    assert_eq!(filtered("actor=some%20one"), [""; 0]);
+    let key = made.text("/id");
+    assert_eq!(actions(of(&format!("?environment=test&key={key}"))), ["access_key.created"]);
+    assert_eq!(filtered(&format!("key={key}")), [""; 0]);
+    let own = format!("{log}?action=organization.created&limit=1");
+    assert_eq!(actions(server.call(&server.production_key, "GET", &own, None)), ["organization.created"]);
+    for bad in [
+        "",
+        "?environment=",
+        "?environment=prod",
+        "?environment=test&environment=test",
+        "?environment=test&x=1",
+        "?environment=test&action=none",
+        "?environment=test&since=yesterday",
+        "?environment=test&key=org_1",
+        "?environment=test&actor=%FF",
+    ] {
         assert_eq!(of(bad).code(), "invalid_request", "{bad}");
     }
 }

@@ -15,6 +15,9 @@ const DEBIAN: &str = "/usr/lib/postgresql";
 /// Whom the server runs as where we are root, which it refuses to be.
 const USER: &str = "postgres";
 
+/// Seconds that starting, stopping and promoting may take: tests that load every core starve it.
+const PATIENCE: &str = "300";
+
 /// A server. It stops when this is dropped.
 pub(crate) struct Cluster {
     programs: PathBuf,
@@ -67,12 +70,12 @@ impl Cluster {
     /// Starts what was stopped, or crashed.
     pub(crate) fn start_again(&self) -> anyhow::Result<()> {
         let log = self.folder.path().join("log").to_string_lossy().into_owned();
-        self.run("pg_ctl", &["start", "-w", "-s", "-l", &log, "-o", &self.settings, "-D"])
+        self.run("pg_ctl", &["start", "-w", "-t", PATIENCE, "-s", "-l", &log, "-o", &self.settings, "-D"])
     }
 
     /// Stops it: `fast` as an operator would, `immediate` as a crash would.
     pub(crate) fn stop(&self, mode: &str) -> anyhow::Result<()> {
-        self.run("pg_ctl", &["stop", "-w", "-s", "-m", mode, "-D"])
+        self.run("pg_ctl", &["stop", "-w", "-t", PATIENCE, "-s", "-m", mode, "-D"])
     }
 
     /// Where it is.
@@ -96,7 +99,7 @@ impl Cluster {
 
     /// Makes a standby the primary.
     pub(crate) fn promote(&self) -> anyhow::Result<()> {
-        self.run("pg_ctl", &["promote", "-w", "-s", "-D"])
+        self.run("pg_ctl", &["promote", "-w", "-t", PATIENCE, "-s", "-D"])
     }
 
     /// Runs one of its programs, whose last argument is the folder of its data.

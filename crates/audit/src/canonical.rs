@@ -1,5 +1,8 @@
+use std::collections::BTreeMap;
+
 use doorward_types::{Environment, Locator, Name, OrganizationId, RequestId, SecretState, Timestamp};
-use serde::Serialize;
+use serde::{Serialize, Serializer};
+use serde_json::Value;
 use sha2::{Digest, Sha256};
 
 use crate::{Action, Event, EventDraft, Hash, SecretSummary};
@@ -71,6 +74,17 @@ impl Event {
         Hash(hash.finalize().into())
     }
 
+    /// The hash of an event as an export has it, a line of JSON; none where it is no JSON object. `hash` itself is left out.
+    #[must_use]
+    pub fn hash_of_json(line: &str) -> Option<Hash> {
+        let Ok(Value::Object(mut fields)) = serde_json::from_str(line) else { return None };
+        fields.remove("hash");
+        let mut hash = Sha256::new();
+        hash.update([LEAF]);
+        hash.update(serde_json::to_vec(&Sorted(&Value::Object(fields))).ok()?);
+        Some(Hash(hash.finalize().into()))
+    }
+
     fn canonical_at(&self, sequence: u64) -> Vec<u8> {
         let EventDraft { time, actor, action, subject, organization, environment, source_address, request_id, detail } =
             &self.draft;
@@ -101,5 +115,22 @@ impl Event {
         };
         // It cannot fail: there is no map with keys that are no text, and nothing that fails to serialize.
         serde_json::to_vec(&canonical).unwrap_or_default()
+    }
+}
+
+/// JSON whose fields are in the order of their names.
+struct Sorted<'a>(&'a Value);
+
+impl Serialize for Sorted<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        match self.0 {
+            Value::Object(fields) => {
+                let sorted: BTreeMap<&String, Sorted<'_>> =
+                    fields.iter().map(|(name, value)| (name, Sorted(value))).collect();
+                serializer.collect_map(sorted)
+            }
+            Value::Array(values) => serializer.collect_seq(values.iter().map(Sorted)),
+            other => other.serialize(serializer),
+        }
     }
 }

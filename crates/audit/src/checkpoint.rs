@@ -77,6 +77,9 @@ pub enum CheckpointError {
     /// It is no checkpoint.
     #[error("this is no checkpoint of a log")]
     Malformed,
+    /// The event is not in the log, or not in this place, or is another.
+    #[error("the proof does not lead from this event to the checkpoint: the event was changed, or is not in the log")]
+    NotProven,
     /// The note around it.
     #[error(transparent)]
     Note(#[from] NoteError),

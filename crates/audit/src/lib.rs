@@ -18,6 +18,7 @@ mod checkpoint;
 mod event;
 mod merkle;
 mod note;
+mod proof;
 
 pub use action::{Action, UnknownAction};
 pub use chain::{ChainFault, ChainVerifier};
@@ -25,3 +26,4 @@ pub use checkpoint::{Checkpoint, CheckpointError};
 pub use event::{Attribution, Detail, Event, EventDraft, Hash, SecretSummary};
 pub use merkle::{Tree, inclusion_proof, proves_inclusion};
 pub use note::{NoteError, NoteKey, NoteKeyError, NoteVerifier};
+pub use proof::EventProof;

@@ -57,6 +57,7 @@ proptest! {
         let theirs = serde_json_canonicalizer::to_vec(&shown).unwrap();
         prop_assert_eq!(String::from_utf8(event.canonical()).unwrap(), String::from_utf8(theirs).unwrap());
         prop_assert_eq!(event.hash, Some(Hash(tlog::record_hash(&event.canonical()).0)));
+        prop_assert_eq!(event.hash, Event::hash_of_json(&serde_json::to_string(&event).unwrap()));
     }
 }
 

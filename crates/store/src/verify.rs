@@ -1,4 +1,5 @@
 use doorward_audit::{ChainFault, ChainVerifier, Checkpoint, Event};
+use futures_util::future::join;
 
 use crate::{AuditLog, Page, Scope, StoreError};
 
@@ -53,26 +54,35 @@ pub async fn verify_log(
         _ => Ok(()),
     };
     begins_as(&chain)?;
-    let mut last = None;
-    loop {
-        let page = store.chain(scope, Page { after: last, limit: BATCH }).await?;
-        if page.is_empty() {
-            break;
-        }
-        for (place, event) in page.iter().enumerate() {
-            let event = event.as_ref().map_err(Clone::clone)?;
-            match chain.follow(event) {
-                Ok(()) => begins_as(&chain)?,
-                Err(ChainFault::Changed(_) | ChainFault::Unlinked(_)) => {
-                    let rest = page.get(place + 1..).unwrap_or_default();
-                    let after = look_ahead(store, scope, rest).await?;
-                    return Err(ChainVerifier::explain(event, &after).into());
-                }
-                Err(fault) => return Err(fault.into()),
+    let mut page = store.chain(scope, Page { after: None, limit: BATCH }).await?;
+    while let Some(last) = page.last() {
+        let after = last.as_ref().ok().map(|event| event.sequence);
+        // The store reads the next page meanwhile. After one that cannot be read, none is wanted.
+        let next = async {
+            match after {
+                Some(_) => store.chain(scope, Page { after, limit: BATCH }).await,
+                None => Ok(vec![]),
             }
-        }
-        last = Some(chain.tree().size());
+        };
+        let look = async {
+            for (place, event) in page.iter().enumerate() {
+                let event = event.as_ref().map_err(Clone::clone)?;
+                match chain.follow(event) {
+                    Ok(()) => begins_as(&chain)?,
+                    Err(ChainFault::Changed(_) | ChainFault::Unlinked(_)) => {
+                        let rest = page.get(place + 1..).unwrap_or_default();
+                        let after = look_ahead(store, scope, rest).await?;
+                        return Err(ChainVerifier::explain(event, &after).into());
+                    }
+                    Err(fault) => return Err(fault.into()),
+                }
+            }
+            Ok::<_, LogFault>(())
+        };
+        let (next, looked) = join(next, look).await;
+        looked?;
         report(chain.tree().size());
+        page = next?;
     }
     let events = chain.tree().size();
     match earlier {

@@ -5,6 +5,7 @@
 
 mod changes;
 mod harness;
+mod log;
 mod moving;
 mod nodes;
 mod rows;
@@ -19,12 +20,12 @@ use crate::shell;
 #[derive(Args, Debug)]
 pub(crate) struct Arguments {
     /// Only the figures of this name; all without it
-    #[arg(value_parser = ["verify", "scale", "changes", "moving", "nodes", "peers"])]
+    #[arg(value_parser = ["verify", "scale", "changes", "moving", "nodes", "log", "peers"])]
     name: Option<String>,
     /// Rounds per figure
     #[arg(long, default_value_t = 15)]
     rounds: usize,
-    /// Keys of `scale`, `moving` and `nodes`; ten million want 8 GiB of memory and as much of disk
+    /// Keys of `scale`, `moving` and `nodes`, events of `log`; ten million want 8 GiB of memory and as much of disk
     #[arg(long, default_value_t = 1_000_000)]
     keys: usize,
 }
@@ -52,6 +53,9 @@ pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<()> {
     }
     if wanted("moving") {
         runtime.block_on(moving::run(arguments.keys, arguments.rounds.min(3)))?;
+    }
+    if wanted("log") {
+        runtime.block_on(log::run(arguments.keys, arguments.rounds.min(5)))?;
     }
     if wanted("nodes") {
         runtime.block_on(nodes::run(arguments.keys))?;
