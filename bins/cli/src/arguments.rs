@@ -52,7 +52,7 @@ pub enum Command {
     /// Access keys: create, list, delete, rotate
     #[command(subcommand)]
     Key(Key),
-    /// The audit logs: list, follow, export, verify, checkpoint
+    /// The audit logs: list, follow, export, verify, prove, prune
     #[command(subcommand)]
     Audit(Audit),
     /// Operators, who may use the management API
@@ -204,8 +204,8 @@ pub enum Audit {
         /// A checkpoint that the log must extend
         #[arg(long, value_name = "FILE", requires = "verifier_key")]
         checkpoint: Option<PathBuf>,
-        /// Whose signature the checkpoint must have, as `audit checkpoint` shows it
-        #[arg(long, value_name = "NAME+ID+KEY", requires = "checkpoint")]
+        /// Whose signature the checkpoint must have, and one that stands for pruned events, as `audit checkpoint` shows it
+        #[arg(long, value_name = "NAME+ID+KEY")]
         verifier_key: Option<NoteVerifier>,
     },
     /// Verify a log, and print a signed checkpoint of it, to be kept elsewhere
@@ -242,6 +242,21 @@ pub enum Audit {
         /// Whose signature it must have
         #[arg(long, value_name = "NAME+ID+KEY")]
         verifier_key: NoteVerifier,
+    },
+    /// Cut the beginning of a log off; a signed checkpoint stands for it, and the log can be verified as before
+    #[command(after_help = "Nothing is ever cut off by itself. Export the log first: what is cut off is gone.\n\n    \
+                            doorward audit prune --org acme --before 2020-01-01 --signing-key-file signing.key")]
+    Prune {
+        #[command(flatten)]
+        log: Log,
+        /// Events before this time
+        #[arg(long, value_name = "TIME")]
+        before: Timestamp,
+        /// The file with the signing key, as `audit keygen` prints it
+        #[arg(long, value_name = "FILE", env = "DOORWARD_SIGNING_KEY_FILE")]
+        signing_key_file: PathBuf,
+        #[command(flatten)]
+        consent: Consent,
     },
     /// Print a fresh key that signs checkpoints
     #[command(after_help = "    doorward audit keygen > signing.key && chmod 600 signing.key")]

@@ -5,17 +5,19 @@ use std::path::Path;
 use std::time::Duration;
 
 use doorward::audit::{
-    Action, Checkpoint, Detail, Event, EventDraft, EventProof, NoteKey, NoteVerifier, SecretSummary, inclusion_proof,
+    Action, Checkpoint, Detail, Event, EventDraft, EventProof, NoteKey, NoteVerifier, Pruned, SecretSummary, Tree,
+    inclusion_proof,
 };
 use doorward::auth::Management;
 use doorward::http::shapes::List;
 use doorward::key::{Random, SystemRandom};
 use doorward::store::{EventFilter, LogFault, Page, Scope, StoreUrl, verify_log};
-use doorward::types::{Environment, OrganizationId};
+use doorward::types::{Environment, OrganizationId, Timestamp};
 use serde::Serialize;
 use zeroize::Zeroizing;
 
-use crate::arguments::{Audit, ExportFormat, Filter, Format, Log};
+use crate::arguments::{Audit, Consent, ExportFormat, Filter, Format, Log};
+use crate::confirm;
 use crate::desk::Desk;
 use crate::export::{self, Export};
 use crate::failure::Failure;
@@ -35,13 +37,17 @@ pub(crate) async fn run(url: &StoreUrl, command: Audit, output: &Output) -> Resu
         Audit::Verify { log, checkpoint, verifier_key } => {
             let earlier =
                 checkpoint.as_deref().zip(verifier_key.as_ref()).map(|(file, key)| read_checkpoint(file, key));
-            verify(&Desk::open_existing(url).await?, &log, earlier.transpose()?, output).await
+            let (desk, earlier) = (Desk::open_existing(url).await?, earlier.transpose()?);
+            verify(&desk, &log, earlier, verifier_key.as_ref(), output).await
         }
         Audit::Checkpoint { log, signing_key_file } => {
             checkpoint(&Desk::open_existing(url).await?, &log, &signing_key_file, output).await
         }
         Audit::Prove { event, log, signing_key_file } => {
             prove(&Desk::open_existing(url).await?, &log, event, &signing_key_file).await
+        }
+        Audit::Prune { log, before, signing_key_file, consent } => {
+            prune(&Desk::open_existing(url).await?, &log, before, &signing_key_file, consent, output).await
         }
         Audit::CheckProof { proof, verifier_key } => check_proof(&proof, &verifier_key, output),
         Audit::Keygen => {
@@ -76,6 +82,22 @@ impl Desk {
             only.is_none_or(|only| only == *organization) && log.environment.is_none_or(|only| only == *environment)
         });
         Ok(meant.map(|(organization, environment)| self.scope(organization, environment)).collect())
+    }
+
+    /// An event that is about a log itself.
+    fn event(&self, scope: &Scope, action: Action, subject: String) -> EventDraft {
+        let attribution = &self.ask.attribution;
+        EventDraft {
+            time: self.core.clock().now(),
+            actor: attribution.actor.clone(),
+            action,
+            subject,
+            organization: scope.organization(),
+            environment: scope.environment(),
+            source_address: attribution.source_address,
+            request_id: attribution.request_id,
+            detail: Detail::default(),
+        }
     }
 
     fn scope(&self, organization: OrganizationId, environment: Environment) -> Scope {
@@ -146,21 +168,9 @@ async fn export(
     output: &Output,
 ) -> Result<(), Failure> {
     let scope = desk.log(log).await?;
-    let (organization, environment) = (scope.organization(), scope.environment());
-    let name = Checkpoint::origin_of(organization, environment);
+    let name = Checkpoint::origin_of(scope.organization(), scope.environment());
     let mut writer = Export::begin(format, file)?;
-    let attribution = &desk.ask.attribution;
-    let exported = EventDraft {
-        time: desk.core.clock().now(),
-        actor: attribution.actor.clone(),
-        action: Action::AuditLogExported,
-        subject: name.clone(),
-        organization,
-        environment,
-        source_address: attribution.source_address,
-        request_id: attribution.request_id,
-        detail: Detail::default(),
-    };
+    let exported = desk.event(&scope, Action::AuditLogExported, name.clone());
     // Before the first event is handed out; so it is the last one that is.
     desk.core.store().record(exported).await?;
     let newest = desk.core.store().events(&scope, &EventFilter::default(), Page::first(1)).await?;
@@ -208,7 +218,13 @@ struct LogShape {
     fault: Option<String>,
 }
 
-async fn verify(desk: &Desk, log: &Log, earlier: Option<Checkpoint>, output: &Output) -> Result<(), Failure> {
+async fn verify(
+    desk: &Desk,
+    log: &Log,
+    earlier: Option<Checkpoint>,
+    key: Option<&NoteVerifier>,
+    output: &Output,
+) -> Result<(), Failure> {
     let mut scopes = desk.logs(log).await?;
     if let Some(earlier) = &earlier {
         // A log that is gone altogether is still the one that the checkpoint is of.
@@ -225,7 +241,9 @@ async fn verify(desk: &Desk, log: &Log, earlier: Option<Checkpoint>, output: &Ou
     for scope in &scopes {
         let name = Checkpoint::origin_of(scope.organization(), scope.environment());
         let mut report = |done| progress.show(&format!("verifying {name}: {done} events"), false);
-        let found = verify_log(&**desk.core.store(), scope, earlier.as_ref(), &mut report).await;
+        // A key is of one log.
+        let key = key.filter(|key| key.name() == name);
+        let found = verify_log(&**desk.core.store(), scope, earlier.as_ref(), key, &mut report).await;
         let (organization, environment) = (scope.organization(), scope.environment());
         logs.push(match found {
             Ok(Checkpoint { size, root, .. }) => {
@@ -276,7 +294,7 @@ struct CheckpointShape {
 
 async fn checkpoint(desk: &Desk, log: &Log, key: &Path, output: &Output) -> Result<(), Failure> {
     let (key, scope) = (read_signing_key(key)?, desk.log(log).await?);
-    let now = checkpoint_of(desk, &scope, output).await?;
+    let now = checkpoint_of(desk, &scope, None, output).await?;
     let (note, verifier) = (now.sign(&key), key.verifier(&now.origin).to_string());
     output.remark(&format!("{} has {} events. Its verifier key is {verifier}", now.origin, now.size));
     let Checkpoint { origin, size, root } = now;
@@ -293,10 +311,15 @@ fn read_signing_key(file: &Path) -> Result<NoteKey, Failure> {
 }
 
 /// The checkpoint of a log that was verified just now.
-async fn checkpoint_of(desk: &Desk, scope: &Scope, output: &Output) -> Result<Checkpoint, Failure> {
+async fn checkpoint_of(
+    desk: &Desk,
+    scope: &Scope,
+    key: Option<&NoteVerifier>,
+    output: &Output,
+) -> Result<Checkpoint, Failure> {
     let mut progress = Progress::new(output);
     let mut report = |done| progress.show(&format!("verifying: {done} events"), false);
-    let found = verify_log(&**desk.core.store(), scope, None, &mut report).await;
+    let found = verify_log(&**desk.core.store(), scope, None, key, &mut report).await;
     progress.end();
     found.map_err(|fault| match fault {
         LogFault::Store(error) => error.into(),
@@ -304,9 +327,64 @@ async fn checkpoint_of(desk: &Desk, scope: &Scope, output: &Output) -> Result<Ch
     })
 }
 
+#[derive(Serialize)]
+struct PrunedShape {
+    origin: String,
+    pruned: u64,
+}
+
+async fn prune(
+    desk: &Desk,
+    log: &Log,
+    before: Timestamp,
+    key: &Path,
+    consent: Consent,
+    output: &Output,
+) -> Result<(), Failure> {
+    let (key, scope, store) = (read_signing_key(key)?, desk.log(log).await?, desk.core.store());
+    let origin = Checkpoint::origin_of(scope.organization(), scope.environment());
+    let verifier = key.verifier(&origin);
+    // Only what is whole is cut: the checkpoint vouches for it.
+    checkpoint_of(desk, &scope, Some(&verifier), output).await?;
+    let earlier = store.pruned(&scope).await?;
+    let mut tree = match &earlier {
+        Some(Pruned { size, peaks, .. }) => Tree::of_peaks(*size, peaks.clone()).unwrap_or_default(),
+        None => Tree::default(),
+    };
+    let begin = tree.size();
+    let mut last = None;
+    'cut: loop {
+        let after = last.map(|(sequence, _)| sequence);
+        let page = store.chain(&scope, Page { after, limit: BATCH }).await?;
+        if page.is_empty() {
+            break;
+        }
+        for event in page.into_iter().flatten() {
+            let (true, Some(hash)) = (event.draft.time < before, event.hash) else { break 'cut };
+            tree.push(hash);
+            last = Some((event.sequence, hash));
+        }
+    }
+    let Some((size, last_hash)) = last else {
+        return Err(Failure::not_found(format!("{origin} has no event before {before}")));
+    };
+    let what = format!("Events {} to {size} of {origin} are deleted for ever.", begin + 1);
+    confirm::by_name(consent, &what, &origin)?;
+    let checkpoint = Checkpoint { origin: origin.clone(), size, root: tree.root() }.sign(&key);
+    let pruned = Pruned { size, last_hash, peaks: tree.peaks().to_vec(), checkpoint };
+    let event = desk.event(&scope, Action::AuditLogPruned, format!("{origin} 1 to {size}"));
+    store.prune(&scope, pruned, event).await?;
+    output.done(&PrunedShape { origin, pruned: size - begin }, &format!("Deleted {} events.", size - begin))
+}
+
 async fn prove(desk: &Desk, log: &Log, event: u64, key: &Path) -> Result<(), Failure> {
     let (key, scope) = (read_signing_key(key)?, desk.log(log).await?);
-    let now = checkpoint_of(desk, &scope, &Output::new(Format::Json)).await?;
+    if let Some(Pruned { size, .. }) = desk.core.store().pruned(&scope).await? {
+        return Err(Failure::failed(format!(
+            "events 1 to {size} were pruned, and with them the hashes that a proof goes by: a checkpoint and the whole log still verify"
+        )));
+    }
+    let now = checkpoint_of(desk, &scope, None, &Output::new(Format::Json)).await?;
     let mut hashes = Vec::new();
     while (hashes.len() as u64) < now.size {
         let after = (!hashes.is_empty()).then_some(hashes.len() as u64);

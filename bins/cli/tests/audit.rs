@@ -287,6 +287,48 @@ fn one_event_can_be_proven_to_whoever_has_none_of_the_others() {
 }
 
 #[test]
+fn what_was_cut_off_is_stood_for_by_a_signed_checkpoint() {
+    let site = Sqlite(tempfile::tempdir().unwrap());
+    let (folder, store) = (site.folder(), &site.url());
+    done(folder, store, &["org", "create", "Acme"]);
+    done(folder, store, &["key", "regenerate", "--yes"]);
+    for name in ["signing.key", "other.key"] {
+        std::fs::write(folder.join(name), done(folder, store, &["audit", "keygen"])).unwrap();
+    }
+    let checkpoint = |key| run(folder, store, &["audit", "checkpoint", "--signing-key-file", key]);
+    let verifier = |made: &Output| String::from_utf8_lossy(&made.stderr).trim().rsplit(' ').next().unwrap().to_owned();
+    let whole = checkpoint("signing.key");
+    std::fs::write(folder.join("friday.note"), &whole.stdout).unwrap();
+    let (mine, other) = (verifier(&whole), verifier(&checkpoint("other.key")));
+    let prune = |before: &str, more: &[&str]| {
+        let prune = ["audit", "prune", "--before", before, "--signing-key-file", "signing.key"];
+        let done = run(folder, store, &[&prune[..], more].concat());
+        (done.status.code().unwrap(), String::from_utf8_lossy(&done.stderr).into_owned())
+    };
+    assert_eq!(prune("2020-01-01", &["--yes"]).0, 5);
+    let (status, said) = prune("2100-01-01", &[]);
+    assert!(status == 3 && said.contains("are deleted for ever"), "{said}");
+    let (status, said) = prune("2100-01-01", &["--yes"]);
+    assert!(status == 0 && said.contains("Deleted 3 events"), "{said}");
+
+    let list = done(folder, store, &["audit", "list"]);
+    assert!(list.contains("audit_log.pruned") && !list.contains("organization.created"), "{list}");
+    done(folder, store, &["key", "regenerate", "--yes"]);
+    assert_eq!(site.verify(&[]), (Some(0), String::new()));
+    assert_eq!(site.verify(&["--verifier-key", &mine]), (Some(0), String::new()));
+    let kept = site.verify(&["--checkpoint", "friday.note", "--verifier-key", &mine]);
+    assert_eq!(kept, (Some(0), String::new()));
+    let (status, said) = site.verify(&["--verifier-key", &other]);
+    assert!(status == Some(1) && said.contains("has not signed this note"), "{said}");
+    // Someone cuts more off, and changes what stands for it.
+    site.sql("DELETE FROM audit_events WHERE sequence = 4");
+    assert!(site.verify(&[]).1.contains("events 4 to 4 are missing"));
+    site.sql("UPDATE pruned_logs SET size = 4");
+    let (status, said) = site.verify(&[]);
+    assert!(status == Some(1) && said.contains("is not of those that were cut off"), "{said}");
+}
+
+#[test]
 fn events_are_listed_by_what_they_say() {
     let folder = tempfile::tempdir().unwrap();
     let (folder, store) = (folder.path(), "sqlite:doorward.db");

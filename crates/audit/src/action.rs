@@ -19,6 +19,8 @@ pub enum Action {
     AccessKeyStageDiscarded,
     /// The log was exported.
     AuditLogExported,
+    /// The beginning of the log was cut off, under a signed checkpoint.
+    AuditLogPruned,
     /// An operator answered for changes that the store had lost.
     LostChangeAccepted,
     /// An operator was added.
@@ -31,13 +33,14 @@ pub enum Action {
 
 impl Action {
     /// Every action.
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 11] = [
         Self::AccessKeyCreated,
         Self::AccessKeyDeleted,
         Self::AccessKeyRegenerated,
         Self::AccessKeyStaged,
         Self::AccessKeyStageDiscarded,
         Self::AuditLogExported,
+        Self::AuditLogPruned,
         Self::LostChangeAccepted,
         Self::OperatorCreated,
         Self::OperatorDeleted,
@@ -54,6 +57,7 @@ impl Action {
             Self::AccessKeyStaged => "access_key.staged",
             Self::AccessKeyStageDiscarded => "access_key.stage_discarded",
             Self::AuditLogExported => "audit_log.exported",
+            Self::AuditLogPruned => "audit_log.pruned",
             Self::LostChangeAccepted => "lost_change.accepted",
             Self::OperatorCreated => "operator.created",
             Self::OperatorDeleted => "operator.deleted",

@@ -45,6 +45,11 @@ pub enum ChainFault {
 }
 
 impl ChainVerifier {
+    /// Goes on after events that are known only by the last one's hash, and the tree over them.
+    pub(crate) const fn after(sequence: u64, hash: Hash, tree: Tree) -> Self {
+        Self { last: Some((sequence, hash)), tree }
+    }
+
     /// Looks at the next event.
     ///
     /// # Errors

@@ -19,6 +19,7 @@ mod event;
 mod merkle;
 mod note;
 mod proof;
+mod pruned;
 
 pub use action::{Action, UnknownAction};
 pub use chain::{ChainFault, ChainVerifier};
@@ -27,3 +28,4 @@ pub use event::{Attribution, Detail, Event, EventDraft, Hash, SecretSummary};
 pub use merkle::{Tree, inclusion_proof, proves_inclusion};
 pub use note::{NoteError, NoteKey, NoteKeyError, NoteVerifier};
 pub use proof::EventProof;
+pub use pruned::{Pruned, PrunedFault};

@@ -24,6 +24,18 @@ pub struct Tree {
 }
 
 impl Tree {
+    /// The tree with these peaks, of so many leaves; none where there is not one for each bit that is set in `size`.
+    #[must_use]
+    pub fn of_peaks(size: u64, peaks: Vec<Hash>) -> Option<Self> {
+        (size.count_ones() as usize == peaks.len()).then_some(Self { size, peaks })
+    }
+
+    /// The roots of the perfect trees that it is made of, the largest first: all that it takes to go on without the leaves.
+    #[must_use]
+    pub fn peaks(&self) -> &[Hash] {
+        &self.peaks
+    }
+
     /// Adds the hash of the next leaf.
     pub fn push(&mut self, leaf: Hash) {
         let mut hash = leaf;

@@ -155,3 +155,15 @@ CREATE TABLE copy_progress (
     table_name TEXT NOT NULL PRIMARY KEY,
     came_to    TEXT NOT NULL
 );
+
+-- What stands for the events that were cut off the beginning of a log: a signed checkpoint, and what the chain and the tree
+-- go on from.
+CREATE TABLE pruned_logs (
+    organization TEXT   NOT NULL,
+    environment  TEXT   NOT NULL,
+    size         BIGINT NOT NULL,
+    last_hash    BYTEA  NOT NULL,
+    peaks        BYTEA  NOT NULL,
+    checkpoint   TEXT   NOT NULL,
+    PRIMARY KEY (organization, environment, size)
+);

@@ -1,7 +1,7 @@
 use async_trait::async_trait;
 use deadpool_postgres::Transaction;
-use doorward_audit::{Action, ChainFault, Event, EventDraft, Hash};
-use doorward_store::{AuditLog, EventFilter, Page, Scope, StoreError};
+use doorward_audit::{Action, ChainFault, Event, EventDraft, Hash, Pruned};
+use doorward_store::{AuditLog, Conflict, EventFilter, Page, Scope, StoreError};
 use doorward_types::{Environment, Name, OrganizationId, Timestamp};
 use tokio_postgres::Row;
 
@@ -105,6 +105,50 @@ impl AuditLog for PostgresStore {
             })
         };
         Ok(self.query(&sql, &params).await?.iter().map(link).collect())
+    }
+
+    async fn pruned(&self, scope: &Scope) -> Result<Option<Pruned>, StoreError> {
+        let (organization, environment) = (scope.organization().to_string(), scope.environment().as_str());
+        let sql = "SELECT size, last_hash, peaks, checkpoint FROM pruned_logs
+                   WHERE organization = $1 AND environment = $2 ORDER BY size DESC LIMIT 1";
+        let found = self.query(sql, &[text(&organization), text(&environment)]).await?;
+        let pruned = |found: &Row| {
+            let peaks: &[u8] = row::get(found, 2)?;
+            Ok(Pruned {
+                size: row::count(found, 0)?,
+                last_hash: hash(found, 1)?.ok_or_else(|| StoreError::Corrupt("pruned events without a hash".into()))?,
+                peaks: peaks.as_chunks().0.iter().copied().map(Hash).collect(),
+                checkpoint: row::get(found, 3)?,
+            })
+        };
+        found.first().map(pruned).transpose()
+    }
+
+    async fn prune(&self, scope: &Scope, pruned: Pruned, event: EventDraft) -> Result<(), StoreError> {
+        let (organization, environment) = (scope.organization().to_string(), scope.environment().as_str());
+        let (size, last_hash) = (row::big(pruned.size), pruned.last_hash.0.to_vec());
+        let peaks: Vec<u8> = pruned.peaks.iter().flat_map(|peak| peak.0).collect();
+        let place = [text(&organization), text(&environment), number(&size)];
+        let once = || async {
+            let mut client = self.client().await?;
+            let transaction = transaction::begin(&mut client).await?;
+            transaction::lock(&transaction).await?;
+            let there = "SELECT 1 FROM audit_events
+                         WHERE organization = $1 AND environment = $2 AND sequence = $3 AND hash = $4";
+            let params = [&place[..], &[bytes(&last_hash)]].concat();
+            if transaction.query_typed(there, &params).await.map_err(of_statement)?.is_empty() {
+                return Err(Conflict::Stale.into());
+            }
+            append(&transaction, &event).await?;
+            let cut = "DELETE FROM audit_events WHERE organization = $1 AND environment = $2 AND sequence <= $3";
+            transaction.execute_typed(cut, &place).await.map_err(of_statement)?;
+            let insert = "INSERT INTO pruned_logs (organization, environment, size, last_hash, peaks, checkpoint)
+                          VALUES ($1, $2, $3, $4, $5, $6)";
+            let params = [&params[..], &[bytes(&peaks), text(&pruned.checkpoint)]].concat();
+            transaction.execute_typed(insert, &params).await.map_err(of_statement)?;
+            transaction.commit().await.map_err(of_statement)
+        };
+        transaction::again(|| in_time(once())).await
     }
 
     async fn logs(&self) -> Result<Vec<(OrganizationId, Environment)>, StoreError> {

@@ -1,8 +1,8 @@
 use std::net::IpAddr;
 
 use async_trait::async_trait;
-use doorward_audit::{Action, ChainFault, Event, EventDraft, Hash};
-use doorward_store::{AuditLog, EventFilter, Page, Scope, StoreError};
+use doorward_audit::{Action, ChainFault, Event, EventDraft, Hash, Pruned};
+use doorward_store::{AuditLog, Conflict, EventFilter, Page, Scope, StoreError};
 use doorward_types::{Environment, Name, OrganizationId, Timestamp};
 use rusqlite::types::Type;
 use rusqlite::{OptionalExtension, Row, Transaction, params};
@@ -105,6 +105,51 @@ impl AuditLog for SqliteStore {
             list.query_map(params![organization.to_string(), environment.as_str(), above, page.limit], link)
                 .and_then(Iterator::collect)
                 .map_err(of_read)
+        })
+        .await
+    }
+
+    async fn pruned(&self, scope: &Scope) -> Result<Option<Pruned>, StoreError> {
+        let (organization, environment) = (scope.organization().to_string(), scope.environment());
+        self.read(move |transaction| {
+            let mut find = transaction
+                .prepare_cached(
+                    "SELECT size, last_hash, peaks, checkpoint FROM pruned_logs
+                     WHERE organization = ?1 AND environment = ?2 ORDER BY size DESC LIMIT 1",
+                )
+                .map_err(unavailable)?;
+            let pruned = |row: &Row<'_>| {
+                let peaks: Vec<u8> = row.get(2)?;
+                Ok(Pruned {
+                    size: row.get(0)?,
+                    last_hash: Hash(row.get(1)?),
+                    peaks: peaks.as_chunks().0.iter().copied().map(Hash).collect(),
+                    checkpoint: row.get(3)?,
+                })
+            };
+            find.query_row([organization.as_str(), environment.as_str()], pruned).optional().map_err(of_read)
+        })
+        .await
+    }
+
+    async fn prune(&self, scope: &Scope, pruned: Pruned, event: EventDraft) -> Result<(), StoreError> {
+        let (organization, environment) = (scope.organization().to_string(), scope.environment().as_str());
+        self.write(move |transaction| {
+            let there = "SELECT 1 FROM audit_events
+                         WHERE organization = ?1 AND environment = ?2 AND sequence = ?3 AND hash = ?4";
+            let place = params![organization, environment, pruned.size, pruned.last_hash.0];
+            if !transaction.prepare(there).and_then(|mut there| there.exists(place)).map_err(unavailable)? {
+                return Err(Conflict::Stale.into());
+            }
+            append(transaction, &event)?;
+            let cut = "DELETE FROM audit_events WHERE organization = ?1 AND environment = ?2 AND sequence <= ?3";
+            transaction.execute(cut, params![organization, environment, pruned.size]).map_err(unavailable)?;
+            let peaks: Vec<u8> = pruned.peaks.iter().flat_map(|peak| peak.0).collect();
+            let insert = "INSERT INTO pruned_logs (organization, environment, size, last_hash, peaks, checkpoint)
+                          VALUES (?1, ?2, ?3, ?4, ?5, ?6)";
+            let Pruned { size, last_hash, checkpoint, .. } = &pruned;
+            let params = params![organization, environment, size, last_hash.0, peaks, checkpoint];
+            transaction.execute(insert, params).map(drop).map_err(of_write)
         })
         .await
     }

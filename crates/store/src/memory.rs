@@ -3,7 +3,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use async_trait::async_trait;
-use doorward_audit::{ChainFault, Event, EventDraft};
+use doorward_audit::{ChainFault, Event, EventDraft, Pruned};
 use doorward_types::{
     AccessKeyId, Environment, Locator, OperatorId, OrganizationId, RegisteredUserId, SecretState, SessionId, Timestamp,
 };
@@ -31,6 +31,7 @@ struct State {
     lost: BTreeMap<Position, bool>,
     sessions: BTreeMap<SessionId, SessionStatus>,
     events: BTreeMap<Scope, Vec<Event>>,
+    pruned: BTreeMap<Scope, Pruned>,
     done: BTreeMap<(String, String), (String, Timestamp)>,
     uses: BTreeMap<(Locator, i64), u64>,
     last_uses: HashMap<Locator, Timestamp>,
@@ -441,6 +442,22 @@ impl AuditLog for MemoryStore {
         let log = state.events.get(scope).into_iter().flatten();
         let later = log.filter(|event| page.after.is_none_or(|after| event.sequence > after));
         Ok(later.take(page.limit as usize).cloned().map(Ok).collect())
+    }
+
+    async fn pruned(&self, scope: &Scope) -> Result<Option<Pruned>, StoreError> {
+        Ok(self.state().pruned.get(scope).cloned())
+    }
+
+    async fn prune(&self, scope: &Scope, pruned: Pruned, event: EventDraft) -> Result<(), StoreError> {
+        let mut state = self.state();
+        let log = state.events.get(scope).into_iter().flatten();
+        if !log.clone().any(|event| event.sequence == pruned.size && event.hash == Some(pruned.last_hash)) {
+            return Err(Conflict::Stale.into());
+        }
+        state.append(event);
+        state.events.entry(*scope).or_default().retain(|event| event.sequence > pruned.size);
+        state.pruned.insert(*scope, pruned);
+        Ok(())
     }
 
     async fn logs(&self) -> Result<Vec<(OrganizationId, Environment)>, StoreError> {

@@ -1,5 +1,5 @@
 use async_trait::async_trait;
-use doorward_audit::{Action, ChainFault, Event, EventDraft};
+use doorward_audit::{Action, ChainFault, Event, EventDraft, Pruned};
 use doorward_types::{AccessKeyId, Environment, Locator, Name, OperatorId, OrganizationId, Timestamp};
 
 use crate::copy::Rows;
@@ -91,6 +91,16 @@ pub trait AuditLog: Send + Sync {
 
     /// Writes an event of what changes nothing else.
     async fn record(&self, event: EventDraft) -> Result<(), StoreError>;
+
+    /// What stands for events that were cut off the beginning of a scope's log, where any were.
+    async fn pruned(&self, scope: &Scope) -> Result<Option<Pruned>, StoreError>;
+
+    /// Writes the event, and cuts off those that `pruned` stands for, in one transaction.
+    ///
+    /// # Errors
+    ///
+    /// [`crate::Conflict::Stale`] where the last of them is not there, or is another.
+    async fn prune(&self, scope: &Scope, pruned: Pruned, event: EventDraft) -> Result<(), StoreError>;
 
     /// Every log that has an event.
     async fn logs(&self) -> Result<Vec<(OrganizationId, Environment)>, StoreError>;

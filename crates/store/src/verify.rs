@@ -1,4 +1,4 @@
-use doorward_audit::{ChainFault, ChainVerifier, Checkpoint, Event};
+use doorward_audit::{ChainFault, ChainVerifier, Checkpoint, Event, NoteVerifier, PrunedFault};
 use futures_util::future::join;
 
 use crate::{AuditLog, Page, Scope, StoreError};
@@ -16,6 +16,12 @@ pub enum LogFault {
     /// An event does not belong where it stands.
     #[error(transparent)]
     Chain(#[from] ChainFault),
+    /// What stands for events that were cut off.
+    #[error(transparent)]
+    Pruned(#[from] PrunedFault),
+    /// The checkpoint is of events that were cut off since.
+    #[error("events 1 to {0} were pruned, more than the checkpoint is of: verify with a later one")]
+    PrunedBeyond(u64),
     /// The log begins otherwise than when the checkpoint was made.
     #[error("the first {0} events are not those that the checkpoint was made of: the log was written anew")]
     Rewritten(u64),
@@ -33,7 +39,8 @@ pub enum LogFault {
 }
 
 /// Recomputes every hash of a log, from its first event on, and the root of the tree over them: the checkpoint that could
-/// be made of it now. With an earlier checkpoint, also proves that the log extends it.
+/// be made of it now. With an earlier checkpoint, also proves that the log extends it; with a key, that what stands for
+/// pruned events is signed by it.
 ///
 /// `report` hears how many events are done.
 ///
@@ -44,9 +51,17 @@ pub async fn verify_log(
     store: &dyn AuditLog,
     scope: &Scope,
     earlier: Option<&Checkpoint>,
+    key: Option<&NoteVerifier>,
     report: &mut (dyn FnMut(u64) + Send),
 ) -> Result<Checkpoint, LogFault> {
-    let mut chain = ChainVerifier::default();
+    let mut chain = match store.pruned(scope).await? {
+        Some(pruned) => pruned.verifier(key)?,
+        None => ChainVerifier::default(),
+    };
+    let pruned = chain.tree().size();
+    if earlier.is_some_and(|earlier| earlier.size < pruned) {
+        return Err(LogFault::PrunedBeyond(pruned));
+    }
     let begins_as = |chain: &ChainVerifier| match earlier {
         Some(earlier) if earlier.size == chain.tree().size() && earlier.root != chain.tree().root() => {
             Err(LogFault::Rewritten(earlier.size))

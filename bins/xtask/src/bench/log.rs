@@ -30,7 +30,7 @@ pub(crate) async fn run(count: usize, rounds: usize) -> anyhow::Result<()> {
         let seen = bare_scan(&path)?;
         theirs.push(SystemClock.reading().raw.since(started.raw).as_secs_f64());
         let started = SystemClock.reading();
-        let verified = verify_log(&**core.store(), &scope, None, &mut |_| {}).await?;
+        let verified = verify_log(&**core.store(), &scope, None, None, &mut |_| {}).await?;
         ours.push(SystemClock.reading().raw.since(started.raw).as_secs_f64());
         anyhow::ensure!(verified.size as usize == count && seen >= count, "{} of {count}", verified.size);
     }

@@ -4,7 +4,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use async_trait::async_trait;
-use doorward_audit::{ChainFault, Event, EventDraft};
+use doorward_audit::{ChainFault, Event, EventDraft, Pruned};
 use doorward_store::{
     AccessKeyWithSecrets, AuditLog, ChangeContext, Coherence, Credential, CredentialKey, EventFilter, KeyChange,
     KeyStore, LiveSecret, LostChange, LostChanges, MemoryStore, Operator, Operators, Organization, Page, Poll,
@@ -221,6 +221,14 @@ impl AuditLog for FaultyStore {
 
     async fn chain(&self, scope: &Scope, page: Page<u64>) -> Result<Vec<Result<Event, ChainFault>>, StoreError> {
         self.call(self.inner.chain(scope, page)).await
+    }
+
+    async fn pruned(&self, scope: &Scope) -> Result<Option<Pruned>, StoreError> {
+        self.call(self.inner.pruned(scope)).await
+    }
+
+    async fn prune(&self, scope: &Scope, pruned: Pruned, event: EventDraft) -> Result<(), StoreError> {
+        self.call(self.inner.prune(scope, pruned, event)).await
     }
 
     async fn logs(&self) -> Result<Vec<(OrganizationId, Environment)>, StoreError> {

@@ -16,7 +16,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use doorward_audit::{Action, Attribution, Checkpoint, Detail, Event, EventDraft};
+use doorward_audit::{Action, Attribution, Checkpoint, Detail, Event, EventDraft, Hash, NoteKey, Pruned, Tree};
 use doorward_key::Digest;
 use doorward_types::{
     AccessKeyId, Environment, IdSeed, Locator, Name, OperatorId, OrganizationId, RegisteredUserId, SecretState,
@@ -61,6 +61,7 @@ pub async fn all<Made: Future<Output = Arc<dyn Store>>>(make: impl Fn() -> Made)
         logs_are_apart,
         every_event_follows_the_one_before,
         events_are_found_by_what_they_say,
+        the_beginning_of_a_log_is_cut_off_under_a_checkpoint,
         operators_are_added_and_removed_with_their_events,
         no_operation_reaches_another_scope,
         a_users_credentials_go_with_it,
@@ -664,16 +665,16 @@ async fn every_event_follows_the_one_before(store: Arc<dyn Store>) {
     assert!(events.iter().all(|event| event.hash == Some(event.computed_hash())));
     assert!(events.windows(2).all(|pair| pair[1].previous_hash == pair[0].hash));
 
-    let now = verify_log(&*store, &scope, None, &mut |_| {}).await.unwrap();
+    let now = verify_log(&*store, &scope, None, None, &mut |_| {}).await.unwrap();
     assert_eq!(now.size, 3);
     create(&*store, organization.id).await;
-    let later = verify_log(&*store, &scope, Some(&now), &mut |_| {}).await.unwrap();
+    let later = verify_log(&*store, &scope, Some(&now), None, &mut |_| {}).await.unwrap();
     assert_eq!(later.size, 4);
     let longer = Checkpoint { size: 5, ..later.clone() };
-    let cut = verify_log(&*store, &scope, Some(&longer), &mut |_| {}).await;
+    let cut = verify_log(&*store, &scope, Some(&longer), None, &mut |_| {}).await;
     assert!(matches!(cut, Err(LogFault::Truncated { size: 5, events: 4 })), "{cut:?}");
     let other = Checkpoint { root: later.root, ..now };
-    let rewritten = verify_log(&*store, &scope, Some(&other), &mut |_| {}).await;
+    let rewritten = verify_log(&*store, &scope, Some(&other), None, &mut |_| {}).await;
     assert!(matches!(rewritten, Err(LogFault::Rewritten(3))), "{rewritten:?}");
 }
 
@@ -700,7 +701,46 @@ async fn events_are_found_by_what_they_say(store: Arc<dyn Store>) {
     assert_eq!(found(second.clone(), all).await, [6, 5, 4]);
     assert_eq!(found(second.clone(), Page { after: Some(6), limit: 1 }).await, [5]);
     assert_eq!(found(EventFilter { since: at(4), actor: Some(name("ada")), ..second }, all).await, [0; 0]);
-    assert!(verify_log(&*store, &scope, None, &mut |_| {}).await.is_ok());
+    assert!(verify_log(&*store, &scope, None, None, &mut |_| {}).await.is_ok());
+}
+
+async fn the_beginning_of_a_log_is_cut_off_under_a_checkpoint(store: Arc<dyn Store>) {
+    let organization = OrganizationId::new(seed());
+    let scope = Scope::assertion(organization, Environment::Test);
+    let draft = || event(Action::AccessKeyCreated, organization, Environment::Test, "key_1");
+    let mut tree = Tree::default();
+    for _ in 0..5 {
+        store.record(draft()).await.unwrap();
+    }
+    let whole = verify_log(&*store, &scope, None, None, &mut |_| {}).await.unwrap();
+    let chain = store.chain(&scope, Page::first(3)).await.unwrap();
+    let hashes: Vec<Hash> = chain.into_iter().map(|event| event.unwrap().hash.unwrap()).collect();
+    hashes.iter().for_each(|hash| tree.push(*hash));
+    let key = NoteKey::from_seed(&[7; 32].into());
+    let checkpoint = Checkpoint { size: 3, root: tree.root(), ..whole.clone() };
+    let pruned =
+        Pruned { size: 3, last_hash: hashes[2], peaks: tree.peaks().to_vec(), checkpoint: checkpoint.sign(&key) };
+    assert_eq!(store.pruned(&scope).await.unwrap(), None);
+    let other = Pruned { last_hash: hashes[1], ..pruned.clone() };
+    let stale = store.prune(&scope, other, draft()).await;
+    assert_eq!(stale.map_err(|error| error.to_string()), Err(StoreError::from(Conflict::Stale).to_string()));
+    assert_eq!(log(&*store, organization, Environment::Test).await.len(), 5);
+
+    store.prune(&scope, pruned.clone(), draft()).await.unwrap();
+    assert_eq!(store.pruned(&scope).await.unwrap(), Some(pruned.clone()));
+    let left = log(&*store, organization, Environment::Test).await;
+    assert_eq!(left.iter().map(|event| event.sequence).collect::<Vec<_>>(), [6, 5, 4]);
+    // Verified as before, with the key or without; and it still extends what was whole.
+    let mine = key.verifier(&whole.origin);
+    for key in [None, Some(&mine)] {
+        assert_eq!(verify_log(&*store, &scope, Some(&whole), key, &mut |_| {}).await.unwrap().size, 6);
+    }
+    let foreign = NoteKey::from_seed(&[8; 32].into()).verifier(&whole.origin);
+    let unsigned = verify_log(&*store, &scope, None, Some(&foreign), &mut |_| {}).await;
+    assert!(matches!(unsigned, Err(LogFault::Pruned(_))), "{unsigned:?}");
+    let before = Checkpoint { size: 2, ..checkpoint };
+    let beyond = verify_log(&*store, &scope, Some(&before), None, &mut |_| {}).await;
+    assert!(matches!(beyond, Err(LogFault::PrunedBeyond(3))), "{beyond:?}");
 }
 
 async fn operators_are_added_and_removed_with_their_events(store: Arc<dyn Store>) {

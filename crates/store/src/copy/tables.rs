@@ -105,6 +105,19 @@ pub const TABLES: &[CopiedTable] = &[
         only: None,
     },
     CopiedTable {
+        name: "pruned_logs",
+        columns: &[
+            ("organization", Text),
+            ("environment", Text),
+            ("size", Number),
+            ("last_hash", Bytes),
+            ("peaks", Bytes),
+            ("checkpoint", Text),
+        ],
+        key: 3,
+        only: None,
+    },
+    CopiedTable {
         name: "operators",
         columns: &[("id", Text), ("name", Text), ("locator", Text), ("digest", Bytes), ("created_at", Number)],
         key: 1,
