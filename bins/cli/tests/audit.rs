@@ -30,6 +30,8 @@ trait Site {
     fn url(&self) -> String;
     fn folder(&self) -> &Path;
     fn sql(&self, sql: &str);
+    /// What makes every event impossible, and what makes it possible again.
+    fn no_events(&self) -> [&str; 2];
 
     /// The exit status, and the first fault of any log.
     fn verify(&self, more: &[&str]) -> (Option<i32>, String) {
@@ -52,6 +54,11 @@ impl Site for Sqlite {
         self.0.path()
     }
 
+    fn no_events(&self) -> [&str; 2] {
+        let refuse = "CREATE TRIGGER none BEFORE INSERT ON audit_events BEGIN SELECT RAISE(ABORT, 'no room'); END";
+        [refuse, "DROP TRIGGER none"]
+    }
+
     fn sql(&self, sql: &str) {
         rusqlite::Connection::open(self.0.path().join("doorward.db")).unwrap().execute_batch(sql).unwrap();
     }
@@ -66,6 +73,11 @@ impl Site for Postgres {
 
     fn folder(&self) -> &Path {
         self.0.path()
+    }
+
+    fn no_events(&self) -> [&str; 2] {
+        let refuse = "ALTER TABLE audit_events ADD CONSTRAINT none CHECK (FALSE) NOT VALID";
+        [refuse, "ALTER TABLE audit_events DROP CONSTRAINT none"]
     }
 
     fn sql(&self, sql: &str) {
@@ -176,6 +188,44 @@ fn tamper_with(site: &dyn Site) {
     assert!(status == Some(1) && said.contains("the signature is wrong"), "{said}");
 }
 
+/// Where the event cannot be written, the change is not made.
+fn refuse_events(site: &dyn Site) {
+    let (folder, store) = (site.folder(), site.url());
+    done(folder, &store, &["org", "create", "Acme"]);
+    let test = done(folder, &store, &["--output", "json", "key", "create", "--name", "ci"]);
+    let test: Value = serde_json::from_str(&test).unwrap();
+    done(folder, &store, &["operator", "create", "ada"]);
+    let view = || {
+        let list = |arguments: &[&str]| done(folder, &store, &[&["--output", "json"], arguments].concat());
+        (list(&["org", "list"]), list(&["key", "list", "--org", "Acme"]), list(&["operator", "list"]))
+    };
+    let [refuse, allow] = site.no_events();
+    for staged in [false, true] {
+        let before = view();
+        site.sql(refuse);
+        for change in [
+            &["org", "create", "Other"][..],
+            &["key", "create", "--org", "Acme", "--name", "more"],
+            &["key", "delete", "--org", "Acme", test["id"].as_str().unwrap(), "--yes"],
+            &["key", "stage", "--org", "Acme"],
+            &["key", "unstage", "--org", "Acme", "--yes"],
+            &["key", "regenerate", "--org", "Acme", "--yes"],
+            &["operator", "create", "eve"],
+            &["operator", "delete", "ada", "--yes"],
+            &["audit", "export", "--org", "Acme"],
+        ] {
+            let refused = run(folder, &store, change);
+            assert!(!refused.status.success() && refused.stdout.is_empty(), "{change:?} was made without its event");
+        }
+        site.sql(allow);
+        assert_eq!(view(), before, "staged: {staged}");
+        if !staged {
+            done(folder, &store, &["key", "stage", "--org", "Acme"]);
+        }
+    }
+    assert_eq!(site.verify(&[]), (Some(0), String::new()));
+}
+
 #[test]
 fn tampering_with_sqlite_is_seen_and_named() {
     tamper_with(&Sqlite(tempfile::tempdir().unwrap()));
@@ -184,6 +234,12 @@ fn tampering_with_sqlite_is_seen_and_named() {
 #[test]
 fn tampering_with_postgres_is_seen_and_named() {
     tamper_with(&Postgres(tempfile::tempdir().unwrap(), Cluster::start(&[]).unwrap()));
+}
+
+#[test]
+fn without_its_event_no_change_is_made() {
+    refuse_events(&Sqlite(tempfile::tempdir().unwrap()));
+    refuse_events(&Postgres(tempfile::tempdir().unwrap(), Cluster::start(&[]).unwrap()));
 }
 
 /// Another's reading of an export: Python's standard library, with nothing of ours but what docs/audit.md says.

@@ -3,8 +3,8 @@ use std::sync::Arc;
 use doorward_audit::{Action, Detail, EventDraft, SecretSummary};
 use doorward_key::{FreshKey, ShownOnce};
 use doorward_store::{
-    AccessKey, AccessKeyWithSecrets, ChangeContext, Conflict, KeyChange, KeyRef, OperationId, Organization, Page,
-    Secret, SecretUsage, StoreError, Successor,
+    AccessKey, AccessKeyWithSecrets, ChangeContext, Conflict, Events, KeyChange, KeyRef, OperationId, Organization,
+    Page, Secret, SecretUsage, StoreError, Successor,
 };
 use doorward_types::{AccessKeyId, Environment, Locator, Name, OrganizationId, SecretState};
 
@@ -115,13 +115,12 @@ impl Issuer {
         let key = self.new_key(id, Environment::Production, Environment::Production.into(), ask)?;
         let (secret, value) = self.new_secret(key.environment, 1, SecretState::Current)?;
         let named = |name: &Name, after| Detail { name: Some(name.clone()), before: vec![], after };
-        let events = vec![
-            EventDraft {
-                subject: id.to_string(),
-                ..self.event(Action::OrganizationCreated, &key, ask, named(&organization.name, vec![]))
-            },
-            self.event(Action::AccessKeyCreated, &key, ask, named(&key.name, vec![summary(&secret)])),
-        ];
+        let made = EventDraft {
+            subject: id.to_string(),
+            ..self.event(Action::OrganizationCreated, &key, ask, named(&organization.name, vec![]))
+        };
+        let first_key = self.event(Action::AccessKeyCreated, &key, ask, named(&key.name, vec![summary(&secret)]));
+        let events = Events::from(made).and(first_key);
         let change =
             KeyChange::Provision { organization: organization.clone(), key: key.clone(), secret, only_if_empty };
         let receipt = self.commit(change, events, ask).await?;
@@ -137,8 +136,8 @@ impl Issuer {
         let key = self.new_key(organization, Environment::Test, name, ask)?;
         let (secret, value) = self.new_secret(key.environment, 1, SecretState::Current)?;
         let detail = Detail { name: Some(key.name.clone()), before: vec![], after: vec![summary(&secret)] };
-        let events = vec![self.event(Action::AccessKeyCreated, &key, ask, detail)];
-        let receipt = self.commit(KeyChange::Create { key: key.clone(), secret }, events, ask).await;
+        let event = self.event(Action::AccessKeyCreated, &key, ask, detail);
+        let receipt = self.commit(KeyChange::Create { key: key.clone(), secret }, event.into(), ask).await;
         match receipt {
             Err(IssueError::Store(StoreError::Missing)) => Err(IssueError::NoSuchOrganization),
             other => Ok(Created { key, secret, value, receipt: other? }),
@@ -158,8 +157,8 @@ impl Issuer {
                 self.new_secret(Environment::Production, found.generations + 1, SecretState::Staged)?;
             let mut after = summaries(&found.secrets);
             after.push(summary(&secret));
-            let events = vec![self.event(Action::AccessKeyStaged, &found.key, ask, between(&found, after))];
-            match self.commit(KeyChange::Stage { key: reference(&found.key), secret }, events, ask).await {
+            let event = self.event(Action::AccessKeyStaged, &found.key, ask, between(&found, after));
+            match self.commit(KeyChange::Stage { key: reference(&found.key), secret }, event.into(), ask).await {
                 Err(IssueError::ChangedMeanwhile) if tries.next().is_some() => {}
                 receipt => return Ok(Staged { key: found.key, secret, value, receipt: receipt? }),
             }
@@ -175,9 +174,9 @@ impl Issuer {
         let found = self.production_key(organization).await?;
         let staged = in_state(&found, SecretState::Staged).ok_or(IssueError::NothingStaged)?;
         let after = summaries(found.secrets.iter().filter(|secret| secret.state == SecretState::Current));
-        let events = vec![self.event(Action::AccessKeyStageDiscarded, &found.key, ask, between(&found, after))];
+        let event = self.event(Action::AccessKeyStageDiscarded, &found.key, ask, between(&found, after));
         let change = KeyChange::Unstage { key: reference(&found.key), staged: staged.locator };
-        self.commit(change, events, ask).await
+        self.commit(change, event.into(), ask).await
     }
 
     /// Kills the current production secret. A staged one takes its place; without one, or where it is to be discarded
@@ -208,9 +207,9 @@ impl Issuer {
         };
         let retired: Vec<Secret> = found.secrets.iter().copied().filter(|old| old.locator != secret.locator).collect();
         let after = vec![summary(&secret)];
-        let events = vec![self.event(Action::AccessKeyRegenerated, &found.key, ask, between(&found, after))];
+        let event = self.event(Action::AccessKeyRegenerated, &found.key, ask, between(&found, after));
         let change = KeyChange::Regenerate { key, retired: locators(&retired), successor };
-        let receipt = self.commit(change, events, ask).await?;
+        let receipt = self.commit(change, event.into(), ask).await?;
         Ok(Regenerated { key: found.key, secret, retired, value, receipt })
     }
 
@@ -236,9 +235,9 @@ impl Issuer {
         if found.key.environment == Environment::Production {
             return Err(IssueError::ProductionKeyRequired);
         }
-        let events = vec![self.event(Action::AccessKeyDeleted, &found.key, ask, between(&found, vec![]))];
+        let event = self.event(Action::AccessKeyDeleted, &found.key, ask, between(&found, vec![]));
         let change = KeyChange::Delete { key: reference(&found.key), retired: locators(&found.secrets) };
-        match self.commit(change, events, ask).await {
+        match self.commit(change, event.into(), ask).await {
             Err(IssueError::Store(StoreError::Missing)) => Err(IssueError::NoSuchKey),
             receipt => receipt,
         }
@@ -335,7 +334,7 @@ impl Issuer {
         }
     }
 
-    async fn commit(&self, change: KeyChange, events: Vec<EventDraft>, ask: &Ask) -> Result<Receipt, IssueError> {
+    async fn commit(&self, change: KeyChange, events: Events, ask: &Ask) -> Result<Receipt, IssueError> {
         let mut operation = [0; 16];
         self.core.random.fill(&mut operation)?;
         let context = ChangeContext {

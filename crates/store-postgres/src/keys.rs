@@ -15,9 +15,6 @@ use crate::{PostgresStore, audit, failover, hints};
 #[async_trait]
 impl KeyStore for PostgresStore {
     async fn change(&self, change: KeyChange, context: ChangeContext) -> Result<Revision, StoreError> {
-        if context.events.is_empty() {
-            return Err(StoreError::Corrupt("a change without an event".into()));
-        }
         transaction::again(|| self.change_once(&change, &context)).await
     }
 
@@ -67,7 +64,7 @@ impl PostgresStore {
             let revision = next_revision(&transaction, &change.locators(), context, self.timeline).await?;
             note_idempotency(&transaction, context).await?;
             apply(&transaction, change).await?;
-            for event in &context.events {
+            for event in context.events.iter() {
                 audit::append(&transaction, event).await?;
             }
             Ok((transaction, revision))
@@ -101,7 +98,7 @@ async fn count(transaction: &Transaction<'_>, sql: &str, params: &[Param<'_>]) -
 }
 
 async fn note_idempotency(transaction: &Transaction<'_>, context: &ChangeContext) -> Result<(), StoreError> {
-    let (Some(key), Some(event)) = (&context.idempotency_key, context.events.first()) else { return Ok(()) };
+    let (Some(key), event) = (&context.idempotency_key, context.events.first()) else { return Ok(()) };
     let now = event.time.as_millis();
     let forgotten = now.saturating_sub(i64::try_from(IDEMPOTENCY_WINDOW.as_millis()).unwrap_or(0));
     execute(transaction, "DELETE FROM idempotency_keys WHERE created_at <= $1", &[number(&forgotten)]).await?;

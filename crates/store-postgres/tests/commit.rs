@@ -109,7 +109,7 @@ fn provision(number: u128) -> (KeyChange, ChangeContext) {
     let organization = Organization { id: organization, name: "Acme".parse().unwrap(), created_at: at };
     let operation = OperationId::from_bytes(key.id.as_u128().to_be_bytes());
     let change = KeyChange::Provision { organization, key, secret, only_if_empty: false };
-    (change, ChangeContext { operation, events: vec![event], idempotency_key: None, node: None })
+    (change, ChangeContext { operation, events: event.into(), idempotency_key: None, node: None })
 }
 
 #[tokio::test(flavor = "multi_thread")]

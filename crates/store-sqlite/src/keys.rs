@@ -17,10 +17,7 @@ impl KeyStore for SqliteStore {
             let locators = change.locators();
             apply(transaction, change)?;
             let revision = next_revision(transaction, &locators, &context)?;
-            if context.events.is_empty() {
-                return Err(StoreError::Corrupt("a change without an event".into()));
-            }
-            for event in &context.events {
+            for event in context.events.iter() {
                 audit::append(transaction, event)?;
             }
             Ok(revision)
@@ -83,7 +80,7 @@ impl KeyStore for SqliteStore {
 }
 
 fn note_idempotency(transaction: &Transaction<'_>, context: &ChangeContext) -> Result<(), StoreError> {
-    let (Some(key), Some(event)) = (&context.idempotency_key, context.events.first()) else { return Ok(()) };
+    let (Some(key), event) = (&context.idempotency_key, context.events.first()) else { return Ok(()) };
     let forgotten = event.time.as_millis().saturating_sub(i64::try_from(IDEMPOTENCY_WINDOW.as_millis()).unwrap_or(0));
     transaction.execute("DELETE FROM idempotency_keys WHERE created_at <= ?1", [forgotten]).map_err(unavailable)?;
     let known: Option<String> = transaction

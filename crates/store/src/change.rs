@@ -111,12 +111,53 @@ pub struct ChangeContext {
     /// Drawn for this change alone: tells whether it happened where a commit was not answered, and whether a store still
     /// has it.
     pub operation: OperationId,
-    /// The audit events, at least one. Without them the change does not happen.
-    pub events: Vec<EventDraft>,
+    /// What the audit log will tell of it.
+    pub events: Events,
     /// Refuse, with [`crate::StoreError::AlreadyDone`], what was asked for under this key before.
     pub idempotency_key: Option<IdempotencyKey>,
     /// The node that shares the writer's process. It hears of the change directly, and need not acknowledge it here.
     pub node: Option<SessionId>,
+}
+
+/// One audit event or more: a change that no log tells of does not compile.
+///
+/// ```compile_fail
+/// let none = doorward_store::Events::default();
+/// ```
+///
+/// ```compile_fail
+/// let none: doorward_store::Events = Vec::new().into();
+/// ```
+#[derive(Clone, Debug)]
+pub struct Events {
+    first: EventDraft,
+    others: Vec<EventDraft>,
+}
+
+impl Events {
+    /// With another event.
+    #[must_use]
+    pub fn and(mut self, event: EventDraft) -> Self {
+        self.others.push(event);
+        self
+    }
+
+    /// The first, which says who asked and when.
+    #[must_use]
+    pub const fn first(&self) -> &EventDraft {
+        &self.first
+    }
+
+    /// All of them, in the order in which they are written.
+    pub fn iter(&self) -> impl Iterator<Item = &EventDraft> {
+        [&self.first].into_iter().chain(&self.others)
+    }
+}
+
+impl From<EventDraft> for Events {
+    fn from(event: EventDraft) -> Self {
+        Self { first: event, others: vec![] }
+    }
 }
 
 /// Names one change, for ever: 128 random bits, shown as 32 hexadecimal digits.

@@ -10,7 +10,7 @@
 //! | [`Coherence`] | what lets a node verify from memory, and a writer know when a dead secret is dead everywhere |
 //! | [`LostChanges`] | what a failover lost, until an operator has answered for it |
 //! | [`UsageLog`] | how often secrets were used |
-//! | [`AuditLog`] | reading the events back |
+//! | [`AuditLog`] | reading the events back, to be shown and to be verified |
 //! | [`Operators`] | who may use the management side |
 //! | [`Rows`](copy::Rows) | everything, row by row: how a store moves to another engine |
 //! | [`Table<R>`](Table) | data of one environment, reached through a [`Scope`] only |
@@ -43,7 +43,8 @@ mod url;
 mod verify;
 
 pub use change::{
-    ChangeContext, IDEMPOTENCY_WINDOW, IdempotencyKey, IdempotencyKeyError, KeyChange, KeyRef, OperationId, Successor,
+    ChangeContext, Events, IDEMPOTENCY_WINDOW, IdempotencyKey, IdempotencyKeyError, KeyChange, KeyRef, OperationId,
+    Successor,
 };
 pub use coherence::{
     CHANGE_LOG_LENGTH, Coherence, LONGEST_LEASE, Poll, Position, Revision, SecretChange, Session, SessionStatus,

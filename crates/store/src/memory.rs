@@ -214,7 +214,7 @@ impl State {
 impl KeyStore for MemoryStore {
     async fn change(&self, change: KeyChange, context: ChangeContext) -> Result<Revision, StoreError> {
         let mut state = self.state();
-        let first = context.events.first().ok_or_else(|| StoreError::Corrupt("a change without an event".into()))?;
+        let first = context.events.first();
         if let Some(key) = &context.idempotency_key {
             let now = first.time;
             state.done.retain(|_, (_, then)| *then + IDEMPOTENCY_WINDOW > now);
@@ -236,8 +236,8 @@ impl KeyStore for MemoryStore {
         while state.log.len() > CHANGE_LOG_LENGTH + 1 {
             state.log.pop_first();
         }
-        for event in context.events {
-            state.append(event);
+        for event in context.events.iter() {
+            state.append(event.clone());
         }
         Ok(revision)
     }

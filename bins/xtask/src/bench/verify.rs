@@ -114,7 +114,7 @@ async fn subject(count: usize) -> anyhow::Result<Subject> {
             detail: Detail::default(),
         };
         let operation = OperationId::from_bytes(key.id.as_u128().to_be_bytes());
-        let context = ChangeContext { operation, events: vec![event], idempotency_key: None, node: None };
+        let context = ChangeContext { operation, events: event.into(), idempotency_key: None, node: None };
         store.change(KeyChange::Create { key, secret }, context).await?;
     }
     Ok(Subject::new(Verifier::start(&core).await?, texts))

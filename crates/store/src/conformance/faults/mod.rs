@@ -85,7 +85,7 @@ fn plan(rounds: u32) -> Vec<Step> {
         let mut change = |change, action, key: &AccessKey| {
             let event = event(steps.len(), action, organization, key.environment, &key.id.to_string());
             let operation = OperationId::from_bytes((base + steps.len() as u128).to_be_bytes());
-            let context = ChangeContext { operation, events: vec![event], idempotency_key: None, node: None };
+            let context = ChangeContext { operation, events: event.into(), idempotency_key: None, node: None };
             steps.push(Step::Change(change, context));
         };
         change(provision, Action::OrganizationCreated, &production);
