@@ -146,6 +146,8 @@ fn tamper_with(site: &dyn Site) {
         (delete(1), "events 1 to 1 are missing"),
         (close_gap, "events 4 to 4 are missing"),
         (swap, "events 3 and 5 were swapped"),
+        (change("sequence = 0", 3), "event 0 was inserted"),
+        (change("sequence = -7", 3), "event 0 cannot be read"),
         (insert, "event 4 was inserted"),
     ];
     for (tampering, found) in tampered {

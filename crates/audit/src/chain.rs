@@ -1,3 +1,5 @@
+use std::cmp::Ordering;
+
 use crate::{Event, Hash, Tree};
 
 /// Follows a log from its first event, and stops at the first that does not belong where it stands.
@@ -58,8 +60,10 @@ impl ChainVerifier {
     /// [`ChainVerifier::explain`] looks at those after it.
     pub fn follow(&mut self, event: &Event) -> Result<(), ChainFault> {
         let due = self.last.map_or(1, |(sequence, _)| sequence + 1);
-        if event.sequence != due {
-            return Err(ChainFault::Missing { from: due, to: event.sequence - 1 });
+        match event.sequence.cmp(&due) {
+            Ordering::Less => return Err(ChainFault::Inserted(event.sequence)),
+            Ordering::Equal => {}
+            Ordering::Greater => return Err(ChainFault::Missing { from: due, to: event.sequence - 1 }),
         }
         let hash = event.hash.ok_or(ChainFault::Unhashed(due))?;
         if event.computed_hash() != hash {

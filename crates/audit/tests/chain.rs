@@ -123,6 +123,13 @@ fn what_was_swapped_or_inserted_is_named() {
 }
 
 #[test]
+fn an_event_before_the_first_was_inserted() {
+    let mut log = log();
+    log.insert(0, Event { sequence: 0, ..log[0].clone() });
+    assert_eq!(fault(&log), Some(ChainFault::Inserted(0)));
+}
+
+#[test]
 fn one_that_was_replaced_with_its_hash_is_seen_at_the_next() {
     let mut log = log();
     log[4] = Event::following(Some((4, log[3].hash)), draft(99));
