@@ -5,7 +5,8 @@ use anyhow::bail;
 use crate::{postgres, shell};
 
 /// A program, and the Debian package that has it.
-const NEEDED: &[(&str, &str)] = &[("cc", "gcc"), ("curl", "curl"), ("openssl", "openssl"), ("pgbouncer", "pgbouncer")];
+const NEEDED: &[(&str, &str)] =
+    &[("cc", "gcc"), ("curl", "curl"), ("openssl", "openssl"), ("pgbouncer", "pgbouncer"), ("python3", "python3")];
 
 /// Makes sure that every program is there. Nothing is skipped in silence.
 pub(crate) fn ensure() -> anyhow::Result<()> {
