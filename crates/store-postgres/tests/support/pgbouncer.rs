@@ -30,9 +30,10 @@ impl PgBouncer {
         std::fs::write(&file, settings).unwrap();
         std::fs::set_permissions(folder.path(), Permissions::from_mode(0o755)).unwrap();
         let is_root = std::fs::metadata(folder.path()).unwrap().uid() == 0;
-        let mut command = Command::new(if is_root { "runuser" } else { "pgbouncer" });
+        let mut command = Command::new(if is_root { "setpriv" } else { "pgbouncer" });
         if is_root {
-            command.args(["-u", "postgres", "--", "pgbouncer"]);
+            // It becomes the program, so that killing it kills that.
+            command.args(["--reuid=postgres", "--regid=postgres", "--clear-groups", "--", "pgbouncer"]);
         }
         let process = command.arg(&file).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
         let there = (0..100).any(|_| {
