@@ -1,6 +1,7 @@
 //! `cargo xtask ci`: everything that must hold before a change lands.
 
 use std::path::Path;
+use std::process::Command;
 
 use anyhow::{Context, bail};
 
@@ -12,6 +13,7 @@ const CARGO_DENY: &str = "0.20.2";
 pub(crate) fn run() -> anyhow::Result<()> {
     shell::run("cargo", &["fmt", "--all", "--check"], &[])?;
     members_inherit_lints()?;
+    nothing_strays_at_the_top()?;
     layers::check()?;
     shell::run("cargo", &["clippy", "--workspace", "--all-targets", "--all-features", "--", "-D", "warnings"], &[])?;
     let strict = [("RUSTDOCFLAGS", "-D warnings")];
@@ -30,6 +32,33 @@ fn members_inherit_lints() -> anyhow::Result<()> {
         }
     }
     Ok(())
+}
+
+/// What the top level holds that is visible, and nothing else.
+const TOP_LEVEL: [&str; 10] = [
+    "Cargo.lock",
+    "Cargo.toml",
+    "LICENSE-APACHE",
+    "LICENSE-MIT",
+    "README.md",
+    "bins",
+    "crates",
+    "deny.toml",
+    "docs",
+    "examples",
+];
+
+/// A download or a program's output that was committed by mistake lies at the top level.
+fn nothing_strays_at_the_top() -> anyhow::Result<()> {
+    let listed = Command::new("git").args(["ls-tree", "--name-only", "HEAD"]).current_dir(shell::root()).output()?;
+    if !listed.status.success() {
+        bail!("git cannot list the top level: {}", String::from_utf8_lossy(&listed.stderr));
+    }
+    let names = String::from_utf8(listed.stdout)?;
+    match names.lines().find(|name| !name.starts_with('.') && !TOP_LEVEL.contains(name)) {
+        Some(stray) => bail!("{stray} does not belong at the top level"),
+        None => Ok(()),
+    }
 }
 
 /// Licences, sources and versions, by `deny.toml`. Advisories need a database from outside, which a machine without the

@@ -68,10 +68,7 @@ impl Event {
 
     /// The hash that this event would have in another place.
     pub(crate) fn hash_at(&self, sequence: u64) -> Hash {
-        let mut hash = Sha256::new();
-        hash.update([LEAF]);
-        hash.update(self.canonical_at(sequence));
-        Hash(hash.finalize().into())
+        leaf(&self.canonical_at(sequence))
     }
 
     /// The hash of an event as an export has it, a line of JSON; none where it is no JSON object. `hash` itself is left out.
@@ -79,10 +76,7 @@ impl Event {
     pub fn hash_of_json(line: &str) -> Option<Hash> {
         let Ok(Value::Object(mut fields)) = serde_json::from_str(line) else { return None };
         fields.remove("hash");
-        let mut hash = Sha256::new();
-        hash.update([LEAF]);
-        hash.update(serde_json::to_vec(&Sorted(&Value::Object(fields))).ok()?);
-        Some(Hash(hash.finalize().into()))
+        serde_json::to_vec(&Sorted(&Value::Object(fields))).ok().map(|canonical| leaf(&canonical))
     }
 
     fn canonical_at(&self, sequence: u64) -> Vec<u8> {
@@ -116,6 +110,13 @@ impl Event {
         // It cannot fail: there is no map with keys that are no text, and nothing that fails to serialize.
         serde_json::to_vec(&canonical).unwrap_or_default()
     }
+}
+
+fn leaf(canonical: &[u8]) -> Hash {
+    let mut hash = Sha256::new();
+    hash.update([LEAF]);
+    hash.update(canonical);
+    Hash(hash.finalize().into())
 }
 
 /// JSON whose fields are in the order of their names.

@@ -56,12 +56,12 @@ pub enum IssueError {
     /// There is no such organization.
     #[error("there is no such organization")]
     NoSuchOrganization,
-    /// No next production key is staged.
-    #[error("no next production key is staged")]
-    NothingStaged,
     /// The store has lost nothing, or all was answered for.
     #[error("no lost change is open")]
     NothingLost,
+    /// No next production key is staged.
+    #[error("no next production key is staged")]
+    NothingStaged,
     /// The store has an organization already, and only an empty one was to be provisioned.
     #[error("the store has an organization already")]
     NotEmpty,

@@ -250,9 +250,12 @@ impl Node {
                     tracing::warn!(reason, "this node cannot prove that it is current, and answers 503");
                 }
             }
-            let reported = self.progress.lock().await.reported;
-            if reported.is_some() && reported != told && self.tell_what_lives_again().await.is_ok() {
-                told = reported;
+            if let Some(StoreError::LostChange(change)) = failure
+                && told != Some(change)
+                && self.progress.lock().await.reported == Some(change)
+                && self.tell_what_lives_again().await.is_ok()
+            {
+                told = Some(change);
             }
             janitor.sweep(&self.core).await;
             let pause = if failure.is_some() { RETRY } else { interval };

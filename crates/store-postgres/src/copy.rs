@@ -14,27 +14,17 @@ use crate::{PostgresStore, transaction};
 #[async_trait]
 impl Rows for PostgresStore {
     async fn count(&self, table: &'static CopiedTable) -> Result<u64, StoreError> {
-        let sql = format!("SELECT count(*) FROM {} WHERE {}", table.name, table.only.unwrap_or("TRUE"));
-        row::count(self.query(&sql, &[]).await?.first().ok_or(StoreError::Missing)?, 0)
+        row::count(self.query(&table.count_statement(), &[]).await?.first().ok_or(StoreError::Missing)?, 0)
     }
 
     async fn rows(&self, table: &'static CopiedTable, after: Option<Row>, limit: u32) -> Result<Vec<Row>, StoreError> {
-        let after = after.unwrap_or_default();
-        let places = (1..=after.len()).map(|place| format!("${place}")).collect::<Vec<_>>().join(", ");
-        let after_key = if after.is_empty() { "TRUE".into() } else { format!("({}) > ({places})", table.key_list()) };
-        let sql = format!(
-            "SELECT {} FROM {} WHERE {after_key} AND {} ORDER BY {} LIMIT {limit}",
-            table.column_list(),
-            table.name,
-            table.only.unwrap_or("TRUE"),
-            table.key_list()
-        );
+        let sql = table.page_statement(after.as_ref().map(|key| places(key.len())).as_deref(), limit);
         let key = |cell: &Cell| match cell {
             Cell::Number(number) => Ok((Box::new(*number) as Box<dyn ToSql + Send + Sync>, Type::INT8)),
             Cell::Text(text) => Ok((Box::new(text.clone()) as Box<dyn ToSql + Send + Sync>, Type::TEXT)),
             _ => Err(unavailable("a key is text or a number")),
         };
-        let after = after.iter().map(key).collect::<Result<Vec<_>, _>>()?;
+        let after = after.iter().flatten().map(key).collect::<Result<Vec<_>, _>>()?;
         let params: Vec<Param<'_>> =
             after.iter().map(|(value, kind)| (&**value as &(dyn ToSql + Sync), kind.clone())).collect();
         let found = self.query(&sql, &params).await?;
@@ -74,8 +64,8 @@ impl Rows for PostgresStore {
         let arrays: Vec<_> = columns.iter().map(|(place, kind)| array(&rows, *place, *kind)).collect();
         let params: Vec<Param<'_>> =
             arrays.iter().map(|(values, kind)| (&**values as &(dyn ToSql + Sync), kind.clone())).collect();
-        let places = (1..=columns.len()).map(|place| format!("${place}")).collect::<Vec<_>>().join(", ");
-        let sql = format!("INSERT INTO {} ({}) SELECT * FROM unnest({places})", table.name, table.column_list());
+        let (names, places) = (table.column_list(), places(columns.len()));
+        let sql = format!("INSERT INTO {} ({names}) SELECT * FROM unnest({places})", table.name);
         let once = || async {
             let mut client = self.client().await?;
             let transaction = transaction::begin(&mut client).await?;
@@ -139,6 +129,11 @@ async fn note(transaction: &Transaction<'_>, table: &str, came_to: &str) -> Resu
     let note = "INSERT INTO copy_progress (table_name, came_to) VALUES ($1, $2)
                 ON CONFLICT (table_name) DO UPDATE SET came_to = excluded.came_to";
     transaction.execute_typed(note, &[text(&table), text(&came_to)]).await.map(drop).map_err(of_statement)
+}
+
+/// `$1, $2, …`
+fn places(count: usize) -> String {
+    (1..=count).map(|place| format!("${place}")).collect::<Vec<_>>().join(", ")
 }
 
 /// A column of the rows, as one parameter.

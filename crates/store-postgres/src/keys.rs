@@ -98,7 +98,8 @@ async fn count(transaction: &Transaction<'_>, sql: &str, params: &[Param<'_>]) -
 }
 
 async fn note_idempotency(transaction: &Transaction<'_>, context: &ChangeContext) -> Result<(), StoreError> {
-    let (Some(key), event) = (&context.idempotency_key, context.events.first()) else { return Ok(()) };
+    let Some(key) = &context.idempotency_key else { return Ok(()) };
+    let event = context.events.first();
     let now = event.time.as_millis();
     let forgotten = now.saturating_sub(i64::try_from(IDEMPOTENCY_WINDOW.as_millis()).unwrap_or(0));
     execute(transaction, "DELETE FROM idempotency_keys WHERE created_at <= $1", &[number(&forgotten)]).await?;

@@ -39,7 +39,8 @@ impl Operators for PostgresStore {
 }
 
 impl PostgresStore {
-    /// One statement that touches something, and the event that tells of it.
+    /// A statement that touches something, and the event that tells of it. Operators are named by their key, so that it
+    /// touches one at the most.
     pub(crate) async fn write_with_event(
         &self,
         sql: &str,

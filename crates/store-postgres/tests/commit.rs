@@ -193,3 +193,36 @@ async fn a_commit_that_cannot_be_looked_up_is_no_success() {
     let witness = PostgresStore::open_deaf(&direct, OpenMode::Existing).await.unwrap();
     assert_eq!(witness.position().await.unwrap().revision, Revision(1));
 }
+
+/// A transaction that the server chose as the victim of a conflict is made again, and not for ever.
+#[tokio::test(flavor = "multi_thread")]
+async fn who_loses_a_conflict_tries_again() {
+    for code in ["40001", "40P01"] {
+        let url = support::empty().await;
+        let store = PostgresStore::open_deaf(&url, OpenMode::Create).await.unwrap();
+        let server = support::connect(&url).await;
+        // Sequences do not roll back, so that they count attempts.
+        let lose = format!(
+            "CREATE SEQUENCE attempts;
+             CREATE FUNCTION lose() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
+                 IF nextval('attempts') <= TG_ARGV[0]::bigint THEN RAISE EXCEPTION USING ERRCODE = '{code}'; END IF;
+                 RETURN NEW;
+             END $$;
+             CREATE TRIGGER lose BEFORE INSERT ON audit_events FOR EACH ROW EXECUTE FUNCTION lose(3)"
+        );
+        server.batch_execute(&lose).await.unwrap();
+        let (change, context) = provision(1);
+        assert_eq!(store.change(change, context).await.unwrap(), Revision(1), "{code}");
+        let attempts =
+            async || -> i64 { server.query_one("SELECT last_value FROM attempts", &[]).await.unwrap().get(0) };
+        assert_eq!(attempts().await, 4, "{code}");
+
+        let always = "DROP TRIGGER lose ON audit_events;
+                      CREATE TRIGGER lose BEFORE INSERT ON audit_events FOR EACH ROW EXECUTE FUNCTION lose(1000)";
+        server.batch_execute(always).await.unwrap();
+        let (change, context) = provision(2);
+        let lost = store.change(change, context).await;
+        assert!(matches!(lost, Err(StoreError::Unavailable(_))), "{lost:?}");
+        assert_eq!((attempts().await, store.position().await.unwrap().revision), (10, Revision(1)), "{code}");
+    }
+}

@@ -12,22 +12,12 @@ use crate::error::{of_read, of_write, unavailable};
 #[async_trait]
 impl Rows for SqliteStore {
     async fn count(&self, table: &'static CopiedTable) -> Result<u64, StoreError> {
-        let sql = format!("SELECT count(*) FROM {} WHERE {}", table.name, table.only.unwrap_or("TRUE"));
+        let sql = table.count_statement();
         self.read(move |transaction| transaction.query_row(&sql, [], |row| row.get(0)).map_err(unavailable)).await
     }
 
     async fn rows(&self, table: &'static CopiedTable, after: Option<Row>, limit: u32) -> Result<Vec<Row>, StoreError> {
-        let after_key = match &after {
-            Some(_) => format!("({}) > ({})", table.key_list(), places(table.key)),
-            None => "TRUE".to_owned(),
-        };
-        let sql = format!(
-            "SELECT {} FROM {} WHERE {after_key} AND {} ORDER BY {} LIMIT {limit}",
-            table.column_list(),
-            table.name,
-            table.only.unwrap_or("TRUE"),
-            table.key_list()
-        );
+        let sql = table.page_statement(after.as_ref().map(|key| places(key.len())).as_deref(), limit);
         self.read(move |transaction| {
             let mut list = transaction.prepare_cached(&sql).map_err(unavailable)?;
             let after = after.unwrap_or_default();

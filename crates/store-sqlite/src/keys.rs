@@ -80,7 +80,8 @@ impl KeyStore for SqliteStore {
 }
 
 fn note_idempotency(transaction: &Transaction<'_>, context: &ChangeContext) -> Result<(), StoreError> {
-    let (Some(key), event) = (&context.idempotency_key, context.events.first()) else { return Ok(()) };
+    let Some(key) = &context.idempotency_key else { return Ok(()) };
+    let event = context.events.first();
     let forgotten = event.time.as_millis().saturating_sub(i64::try_from(IDEMPOTENCY_WINDOW.as_millis()).unwrap_or(0));
     transaction.execute("DELETE FROM idempotency_keys WHERE created_at <= ?1", [forgotten]).map_err(unavailable)?;
     let known: Option<String> = transaction

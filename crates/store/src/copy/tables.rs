@@ -186,9 +186,23 @@ impl CopiedTable {
         self.columns.iter().map(|(name, _)| *name).collect::<Vec<_>>().join(", ")
     }
 
-    /// The columns of the primary key, as a statement lists them.
+    /// The statement that counts its rows.
     #[must_use]
-    pub fn key_list(&self) -> String {
-        self.columns.iter().take(self.key).map(|(name, _)| *name).collect::<Vec<_>>().join(", ")
+    pub fn count_statement(&self) -> String {
+        format!("SELECT count(*) FROM {} WHERE {}", self.name, self.only.unwrap_or("TRUE"))
+    }
+
+    /// The statement that reads a page of its rows in the order of their keys: from the first on, or after the key that
+    /// the statement's parameters hold, whose places are given as the engine writes them, such as `$1, $2`.
+    #[must_use]
+    pub fn page_statement(&self, after: Option<&str>, limit: u32) -> String {
+        let key = self.columns.iter().take(self.key).map(|(name, _)| *name).collect::<Vec<_>>().join(", ");
+        let after = after.map_or_else(|| "TRUE".to_owned(), |places| format!("({key}) > ({places})"));
+        format!(
+            "SELECT {} FROM {} WHERE {after} AND {} ORDER BY {key} LIMIT {limit}",
+            self.column_list(),
+            self.name,
+            self.only.unwrap_or("TRUE"),
+        )
     }
 }
