@@ -201,6 +201,15 @@ fn what_cannot_be_trusted_is_refused() {
     let (status, said) = copy("sqlite:large.db", "sqlite:other.db", &["--restart"]);
     assert!(status == 2 && said.contains("no unfinished copy"), "{said}");
 
+    // A log that someone tampered with is not carried on.
+    done(folder, &["--store", "sqlite:tampered.db", "org", "create", "Tampered"]);
+    let tampered = rusqlite::Connection::open(folder.join("tampered.db")).unwrap();
+    tampered.execute("UPDATE audit_events SET actor = 'eve' WHERE sequence = 2", []).unwrap();
+    let (status, said) = copy("sqlite:tampered.db", "sqlite:carried.db", &[]);
+    assert!(status == 1 && said.contains("does not verify: event 2 was changed"), "{said}");
+    let (status, said) = refused(folder, &["--store", "sqlite:carried.db", "key", "create", "--name", "early"]);
+    assert!(status == 1 && said.contains("not finished"), "{said}");
+
     // A change while it runs: here, between two attempts.
     let mut child = command(folder, &["store", "copy", "--from", "sqlite:large.db", "--to", "sqlite:new.db"]);
     let mut child = child.stderr(Stdio::null()).spawn().unwrap();
