@@ -12,7 +12,7 @@ const LAYERS: &[&[&str]] = &[
     &["doorward-types"],
     &["doorward-key", "doorward-audit"],
     &["doorward-store"],
-    &["doorward-auth", "doorward-store-sqlite", "doorward-store-postgres"],
+    &["doorward-auth", "doorward-sink", "doorward-store-sqlite", "doorward-store-postgres"],
     &["doorward-http"],
     &["doorward"],
 ];
@@ -27,6 +27,7 @@ const FOREIGN: &[(&str, &[&str])] = &[
     ("doorward-audit", &["tokio", "http", "hyper", "rusqlite", "tokio-postgres"]),
     ("doorward-store", &["tokio", "http", "hyper", "rusqlite", "tokio-postgres"]),
     ("doorward-auth", &["http", "hyper", "tower", "rusqlite", "tokio-postgres"]),
+    ("doorward-sink", &["tower", "rusqlite", "tokio-postgres"]),
     ("doorward-store-sqlite", &["http", "hyper", "tower"]),
     ("doorward-store-postgres", &["http", "hyper", "tower", "rusqlite"]),
     ("doorward-http", &["hyper", "axum", "rusqlite", "tokio-postgres"]),

@@ -16,8 +16,10 @@ mod canonical;
 mod chain;
 mod checkpoint;
 mod event;
+mod export;
 mod merkle;
 mod note;
+mod ocsf;
 mod proof;
 mod pruned;
 
@@ -25,6 +27,7 @@ pub use action::{Action, UnknownAction};
 pub use chain::{ChainFault, ChainVerifier};
 pub use checkpoint::{Checkpoint, CheckpointError};
 pub use event::{Attribution, Detail, Event, EventDraft, Hash, SecretSummary};
+pub use export::{ExportFormat, UnknownFormat};
 pub use merkle::{Tree, inclusion_proof, proves_inclusion};
 pub use note::{NoteError, NoteKey, NoteKeyError, NoteVerifier};
 pub use proof::EventProof;

@@ -167,3 +167,22 @@ CREATE TABLE pruned_logs (
     checkpoint   TEXT   NOT NULL,
     PRIMARY KEY (organization, environment, size)
 );
+
+-- The order in which the events of all logs were written, and how far each sink that ships them has come.
+ALTER TABLE audit_events ADD COLUMN position BIGINT NOT NULL DEFAULT 0;
+
+UPDATE audit_events SET position = placed.position
+FROM (SELECT organization, environment, sequence,
+             row_number() OVER (ORDER BY time, organization, environment, sequence) AS position
+      FROM audit_events) AS placed
+WHERE audit_events.organization = placed.organization AND audit_events.environment = placed.environment
+  AND audit_events.sequence = placed.sequence;
+
+CREATE INDEX audit_events_by_position ON audit_events (position);
+
+CREATE TABLE sinks (
+    name     TEXT   NOT NULL PRIMARY KEY,
+    position BIGINT NOT NULL,
+    holder   TEXT,
+    beat     BIGINT NOT NULL
+);

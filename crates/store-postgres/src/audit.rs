@@ -31,8 +31,9 @@ pub(crate) async fn append(transaction: &Transaction<'_>, draft: &EventDraft) ->
     let hashes = [event.previous_hash, event.hash].map(|hash| hash.map(|hash| hash.0.to_vec()));
     let [previous_hash, hash] = &hashes;
     let insert = "INSERT INTO audit_events (organization, environment, sequence, time, actor, action, subject,
-                                            source_address, request_id, detail, previous_hash, hash)
-                  VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)";
+                                            source_address, request_id, detail, previous_hash, hash, position)
+                  VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12,
+                          (SELECT coalesce(max(position), 0) + 1 FROM audit_events))";
     let params = [
         text(&organization),
         text(&environment),
@@ -50,8 +51,9 @@ pub(crate) async fn append(transaction: &Transaction<'_>, draft: &EventDraft) ->
     transaction.execute_typed(insert, &params).await.map(drop).map_err(of_statement)
 }
 
-const COLUMNS: &str = "SELECT organization, environment, sequence, time, actor, action, subject, source_address,
-                              request_id, detail, previous_hash, hash FROM audit_events";
+pub(crate) const COLUMNS: &str =
+    "SELECT organization, environment, sequence, time, actor, action, subject, source_address,
+                              request_id, detail, previous_hash, hash, position FROM audit_events";
 
 #[async_trait]
 impl AuditLog for PostgresStore {
@@ -98,12 +100,6 @@ impl AuditLog for PostgresStore {
             "{COLUMNS} WHERE organization = $1 AND environment = $2 AND sequence > $3 ORDER BY sequence LIMIT $4"
         );
         let params = [text(&organization), text(&environment), number(&above), number(&limit)];
-        let link = |found: &Row| {
-            event(found).map_err(|error| ChainFault::Unreadable {
-                sequence: row::count(found, 2).unwrap_or_default(),
-                reason: error.to_string(),
-            })
-        };
         Ok(self.query(&sql, &params).await?.iter().map(link).collect())
     }
 
@@ -139,6 +135,12 @@ impl AuditLog for PostgresStore {
             if transaction.query_typed(there, &params).await.map_err(of_statement)?.is_empty() {
                 return Err(Conflict::Stale.into());
             }
+            let unshipped = "SELECT 1 FROM sinks WHERE position < (
+                                 SELECT max(position) FROM audit_events
+                                 WHERE organization = $1 AND environment = $2 AND sequence <= $3)";
+            if !transaction.query_typed(unshipped, &place).await.map_err(of_statement)?.is_empty() {
+                return Err(Conflict::Unshipped.into());
+            }
             append(&transaction, &event).await?;
             let cut = "DELETE FROM audit_events WHERE organization = $1 AND environment = $2 AND sequence <= $3";
             transaction.execute_typed(cut, &place).await.map_err(of_statement)?;
@@ -162,6 +164,14 @@ fn hash(found: &Row, column: usize) -> Result<Option<Hash>, StoreError> {
     let bytes: Option<&[u8]> = row::get(found, column)?;
     let hash = bytes.map(|bytes| bytes.try_into().map(Hash)).transpose();
     hash.map_err(|error| StoreError::Corrupt(format!("a hash: {error}")))
+}
+
+/// Reads an event by itself, so that one which cannot be read does not hide those after it.
+pub(crate) fn link(found: &Row) -> Result<Event, ChainFault> {
+    event(found).map_err(|error| ChainFault::Unreadable {
+        sequence: row::count(found, 2).unwrap_or_default(),
+        reason: error.to_string(),
+    })
 }
 
 fn event(row: &Row) -> Result<Event, StoreError> {

@@ -27,8 +27,9 @@ pub(crate) fn append(transaction: &Transaction<'_>, draft: &EventDraft) -> Resul
     transaction
         .prepare_cached(
             "INSERT INTO audit_events (organization, environment, sequence, time, actor, action, subject,
-                                       source_address, request_id, detail, previous_hash, hash)
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12)",
+                                       source_address, request_id, detail, previous_hash, hash, position)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12,
+                     (SELECT coalesce(max(position), 0) + 1 FROM audit_events))",
         )
         .and_then(|mut insert| {
             insert.execute(params![
@@ -95,16 +96,8 @@ impl AuditLog for SqliteStore {
                 ))
                 .map_err(unavailable)?;
             let above = page.after.map_or(i64::MIN, |after| i64::try_from(after).unwrap_or(i64::MAX));
-            let link = |row: &Row<'_>| {
-                let unreadable = |error: rusqlite::Error| ChainFault::Unreadable {
-                    sequence: row.get(2).unwrap_or_default(),
-                    reason: error.to_string(),
-                };
-                Ok(event(row).map_err(unreadable))
-            };
-            list.query_map(params![organization.to_string(), environment.as_str(), above, page.limit], link)
-                .and_then(Iterator::collect)
-                .map_err(of_read)
+            let params = params![organization.to_string(), environment.as_str(), above, page.limit];
+            list.query_map(params, |row| Ok(link(row))).and_then(Iterator::collect).map_err(of_read)
         })
         .await
     }
@@ -141,9 +134,16 @@ impl AuditLog for SqliteStore {
             if !transaction.prepare(there).and_then(|mut there| there.exists(place)).map_err(unavailable)? {
                 return Err(Conflict::Stale.into());
             }
+            let unshipped = "SELECT 1 FROM sinks WHERE position < (
+                                 SELECT max(position) FROM audit_events
+                                 WHERE organization = ?1 AND environment = ?2 AND sequence <= ?3)";
+            let cut_off = params![organization, environment, pruned.size];
+            if transaction.prepare(unshipped).and_then(|mut any| any.exists(cut_off)).map_err(unavailable)? {
+                return Err(Conflict::Unshipped.into());
+            }
             append(transaction, &event)?;
             let cut = "DELETE FROM audit_events WHERE organization = ?1 AND environment = ?2 AND sequence <= ?3";
-            transaction.execute(cut, params![organization, environment, pruned.size]).map_err(unavailable)?;
+            transaction.execute(cut, cut_off).map_err(unavailable)?;
             let peaks: Vec<u8> = pruned.peaks.iter().flat_map(|peak| peak.0).collect();
             let insert = "INSERT INTO pruned_logs (organization, environment, size, last_hash, peaks, checkpoint)
                           VALUES (?1, ?2, ?3, ?4, ?5, ?6)";
@@ -167,11 +167,18 @@ impl AuditLog for SqliteStore {
     }
 }
 
-const COLUMNS: &str = "SELECT organization, environment, sequence, time, actor, action, subject, source_address,
-                              request_id, detail, previous_hash, hash FROM audit_events";
+pub(crate) const COLUMNS: &str =
+    "SELECT organization, environment, sequence, time, actor, action, subject, source_address,
+                              request_id, detail, previous_hash, hash, position FROM audit_events";
 
 fn hash(row: &Row<'_>, column: usize) -> rusqlite::Result<Option<Hash>> {
     Ok(row.get::<_, Option<[u8; 32]>>(column)?.map(Hash))
+}
+
+/// Reads an event by itself, so that one which cannot be read does not hide those after it.
+pub(crate) fn link(row: &Row<'_>) -> Result<Event, ChainFault> {
+    event(row)
+        .map_err(|error| ChainFault::Unreadable { sequence: row.get(2).unwrap_or_default(), reason: error.to_string() })
 }
 
 fn event(row: &Row<'_>) -> rusqlite::Result<Event> {

@@ -64,4 +64,7 @@ pub enum Conflict {
     /// The keys changed since the caller looked.
     #[error("the key was changed by someone else in the meantime")]
     Stale,
+    /// A sink has yet to ship what would be gone.
+    #[error("a sink has not shipped all of these events yet")]
+    Unshipped,
 }

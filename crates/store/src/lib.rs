@@ -11,6 +11,7 @@
 //! | [`LostChanges`] | what a failover lost, until an operator has answered for it |
 //! | [`UsageLog`] | how often secrets were used |
 //! | [`AuditLog`] | reading the events back, to be shown and to be verified |
+//! | [`Outbox`] | shipping events elsewhere: which have not arrived yet |
 //! | [`Operators`] | who may use the management side |
 //! | [`Rows`](copy::Rows) | everything, row by row: how a store moves to another engine |
 //! | [`Table<R>`](Table) | data of one environment, reached through a [`Scope`] only |
@@ -33,8 +34,10 @@ mod coherence;
 pub mod conformance;
 pub mod copy;
 mod error;
+mod export;
 mod lost;
 mod memory;
+mod outbox;
 mod records;
 mod scope;
 mod seal;
@@ -50,8 +53,10 @@ pub use coherence::{
     CHANGE_LOG_LENGTH, Coherence, LONGEST_LEASE, Poll, Position, Revision, SecretChange, Session, SessionStatus,
 };
 pub use error::{BoxError, Conflict, StoreError};
+pub use export::LogExport;
 pub use lost::{LostChange, LostChanges};
 pub use memory::MemoryStore;
+pub use outbox::{Outbox, Shipment, SinkState};
 pub use records::{
     AccessKey, AccessKeyWithSecrets, ConnectorName, ConnectorNameError, Credential, CredentialKey, LiveSecret,
     Operator, Organization, Record, RegisteredUser, Secret, SecretUsage, USAGE_KEPT, USAGE_SPAN,

@@ -5,14 +5,16 @@ use std::time::Duration;
 use async_trait::async_trait;
 use doorward_audit::{ChainFault, Event, EventDraft, Pruned};
 use doorward_types::{
-    AccessKeyId, Environment, Locator, OperatorId, OrganizationId, RegisteredUserId, SecretState, SessionId, Timestamp,
+    AccessKeyId, Environment, Locator, Name, OperatorId, OrganizationId, RegisteredUserId, SecretState, SessionId,
+    Timestamp,
 };
 
 use crate::{
     AccessKey, AccessKeyWithSecrets, AuditLog, CHANGE_LOG_LENGTH, ChangeContext, Coherence, Conflict, Credential,
     CredentialKey, EventFilter, IDEMPOTENCY_WINDOW, KeyChange, KeyRef, KeyStore, LiveSecret, LostChange, LostChanges,
-    OperationId, Operator, Operators, Organization, Page, Poll, Position, Record, RegisteredUser, Revision, Scope,
-    Secret, SecretChange, SecretUsage, Session, SessionStatus, StoreError, Successor, Table, UsageLog,
+    OperationId, Operator, Operators, Organization, Outbox, Page, Poll, Position, Record, RegisteredUser, Revision,
+    Scope, Secret, SecretChange, SecretUsage, Session, SessionStatus, Shipment, SinkState, StoreError, Successor,
+    Table, UsageLog,
 };
 
 /// An engine that keeps everything in memory: for tests, and to show what the contract means in the plainest way.
@@ -32,6 +34,9 @@ struct State {
     sessions: BTreeMap<SessionId, SessionStatus>,
     events: BTreeMap<Scope, Vec<Event>>,
     pruned: BTreeMap<Scope, Pruned>,
+    /// Whose and which event is at each position.
+    written: BTreeMap<u64, (Scope, u64)>,
+    sinks: BTreeMap<Name, SinkState>,
     done: BTreeMap<(String, String), (String, Timestamp)>,
     uses: BTreeMap<(Locator, i64), u64>,
     last_uses: HashMap<Locator, Timestamp>,
@@ -197,9 +202,19 @@ impl State {
 
     #[expect(clippy::disallowed_methods, reason = "names the log that an event belongs to; no caller's authority")]
     fn append(&mut self, draft: EventDraft) {
-        let log = self.events.entry(Scope::assertion(draft.organization, draft.environment)).or_default();
+        let scope = Scope::assertion(draft.organization, draft.environment);
+        let log = self.events.entry(scope).or_default();
         let event = Event::following(log.last().map(|last| (last.sequence, last.hash)), draft);
+        let position = self.written.last_key_value().map_or(1, |(last, _)| last + 1);
+        self.written.insert(position, (scope, event.sequence));
         log.push(event);
+    }
+
+    /// The sink, where this one holds it; which counts as a beat.
+    fn held(&mut self, name: &Name, holder: SessionId) -> Option<&mut SinkState> {
+        let sink = self.sinks.get_mut(name).filter(|sink| sink.holder == Some(holder))?;
+        sink.beat += 1;
+        Some(sink)
     }
 
     fn live(&self, locator: Locator) -> Option<LiveSecret> {
@@ -454,7 +469,13 @@ impl AuditLog for MemoryStore {
         if !log.clone().any(|event| event.sequence == pruned.size && event.hash == Some(pruned.last_hash)) {
             return Err(Conflict::Stale.into());
         }
+        let goes = |place: &(Scope, u64)| place.0 == *scope && place.1 <= pruned.size;
+        let last = state.written.iter().rev().find(|(_, place)| goes(place)).map_or(0, |(position, _)| *position);
+        if state.sinks.values().any(|sink| sink.position < last) {
+            return Err(Conflict::Unshipped.into());
+        }
         state.append(event);
+        state.written.retain(|_, place| !goes(place));
         state.events.entry(*scope).or_default().retain(|event| event.sequence > pruned.size);
         state.pruned.insert(*scope, pruned);
         Ok(())
@@ -462,6 +483,65 @@ impl AuditLog for MemoryStore {
 
     async fn logs(&self) -> Result<Vec<(OrganizationId, Environment)>, StoreError> {
         Ok(self.state().events.keys().map(|scope| (scope.organization(), scope.environment())).collect())
+    }
+}
+
+#[async_trait]
+impl Outbox for MemoryStore {
+    async fn events_after(&self, position: u64, limit: u32) -> Result<Vec<Shipment>, StoreError> {
+        let state = self.state();
+        let after = state.written.range(position + 1..).take(limit as usize);
+        let shipment = |(position, (scope, sequence)): (&u64, &(Scope, u64))| {
+            let event = state.events.get(scope)?.iter().find(|event| event.sequence == *sequence)?;
+            Some(Shipment { position: *position, event: Ok(event.clone()) })
+        };
+        Ok(after.filter_map(shipment).collect())
+    }
+
+    async fn sinks(&self) -> Result<Vec<SinkState>, StoreError> {
+        let state = self.state();
+        let newest = state.written.last_key_value().map_or(0, |(last, _)| *last);
+        let now = |sink: &SinkState| {
+            let next = state.written.range(sink.position + 1..).next().map(|(_, place)| place);
+            let next = next.and_then(|(scope, sequence)| {
+                state.events.get(scope)?.iter().find(|event| event.sequence == *sequence)
+            });
+            let behind = newest.saturating_sub(sink.position);
+            SinkState { behind, behind_since: next.map(|event| event.draft.time), ..sink.clone() }
+        };
+        Ok(state.sinks.values().map(now).collect())
+    }
+
+    async fn take_sink(&self, name: &Name, beat: Option<u64>, holder: SessionId) -> Result<bool, StoreError> {
+        let mut state = self.state();
+        match (state.sinks.get_mut(name), beat) {
+            (Some(sink), Some(beat)) if sink.beat == beat => {
+                (sink.holder, sink.beat) = (Some(holder), beat + 1);
+                Ok(true)
+            }
+            (None, None) => {
+                let (holder, name) = (Some(holder), name.clone());
+                let sink = SinkState { name, position: 0, holder, beat: 1, behind: 0, behind_since: None };
+                state.sinks.insert(sink.name.clone(), sink);
+                Ok(true)
+            }
+            _ => Ok(false),
+        }
+    }
+
+    async fn advance_sink(&self, name: &Name, holder: SessionId, position: u64) -> Result<bool, StoreError> {
+        Ok(self.state().held(name, holder).map(|sink| sink.position = position).is_some())
+    }
+
+    async fn release_sink(&self, name: &Name, holder: SessionId) -> Result<(), StoreError> {
+        if let Some(sink) = self.state().held(name, holder) {
+            sink.holder = None;
+        }
+        Ok(())
+    }
+
+    async fn forget_sink(&self, name: &Name) -> Result<bool, StoreError> {
+        Ok(self.state().sinks.remove(name).is_some())
     }
 }
 

@@ -4,8 +4,8 @@ use doorward_types::{AccessKeyId, Environment, Locator, Name, OperatorId, Organi
 
 use crate::copy::Rows;
 use crate::{
-    AccessKeyWithSecrets, ChangeContext, Coherence, Credential, KeyChange, LostChanges, Operator, Organization, Record,
-    RegisteredUser, Revision, Scope, SecretUsage, StoreError,
+    AccessKeyWithSecrets, ChangeContext, Coherence, Credential, KeyChange, LostChanges, Operator, Organization, Outbox,
+    Record, RegisteredUser, Revision, Scope, SecretUsage, StoreError,
 };
 
 /// Everything that the core and the reference server need of an engine.
@@ -15,6 +15,7 @@ pub trait Store:
     + LostChanges
     + UsageLog
     + AuditLog
+    + Outbox
     + Operators
     + Table<RegisteredUser>
     + Table<Credential>
@@ -29,6 +30,7 @@ impl<S> Store for S where
         + LostChanges
         + UsageLog
         + AuditLog
+        + Outbox
         + Operators
         + Table<RegisteredUser>
         + Table<Credential>
@@ -99,7 +101,8 @@ pub trait AuditLog: Send + Sync {
     ///
     /// # Errors
     ///
-    /// [`crate::Conflict::Stale`] where the last of them is not there, or is another.
+    /// [`crate::Conflict::Stale`] where the last of them is not there, or is another; [`crate::Conflict::Unshipped`] where a
+    /// sink has not come as far.
     async fn prune(&self, scope: &Scope, pruned: Pruned, event: EventDraft) -> Result<(), StoreError>;
 
     /// Every log that has an event.

@@ -7,10 +7,11 @@ use async_trait::async_trait;
 use doorward_audit::{ChainFault, Event, EventDraft, Pruned};
 use doorward_store::{
     AccessKeyWithSecrets, AuditLog, ChangeContext, Coherence, Credential, CredentialKey, EventFilter, KeyChange,
-    KeyStore, LiveSecret, LostChange, LostChanges, MemoryStore, Operator, Operators, Organization, Page, Poll,
-    Position, RegisteredUser, Revision, Scope, SecretUsage, Session, SessionStatus, StoreError, Table, UsageLog,
+    KeyStore, LiveSecret, LostChange, LostChanges, MemoryStore, Operator, Operators, Organization, Outbox, Page, Poll,
+    Position, RegisteredUser, Revision, Scope, SecretUsage, Session, SessionStatus, Shipment, SinkState, StoreError,
+    Table, UsageLog,
 };
-use doorward_types::{Environment, Locator, OperatorId, OrganizationId, RegisteredUserId, SessionId, Timestamp};
+use doorward_types::{Environment, Locator, Name, OperatorId, OrganizationId, RegisteredUserId, SessionId, Timestamp};
 use tokio::time::Instant;
 
 /// xorshift64*: what a seed rolls, it rolls again.
@@ -233,6 +234,33 @@ impl AuditLog for FaultyStore {
 
     async fn logs(&self) -> Result<Vec<(OrganizationId, Environment)>, StoreError> {
         self.call(self.inner.logs()).await
+    }
+}
+
+#[async_trait]
+impl Outbox for FaultyStore {
+    async fn events_after(&self, position: u64, limit: u32) -> Result<Vec<Shipment>, StoreError> {
+        self.call(self.inner.events_after(position, limit)).await
+    }
+
+    async fn sinks(&self) -> Result<Vec<SinkState>, StoreError> {
+        self.call(self.inner.sinks()).await
+    }
+
+    async fn take_sink(&self, name: &Name, beat: Option<u64>, holder: SessionId) -> Result<bool, StoreError> {
+        self.call(self.inner.take_sink(name, beat, holder)).await
+    }
+
+    async fn advance_sink(&self, name: &Name, holder: SessionId, position: u64) -> Result<bool, StoreError> {
+        self.call(self.inner.advance_sink(name, holder, position)).await
+    }
+
+    async fn release_sink(&self, name: &Name, holder: SessionId) -> Result<(), StoreError> {
+        self.call(self.inner.release_sink(name, holder)).await
+    }
+
+    async fn forget_sink(&self, name: &Name) -> Result<bool, StoreError> {
+        self.call(self.inner.forget_sink(name)).await
     }
 }
 

@@ -100,6 +100,7 @@ pub const TABLES: &[CopiedTable] = &[
             ("detail", Text),
             ("previous_hash", Bytes),
             ("hash", Bytes),
+            ("position", Number),
         ],
         key: 3,
         only: None,
@@ -115,6 +116,12 @@ pub const TABLES: &[CopiedTable] = &[
             ("checkpoint", Text),
         ],
         key: 3,
+        only: None,
+    },
+    CopiedTable {
+        name: "sinks",
+        columns: &[("name", Text), ("position", Number), ("holder", Text), ("beat", Number)],
+        key: 1,
         only: None,
     },
     CopiedTable {

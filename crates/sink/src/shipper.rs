@@ -1,0 +1,196 @@
+use std::sync::Arc;
+use std::time::Duration;
+
+use doorward_audit::Event;
+use doorward_store::{Shipment, SinkState, Store, StoreError};
+use doorward_types::{Name, SessionId};
+use tokio::sync::watch;
+use tokio::time::{Instant, sleep};
+
+use crate::{Sink, SinkError};
+
+/// How often a shipper looks for new events.
+const LOOK: Duration = Duration::from_millis(500);
+
+/// Events read at a time.
+const PAGE: u32 = 1_000;
+
+/// How often the store hears how far a busy shipper has come: after a crash, what it shipped since comes again.
+const NOTE: Duration = Duration::from_secs(1);
+
+/// How often a shipper that waits for its sink says that it lives.
+const BEAT: Duration = Duration::from_secs(5);
+
+/// After how long without a word, with events to ship, a shipper is thought dead: longer than any delivery may take.
+const SILENCE: Duration = Duration::from_secs(15);
+
+/// The pauses between attempts: they double, and a receiver may ask for longer ones, up to the second.
+const PAUSE: Duration = Duration::from_secs(1);
+const LONGEST_PAUSE: Duration = Duration::from_secs(60);
+const LONGEST_ASKED_FOR: Duration = Duration::from_secs(600);
+
+/// Ships the events of all logs to one sink, for as long as it runs.
+#[derive(Debug)]
+pub struct Shipper {
+    store: Arc<dyn Store>,
+    name: Name,
+    holder: SessionId,
+    sink: Box<dyn Sink>,
+    /// Up to where everything has arrived, while this one holds the sink.
+    position: Option<u64>,
+    noted: Instant,
+}
+
+/// Why a shipper stops shipping for now.
+enum Interruption {
+    /// Another one ships.
+    Lost,
+    /// The store failed.
+    Store(StoreError),
+}
+
+impl From<StoreError> for Interruption {
+    fn from(error: StoreError) -> Self {
+        Self::Store(error)
+    }
+}
+
+impl Shipper {
+    /// A shipper for the sink of this name. The holder is to be this run's own: fresh at each start.
+    #[must_use]
+    pub fn new(store: Arc<dyn Store>, name: Name, holder: SessionId, sink: Box<dyn Sink>) -> Self {
+        Self { store, name, holder, sink, position: None, noted: Instant::now() }
+    }
+
+    /// Ships until it is told to stop, and then says how far it came.
+    pub async fn run(mut self, mut stop: watch::Receiver<bool>) {
+        tokio::select! {
+            _ = stop.wait_for(|stop| *stop) => {}
+            () = self.ship() => {}
+        }
+        if let Some(position) = self.position {
+            let noted = self.store.advance_sink(&self.name, self.holder, position).await;
+            if let Err(error) = noted.and(self.store.release_sink(&self.name, self.holder).await.map(|()| true)) {
+                tracing::warn!(sink = %self.name, error = &error as &dyn std::error::Error, "could not note how far it came");
+            }
+        }
+    }
+
+    async fn ship(&mut self) {
+        let mut failing = false;
+        loop {
+            match self.ship_while_held(&mut failing).await {
+                Interruption::Lost => tracing::warn!(sink = %self.name, "another node ships to this sink now"),
+                Interruption::Store(error) if !failing => {
+                    failing = true;
+                    tracing::warn!(sink = %self.name, error = &error as &dyn std::error::Error, "events cannot be read");
+                }
+                Interruption::Store(_) => {}
+            }
+            self.position = None;
+            sleep(PAUSE).await;
+        }
+    }
+
+    async fn ship_while_held(&mut self, failing: &mut bool) -> Interruption {
+        let ships = async {
+            self.take().await?;
+            loop {
+                let page = self.store.events_after(self.position.unwrap_or_default(), PAGE).await?;
+                *failing = false;
+                if page.is_empty() {
+                    sleep(LOOK).await;
+                    continue;
+                }
+                for shipments in page.chunks(self.sink.batch().max(1)) {
+                    self.deliver(shipments).await?;
+                    self.position = shipments.last().map(|shipment| shipment.position);
+                    if self.noted.elapsed() >= NOTE {
+                        self.note().await?;
+                    }
+                }
+                self.note().await?;
+            }
+        };
+        let interruption: Result<std::convert::Infallible, Interruption> = ships.await;
+        match interruption {
+            Err(interruption) => interruption,
+        }
+    }
+
+    /// Waits until the sink is this one's.
+    async fn take(&mut self) -> Result<(), StoreError> {
+        let mut known: Option<(SinkState, Instant)> = None;
+        loop {
+            let state = self.store.sinks().await?.into_iter().find(|state| state.name == self.name);
+            let (beat, free) = match (&state, &known) {
+                (None, _) => (None, true),
+                (Some(state), _) if state.holder.is_none_or(|holder| holder == self.holder) => (Some(state.beat), true),
+                (Some(state), Some((first, since))) if state.beat == first.beat => {
+                    (Some(state.beat), state.behind > 0 && since.elapsed() >= SILENCE)
+                }
+                (Some(state), _) => {
+                    known = Some((state.clone(), Instant::now()));
+                    (Some(state.beat), false)
+                }
+            };
+            if free && self.store.take_sink(&self.name, beat, self.holder).await? {
+                self.position = Some(state.map_or(0, |state| state.position));
+                self.noted = Instant::now();
+                tracing::info!(sink = %self.name, position = self.position, "this node ships audit events");
+                return Ok(());
+            }
+            sleep(LOOK).await;
+        }
+    }
+
+    /// Tells the store how far it came, and that it lives.
+    async fn note(&mut self) -> Result<(), Interruption> {
+        self.noted = Instant::now();
+        let position = self.position.unwrap_or_default();
+        match self.store.advance_sink(&self.name, self.holder, position).await? {
+            true => Ok(()),
+            false => Err(Interruption::Lost),
+        }
+    }
+
+    /// Hands events over until they have arrived.
+    async fn deliver(&mut self, shipments: &[Shipment]) -> Result<(), Interruption> {
+        let readable = |shipment: &Shipment| match &shipment.event {
+            Ok(event) => Some(event.clone()),
+            Err(fault) => {
+                tracing::error!(sink = %self.name, %fault, "an event is not shipped; `doorward audit verify` tells more");
+                None
+            }
+        };
+        let events: Vec<Event> = shipments.iter().filter_map(readable).collect();
+        let mut pause = PAUSE;
+        let mut failed = false;
+        while let Err(error) = self.sink.deliver(&events).await {
+            if !failed {
+                failed = true;
+                let error: &dyn std::error::Error = &error;
+                tracing::warn!(sink = %self.name, error, "events do not arrive; trying on");
+            }
+            let asked_for = match error {
+                SinkError::Refused { retry_after: Some(asked_for), .. } => asked_for.min(LONGEST_ASKED_FOR),
+                _ => Duration::ZERO,
+            };
+            self.pause(pause.max(asked_for)).await?;
+            pause = (pause * 2).min(LONGEST_PAUSE);
+        }
+        if failed {
+            tracing::info!(sink = %self.name, "events arrive again");
+        }
+        Ok(())
+    }
+
+    async fn pause(&mut self, pause: Duration) -> Result<(), Interruption> {
+        let until = Instant::now() + pause;
+        while Instant::now() < until {
+            self.note().await?;
+            sleep(BEAT.min(until - Instant::now())).await;
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,180 @@
+use std::fmt;
+use std::str::FromStr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use base64::Engine;
+use base64::prelude::BASE64_STANDARD;
+use bytes::Bytes;
+use doorward_audit::Event;
+use doorward_types::Clock;
+use hmac::{Hmac, KeyInit, Mac};
+use http::header::{CONTENT_TYPE, RETRY_AFTER, USER_AGENT};
+use http::{HeaderMap, HeaderValue, Method, Request, Uri};
+use http_body_util::Full;
+use hyper_rustls::{ConfigBuilderExt, HttpsConnector, HttpsConnectorBuilder};
+use hyper_util::client::legacy::Client;
+use hyper_util::client::legacy::connect::HttpConnector;
+use hyper_util::rt::TokioExecutor;
+use rustls::ClientConfig;
+use sha2::Sha256;
+use zeroize::Zeroizing;
+
+use crate::{Shape, Sink, SinkError};
+
+/// How long a receiver may take to answer. Standard Webhooks recommends 15 to 30 s; whoever takes in one event needs less,
+/// and a shipper that is silent for longer is thought dead.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// Events posted to a URL, one a request, signed as Standard Webhooks have it: whatever library of theirs a receiver uses,
+/// it verifies them.
+///
+/// `webhook-id` names the event, and is the same each time that it is sent: who keeps the last one takes nothing twice. No
+/// redirect is followed.
+///
+/// Source: <https://github.com/standard-webhooks/standard-webhooks/blob/main/spec/standard-webhooks.md>
+pub struct Webhook {
+    url: Uri,
+    secrets: Vec<WebhookSecret>,
+    shape: Shape,
+    clock: Arc<dyn Clock>,
+    client: Client<HttpsConnector<HttpConnector>, Full<Bytes>>,
+}
+
+impl Webhook {
+    /// Posts to this URL. With several secrets, each signs, so that they can be rotated.
+    ///
+    /// # Errors
+    ///
+    /// [`WebhookError`]: what is wrong with the URL, that there is no secret, or that the machine's roots of trust cannot be
+    /// read.
+    pub fn new(
+        url: &str,
+        secrets: Vec<WebhookSecret>,
+        shape: Shape,
+        clock: Arc<dyn Clock>,
+    ) -> Result<Self, WebhookError> {
+        let url: Uri = url.parse().map_err(|_| WebhookError::Url)?;
+        match (url.scheme_str(), url.host()) {
+            (Some("https"), Some(_)) | (Some("http"), Some("localhost" | "127.0.0.1" | "[::1]")) => {}
+            (Some("http"), Some(_)) => return Err(WebhookError::Insecure),
+            _ => return Err(WebhookError::Url),
+        }
+        if secrets.is_empty() {
+            return Err(WebhookError::NoSecret);
+        }
+        let provider = rustls::crypto::ring::default_provider();
+        let tls = ClientConfig::builder_with_provider(Arc::new(provider))
+            .with_safe_default_protocol_versions()
+            .map_err(|error| WebhookError::Roots(error.into()))?
+            .with_native_roots()
+            .map_err(|error| WebhookError::Roots(error.into()))?
+            .with_no_client_auth();
+        let connector = HttpsConnectorBuilder::new().with_tls_config(tls).https_or_http().enable_http1().build();
+        let client = Client::builder(TokioExecutor::new()).build(connector);
+        Ok(Self { url, secrets, shape, clock, client })
+    }
+
+    async fn post(&self, event: &Event) -> Result<(), SinkError> {
+        let body = self.shape.line(event);
+        let body = body.trim_end();
+        let (id, timestamp) = (event.uid(), (self.clock.now().as_millis() / 1_000).to_string());
+        let signatures: Vec<String> =
+            self.secrets.iter().map(|secret| secret.sign(&id, &timestamp, body.as_bytes())).collect();
+        let mut request = Request::new(Full::from(body.to_owned()));
+        *request.method_mut() = Method::POST;
+        *request.uri_mut() = self.url.clone();
+        let headers = request.headers_mut();
+        headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+        headers.insert(USER_AGENT, HeaderValue::from_static(concat!("doorward/", env!("CARGO_PKG_VERSION"))));
+        let signed =
+            [("webhook-id", id), ("webhook-timestamp", timestamp), ("webhook-signature", signatures.join(" "))];
+        for (name, value) in signed {
+            let value = HeaderValue::try_from(value).map_err(|error| SinkError::Unreachable(error.into()))?;
+            headers.insert(name, value);
+        }
+        let answer = tokio::time::timeout(PATIENCE, self.client.request(request)).await;
+        let answer = answer.map_err(|_| SinkError::TimedOut(PATIENCE))?;
+        let answer = answer.map_err(|error| SinkError::Unreachable(error.into()))?;
+        match answer.status() {
+            status if status.is_success() => Ok(()),
+            status => Err(SinkError::Refused { status: status.as_u16(), retry_after: retry_after(answer.headers()) }),
+        }
+    }
+}
+
+fn retry_after(headers: &HeaderMap) -> Option<Duration> {
+    headers.get(RETRY_AFTER)?.to_str().ok()?.parse().ok().map(Duration::from_secs)
+}
+
+#[async_trait]
+impl Sink for Webhook {
+    fn batch(&self) -> usize {
+        1
+    }
+
+    async fn deliver(&mut self, events: &[Event]) -> Result<(), SinkError> {
+        for event in events {
+            self.post(event).await?;
+        }
+        Ok(())
+    }
+}
+
+impl fmt::Debug for Webhook {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Webhook").field("url", &self.url).finish_non_exhaustive()
+    }
+}
+
+/// What sender and receiver share: `whsec_` and 24 to 64 bytes in base64.
+pub struct WebhookSecret(Zeroizing<Vec<u8>>);
+
+impl WebhookSecret {
+    /// The signature of version 1 over id, time and body.
+    fn sign(&self, id: &str, timestamp: &str, body: &[u8]) -> String {
+        // HMAC takes a key of any length.
+        let Ok(mut mac) = Hmac::<Sha256>::new_from_slice(&self.0) else { return String::new() };
+        for part in [id.as_bytes(), b".", timestamp.as_bytes(), b".", body] {
+            mac.update(part);
+        }
+        format!("v1,{}", BASE64_STANDARD.encode(mac.finalize().into_bytes()))
+    }
+}
+
+impl FromStr for WebhookSecret {
+    type Err = WebhookError;
+
+    fn from_str(text: &str) -> Result<Self, WebhookError> {
+        let bytes = text.strip_prefix("whsec_").and_then(|text| BASE64_STANDARD.decode(text).ok()).map(Zeroizing::new);
+        bytes.filter(|bytes| (24..=64).contains(&bytes.len())).map(Self).ok_or(WebhookError::Secret)
+    }
+}
+
+impl fmt::Debug for WebhookSecret {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("WebhookSecret")
+    }
+}
+
+/// Why a webhook cannot be used.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum WebhookError {
+    /// Events would be readable on their way.
+    #[error("a webhook's URL begins with https://, unless it is on this machine")]
+    Insecure,
+    /// No secret to sign with.
+    #[error("a webhook wants a secret to sign with")]
+    NoSecret,
+    /// The machine's certificates.
+    #[error("the machine's roots of trust cannot be read")]
+    Roots(#[source] Box<dyn std::error::Error + Send + Sync>),
+    /// Not a secret of ours.
+    #[error("a webhook's secret is `whsec_` and 24 to 64 bytes in base64")]
+    Secret,
+    /// No URL.
+    #[error("this is no URL that can be posted to: https://HOST/PATH")]
+    Url,
+}
