@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
 use clap_complete::Shell;
-use doorward::audit::{Action, NoteVerifier};
+use doorward::audit::{Action, ExportFormat, NoteVerifier};
 use doorward::store::StoreUrl;
 use doorward::types::{AccessKeyId, Environment, Name, Timestamp};
 
@@ -185,7 +185,7 @@ pub enum Audit {
         #[command(flatten)]
         log: Log,
         /// In which form
-        #[arg(long, value_enum, default_value_t)]
+        #[arg(long, default_value_t, value_name = "jsonl|csv")]
         format: ExportFormat,
         /// Where to; standard output without it
         #[arg(long, short = 'f', value_name = "FILE")]
@@ -258,6 +258,16 @@ pub enum Audit {
         #[command(flatten)]
         consent: Consent,
     },
+    /// Say how far each sink has come that events are shipped to
+    #[command(after_help = "Sinks are set in the servers' configuration: docs/audit.md shows how.")]
+    Sinks,
+    /// Forget a sink that ships no more, so that what it has not shipped can be pruned
+    ForgetSink {
+        /// What the configuration called it
+        name: Name,
+        #[command(flatten)]
+        consent: Consent,
+    },
     /// Print a fresh key that signs checkpoints
     #[command(after_help = "    doorward audit keygen > signing.key && chmod 600 signing.key")]
     Keygen,
@@ -281,16 +291,6 @@ pub struct Filter {
     /// About this key
     #[arg(long, value_name = "KEY_ID")]
     pub key: Option<AccessKeyId>,
-}
-
-/// The form of an export.
-#[derive(Clone, Copy, Debug, Default, Eq, PartialEq, clap::ValueEnum)]
-pub enum ExportFormat {
-    /// A JSON object a line, with all that its hash covers
-    #[default]
-    Jsonl,
-    /// For spreadsheets
-    Csv,
 }
 
 /// Which audit log.

@@ -1,25 +1,26 @@
 //! The audit logs.
 
-use std::io::BufRead;
+use std::fs::File;
+use std::io::{BufRead, BufWriter, Write};
 use std::path::Path;
+use std::sync::Arc;
 use std::time::Duration;
 
 use doorward::audit::{
-    Action, Checkpoint, Detail, Event, EventDraft, EventProof, NoteKey, NoteVerifier, Pruned, SecretSummary, Tree,
-    inclusion_proof,
+    Action, Checkpoint, Event, EventDraft, EventProof, ExportFormat, NoteKey, NoteVerifier, Pruned, SecretSummary,
+    Tree, inclusion_proof,
 };
 use doorward::auth::Management;
-use doorward::http::shapes::List;
+use doorward::http::shapes::{CheckpointShape, List, SinkShape};
 use doorward::key::{Random, SystemRandom};
-use doorward::store::{EventFilter, LogFault, Page, Scope, StoreUrl, verify_log};
-use doorward::types::{Environment, OrganizationId, Timestamp};
+use doorward::store::{Conflict, EventFilter, LogExport, LogFault, Page, Scope, StoreError, StoreUrl, verify_log};
+use doorward::types::{Environment, Name, OrganizationId, Timestamp};
 use serde::Serialize;
 use zeroize::Zeroizing;
 
-use crate::arguments::{Audit, Consent, ExportFormat, Filter, Format, Log};
+use crate::arguments::{Audit, Consent, Filter, Format, Log};
 use crate::confirm;
 use crate::desk::Desk;
-use crate::export::{self, Export};
 use crate::failure::Failure;
 use crate::output::{self, Output};
 use crate::progress::Progress;
@@ -48,6 +49,10 @@ pub(crate) async fn run(url: &StoreUrl, command: Audit, output: &Output) -> Resu
         }
         Audit::Prune { log, before, signing_key_file, consent } => {
             prune(&Desk::open_existing(url).await?, &log, before, &signing_key_file, consent, output).await
+        }
+        Audit::Sinks => sinks(&Desk::open_existing(url).await?, output).await,
+        Audit::ForgetSink { name, consent } => {
+            forget_sink(&Desk::open_existing(url).await?, &name, consent, output).await
         }
         Audit::CheckProof { proof, verifier_key } => check_proof(&proof, &verifier_key, output),
         Audit::Keygen => {
@@ -86,18 +91,8 @@ impl Desk {
 
     /// An event that is about a log itself.
     fn event(&self, scope: &Scope, action: Action, subject: String) -> EventDraft {
-        let attribution = &self.ask.attribution;
-        EventDraft {
-            time: self.core.clock().now(),
-            actor: attribution.actor.clone(),
-            action,
-            subject,
-            organization: scope.organization(),
-            environment: scope.environment(),
-            source_address: attribution.source_address,
-            request_id: attribution.request_id,
-            detail: Detail::default(),
-        }
+        let log = (scope.organization(), scope.environment());
+        EventDraft::new(&self.ask.attribution, self.core.clock().now(), action, subject, log)
     }
 
     fn scope(&self, organization: OrganizationId, environment: Environment) -> Scope {
@@ -153,7 +148,7 @@ async fn follow(desk: &Desk, log: &Log, after: Option<u64>) -> Result<(), Failur
     loop {
         for event in store.chain(&scope, Page { after: Some(last), limit: BATCH }).await? {
             let event = event.map_err(|fault| Failure::failed(fault.to_string()))?;
-            output::write(&export::json_line(&event)?)?;
+            output::write(&event.to_json_line())?;
             last = event.sequence;
         }
         tokio::time::sleep(LOOK).await;
@@ -169,34 +164,45 @@ async fn export(
 ) -> Result<(), Failure> {
     let scope = desk.log(log).await?;
     let name = Checkpoint::origin_of(scope.organization(), scope.environment());
-    let mut writer = Export::begin(format, file)?;
+    let mut writer = open(file)?;
     let exported = desk.event(&scope, Action::AuditLogExported, name.clone());
-    // Before the first event is handed out; so it is the last one that is.
-    desk.core.store().record(exported).await?;
-    let newest = desk.core.store().events(&scope, &EventFilter::default(), Page::first(1)).await?;
-    let of = newest.first().map_or(0, |event| event.sequence);
+    let mut export = LogExport::begin(Arc::clone(desk.core.store()), scope, exported).await?;
+    let of = export.size();
+    let unwritten =
+        |error: std::io::Error| Failure::failed(format!("the export cannot be written, and is not whole: {error}"));
+    writer.write_all(format.header().as_bytes()).map_err(unwritten)?;
     let mut progress = Progress::new(output);
-    let (mut last, mut count) = (None, 0_u64);
-    while last.is_none_or(|last| last < of) {
-        let page = desk.core.store().chain(&scope, Page { after: last, limit: BATCH }).await?;
+    let mut count = 0_u64;
+    loop {
+        let page = export.next_page().await.map_err(|fault| match fault {
+            LogFault::Store(error) => error.into(),
+            fault => Failure::failed(format!("{fault}: `doorward audit verify` tells more")),
+        })?;
         if page.is_empty() {
             break;
         }
-        for event in page {
-            let event =
-                event.map_err(|fault| Failure::failed(format!("{fault}: `doorward audit verify` tells more")))?;
-            if event.sequence > of {
-                break;
-            }
-            writer.write(&event)?;
-            (last, count) = (Some(event.sequence), count + 1);
+        for event in &page {
+            writer.write_all(format.line(event).as_bytes()).map_err(unwritten)?;
         }
+        count += page.len() as u64;
         progress.show(&format!("exporting {name}: {count} of {of} events"), count >= of);
     }
-    writer.end()?;
+    writer.flush().map_err(unwritten)?;
     progress.end();
     output.remark(&format!("Exported {count} events of {name}."));
     Ok(())
+}
+
+/// Where an export goes; a file must be new, and is made so that no one else can read it.
+fn open(file: Option<&Path>) -> Result<Box<dyn Write>, Failure> {
+    let Some(path) = file else { return Ok(Box::new(BufWriter::new(std::io::stdout().lock()))) };
+    let mut options = File::options();
+    options.write(true).create_new(true);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    let made = options.open(path);
+    let made = made.map_err(|error| Failure::failed(format!("{} cannot be made: {error}", path.display())))?;
+    Ok(Box::new(BufWriter::new(made)))
 }
 
 #[derive(Serialize)]
@@ -283,24 +289,13 @@ fn read_checkpoint(file: &Path, key: &NoteVerifier) -> Result<Checkpoint, Failur
     Checkpoint::open(&note, key).map_err(|error| Failure::failed(format!("{}: {error}", file.display())))
 }
 
-#[derive(Serialize)]
-struct CheckpointShape {
-    origin: String,
-    size: u64,
-    root: String,
-    checkpoint: String,
-    verifier_key: String,
-}
-
 async fn checkpoint(desk: &Desk, log: &Log, key: &Path, output: &Output) -> Result<(), Failure> {
     let (key, scope) = (read_signing_key(key)?, desk.log(log).await?);
     let now = checkpoint_of(desk, &scope, None, output).await?;
-    let (note, verifier) = (now.sign(&key), key.verifier(&now.origin).to_string());
-    output.remark(&format!("{} has {} events. Its verifier key is {verifier}", now.origin, now.size));
-    let Checkpoint { origin, size, root } = now;
-    let shape =
-        CheckpointShape { origin, size, root: root.to_string(), checkpoint: note.clone(), verifier_key: verifier };
-    output.plain(&shape, &note)
+    let shape = CheckpointShape::new(&now, &key);
+    let (origin, size, verifier) = (&now.origin, now.size, &shape.verifier_key);
+    output.remark(&format!("{origin} has {size} events. Its verifier key is {verifier}"));
+    output.plain(&shape, &shape.checkpoint)
 }
 
 fn read_signing_key(file: &Path) -> Result<NoteKey, Failure> {
@@ -352,10 +347,51 @@ async fn prune(
         None => Tree::default(),
     };
     let begin = tree.size();
-    let mut last = None;
+    let steps = steps_before(desk, &scope, before, &mut tree, &key).await?;
+    let Some(size) = steps.last().map(|step| step.size) else {
+        return Err(Failure::not_found(format!("{origin} has no event before {before}")));
+    };
+    let what = format!("Events {} to {size} of {origin} are deleted for ever.", begin + 1);
+    confirm::by_name(consent, &what, &origin)?;
+    let mut progress = Progress::new(output);
+    for step in steps {
+        let done = step.size;
+        let event = desk.event(&scope, Action::AuditLogPruned, format!("{origin} 1 to {done}"));
+        store.prune(&scope, step, event).await.map_err(|error| match error {
+            StoreError::Conflict(Conflict::Unshipped) => Failure::conflict(
+                "a sink has not shipped all of these events yet: `doorward audit sinks` shows which, and \
+                 `doorward audit forget-sink` forgets one that ships no more"
+                    .into(),
+            ),
+            error => error.into(),
+        })?;
+        progress.show(&format!("pruning {origin}: {done} of {size} events"), done == size);
+    }
+    progress.end();
+    output.done(&PrunedShape { origin, pruned: size - begin }, &format!("Deleted {} events.", size - begin))
+}
+
+/// Events that are cut off in one transaction: so few that no change waits for it, on any engine.
+const STEP: u64 = 100_000;
+
+/// What will stand for the events before this time, step by step. `tree` is the one over those that are gone already.
+async fn steps_before(
+    desk: &Desk,
+    scope: &Scope,
+    before: Timestamp,
+    tree: &mut Tree,
+    key: &NoteKey,
+) -> Result<Vec<Pruned>, Failure> {
+    let origin = Checkpoint::origin_of(scope.organization(), scope.environment());
+    let step = |tree: &Tree, last_hash| {
+        let size = tree.size();
+        let checkpoint = Checkpoint { origin: origin.clone(), size, root: tree.root() }.sign(key);
+        Pruned { size, last_hash, peaks: tree.peaks().to_vec(), checkpoint }
+    };
+    let (mut steps, mut last) = (Vec::new(), None);
     'cut: loop {
         let after = last.map(|(sequence, _)| sequence);
-        let page = store.chain(&scope, Page { after, limit: BATCH }).await?;
+        let page = desk.core.store().chain(scope, Page { after, limit: BATCH }).await?;
         if page.is_empty() {
             break;
         }
@@ -363,18 +399,41 @@ async fn prune(
             let (true, Some(hash)) = (event.draft.time < before, event.hash) else { break 'cut };
             tree.push(hash);
             last = Some((event.sequence, hash));
+            if tree.size().is_multiple_of(STEP) {
+                steps.push(step(tree, hash));
+            }
         }
     }
-    let Some((size, last_hash)) = last else {
-        return Err(Failure::not_found(format!("{origin} has no event before {before}")));
-    };
-    let what = format!("Events {} to {size} of {origin} are deleted for ever.", begin + 1);
-    confirm::by_name(consent, &what, &origin)?;
-    let checkpoint = Checkpoint { origin: origin.clone(), size, root: tree.root() }.sign(&key);
-    let pruned = Pruned { size, last_hash, peaks: tree.peaks().to_vec(), checkpoint };
-    let event = desk.event(&scope, Action::AuditLogPruned, format!("{origin} 1 to {size}"));
-    store.prune(&scope, pruned, event).await?;
-    output.done(&PrunedShape { origin, pruned: size - begin }, &format!("Deleted {} events.", size - begin))
+    if let Some((_, hash)) = last.filter(|_| !tree.size().is_multiple_of(STEP)) {
+        steps.push(step(tree, hash));
+    }
+    Ok(steps)
+}
+
+async fn sinks(desk: &Desk, output: &Output) -> Result<(), Failure> {
+    let data: Vec<_> = desk.core.store().sinks().await?.into_iter().map(SinkShape::from).collect();
+    let rows: Vec<_> = data
+        .iter()
+        .map(|sink| {
+            let since = sink.behind_since.map(|since| since.to_string()).unwrap_or_default();
+            let held = if sink.held { "yes" } else { "no" };
+            vec![sink.name.to_string(), sink.position.to_string(), sink.behind.to_string(), since, held.to_owned()]
+        })
+        .collect();
+    let header = ["NAME", "SHIPPED TO", "EVENTS BEHIND", "OLDEST WAITS SINCE", "HELD BY A NODE"];
+    output.list(&List { data, next_cursor: None }, &header, rows)
+}
+
+async fn forget_sink(desk: &Desk, name: &Name, consent: Consent, output: &Output) -> Result<(), Failure> {
+    if !desk.core.store().sinks().await?.iter().any(|sink| sink.name == *name) {
+        return Err(Failure::not_found(format!(
+            "no sink `{name}` has ever shipped; `doorward audit sinks` lists them"
+        )));
+    }
+    let what = format!("It is forgotten how far the sink {name} has come: should it ship again, all events come anew.");
+    confirm::by_name(consent, &what, name.as_str())?;
+    desk.core.store().forget_sink(name).await?;
+    output.done(&serde_json::json!({"name": name}), &format!("Forgot {name}."))
 }
 
 async fn prove(desk: &Desk, log: &Log, event: u64, key: &Path) -> Result<(), Failure> {

@@ -13,7 +13,6 @@ mod audit;
 pub mod commands;
 pub mod confirm;
 mod desk;
-mod export;
 pub mod failure;
 pub mod output;
 mod progress;

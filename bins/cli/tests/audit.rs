@@ -428,3 +428,28 @@ fn whoever_follows_hears_of_each_event() {
     follower.kill().unwrap();
     follower.wait().unwrap();
 }
+
+#[test]
+fn what_a_sink_has_yet_to_ship_is_not_cut_off_until_the_sink_is_forgotten() {
+    let site = Sqlite(tempfile::tempdir().unwrap());
+    let (folder, store) = (site.folder(), &site.url());
+    done(folder, store, &["org", "create", "Acme"]);
+    std::fs::write(folder.join("signing.key"), done(folder, store, &["audit", "keygen"])).unwrap();
+    site.sql("INSERT INTO sinks (name, position, holder, beat) VALUES ('siem', 1, NULL, 1)");
+    let sinks = done(folder, store, &["--output", "json", "audit", "sinks"]);
+    let sinks: Value = serde_json::from_str(&sinks).unwrap();
+    let sink = &sinks["data"][0];
+    assert_eq!(
+        (sink["name"].as_str(), sink["position"].as_u64(), sink["behind"].as_u64()),
+        (Some("siem"), Some(1), Some(1))
+    );
+    let prune = ["audit", "prune", "--before", "2100-01-01", "--signing-key-file", "signing.key", "--yes"];
+    let refused = run(folder, store, &prune);
+    assert_eq!(refused.status.code(), Some(6));
+    assert!(String::from_utf8_lossy(&refused.stderr).contains("doorward audit forget-sink"));
+    assert_eq!(run(folder, store, &["audit", "forget-sink", "other", "--yes"]).status.code(), Some(5));
+    assert_eq!(run(folder, store, &["audit", "forget-sink", "siem"]).status.code(), Some(3));
+    done(folder, store, &["audit", "forget-sink", "siem", "--yes"]);
+    done(folder, store, &prune);
+    assert_eq!(site.verify(&[]), (Some(0), String::new()));
+}

@@ -1,14 +1,64 @@
 //! Writing answers.
 
+use std::error::Error;
+use std::pin::Pin;
+use std::task::{Context, Poll};
+
 use bytes::Bytes;
 use doorward::http::{Code, Problem};
 use http::header::{CACHE_CONTROL, CONTENT_TYPE};
 use http::{HeaderValue, Response, StatusCode};
-use http_body_util::Full;
+use http_body::{Frame, SizeHint};
+use http_body_util::channel::Channel;
+use http_body_util::{Either, Full};
 use serde::Serialize;
 
 /// What every handler comes back with.
-pub type Answer = Result<Response<Full<Bytes>>, Problem>;
+pub type Answer = Result<Response<Body>, Problem>;
+
+/// The error of a body that breaks off.
+pub type BodyError = Box<dyn Error + Send + Sync>;
+
+/// A body: whole, or still being written.
+#[derive(Debug)]
+pub struct Body(Either<Full<Bytes>, Channel<Bytes, BodyError>>);
+
+impl http_body::Body for Body {
+    type Data = Bytes;
+    type Error = BodyError;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
+        Pin::new(&mut self.0).poll_frame(context)
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.0.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.0.size_hint()
+    }
+}
+
+impl<T> From<T> for Body
+where
+    Full<Bytes>: From<T>,
+{
+    fn from(whole: T) -> Self {
+        Self(Either::Left(whole.into()))
+    }
+}
+
+impl Body {
+    /// A body that is written while it goes out.
+    #[must_use]
+    pub const fn streamed(channel: Channel<Bytes, BodyError>) -> Self {
+        Self(Either::Right(channel))
+    }
+}
 
 /// A JSON document. It is never cached: it may hold a value that is shown once, and always holds what a key may see.
 ///
@@ -17,7 +67,7 @@ pub type Answer = Result<Response<Full<Bytes>>, Problem>;
 /// [`Code::Internal`], where the value does not serialize.
 pub fn json(status: StatusCode, value: &impl Serialize) -> Answer {
     let text = serde_json::to_vec(value).map_err(|_| Problem::new(Code::Internal, "the answer cannot be written"))?;
-    let mut response = Response::new(Full::from(text));
+    let mut response = Response::new(Body::from(text));
     *response.status_mut() = status;
     response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
     response.headers_mut().insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
@@ -48,7 +98,7 @@ pub fn created(value: &impl Serialize) -> Answer {
 ///
 /// None; it has the shape of the others.
 pub fn no_content() -> Answer {
-    let mut response = Response::new(Full::default());
+    let mut response = Response::new(Body::from(Bytes::new()));
     *response.status_mut() = StatusCode::NO_CONTENT;
     response.headers_mut().insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
     Ok(response)

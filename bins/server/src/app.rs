@@ -7,19 +7,17 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context, Poll};
 
-use bytes::Bytes;
-use doorward::audit::Attribution;
+use doorward::audit::{Attribution, NoteKey};
 use doorward::auth::{Ask, Core, Issuer, Management, OperatorDesk, OperatorRefusal, Principal, Verifier};
 use doorward::http::{AccessKeyLayer, Code, CredentialFault, Problem, credential};
 use doorward::store::{SealingKey, Store};
 use doorward::types::{Clock, RequestId};
 use http::header::{ALLOW, HeaderName};
 use http::{HeaderValue, Request, Response, Uri};
-use http_body_util::Full;
 use hyper::body::Incoming;
 use matchit::Params;
 
-use crate::answer::{self, Answer};
+use crate::answer::{self, Answer, Body};
 use crate::metrics::Metrics;
 use crate::routes::{Action, Door, PATHS, Path};
 use crate::{backend, management};
@@ -41,6 +39,7 @@ pub struct App {
     issuer: Issuer,
     desk: OperatorDesk,
     sealing_key: SealingKey,
+    signing_key: Option<NoteKey>,
     paths: matchit::Router<&'static Path>,
     metrics: Arc<Metrics>,
     draining: AtomicBool,
@@ -55,7 +54,13 @@ impl App {
     /// Where two routes of the table overlap, which a test would have shown.
     #[must_use]
     #[expect(clippy::expect_used, reason = "the table is fixed, and every test goes through it")]
-    pub fn new(verifier: Verifier, sealing_key: SealingKey, metrics: Arc<Metrics>, strict: bool) -> Self {
+    pub fn new(
+        verifier: Verifier,
+        sealing_key: SealingKey,
+        signing_key: Option<NoteKey>,
+        metrics: Arc<Metrics>,
+        strict: bool,
+    ) -> Self {
         let mut paths = matchit::Router::new();
         for path in PATHS {
             paths.insert(path.pattern, path).expect("no two routes overlap");
@@ -66,6 +71,7 @@ impl App {
             desk: OperatorDesk::new(verifier.core()),
             verifier,
             sealing_key,
+            signing_key,
             paths,
             metrics,
             draining: AtomicBool::new(false),
@@ -102,6 +108,12 @@ impl App {
         &self.issuer
     }
 
+    /// What signs checkpoints, where there is such a key.
+    #[must_use]
+    pub const fn signing_key(&self) -> Option<&NoteKey> {
+        self.signing_key.as_ref()
+    }
+
     /// What seals credentials.
     #[must_use]
     pub const fn sealing_key(&self) -> &SealingKey {
@@ -109,7 +121,7 @@ impl App {
     }
 
     /// Answers a request, whatever happens.
-    pub async fn answer(self: Arc<Self>, mut request: Request<Incoming>, peer: SocketAddr) -> Response<Full<Bytes>> {
+    pub async fn answer(self: Arc<Self>, mut request: Request<Incoming>, peer: SocketAddr) -> Response<Body> {
         // Only the precise clocks can time a request, and only who asks for it pays for them.
         let started = tracing::enabled!(tracing::Level::DEBUG).then(|| self.clock().reading());
         let id = self.core().id_seed().ok().map(RequestId::new);

@@ -4,18 +4,18 @@ use doorward::auth::Principal;
 use doorward::http::shapes::{CredentialShape, RegisteredUserShape, WhoAmI};
 use doorward::http::{Code, Problem};
 use doorward::store::{
-    AuditLog, ConnectorName, ConnectorNameError, Credential, CredentialKey, EventFilter, Page, RegisteredUser, Scope,
-    StoreError, Table,
+    ConnectorName, ConnectorNameError, Credential, CredentialKey, RegisteredUser, Scope, StoreError, Table,
 };
-use doorward::types::{AccessKeyId, Environment, Name, RegisteredUserId};
+use doorward::types::{Environment, Name, RegisteredUserId};
 use matchit::Params;
 use serde::Deserialize;
 use zeroize::Zeroizing;
 
 use crate::answer::{self, Answer};
 use crate::app::{App, Call};
+use crate::audit;
 use crate::body::{self, Shape};
-use crate::cursor::{self, Parameters};
+use crate::cursor;
 use crate::routes::Action;
 
 /// The most bytes of a credential's secret.
@@ -38,10 +38,7 @@ pub(crate) async fn handle(
         Action::PutCredential => put_credential(app, &scope, new_credential(params, &scope)?, call).await,
         Action::ReadCredential => read_credential(app, &scope, credential(params, &scope)?).await,
         Action::DeleteCredential => delete_credential(app, &scope, credential(params, &scope)?).await,
-        Action::ListOwnEvents => {
-            let (page, parameters) = cursor::query(call.uri(), &EVENT_PARAMETERS)?;
-            list_events(app, &scope, page, &parameters).await
-        }
+        Action::ListOwnEvents => audit::list_own(app, &scope, &call).await,
         _ => Err(Problem::new(Code::Internal, "this route has no handler")),
     }
 }
@@ -181,20 +178,4 @@ async fn delete_credential(app: &App, scope: &Scope, key: CredentialKey) -> Answ
         true => answer::no_content(),
         false => Err(absent("credential", scope.environment())),
     }
-}
-
-/// What the query of an audit log may say beside the page.
-pub(crate) const EVENT_PARAMETERS: [&str; 5] = ["since", "until", "action", "actor", "key"];
-
-/// The audit log of one environment, newest first.
-pub(crate) async fn list_events(app: &App, scope: &Scope, page: Page<u64>, parameters: &Parameters) -> Answer {
-    let filter = EventFilter {
-        since: parameters.get("since")?,
-        until: parameters.get("until")?,
-        action: parameters.get("action")?,
-        actor: parameters.get("actor")?,
-        subject: parameters.get::<AccessKeyId>("key")?.map(|key| key.to_string()),
-    };
-    let rows = AuditLog::events(app.store(), scope, &filter, cursor::one_more(&page)).await.map_err(failed)?;
-    answer::ok(&cursor::list(&page, rows, |event| event.sequence.to_string(), |event| event))
 }

@@ -9,6 +9,7 @@ use doorward::store::StoreUrl;
 use serde::Deserialize;
 
 use crate::serve::Limits;
+use crate::sinks::SinkConfig;
 
 /// The access-key layer of a backend: verifies API keys, keeps production and test apart, rotates without an outage.
 ///
@@ -18,7 +19,8 @@ use crate::serve::Limits;
 #[command(
     name = "doorward-server",
     version,
-    after_help = "Every option can also stand in the file of --config, under the same name with _ for -.\n\
+    after_help = "Every option can also stand in the file of --config, under the same name with _ for -. Only there are the sinks \
+                  that audit events are shipped to (docs/audit.md).\n\
                   The key that seals credentials at rest comes from DOORWARD_SEALING_KEY (32 bytes in base64), from \
                   --sealing-key-file, or is made beside the store on first start."
 )]
@@ -38,6 +40,9 @@ pub struct Arguments {
     /// The file with the key that seals credentials at rest: 32 bytes in base64 [default: beside the store]
     #[arg(long, env = "DOORWARD_SEALING_KEY_FILE", value_name = "FILE")]
     pub sealing_key_file: Option<PathBuf>,
+    /// The file with the key that signs checkpoints of audit logs, as `doorward audit keygen` prints it
+    #[arg(long, env = "DOORWARD_SIGNING_KEY_FILE", value_name = "FILE")]
+    pub signing_key_file: Option<PathBuf>,
     /// What to log, such as `info` or `doorward=debug` [default: info]
     #[arg(long, env = "DOORWARD_LOG", value_name = "FILTER")]
     pub log: Option<String>,
@@ -88,11 +93,14 @@ struct File {
     metrics_listen: Option<SocketAddr>,
     public_url: Option<String>,
     sealing_key_file: Option<PathBuf>,
+    signing_key_file: Option<PathBuf>,
     log: Option<String>,
     log_format: Option<LogFormat>,
     max_connections: Option<usize>,
     strict: Option<bool>,
     clock: Option<HotClock>,
+    #[serde(default)]
+    sinks: Vec<SinkConfig>,
 }
 
 /// What the server does with.
@@ -108,6 +116,8 @@ pub struct Config {
     pub public_url: Option<String>,
     /// The file of the sealing key.
     pub sealing_key_file: Option<PathBuf>,
+    /// The file of the key that signs checkpoints.
+    pub signing_key_file: Option<PathBuf>,
     /// What to log.
     pub log: String,
     /// How to log.
@@ -118,6 +128,8 @@ pub struct Config {
     pub strict: bool,
     /// The clock of verifications.
     pub clock: HotClock,
+    /// Where audit events are shipped to: in the file only, never by a request.
+    pub sinks: Vec<SinkConfig>,
 }
 
 impl Config {
@@ -142,11 +154,13 @@ impl Config {
             metrics_listen: arguments.metrics_listen.or(file.metrics_listen),
             public_url: arguments.public_url.or(file.public_url),
             sealing_key_file: arguments.sealing_key_file.or(file.sealing_key_file),
+            signing_key_file: arguments.signing_key_file.or(file.signing_key_file),
             log: arguments.log.or(file.log).unwrap_or_else(|| "info".to_owned()),
             log_format: arguments.log_format.or(file.log_format).unwrap_or_default(),
             limits: Limits::new(arguments.max_connections.or(file.max_connections)),
             strict: arguments.strict.or(file.strict).unwrap_or_default(),
             clock: arguments.clock.or(file.clock).unwrap_or_default(),
+            sinks: file.sinks,
         })
     }
 }
@@ -182,7 +196,9 @@ mod tests {
     fn what_is_not_known_is_an_error() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("doorward.toml");
-        for text in ["lissten = '127.0.0.1:1'", "listen = 8080", "store = 'mysql:x'", "listen"] {
+        let texts = ["lissten = '127.0.0.1:1'", "listen = 8080", "store = 'mysql:x'", "listen"];
+        let sinks = ["[[sinks]]", "[[sinks]]\nname = 'a'\nshape = 'x'", "[[sinks]]\nname = 'a'\nurl = 'x'"];
+        for text in texts.into_iter().chain(sinks) {
             std::fs::write(&path, text).unwrap();
             assert!(config(&["--config", path.to_str().unwrap()]).is_err(), "{text}");
         }

@@ -56,6 +56,18 @@ pub fn query<K: FromStr>(uri: &Uri, names: &[&'static str]) -> Result<(Page<K>, 
     Ok((Page { after, limit: limit.unwrap_or(DEFAULT_LIMIT) }, others))
 }
 
+/// What the query says of a route that has no pages.
+///
+/// # Errors
+///
+/// As [`page`].
+pub fn parameters(uri: &Uri, names: &[&'static str]) -> Result<Parameters, Problem> {
+    match query::<u64>(uri, names)? {
+        (Page { after: None, limit: DEFAULT_LIMIT }, parameters) => Ok(parameters),
+        _ => Err(invalid("this has no pages: it comes whole")),
+    }
+}
+
 /// What a query says beside the page.
 #[derive(Debug, Default)]
 pub struct Parameters(BTreeMap<&'static str, String>);

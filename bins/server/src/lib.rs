@@ -6,12 +6,15 @@
 //! | [`app`] | a request's way: id, route, door, handler, answer |
 //! | [`backend`] | handlers behind an access key |
 //! | [`management`] | handlers behind an operator's token |
+//! | [`audit`] | handlers of the audit logs, behind both |
 //! | [`body`], [`cursor`], [`answer`] | reading and writing |
 //! | [`serve`], [`wire`] | connections: limits, deadlines, and the refusals that come before HTTP |
-//! | [`config`], [`logging`], [`metrics`], [`reminder`], [`sealing_key`], [`first_start`] | around it |
+//! | [`sinks`] | shipping audit events elsewhere |
+//! | [`config`], [`logging`], [`metrics`], [`reminder`], [`sealing_key`], [`signing_key`], [`first_start`] | around it |
 
 pub mod answer;
 pub mod app;
+pub mod audit;
 pub mod backend;
 pub mod body;
 pub mod config;
@@ -24,9 +27,12 @@ pub mod reminder;
 pub mod routes;
 pub mod sealing_key;
 pub mod serve;
+pub mod signing_key;
+pub mod sinks;
 pub mod wire;
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use anyhow::Context;
 use doorward::auth::{Core, Verifier};
@@ -37,6 +43,10 @@ use tokio::net::TcpListener;
 use crate::app::App;
 use crate::config::{Config, HotClock};
 use crate::metrics::Metrics;
+use crate::sinks::Shipping;
+
+/// How long threads that block may go on after the last request.
+const LINGER: Duration = Duration::from_secs(1);
 
 /// Serves until it is told to stop.
 ///
@@ -45,7 +55,10 @@ use crate::metrics::Metrics;
 /// Where it cannot start: the store, the addresses, the sealing key. The error says which, and why.
 pub fn run(config: Config) -> anyhow::Result<()> {
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
-    runtime.block_on(serve_until_stopped(config))
+    let served = runtime.block_on(serve_until_stopped(config));
+    // A sink that hangs holds a thread, which must not hold the program.
+    runtime.shutdown_timeout(LINGER);
+    served
 }
 
 async fn serve_until_stopped(config: Config) -> anyhow::Result<()> {
@@ -58,6 +71,8 @@ async fn serve_until_stopped(config: Config) -> anyhow::Result<()> {
     };
     let core = Core::new(store).with_clock(clock);
     let sealing_key = sealing_key::load(&config, &core)?;
+    let signing_key = signing_key::load(&config)?;
+    let sinks = sinks::open(&config.sinks, &core)?;
     let listener = TcpListener::bind(config.listen)
         .await
         .with_context(|| format!("cannot listen on {}; choose another with --listen", config.listen))?;
@@ -67,13 +82,15 @@ async fn serve_until_stopped(config: Config) -> anyhow::Result<()> {
     let address = listener.local_addr()?;
     first_start::provision(&config, &verifier, address).await?;
 
-    let app = Arc::new(App::new(verifier.clone(), sealing_key, Arc::clone(&metrics), config.strict));
+    let app = Arc::new(App::new(verifier.clone(), sealing_key, signing_key, Arc::clone(&metrics), config.strict));
+    let shipping = Shipping::start(sinks, &core, &metrics)?;
     tokio::spawn(reminder::remind(verifier.clone()));
     if let Some(listener) = metrics_listener {
         tokio::spawn(metrics::serve(listener, metrics, verifier.clone()));
     }
     tracing::info!(%address, store = %config.store, version = env!("CARGO_PKG_VERSION"), "serving");
     serve::serve(listener, Arc::clone(&app), config.limits, stop_asked()).await;
+    shipping.stop().await;
     verifier.stop().await;
     tracing::info!("stopped");
     Ok(())

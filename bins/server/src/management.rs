@@ -7,16 +7,16 @@ use doorward::http::shapes::{
     AccessKeyShape, CreatedShape, List, OrganizationShape, ProvisionedShape, RegeneratedShape, StagedShape,
 };
 use doorward::http::{Code, Problem};
-use doorward::types::{AccessKeyId, Environment, Name, OrganizationId};
+use doorward::types::{AccessKeyId, Name, OrganizationId};
 use matchit::Params;
 use serde::Deserialize;
 
 use crate::answer::{self, Answer};
 use crate::app::{App, Call};
-use crate::backend;
 use crate::body::{self, Shape};
 use crate::cursor;
 use crate::routes::Action;
+use crate::{audit, backend};
 
 pub(crate) async fn handle(
     app: &App,
@@ -44,7 +44,9 @@ pub(crate) async fn handle(
             answer::ok(&app.issuer().unstage(organization()?, &ask).await.map_err(failed)?)
         }
         Action::RegenerateKey => regenerate_key(app, management, organization()?, call).await,
-        Action::ListEvents => list_events(app, management, organization()?, call).await,
+        Action::ListEvents => audit::list(app, management, organization()?, &call).await,
+        Action::ExportEvents => audit::export(app, management, organization()?, &call).await,
+        Action::Checkpoint => audit::checkpoint(app, management, organization()?, &call).await,
         _ => Err(Problem::new(Code::Internal, "this route has no handler")),
     }
 }
@@ -55,7 +57,7 @@ fn id<T: FromStr>(params: &Params<'_, '_>, name: &str, absent: IssueError) -> Re
 }
 
 /// What the core said goes to the log; what the caller may know goes into the answer.
-fn failed(error: IssueError) -> Problem {
+pub(crate) fn failed(error: IssueError) -> Problem {
     match error {
         IssueError::Store(error) => backend::failed(error),
         other => other.into(),
@@ -134,15 +136,4 @@ async fn regenerate_key(app: &App, management: &Management, organization: Organi
     let Regeneration { discard_staged } = body::json_or_default(call.request).await?;
     let regenerated = app.issuer().regenerate(organization, discard_staged, &ask).await.map_err(failed)?;
     answer::ok(&RegeneratedShape::from(&regenerated))
-}
-
-/// `?environment=` says which of the two logs.
-async fn list_events(app: &App, management: &Management, organization: OrganizationId, call: Call) -> Answer {
-    app.issuer().organization(organization).await.map_err(failed)?;
-    let names = [&["environment"], &backend::EVENT_PARAMETERS[..]].concat();
-    let (page, parameters) = cursor::query(call.uri(), &names)?;
-    let environment = parameters.get::<Environment>("environment")?.ok_or_else(|| {
-        Problem::new(Code::InvalidRequest, "say which log, with `?environment=production` or `?environment=test`")
-    })?;
-    backend::list_events(app, &management.scope(organization, environment), page, &parameters).await
 }

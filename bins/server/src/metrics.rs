@@ -10,7 +10,7 @@ use bytes::Bytes;
 use doorward::auth::Verifier;
 use doorward::http::Code;
 use doorward::http::shapes::ROTATION_PERIOD;
-use doorward::types::Environment;
+use doorward::types::{Environment, Name};
 use http::header::CONTENT_TYPE;
 use http::{HeaderValue, Method, Request, Response, StatusCode};
 use http_body_util::Full;
@@ -38,6 +38,8 @@ pub struct Metrics {
     verifications: Family<VerificationLabels, Counter>,
     current: Gauge,
     due: Gauge,
+    sink_lag_events: Family<SinkLabels, Gauge>,
+    sink_lag_seconds: Family<SinkLabels, Gauge>,
 }
 
 #[derive(Clone, Debug, EncodeLabelSet, Eq, Hash, PartialEq)]
@@ -51,6 +53,11 @@ struct RequestLabels {
 struct VerificationLabels {
     environment: &'static str,
     outcome: &'static str,
+}
+
+#[derive(Clone, Debug, EncodeLabelSet, Eq, Hash, PartialEq)]
+struct SinkLabels {
+    sink: String,
 }
 
 impl Default for Metrics {
@@ -77,7 +84,15 @@ impl Metrics {
         registry.register("production_keys_due", "Production keys that are due for rotation", due.clone());
         registry.register("node_current", "Whether this node can prove that it is up to date", current.clone());
         registry.register("build", "The running program", Info::new([("version", env!("CARGO_PKG_VERSION"))]));
-        Self { registry, requests, verifications, current, due }
+        let sink_lag_events = Family::<SinkLabels, Gauge>::default();
+        let sink_lag_seconds = Family::<SinkLabels, Gauge>::default();
+        registry.register(
+            "sink_lag_events",
+            "Audit events that have not arrived at a sink yet",
+            sink_lag_events.clone(),
+        );
+        registry.register("sink_lag_seconds", "How long ago the oldest of them was written", sink_lag_seconds.clone());
+        Self { registry, requests, verifications, current, due, sink_lag_events, sink_lag_seconds }
     }
 
     /// Counts an answer.
@@ -94,6 +109,13 @@ impl Metrics {
             Err(code) => ("none", code.as_str()),
         };
         self.verifications.get_or_create(&VerificationLabels { environment, outcome }).inc();
+    }
+
+    /// Notes how many events a sink lags behind, and for how many seconds.
+    pub fn sink_lags(&self, sink: &Name, events: u64, seconds: i64) {
+        let labels = SinkLabels { sink: sink.to_string() };
+        self.sink_lag_events.get_or_create(&labels).set(i64::try_from(events).unwrap_or(i64::MAX));
+        self.sink_lag_seconds.get_or_create(&labels).set(seconds);
     }
 
     fn text(&self, verifier: &Verifier) -> Result<String, std::fmt::Error> {

@@ -38,6 +38,8 @@ pub enum Action {
     UnstageKey,
     RegenerateKey,
     ListEvents,
+    ExportEvents,
+    Checkpoint,
 }
 
 /// A path with its door and its methods.
@@ -110,6 +112,22 @@ pub const PATHS: &[Path] = &[
         pattern: "/v1/organizations/{organization}/audit-events",
         door: Door::Operator,
         methods: &[(Method::GET, Action::ListEvents)],
+    },
+    Path {
+        pattern: "/v1/organizations/{organization}/audit-events/export",
+        door: Door::Operator,
+        methods: &[(Method::GET, Action::ExportEvents)],
+    },
+    Path {
+        pattern: "/v1/organizations/{organization}/audit-events/checkpoint",
+        door: Door::Operator,
+        methods: &[(Method::GET, Action::Checkpoint)],
+    },
+    // The contract can be read either way.
+    Path {
+        pattern: "/v1/organizations/{organization}/checkpoint",
+        door: Door::Operator,
+        methods: &[(Method::GET, Action::Checkpoint)],
     },
 ];
 

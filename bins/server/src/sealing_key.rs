@@ -93,7 +93,7 @@ fn make(path: &Path, core: &Core) -> anyhow::Result<SealingKey> {
 }
 
 #[cfg(unix)]
-fn refuse_if_open_to_others(path: &Path) -> anyhow::Result<()> {
+pub(crate) fn refuse_if_open_to_others(path: &Path) -> anyhow::Result<()> {
     use std::os::unix::fs::PermissionsExt;
     let mode = std::fs::metadata(path)?.permissions().mode();
     if mode & 0o077 != 0 {
@@ -103,6 +103,6 @@ fn refuse_if_open_to_others(path: &Path) -> anyhow::Result<()> {
 }
 
 #[cfg(not(unix))]
-fn refuse_if_open_to_others(_: &Path) -> anyhow::Result<()> {
+pub(crate) fn refuse_if_open_to_others(_: &Path) -> anyhow::Result<()> {
     Ok(())
 }

@@ -9,6 +9,7 @@ mod support;
 use std::collections::BTreeSet;
 use std::fmt::Write;
 
+use doorward::audit::NoteKey;
 use doorward_server::routes::{Action, Door, PATHS};
 use support::{Answer, Server};
 
@@ -72,7 +73,12 @@ struct World {
 
 impl World {
     fn new() -> Self {
-        let server = Server::start(env!("CARGO_BIN_EXE_doorward-server").as_ref());
+        let folder = tempfile::tempdir().unwrap();
+        let signing_key = folder.path().join("signing.key");
+        std::fs::write(&signing_key, NoteKey::seed_text(&[7; 32].into()).as_str()).unwrap();
+        std::fs::set_permissions(&signing_key, std::os::unix::fs::PermissionsExt::from_mode(0o600)).unwrap();
+        let options = ["--signing-key-file", signing_key.to_str().unwrap()];
+        let server = Server::start_with(env!("CARGO_BIN_EXE_doorward-server").as_ref(), &options);
         let (operator, removed_operator) = (server.operator("ada"), server.operator("removed"));
         server.remove_operator("removed");
         let manage = |method: &str, path: &str, body: Option<&str>| server.call(&operator, method, path, body);
@@ -181,7 +187,7 @@ impl World {
             Action::ReadOrganization | Action::ListKeys => {
                 path = path.replace("{organization}", &self.organization(resource, false));
             }
-            Action::ListEvents => {
+            Action::ListEvents | Action::ExportEvents | Action::Checkpoint => {
                 path = path.replace("{organization}", &self.organization(resource, false)) + "?environment=test";
             }
             Action::CreateKey => {

@@ -48,6 +48,31 @@ pub struct EventDraft {
     pub detail: Detail,
 }
 
+impl EventDraft {
+    /// What someone did at this time, with nothing before and after.
+    #[must_use]
+    pub fn new(
+        attribution: &Attribution,
+        time: Timestamp,
+        action: Action,
+        subject: String,
+        (organization, environment): (OrganizationId, Environment),
+    ) -> Self {
+        let Attribution { actor, source_address, request_id } = attribution.clone();
+        Self {
+            time,
+            actor,
+            action,
+            subject,
+            organization,
+            environment,
+            source_address,
+            request_id,
+            detail: Detail::default(),
+        }
+    }
+}
+
 /// What the record was called, and which secrets it had before and after. Locators are public; digests never stand here.
 #[derive(Clone, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
 #[serde(deny_unknown_fields)]

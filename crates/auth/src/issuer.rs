@@ -321,17 +321,8 @@ impl Issuer {
     }
 
     fn event(&self, action: Action, key: &AccessKey, ask: &Ask, detail: Detail) -> EventDraft {
-        EventDraft {
-            time: self.core.clock.now(),
-            actor: ask.attribution.actor.clone(),
-            action,
-            subject: key.id.to_string(),
-            organization: key.organization,
-            environment: key.environment,
-            source_address: ask.attribution.source_address,
-            request_id: ask.attribution.request_id,
-            detail,
-        }
+        let (now, log) = (self.core.clock.now(), (key.organization, key.environment));
+        EventDraft { detail, ..EventDraft::new(&ask.attribution, now, action, key.id.to_string(), log) }
     }
 
     async fn commit(&self, change: KeyChange, events: Events, ask: &Ask) -> Result<Receipt, IssueError> {

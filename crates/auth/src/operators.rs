@@ -114,15 +114,6 @@ pub(crate) fn installation_event(
     detail: Detail,
     ask: &Ask,
 ) -> EventDraft {
-    EventDraft {
-        time: core.clock.now(),
-        actor: ask.attribution.actor.clone(),
-        action,
-        subject,
-        organization: OrganizationId::INSTALLATION,
-        environment: Environment::Production,
-        source_address: ask.attribution.source_address,
-        request_id: ask.attribution.request_id,
-        detail,
-    }
+    let log = (OrganizationId::INSTALLATION, Environment::Production);
+    EventDraft { detail, ..EventDraft::new(&ask.attribution, core.clock.now(), action, subject, log) }
 }

@@ -10,6 +10,7 @@
 //! | [`store`] | `doorward-store` | |
 //! | [`auth`] | `doorward-auth` | |
 //! | `http` | `doorward-http` | `http` (default) |
+//! | `sink` | `doorward-sink` | `sink` |
 //! | `sqlite` | `doorward-store-sqlite` | `sqlite` (default) |
 //! | `postgres` | `doorward-store-postgres` | `postgres` |
 //!
@@ -33,6 +34,8 @@ pub use doorward_auth as auth;
 #[cfg(feature = "http")]
 pub use doorward_http as http;
 pub use doorward_key as key;
+#[cfg(feature = "sink")]
+pub use doorward_sink as sink;
 pub use doorward_store as store;
 #[cfg(feature = "postgres")]
 pub use doorward_store_postgres as postgres;

@@ -47,6 +47,8 @@ pub enum Code {
     MethodNotAllowed,
     /// No `Authorization` header.
     MissingCredential,
+    /// The server's configuration lacks what this needs.
+    NotConfigured,
     /// This node cannot prove that it is up to date.
     NotCurrent,
     /// No such resource for this credential.
@@ -97,6 +99,7 @@ impl Code {
             Self::MalformedRequest => ("malformed_request", StatusCode::BAD_REQUEST),
             Self::MethodNotAllowed => ("method_not_allowed", StatusCode::METHOD_NOT_ALLOWED),
             Self::MissingCredential => ("missing_credential", StatusCode::UNAUTHORIZED),
+            Self::NotConfigured => ("not_configured", StatusCode::NOT_IMPLEMENTED),
             Self::NotCurrent => ("not_current", StatusCode::SERVICE_UNAVAILABLE),
             Self::NotFound => ("not_found", StatusCode::NOT_FOUND),
             Self::OutcomeUnknown => ("outcome_unknown", StatusCode::SERVICE_UNAVAILABLE),

@@ -2,10 +2,12 @@
 
 use std::time::Duration;
 
+use doorward_audit::{Checkpoint, NoteKey};
 use doorward_auth::{Created, Principal, Provisioned, Receipt, Regenerated, Staged};
 use doorward_key::ShownOnce;
 use doorward_store::{
     AccessKeyWithSecrets, Credential, LostChange, Operator, Organization, RegisteredUser, Secret, SecretUsage,
+    SinkState,
 };
 use doorward_types::{
     AccessKeyId, Environment, Locator, Name, OperatorId, OrganizationId, RegisteredUserId, SecretState, Timestamp,
@@ -68,6 +70,57 @@ impl<'a> From<&'a Principal> for WhoAmI<'a> {
                 generation: principal.generation(),
             },
         }
+    }
+}
+
+/// A signed checkpoint of an audit log.
+#[derive(Debug, Serialize)]
+pub struct CheckpointShape {
+    /// Which log.
+    pub origin: String,
+    /// How many events it has.
+    pub size: u64,
+    root: String,
+    /// The signed note, to be kept elsewhere.
+    pub checkpoint: String,
+    /// What verifies it.
+    pub verifier_key: String,
+}
+
+impl CheckpointShape {
+    /// A checkpoint, signed.
+    #[must_use]
+    pub fn new(checkpoint: &Checkpoint, key: &NoteKey) -> Self {
+        let Checkpoint { origin, size, root } = checkpoint;
+        Self {
+            origin: origin.clone(),
+            size: *size,
+            root: root.to_string(),
+            checkpoint: checkpoint.sign(key),
+            verifier_key: key.verifier(origin).to_string(),
+        }
+    }
+}
+
+/// How far a sink has come that audit events are shipped to.
+#[derive(Debug, Serialize)]
+pub struct SinkShape {
+    /// What the servers' configuration calls it.
+    pub name: Name,
+    /// Everything up to here has arrived.
+    pub position: u64,
+    /// How many events have not.
+    pub behind: u64,
+    /// When the oldest of them was written.
+    pub behind_since: Option<Timestamp>,
+    /// Whether a node ships to it.
+    pub held: bool,
+}
+
+impl From<SinkState> for SinkShape {
+    fn from(sink: SinkState) -> Self {
+        let SinkState { name, position, holder, behind, behind_since, .. } = sink;
+        Self { name, position, behind, behind_since, held: holder.is_some() }
     }
 }
 

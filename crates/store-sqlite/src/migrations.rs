@@ -105,4 +105,33 @@ mod tests {
         assert_eq!(pragma("synchronous"), 2);
         assert_eq!(pragma("foreign_keys"), 1);
     }
+
+    /// Events that were written before positions were kept get theirs, in the order of their times.
+    #[test]
+    fn events_of_an_older_store_have_positions() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("doorward.db");
+        create_private_file(&path).unwrap();
+        let mut connection = connect(&path).unwrap();
+        for migration in &MIGRATIONS[..4] {
+            connection.execute_batch(migration).unwrap();
+        }
+        connection.pragma_update(None, "user_version", 4).unwrap();
+        connection.pragma_update(None, "application_id", APPLICATION_ID).unwrap();
+        for (log, sequence, time) in [("a", 1, 10), ("a", 2, 30), ("b", 1, 20), ("b", 2, 30)] {
+            connection
+                .execute(
+                    "INSERT INTO audit_events (organization, environment, sequence, time, actor, action, subject, detail)
+                     VALUES (?1, 'test', ?2, ?3, 'ada', 'access_key.created', 'key_1', '{}')",
+                    rusqlite::params![log, sequence, time],
+                )
+                .unwrap();
+        }
+        run(&mut connection).unwrap();
+        let sql = "SELECT organization, sequence FROM audit_events ORDER BY position";
+        let mut order = connection.prepare(sql).unwrap();
+        let order = order.query_map([], |row| Ok((row.get(0)?, row.get(1)?))).unwrap();
+        let order: Vec<(String, i64)> = order.map(Result::unwrap).collect();
+        assert_eq!(order, [("a", 1), ("b", 1), ("a", 2), ("b", 2)].map(|(log, place)| (log.to_owned(), place)));
+    }
 }

@@ -53,6 +53,11 @@ impl Server {
         Self::launch(binary, &path, folder, 0, "info", options)
     }
 
+    /// On a store that stays where it is, with more options.
+    pub fn start_at(binary: &Path, folder: &Path, options: &[&str]) -> Self {
+        Self::launch(binary, folder, tempfile::tempdir().unwrap(), 0, "info", options)
+    }
+
     /// A second server on the store of another one.
     pub fn beside(binary: &Path, folder: &Path, port: u16) -> Self {
         Self::launch(binary, folder, tempfile::tempdir().unwrap(), port, "info", &[])
@@ -127,26 +132,15 @@ impl Server {
 
     /// Adds an operator as the command line does, through the store itself, and returns its token.
     pub fn operator(&self, name: &str) -> String {
-        self.with_desk(async |desk| {
-            let added = desk.add(name.parse().unwrap(), &Ask::local("test".parse().unwrap())).await.unwrap();
-            added.value.expose().to_owned()
-        })
+        operator_of(&self.store(), name)
     }
 
     pub fn remove_operator(&self, name: &str) {
-        self.with_desk(async |desk| {
+        with_desk(&self.store(), async |desk| {
             let all = desk.list().await.unwrap();
             let found = all.iter().find(|operator| operator.name.as_str() == name).unwrap();
             desk.remove(found, &Ask::local("test".parse().unwrap())).await.unwrap();
         });
-    }
-
-    fn with_desk<T>(&self, work: impl AsyncFnOnce(OperatorDesk) -> T) -> T {
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-        runtime.block_on(async {
-            let store = SqliteStore::open(self.store(), OpenMode::Existing).await.unwrap();
-            work(OperatorDesk::new(&Core::new(Arc::new(store)))).await
-        })
     }
 
     /// Sends a request with these headers; a body is JSON.
@@ -190,6 +184,22 @@ impl Drop for Server {
     }
 }
 
+/// Adds an operator to a store, and returns its token.
+pub fn operator_of(store: &Path, name: &str) -> String {
+    with_desk(store, async |desk| {
+        let added = desk.add(name.parse().unwrap(), &Ask::local("test".parse().unwrap())).await.unwrap();
+        added.value.expose().to_owned()
+    })
+}
+
+fn with_desk<T>(store: &Path, work: impl AsyncFnOnce(OperatorDesk) -> T) -> T {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    runtime.block_on(async {
+        let store = SqliteStore::open(store, OpenMode::Existing).await.unwrap();
+        work(OperatorDesk::new(&Core::new(Arc::new(store)))).await
+    })
+}
+
 /// Hands on the lines of a stream, and keeps them all.
 fn follow(stream: impl Read + Send + 'static, all: &Arc<Mutex<String>>) -> Receiver<String> {
     let (sender, lines) = channel();
@@ -213,6 +223,20 @@ pub fn send_bytes(address: SocketAddr, bytes: &[u8]) -> Option<Answer> {
     Answer::parse(&received)
 }
 
+/// The body that came in chunks; none where it broke off.
+fn without_chunks(mut text: &str) -> Option<String> {
+    let mut body = String::new();
+    loop {
+        let (size, rest) = text.split_once("\r\n")?;
+        let size = usize::from_str_radix(size, 16).ok()?;
+        body += rest.get(..size)?;
+        text = rest.get(size..)?.strip_prefix("\r\n")?;
+        if size == 0 {
+            return Some(body);
+        }
+    }
+}
+
 /// An answer, as it came over the wire.
 #[derive(Clone, Debug)]
 pub struct Answer {
@@ -228,8 +252,12 @@ impl Answer {
         let mut lines = head.split("\r\n");
         let status = lines.next()?.strip_prefix("HTTP/1.1 ")?.get(..3)?.parse().ok()?;
         let headers = lines.filter_map(|line| line.split_once(": "));
-        let headers = headers.map(|(name, value)| (name.to_owned(), value.to_owned())).collect();
-        Some(Self { status, headers, body: String::from_utf8_lossy(&received[end + 4..]).into_owned() })
+        let headers: BTreeMap<_, _> = headers.map(|(name, value)| (name.to_owned(), value.to_owned())).collect();
+        let mut body = String::from_utf8_lossy(&received[end + 4..]).into_owned();
+        if headers.contains_key("transfer-encoding") {
+            body = without_chunks(&body)?;
+        }
+        Some(Self { status, headers, body })
     }
 
     pub fn json(&self) -> Value {

@@ -80,6 +80,7 @@ async fn fill(store: &dyn Rows, organization: OrganizationId, count: usize) -> a
             text(&detail_text),
             hash(event.previous_hash),
             hash(event.hash),
+            Cell::Number(number as i64),
         ]);
         if rows.len() == 5_000 || number == count {
             store.add_rows(table, std::mem::take(&mut rows), String::new()).await?;

@@ -1,0 +1,140 @@
+//! The audit logs: listed behind both doors; exported, and vouched for, behind the operator's.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use doorward::audit::{Action, Checkpoint, EventDraft, ExportFormat};
+use doorward::auth::Management;
+use doorward::http::shapes::CheckpointShape;
+use doorward::http::{Code, Problem};
+use doorward::store::{AuditLog, EventFilter, LogExport, LogFault, Page, Scope, verify_log};
+use doorward::types::{AccessKeyId, Environment, OrganizationId};
+use http::header::{CACHE_CONTROL, CONTENT_DISPOSITION, CONTENT_TYPE};
+use http::{HeaderValue, Response};
+use http_body_util::channel::{Channel, Sender};
+
+use crate::answer::{self, Answer, Body, BodyError};
+use crate::app::{App, Call};
+use crate::backend;
+use crate::cursor::{self, Parameters};
+use crate::management;
+
+/// What the query of a list may say beside the page.
+const PARAMETERS: [&str; 5] = ["since", "until", "action", "actor", "key"];
+
+/// What says which of the two logs, to whoever may see both.
+const ENVIRONMENT: &str = "environment";
+
+/// Pages of an export that wait for a slow client.
+const PAGES_AHEAD: usize = 2;
+
+/// The log of the key's own environment, newest first.
+pub(crate) async fn list_own(app: &App, scope: &Scope, call: &Call) -> Answer {
+    let (page, parameters) = cursor::query(call.uri(), &PARAMETERS)?;
+    list_one(app, scope, page, &parameters).await
+}
+
+/// The log of an operator's choice, newest first.
+pub(crate) async fn list(app: &App, management: &Management, organization: OrganizationId, call: &Call) -> Answer {
+    let names = [&[ENVIRONMENT], &PARAMETERS[..]].concat();
+    let (page, parameters) = cursor::query(call.uri(), &names)?;
+    let scope = chosen(app, management, organization, &parameters).await?;
+    list_one(app, &scope, page, &parameters).await
+}
+
+async fn list_one(app: &App, scope: &Scope, page: Page<u64>, parameters: &Parameters) -> Answer {
+    let filter = EventFilter {
+        since: parameters.get("since")?,
+        until: parameters.get("until")?,
+        action: parameters.get("action")?,
+        actor: parameters.get("actor")?,
+        subject: parameters.get::<AccessKeyId>("key")?.map(|key| key.to_string()),
+    };
+    let rows = AuditLog::events(app.store(), scope, &filter, cursor::one_more(&page)).await.map_err(backend::failed)?;
+    answer::ok(&cursor::list(&page, rows, |event| event.sequence.to_string(), |event| event))
+}
+
+async fn chosen(
+    app: &App,
+    management: &Management,
+    organization: OrganizationId,
+    parameters: &Parameters,
+) -> Result<Scope, Problem> {
+    app.issuer().organization(organization).await.map_err(management::failed)?;
+    let environment = parameters.get::<Environment>(ENVIRONMENT)?.ok_or_else(|| {
+        Problem::new(Code::InvalidRequest, "say which log, with `?environment=production` or `?environment=test`")
+    })?;
+    Ok(management.scope(organization, environment))
+}
+
+/// A whole log, oldest event first. It goes out as it is read; where that fails, the body breaks off, which every client
+/// sees. That it was exported is an event, the last one in it.
+pub(crate) async fn export(app: &App, management: &Management, organization: OrganizationId, call: &Call) -> Answer {
+    let parameters = cursor::parameters(call.uri(), &[ENVIRONMENT, "format"])?;
+    let format = parameters.get::<ExportFormat>("format")?.unwrap_or_default();
+    let scope = chosen(app, management, organization, &parameters).await?;
+    let name = Checkpoint::origin_of(organization, scope.environment());
+    let attribution = call.ask(management)?.attribution;
+    let log = (organization, scope.environment());
+    let exported = EventDraft::new(&attribution, app.clock().now(), Action::AuditLogExported, name, log);
+    let store = Arc::clone(app.core().store());
+    let export = LogExport::begin(store, scope, exported).await.map_err(backend::failed)?;
+    let (sender, channel) = Channel::new(PAGES_AHEAD);
+    tokio::spawn(send(export, format, sender));
+
+    let mut response = Response::new(Body::streamed(channel));
+    let headers = response.headers_mut();
+    headers.insert(CONTENT_TYPE, HeaderValue::from_static(format.media_type()));
+    headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    let file = format!("attachment; filename=\"audit-{organization}-{}.{format}\"", scope.environment());
+    if let Ok(file) = HeaderValue::try_from(file) {
+        headers.insert(CONTENT_DISPOSITION, file);
+    }
+    Ok(response)
+}
+
+async fn send(mut export: LogExport, format: ExportFormat, mut sender: Sender<Bytes, BodyError>) {
+    let mut text = format.header();
+    loop {
+        match export.next_page().await {
+            Ok(page) if page.is_empty() => break,
+            Ok(page) => text.extend(page.iter().map(|event| format.line(event))),
+            Err(fault) => {
+                tracing::error!(error = &fault as &dyn std::error::Error, "an export broke off");
+                return sender.abort("the export broke off".into());
+            }
+        }
+        if sender.send_data(Bytes::from(std::mem::take(&mut text))).await.is_err() {
+            // Whoever asked for it has gone.
+            return;
+        }
+    }
+    if !text.is_empty() {
+        let _ = sender.send_data(Bytes::from(text)).await;
+    }
+}
+
+/// A signed checkpoint of a log, which is verified first.
+pub(crate) async fn checkpoint(
+    app: &App,
+    management: &Management,
+    organization: OrganizationId,
+    call: &Call,
+) -> Answer {
+    let parameters = cursor::parameters(call.uri(), &[ENVIRONMENT])?;
+    let scope = chosen(app, management, organization, &parameters).await?;
+    let key = app.signing_key().ok_or_else(|| {
+        Problem::new(
+            Code::NotConfigured,
+            "this server signs no checkpoints: `doorward audit keygen` makes a key, and --signing-key-file names it",
+        )
+    })?;
+    match verify_log(app.store(), &scope, None, None, &mut |_| {}).await {
+        Ok(checkpoint) => answer::ok(&CheckpointShape::new(&checkpoint, key)),
+        Err(LogFault::Store(error)) => Err(backend::failed(error)),
+        Err(fault) => {
+            tracing::error!(error = &fault as &dyn std::error::Error, %organization, "a log does not verify");
+            Err(Problem::new(Code::Conflict, format!("{fault}: no checkpoint is made of such a log")))
+        }
+    }
+}

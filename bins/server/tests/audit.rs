@@ -1,0 +1,112 @@
+//! The audit logs over HTTP: exported whole, and vouched for.
+
+#![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test fails by panicking")]
+
+mod support;
+
+use doorward::audit::{Checkpoint, Event, NoteKey, NoteVerifier};
+use serde_json::Value;
+use support::{Answer, Server};
+
+const BINARY: &str = env!("CARGO_BIN_EXE_doorward-server");
+
+fn world(options: &[&str]) -> (Server, String, String) {
+    let server = Server::start_with(BINARY.as_ref(), options);
+    let operator = server.operator("ada");
+    let organization = server.call(&server.production_key, "GET", "/v1/whoami", None).text("/organization/id");
+    (server, operator, format!("/v1/organizations/{organization}/audit-events"))
+}
+
+fn lines(answer: &Answer) -> Vec<Value> {
+    answer.body.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+}
+
+#[test]
+fn an_export_is_the_whole_log_and_its_last_event() {
+    let (server, operator, log) = world(&[]);
+    let keys = log.replace("audit-events", "access-keys");
+    for name in ["ci", "=1+1", "a,b\\\"c"] {
+        let body = format!(r#"{{"name":"{name}"}}"#);
+        assert_eq!(server.call(&operator, "POST", &keys, Some(&body)).status, 201);
+    }
+    let export = server.call(&operator, "GET", &format!("{log}/export?environment=test"), None);
+    assert_eq!((export.status, export.headers["content-type"].as_str()), (200, "application/jsonl"));
+    assert!(export.headers["content-disposition"].ends_with("-test.jsonl\""), "{export:?}");
+    assert_eq!(export.headers["cache-control"], "no-store");
+    let events = lines(&export);
+    assert_eq!(events.iter().map(|event| event["sequence"].as_u64().unwrap()).collect::<Vec<_>>(), [1, 2, 3, 4]);
+    for (line, event) in export.body.lines().zip(&events) {
+        assert_eq!(Event::hash_of_json(line).unwrap().to_string(), event["hash"].as_str().unwrap());
+    }
+    assert_eq!((events[3]["action"].as_str(), events[3]["actor"].as_str()), (Some("audit_log.exported"), Some("ada")));
+    assert_eq!(events[3]["request_id"].as_str(), Some(export.headers["x-request-id"].as_str()));
+
+    let csv = server.call(&operator, "GET", &format!("{log}/export?environment=test&format=csv"), None);
+    assert_eq!((csv.status, csv.headers["content-type"].as_str()), (200, "text/csv; charset=utf-8; header=present"));
+    let rows: Vec<&str> = csv.body.lines().collect();
+    assert!(rows[0].starts_with("sequence,time,actor,action,"), "{csv:?}");
+    assert_eq!(rows.len(), 6);
+    assert!(rows[2].contains(",'=1+1,"), "{csv:?}");
+    // The other log knows of neither.
+    let production = lines(&server.call(&operator, "GET", &format!("{log}/export?environment=production"), None));
+    assert!(production.iter().all(|event| event["environment"] == "production"));
+
+    for (query, why) in [
+        ("", "say which log"),
+        ("?environment=staging", "environment"),
+        ("?environment=test&format=xml", "`jsonl` or `csv`"),
+        ("?environment=test&limit=5", "no pages"),
+        ("?environment=test&environment=test", "each once"),
+    ] {
+        let refused = server.call(&operator, "GET", &format!("{log}/export{query}"), None);
+        assert_eq!(refused.status, 400);
+        assert!(refused.text("/detail").contains(why), "{query}: {refused:?}");
+    }
+}
+
+/// An event that cannot be read must not pass for the end of the log.
+#[test]
+fn an_export_that_fails_breaks_off() {
+    let (server, operator, log) = world(&[]);
+    let store = rusqlite::Connection::open(server.store()).unwrap();
+    store
+        .execute("UPDATE audit_events SET action = 'a' WHERE environment = 'production' AND sequence = 2", [])
+        .unwrap();
+    let path = format!("GET {log}/export?environment=production HTTP/1.1\r\n");
+    let request = format!("{path}Host: x\r\nConnection: close\r\nAuthorization: Bearer {operator}\r\n\r\n");
+    // Without its last chunk, it is no answer.
+    assert!(server.send_bytes(request.as_bytes()).is_none());
+}
+
+#[test]
+fn a_checkpoint_is_signed_with_the_key_of_the_configuration() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("signing.key");
+    std::fs::write(&path, NoteKey::seed_text(&[7; 32].into()).as_str()).unwrap();
+    std::fs::set_permissions(&path, std::os::unix::fs::PermissionsExt::from_mode(0o600)).unwrap();
+    let (server, operator, log) = world(&["--signing-key-file", path.to_str().unwrap()]);
+    let checkpoint = || server.call(&operator, "GET", &format!("{log}/checkpoint?environment=production"), None);
+    let first = checkpoint();
+    assert_eq!(first.status, 200, "{first:?}");
+    let verifier: NoteVerifier = first.text("/verifier_key").parse().unwrap();
+    let opened = Checkpoint::open(&first.text("/checkpoint"), &verifier).unwrap();
+    assert_eq!((opened.size, opened.origin), (2, first.text("/origin")));
+    assert_eq!(NoteKey::from_seed(&[7; 32].into()).verifier(&first.text("/origin")).to_string(), verifier.to_string());
+
+    // Of a log that was tampered with, none is made.
+    let store = rusqlite::Connection::open(server.store()).unwrap();
+    store
+        .execute("UPDATE audit_events SET actor = 'eve' WHERE environment = 'production' AND sequence = 1", [])
+        .unwrap();
+    let refused = checkpoint();
+    assert_eq!(refused.status, 409);
+    assert!(refused.text("/detail").starts_with("event 1 was changed"), "{refused:?}");
+}
+
+#[test]
+fn without_a_key_there_are_no_checkpoints_and_it_says_how_to_have_them() {
+    let (server, operator, log) = world(&[]);
+    let refused = server.call(&operator, "GET", &format!("{log}/checkpoint?environment=test"), None);
+    assert_eq!((refused.status, refused.code().as_str()), (501, "not_configured"));
+    assert!(refused.text("/detail").contains("doorward audit keygen"));
+}
