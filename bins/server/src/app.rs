@@ -9,7 +9,7 @@ use std::task::{Context, Poll};
 
 use doorward::audit::{Attribution, NoteKey};
 use doorward::auth::{Ask, Core, Issuer, Management, OperatorDesk, OperatorRefusal, Principal, Verifier};
-use doorward::http::{AccessKeyLayer, Code, CredentialFault, Problem, credential};
+use doorward::http::{AccessKeyLayer, Code, CredentialFault, Problem, SourceAddress, credential};
 use doorward::store::{SealingKey, Store};
 use doorward::types::{Clock, RequestId};
 use http::header::{ALLOW, HeaderName};
@@ -128,6 +128,7 @@ impl App {
         if let Some(id) = id {
             request.extensions_mut().insert(id);
         }
+        request.extensions_mut().insert(SourceAddress(peer.ip().to_canonical()));
         let method = request.method().clone();
         let path = request.uri().path().to_owned();
         let route = self.paths.at(&path);
@@ -176,6 +177,9 @@ impl App {
                     false => self.layer.authenticate(&call.request),
                 };
                 self.metrics.verified(principal.as_ref().map(Principal::environment).map_err(Problem::code));
+                if let Some(used) = principal.as_ref().err().and_then(Problem::unusual_use) {
+                    self.metrics.used_unusually(used);
+                }
                 let principal = principal?;
                 backend::handle(self, allowed()?, params, &principal, call).await
             }

@@ -8,8 +8,8 @@ use std::time::Duration;
 use anyhow::Context;
 use bytes::Bytes;
 use doorward::auth::Verifier;
-use doorward::http::Code;
 use doorward::http::shapes::ROTATION_PERIOD;
+use doorward::http::{Code, UnusualUse};
 use doorward::types::{Environment, Name};
 use http::header::CONTENT_TYPE;
 use http::{HeaderValue, Method, Request, Response, StatusCode};
@@ -36,6 +36,7 @@ pub struct Metrics {
     registry: Registry,
     requests: Family<RequestLabels, Counter>,
     verifications: Family<VerificationLabels, Counter>,
+    unusual_uses: Family<UnusualLabels, Counter>,
     current: Gauge,
     due: Gauge,
     sink_lag_events: Family<SinkLabels, Gauge>,
@@ -56,6 +57,11 @@ struct VerificationLabels {
 }
 
 #[derive(Clone, Debug, EncodeLabelSet, Eq, Hash, PartialEq)]
+struct UnusualLabels {
+    kind: &'static str,
+}
+
+#[derive(Clone, Debug, EncodeLabelSet, Eq, Hash, PartialEq)]
 struct SinkLabels {
     sink: String,
 }
@@ -73,6 +79,15 @@ impl Metrics {
         let mut registry = Registry::with_prefix("doorward");
         let requests = Family::<RequestLabels, Counter<u64, AtomicU64>>::default();
         let verifications = Family::<VerificationLabels, Counter<u64, AtomicU64>>::default();
+        let unusual_uses = Family::<UnusualLabels, Counter<u64, AtomicU64>>::default();
+        registry.register(
+            "unusual_uses",
+            "Keys that were used after their death, by a page in a browser, or in a query string",
+            unusual_uses.clone(),
+        );
+        for used in UnusualUse::ALL {
+            drop(unusual_uses.get_or_create(&UnusualLabels { kind: used.as_str() }));
+        }
         let current = Gauge::default();
         registry.register("http_requests", "Requests answered, by method, route and status", requests.clone());
         registry.register(
@@ -92,7 +107,7 @@ impl Metrics {
             sink_lag_events.clone(),
         );
         registry.register("sink_lag_seconds", "How long ago the oldest of them was written", sink_lag_seconds.clone());
-        Self { registry, requests, verifications, current, due, sink_lag_events, sink_lag_seconds }
+        Self { registry, requests, verifications, unusual_uses, current, due, sink_lag_events, sink_lag_seconds }
     }
 
     /// Counts an answer.
@@ -109,6 +124,11 @@ impl Metrics {
             Err(code) => ("none", code.as_str()),
         };
         self.verifications.get_or_create(&VerificationLabels { environment, outcome }).inc();
+    }
+
+    /// Counts an unusual use of a key.
+    pub fn used_unusually(&self, used: UnusualUse) {
+        self.unusual_uses.get_or_create(&UnusualLabels { kind: used.as_str() }).inc();
     }
 
     /// Notes how many events a sink lags behind, and for how many seconds.

@@ -1,6 +1,6 @@
 //! The audit logs over HTTP: exported whole, and vouched for.
 
-#![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test fails by panicking")]
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod support;
 

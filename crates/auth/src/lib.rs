@@ -41,6 +41,7 @@
 
 mod ask;
 mod core;
+mod dead;
 mod error;
 mod index;
 mod issuer;
@@ -55,6 +56,7 @@ mod writer;
 
 pub use crate::ask::Ask;
 pub use crate::core::Core;
+pub use crate::dead::DeadKey;
 pub use crate::error::{IssueError, Refusal, StartError};
 pub use crate::issuer::{Created, Issuer, Provisioned, Regenerated, Staged};
 pub use crate::lost::LossDesk;

@@ -5,9 +5,10 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
 use doorward_store::{LONGEST_LEASE, Poll, Position, Revision, Session, StoreError};
-use doorward_types::{SessionId, Tick};
+use doorward_types::{Locator, SessionId, Tick};
 use tokio::sync::Mutex;
 
+use crate::dead::Dead;
 use crate::index::Index;
 use crate::{Core, StartError, Timing};
 
@@ -31,6 +32,7 @@ const SUSPENDED: Duration = Duration::from_millis(500);
 pub(crate) struct Node {
     core: Core,
     index: Index,
+    dead: Dead,
     /// The end of the lease, in nanoseconds of [`doorward_types::Clock::tick`]. Zero: none.
     lease: AtomicU64,
     stopped: AtomicBool,
@@ -60,6 +62,7 @@ impl Node {
         let node = Self {
             core: core.clone(),
             index,
+            dead: Dead::default(),
             lease: AtomicU64::new(0),
             stopped: AtomicBool::new(false),
             lost: AtomicBool::new(false),
@@ -84,6 +87,10 @@ impl Node {
 
     pub(crate) const fn index(&self) -> &Index {
         &self.index
+    }
+
+    pub(crate) const fn dead(&self) -> &Dead {
+        &self.dead
     }
 
     /// The end of the lease. To be taken *before* the lookup that it vouches for.
@@ -123,7 +130,7 @@ impl Node {
                     for change in changes {
                         match change.live {
                             Some(live) => self.index.insert(live),
-                            None => self.index.remove(&change.locator),
+                            None => self.bury(&change.locator),
                         }
                     }
                     progress.position = position;
@@ -171,6 +178,13 @@ impl Node {
                 }
             }
         }
+    }
+
+    fn bury(&self, locator: &Locator) {
+        if let Some(identity) = self.index.identity(locator) {
+            self.dead.remember(identity.live.clone(), self.core.clock.now());
+        }
+        self.index.remove(locator);
     }
 
     /// The store's answer, where it comes within the time that it could be of use.

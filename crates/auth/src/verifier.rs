@@ -8,7 +8,7 @@ use doorward_types::{Environment, Locator, OrganizationId, SecretState, Tick, Ti
 
 use crate::node::{Node, describe};
 use crate::principal::Identity;
-use crate::{Core, Principal, Refusal, StartError};
+use crate::{Core, DeadKey, Principal, Refusal, StartError};
 
 /// A node that verifies from memory. Cheap to clone: clones are the same node.
 ///
@@ -102,6 +102,13 @@ impl Verifier {
             }
             None => Err(Refusal::Unknown),
         }
+    }
+
+    /// Whose dead secret this text is, where this node saw it die since it started, and among the last ten thousand: to be
+    /// told to its owner. Whoever sent it is refused in any case.
+    #[must_use]
+    pub fn dead_key(&self, text: &[u8]) -> Option<DeadKey> {
+        self.node.dead().find(&PresentedKey::parse(self.prefix(), text).ok()?)
     }
 
     /// The production keys whose current secret is older than this: how many, and whose is the oldest.

@@ -1,6 +1,7 @@
 use std::borrow::Cow;
 
 use doorward_key::{KeyPrefix, PresentedKey};
+use doorward_types::Locator;
 use http::header::AUTHORIZATION;
 use http::{HeaderMap, Uri};
 
@@ -52,9 +53,8 @@ pub fn credential(headers: &HeaderMap) -> Result<&[u8], CredentialFault> {
     }
 }
 
-/// Whether a well-formed key stands in the query string, percent-encoded or not.
-pub(crate) fn key_in_query(uri: &Uri, prefix: &KeyPrefix) -> bool {
-    let Some(query) = uri.query() else { return false };
-    let decoded: Cow<'_, [u8]> = percent_encoding::percent_decode_str(query).into();
-    PresentedKey::find(prefix, &decoded).is_some()
+/// The public part of a well-formed key in the query string, percent-encoded or not.
+pub(crate) fn key_in_query(uri: &Uri, prefix: &KeyPrefix) -> Option<Locator> {
+    let decoded: Cow<'_, [u8]> = percent_encoding::percent_decode_str(uri.query()?).into();
+    PresentedKey::find(prefix, &decoded).map(|found| found.locator())
 }

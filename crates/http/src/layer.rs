@@ -1,27 +1,30 @@
 use std::pin::Pin;
+use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
 use doorward_auth::{Principal, Refusal, Verifier};
-use doorward_types::RequestId;
+use doorward_types::{AccessKeyId, Locator, RequestId};
 use http::{Request, Response};
 use tower_layer::Layer;
 use tower_service::Service;
 
 use crate::credential::{credential, key_in_query};
-use crate::{Code, Problem, ResponseBody, browser};
+use crate::unusual::Told;
+use crate::{Code, Problem, ResponseBody, UnusualUse, browser};
 
 /// Lets a request through with its [`Principal`] in the extensions, or refuses it.
 #[derive(Clone, Debug)]
 pub struct AccessKeyLayer {
     verifier: Verifier,
     browsers: bool,
+    told: Arc<Told>,
 }
 
 impl AccessKeyLayer {
     /// The layer over a verifying node.
     #[must_use]
-    pub const fn new(verifier: Verifier) -> Self {
-        Self { verifier, browsers: false }
+    pub fn new(verifier: Verifier) -> Self {
+        Self { verifier, browsers: false, told: Arc::default() }
     }
 
     /// Accepts keys from pages in browsers too. Whoever reads such a page's source then has the key.
@@ -62,27 +65,48 @@ impl AccessKeyLayer {
         request: &Request<B>,
         outcome: Result<Result<Principal, Refusal>, Problem>,
     ) -> Result<Principal, Problem> {
-        let principal = outcome.and_then(|verified| verified.map_err(Problem::from)).map_err(|problem| {
-            let wrong_place = key_in_query(request.uri(), self.verifier.prefix())
-                && !matches!(problem.code(), Code::InvalidKey | Code::NotCurrent);
-            if wrong_place { key_in_wrong_place() } else { problem }
-        })?;
-        if !self.browsers && browser::made_by_a_page(request.headers()) {
-            return Err(Problem::new(
-                Code::KeyUsedInBrowser,
-                "a page in a browser sent this key, where everyone can read it: regenerate it, and call from a backend",
-            ));
+        match outcome.and_then(|verified| verified.map_err(Problem::from)) {
+            Ok(principal) if !self.browsers && browser::made_by_a_page(request.headers()) => {
+                self.tell(UnusualUse::InBrowser, principal.locator(), Some(principal.key_id()), request);
+                let problem = Problem::new(
+                    Code::KeyUsedInBrowser,
+                    "a page in a browser sent this key, where everyone can read it: regenerate it, and call from a backend",
+                );
+                Err(problem.of_unusual_use(UnusualUse::InBrowser))
+            }
+            Ok(principal) => Ok(principal),
+            Err(problem) => Err(self.refused(request, problem)),
         }
-        Ok(principal)
     }
-}
 
-fn key_in_wrong_place() -> Problem {
-    Problem::new(
-        Code::KeyInWrongPlace,
-        "a key stands in the query string, which logs and histories keep: treat it as leaked, regenerate it, and send \
-         the new one in the header `Authorization: Bearer <key>`",
-    )
+    /// What the caller is told, and what the owner of the key is.
+    #[cold]
+    fn refused<B>(&self, request: &Request<B>, problem: Problem) -> Problem {
+        match problem.code() {
+            Code::InvalidKey => {
+                let dead = self.presented(request).ok().and_then(|presented| self.verifier.dead_key(presented));
+                let Some(dead) = dead else { return problem };
+                self.tell(UnusualUse::AfterDeath, dead.locator, Some(dead.key), request);
+                problem.of_unusual_use(UnusualUse::AfterDeath)
+            }
+            Code::NotCurrent => problem,
+            _ => {
+                let Some(locator) = key_in_query(request.uri(), self.verifier.prefix()) else { return problem };
+                self.tell(UnusualUse::InQuery, locator, None, request);
+                let problem = Problem::new(
+                    Code::KeyInWrongPlace,
+                    "a key stands in the query string, which logs and histories keep: treat it as leaked, regenerate it, \
+                     and send the new one in the header `Authorization: Bearer <key>`",
+                );
+                problem.of_unusual_use(UnusualUse::InQuery)
+            }
+        }
+    }
+
+    fn tell<B>(&self, used: UnusualUse, locator: Locator, key: Option<AccessKeyId>, request: &Request<B>) {
+        let now = self.verifier.core().clock().tick();
+        self.told.tell(used, locator, key, request.extensions(), now);
+    }
 }
 
 impl<S> Layer<S> for AccessKeyLayer {

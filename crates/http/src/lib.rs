@@ -45,8 +45,10 @@ mod layer;
 mod problem;
 mod response_body;
 pub mod shapes;
+mod unusual;
 
 pub use credential::{CredentialFault, credential};
 pub use layer::{AccessKeyLayer, AccessKeyService, ResponseFuture};
 pub use problem::{Code, Problem};
 pub use response_body::ResponseBody;
+pub use unusual::{SourceAddress, UnusualUse};

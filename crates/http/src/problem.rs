@@ -7,7 +7,7 @@ use http::header::{CACHE_CONTROL, CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE};
 use http::{HeaderValue, Response, StatusCode};
 use serde::Serialize;
 
-use crate::CredentialFault;
+use crate::{CredentialFault, UnusualUse};
 
 /// What went wrong, by the word that programs may rely on.
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
@@ -119,6 +119,7 @@ pub struct Problem {
     detail: Cow<'static, str>,
     request_id: Option<RequestId>,
     id: Option<String>,
+    unusual_use: Option<UnusualUse>,
 }
 
 #[derive(Serialize)]
@@ -138,7 +139,7 @@ impl Problem {
     /// A problem; `detail` is for the person who has to mend it.
     #[must_use]
     pub fn new(code: Code, detail: impl Into<Cow<'static, str>>) -> Self {
-        Self { code, detail: detail.into(), request_id: None, id: None }
+        Self { code, detail: detail.into(), request_id: None, id: None, unusual_use: None }
     }
 
     /// With the request that it answers.
@@ -151,6 +152,16 @@ impl Problem {
     #[must_use]
     pub fn about(self, id: String) -> Self {
         Self { id: Some(id), ..self }
+    }
+
+    pub(crate) fn of_unusual_use(self, used: UnusualUse) -> Self {
+        Self { unusual_use: Some(used), ..self }
+    }
+
+    /// The unusual use of a key that it answers, where it was one: to be counted. The answer does not tell.
+    #[must_use]
+    pub const fn unusual_use(&self) -> Option<UnusualUse> {
+        self.unusual_use
     }
 
     /// What went wrong.
