@@ -1,6 +1,6 @@
 //! Events that leave the server: none is lost where it is killed, and whatever hangs holds up nothing else.
 
-#![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test fails by panicking")]
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod support;
 

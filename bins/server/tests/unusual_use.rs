@@ -1,7 +1,7 @@
 //! Uses of keys that their owners should hear of: refused, counted, told in the log once a minute; the audit log, which is
 //! of changes, does not grow.
 
-#![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test fails by panicking")]
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod support;
 

@@ -10,6 +10,9 @@ use crate::{Action, Event, EventDraft, Hash, SecretSummary};
 /// What stands before a leaf's bytes (RFC 6962, section 2.1), so that no leaf can pass for a node of the tree.
 const LEAF: u8 = 0;
 
+/// Few events are longer.
+const USUAL_LENGTH: usize = 1_024;
+
 /// The fields in the order of their names: serialized without white space, this is the canonical JSON of RFC 8785, since
 /// names are ASCII, numbers are whole and below 2⁵³, and `serde_json` escapes exactly what the RFC says.
 #[derive(Serialize)]
@@ -108,7 +111,9 @@ impl Event {
             time: *time,
         };
         // It cannot fail: there is no map with keys that are no text, and nothing that fails to serialize.
-        serde_json::to_vec(&canonical).unwrap_or_default()
+        let mut text = Vec::with_capacity(USUAL_LENGTH);
+        let _ = serde_json::to_writer(&mut text, &canonical);
+        text
     }
 }
 

@@ -1,7 +1,7 @@
 use std::fmt;
 use std::str::FromStr;
 
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Serialize, Serializer};
 use uuid::Uuid;
 
 use crate::Timestamp;
@@ -32,12 +32,13 @@ const ALPHABET: &[u8; 32] = b"0123456789abcdefghjkmnpqrstvwxyz";
 const SUFFIX_LENGTH: usize = 26;
 
 fn encode(uuid: Uuid, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-    let bits = uuid.as_u128();
-    for place in (0..SUFFIX_LENGTH).rev() {
-        let digit = (bits >> (5 * place)) as usize & 31;
-        fmt::Write::write_char(f, char::from(*ALPHABET.get(digit).unwrap_or(&b'0')))?;
+    let mut bits = uuid.as_u128();
+    let mut text = [b'0'; SUFFIX_LENGTH];
+    for letter in text.iter_mut().rev() {
+        *letter = *ALPHABET.get(bits as usize & 31).unwrap_or(&b'0');
+        bits >>= 5;
     }
-    Ok(())
+    f.write_str(str::from_utf8(&text).unwrap_or_default())
 }
 
 /// The values of the alphabet's letters, and 32 for every other byte. Loading a million keys reads two million ids.
@@ -69,8 +70,8 @@ fn decode(suffix: &str) -> Option<Uuid> {
 macro_rules! typed_id {
     ($(#[$doc:meta])* $name:ident, $prefix:literal) => {
         $(#[$doc])*
-        #[derive(Clone, Copy, Deserialize, Eq, Hash, Ord, PartialEq, PartialOrd, Serialize)]
-        #[serde(try_from = "String", into = "String")]
+        #[derive(Clone, Copy, Deserialize, Eq, Hash, Ord, PartialEq, PartialOrd)]
+        #[serde(try_from = "String")]
         pub struct $name(Uuid);
 
         impl $name {
@@ -127,9 +128,9 @@ macro_rules! typed_id {
             }
         }
 
-        impl From<$name> for String {
-            fn from(id: $name) -> Self {
-                id.to_string()
+        impl Serialize for $name {
+            fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+                serializer.collect_str(self)
             }
         }
     };

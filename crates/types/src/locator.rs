@@ -1,13 +1,13 @@
 use std::fmt;
 use std::str::FromStr;
 
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Serialize, Serializer};
 
 /// The public part of a key's text: ten characters that name one secret in lists, logs and dashboards.
 ///
 /// It looks the record up and is neither secret nor sequential. 62¹⁰ ≈ 2^59.5 values, drawn at random.
-#[derive(Clone, Copy, Deserialize, Eq, Hash, Ord, PartialEq, PartialOrd, Serialize)]
-#[serde(try_from = "String", into = "String")]
+#[derive(Clone, Copy, Deserialize, Eq, Hash, Ord, PartialEq, PartialOrd)]
+#[serde(try_from = "String")]
 pub struct Locator([u8; Self::LENGTH]);
 
 impl Locator {
@@ -70,9 +70,9 @@ impl TryFrom<String> for Locator {
     }
 }
 
-impl From<Locator> for String {
-    fn from(locator: Locator) -> Self {
-        locator.as_str().to_owned()
+impl Serialize for Locator {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(self.as_str())
     }
 }
 

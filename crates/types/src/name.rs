@@ -1,7 +1,7 @@
 use std::fmt;
 use std::str::FromStr;
 
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Serialize, Serializer};
 
 use crate::Environment;
 
@@ -9,8 +9,8 @@ use crate::Environment;
 ///
 /// Control, format and line-breaking characters are refused here, once, so that no name can break a log line, forge
 /// a terminal's output, or hide its direction ("Trojan Source", CVE-2021-42574) anywhere later.
-#[derive(Clone, Debug, Deserialize, Eq, Hash, Ord, PartialEq, PartialOrd, Serialize)]
-#[serde(try_from = "String", into = "String")]
+#[derive(Clone, Debug, Deserialize, Eq, Hash, Ord, PartialEq, PartialOrd)]
+#[serde(try_from = "String")]
 pub struct Name(String);
 
 impl Name {
@@ -65,9 +65,9 @@ impl FromStr for Name {
     }
 }
 
-impl From<Name> for String {
-    fn from(name: Name) -> Self {
-        name.0
+impl Serialize for Name {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(self.as_str())
     }
 }
 
@@ -102,7 +102,7 @@ mod tests {
     #[test]
     fn a_name_is_one_printable_line() {
         for text in ["ci", "Zoë's laptop", "東京 staging", "a".repeat(128).as_str()] {
-            assert_eq!(text.parse::<Name>().map(String::from).as_deref(), Ok(text));
+            assert_eq!(text.parse::<Name>().as_ref().map(Name::as_str), Ok(text));
         }
         for (text, expected) in [
             ("", NameError::Empty),
