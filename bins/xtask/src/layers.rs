@@ -10,7 +10,7 @@ use crate::shell;
 /// Each may use those above it, and those beside it only where a line below says so.
 const LAYERS: &[&[&str]] = &[
     &["doorward-types"],
-    &["doorward-key", "doorward-audit"],
+    &["doorward-key", "doorward-origin", "doorward-audit"],
     &["doorward-store"],
     &["doorward-auth", "doorward-sink", "doorward-store-sqlite", "doorward-store-postgres"],
     &["doorward-http"],
@@ -25,6 +25,7 @@ const FOREIGN: &[(&str, &[&str])] = &[
     ("doorward-types", &["tokio", "http", "hyper", "rusqlite", "tokio-postgres"]),
     ("doorward-key", &["tokio", "http", "hyper", "rusqlite", "tokio-postgres"]),
     ("doorward-audit", &["tokio", "http", "hyper", "rusqlite", "tokio-postgres"]),
+    ("doorward-origin", &["tokio", "http", "hyper", "rusqlite", "tokio-postgres"]),
     ("doorward-store", &["tokio", "http", "hyper", "rusqlite", "tokio-postgres"]),
     ("doorward-auth", &["http", "hyper", "tower", "rusqlite", "tokio-postgres"]),
     ("doorward-sink", &["tower", "rusqlite", "tokio-postgres"]),

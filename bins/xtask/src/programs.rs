@@ -5,8 +5,17 @@ use anyhow::bail;
 use crate::{postgres, shell};
 
 /// A program, and the Debian package that has it.
-const NEEDED: &[(&str, &str)] =
-    &[("cc", "gcc"), ("curl", "curl"), ("openssl", "openssl"), ("pgbouncer", "pgbouncer"), ("python3", "python3")];
+const NEEDED: &[(&str, &str)] = &[
+    ("cc", "gcc"),
+    ("chromedriver", "chromium-driver"),
+    ("chromium", "chromium"),
+    ("curl", "curl"),
+    ("node", "nodejs"),
+    ("npm", "npm"),
+    ("openssl", "openssl"),
+    ("pgbouncer", "pgbouncer"),
+    ("python3", "python3"),
+];
 
 /// Makes sure that every program is there. Nothing is skipped in silence.
 pub(crate) fn ensure() -> anyhow::Result<()> {

@@ -1,0 +1,42 @@
+//! Whatever a list lets through, Ada (the parser of Node and of Cloudflare's workers) must find on the list too.
+
+#![no_main]
+
+use std::sync::LazyLock;
+
+use doorward_origin::{AllowList, AllowedOrigin, CustomSchemes};
+
+static LIST: LazyLock<AllowList> = LazyLock::new(|| {
+    let entries =
+        ["app.example.com", "a.co:8443", "localhost:3000", "127.0.0.1:80", "[::1]:1", "https://localhost", "a.b://c"];
+    let parse = |entry| AllowedOrigin::parse(entry, CustomSchemes::Allowed).expect("an entry");
+    entries.map(parse).into_iter().collect()
+});
+
+libfuzzer_sys::fuzz_target!(|bytes: &[u8]| {
+    let Ok(text) = std::str::from_utf8(bytes) else { return };
+    // As it is, and after the text of each entry, where the interesting mistakes are.
+    judge(text);
+    for entry in LIST.entries() {
+        judge(&format!("{entry}{text}"));
+        // Or in the place of its last byte.
+        let whole = entry.to_string();
+        judge(&format!("{}{text}", &whole[..whole.len() - 1]));
+    }
+    if let Ok(entry) = AllowedOrigin::parse(text, CustomSchemes::Allowed) {
+        let list: AllowList = [entry.clone()].into_iter().collect();
+        assert_eq!(list.check(&format!("{entry}/x")), Ok(entry));
+    }
+});
+
+fn judge(text: &str) {
+    if let Ok(entry) = LIST.check(text) {
+        let theirs = ada_url::Url::parse(text, None).expect("Ada reads it too");
+        // Its origin of other schemes is opaque.
+        match entry.scheme() {
+            "http" | "https" => assert_eq!(theirs.origin(), entry.to_string()),
+            _ => assert_eq!(format!("{}//{}", theirs.protocol(), theirs.host()), entry.to_string()),
+        }
+        assert!(theirs.username().is_empty() && theirs.password().is_empty());
+    }
+}
