@@ -17,6 +17,10 @@ pub enum Action {
     AccessKeyStaged,
     /// A staged secret was withdrawn.
     AccessKeyStageDiscarded,
+    /// An origin was put on the list of those that callbacks may go to.
+    AllowedOriginAdded,
+    /// An origin was taken off that list.
+    AllowedOriginRemoved,
     /// The log was exported.
     AuditLogExported,
     /// The beginning of the log was cut off, under a signed checkpoint.
@@ -33,12 +37,14 @@ pub enum Action {
 
 impl Action {
     /// Every action.
-    pub const ALL: [Self; 11] = [
+    pub const ALL: [Self; 13] = [
         Self::AccessKeyCreated,
         Self::AccessKeyDeleted,
         Self::AccessKeyRegenerated,
         Self::AccessKeyStaged,
         Self::AccessKeyStageDiscarded,
+        Self::AllowedOriginAdded,
+        Self::AllowedOriginRemoved,
         Self::AuditLogExported,
         Self::AuditLogPruned,
         Self::LostChangeAccepted,
@@ -56,6 +62,8 @@ impl Action {
             Self::AccessKeyRegenerated => "access_key.regenerated",
             Self::AccessKeyStaged => "access_key.staged",
             Self::AccessKeyStageDiscarded => "access_key.stage_discarded",
+            Self::AllowedOriginAdded => "allowed_origin.added",
+            Self::AllowedOriginRemoved => "allowed_origin.removed",
             Self::AuditLogExported => "audit_log.exported",
             Self::AuditLogPruned => "audit_log.pruned",
             Self::LostChangeAccepted => "lost_change.accepted",

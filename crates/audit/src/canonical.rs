@@ -36,6 +36,8 @@ struct CanonicalDetail<'a> {
     before: Vec<CanonicalSecret>,
     #[serde(skip_serializing_if = "Option::is_none")]
     name: Option<&'a Name>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    origin: Option<&'a str>,
 }
 
 #[derive(Serialize)]
@@ -96,6 +98,7 @@ impl Event {
             after: secrets(&detail.after),
             before: secrets(&detail.before),
             name: detail.name.as_ref(),
+            origin: detail.origin.as_deref(),
         };
         let canonical = Canonical {
             action: *action,

@@ -73,13 +73,16 @@ impl EventDraft {
     }
 }
 
-/// What the record was called, and which secrets it had before and after. Locators are public; digests never stand here.
+/// What the record was called or is about, and which secrets it had before and after. Locators are public; digests never stand here.
 #[derive(Clone, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct Detail {
     /// The record's name at the time.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub name: Option<Name>,
+    /// The origin that was allowed, or is no longer.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub origin: Option<String>,
     /// The secrets that worked before the change.
     pub before: Vec<SecretSummary>,
     /// The secrets that work after it.
@@ -160,6 +163,7 @@ mod tests {
                 request_id: None,
                 detail: Detail {
                     name: None,
+                    origin: None,
                     before: vec![],
                     after: vec![SecretSummary {
                         locator: "4fG7hJ2kLm".parse().unwrap(),

@@ -14,7 +14,7 @@ pub enum ExportFormat {
 }
 
 /// The columns of a spreadsheet.
-const COLUMNS: [&str; 14] = [
+const COLUMNS: [&str; 15] = [
     "sequence",
     "time",
     "actor",
@@ -25,6 +25,7 @@ const COLUMNS: [&str; 14] = [
     "source_address",
     "request_id",
     "name",
+    "origin",
     "before",
     "after",
     "previous_hash",
@@ -95,7 +96,7 @@ impl Event {
     }
 }
 
-fn row(event: &Event) -> [String; 14] {
+fn row(event: &Event) -> [String; 15] {
     let draft = &event.draft;
     let secrets = |secrets: &[SecretSummary]| {
         let texts: Vec<_> = secrets.iter().map(|s| format!("{} {} {}", s.locator, s.generation, s.state)).collect();
@@ -113,6 +114,7 @@ fn row(event: &Event) -> [String; 14] {
         text(draft.source_address.map(|address| address.to_string())),
         text(draft.request_id.map(|id| id.to_string())),
         text(draft.detail.name.as_ref().map(ToString::to_string)),
+        text(draft.detail.origin.clone()),
         secrets(&draft.detail.before),
         secrets(&draft.detail.after),
         text(event.previous_hash.map(|hash| hash.to_string())),

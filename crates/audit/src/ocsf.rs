@@ -26,6 +26,8 @@ const fn activity(action: Action) -> (Activity, &'static str) {
         Action::AccessKeyRegenerated | Action::AccessKeyStaged | Action::AccessKeyStageDiscarded => {
             (Activity::Update, "Access Key")
         }
+        Action::AllowedOriginAdded => (Activity::Create, "Allowed Origin"),
+        Action::AllowedOriginRemoved => (Activity::Delete, "Allowed Origin"),
         Action::AuditLogExported => (Activity::Read, "Audit Log"),
         Action::AuditLogPruned => (Activity::Delete, "Audit Log"),
         Action::LostChangeAccepted => (Activity::Update, "Store"),
@@ -52,7 +54,7 @@ impl Event {
             Activity::Delete => "Delete",
         };
         let log = Checkpoint::origin_of(draft.organization, draft.environment);
-        let entity = |secrets: &[SecretSummary]| json!({"uid": draft.subject, "name": draft.detail.name, "type": kind, "type_id": 99, "data": {"secrets": secrets}});
+        let entity = |secrets: &[SecretSummary]| json!({"uid": draft.subject, "name": draft.detail.name, "type": kind, "type_id": 99, "data": {"secrets": secrets, "origin": draft.detail.origin}});
         let mut shown = json!({
             "activity_id": id,
             "activity_name": name,

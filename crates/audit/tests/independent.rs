@@ -26,7 +26,12 @@ fn draft(time: i64, actor: Name, subject: String, name: Option<Name>, secrets: u
         environment: Environment::Production,
         source_address: (secrets > 1).then_some([192, 0, 2, 1].into()),
         request_id: (secrets > 0).then_some(RequestId::from_u128(u128::from(secrets))),
-        detail: Detail { name, before: (0..secrets).map(secret).collect(), after: vec![secret(9)] },
+        detail: Detail {
+            origin: name.as_ref().map(ToString::to_string),
+            name,
+            before: (0..secrets).map(secret).collect(),
+            after: vec![secret(9)],
+        },
     }
 }
 

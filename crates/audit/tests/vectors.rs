@@ -28,6 +28,7 @@ fn events() -> Vec<Event> {
         request_id: Some(RequestId::from_u128(1)),
         detail: Detail {
             name: Some("\"quoted\" \\ / é 東京 🔑".parse().unwrap()),
+            origin: None,
             before: vec![secret("4fG7hJ2kLm", 1, SecretState::Current), secret("9aQ0000000", 2, SecretState::Staged)],
             after: vec![secret("9aQ0000000", 2, SecretState::Current)],
         },

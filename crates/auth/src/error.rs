@@ -56,6 +56,9 @@ pub enum IssueError {
     /// There is no such organization.
     #[error("there is no such organization")]
     NoSuchOrganization,
+    /// There is no such entry on this organization's list of allowed origins.
+    #[error("there is no such allowed origin in this organization")]
+    NoSuchOrigin,
     /// The store has lost nothing, or all was answered for.
     #[error("no lost change is open")]
     NothingLost,

@@ -3,8 +3,8 @@ use std::sync::Arc;
 use doorward_audit::{Action, Detail, EventDraft, SecretSummary};
 use doorward_key::{FreshKey, ShownOnce};
 use doorward_store::{
-    AccessKey, AccessKeyWithSecrets, ChangeContext, Conflict, Events, KeyChange, KeyRef, OperationId, Organization,
-    Page, Secret, SecretUsage, StoreError, Successor,
+    AccessKey, AccessKeyWithSecrets, Change, ChangeContext, Conflict, Events, KeyRef, OperationId, Organization, Page,
+    Secret, SecretUsage, StoreError, Successor,
 };
 use doorward_types::{AccessKeyId, Environment, Locator, Name, OrganizationId, SecretState};
 
@@ -18,7 +18,7 @@ const TRIES: u32 = 5;
 /// node: a new secret works everywhere, a dead one nowhere.
 #[derive(Clone, Debug)]
 pub struct Issuer {
-    core: Core,
+    pub(crate) core: Core,
     node: Option<Arc<Node>>,
 }
 
@@ -114,15 +114,14 @@ impl Issuer {
         let organization = Organization { id, name, created_at: self.core.clock.now() };
         let key = self.new_key(id, Environment::Production, Environment::Production.into(), ask)?;
         let (secret, value) = self.new_secret(key.environment, 1, SecretState::Current)?;
-        let named = |name: &Name, after| Detail { name: Some(name.clone()), before: vec![], after };
+        let named = |name: &Name, after| Detail { name: Some(name.clone()), after, ..Detail::default() };
         let made = EventDraft {
             subject: id.to_string(),
             ..self.event(Action::OrganizationCreated, &key, ask, named(&organization.name, vec![]))
         };
         let first_key = self.event(Action::AccessKeyCreated, &key, ask, named(&key.name, vec![summary(&secret)]));
         let events = Events::from(made).and(first_key);
-        let change =
-            KeyChange::Provision { organization: organization.clone(), key: key.clone(), secret, only_if_empty };
+        let change = Change::Provision { organization: organization.clone(), key: key.clone(), secret, only_if_empty };
         let receipt = self.commit(change, events, ask).await?;
         Ok(Provisioned { organization, key, secret, value, receipt })
     }
@@ -135,9 +134,9 @@ impl Issuer {
     pub async fn create(&self, organization: OrganizationId, name: Name, ask: &Ask) -> Result<Created, IssueError> {
         let key = self.new_key(organization, Environment::Test, name, ask)?;
         let (secret, value) = self.new_secret(key.environment, 1, SecretState::Current)?;
-        let detail = Detail { name: Some(key.name.clone()), before: vec![], after: vec![summary(&secret)] };
+        let detail = Detail { name: Some(key.name.clone()), after: vec![summary(&secret)], ..Detail::default() };
         let event = self.event(Action::AccessKeyCreated, &key, ask, detail);
-        let receipt = self.commit(KeyChange::Create { key: key.clone(), secret }, event.into(), ask).await;
+        let receipt = self.commit(Change::Create { key: key.clone(), secret }, event.into(), ask).await;
         match receipt {
             Err(IssueError::Store(StoreError::Missing)) => Err(IssueError::NoSuchOrganization),
             other => Ok(Created { key, secret, value, receipt: other? }),
@@ -158,7 +157,7 @@ impl Issuer {
             let mut after = summaries(&found.secrets);
             after.push(summary(&secret));
             let event = self.event(Action::AccessKeyStaged, &found.key, ask, between(&found, after));
-            match self.commit(KeyChange::Stage { key: reference(&found.key), secret }, event.into(), ask).await {
+            match self.commit(Change::Stage { key: reference(&found.key), secret }, event.into(), ask).await {
                 Err(IssueError::ChangedMeanwhile) if tries.next().is_some() => {}
                 receipt => return Ok(Staged { key: found.key, secret, value, receipt: receipt? }),
             }
@@ -175,7 +174,7 @@ impl Issuer {
         let staged = in_state(&found, SecretState::Staged).ok_or(IssueError::NothingStaged)?;
         let after = summaries(found.secrets.iter().filter(|secret| secret.state == SecretState::Current));
         let event = self.event(Action::AccessKeyStageDiscarded, &found.key, ask, between(&found, after));
-        let change = KeyChange::Unstage { key: reference(&found.key), staged: staged.locator };
+        let change = Change::Unstage { key: reference(&found.key), staged: staged.locator };
         self.commit(change, event.into(), ask).await
     }
 
@@ -208,7 +207,7 @@ impl Issuer {
         let retired: Vec<Secret> = found.secrets.iter().copied().filter(|old| old.locator != secret.locator).collect();
         let after = vec![summary(&secret)];
         let event = self.event(Action::AccessKeyRegenerated, &found.key, ask, between(&found, after));
-        let change = KeyChange::Regenerate { key, retired: locators(&retired), successor };
+        let change = Change::Regenerate { key, retired: locators(&retired), successor };
         let receipt = self.commit(change, event.into(), ask).await?;
         Ok(Regenerated { key: found.key, secret, retired, value, receipt })
     }
@@ -236,7 +235,7 @@ impl Issuer {
             return Err(IssueError::ProductionKeyRequired);
         }
         let event = self.event(Action::AccessKeyDeleted, &found.key, ask, between(&found, vec![]));
-        let change = KeyChange::Delete { key: reference(&found.key), retired: locators(&found.secrets) };
+        let change = Change::Delete { key: reference(&found.key), retired: locators(&found.secrets) };
         match self.commit(change, event.into(), ask).await {
             Err(IssueError::Store(StoreError::Missing)) => Err(IssueError::NoSuchKey),
             receipt => receipt,
@@ -325,7 +324,7 @@ impl Issuer {
         EventDraft { detail, ..EventDraft::new(&ask.attribution, now, action, key.id.to_string(), log) }
     }
 
-    async fn commit(&self, change: KeyChange, events: Events, ask: &Ask) -> Result<Receipt, IssueError> {
+    pub(crate) async fn commit(&self, change: Change, events: Events, ask: &Ask) -> Result<Receipt, IssueError> {
         let mut operation = [0; 16];
         self.core.random.fill(&mut operation)?;
         let context = ChangeContext {
@@ -366,5 +365,5 @@ fn summaries<'a>(secrets: impl IntoIterator<Item = &'a Secret>) -> Vec<SecretSum
 
 /// What an event says of a key whose secrets were these, and now are others.
 fn between(found: &AccessKeyWithSecrets, after: Vec<SecretSummary>) -> Detail {
-    Detail { name: Some(found.key.name.clone()), before: summaries(&found.secrets), after }
+    Detail { name: Some(found.key.name.clone()), before: summaries(&found.secrets), after, origin: None }
 }

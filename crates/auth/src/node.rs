@@ -1,11 +1,13 @@
 //! The node's side of the coherence protocol.
 
-use std::sync::Arc;
+use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
-use doorward_store::{LONGEST_LEASE, Poll, Position, Revision, Session, StoreError};
-use doorward_types::{Locator, SessionId, Tick};
+use doorward_origin::{AllowList, AllowedOrigin};
+use doorward_store::{LONGEST_LEASE, OriginsChange, Poll, Position, Revision, Session, StoreError};
+use doorward_types::{Locator, OrganizationId, SessionId, Tick};
 use tokio::sync::Mutex;
 
 use crate::dead::Dead;
@@ -33,6 +35,7 @@ pub(crate) struct Node {
     core: Core,
     index: Index,
     dead: Dead,
+    origins: RwLock<HashMap<OrganizationId, Arc<AllowList>>>,
     /// The end of the lease, in nanoseconds of [`doorward_types::Clock::tick`]. Zero: none.
     lease: AtomicU64,
     stopped: AtomicBool,
@@ -63,6 +66,7 @@ impl Node {
             core: core.clone(),
             index,
             dead: Dead::default(),
+            origins: RwLock::default(),
             lease: AtomicU64::new(0),
             stopped: AtomicBool::new(false),
             lost: AtomicBool::new(false),
@@ -126,12 +130,16 @@ impl Node {
             // Before anything is sent: a lease counted from the answer would speak for a time that no one looked at.
             let asked = self.core.clock.tick();
             match self.in_time(self.core.store.poll(progress.session, progress.position)).await? {
-                Poll::Current { position, changes, acknowledgement_wanted } => {
+                Poll::Current { position, changes, origins, acknowledgement_wanted } => {
                     for change in changes {
                         match change.live {
                             Some(live) => self.index.insert(live),
                             None => self.bury(&change.locator),
                         }
+                    }
+                    for OriginsChange { organization, entries } in origins {
+                        let list = entries.into_iter().map(|entry| entry.origin).collect();
+                        self.with_origins(|origins| origins.insert(organization, Arc::new(list)));
                     }
                     progress.position = position;
                     self.lost.store(false, Ordering::Release);
@@ -180,6 +188,16 @@ impl Node {
         }
     }
 
+    /// The origins that callbacks of an organization may go to.
+    pub(crate) fn allow_list(&self, organization: OrganizationId) -> Arc<AllowList> {
+        let origins = self.origins.read().unwrap_or_else(PoisonError::into_inner);
+        origins.get(&organization).cloned().unwrap_or_default()
+    }
+
+    fn with_origins<T>(&self, write: impl FnOnce(&mut HashMap<OrganizationId, Arc<AllowList>>) -> T) -> T {
+        write(&mut self.origins.write().unwrap_or_else(PoisonError::into_inner))
+    }
+
     fn bury(&self, locator: &Locator) {
         if let Some(identity) = self.index.identity(locator) {
             self.dead.remember(identity.live.clone(), self.core.clock.now());
@@ -205,9 +223,23 @@ impl Node {
             let (next, ()) = tokio::join!(self.in_time(store.live_secrets(Some(&last), PAGE)), add);
             page = next?;
         }
+        let origins = self.load_origins().await?;
         self.index.become_like(draft);
+        self.with_origins(|known| *known = origins);
         progress.position = position;
         Ok(())
+    }
+
+    async fn load_origins(&self) -> Result<HashMap<OrganizationId, Arc<AllowList>>, StoreError> {
+        let mut lists: HashMap<OrganizationId, Vec<AllowedOrigin>> = HashMap::new();
+        let mut page = self.in_time(self.core.store.live_origins(None, PAGE)).await?;
+        while let Some(last) = page.last().cloned() {
+            for entry in page {
+                lists.entry(entry.organization).or_default().push(entry.origin);
+            }
+            page = self.in_time(self.core.store.live_origins(Some(&last), PAGE)).await?;
+        }
+        Ok(lists.into_iter().map(|(organization, list)| (organization, Arc::new(list.into_iter().collect()))).collect())
     }
 
     /// Says which secrets the store holds to be alive though this node knew them to be dead: what an operator has to

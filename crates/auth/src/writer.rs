@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use doorward_store::{ChangeContext, KeyChange, LONGEST_LEASE, Revision, SessionStatus, StoreError};
+use doorward_store::{Change, ChangeContext, LONGEST_LEASE, Revision, SessionStatus, StoreError};
 use doorward_types::{Reading, SessionId};
 
 use crate::node::{Node, describe};
@@ -19,7 +19,7 @@ const LOOK: Duration = Duration::from_millis(2);
 pub(crate) async fn commit(
     core: &Core,
     node: Option<&Arc<Node>>,
-    change: KeyChange,
+    change: Change,
     context: ChangeContext,
 ) -> Result<Receipt, StoreError> {
     let context = match node {

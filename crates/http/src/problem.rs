@@ -235,6 +235,7 @@ impl From<IssueError> for Problem {
             IssueError::NoSuchKey
             | IssueError::NoSuchOperator
             | IssueError::NoSuchOrganization
+            | IssueError::NoSuchOrigin
             | IssueError::NothingLost
             | IssueError::NothingStaged => Self::new(Code::NotFound, detail),
             IssueError::Store(error) => error.into(),

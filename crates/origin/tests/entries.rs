@@ -1,7 +1,5 @@
 //! What may be on a list, and what was meant where it may not.
 
-#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
-
 use doorward_origin::{AllowList, AllowedOrigin, CustomSchemes, EntryFault};
 use proptest::prelude::*;
 

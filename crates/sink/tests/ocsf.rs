@@ -19,7 +19,12 @@ fn event(action: Action) -> Event {
         environment: Environment::Production,
         source_address: Some([192, 0, 2, 7].into()),
         request_id: None,
-        detail: Detail { name: Some("ci".parse().unwrap()), before: vec![secret(1)], after: vec![secret(2)] },
+        detail: Detail {
+            name: Some("ci".parse().unwrap()),
+            origin: Some("https://app.example.com".to_owned()),
+            before: vec![secret(1)],
+            after: vec![secret(2)],
+        },
     };
     Event::following(None, draft)
 }

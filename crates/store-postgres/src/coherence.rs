@@ -1,16 +1,17 @@
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use async_trait::async_trait;
 use doorward_store::{
-    CHANGE_LOG_LENGTH, Coherence, LiveSecret, OperationId, Poll, Position, Revision, SecretChange, Session,
-    SessionStatus, StoreError,
+    CHANGE_LOG_LENGTH, Coherence, LiveSecret, OperationId, OriginEntry, OriginsChange, Poll, Position, Revision,
+    SecretChange, Session, SessionStatus, StoreError, Touched,
 };
 use doorward_types::{Locator, SessionId};
 use tokio_postgres::Row;
 
 use crate::error::{of_statement, unavailable};
 use crate::row::{self, number, text, texts};
-use crate::{PostgresStore, connect};
+use crate::{PostgresStore, connect, origins};
 
 /// How long a poll may take before its connection is given up: well within a lease.
 const POLL: Duration = Duration::from_secs(1);
@@ -36,6 +37,17 @@ impl Coherence for PostgresStore {
         let limit = i64::from(limit);
         let params = [text(&organization), text(&environment), text(&key), text(&state), number(&limit)];
         self.query(&sql, &params).await?.iter().map(row::live_secret).collect()
+    }
+
+    async fn live_origins(&self, after: Option<&OriginEntry>, limit: u32) -> Result<Vec<OriginEntry>, StoreError> {
+        let after = after.map(|entry| [entry.organization.to_string(), entry.id.to_string()]);
+        let ([organization, id], limit) = (after.unwrap_or_default(), i64::from(limit));
+        let sql = format!(
+            "SELECT {} FROM allowed_origins a WHERE (a.organization, a.id) > ($1, $2) ORDER BY a.organization, a.id LIMIT $3",
+            origins::COLUMNS
+        );
+        let found = self.query(&sql, &[text(&organization), text(&id), number(&limit)]).await?;
+        found.iter().map(|found| origins::entry(found, 0)).collect()
     }
 
     async fn live_secret(&self, locator: Locator) -> Result<Option<LiveSecret>, StoreError> {
@@ -125,20 +137,22 @@ fn poll_sql() -> String {
     format!(
         "SELECT {}, {}, o.name, r.value, n.retired, c.touched, c.all_mine,
                 (SELECT min(operation) FROM changes WHERE revision = r.value),
-                (SELECT min(operation) FROM changes WHERE revision = $2), l.revision, l.operation, a.accepted
+                (SELECT min(operation) FROM changes WHERE revision = $2), l.revision, l.operation, x.accepted, {}
          FROM revision r
          LEFT JOIN sessions n ON n.id = $1
          LEFT JOIN (SELECT revision, operation FROM lost_changes WHERE NOT accepted LIMIT 1) l ON TRUE
-         LEFT JOIN lost_changes a ON a.revision = $2 AND a.operation = $3
-         LEFT JOIN (SELECT locator AS touched, min(CASE WHEN node = $1 THEN 1 ELSE 0 END) AS all_mine
-                    FROM changes WHERE revision > $2 GROUP BY locator) c ON TRUE
+         LEFT JOIN lost_changes x ON x.revision = $2 AND x.operation = $3
+         LEFT JOIN (SELECT touched, min(CASE WHEN node = $1 THEN 1 ELSE 0 END) AS all_mine
+                    FROM changes WHERE revision > $2 GROUP BY touched) c ON TRUE
          LEFT JOIN secrets s ON s.locator = c.touched
          LEFT JOIN access_keys k ON k.organization = s.organization AND k.environment = s.environment
                                 AND k.id = s.access_key
          LEFT JOIN organizations o ON o.id = s.organization
+         LEFT JOIN allowed_origins a ON a.organization = c.touched
          WHERE r.id = 1",
         row::ACCESS_KEY,
-        row::SECRET
+        row::SECRET,
+        origins::COLUMNS
     )
 }
 
@@ -164,12 +178,28 @@ fn read_poll(found: &[Row], since: Position) -> Result<Poll, StoreError> {
     if behind || lost {
         return Ok(Poll::Behind);
     }
-    let (mut changes, mut acknowledgement_wanted) = (Vec::new(), false);
-    for touched in found {
-        let Some(locator) = row::parsed_option(touched, 14)? else { continue };
-        acknowledgement_wanted |= row::get::<i32>(touched, 15)? == 0;
-        let lives = row::get::<Option<&str>>(touched, 6)?.is_some();
-        changes.push(SecretChange { locator, live: lives.then(|| row::live_secret(touched)).transpose()? });
+    let (mut changes, mut origins, mut acknowledgement_wanted) = (Vec::new(), BTreeMap::new(), false);
+    for found in found {
+        let Some(touched) = row::parsed_option(found, 14)? else { continue };
+        acknowledgement_wanted |= row::get::<i32>(found, 15)? == 0;
+        match touched {
+            // A row for each entry, or one row without.
+            Touched::Origins(organization) => {
+                let entries: &mut Vec<_> = origins.entry(organization).or_default();
+                if row::get::<Option<&str>>(found, 21)?.is_some() {
+                    entries.push(origins::entry(found, 21)?);
+                }
+            }
+            Touched::Secret(locator) => {
+                let lives = row::get::<Option<&str>>(found, 6)?.is_some();
+                changes.push(SecretChange { locator, live: lives.then(|| row::live_secret(found)).transpose()? });
+            }
+        }
     }
-    Ok(Poll::Current { position, changes, acknowledgement_wanted })
+    let of_organization = |(organization, mut entries): (_, Vec<OriginEntry>)| {
+        entries.sort_by_key(|entry| entry.id);
+        OriginsChange { organization, entries }
+    };
+    let origins = origins.into_iter().map(of_organization).collect();
+    Ok(Poll::Current { position, changes, origins, acknowledgement_wanted })
 }

@@ -1,8 +1,8 @@
 use async_trait::async_trait;
 use deadpool_postgres::Transaction;
 use doorward_store::{
-    AccessKey, AccessKeyWithSecrets, CHANGE_LOG_LENGTH, ChangeContext, Conflict, IDEMPOTENCY_WINDOW, KeyChange, KeyRef,
-    KeyStore, Organization, Page, Revision, Secret, StoreError, Successor,
+    AccessKey, AccessKeyWithSecrets, CHANGE_LOG_LENGTH, Change, ChangeContext, Conflict, IDEMPOTENCY_WINDOW, KeyRef,
+    KeyStore, Organization, OriginEntry, Page, Revision, Secret, StoreError, Successor, Touched,
 };
 use doorward_types::{Environment, Locator, OrganizationId, SecretState};
 
@@ -10,11 +10,11 @@ use crate::connect::in_time;
 use crate::error::{of_statement, unavailable};
 use crate::row::{self, Param, bytes, number, text, texts};
 use crate::transaction::{self, Commit};
-use crate::{PostgresStore, audit, failover, hints};
+use crate::{PostgresStore, audit, failover, hints, origins};
 
 #[async_trait]
 impl KeyStore for PostgresStore {
-    async fn change(&self, change: KeyChange, context: ChangeContext) -> Result<Revision, StoreError> {
+    async fn change(&self, change: Change, context: ChangeContext) -> Result<Revision, StoreError> {
         transaction::again(|| self.change_once(&change, &context)).await
     }
 
@@ -52,16 +52,22 @@ impl KeyStore for PostgresStore {
         }
         Ok(keys)
     }
+
+    async fn allowed_origins(&self, organization: OrganizationId) -> Result<Vec<OriginEntry>, StoreError> {
+        let sql = format!("SELECT {} FROM allowed_origins a WHERE a.organization = $1 ORDER BY a.id", origins::COLUMNS);
+        let found = self.query(&sql, &[text(&organization.to_string())]).await?;
+        found.iter().map(|found| origins::entry(found, 0)).collect()
+    }
 }
 
 impl PostgresStore {
-    async fn change_once(&self, change: &KeyChange, context: &ChangeContext) -> Result<Revision, StoreError> {
+    async fn change_once(&self, change: &Change, context: &ChangeContext) -> Result<Revision, StoreError> {
         let operation = context.operation.to_string();
         let mut client = self.client().await?;
         let work = async {
             let transaction = transaction::begin(&mut client).await?;
             // First of all, so that no one else changes what is looked at from here on.
-            let revision = next_revision(&transaction, &change.locators(), context, self.timeline).await?;
+            let revision = next_revision(&transaction, &change.touched(), context, self.timeline).await?;
             note_idempotency(&transaction, context).await?;
             apply(&transaction, change).await?;
             for event in context.events.iter() {
@@ -121,7 +127,7 @@ async fn note_idempotency(transaction: &Transaction<'_>, context: &ChangeContext
 
 async fn next_revision(
     transaction: &Transaction<'_>,
-    locators: &[Locator],
+    touched: &[Touched],
     context: &ChangeContext,
     timeline: &str,
 ) -> Result<Revision, StoreError> {
@@ -134,19 +140,19 @@ async fn next_revision(
     }
     let (node, operation) = (context.node.map(|node| node.to_string()), context.operation.to_string());
     let number_of = row::big(revision);
-    for locator in locators {
-        let locator = locator.as_str();
-        let insert = "INSERT INTO changes (revision, locator, node, operation) VALUES ($1, $2, $3, $4)";
-        execute(transaction, insert, &[number(&number_of), text(&locator), text(&node), text(&operation)]).await?;
+    for touched in touched {
+        let touched = touched.to_string();
+        let insert = "INSERT INTO changes (revision, touched, node, operation) VALUES ($1, $2, $3, $4)";
+        execute(transaction, insert, &[number(&number_of), text(&touched), text(&node), text(&operation)]).await?;
     }
     let forgotten = row::big(revision.saturating_sub(CHANGE_LOG_LENGTH as u64));
     execute(transaction, "DELETE FROM changes WHERE revision < $1", &[number(&forgotten)]).await?;
     Ok(Revision(revision))
 }
 
-async fn apply(transaction: &Transaction<'_>, change: &KeyChange) -> Result<(), StoreError> {
+async fn apply(transaction: &Transaction<'_>, change: &Change) -> Result<(), StoreError> {
     match change {
-        KeyChange::Provision { organization, key, secret, only_if_empty } => {
+        Change::Provision { organization, key, secret, only_if_empty } => {
             if *only_if_empty && count(transaction, "SELECT count(*) FROM organizations", &[]).await? > 0 {
                 return Err(Conflict::NotEmpty.into());
             }
@@ -156,8 +162,8 @@ async fn apply(transaction: &Transaction<'_>, change: &KeyChange) -> Result<(), 
             execute(transaction, insert, &[text(&id), text(&name), number(&created_at)]).await?;
             insert_key(transaction, key, secret).await
         }
-        KeyChange::Create { key, secret } => insert_key(transaction, key, secret).await,
-        KeyChange::Stage { key, secret } => {
+        Change::Create { key, secret } => insert_key(transaction, key, secret).await,
+        Change::Stage { key, secret } => {
             let [organization, environment, id] = place(key);
             let staged = "SELECT count(*) FROM secrets
                 WHERE organization = $1 AND environment = $2 AND access_key = $3 AND state = 'staged'";
@@ -167,8 +173,8 @@ async fn apply(transaction: &Transaction<'_>, change: &KeyChange) -> Result<(), 
             raise_generation(transaction, key, secret).await?;
             insert_secret(transaction, key, secret).await
         }
-        KeyChange::Unstage { key, staged } => delete_secret(transaction, key, *staged, &[SecretState::Staged]).await,
-        KeyChange::Regenerate { key, retired, successor } => {
+        Change::Unstage { key, staged } => delete_secret(transaction, key, *staged, &[SecretState::Staged]).await,
+        Change::Regenerate { key, retired, successor } => {
             for locator in retired {
                 delete_secret(transaction, key, *locator, ANY_STATE).await?;
             }
@@ -184,7 +190,7 @@ async fn apply(transaction: &Transaction<'_>, change: &KeyChange) -> Result<(), 
             let left = count(transaction, left, &[text(&organization), text(&environment), text(&id)]).await?;
             if left == 1 { Ok(()) } else { Err(Conflict::Stale.into()) }
         }
-        KeyChange::Delete { key, retired } => {
+        Change::Delete { key, retired } => {
             if key.environment == Environment::Production {
                 return Err(Conflict::Stale.into());
             }
@@ -200,6 +206,23 @@ async fn apply(transaction: &Transaction<'_>, change: &KeyChange) -> Result<(), 
                 // A secret that the caller did not know of still hangs on the key.
                 Err(StoreError::Missing) => Err(Conflict::Stale.into()),
                 Err(other) => Err(other),
+            }
+        }
+        Change::AllowOrigin { entry } => {
+            let OriginEntry { id, organization, origin, created_at, created_by } = entry;
+            let (organization, id, origin) = (organization.to_string(), id.to_string(), origin.to_string());
+            let (created_at, created_by) = (created_at.as_millis(), created_by.as_str());
+            let insert = "INSERT INTO allowed_origins (organization, id, origin, created_at, created_by)
+                          VALUES ($1, $2, $3, $4, $5)";
+            let params = [text(&organization), text(&id), text(&origin), number(&created_at), text(&created_by)];
+            execute(transaction, insert, &params).await.map(drop)
+        }
+        Change::DisallowOrigin { organization, id } => {
+            let delete = "DELETE FROM allowed_origins WHERE organization = $1 AND id = $2";
+            let params = [organization.to_string(), id.to_string()];
+            match execute(transaction, delete, &params.each_ref().map(text)).await? {
+                1 => Ok(()),
+                _ => Err(StoreError::Missing),
             }
         }
     }

@@ -28,6 +28,7 @@ mod keys;
 mod lost;
 mod migrations;
 mod operators;
+mod origins;
 mod outbox;
 mod row;
 mod tables;

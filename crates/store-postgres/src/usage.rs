@@ -37,8 +37,8 @@ impl UsageLog for PostgresStore {
             transaction.execute_typed(forget, &[number(&forgotten)]).await.map_err(of_statement)?;
             // Of the secrets that died lately. Of any other, a row may stay behind, and no one will ever see it.
             let forget = "DELETE FROM last_uses WHERE locator IN
-                          (SELECT c.locator FROM revision r JOIN changes c ON c.revision > r.value - 200
-                           WHERE NOT EXISTS (SELECT 1 FROM secrets s WHERE s.locator = c.locator))";
+                          (SELECT c.touched FROM revision r JOIN changes c ON c.revision > r.value - 200
+                           WHERE NOT EXISTS (SELECT 1 FROM secrets s WHERE s.locator = c.touched))";
             transaction.execute_typed(forget, &[]).await.map_err(of_statement)?;
             transaction.commit().await.map_err(of_statement)
         };

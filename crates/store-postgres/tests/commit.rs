@@ -11,8 +11,8 @@ use std::time::Duration;
 use doorward_audit::{Action, Detail, EventDraft};
 use doorward_key::Digest;
 use doorward_store::{
-    AccessKey, ChangeContext, Coherence, KeyChange, KeyRef, KeyStore, OpenMode, OperationId, Organization, Page,
-    Revision, Secret, StoreError, Successor, UsageLog,
+    AccessKey, Change, ChangeContext, Coherence, KeyRef, KeyStore, OpenMode, OperationId, Organization, Page, Revision,
+    Secret, StoreError, Successor, UsageLog,
 };
 use doorward_store_postgres::PostgresStore;
 use doorward_types::{AccessKeyId, Environment, OrganizationId, SecretState, Timestamp};
@@ -77,7 +77,7 @@ async fn forward(mut client: TcpStream, mut server: TcpStream, at_commit: Arc<At
     }
 }
 
-fn provision(number: u128) -> (KeyChange, ChangeContext) {
+fn provision(number: u128) -> (Change, ChangeContext) {
     let (organization, at) = (OrganizationId::from_u128(number), Timestamp::from_millis(0));
     let actor: doorward_types::Name = "ada".parse().unwrap();
     let key = AccessKey {
@@ -108,7 +108,7 @@ fn provision(number: u128) -> (KeyChange, ChangeContext) {
     };
     let organization = Organization { id: organization, name: "Acme".parse().unwrap(), created_at: at };
     let operation = OperationId::from_bytes(key.id.as_u128().to_be_bytes());
-    let change = KeyChange::Provision { organization, key, secret, only_if_empty: false };
+    let change = Change::Provision { organization, key, secret, only_if_empty: false };
     (change, ChangeContext { operation, events: event.into(), idempotency_key: None, node: None })
 }
 
@@ -165,7 +165,7 @@ async fn who_hangs_holds_up_no_change_for_longer_than_it_waits() {
             id: AccessKeyId::from_u128(1),
         };
         let retired = vec![format!("{:010}", generation - 1).parse().unwrap()];
-        (KeyChange::Regenerate { key, retired, successor: Successor::Fresh(secret) }, context)
+        (Change::Regenerate { key, retired, successor: Successor::Fresh(secret) }, context)
     };
     // Who counts uses is not waited for at all.
     let (change, context) = regenerate("0000000002", 2);

@@ -3,14 +3,14 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use doorward_store::{
-    CHANGE_LOG_LENGTH, Coherence, LiveSecret, OperationId, Poll, Position, Revision, SecretChange, Session,
-    SessionStatus, StoreError,
+    CHANGE_LOG_LENGTH, Coherence, LiveSecret, OperationId, OriginEntry, OriginsChange, Poll, Position, Revision,
+    SecretChange, Session, SessionStatus, StoreError, Touched,
 };
 use doorward_types::{Locator, SessionId};
 use rusqlite::{Connection, OptionalExtension, Transaction, TransactionBehavior, params};
 
 use crate::error::{of_read, unavailable};
-use crate::{SqliteStore, lost, row, transact};
+use crate::{SqliteStore, lost, origins, row, transact};
 
 /// What the last poll found, and the file's `data_version` from before it looked.
 ///
@@ -57,6 +57,22 @@ impl Coherence for SqliteStore {
         .await
     }
 
+    async fn live_origins(&self, after: Option<&OriginEntry>, limit: u32) -> Result<Vec<OriginEntry>, StoreError> {
+        let after = after.map(|entry| [entry.organization.to_string(), entry.id.to_string()]);
+        let [organization, id] = after.unwrap_or_default();
+        self.read(move |transaction| {
+            let sql = format!(
+                "SELECT {} FROM allowed_origins WHERE (organization, id) > (?1, ?2) ORDER BY organization, id LIMIT ?3",
+                origins::COLUMNS
+            );
+            let mut list = transaction.prepare_cached(&sql).map_err(unavailable)?;
+            list.query_map(params![organization, id, limit], origins::entry)
+                .and_then(Iterator::collect)
+                .map_err(of_read)
+        })
+        .await
+    }
+
     async fn live_secret(&self, locator: Locator) -> Result<Option<LiveSecret>, StoreError> {
         self.read(move |transaction| find_live_secret(transaction, locator)).await
     }
@@ -75,7 +91,7 @@ impl Coherence for SqliteStore {
                     last.data_version == data_version && last.session == session && last.position == since
                 });
                 if unchanged {
-                    return Ok(Poll::Current { position: since, changes: vec![], acknowledgement_wanted: false });
+                    return Ok(nothing_new(since));
                 }
                 let found = transact(connection, TransactionBehavior::Deferred, |transaction| {
                     look(transaction, session, since)
@@ -206,19 +222,30 @@ fn look(transaction: &Transaction<'_>, session: SessionId, since: Position) -> R
         return Ok(Poll::Behind);
     }
     if since == position {
-        return Ok(Poll::Current { position, changes: vec![], acknowledgement_wanted: false });
+        return Ok(nothing_new(position));
     }
-    let mut touched = transaction
-        .prepare_cached("SELECT locator, min(node IS ?2) FROM changes WHERE revision > ?1 GROUP BY locator")
+    let mut list = transaction
+        .prepare_cached("SELECT touched, min(node IS ?2) FROM changes WHERE revision > ?1 GROUP BY touched")
         .map_err(unavailable)?;
-    let touched: Vec<(_, bool)> = touched
+    let all: Vec<(_, bool)> = list
         .query_map(params![since.revision.0, session], |row| Ok((row::parsed(row, 0)?, row.get(1)?)))
         .and_then(Iterator::collect)
         .map_err(of_read)?;
-    let acknowledgement_wanted = touched.iter().any(|(_, all_mine)| !all_mine);
-    let changes = touched
-        .into_iter()
-        .map(|(locator, _)| Ok(SecretChange { locator, live: find_live_secret(transaction, locator)? }))
-        .collect::<Result<_, StoreError>>()?;
-    Ok(Poll::Current { position, changes, acknowledgement_wanted })
+    let acknowledgement_wanted = all.iter().any(|(_, all_mine)| !all_mine);
+    let (mut changes, mut origins) = (Vec::new(), Vec::new());
+    for (touched, _) in all {
+        match touched {
+            Touched::Origins(organization) => {
+                origins.push(OriginsChange { organization, entries: origins::of(transaction, organization)? });
+            }
+            Touched::Secret(locator) => {
+                changes.push(SecretChange { locator, live: find_live_secret(transaction, locator)? });
+            }
+        }
+    }
+    Ok(Poll::Current { position, changes, origins, acknowledgement_wanted })
+}
+
+const fn nothing_new(position: Position) -> Poll {
+    Poll::Current { position, changes: vec![], origins: vec![], acknowledgement_wanted: false }
 }

@@ -1,22 +1,22 @@
 use async_trait::async_trait;
 use doorward_store::{
-    AccessKey, AccessKeyWithSecrets, CHANGE_LOG_LENGTH, ChangeContext, Conflict, IDEMPOTENCY_WINDOW, KeyChange, KeyRef,
-    KeyStore, Organization, Page, Revision, Secret, StoreError, Successor,
+    AccessKey, AccessKeyWithSecrets, CHANGE_LOG_LENGTH, Change, ChangeContext, Conflict, IDEMPOTENCY_WINDOW, KeyRef,
+    KeyStore, Organization, OriginEntry, Page, Revision, Secret, StoreError, Successor, Touched,
 };
 use doorward_types::{Environment, Locator, OrganizationId, SecretState};
 use rusqlite::{OptionalExtension, Transaction, params};
 
 use crate::error::{of_read, of_write, unavailable};
-use crate::{SqliteStore, audit, row};
+use crate::{SqliteStore, audit, origins, row};
 
 #[async_trait]
 impl KeyStore for SqliteStore {
-    async fn change(&self, change: KeyChange, context: ChangeContext) -> Result<Revision, StoreError> {
+    async fn change(&self, change: Change, context: ChangeContext) -> Result<Revision, StoreError> {
         self.write(move |transaction| {
             note_idempotency(transaction, &context)?;
-            let locators = change.locators();
+            let touched = change.touched();
             apply(transaction, change)?;
-            let revision = next_revision(transaction, &locators, &context)?;
+            let revision = next_revision(transaction, &touched, &context)?;
             for event in context.events.iter() {
                 audit::append(transaction, event)?;
             }
@@ -77,6 +77,10 @@ impl KeyStore for SqliteStore {
         })
         .await
     }
+
+    async fn allowed_origins(&self, organization: OrganizationId) -> Result<Vec<OriginEntry>, StoreError> {
+        self.read(move |transaction| origins::of(transaction, organization)).await
+    }
 }
 
 fn note_idempotency(transaction: &Transaction<'_>, context: &ChangeContext) -> Result<(), StoreError> {
@@ -106,7 +110,7 @@ fn note_idempotency(transaction: &Transaction<'_>, context: &ChangeContext) -> R
 
 fn next_revision(
     transaction: &Transaction<'_>,
-    locators: &[Locator],
+    touched: &[Touched],
     context: &ChangeContext,
 ) -> Result<Revision, StoreError> {
     let revision: Option<u64> = transaction
@@ -115,10 +119,10 @@ fn next_revision(
         .map_err(unavailable)?;
     let revision = revision.ok_or(StoreError::Unfinished)?;
     let (node, operation) = (context.node.map(|node| node.to_string()), context.operation.to_string());
-    for locator in locators {
+    for touched in touched {
         transaction
-            .prepare_cached("INSERT INTO changes (revision, locator, node, operation) VALUES (?1, ?2, ?3, ?4)")
-            .and_then(|mut insert| insert.execute(params![revision, locator.as_str(), node, operation]))
+            .prepare_cached("INSERT INTO changes (revision, touched, node, operation) VALUES (?1, ?2, ?3, ?4)")
+            .and_then(|mut insert| insert.execute(params![revision, touched.to_string(), node, operation]))
             .map_err(of_write)?;
     }
     transaction
@@ -128,9 +132,9 @@ fn next_revision(
     Ok(Revision(revision))
 }
 
-fn apply(transaction: &Transaction<'_>, change: KeyChange) -> Result<(), StoreError> {
+fn apply(transaction: &Transaction<'_>, change: Change) -> Result<(), StoreError> {
     match change {
-        KeyChange::Provision { organization, key, secret, only_if_empty } => {
+        Change::Provision { organization, key, secret, only_if_empty } => {
             if only_if_empty && count(transaction, "SELECT count(*) FROM organizations", [])? > 0 {
                 return Err(Conflict::NotEmpty.into());
             }
@@ -146,8 +150,8 @@ fn apply(transaction: &Transaction<'_>, change: KeyChange) -> Result<(), StoreEr
                 .map_err(of_write)?;
             insert_key(transaction, &key, &secret)
         }
-        KeyChange::Create { key, secret } => insert_key(transaction, &key, &secret),
-        KeyChange::Stage { key, secret } => {
+        Change::Create { key, secret } => insert_key(transaction, &key, &secret),
+        Change::Stage { key, secret } => {
             let staged = "SELECT count(*) FROM secrets
                 WHERE organization = ?1 AND environment = ?2 AND access_key = ?3 AND state = 'staged'";
             if count(transaction, staged, place(&key))? > 0 {
@@ -156,8 +160,8 @@ fn apply(transaction: &Transaction<'_>, change: KeyChange) -> Result<(), StoreEr
             raise_generation(transaction, &key, &secret)?;
             insert_secret(transaction, &key, &secret)
         }
-        KeyChange::Unstage { key, staged } => delete_secret(transaction, &key, staged, &[SecretState::Staged]),
-        KeyChange::Regenerate { key, retired, successor } => {
+        Change::Unstage { key, staged } => delete_secret(transaction, &key, staged, &[SecretState::Staged]),
+        Change::Regenerate { key, retired, successor } => {
             for locator in retired {
                 delete_secret(transaction, &key, locator, &[SecretState::Current, SecretState::Staged])?;
             }
@@ -171,7 +175,7 @@ fn apply(transaction: &Transaction<'_>, change: KeyChange) -> Result<(), StoreEr
             let left = "SELECT count(*) FROM secrets WHERE organization = ?1 AND environment = ?2 AND access_key = ?3";
             if count(transaction, left, place(&key))? == 1 { Ok(()) } else { Err(Conflict::Stale.into()) }
         }
-        KeyChange::Delete { key, retired } => {
+        Change::Delete { key, retired } => {
             if key.environment == Environment::Production {
                 return Err(Conflict::Stale.into());
             }
@@ -190,6 +194,8 @@ fn apply(transaction: &Transaction<'_>, change: KeyChange) -> Result<(), StoreEr
                 })?;
             if deleted == 1 { Ok(()) } else { Err(StoreError::Missing) }
         }
+        Change::AllowOrigin { entry } => origins::insert(transaction, &entry),
+        Change::DisallowOrigin { organization, id } => origins::delete(transaction, organization, id),
     }
 }
 

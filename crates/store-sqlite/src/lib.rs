@@ -27,6 +27,7 @@ mod lane;
 mod lost;
 mod migrations;
 mod operators;
+mod origins;
 mod outbox;
 mod row;
 mod tables;

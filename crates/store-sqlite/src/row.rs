@@ -10,7 +10,7 @@ use rusqlite::types::Type;
 
 type Result<T> = rusqlite::Result<T>;
 
-fn unreadable(column: usize, error: impl Into<doorward_store::BoxError>) -> rusqlite::Error {
+pub(crate) fn unreadable(column: usize, error: impl Into<doorward_store::BoxError>) -> rusqlite::Error {
     rusqlite::Error::FromSqlConversionFailure(column, Type::Text, error.into())
 }
 

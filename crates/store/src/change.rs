@@ -4,16 +4,16 @@ use std::str::FromStr;
 use std::time::Duration;
 
 use doorward_audit::EventDraft;
-use doorward_types::{AccessKeyId, Environment, Locator, OrganizationId, SessionId};
+use doorward_types::{AccessKeyId, AllowedOriginId, Environment, Locator, LocatorError, OrganizationId, SessionId};
 
-use crate::{AccessKey, Organization, Secret};
+use crate::{AccessKey, Organization, OriginEntry, Secret};
 
-/// A change to keys, as rows to write and what must be true for it.
+/// A change to what nodes hold in memory, as rows to write and what must be true for it.
 ///
 /// The core decides what should happen and names the secrets that it saw; the engine carries it out whole, or refuses
 /// with [`crate::Conflict::Stale`] where one of them is no longer there. Engines decide nothing.
 #[derive(Clone, Debug)]
-pub enum KeyChange {
+pub enum Change {
     /// Adds an organization with its production key.
     Provision {
         /// The organization.
@@ -62,6 +62,18 @@ pub enum KeyChange {
         /// All of its secrets.
         retired: Vec<Locator>,
     },
+    /// Adds an origin to an organization's list; refused with [`crate::Conflict::Duplicate`] where it is there.
+    AllowOrigin {
+        /// The entry.
+        entry: OriginEntry,
+    },
+    /// Takes an origin off an organization's list.
+    DisallowOrigin {
+        /// Whose list.
+        organization: OrganizationId,
+        /// The entry.
+        id: AllowedOriginId,
+    },
 }
 
 /// What takes a dead secret's place.
@@ -84,10 +96,19 @@ pub struct KeyRef {
     pub id: AccessKeyId,
 }
 
-impl KeyChange {
-    /// Every secret that lives or dies by this change: what each node must hear of.
+impl Change {
+    /// Everything that is another after this change: what each node must hear of.
     #[must_use]
-    pub fn locators(&self) -> Vec<Locator> {
+    pub fn touched(&self) -> Vec<Touched> {
+        match self {
+            Self::AllowOrigin { entry } => vec![Touched::Origins(entry.organization)],
+            Self::DisallowOrigin { organization, .. } => vec![Touched::Origins(*organization)],
+            _ => self.locators().into_iter().map(Touched::Secret).collect(),
+        }
+    }
+
+    /// Every secret that lives or dies by this change.
+    fn locators(&self) -> Vec<Locator> {
         match self {
             Self::Provision { secret, .. } | Self::Create { secret, .. } | Self::Stage { secret, .. } => {
                 vec![secret.locator]
@@ -101,6 +122,37 @@ impl KeyChange {
                 retired.iter().copied().chain([successor]).collect()
             }
             Self::Delete { retired, .. } => retired.clone(),
+            Self::AllowOrigin { .. } | Self::DisallowOrigin { .. } => vec![],
+        }
+    }
+}
+
+/// What a change touched, as the change log names it.
+#[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
+pub enum Touched {
+    /// An organization's list of allowed origins.
+    Origins(OrganizationId),
+    /// A secret.
+    Secret(Locator),
+}
+
+impl fmt::Display for Touched {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Origins(organization) => organization.fmt(f),
+            Self::Secret(locator) => locator.fmt(f),
+        }
+    }
+}
+
+impl FromStr for Touched {
+    type Err = LocatorError;
+
+    /// No locator has the underscore of an id.
+    fn from_str(text: &str) -> Result<Self, LocatorError> {
+        match text.parse() {
+            Ok(organization) => Ok(Self::Origins(organization)),
+            Err(_) => text.parse().map(Self::Secret),
         }
     }
 }

@@ -2,9 +2,9 @@ use std::fmt;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use doorward_types::{Locator, SessionId};
+use doorward_types::{Locator, OrganizationId, SessionId};
 
-use crate::{LiveSecret, OperationId, StoreError};
+use crate::{LiveSecret, OperationId, OriginEntry, StoreError};
 
 /// What lets a node verify from memory, and a writer know when a dead secret is dead everywhere.
 ///
@@ -23,11 +23,15 @@ pub trait Coherence: Send + Sync {
     /// The secret with this locator, where it works: for whoever would rather ask than remember.
     async fn live_secret(&self, locator: Locator) -> Result<Option<LiveSecret>, StoreError>;
 
+    /// A page of the origins that are allowed, of all organizations, in the engine's own order, after the last one of the page
+    /// before. As with [`Coherence::live_secrets`], the pages need not be of one snapshot.
+    async fn live_origins(&self, after: Option<&OriginEntry>, limit: u32) -> Result<Vec<OriginEntry>, StoreError>;
+
     /// Where the history has come to.
     async fn position(&self) -> Result<Position, StoreError>;
 
     /// In one statement or one snapshot, without a lock, at the primary: whether the session is in force, whether `since`
-    /// is still part of the history, where that has come to, and what every secret that was touched since is now.
+    /// is still part of the history, where that has come to, and what everything that was touched since is now.
     async fn poll(&self, session: SessionId, since: Position) -> Result<Poll, StoreError>;
 
     /// Says that the session has applied and published all up to `revision`. A session that is gone stays gone.
@@ -126,9 +130,20 @@ pub enum Poll {
         position: Position,
         /// Each secret that was touched, once, as it is now.
         changes: Vec<SecretChange>,
+        /// Each list of allowed origins that was touched, once, as it is now.
+        origins: Vec<OriginsChange>,
         /// Whether a writer outside of this session's process made one of the changes, and may wait for word.
         acknowledgement_wanted: bool,
     },
+}
+
+/// What a touched list of allowed origins is now.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct OriginsChange {
+    /// Whose list.
+    pub organization: OrganizationId,
+    /// All that is on it.
+    pub entries: Vec<OriginEntry>,
 }
 
 /// What a touched secret is now. It is a state and not a step, so that applying it twice does no harm.

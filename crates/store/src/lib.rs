@@ -46,11 +46,12 @@ mod url;
 mod verify;
 
 pub use change::{
-    ChangeContext, Events, IDEMPOTENCY_WINDOW, IdempotencyKey, IdempotencyKeyError, KeyChange, KeyRef, OperationId,
-    Successor,
+    Change, ChangeContext, Events, IDEMPOTENCY_WINDOW, IdempotencyKey, IdempotencyKeyError, KeyRef, OperationId,
+    Successor, Touched,
 };
 pub use coherence::{
-    CHANGE_LOG_LENGTH, Coherence, LONGEST_LEASE, Poll, Position, Revision, SecretChange, Session, SessionStatus,
+    CHANGE_LOG_LENGTH, Coherence, LONGEST_LEASE, OriginsChange, Poll, Position, Revision, SecretChange, Session,
+    SessionStatus,
 };
 pub use error::{BoxError, Conflict, StoreError};
 pub use export::LogExport;
@@ -59,7 +60,7 @@ pub use memory::MemoryStore;
 pub use outbox::{Outbox, Shipment, SinkState};
 pub use records::{
     AccessKey, AccessKeyWithSecrets, ConnectorName, ConnectorNameError, Credential, CredentialKey, LiveSecret,
-    Operator, Organization, Record, RegisteredUser, Secret, SecretUsage, USAGE_KEPT, USAGE_SPAN,
+    Operator, Organization, OriginEntry, Record, RegisteredUser, Secret, SecretUsage, USAGE_KEPT, USAGE_SPAN,
 };
 pub use scope::Scope;
 pub use seal::{SealError, Sealed, SealingKey};

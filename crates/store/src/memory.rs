@@ -5,16 +5,16 @@ use std::time::Duration;
 use async_trait::async_trait;
 use doorward_audit::{ChainFault, Event, EventDraft, Pruned};
 use doorward_types::{
-    AccessKeyId, Environment, Locator, Name, OperatorId, OrganizationId, RegisteredUserId, SecretState, SessionId,
-    Timestamp,
+    AccessKeyId, AllowedOriginId, Environment, Locator, Name, OperatorId, OrganizationId, RegisteredUserId,
+    SecretState, SessionId, Timestamp,
 };
 
 use crate::{
-    AccessKey, AccessKeyWithSecrets, AuditLog, CHANGE_LOG_LENGTH, ChangeContext, Coherence, Conflict, Credential,
-    CredentialKey, EventFilter, IDEMPOTENCY_WINDOW, KeyChange, KeyRef, KeyStore, LiveSecret, LostChange, LostChanges,
-    OperationId, Operator, Operators, Organization, Outbox, Page, Poll, Position, Record, RegisteredUser, Revision,
-    Scope, Secret, SecretChange, SecretUsage, Session, SessionStatus, Shipment, SinkState, StoreError, Successor,
-    Table, UsageLog,
+    AccessKey, AccessKeyWithSecrets, AuditLog, CHANGE_LOG_LENGTH, Change, ChangeContext, Coherence, Conflict,
+    Credential, CredentialKey, EventFilter, IDEMPOTENCY_WINDOW, KeyRef, KeyStore, LiveSecret, LostChange, LostChanges,
+    OperationId, Operator, Operators, Organization, OriginEntry, OriginsChange, Outbox, Page, Poll, Position, Record,
+    RegisteredUser, Revision, Scope, Secret, SecretChange, SecretUsage, Session, SessionStatus, Shipment, SinkState,
+    StoreError, Successor, Table, Touched, UsageLog,
 };
 
 /// An engine that keeps everything in memory: for tests, and to show what the contract means in the plainest way.
@@ -40,6 +40,7 @@ struct State {
     done: BTreeMap<(String, String), (String, Timestamp)>,
     uses: BTreeMap<(Locator, i64), u64>,
     last_uses: HashMap<Locator, Timestamp>,
+    origins: BTreeMap<(OrganizationId, AllowedOriginId), OriginEntry>,
     operators: BTreeMap<OperatorId, Operator>,
     users: BTreeMap<(Scope, RegisteredUserId), RegisteredUser>,
     credentials: BTreeMap<(Scope, CredentialKey), Credential>,
@@ -49,7 +50,7 @@ struct State {
 struct Logged {
     operation: OperationId,
     node: Option<SessionId>,
-    locators: Vec<Locator>,
+    touched: Vec<Touched>,
 }
 
 impl MemoryStore {
@@ -78,9 +79,9 @@ impl State {
         self.keys.get_mut(&place(key)).ok_or(StoreError::Missing)
     }
 
-    fn check(&mut self, change: &KeyChange) -> Result<(), StoreError> {
+    fn check(&mut self, change: &Change) -> Result<(), StoreError> {
         let fresh = match change {
-            KeyChange::Provision { organization, secret, only_if_empty, .. } => {
+            Change::Provision { organization, secret, only_if_empty, .. } => {
                 if *only_if_empty && !self.organizations.is_empty() {
                     return Err(Conflict::NotEmpty.into());
                 }
@@ -89,7 +90,7 @@ impl State {
                 }
                 Some(secret.locator)
             }
-            KeyChange::Create { key, secret } => {
+            Change::Create { key, secret } => {
                 if !self.organizations.contains_key(&key.organization) {
                     return Err(StoreError::Missing);
                 }
@@ -98,7 +99,7 @@ impl State {
                 }
                 Some(secret.locator)
             }
-            KeyChange::Stage { key, secret } => {
+            Change::Stage { key, secret } => {
                 let found = self.key(key)?;
                 if found.secrets.iter().any(|secret| secret.state == SecretState::Staged) {
                     return Err(Conflict::AlreadyStaged.into());
@@ -108,14 +109,14 @@ impl State {
                 }
                 Some(secret.locator)
             }
-            KeyChange::Unstage { key, staged } => {
+            Change::Unstage { key, staged } => {
                 let found = self.key(key)?;
                 if !found.secrets.iter().any(|s| s.locator == *staged && s.state == SecretState::Staged) {
                     return Err(Conflict::Stale.into());
                 }
                 None
             }
-            KeyChange::Regenerate { key, retired, successor } => {
+            Change::Regenerate { key, retired, successor } => {
                 let found = self.key(key)?;
                 let mut left: BTreeSet<Locator> = found.secrets.iter().map(|secret| secret.locator).collect();
                 let all_there = retired.iter().all(|locator| left.remove(locator));
@@ -131,7 +132,7 @@ impl State {
                     Successor::Fresh(secret) => Some(secret.locator),
                 }
             }
-            KeyChange::Delete { key, retired } => {
+            Change::Delete { key, retired } => {
                 let found = self.key(key)?;
                 if key.environment == Environment::Production {
                     return Err(Conflict::Stale.into());
@@ -140,6 +141,19 @@ impl State {
                 if there != retired.iter().copied().collect() {
                     return Err(Conflict::Stale.into());
                 }
+                None
+            }
+            Change::AllowOrigin { entry } => {
+                if !self.organizations.contains_key(&entry.organization) {
+                    return Err(StoreError::Missing);
+                }
+                if self.origins_of(entry.organization).iter().any(|known| known.origin == entry.origin) {
+                    return Err(Conflict::Duplicate.into());
+                }
+                None
+            }
+            Change::DisallowOrigin { organization, id } => {
+                self.origins.get(&(*organization, *id)).ok_or(StoreError::Missing)?;
                 None
             }
         };
@@ -171,16 +185,16 @@ impl State {
         Ok(())
     }
 
-    fn apply(&mut self, change: KeyChange) -> Result<(), StoreError> {
+    fn apply(&mut self, change: Change) -> Result<(), StoreError> {
         match change {
-            KeyChange::Provision { organization, key, secret, .. } => {
+            Change::Provision { organization, key, secret, .. } => {
                 self.organizations.insert(organization.id, organization);
                 self.add_key(key, secret);
             }
-            KeyChange::Create { key, secret } => self.add_key(key, secret),
-            KeyChange::Stage { key, secret } => self.add_secret(&key, secret)?,
-            KeyChange::Unstage { key, staged } => self.remove_secrets(&key, &[staged])?,
-            KeyChange::Regenerate { key, retired, successor } => {
+            Change::Create { key, secret } => self.add_key(key, secret),
+            Change::Stage { key, secret } => self.add_secret(&key, secret)?,
+            Change::Unstage { key, staged } => self.remove_secrets(&key, &[staged])?,
+            Change::Regenerate { key, retired, successor } => {
                 self.remove_secrets(&key, &retired)?;
                 match successor {
                     Successor::Promote(locator) => {
@@ -192,9 +206,15 @@ impl State {
                     Successor::Fresh(secret) => self.add_secret(&key, secret)?,
                 }
             }
-            KeyChange::Delete { key, retired } => {
+            Change::Delete { key, retired } => {
                 self.remove_secrets(&key, &retired)?;
                 self.keys.remove(&place(&key));
+            }
+            Change::AllowOrigin { entry } => {
+                self.origins.insert((entry.organization, entry.id), entry);
+            }
+            Change::DisallowOrigin { organization, id } => {
+                self.origins.remove(&(organization, id));
             }
         }
         Ok(())
@@ -217,6 +237,10 @@ impl State {
         Some(sink)
     }
 
+    fn origins_of(&self, organization: OrganizationId) -> Vec<OriginEntry> {
+        self.origins.values().filter(|entry| entry.organization == organization).cloned().collect()
+    }
+
     fn live(&self, locator: Locator) -> Option<LiveSecret> {
         let found = self.keys.get(self.places.get(&locator)?)?;
         let secret = *found.secrets.iter().find(|secret| secret.locator == locator)?;
@@ -227,7 +251,7 @@ impl State {
 
 #[async_trait]
 impl KeyStore for MemoryStore {
-    async fn change(&self, change: KeyChange, context: ChangeContext) -> Result<Revision, StoreError> {
+    async fn change(&self, change: Change, context: ChangeContext) -> Result<Revision, StoreError> {
         let mut state = self.state();
         let first = context.events.first();
         if let Some(key) = &context.idempotency_key {
@@ -238,7 +262,7 @@ impl KeyStore for MemoryStore {
             }
         }
         state.check(&change)?;
-        let locators = change.locators();
+        let touched = change.touched();
         state.apply(change)?;
         if let Some(key) = &context.idempotency_key {
             let place = (first.actor.to_string(), key.as_str().to_owned());
@@ -247,7 +271,7 @@ impl KeyStore for MemoryStore {
         let revision = Revision(state.position.revision.0 + 1);
         let ChangeContext { operation, node, .. } = context;
         state.position = Position { revision, operation };
-        state.log.insert(revision, Logged { operation, node, locators });
+        state.log.insert(revision, Logged { operation, node, touched });
         while state.log.len() > CHANGE_LOG_LENGTH + 1 {
             state.log.pop_first();
         }
@@ -275,6 +299,10 @@ impl KeyStore for MemoryStore {
             found.secrets.sort_by_key(|secret| secret.state);
         }
         Ok(keys)
+    }
+
+    async fn allowed_origins(&self, organization: OrganizationId) -> Result<Vec<OriginEntry>, StoreError> {
+        Ok(self.state().origins_of(organization))
     }
 }
 
@@ -309,6 +337,13 @@ impl Coherence for MemoryStore {
         Ok(page)
     }
 
+    async fn live_origins(&self, after: Option<&OriginEntry>, limit: u32) -> Result<Vec<OriginEntry>, StoreError> {
+        let state = self.state();
+        let after = after.map(|entry| (entry.organization, entry.id));
+        let later = state.origins.iter().filter(|(place, _)| after.is_none_or(|after| **place > after));
+        Ok(later.take(limit as usize).map(|(_, entry)| entry.clone()).collect())
+    }
+
     async fn live_secret(&self, locator: Locator) -> Result<Option<LiveSecret>, StoreError> {
         Ok(self.state().live(locator))
     }
@@ -336,12 +371,18 @@ impl Coherence for MemoryStore {
             return Ok(Poll::Behind);
         }
         let touched = state.log.range(Revision(since.revision.0 + 1)..).map(|(_, logged)| logged);
-        let locators: BTreeSet<Locator> = touched.clone().flat_map(|logged| &logged.locators).copied().collect();
-        Ok(Poll::Current {
-            position: state.position,
-            acknowledgement_wanted: touched.into_iter().any(|logged| logged.node != Some(session)),
-            changes: locators.into_iter().map(|locator| SecretChange { locator, live: state.live(locator) }).collect(),
-        })
+        let acknowledgement_wanted = touched.clone().any(|logged| logged.node != Some(session));
+        let touched: BTreeSet<Touched> = touched.flat_map(|logged| &logged.touched).copied().collect();
+        let (mut changes, mut origins) = (Vec::new(), Vec::new());
+        for touched in touched {
+            match touched {
+                Touched::Origins(organization) => {
+                    origins.push(OriginsChange { organization, entries: state.origins_of(organization) });
+                }
+                Touched::Secret(locator) => changes.push(SecretChange { locator, live: state.live(locator) }),
+            }
+        }
+        Ok(Poll::Current { position: state.position, acknowledgement_wanted, changes, origins })
     }
 
     async fn acknowledge(&self, session: SessionId, revision: Revision) -> Result<(), StoreError> {

@@ -3,8 +3,10 @@ use std::str::FromStr;
 use std::time::Duration;
 
 use doorward_key::Digest;
+use doorward_origin::AllowedOrigin;
 use doorward_types::{
-    AccessKeyId, Environment, Locator, Name, OperatorId, OrganizationId, RegisteredUserId, SecretState, Timestamp,
+    AccessKeyId, AllowedOriginId, Environment, Locator, Name, OperatorId, OrganizationId, RegisteredUserId,
+    SecretState, Timestamp,
 };
 
 use crate::Sealed;
@@ -35,6 +37,21 @@ pub struct AccessKey {
     /// When it was made.
     pub created_at: Timestamp,
     /// Who made it.
+    pub created_by: Name,
+}
+
+/// An entry of an organization's list of origins that callbacks may go to.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct OriginEntry {
+    /// Names it for ever.
+    pub id: AllowedOriginId,
+    /// Whose list it is on.
+    pub organization: OrganizationId,
+    /// The origin. No list has it twice.
+    pub origin: AllowedOrigin,
+    /// When it was added.
+    pub created_at: Timestamp,
+    /// Who added it.
     pub created_by: Name,
 }
 

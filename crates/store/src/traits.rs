@@ -4,8 +4,8 @@ use doorward_types::{AccessKeyId, Environment, Locator, Name, OperatorId, Organi
 
 use crate::copy::Rows;
 use crate::{
-    AccessKeyWithSecrets, ChangeContext, Coherence, Credential, KeyChange, LostChanges, Operator, Organization, Outbox,
-    Record, RegisteredUser, Revision, Scope, SecretUsage, StoreError,
+    AccessKeyWithSecrets, Change, ChangeContext, Coherence, Credential, LostChanges, Operator, Organization,
+    OriginEntry, Outbox, Record, RegisteredUser, Revision, Scope, SecretUsage, StoreError,
 };
 
 /// Everything that the core and the reference server need of an engine.
@@ -44,12 +44,12 @@ pub trait Engine: Store + Rows {}
 
 impl<S> Engine for S where S: Store + Rows {}
 
-/// Organizations, keys and their secrets: the management side's view, which spans environments.
+/// Organizations, keys and their secrets, allowed origins: the management side's view, which spans environments.
 #[async_trait]
 pub trait KeyStore: Send + Sync {
     /// Carries out a change in one transaction: the idempotency key, the rows, the next revision, the change log, and
     /// the audit events. All of it, or nothing.
-    async fn change(&self, change: KeyChange, context: ChangeContext) -> Result<Revision, StoreError>;
+    async fn change(&self, change: Change, context: ChangeContext) -> Result<Revision, StoreError>;
 
     /// The organization with this id.
     async fn organization(&self, id: OrganizationId) -> Result<Option<Organization>, StoreError>;
@@ -59,6 +59,9 @@ pub trait KeyStore: Send + Sync {
 
     /// All keys of an organization, the production key first, then test keys by age.
     async fn access_keys(&self, organization: OrganizationId) -> Result<Vec<AccessKeyWithSecrets>, StoreError>;
+
+    /// The origins that callbacks of an organization may go to, oldest first.
+    async fn allowed_origins(&self, organization: OrganizationId) -> Result<Vec<OriginEntry>, StoreError>;
 
     /// One key of an organization.
     async fn access_key(

@@ -142,6 +142,11 @@ typed_id!(
     "key"
 );
 typed_id!(
+    /// Names an entry of an organization's list of allowed callback origins.
+    AllowedOriginId,
+    "ori"
+);
+typed_id!(
     /// Names an operator of the management side.
     OperatorId,
     "op"

@@ -100,7 +100,7 @@ impl BareWrites {
         run("UPDATE revision SET value = value + 1 WHERE id = 1", params![])?;
         for touched in [locator, &next] {
             run(
-                "INSERT INTO changes (revision, locator) SELECT value, ?1 FROM revision WHERE id = 1",
+                "INSERT INTO changes (revision, touched) SELECT value, ?1 FROM revision WHERE id = 1",
                 params![touched],
             )?;
         }

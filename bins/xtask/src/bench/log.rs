@@ -48,7 +48,8 @@ async fn fill(store: &dyn Rows, organization: OrganizationId, count: usize) -> a
     let secret = |generation| -> anyhow::Result<SecretSummary> {
         Ok(SecretSummary { locator: "4fG7hJ2kLm".parse()?, generation, state: SecretState::Current })
     };
-    let detail = Detail { name: Some("production".parse()?), before: vec![secret(1)?], after: vec![secret(2)?] };
+    let detail =
+        Detail { name: Some("production".parse()?), before: vec![secret(1)?], after: vec![secret(2)?], origin: None };
     let detail_text = serde_json::to_string(&detail)?;
     let draft = EventDraft {
         time: Timestamp::from_millis(1_767_225_600_000),

@@ -125,7 +125,7 @@ fn change_on(writer: &mut Connection, core: &Core, organization: &str, stop: &At
             let fresh = insert(&transaction, core, organization)?;
             transaction.execute("UPDATE revision SET value = value + 1 WHERE id = 1", [])?;
             transaction.execute(
-                "INSERT INTO changes (revision, locator) SELECT value, ?1 FROM revision WHERE id = 1",
+                "INSERT INTO changes (revision, touched) SELECT value, ?1 FROM revision WHERE id = 1",
                 [fresh.locator().as_str()],
             )?;
             changes += 1;

@@ -11,7 +11,7 @@ use anyhow::Context;
 use doorward::audit::{Action, Detail, EventDraft};
 use doorward::auth::{Ask, Core, Issuer, Verifier};
 use doorward::key::{FreshKey, KeyPrefix, PresentedKey, SystemRandom};
-use doorward::store::{AccessKey, ChangeContext, KeyChange, KeyStore, MemoryStore, OperationId, Secret};
+use doorward::store::{AccessKey, Change, ChangeContext, KeyStore, MemoryStore, OperationId, Secret};
 use doorward::types::{AccessKeyId, Clock, Environment, SecretState, SystemClock};
 use sha2::{Digest, Sha256};
 use stats_alloc::{INSTRUMENTED_SYSTEM, Region, StatsAlloc};
@@ -115,7 +115,7 @@ async fn subject(count: usize) -> anyhow::Result<Subject> {
         };
         let operation = OperationId::from_bytes(key.id.as_u128().to_be_bytes());
         let context = ChangeContext { operation, events: event.into(), idempotency_key: None, node: None };
-        store.change(KeyChange::Create { key, secret }, context).await?;
+        store.change(Change::Create { key, secret }, context).await?;
     }
     Ok(Subject::new(Verifier::start(&core).await?, texts))
 }

@@ -6,10 +6,10 @@ use std::time::Duration;
 use async_trait::async_trait;
 use doorward_audit::{ChainFault, Event, EventDraft, Pruned};
 use doorward_store::{
-    AccessKeyWithSecrets, AuditLog, ChangeContext, Coherence, Credential, CredentialKey, EventFilter, KeyChange,
-    KeyStore, LiveSecret, LostChange, LostChanges, MemoryStore, Operator, Operators, Organization, Outbox, Page, Poll,
-    Position, RegisteredUser, Revision, Scope, SecretUsage, Session, SessionStatus, Shipment, SinkState, StoreError,
-    Table, UsageLog,
+    AccessKeyWithSecrets, AuditLog, Change, ChangeContext, Coherence, Credential, CredentialKey, EventFilter, KeyStore,
+    LiveSecret, LostChange, LostChanges, MemoryStore, Operator, Operators, Organization, OriginEntry, Outbox, Page,
+    Poll, Position, RegisteredUser, Revision, Scope, SecretUsage, Session, SessionStatus, Shipment, SinkState,
+    StoreError, Table, UsageLog,
 };
 use doorward_types::{Environment, Locator, Name, OperatorId, OrganizationId, RegisteredUserId, SessionId, Timestamp};
 use tokio::time::Instant;
@@ -124,7 +124,7 @@ impl FaultyStore {
 
 #[async_trait]
 impl KeyStore for FaultyStore {
-    async fn change(&self, change: KeyChange, context: ChangeContext) -> Result<Revision, StoreError> {
+    async fn change(&self, change: Change, context: ChangeContext) -> Result<Revision, StoreError> {
         self.call(self.inner.change(change, context)).await
     }
 
@@ -134,6 +134,10 @@ impl KeyStore for FaultyStore {
 
     async fn organizations(&self, page: Page<OrganizationId>) -> Result<Vec<Organization>, StoreError> {
         self.call(self.inner.organizations(page)).await
+    }
+
+    async fn allowed_origins(&self, organization: OrganizationId) -> Result<Vec<OriginEntry>, StoreError> {
+        self.call(self.inner.allowed_origins(organization)).await
     }
 
     async fn access_keys(&self, organization: OrganizationId) -> Result<Vec<AccessKeyWithSecrets>, StoreError> {
@@ -149,6 +153,10 @@ impl Coherence for FaultyStore {
 
     async fn live_secrets(&self, after: Option<&LiveSecret>, limit: u32) -> Result<Vec<LiveSecret>, StoreError> {
         self.call(self.inner.live_secrets(after, limit)).await
+    }
+
+    async fn live_origins(&self, after: Option<&OriginEntry>, limit: u32) -> Result<Vec<OriginEntry>, StoreError> {
+        self.call(self.inner.live_origins(after, limit)).await
     }
 
     async fn live_secret(&self, locator: Locator) -> Result<Option<LiveSecret>, StoreError> {

@@ -13,19 +13,22 @@ static LIST: LazyLock<AllowList> = LazyLock::new(|| {
     entries.map(parse).into_iter().collect()
 });
 
+// The first byte says what is judged: the text as it is, or after the text of an entry, or after all but its last byte; or as an
+// entry.
 libfuzzer_sys::fuzz_target!(|bytes: &[u8]| {
-    let Ok(text) = std::str::from_utf8(bytes) else { return };
-    // As it is, and after the text of each entry, where the interesting mistakes are.
-    judge(text);
-    for entry in LIST.entries() {
-        judge(&format!("{entry}{text}"));
-        // Or in the place of its last byte.
-        let whole = entry.to_string();
-        judge(&format!("{}{text}", &whole[..whole.len() - 1]));
-    }
-    if let Ok(entry) = AllowedOrigin::parse(text, CustomSchemes::Allowed) {
-        let list: AllowList = [entry.clone()].into_iter().collect();
-        assert_eq!(list.check(&format!("{entry}/x")), Ok(entry));
+    let Some((choice, text)) = bytes.split_first() else { return };
+    let Ok(text) = std::str::from_utf8(text) else { return };
+    let entry = LIST.entries().get(usize::from(choice / 4)).map(ToString::to_string);
+    match (entry, choice % 4) {
+        (Some(entry), 0 | 1) => judge(&format!("{entry}{text}")),
+        (Some(entry), _) => judge(&format!("{}{text}", &entry[..entry.len() - 1])),
+        (None, 0) => {
+            if let Ok(entry) = AllowedOrigin::parse(text, CustomSchemes::Allowed) {
+                let list: AllowList = [entry.clone()].into_iter().collect();
+                assert_eq!(list.check(&format!("{entry}/x")), Ok(entry));
+            }
+        }
+        (None, _) => judge(text),
     }
 });
 

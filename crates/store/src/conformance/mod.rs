@@ -18,17 +18,18 @@ use std::time::Duration;
 
 use doorward_audit::{Action, Attribution, Checkpoint, Detail, Event, EventDraft, Hash, NoteKey, Pruned, Tree};
 use doorward_key::Digest;
+use doorward_origin::{AllowedOrigin, CustomSchemes};
 use doorward_types::{
-    AccessKeyId, Environment, IdSeed, Locator, Name, OperatorId, OrganizationId, RegisteredUserId, SecretState,
-    SessionId, Timestamp,
+    AccessKeyId, AllowedOriginId, Environment, IdSeed, Locator, Name, OperatorId, OrganizationId, RegisteredUserId,
+    SecretState, SessionId, Timestamp,
 };
 
 pub use self::moving::moving;
 use crate::{
-    AccessKey, AccessKeyWithSecrets, CHANGE_LOG_LENGTH, ChangeContext, Conflict, Credential, CredentialKey,
-    EventFilter, IDEMPOTENCY_WINDOW, KeyChange, KeyRef, LiveSecret, LogFault, LostChange, OperationId, Operator,
-    Organization, Page, Poll, Position, Record, RegisteredUser, Revision, Scope, Sealed, Secret, Session, Store,
-    StoreError, Successor, Table, USAGE_SPAN, verify_log,
+    AccessKey, AccessKeyWithSecrets, CHANGE_LOG_LENGTH, Change, ChangeContext, Conflict, Credential, CredentialKey,
+    EventFilter, IDEMPOTENCY_WINDOW, KeyRef, LiveSecret, LogFault, LostChange, OperationId, Operator, Organization,
+    OriginEntry, OriginsChange, Page, Poll, Position, Record, RegisteredUser, Revision, Scope, Sealed, Secret, Session,
+    Store, StoreError, Successor, Table, USAGE_SPAN, verify_log,
 };
 
 /// Runs every case, each on a fresh engine. Panics at the first that fails, which is named on standard output.
@@ -61,6 +62,8 @@ pub async fn all<Made: Future<Output = Arc<dyn Store>>>(make: impl Fn() -> Made)
         every_event_follows_the_one_before,
         events_are_found_by_what_they_say,
         the_beginning_of_a_log_is_cut_off_under_a_checkpoint,
+        origins_are_allowed_and_disallowed_like_keys_live_and_die,
+        every_allowed_origin_is_loaded_page_by_page,
         events_are_shipped_in_the_order_of_their_writing,
         a_sink_is_held_by_one_at_a_time,
         nothing_is_cut_off_that_a_sink_has_yet_to_ship,
@@ -138,7 +141,7 @@ async fn provision(store: &dyn Store) -> (Organization, AccessKey, Secret) {
     let key = access_key(organization.id, Environment::Production);
     let secret = secret(1, SecretState::Current);
     let change =
-        KeyChange::Provision { organization: organization.clone(), key: key.clone(), secret, only_if_empty: false };
+        Change::Provision { organization: organization.clone(), key: key.clone(), secret, only_if_empty: false };
     store.change(change, context(Action::OrganizationCreated, &key)).await.unwrap();
     (organization, key, secret)
 }
@@ -146,7 +149,7 @@ async fn provision(store: &dyn Store) -> (Organization, AccessKey, Secret) {
 async fn create(store: &dyn Store, organization: OrganizationId) -> (AccessKey, Secret) {
     let key = access_key(organization, Environment::Test);
     let secret = secret(1, SecretState::Current);
-    let change = KeyChange::Create { key: key.clone(), secret };
+    let change = Change::Create { key: key.clone(), secret };
     store.change(change, context(Action::AccessKeyCreated, &key)).await.unwrap();
     (key, secret)
 }
@@ -196,7 +199,7 @@ async fn there_is_never_a_second_production_key(store: Arc<dyn Store>) {
     let (organization, ..) = provision(&*store).await;
     let before = everything(&*store).await;
     let second = access_key(organization.id, Environment::Production);
-    let change = KeyChange::Create { key: second.clone(), secret: secret(1, SecretState::Current) };
+    let change = Change::Create { key: second.clone(), secret: secret(1, SecretState::Current) };
     let refused = store.change(change, context(Action::AccessKeyCreated, &second)).await;
     assert_eq!(conflict(refused), Conflict::Duplicate);
     assert_eq!(everything(&*store).await, before);
@@ -205,7 +208,7 @@ async fn there_is_never_a_second_production_key(store: Arc<dyn Store>) {
 async fn the_production_key_cannot_be_deleted(store: Arc<dyn Store>) {
     let (_, key, secret) = provision(&*store).await;
     let before = everything(&*store).await;
-    let change = KeyChange::Delete { key: reference(&key), retired: vec![secret.locator] };
+    let change = Change::Delete { key: reference(&key), retired: vec![secret.locator] };
     assert_eq!(conflict(store.change(change, context(Action::AccessKeyDeleted, &key)).await), Conflict::Stale);
     assert_eq!(everything(&*store).await, before);
 }
@@ -216,35 +219,35 @@ async fn a_key_lives_through_its_whole_life(store: Arc<dyn Store>) {
     let reference = reference(&key);
 
     let staged = secret(2, SecretState::Staged);
-    let stage = KeyChange::Stage { key: reference, secret: staged };
+    let stage = Change::Stage { key: reference, secret: staged };
     store.change(stage, context(Action::AccessKeyStaged, &key)).await.unwrap();
     assert_eq!(secrets().await, [first, staged]);
 
-    let unstage = KeyChange::Unstage { key: reference, staged: staged.locator };
+    let unstage = Change::Unstage { key: reference, staged: staged.locator };
     store.change(unstage, context(Action::AccessKeyStageDiscarded, &key)).await.unwrap();
     assert_eq!(secrets().await, [first]);
 
     let staged = secret(3, SecretState::Staged);
-    let stage = KeyChange::Stage { key: reference, secret: staged };
+    let stage = Change::Stage { key: reference, secret: staged };
     store.change(stage, context(Action::AccessKeyStaged, &key)).await.unwrap();
     let successor = Successor::Promote(staged.locator);
-    let promote = KeyChange::Regenerate { key: reference, retired: vec![first.locator], successor };
+    let promote = Change::Regenerate { key: reference, retired: vec![first.locator], successor };
     store.change(promote, context(Action::AccessKeyRegenerated, &key)).await.unwrap();
     let promoted = Secret { state: SecretState::Current, ..staged };
     assert_eq!(secrets().await, [promoted]);
 
     let staged = secret(4, SecretState::Staged);
-    let stage = KeyChange::Stage { key: reference, secret: staged };
+    let stage = Change::Stage { key: reference, secret: staged };
     store.change(stage, context(Action::AccessKeyStaged, &key)).await.unwrap();
     let fresh = secret(5, SecretState::Current);
     let retired = vec![promoted.locator, staged.locator];
-    let leaked = KeyChange::Regenerate { key: reference, retired, successor: Successor::Fresh(fresh) };
+    let leaked = Change::Regenerate { key: reference, retired, successor: Successor::Fresh(fresh) };
     store.change(leaked, context(Action::AccessKeyRegenerated, &key)).await.unwrap();
     assert_eq!(secrets().await, [fresh]);
 
     let (test_key, test_secret) = create(&*store, organization.id).await;
     assert_eq!(store.access_keys(organization.id).await.unwrap().len(), 2);
-    let delete = KeyChange::Delete { key: self::reference(&test_key), retired: vec![test_secret.locator] };
+    let delete = Change::Delete { key: self::reference(&test_key), retired: vec![test_secret.locator] };
     store.change(delete, context(Action::AccessKeyDeleted, &test_key)).await.unwrap();
     assert_eq!(store.access_key(organization.id, test_key.id).await.unwrap(), None);
 
@@ -272,7 +275,7 @@ async fn a_refused_change_leaves_nothing_behind(store: Arc<dyn Store>) {
     let (organization, key, first) = provision(&*store).await;
     let (test_key, test_secret) = create(&*store, organization.id).await;
     let staged = secret(2, SecretState::Staged);
-    let stage = KeyChange::Stage { key: reference(&key), secret: staged };
+    let stage = Change::Stage { key: reference(&key), secret: staged };
     store.change(stage, context(Action::AccessKeyStaged, &key)).await.unwrap();
 
     let nowhere = access_key(organization.id, Environment::Test);
@@ -283,37 +286,33 @@ async fn a_refused_change_leaves_nothing_behind(store: Arc<dyn Store>) {
     let taken = |state, generation| Secret { locator: first.locator, ..secret(generation, state) };
     let before = everything(&*store).await;
     for (case, change) in [
-        ("staged twice", KeyChange::Stage { key: production, secret: secret(3, SecretState::Staged) }),
-        ("generation used before", KeyChange::Stage { key: test, secret: secret(1, SecretState::Staged) }),
-        ("locator taken by a stage", KeyChange::Stage { key: test, secret: taken(SecretState::Staged, 2) }),
-        ("staged nowhere", KeyChange::Stage { key: reference(&nowhere), secret: secret(2, SecretState::Staged) }),
-        ("staged across", KeyChange::Stage { key: crossed, secret: secret(2, SecretState::Staged) }),
-        ("unstaged a current one", KeyChange::Unstage { key: production, staged: first.locator }),
-        ("unstaged another's", KeyChange::Unstage { key: test, staged: staged.locator }),
-        ("unstaged nothing", KeyChange::Unstage { key: test, staged: locator() }),
+        ("staged twice", Change::Stage { key: production, secret: secret(3, SecretState::Staged) }),
+        ("generation used before", Change::Stage { key: test, secret: secret(1, SecretState::Staged) }),
+        ("locator taken by a stage", Change::Stage { key: test, secret: taken(SecretState::Staged, 2) }),
+        ("staged nowhere", Change::Stage { key: reference(&nowhere), secret: secret(2, SecretState::Staged) }),
+        ("staged across", Change::Stage { key: crossed, secret: secret(2, SecretState::Staged) }),
+        ("unstaged a current one", Change::Unstage { key: production, staged: first.locator }),
+        ("unstaged another's", Change::Unstage { key: test, staged: staged.locator }),
+        ("unstaged nothing", Change::Unstage { key: test, staged: locator() }),
         (
             "regenerated what is gone",
-            KeyChange::Regenerate { key: production, retired: vec![locator(), staged.locator], successor: fresh(3) },
+            Change::Regenerate { key: production, retired: vec![locator(), staged.locator], successor: fresh(3) },
         ),
         (
             "left the old one alive",
-            KeyChange::Regenerate { key: production, retired: vec![staged.locator], successor: fresh(3) },
+            Change::Regenerate { key: production, retired: vec![staged.locator], successor: fresh(3) },
         ),
         (
             "left a staged one behind",
-            KeyChange::Regenerate { key: production, retired: vec![first.locator], successor: fresh(3) },
+            Change::Regenerate { key: production, retired: vec![first.locator], successor: fresh(3) },
         ),
         (
             "regenerated with an old generation",
-            KeyChange::Regenerate {
-                key: production,
-                retired: vec![first.locator, staged.locator],
-                successor: fresh(2),
-            },
+            Change::Regenerate { key: production, retired: vec![first.locator, staged.locator], successor: fresh(2) },
         ),
         (
             "promoted nothing",
-            KeyChange::Regenerate {
+            Change::Regenerate {
                 key: test,
                 retired: vec![test_secret.locator],
                 successor: Successor::Promote(locator()),
@@ -321,21 +320,21 @@ async fn a_refused_change_leaves_nothing_behind(store: Arc<dyn Store>) {
         ),
         (
             "promoted another's",
-            KeyChange::Regenerate {
+            Change::Regenerate {
                 key: test,
                 retired: vec![test_secret.locator],
                 successor: Successor::Promote(staged.locator),
             },
         ),
-        ("created for no one", KeyChange::Create { key: homeless.clone(), secret: secret(1, SecretState::Current) }),
-        ("created twice", KeyChange::Create { key: test_key.clone(), secret: secret(1, SecretState::Current) }),
-        ("locator taken", KeyChange::Create { key: nowhere.clone(), secret: taken(SecretState::Current, 1) }),
-        ("deleted another's secret", KeyChange::Delete { key: test, retired: vec![first.locator] }),
-        ("deleted across", KeyChange::Delete { key: crossed, retired: vec![test_secret.locator] }),
-        ("deleted nothing", KeyChange::Delete { key: reference(&nowhere), retired: vec![] }),
+        ("created for no one", Change::Create { key: homeless.clone(), secret: secret(1, SecretState::Current) }),
+        ("created twice", Change::Create { key: test_key.clone(), secret: secret(1, SecretState::Current) }),
+        ("locator taken", Change::Create { key: nowhere.clone(), secret: taken(SecretState::Current, 1) }),
+        ("deleted another's secret", Change::Delete { key: test, retired: vec![first.locator] }),
+        ("deleted across", Change::Delete { key: crossed, retired: vec![test_secret.locator] }),
+        ("deleted nothing", Change::Delete { key: reference(&nowhere), retired: vec![] }),
         (
             "provisioned twice",
-            KeyChange::Provision {
+            Change::Provision {
                 organization: organization.clone(),
                 key: access_key(organization.id, Environment::Production),
                 secret: secret(1, SecretState::Current),
@@ -356,7 +355,7 @@ async fn an_idempotency_key_works_once_per_actor_and_day(store: Arc<dyn Store>) 
         let mut context = context(Action::AccessKeyCreated, &key);
         context.idempotency_key = Some(key_text.parse().unwrap());
         context.events = EventDraft { actor: name(actor), time: at, ..context.events.first().clone() }.into();
-        let change = KeyChange::Create { key: key.clone(), secret: secret(1, SecretState::Current) };
+        let change = Change::Create { key: key.clone(), secret: secret(1, SecretState::Current) };
         store.change(change, context).await.map(|_| key.id.to_string())
     };
     let day_one = Timestamp::from_millis(1_000);
@@ -382,7 +381,7 @@ async fn only_an_empty_store_is_provisioned_on_first_start(store: Arc<dyn Store>
         let key = access_key(organization.id, Environment::Production);
         let context = context(Action::OrganizationCreated, &key);
         let secret = secret(1, SecretState::Current);
-        store.change(KeyChange::Provision { organization, key, secret, only_if_empty: true }, context).await
+        store.change(Change::Provision { organization, key, secret, only_if_empty: true }, context).await
     };
     first_start().await.unwrap();
     assert_eq!(conflict(first_start().await), Conflict::NotEmpty);
@@ -414,7 +413,7 @@ async fn every_change_is_polled_once_and_in_order(store: Arc<dyn Store>) {
     let session = register(&*store).await;
     let (organization, key, first) = provision(&*store).await;
     let (_, test_secret) = create(&*store, organization.id).await;
-    let Poll::Current { position: Position { revision, .. }, changes, acknowledgement_wanted } =
+    let Poll::Current { position: Position { revision, .. }, changes, acknowledgement_wanted, .. } =
         store.poll(session, Position::default()).await.unwrap()
     else {
         panic!("not current")
@@ -437,11 +436,8 @@ async fn every_change_is_polled_once_and_in_order(store: Arc<dyn Store>) {
 
     let before = store.position().await.unwrap();
     let fresh = secret(2, SecretState::Current);
-    let change = KeyChange::Regenerate {
-        key: reference(&key),
-        retired: vec![first.locator],
-        successor: Successor::Fresh(fresh),
-    };
+    let change =
+        Change::Regenerate { key: reference(&key), retired: vec![first.locator], successor: Successor::Fresh(fresh) };
     let context = context(Action::AccessKeyRegenerated, &key);
     let operation = context.operation;
     assert_eq!(store.change(change, context).await.unwrap(), Revision(3));
@@ -456,7 +452,7 @@ async fn every_change_is_polled_once_and_in_order(store: Arc<dyn Store>) {
     }
     assert_eq!(
         store.poll(session, position).await.unwrap(),
-        Poll::Current { position, changes: vec![], acknowledgement_wanted: false }
+        Poll::Current { position, changes: vec![], origins: vec![], acknowledgement_wanted: false }
     );
 }
 
@@ -465,7 +461,7 @@ async fn a_poll_says_whether_another_process_waits_for_word(store: Arc<dyn Store
     let (mine, other) = (register(&*store).await, register(&*store).await);
     let start = store.position().await.unwrap();
     let key = access_key(organization.id, Environment::Test);
-    let change = KeyChange::Create { key: key.clone(), secret: secret(1, SecretState::Current) };
+    let change = Change::Create { key: key.clone(), secret: secret(1, SecretState::Current) };
     let context = ChangeContext { node: Some(mine), ..context(Action::AccessKeyCreated, &key) };
     store.change(change, context).await.unwrap();
     let wanted = async |session, since| match store.poll(session, since).await.unwrap() {
@@ -512,8 +508,8 @@ async fn a_node_too_far_behind_loads_again(store: Arc<dyn Store>) {
             break;
         }
         let staged = Secret { digest: Digest::from_bytes([1; 32]), ..secret(generation, SecretState::Staged) };
-        let stage = KeyChange::Stage { key: reference, secret: staged };
-        let unstage = KeyChange::Unstage { key: reference, staged: staged.locator };
+        let stage = Change::Stage { key: reference, secret: staged };
+        let unstage = Change::Unstage { key: reference, staged: staged.locator };
         for (change, action) in [(stage, Action::AccessKeyStaged), (unstage, Action::AccessKeyStageDiscarded)] {
             let context = context(action, &key);
             let operation = context.operation;
@@ -569,7 +565,7 @@ async fn live_secrets_come_in_pages(store: Arc<dyn Store>) {
     for _ in 0..3 {
         let (organization, key, first) = provision(&*store).await;
         let staged = secret(2, SecretState::Staged);
-        let stage = KeyChange::Stage { key: reference(&key), secret: staged };
+        let stage = Change::Stage { key: reference(&key), secret: staged };
         store.change(stage, context(Action::AccessKeyStaged, &key)).await.unwrap();
         let (_, test) = create(&*store, organization.id).await;
         expected.extend([first.locator, staged.locator, test.locator]);
@@ -616,7 +612,7 @@ async fn uses_are_added_up_per_secret_and_hour(store: Arc<dyn Store>) {
     assert_eq!(of(later).await, [(production.locator, later, 8), (test.locator, later, 1)]);
     // A dead secret has no usage any more.
     let fresh = Successor::Fresh(secret(2, SecretState::Current));
-    let change = KeyChange::Regenerate { key: reference(&key), retired: vec![production.locator], successor: fresh };
+    let change = Change::Regenerate { key: reference(&key), retired: vec![production.locator], successor: fresh };
     store.change(change, context(Action::AccessKeyRegenerated, &key)).await.unwrap();
     assert_eq!(of(later).await, [(test.locator, later, 1)]);
 }
@@ -730,6 +726,96 @@ async fn the_beginning_of_a_log_is_cut_off_under_a_checkpoint(store: Arc<dyn Sto
     let before = Checkpoint { size: 2, ..checkpoint };
     let beyond = verify_log(&*store, &scope, Some(&before), None, &mut |_| {}).await;
     assert!(matches!(beyond, Err(LogFault::PrunedBeyond(3))), "{beyond:?}");
+}
+
+fn origin(organization: OrganizationId, text: &str) -> OriginEntry {
+    OriginEntry {
+        id: AllowedOriginId::new(seed()),
+        organization,
+        origin: AllowedOrigin::parse(text, CustomSchemes::Allowed).unwrap(),
+        created_at: Timestamp::from_millis(6),
+        created_by: name("ada"),
+    }
+}
+
+fn origin_context(organization: OrganizationId) -> ChangeContext {
+    let told = event(Action::AllowedOriginAdded, organization, Environment::Production, "ori_1");
+    ChangeContext { operation: operation(), events: told.into(), idempotency_key: None, node: None }
+}
+
+async fn origins_are_allowed_and_disallowed_like_keys_live_and_die(store: Arc<dyn Store>) {
+    let (organization, ..) = provision(&*store).await;
+    let (other, ..) = provision(&*store).await;
+    let session = SessionId::new(seed());
+    store.register(Session { id: session, lease: Duration::from_secs(3) }).await.unwrap();
+    let id = organization.id;
+    let allow = async |entry: &OriginEntry| {
+        store.change(Change::AllowOrigin { entry: entry.clone() }, origin_context(entry.organization)).await
+    };
+    let (app, local, apps) =
+        (origin(id, "app.example.com"), origin(id, "localhost:3000"), origin(other.id, "com.a.b://c"));
+    let before = store.position().await.unwrap();
+    let first = allow(&app).await.unwrap();
+    assert_eq!(first.0, before.revision.0 + 1);
+    allow(&local).await.unwrap();
+    allow(&apps).await.unwrap();
+    assert_eq!(
+        conflict(allow(&OriginEntry { id: AllowedOriginId::new(seed()), ..app.clone() }).await),
+        Conflict::Duplicate
+    );
+    let nowhere = origin(OrganizationId::new(seed()), "app.example.com");
+    assert!(matches!(allow(&nowhere).await, Err(StoreError::Missing)));
+    // The same origin may be on another's list.
+    let theirs = origin(other.id, "app.example.com");
+    allow(&theirs).await.unwrap();
+    assert_eq!(store.allowed_origins(id).await.unwrap(), [app.clone(), local.clone()]);
+    assert_eq!(store.allowed_origins(other.id).await.unwrap(), [apps.clone(), theirs.clone()]);
+
+    let Poll::Current { position, changes, mut origins, acknowledgement_wanted } =
+        store.poll(session, before).await.unwrap()
+    else {
+        panic!("not current");
+    };
+    assert!(changes.is_empty() && acknowledgement_wanted);
+    origins.sort_by_key(|change| change.organization != id);
+    let mine = OriginsChange { organization: id, entries: vec![app.clone(), local.clone()] };
+    assert_eq!(origins, [mine, OriginsChange { organization: other.id, entries: vec![apps, theirs] }]);
+
+    let disallow = async |organization, id| {
+        store.change(Change::DisallowOrigin { organization, id }, origin_context(organization)).await
+    };
+    assert!(matches!(disallow(other.id, app.id).await, Err(StoreError::Missing)), "another's entry");
+    disallow(id, app.id).await.unwrap();
+    disallow(id, local.id).await.unwrap();
+    assert!(matches!(disallow(id, local.id).await, Err(StoreError::Missing)));
+    assert_eq!(store.allowed_origins(id).await.unwrap(), []);
+    let Poll::Current { origins, .. } = store.poll(session, position).await.unwrap() else { panic!("not current") };
+    assert_eq!(origins, [OriginsChange { organization: id, entries: vec![] }]);
+    // Each was an event, and nothing that was refused is one.
+    let told = log(&*store, id, Environment::Production).await;
+    assert_eq!(told.iter().filter(|event| event.draft.action == Action::AllowedOriginAdded).count(), 4);
+}
+
+async fn every_allowed_origin_is_loaded_page_by_page(store: Arc<dyn Store>) {
+    let mut all = Vec::new();
+    for _ in 0..2 {
+        let (organization, ..) = provision(&*store).await;
+        for port in 1..=3 {
+            let entry = origin(organization.id, &format!("localhost:{port}"));
+            store.change(Change::AllowOrigin { entry: entry.clone() }, origin_context(organization.id)).await.unwrap();
+            all.push(entry);
+        }
+    }
+    all.sort_by_key(|entry| (entry.organization, entry.id));
+    let mut loaded: Vec<OriginEntry> = Vec::new();
+    loop {
+        let page = store.live_origins(loaded.last(), 2).await.unwrap();
+        if page.is_empty() {
+            break;
+        }
+        loaded.extend(page);
+    }
+    assert_eq!(loaded, all);
 }
 
 async fn events_are_shipped_in_the_order_of_their_writing(store: Arc<dyn Store>) {

@@ -7,7 +7,7 @@ use doorward_types::{Environment, OrganizationId, SecretState, Timestamp};
 
 use super::{access_key, context, create, name, provision, reference, secret, seed};
 use crate::copy::{CopyError, CopyStep, Row, Rows, TABLES, copy};
-use crate::{Engine, KeyChange, Organization, Position, Revision, StoreError};
+use crate::{Change, Engine, Organization, Position, Revision, StoreError};
 
 /// Runs every case of moving, each on fresh engines. Panics at the first that fails.
 pub async fn moving<Made: Future<Output = Arc<dyn Engine>>>(make: impl Fn() -> Made) {
@@ -24,7 +24,7 @@ async fn fill(store: &dyn Engine) {
     for _ in 0..3 {
         let (organization, key, _) = provision(store).await;
         create(store, organization.id).await;
-        let staged = KeyChange::Stage { key: reference(&key), secret: secret(2, SecretState::Staged) };
+        let staged = Change::Stage { key: reference(&key), secret: secret(2, SecretState::Staged) };
         store.change(staged, context(Action::AccessKeyStaged, &key)).await.unwrap();
     }
 }
@@ -71,7 +71,7 @@ async fn an_unfinished_copy_is_no_store(from: &dyn Engine, to: &dyn Engine) {
         Organization { id: OrganizationId::new(seed()), name: name("Early"), created_at: Timestamp::from_millis(1) };
     let key = access_key(organization.id, Environment::Production);
     let secret = secret(1, SecretState::Current);
-    let change = KeyChange::Provision { organization, key: key.clone(), secret, only_if_empty: false };
+    let change = Change::Provision { organization, key: key.clone(), secret, only_if_empty: false };
     let refused = to.change(change, context(Action::OrganizationCreated, &key)).await;
     assert!(matches!(refused, Err(StoreError::Unfinished)), "{refused:?}");
 

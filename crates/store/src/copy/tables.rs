@@ -86,6 +86,18 @@ pub const TABLES: &[CopiedTable] = &[
         only: None,
     },
     CopiedTable {
+        name: "allowed_origins",
+        columns: &[
+            ("organization", Text),
+            ("id", Text),
+            ("origin", Text),
+            ("created_at", Number),
+            ("created_by", Text),
+        ],
+        key: 2,
+        only: None,
+    },
+    CopiedTable {
         name: "audit_events",
         columns: &[
             ("organization", Text),

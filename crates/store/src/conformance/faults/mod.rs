@@ -16,7 +16,7 @@ use doorward_types::{
 
 use super::{name, reference};
 use crate::{
-    AccessKey, ChangeContext, EventFilter, KeyChange, MemoryStore, OperationId, Operator, Organization, Page, Scope,
+    AccessKey, Change, ChangeContext, EventFilter, MemoryStore, OperationId, Operator, Organization, Page, Scope,
     Secret, Store, StoreError, Successor,
 };
 
@@ -41,7 +41,7 @@ pub fn disk(folder: &Path) -> PathBuf {
 /// One step of a plan.
 #[derive(Clone, Debug)]
 enum Step {
-    Change(KeyChange, ChangeContext),
+    Change(Box<Change>, ChangeContext),
     AddOperator(Operator, EventDraft),
     RemoveOperator(OperatorId, EventDraft),
 }
@@ -73,10 +73,10 @@ fn plan(rounds: u32) -> Vec<Step> {
         let (place, operator) = (reference(&production), operator(base));
         let regenerate = |retired: u32, successor| {
             let retired = vec![secret(retired, 0, current).locator];
-            KeyChange::Regenerate { key: place, retired, successor }
+            Change::Regenerate { key: place, retired, successor }
         };
         let record = Organization { id: organization, name: name("Acme"), created_at: Timestamp::from_millis(1) };
-        let provision = KeyChange::Provision {
+        let provision = Change::Provision {
             organization: record,
             key: production.clone(),
             secret: secret(1, 1, current),
@@ -86,23 +86,23 @@ fn plan(rounds: u32) -> Vec<Step> {
             let event = event(steps.len(), action, organization, key.environment, &key.id.to_string());
             let operation = OperationId::from_bytes((base + steps.len() as u128).to_be_bytes());
             let context = ChangeContext { operation, events: event.into(), idempotency_key: None, node: None };
-            steps.push(Step::Change(change, context));
+            steps.push(Step::Change(Box::new(change), context));
         };
         change(provision, Action::OrganizationCreated, &production);
-        let create = KeyChange::Create { key: first.clone(), secret: secret(2, 1, current) };
+        let create = Change::Create { key: first.clone(), secret: secret(2, 1, current) };
         change(create, Action::AccessKeyCreated, &first);
-        let stage = KeyChange::Stage { key: place, secret: secret(3, 2, staged) };
+        let stage = Change::Stage { key: place, secret: secret(3, 2, staged) };
         change(stage, Action::AccessKeyStaged, &production);
         let promote = regenerate(1, Successor::Promote(secret(3, 2, staged).locator));
         change(promote, Action::AccessKeyRegenerated, &production);
-        let stage = KeyChange::Stage { key: place, secret: secret(4, 3, staged) };
+        let stage = Change::Stage { key: place, secret: secret(4, 3, staged) };
         change(stage, Action::AccessKeyStaged, &production);
-        let unstage = KeyChange::Unstage { key: place, staged: secret(4, 3, staged).locator };
+        let unstage = Change::Unstage { key: place, staged: secret(4, 3, staged).locator };
         change(unstage, Action::AccessKeyStageDiscarded, &production);
         change(regenerate(3, Successor::Fresh(secret(5, 4, current))), Action::AccessKeyRegenerated, &production);
-        let create = KeyChange::Create { key: second.clone(), secret: secret(6, 1, current) };
+        let create = Change::Create { key: second.clone(), secret: secret(6, 1, current) };
         change(create, Action::AccessKeyCreated, &second);
-        let delete = KeyChange::Delete { key: reference(&first), retired: vec![secret(2, 1, current).locator] };
+        let delete = Change::Delete { key: reference(&first), retired: vec![secret(2, 1, current).locator] };
         change(delete, Action::AccessKeyDeleted, &first);
         let told = |steps: &[Step], action| {
             let (nil, subject) = (OrganizationId::INSTALLATION, operator.id.to_string());
@@ -151,7 +151,7 @@ fn event(
 
 async fn take(store: &dyn Store, step: Step) -> Result<(), StoreError> {
     match step {
-        Step::Change(change, context) => store.change(change, context).await.map(drop),
+        Step::Change(change, context) => store.change(*change, context).await.map(drop),
         Step::AddOperator(operator, event) => store.add_operator(operator, event).await,
         Step::RemoveOperator(id, event) => store.remove_operator(id, event).await,
     }

@@ -1,0 +1,121 @@
+//! The origins that callbacks of an organization may go to: changed like keys, and as immediately.
+
+use doorward_audit::{Action, Detail, EventDraft};
+use doorward_origin::{AllowedOrigin, Refusal};
+use doorward_store::{Change, OriginEntry, StoreError};
+use doorward_types::{AllowedOriginId, Environment, OrganizationId};
+
+use crate::{Ask, IssueError, Issuer, Receipt, Verifier};
+
+/// An entry that is on a list from now on.
+#[derive(Clone, Debug)]
+pub struct Allowed {
+    /// The entry.
+    pub entry: OriginEntry,
+    /// None where it was there already.
+    pub receipt: Option<Receipt>,
+}
+
+/// Why a callback may not go to a URL.
+#[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
+pub enum OriginRefusal {
+    /// This node cannot prove that what it knows is current. Not a word about the URL.
+    #[error("this node cannot prove that it is up to date")]
+    NotCurrent,
+    /// It is not on the list, or on none.
+    #[error(transparent)]
+    Refused(#[from] Refusal),
+}
+
+impl Issuer {
+    /// Puts an origin on an organization's list.
+    ///
+    /// # Errors
+    ///
+    /// [`IssueError::NoSuchOrganization`] where there is none.
+    pub async fn allow_origin(
+        &self,
+        organization: OrganizationId,
+        origin: AllowedOrigin,
+        ask: &Ask,
+    ) -> Result<Allowed, IssueError> {
+        let known = async || {
+            let entries = self.allowed_origins(organization).await?;
+            Ok::<_, IssueError>(entries.into_iter().find(|entry| entry.origin == origin))
+        };
+        if let Some(entry) = known().await? {
+            return Ok(Allowed { entry, receipt: None });
+        }
+        let entry = OriginEntry {
+            id: AllowedOriginId::new(self.core.id_seed()?),
+            organization,
+            origin: origin.clone(),
+            created_at: self.core.clock.now(),
+            created_by: ask.attribution.actor.clone(),
+        };
+        let event = self.origin_event(Action::AllowedOriginAdded, &entry, ask);
+        match self.commit(Change::AllowOrigin { entry: entry.clone() }, event.into(), ask).await {
+            Err(IssueError::Store(StoreError::Missing)) => Err(IssueError::NoSuchOrganization),
+            // Someone else was quicker with the same origin.
+            Err(IssueError::ChangedMeanwhile) => match known().await? {
+                Some(entry) => Ok(Allowed { entry, receipt: None }),
+                None => Err(IssueError::ChangedMeanwhile),
+            },
+            receipt => Ok(Allowed { entry, receipt: Some(receipt?) }),
+        }
+    }
+
+    /// Takes an origin off an organization's list. When it returns, no node lets a callback go there.
+    ///
+    /// # Errors
+    ///
+    /// [`IssueError::NoSuchOrigin`] where it is not there.
+    pub async fn disallow_origin(
+        &self,
+        organization: OrganizationId,
+        id: AllowedOriginId,
+        ask: &Ask,
+    ) -> Result<Receipt, IssueError> {
+        let entries = self.allowed_origins(organization).await?;
+        let entry = entries.into_iter().find(|entry| entry.id == id).ok_or(IssueError::NoSuchOrigin)?;
+        let event = self.origin_event(Action::AllowedOriginRemoved, &entry, ask);
+        match self.commit(Change::DisallowOrigin { organization, id }, event.into(), ask).await {
+            Err(IssueError::Store(StoreError::Missing)) => Err(IssueError::NoSuchOrigin),
+            receipt => receipt,
+        }
+    }
+
+    /// The origins that callbacks of an organization may go to, oldest first.
+    ///
+    /// # Errors
+    ///
+    /// [`IssueError::NoSuchOrganization`] where there is none.
+    pub async fn allowed_origins(&self, organization: OrganizationId) -> Result<Vec<OriginEntry>, IssueError> {
+        self.organization(organization).await?;
+        self.core.store.allowed_origins(organization).await.map_err(IssueError::Store)
+    }
+
+    fn origin_event(&self, action: Action, entry: &OriginEntry, ask: &Ask) -> EventDraft {
+        let log = (entry.organization, Environment::Production);
+        let detail = Detail { origin: Some(entry.origin.to_string()), ..Detail::default() };
+        let event = EventDraft::new(&ask.attribution, self.core.clock.now(), action, entry.id.to_string(), log);
+        EventDraft { detail, ..event }
+    }
+}
+
+impl Verifier {
+    /// Whether a callback of this organization may go to a URL: from memory, without I/O, and as current as a verification.
+    ///
+    /// # Errors
+    ///
+    /// [`OriginRefusal`], which says why in words for people.
+    pub fn check_origin(&self, organization: OrganizationId, url: &str) -> Result<AllowedOrigin, OriginRefusal> {
+        // The lease first, the clock last: see the crate's documentation.
+        let lease = self.node().lease();
+        let checked = self.node().allow_list(organization).check(url);
+        match self.node().now_within(lease) {
+            Some(_) => Ok(checked?),
+            None => Err(OriginRefusal::NotCurrent),
+        }
+    }
+}
