@@ -52,6 +52,9 @@ pub enum Command {
     /// Access keys: create, list, delete, rotate
     #[command(subcommand)]
     Key(Key),
+    /// Allowed callback origins: add, remove, list, check
+    #[command(subcommand)]
+    Origin(Origin),
     /// The audit logs: list, follow, export, verify, prove, prune
     #[command(subcommand)]
     Audit(Audit),
@@ -82,6 +85,50 @@ pub struct Which {
     /// The organization's id, or its name where only one has it; may be left out where there is only one
     #[arg(long, env = "DOORWARD_ORG", value_name = "O")]
     pub org: Option<String>,
+}
+
+#[derive(Debug, Subcommand)]
+#[expect(missing_docs, reason = "each has its help")]
+pub enum Origin {
+    /// Allow an origin: one scheme, host and port; adding it twice does no harm
+    #[command(
+        after_help = "`app.example.com` is https://app.example.com and nothing else: not its subdomains, not another port.\n\
+                            `localhost:3000` is http://localhost:3000; each port is an entry of its own.\n\n    \
+                            doorward origin add --org acme app.example.com"
+    )]
+    Add {
+        #[command(flatten)]
+        which: Which,
+        /// Such as app.example.com or localhost:3000
+        origin: String,
+        /// Take the scheme of an app too, such as com.example.app://callback; any app on a user's machine can claim one
+        #[arg(long)]
+        allow_custom_scheme: bool,
+        #[command(flatten)]
+        consent: Consent,
+    },
+    /// Take an origin off the list; when it returns, no server lets a callback go there
+    Remove {
+        #[command(flatten)]
+        which: Which,
+        /// The origin, or the entry's id
+        origin: String,
+        #[command(flatten)]
+        consent: Consent,
+    },
+    /// List the origins that callbacks may go to
+    List {
+        #[command(flatten)]
+        which: Which,
+    },
+    /// Say whether a callback may go to a URL, and why not
+    #[command(after_help = "Exit status: 0 it may, 1 it may not.")]
+    Check {
+        #[command(flatten)]
+        which: Which,
+        /// The whole URL, such as https://app.example.com/callback
+        url: String,
+    },
 }
 
 /// Whether to ask.

@@ -18,7 +18,7 @@ use crate::arguments::{Arguments, Command, Consent, Format, Key, Operator, Org, 
 use crate::desk::{Desk, MANY};
 use crate::failure::Failure;
 use crate::output::{self, Output};
-use crate::{audit, confirm, store};
+use crate::{audit, confirm, origin, store};
 
 /// Runs a command.
 ///
@@ -50,6 +50,7 @@ pub async fn run(arguments: Arguments, output: &Output) -> Result<(), Failure> {
         Command::Operator(command) => operator(&Desk::open_existing(&arguments.store).await?, command, output).await,
         Command::Key(Key::Inspect) => inspect(&arguments.store, arguments.output, output).await,
         Command::Key(command) => key(&Desk::open_existing(&arguments.store).await?, command, output).await,
+        Command::Origin(command) => origin::run(&Desk::open_existing(&arguments.store).await?, command, output).await,
         Command::Audit(command) => audit::run(&arguments.store, command, output).await,
         Command::Store(command) => store::run(&arguments.store, command, output).await,
     }

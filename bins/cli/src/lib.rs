@@ -14,6 +14,7 @@ pub mod commands;
 pub mod confirm;
 mod desk;
 pub mod failure;
+mod origin;
 pub mod output;
 mod progress;
 mod store;

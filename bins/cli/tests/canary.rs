@@ -137,6 +137,7 @@ fn no_value_is_anywhere_but_where_it_is_shown() {
     for path in PATHS {
         let url = path.pattern.replace("{user}", &user).replace("{connector}", "github");
         let url = url.replace("{organization}", &organization).replace("{key}", "key_01h455vb4pex5vsknk084sn02q");
+        let url = url.replace("{origin}", "ori_01h455vb4pex5vsknk084sn02q");
         for (method, action) in path.methods {
             let place = format!("{method} {url} ({action:?})");
             for credential in credentials {

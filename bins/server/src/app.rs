@@ -10,6 +10,7 @@ use std::task::{Context, Poll};
 use doorward::audit::{Attribution, NoteKey};
 use doorward::auth::{Ask, Core, Issuer, Management, OperatorDesk, OperatorRefusal, Principal, Verifier};
 use doorward::http::{AccessKeyLayer, Code, CredentialFault, Problem, SourceAddress, credential};
+use doorward::origin::CustomSchemes;
 use doorward::store::{SealingKey, Store};
 use doorward::types::{Clock, RequestId};
 use http::header::{ALLOW, HeaderName};
@@ -39,28 +40,32 @@ pub struct App {
     issuer: Issuer,
     desk: OperatorDesk,
     sealing_key: SealingKey,
-    signing_key: Option<NoteKey>,
+    settings: Settings,
     paths: matchit::Router<&'static Path>,
     metrics: Arc<Metrics>,
     draining: AtomicBool,
-    strict: bool,
+}
+
+/// What an operator chose.
+#[derive(Debug, Default)]
+pub struct Settings {
+    /// Whether the schemes of apps may be allowed origins.
+    pub custom_schemes: CustomSchemes,
+    /// What signs checkpoints, where there is such a key.
+    pub signing_key: Option<NoteKey>,
+    /// Whether each verification reads the store.
+    pub strict: bool,
 }
 
 impl App {
-    /// The application over a verifying node; `strict` reads the store once per verification.
+    /// The application over a verifying node.
     ///
     /// # Panics
     ///
     /// Where two routes of the table overlap, which a test would have shown.
     #[must_use]
     #[expect(clippy::expect_used, reason = "the table is fixed, and every test goes through it")]
-    pub fn new(
-        verifier: Verifier,
-        sealing_key: SealingKey,
-        signing_key: Option<NoteKey>,
-        metrics: Arc<Metrics>,
-        strict: bool,
-    ) -> Self {
+    pub fn new(verifier: Verifier, sealing_key: SealingKey, settings: Settings, metrics: Arc<Metrics>) -> Self {
         let mut paths = matchit::Router::new();
         for path in PATHS {
             paths.insert(path.pattern, path).expect("no two routes overlap");
@@ -71,11 +76,10 @@ impl App {
             desk: OperatorDesk::new(verifier.core()),
             verifier,
             sealing_key,
-            signing_key,
+            settings,
             paths,
             metrics,
             draining: AtomicBool::new(false),
-            strict,
         }
     }
 
@@ -108,10 +112,22 @@ impl App {
         &self.issuer
     }
 
+    /// The node.
+    #[must_use]
+    pub const fn verifier(&self) -> &Verifier {
+        &self.verifier
+    }
+
+    /// Whether the schemes of apps may be allowed origins.
+    #[must_use]
+    pub const fn custom_schemes(&self) -> CustomSchemes {
+        self.settings.custom_schemes
+    }
+
     /// What signs checkpoints, where there is such a key.
     #[must_use]
     pub const fn signing_key(&self) -> Option<&NoteKey> {
-        self.signing_key.as_ref()
+        self.settings.signing_key.as_ref()
     }
 
     /// What seals credentials.
@@ -172,7 +188,7 @@ impl App {
         match path.door {
             Door::Open => self.probe(allowed()?),
             Door::AccessKey => {
-                let principal = match self.strict {
+                let principal = match self.settings.strict {
                     true => self.layer.authenticate_strictly(&call.request).await,
                     false => self.layer.authenticate(&call.request),
                 };

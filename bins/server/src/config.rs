@@ -58,6 +58,9 @@ pub struct Arguments {
     /// The clock of verifications: `precise` for machines that suspend [default: coarse]
     #[arg(long, env = "DOORWARD_CLOCK", value_name = "CLOCK")]
     pub clock: Option<HotClock>,
+    /// Take schemes of apps as allowed origins, such as com.example.app://callback; any app can claim one
+    #[arg(long, env = "DOORWARD_CUSTOM_SCHEMES", value_name = "BOOL", num_args = 0..=1, default_missing_value = "true")]
+    pub custom_schemes: Option<bool>,
     /// A TOML file with any of these options
     #[arg(long, env = "DOORWARD_CONFIG", value_name = "FILE")]
     pub config: Option<PathBuf>,
@@ -99,6 +102,7 @@ struct File {
     max_connections: Option<usize>,
     strict: Option<bool>,
     clock: Option<HotClock>,
+    custom_schemes: Option<bool>,
     #[serde(default)]
     sinks: Vec<SinkConfig>,
 }
@@ -128,6 +132,8 @@ pub struct Config {
     pub strict: bool,
     /// The clock of verifications.
     pub clock: HotClock,
+    /// Whether schemes of apps may be allowed origins.
+    pub custom_schemes: bool,
     /// Where audit events are shipped to: in the file only, never by a request.
     pub sinks: Vec<SinkConfig>,
 }
@@ -160,6 +166,7 @@ impl Config {
             limits: Limits::new(arguments.max_connections.or(file.max_connections)),
             strict: arguments.strict.or(file.strict).unwrap_or_default(),
             clock: arguments.clock.or(file.clock).unwrap_or_default(),
+            custom_schemes: arguments.custom_schemes.or(file.custom_schemes).unwrap_or_default(),
             sinks: file.sinks,
         })
     }

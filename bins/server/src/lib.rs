@@ -36,11 +36,12 @@ use std::time::Duration;
 
 use anyhow::Context;
 use doorward::auth::{Core, Verifier};
+use doorward::origin::CustomSchemes;
 use doorward::store::OpenMode;
 use doorward::types::{Clock, PreciseClock, SystemClock};
 use tokio::net::TcpListener;
 
-use crate::app::App;
+use crate::app::{App, Settings};
 use crate::config::{Config, HotClock};
 use crate::metrics::Metrics;
 use crate::sinks::Shipping;
@@ -82,7 +83,9 @@ async fn serve_until_stopped(config: Config) -> anyhow::Result<()> {
     let address = listener.local_addr()?;
     first_start::provision(&config, &verifier, address).await?;
 
-    let app = Arc::new(App::new(verifier.clone(), sealing_key, signing_key, Arc::clone(&metrics), config.strict));
+    let custom_schemes = if config.custom_schemes { CustomSchemes::Allowed } else { CustomSchemes::Refused };
+    let settings = Settings { custom_schemes, signing_key, strict: config.strict };
+    let app = Arc::new(App::new(verifier.clone(), sealing_key, settings, Arc::clone(&metrics)));
     let shipping = Shipping::start(sinks, &core, &metrics)?;
     tokio::spawn(reminder::remind(verifier.clone()));
     if let Some(listener) = metrics_listener {

@@ -2,12 +2,15 @@
 
 use std::str::FromStr;
 
-use doorward::auth::{IssueError, Management};
+use doorward::auth::{Allowed, IssueError, Management, OriginRefusal};
 use doorward::http::shapes::{
-    AccessKeyShape, CreatedShape, List, OrganizationShape, ProvisionedShape, RegeneratedShape, StagedShape,
+    AccessKeyShape, AllowedOriginShape, CreatedShape, List, OrganizationShape, OriginCheckShape, ProvisionedShape,
+    RegeneratedShape, StagedShape,
 };
 use doorward::http::{Code, Problem};
-use doorward::types::{AccessKeyId, Name, OrganizationId};
+use doorward::origin::AllowedOrigin;
+use doorward::types::{AccessKeyId, AllowedOriginId, Name, OrganizationId};
+use http::StatusCode;
 use matchit::Params;
 use serde::Deserialize;
 
@@ -44,6 +47,15 @@ pub(crate) async fn handle(
             answer::ok(&app.issuer().unstage(organization()?, &ask).await.map_err(failed)?)
         }
         Action::RegenerateKey => regenerate_key(app, management, organization()?, call).await,
+        Action::ListOrigins => list_origins(app, organization()?).await,
+        Action::AddOrigin => add_origin(app, management, organization()?, call).await,
+        Action::RemoveOrigin => {
+            let organization = organization()?;
+            let entry: AllowedOriginId = id(params, "origin", IssueError::NoSuchOrigin)?;
+            let ask = call.ask(management)?;
+            answer::ok(&app.issuer().disallow_origin(organization, entry, &ask).await.map_err(failed)?)
+        }
+        Action::CheckOrigin => check_origin(app, organization()?, call).await,
         Action::ListEvents => audit::list(app, management, organization()?, &call).await,
         Action::ExportEvents => audit::export(app, management, organization()?, &call).await,
         Action::Checkpoint => audit::checkpoint(app, management, organization()?, &call).await,
@@ -136,4 +148,52 @@ async fn regenerate_key(app: &App, management: &Management, organization: Organi
     let Regeneration { discard_staged } = body::json_or_default(call.request).await?;
     let regenerated = app.issuer().regenerate(organization, discard_staged, &ask).await.map_err(failed)?;
     answer::ok(&RegeneratedShape::from(&regenerated))
+}
+
+async fn list_origins(app: &App, organization: OrganizationId) -> Answer {
+    let entries = app.issuer().allowed_origins(organization).await.map_err(failed)?;
+    let data: Vec<_> = entries.iter().map(|entry| AllowedOriginShape::new(entry, None)).collect();
+    answer::ok(&List { data, next_cursor: None })
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct NewOrigin {
+    origin: String,
+}
+
+impl Shape for NewOrigin {
+    const DESCRIPTION: &'static str = r#"{"origin": string}, such as "app.example.com" or "localhost:3000""#;
+}
+
+/// 201 where it is new, 200 where it was there.
+async fn add_origin(app: &App, management: &Management, organization: OrganizationId, call: Call) -> Answer {
+    let ask = call.ask(management)?;
+    let NewOrigin { origin } = body::json(call.request).await?;
+    let origin = AllowedOrigin::parse(&origin, app.custom_schemes())
+        .map_err(|error| Problem::new(Code::InvalidRequest, error.to_string()))?;
+    let Allowed { entry, receipt } = app.issuer().allow_origin(organization, origin, &ask).await.map_err(failed)?;
+    let status = if receipt.is_some() { StatusCode::CREATED } else { StatusCode::OK };
+    answer::json(status, &AllowedOriginShape::new(&entry, receipt))
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Callback {
+    url: String,
+}
+
+impl Shape for Callback {
+    const DESCRIPTION: &'static str = r#"{"url": string}"#;
+}
+
+async fn check_origin(app: &App, organization: OrganizationId, call: Call) -> Answer {
+    app.issuer().organization(organization).await.map_err(failed)?;
+    let Callback { url } = body::json(call.request).await?;
+    let checked = match app.verifier().check_origin(organization, &url) {
+        Ok(entry) => Ok(entry),
+        Err(OriginRefusal::Refused(refusal)) => Err(refusal),
+        Err(refusal) => return Err(refusal.into()),
+    };
+    answer::ok(&OriginCheckShape::new(&checked))
 }

@@ -37,6 +37,10 @@ pub enum Action {
     StageKey,
     UnstageKey,
     RegenerateKey,
+    ListOrigins,
+    AddOrigin,
+    RemoveOrigin,
+    CheckOrigin,
     ListEvents,
     ExportEvents,
     Checkpoint,
@@ -107,6 +111,21 @@ pub const PATHS: &[Path] = &[
         pattern: "/v1/organizations/{organization}/production-key/regenerate",
         door: Door::Operator,
         methods: &[(Method::POST, Action::RegenerateKey)],
+    },
+    Path {
+        pattern: "/v1/organizations/{organization}/allowed-origins",
+        door: Door::Operator,
+        methods: &[(Method::GET, Action::ListOrigins), (Method::POST, Action::AddOrigin)],
+    },
+    Path {
+        pattern: "/v1/organizations/{organization}/allowed-origins/check",
+        door: Door::Operator,
+        methods: &[(Method::POST, Action::CheckOrigin)],
+    },
+    Path {
+        pattern: "/v1/organizations/{organization}/allowed-origins/{origin}",
+        door: Door::Operator,
+        methods: &[(Method::DELETE, Action::RemoveOrigin)],
     },
     Path {
         pattern: "/v1/organizations/{organization}/audit-events",

@@ -54,6 +54,7 @@ const RESOURCES: [Resource; 4] = [Resource::Production, Resource::Test, Resource
 
 const NO_USER: &str = "ru_01h455vb4pex5vsknk084sn02q";
 const NO_ORGANIZATION: &str = "org_01h455vb4pex5vsknk084sn02q";
+const NO_ORIGIN: &str = "ori_01h455vb4pex5vsknk084sn02q";
 const NO_KEY: &str = "key_01h455vb4pex5vsknk084sn02q";
 
 /// Two organizations, and every kind of credential.
@@ -184,11 +185,26 @@ impl World {
                 path = path.replace("{user}", &self.user(resource)).replace("{connector}", "github");
                 body = Some(r#"{"secret":"x"}"#.to_owned());
             }
-            Action::ReadOrganization | Action::ListKeys => {
+            Action::ReadOrganization | Action::ListKeys | Action::ListOrigins => {
                 path = path.replace("{organization}", &self.organization(resource, false));
             }
             Action::ListEvents | Action::ExportEvents | Action::Checkpoint => {
                 path = path.replace("{organization}", &self.organization(resource, false)) + "?environment=test";
+            }
+            Action::AddOrigin => {
+                path = path.replace("{organization}", &self.organization(resource, true));
+                body = Some(r#"{"origin":"app.example.com"}"#.to_owned());
+            }
+            Action::CheckOrigin => {
+                path = path.replace("{organization}", &self.organization(resource, false));
+                body = Some(r#"{"url":"https://app.example.com/"}"#.to_owned());
+            }
+            Action::RemoveOrigin => {
+                let organization = self.organization(resource, true);
+                let origins = format!("/v1/organizations/{organization}/allowed-origins");
+                let added = self.server.call(&self.operator, "POST", &origins, Some(r#"{"origin":"app.example.com"}"#));
+                let entry = if added.status == 201 { added.text("/id") } else { NO_ORIGIN.to_owned() };
+                path = path.replace("{organization}", &organization).replace("{origin}", &entry);
             }
             Action::CreateKey => {
                 path = path.replace("{organization}", &self.organization(resource, true));

@@ -290,3 +290,71 @@ fn a_strict_server_reads_the_store_and_answers_the_same() {
     assert_eq!(server.call("nothing", "GET", "/v1/whoami", None).code(), "malformed_key");
     assert_eq!(server.send("GET", &format!("/v1/whoami?{fresh}"), &[], None).code(), "key_in_wrong_place");
 }
+
+#[test]
+fn allowed_origins_are_added_checked_and_removed() {
+    let server = server();
+    let ada = server.operator("ada");
+    let organization = server.call(&server.production_key, "GET", "/v1/whoami", None).text("/organization/id");
+    let origins = format!("/v1/organizations/{organization}/allowed-origins");
+    let add = |text: &str| server.call(&ada, "POST", &origins, Some(&json!({ "origin": text }).to_string()));
+    let check =
+        |url: &str| server.call(&ada, "POST", &format!("{origins}/check"), Some(&json!({ "url": url }).to_string()));
+
+    let refused = check("https://app.example.com/callback").json();
+    assert_eq!((&refused["allowed"], &refused["origin"]), (&json!(false), &json!("https://app.example.com")));
+    assert!(
+        refused["reason"]
+            .as_str()
+            .unwrap()
+            .starts_with("unauthorized origin: `https://app.example.com` is not on the list")
+    );
+    let made = add("App.Example.com:443");
+    assert_eq!((made.status, made.text("/origin")), (201, "https://app.example.com".into()));
+    assert_eq!((made.text("/created_by"), made.text("/receipt/effective")), ("ada".into(), "everywhere".into()));
+    let again = add("https://app.example.com");
+    assert_eq!((again.status, again.text("/id")), (200, made.text("/id")));
+    assert_eq!(again.json().get("receipt"), None);
+    assert_eq!(add("localhost:3000").status, 201);
+    let allowed = check("https://app.example.com/callback").json();
+    assert_eq!(allowed, json!({"allowed": true, "origin": "https://app.example.com"}));
+
+    for (text, why) in [
+        ("*.example.com", "no wildcards"),
+        ("http://app.example.com", "did you mean `app.example.com`?"),
+        ("com.example.app://callback", "allowed only by a setting"),
+        ("", "it is empty"),
+    ] {
+        let refused = add(text);
+        assert_eq!((refused.status, refused.code()), (400, "invalid_request".into()), "{text}");
+        assert!(refused.text("/detail").contains(why), "{text}: {refused:?}");
+    }
+    let listed = server.call(&ada, "GET", &origins, None).json();
+    assert_eq!(listed["data"].as_array().unwrap().len(), 2);
+    assert_eq!(listed["data"][0], {
+        let mut entry = made.json();
+        entry.as_object_mut().unwrap().remove("receipt");
+        entry
+    });
+
+    let removed = server.call(&ada, "DELETE", &format!("{origins}/{}", made.text("/id")), None);
+    assert_eq!((removed.status, removed.text("/effective")), (200, "everywhere".into()));
+    assert_eq!(server.call(&ada, "DELETE", &format!("{origins}/{}", made.text("/id")), None).code(), "not_found");
+    assert_eq!(check("https://app.example.com/callback").json()["allowed"], false);
+    let log = format!("/v1/organizations/{organization}/audit-events?environment=production&limit=3");
+    let events = server.call(&ada, "GET", &log, None).json();
+    let told = |place: usize| (&events["data"][place]["action"], &events["data"][place]["detail"]["origin"]);
+    assert_eq!(told(0), (&json!("allowed_origin.removed"), &json!("https://app.example.com")));
+    assert_eq!(told(1), (&json!("allowed_origin.added"), &json!("http://localhost:3000")));
+    assert_eq!(told(2), (&json!("allowed_origin.added"), &json!("https://app.example.com")));
+}
+
+#[test]
+fn schemes_of_apps_are_allowed_by_a_setting() {
+    let server = Server::start_with(env!("CARGO_BIN_EXE_doorward-server").as_ref(), &["--custom-schemes"]);
+    let ada = server.operator("ada");
+    let organization = server.call(&server.production_key, "GET", "/v1/whoami", None).text("/organization/id");
+    let origins = format!("/v1/organizations/{organization}/allowed-origins");
+    let add = |text: &str| server.call(&ada, "POST", &origins, Some(&json!({ "origin": text }).to_string())).status;
+    assert_eq!((add("com.example.app://callback"), add("javascript://callback")), (201, 400));
+}

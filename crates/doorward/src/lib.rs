@@ -6,6 +6,7 @@
 //! |---|---|---|
 //! | [`types`] | `doorward-types` | |
 //! | [`key`] | `doorward-key` | |
+//! | [`origin`] | `doorward-origin` | |
 //! | [`audit`] | `doorward-audit` | |
 //! | [`store`] | `doorward-store` | |
 //! | [`auth`] | `doorward-auth` | |
@@ -34,6 +35,7 @@ pub use doorward_auth as auth;
 #[cfg(feature = "http")]
 pub use doorward_http as http;
 pub use doorward_key as key;
+pub use doorward_origin as origin;
 #[cfg(feature = "sink")]
 pub use doorward_sink as sink;
 pub use doorward_store as store;

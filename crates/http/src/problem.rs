@@ -1,6 +1,6 @@
 use std::borrow::Cow;
 
-use doorward_auth::{IssueError, Refusal};
+use doorward_auth::{IssueError, OriginRefusal, Refusal};
 use doorward_store::StoreError;
 use doorward_types::RequestId;
 use http::header::{CACHE_CONTROL, CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE};
@@ -61,6 +61,8 @@ pub enum Code {
     RequestTimeout,
     /// The store failed.
     StoreUnavailable,
+    /// A callback may not go there.
+    UnauthorizedOrigin,
     /// The body is no JSON.
     UnsupportedMediaType,
     /// The request target is longer than allowed.
@@ -106,6 +108,7 @@ impl Code {
             Self::ProductionKeyRequired => ("production_key_required", StatusCode::CONFLICT),
             Self::RequestTimeout => ("request_timeout", StatusCode::REQUEST_TIMEOUT),
             Self::StoreUnavailable => ("store_unavailable", StatusCode::SERVICE_UNAVAILABLE),
+            Self::UnauthorizedOrigin => ("unauthorized_origin", StatusCode::FORBIDDEN),
             Self::UnsupportedMediaType => ("unsupported_media_type", StatusCode::UNSUPPORTED_MEDIA_TYPE),
             Self::UriTooLong => ("uri_too_long", StatusCode::URI_TOO_LONG),
         }
@@ -263,13 +266,22 @@ impl From<StoreError> for Problem {
     }
 }
 
+impl From<OriginRefusal> for Problem {
+    fn from(refusal: OriginRefusal) -> Self {
+        match refusal {
+            OriginRefusal::NotCurrent => Refusal::NotCurrent.into(),
+            OriginRefusal::Refused(refusal) => Self::new(Code::UnauthorizedOrigin, refusal.to_string()),
+        }
+    }
+}
+
 impl From<Refusal> for Problem {
     fn from(refusal: Refusal) -> Self {
         match refusal {
             Refusal::Malformed(fault) => Self::new(Code::MalformedKey, fault.to_string()),
             Refusal::NotCurrent => Self::new(
                 Code::NotCurrent,
-                "this node cannot prove at the moment that it is up to date, and so says nothing about the key; try again",
+                "this node cannot prove at the moment that it is up to date, and so says neither yes nor no; try again",
             ),
             // One more kind of refusal must not let anyone in by its name.
             _ => Self::new(Code::InvalidKey, "no such key is in force: it never was, or was deleted or regenerated"),

@@ -5,12 +5,14 @@ use std::time::Duration;
 use doorward_audit::{Checkpoint, NoteKey};
 use doorward_auth::{Created, Principal, Provisioned, Receipt, Regenerated, Staged};
 use doorward_key::ShownOnce;
+use doorward_origin::{AllowedOrigin, Refusal};
 use doorward_store::{
-    AccessKeyWithSecrets, Credential, LostChange, Operator, Organization, RegisteredUser, Secret, SecretUsage,
-    SinkState,
+    AccessKeyWithSecrets, Credential, LostChange, Operator, Organization, OriginEntry, RegisteredUser, Secret,
+    SecretUsage, SinkState,
 };
 use doorward_types::{
-    AccessKeyId, Environment, Locator, Name, OperatorId, OrganizationId, RegisteredUserId, SecretState, Timestamp,
+    AccessKeyId, AllowedOriginId, Environment, Locator, Name, OperatorId, OrganizationId, RegisteredUserId,
+    SecretState, Timestamp,
 };
 use serde::{Serialize, Serializer};
 
@@ -98,6 +100,54 @@ impl CheckpointShape {
             root: root.to_string(),
             checkpoint: checkpoint.sign(key),
             verifier_key: key.verifier(origin).to_string(),
+        }
+    }
+}
+
+/// An entry of a list of allowed origins.
+#[derive(Debug, Serialize)]
+pub struct AllowedOriginShape {
+    id: AllowedOriginId,
+    origin: AllowedOrigin,
+    created_at: Timestamp,
+    created_by: Name,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    receipt: Option<Receipt>,
+}
+
+impl AllowedOriginShape {
+    /// An entry, with the receipt where it is new.
+    #[must_use]
+    pub fn new(entry: &OriginEntry, receipt: Option<Receipt>) -> Self {
+        let OriginEntry { id, origin, created_at, created_by, .. } = entry.clone();
+        Self { id, origin, created_at, created_by, receipt }
+    }
+}
+
+/// Whether a callback may go to a URL.
+#[derive(Debug, Serialize)]
+pub struct OriginCheckShape {
+    allowed: bool,
+    /// The entry that allows it, or the origin that was seen.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    origin: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    reason: Option<String>,
+}
+
+impl OriginCheckShape {
+    /// What a list said.
+    #[must_use]
+    pub fn new(checked: &Result<AllowedOrigin, Refusal>) -> Self {
+        match checked {
+            Ok(entry) => Self { allowed: true, origin: Some(entry.to_string()), reason: None },
+            Err(refusal) => {
+                let seen = match refusal {
+                    Refusal::NotListed { seen, .. } => Some(seen.to_string()),
+                    _ => None,
+                };
+                Self { allowed: false, origin: seen, reason: Some(refusal.to_string()) }
+            }
         }
     }
 }

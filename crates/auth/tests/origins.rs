@@ -1,0 +1,64 @@
+//! A list of allowed origins changes everywhere before a change returns, and a node that cannot prove that it is current lets no
+//! callback go anywhere.
+
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use doorward_auth::{Ask, Core, IssueError, Issuer, OriginRefusal, Verifier};
+use doorward_store::{MemoryStore, OpenMode};
+use doorward_store_sqlite::SqliteStore;
+use doorward_types::ManualClock;
+
+fn ask() -> Ask {
+    Ask::local("ada".parse().unwrap())
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn every_node_has_heard_when_a_change_returns() {
+    let folder = tempfile::tempdir().unwrap();
+    let open = async || Arc::new(SqliteStore::open(folder.path().join("d.db"), OpenMode::Create).await.unwrap());
+    let here = Core::new(open().await);
+    let acme = Issuer::new(&here).provision("Acme".parse().unwrap(), &ask()).await.unwrap().organization.id;
+    let other = Issuer::new(&here).provision("Other".parse().unwrap(), &ask()).await.unwrap().organization.id;
+    let nodes = [Verifier::start(&here).await.unwrap(), Verifier::start(&Core::new(open().await)).await.unwrap()];
+    for round in 0..20 {
+        // From a process with a node, and from one without.
+        let issuer = if round % 2 == 0 { Issuer::beside(&nodes[0]) } else { Issuer::new(&here) };
+        let added = issuer.allow_origin(acme, "app.example.com".parse().unwrap(), &ask()).await.unwrap();
+        assert!(added.receipt.is_some());
+        let url = "https://app.example.com/callback";
+        for node in &nodes {
+            assert!(node.check_origin(acme, url).is_ok());
+            assert!(node.check_origin(other, url).is_err(), "another's list");
+        }
+        let again = issuer.allow_origin(acme, "app.example.com".parse().unwrap(), &ask()).await.unwrap();
+        assert_eq!((again.entry.id, again.receipt), (added.entry.id, None));
+        issuer.disallow_origin(acme, added.entry.id, &ask()).await.unwrap();
+        for node in &nodes {
+            assert!(matches!(node.check_origin(acme, url), Err(OriginRefusal::Refused(_))));
+        }
+        let twice = issuer.disallow_origin(acme, added.entry.id, &ask()).await;
+        assert!(matches!(twice, Err(IssueError::NoSuchOrigin)));
+    }
+    // A node that starts later knows the list.
+    let issuer = Issuer::new(&here);
+    issuer.allow_origin(acme, "localhost:3000".parse().unwrap(), &ask()).await.unwrap();
+    let late = Verifier::start(&Core::new(open().await)).await.unwrap();
+    assert!(late.check_origin(acme, "http://localhost:3000/").is_ok());
+}
+
+#[tokio::test]
+async fn a_node_that_is_late_says_neither_yes_nor_no() {
+    let clock = Arc::new(ManualClock::default());
+    let core = Core::new(Arc::new(MemoryStore::new())).with_clock(clock.clone());
+    let acme = Issuer::new(&core).provision("Acme".parse().unwrap(), &ask()).await.unwrap().organization.id;
+    Issuer::new(&core).allow_origin(acme, "app.example.com".parse().unwrap(), &ask()).await.unwrap();
+    let node = Verifier::start(&core).await.unwrap();
+    assert!(node.check_origin(acme, "https://app.example.com/").is_ok());
+    clock.advance(Duration::from_secs(5));
+    for url in ["https://app.example.com/", "https://evil.example/", "nonsense"] {
+        assert_eq!(node.check_origin(acme, url), Err(OriginRefusal::NotCurrent));
+    }
+}
