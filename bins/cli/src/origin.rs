@@ -54,7 +54,8 @@ async fn remove(desk: &Desk, which: &Which, meant: &str, consent: Consent, outpu
     let entry = entries.iter().find(is_meant).ok_or_else(|| {
         Failure::not_found(format!("{} has no such entry: `doorward origin list` shows them", organization.name))
     })?;
-    confirm::yes_or_no(consent, &format!("No callback of {} goes to {} any more.", organization.name, entry.origin))?;
+    let what = format!("No callback of {} goes to {} any more.", organization.name, entry.origin);
+    confirm::by_name(consent, &what, &entry.origin.entry())?;
     let receipt = desk.issuer.disallow_origin(organization.id, entry.id, &desk.ask).await?;
     output.done(&receipt, &format!("Removed {}. {receipt}", entry.origin))
 }

@@ -10,6 +10,7 @@ use std::task::{Context, Poll};
 use doorward::audit::{Attribution, NoteKey};
 use doorward::auth::{Ask, Core, Issuer, Management, OperatorDesk, OperatorRefusal, Principal, Verifier};
 use doorward::http::{AccessKeyLayer, Code, CredentialFault, Problem, SourceAddress, credential};
+use doorward::link::Linker;
 use doorward::origin::CustomSchemes;
 use doorward::store::{SealingKey, Store};
 use doorward::types::{Clock, RequestId};
@@ -21,7 +22,7 @@ use matchit::Params;
 use crate::answer::{self, Answer, Body};
 use crate::metrics::Metrics;
 use crate::routes::{Action, Door, PATHS, Path};
-use crate::{backend, management};
+use crate::{backend, link, management};
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
@@ -39,7 +40,8 @@ pub struct App {
     verifier: Verifier,
     issuer: Issuer,
     desk: OperatorDesk,
-    sealing_key: SealingKey,
+    sealing_key: Arc<SealingKey>,
+    linker: Linker,
     settings: Settings,
     paths: matchit::Router<&'static Path>,
     metrics: Arc<Metrics>,
@@ -65,7 +67,13 @@ impl App {
     /// Where two routes of the table overlap, which a test would have shown.
     #[must_use]
     #[expect(clippy::expect_used, reason = "the table is fixed, and every test goes through it")]
-    pub fn new(verifier: Verifier, sealing_key: SealingKey, settings: Settings, metrics: Arc<Metrics>) -> Self {
+    pub fn new(
+        verifier: Verifier,
+        sealing_key: Arc<SealingKey>,
+        linker: Linker,
+        settings: Settings,
+        metrics: Arc<Metrics>,
+    ) -> Self {
         let mut paths = matchit::Router::new();
         for path in PATHS {
             paths.insert(path.pattern, path).expect("no two routes overlap");
@@ -76,6 +84,7 @@ impl App {
             desk: OperatorDesk::new(verifier.core()),
             verifier,
             sealing_key,
+            linker,
             settings,
             paths,
             metrics,
@@ -112,6 +121,12 @@ impl App {
         &self.issuer
     }
 
+    /// What links accounts.
+    #[must_use]
+    pub const fn linker(&self) -> &Linker {
+        &self.linker
+    }
+
     /// The node.
     #[must_use]
     pub const fn verifier(&self) -> &Verifier {
@@ -132,7 +147,7 @@ impl App {
 
     /// What seals credentials.
     #[must_use]
-    pub const fn sealing_key(&self) -> &SealingKey {
+    pub fn sealing_key(&self) -> &SealingKey {
         &self.sealing_key
     }
 
@@ -186,7 +201,10 @@ impl App {
         let allowed =
             || action.ok_or_else(|| Problem::new(Code::MethodNotAllowed, format!("this path has {}", path.allow())));
         match path.door {
-            Door::Open => self.probe(allowed()?),
+            Door::Open => match allowed()? {
+                Action::OAuthCallback => link::callback(self, &call).await,
+                action => self.probe(action),
+            },
             Door::AccessKey => {
                 let principal = match self.settings.strict {
                     true => self.layer.authenticate_strictly(&call.request).await,

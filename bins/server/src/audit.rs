@@ -23,7 +23,7 @@ use crate::management;
 const PARAMETERS: [&str; 5] = ["since", "until", "action", "actor", "key"];
 
 /// What says which of the two logs, to whoever may see both.
-const ENVIRONMENT: &str = "environment";
+pub(crate) const ENVIRONMENT: &str = "environment";
 
 /// Pages of an export that wait for a slow client.
 const PAGES_AHEAD: usize = 2;
@@ -54,7 +54,7 @@ async fn list_one(app: &App, scope: &Scope, page: Page<u64>, parameters: &Parame
     answer::ok(&cursor::list(&page, rows, |event| event.sequence.to_string(), |event| event))
 }
 
-async fn chosen(
+pub(crate) async fn chosen(
     app: &App,
     management: &Management,
     organization: OrganizationId,

@@ -13,10 +13,10 @@ use zeroize::Zeroizing;
 
 use crate::answer::{self, Answer};
 use crate::app::{App, Call};
-use crate::audit;
 use crate::body::{self, Shape};
 use crate::cursor;
 use crate::routes::Action;
+use crate::{audit, link};
 
 /// The most bytes of a credential's secret.
 const MAX_SECRET: usize = 16 * 1024;
@@ -38,13 +38,14 @@ pub(crate) async fn handle(
         Action::PutCredential => put_credential(app, &scope, new_credential(params, &scope)?, call).await,
         Action::ReadCredential => read_credential(app, &scope, credential(params, &scope)?).await,
         Action::DeleteCredential => delete_credential(app, &scope, credential(params, &scope)?).await,
+        Action::BeginLink => link::begin(app, principal, call).await,
         Action::ListOwnEvents => audit::list_own(app, &scope, &call).await,
         _ => Err(Problem::new(Code::Internal, "this route has no handler")),
     }
 }
 
 /// The answer for what is absent, in this environment or anywhere: there is no other.
-fn absent(what: &str, environment: Environment) -> Problem {
+pub(crate) fn absent(what: &str, environment: Environment) -> Problem {
     Problem::new(Code::NotFound, format!("there is no such {what} in the {environment} environment"))
 }
 

@@ -23,9 +23,15 @@ pub async fn provision(config: &Config, verifier: &Verifier, address: SocketAddr
         Err(IssueError::NotEmpty) => return Ok(()),
         Err(error) => return Err(error).context("the first organization cannot be made"),
     };
-    let base = config.public_url.clone().unwrap_or_else(|| format!("http://{}", reachable(address)));
     let mut out = std::io::stdout().lock();
-    show(&mut out, &made, base.trim_end_matches('/')).context("the production key cannot be shown; remove the store")
+    show(&mut out, &made, &public_url(config, address)).context("the production key cannot be shown; remove the store")
+}
+
+/// How clients reach this server, without a slash at the end.
+#[must_use]
+pub fn public_url(config: &Config, address: SocketAddr) -> String {
+    let url = config.public_url.clone().unwrap_or_else(|| format!("http://{}", reachable(address)));
+    url.trim_end_matches('/').to_owned()
 }
 
 /// An address that listens on every interface is reached on this one.

@@ -9,6 +9,7 @@
 //! | [`audit`] | handlers of the audit logs, behind both |
 //! | [`body`], [`cursor`], [`answer`] | reading and writing |
 //! | [`serve`], [`wire`] | connections: limits, deadlines, and the refusals that come before HTTP |
+//! | [`link`] | handlers of connectors, link sessions, and the callback |
 //! | [`sinks`] | shipping audit events elsewhere |
 //! | [`config`], [`logging`], [`metrics`], [`reminder`], [`sealing_key`], [`signing_key`], [`first_start`] | around it |
 
@@ -20,6 +21,7 @@ pub mod body;
 pub mod config;
 pub mod cursor;
 pub mod first_start;
+pub mod link;
 pub mod logging;
 pub mod management;
 pub mod metrics;
@@ -36,6 +38,7 @@ use std::time::Duration;
 
 use anyhow::Context;
 use doorward::auth::{Core, Verifier};
+use doorward::link::Linker;
 use doorward::origin::CustomSchemes;
 use doorward::store::OpenMode;
 use doorward::types::{Clock, PreciseClock, SystemClock};
@@ -82,10 +85,13 @@ async fn serve_until_stopped(config: Config) -> anyhow::Result<()> {
     let verifier = Verifier::start(&core).await.context("the keys cannot be loaded")?;
     let address = listener.local_addr()?;
     first_start::provision(&config, &verifier, address).await?;
+    let sealing_key = Arc::new(sealing_key);
+    let redirect_uri = format!("{}/oauth/callback", first_start::public_url(&config, address));
+    let linker = Linker::new(verifier.clone(), Arc::clone(&sealing_key), redirect_uri)?;
 
     let custom_schemes = if config.custom_schemes { CustomSchemes::Allowed } else { CustomSchemes::Refused };
     let settings = Settings { custom_schemes, signing_key, strict: config.strict };
-    let app = Arc::new(App::new(verifier.clone(), sealing_key, settings, Arc::clone(&metrics)));
+    let app = Arc::new(App::new(verifier.clone(), sealing_key, linker, settings, Arc::clone(&metrics)));
     let shipping = Shipping::start(sinks, &core, &metrics)?;
     tokio::spawn(reminder::remind(verifier.clone()));
     if let Some(listener) = metrics_listener {

@@ -19,7 +19,7 @@ use crate::app::{App, Call};
 use crate::body::{self, Shape};
 use crate::cursor;
 use crate::routes::Action;
-use crate::{audit, backend};
+use crate::{audit, backend, link};
 
 pub(crate) async fn handle(
     app: &App,
@@ -47,6 +47,9 @@ pub(crate) async fn handle(
             answer::ok(&app.issuer().unstage(organization()?, &ask).await.map_err(failed)?)
         }
         Action::RegenerateKey => regenerate_key(app, management, organization()?, call).await,
+        Action::ListConnectors => link::connectors(app, management, organization()?, &call).await,
+        Action::PutConnector => link::put_connector(app, management, organization()?, params, call).await,
+        Action::RemoveConnector => link::remove_connector(app, management, organization()?, params, &call).await,
         Action::ListOrigins => list_origins(app, organization()?).await,
         Action::AddOrigin => add_origin(app, management, organization()?, call).await,
         Action::RemoveOrigin => {

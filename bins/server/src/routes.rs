@@ -19,6 +19,7 @@ pub enum Door {
 pub enum Action {
     Health,
     Readiness,
+    OAuthCallback,
     WhoAmI,
     RegisterUser,
     ListUsers,
@@ -27,6 +28,7 @@ pub enum Action {
     PutCredential,
     ReadCredential,
     DeleteCredential,
+    BeginLink,
     ListOwnEvents,
     CreateOrganization,
     ListOrganizations,
@@ -37,6 +39,9 @@ pub enum Action {
     StageKey,
     UnstageKey,
     RegenerateKey,
+    ListConnectors,
+    PutConnector,
+    RemoveConnector,
     ListOrigins,
     AddOrigin,
     RemoveOrigin,
@@ -61,6 +66,7 @@ pub struct Path {
 pub const PATHS: &[Path] = &[
     Path { pattern: "/healthz", door: Door::Open, methods: &[(Method::GET, Action::Health)] },
     Path { pattern: "/readyz", door: Door::Open, methods: &[(Method::GET, Action::Readiness)] },
+    Path { pattern: "/oauth/callback", door: Door::Open, methods: &[(Method::GET, Action::OAuthCallback)] },
     Path { pattern: "/v1/whoami", door: Door::AccessKey, methods: &[(Method::GET, Action::WhoAmI)] },
     Path {
         pattern: "/v1/registered-users",
@@ -81,6 +87,7 @@ pub const PATHS: &[Path] = &[
             (Method::DELETE, Action::DeleteCredential),
         ],
     },
+    Path { pattern: "/v1/link-sessions", door: Door::AccessKey, methods: &[(Method::POST, Action::BeginLink)] },
     Path { pattern: "/v1/audit-events", door: Door::AccessKey, methods: &[(Method::GET, Action::ListOwnEvents)] },
     Path {
         pattern: "/v1/organizations",
@@ -111,6 +118,16 @@ pub const PATHS: &[Path] = &[
         pattern: "/v1/organizations/{organization}/production-key/regenerate",
         door: Door::Operator,
         methods: &[(Method::POST, Action::RegenerateKey)],
+    },
+    Path {
+        pattern: "/v1/organizations/{organization}/connectors",
+        door: Door::Operator,
+        methods: &[(Method::GET, Action::ListConnectors)],
+    },
+    Path {
+        pattern: "/v1/organizations/{organization}/connectors/{connector}",
+        door: Door::Operator,
+        methods: &[(Method::PUT, Action::PutConnector), (Method::DELETE, Action::RemoveConnector)],
     },
     Path {
         pattern: "/v1/organizations/{organization}/allowed-origins",

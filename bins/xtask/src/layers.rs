@@ -10,10 +10,10 @@ use crate::shell;
 /// Each may use those above it, and those beside it only where a line below says so.
 const LAYERS: &[&[&str]] = &[
     &["doorward-types"],
-    &["doorward-key", "doorward-origin", "doorward-audit"],
+    &["doorward-key", "doorward-origin", "doorward-audit", "doorward-client"],
     &["doorward-store"],
     &["doorward-auth", "doorward-sink", "doorward-store-sqlite", "doorward-store-postgres"],
-    &["doorward-http"],
+    &["doorward-http", "doorward-link"],
     &["doorward"],
 ];
 
@@ -28,7 +28,9 @@ const FOREIGN: &[(&str, &[&str])] = &[
     ("doorward-origin", &["tokio", "http", "hyper", "rusqlite", "tokio-postgres"]),
     ("doorward-store", &["tokio", "http", "hyper", "rusqlite", "tokio-postgres"]),
     ("doorward-auth", &["http", "hyper", "tower", "rusqlite", "tokio-postgres"]),
-    ("doorward-sink", &["tower", "rusqlite", "tokio-postgres"]),
+    ("doorward-client", &["tower", "rusqlite", "tokio-postgres"]),
+    ("doorward-link", &["hyper", "tower", "rusqlite", "tokio-postgres"]),
+    ("doorward-sink", &["hyper", "tower", "rusqlite", "tokio-postgres"]),
     ("doorward-store-sqlite", &["http", "hyper", "tower"]),
     ("doorward-store-postgres", &["http", "hyper", "tower", "rusqlite"]),
     ("doorward-http", &["hyper", "axum", "rusqlite", "tokio-postgres"]),

@@ -17,8 +17,22 @@ const NEEDED: &[(&str, &str)] = &[
     ("python3", "python3"),
 ];
 
-/// Makes sure that every program is there. Nothing is skipped in silence.
+/// What npm installs, by a lock file: an OAuth server for the tests.
+const NODE_PROJECT: &str = "bins/server/tests/oauth";
+
+/// Makes sure that everything is there. Nothing is skipped in silence.
 pub(crate) fn ensure() -> anyhow::Result<()> {
+    install_programs()?;
+    // npm copies the lock file that it went by.
+    let (project, installed) = (shell::root().join(NODE_PROJECT), "node_modules/.package-lock.json");
+    let time_of = |file: &str| project.join(file).metadata()?.modified();
+    match (time_of("package-lock.json"), time_of(installed)) {
+        (Ok(wanted), Ok(there)) if wanted <= there => Ok(()),
+        _ => shell::run("npm", &["ci", "--prefix", NODE_PROJECT, "--ignore-scripts", "--no-audit", "--no-fund"], &[]),
+    }
+}
+
+fn install_programs() -> anyhow::Result<()> {
     let missing = NEEDED.iter().filter(|(program, _)| !shell::has(program)).map(|(_, package)| *package);
     // Its programs are not on the path.
     let packages: Vec<_> = missing.chain(postgres::programs().is_none().then_some("postgresql")).collect();

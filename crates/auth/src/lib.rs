@@ -63,7 +63,7 @@ pub use crate::issuer::{Created, Issuer, Provisioned, Regenerated, Staged};
 pub use crate::lost::LossDesk;
 pub use crate::operators::{AddedOperator, OperatorDesk, OperatorRefusal};
 pub use crate::origins::{Allowed, OriginRefusal};
-pub use crate::principal::{Management, Principal};
+pub use crate::principal::{LinkGrant, Management, Principal};
 pub use crate::receipt::{Nodes, Receipt};
 pub use crate::timing::{Timing, TimingError};
 pub use crate::verifier::{Verified, Verifier};

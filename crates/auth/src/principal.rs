@@ -1,10 +1,13 @@
-//! Where a proven credential becomes a [`Scope`]: the two callers of its one mint, and there are no others.
+//! Where a proven credential becomes a [`Scope`]: the three callers of its one mint, and there are no others.
 
 use std::fmt;
 use std::sync::Arc;
 
-use doorward_store::{LiveSecret, Scope};
+use doorward_key::LinkState;
+use doorward_store::{LinkSession, LiveSecret, Scope, StoreError, TakenLink};
 use doorward_types::{AccessKeyId, Environment, Locator, Name, OrganizationId};
+
+use crate::Core;
 
 /// The public facts of a verified key, shared by all that it verifies.
 #[derive(Debug)]
@@ -122,5 +125,42 @@ impl Management {
     #[expect(clippy::disallowed_methods, reason = "operators choose; that is what their right means")]
     pub const fn scope(&self, organization: OrganizationId, environment: Environment) -> Scope {
         Scope::assertion(organization, environment)
+    }
+}
+
+/// What the bearer of a link session's state may do: finish linking that one user's account.
+#[derive(Debug)]
+pub struct LinkGrant {
+    scope: Scope,
+    session: LinkSession,
+}
+
+impl LinkGrant {
+    /// The way to the data of the organization and environment that the session was opened in.
+    #[must_use]
+    pub const fn scope(&self) -> &Scope {
+        &self.scope
+    }
+
+    /// The session, which no one can take again.
+    #[must_use]
+    pub const fn session(&self) -> &LinkSession {
+        &self.session
+    }
+}
+
+impl Core {
+    /// Takes the session whose state this is; none where there is none, it was taken, or it has expired.
+    ///
+    /// # Errors
+    ///
+    /// Where the store fails.
+    #[expect(clippy::disallowed_methods, reason = "the state is known, and the stored session names its environment")]
+    pub async fn redeem_link_state(&self, state: &LinkState) -> Result<Option<LinkGrant>, StoreError> {
+        let taken = self.store.take_link(state.digest(), self.clock.now()).await?;
+        Ok(taken.map(|TakenLink { organization, environment, session }| LinkGrant {
+            scope: Scope::assertion(organization, environment),
+            session,
+        }))
     }
 }

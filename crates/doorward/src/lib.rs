@@ -11,6 +11,7 @@
 //! | [`store`] | `doorward-store` | |
 //! | [`auth`] | `doorward-auth` | |
 //! | `http` | `doorward-http` | `http` (default) |
+//! | `link` | `doorward-link` | `link` |
 //! | `sink` | `doorward-sink` | `sink` |
 //! | `sqlite` | `doorward-store-sqlite` | `sqlite` (default) |
 //! | `postgres` | `doorward-store-postgres` | `postgres` |
@@ -35,6 +36,8 @@ pub use doorward_auth as auth;
 #[cfg(feature = "http")]
 pub use doorward_http as http;
 pub use doorward_key as key;
+#[cfg(feature = "link")]
+pub use doorward_link as link;
 pub use doorward_origin as origin;
 #[cfg(feature = "sink")]
 pub use doorward_sink as sink;

@@ -67,7 +67,7 @@ pub(crate) fn check(text: &[u8]) -> Result<(), KeyFault> {
 }
 
 /// Draws base-62 digits without modulo bias: six bits at a time, those above 61 thrown away.
-fn draw(random: &dyn Random, digits: &mut [u8]) -> Result<(), RandomError> {
+pub(crate) fn draw(random: &dyn Random, digits: &mut [u8]) -> Result<(), RandomError> {
     let mut pool = zeroize::Zeroizing::new([0_u8; 64]);
     let mut digits = digits.iter_mut();
     let Some(mut digit) = digits.next() else { return Ok(()) };

@@ -35,6 +35,7 @@
 mod anatomy;
 mod digest;
 mod fresh;
+mod link_state;
 mod prefix;
 mod presented;
 mod random;
@@ -42,6 +43,7 @@ mod shown_once;
 
 pub use digest::Digest;
 pub use fresh::{FreshKey, FreshOperatorToken};
+pub use link_state::LinkState;
 pub use prefix::{KeyPrefix, PrefixError};
 pub use presented::{KeyClaim, KeyFault, PresentedKey, PresentedOperatorToken};
 pub use random::{Random, RandomError, SystemRandom};

@@ -25,6 +25,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use doorward_audit::Event;
+use doorward_client::SendError;
 
 pub use file::FileSink;
 pub use shape::{Shape, UnknownShape};
@@ -57,10 +58,13 @@ pub enum SinkError {
         /// How long it wants to be left alone.
         retry_after: Option<Duration>,
     },
-    /// The receiver did not answer in time.
-    #[error("it did not answer within {} s", .0.as_secs())]
-    TimedOut(Duration),
-    /// The receiver cannot be reached.
-    #[error("it cannot be reached")]
-    Unreachable(#[source] Box<dyn std::error::Error + Send + Sync>),
+    /// The receiver cannot be reached, or does not answer in time.
+    #[error(transparent)]
+    Unreachable(#[from] Box<dyn std::error::Error + Send + Sync>),
+}
+
+impl From<SendError> for SinkError {
+    fn from(error: SendError) -> Self {
+        Self::Unreachable(error.into())
+    }
 }

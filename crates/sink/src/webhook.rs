@@ -6,18 +6,12 @@ use std::time::Duration;
 use async_trait::async_trait;
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
-use bytes::Bytes;
 use doorward_audit::Event;
+use doorward_client::{Client, Endpoint, EndpointError, RootsError};
 use doorward_types::Clock;
 use hmac::{Hmac, KeyInit, Mac};
-use http::header::{CONTENT_TYPE, RETRY_AFTER, USER_AGENT};
-use http::{HeaderMap, HeaderValue, Method, Request, Uri};
-use http_body_util::Full;
-use hyper_rustls::{ConfigBuilderExt, HttpsConnector, HttpsConnectorBuilder};
-use hyper_util::client::legacy::Client;
-use hyper_util::client::legacy::connect::HttpConnector;
-use hyper_util::rt::TokioExecutor;
-use rustls::ClientConfig;
+use http::header::RETRY_AFTER;
+use http::{HeaderMap, HeaderValue};
 use sha2::Sha256;
 use zeroize::Zeroizing;
 
@@ -35,11 +29,11 @@ const PATIENCE: Duration = Duration::from_secs(10);
 ///
 /// Source: <https://github.com/standard-webhooks/standard-webhooks/blob/main/spec/standard-webhooks.md>
 pub struct Webhook {
-    url: Uri,
+    url: Endpoint,
     secrets: Vec<WebhookSecret>,
     shape: Shape,
     clock: Arc<dyn Clock>,
-    client: Client<HttpsConnector<HttpConnector>, Full<Bytes>>,
+    client: Client,
 }
 
 impl Webhook {
@@ -55,24 +49,11 @@ impl Webhook {
         shape: Shape,
         clock: Arc<dyn Clock>,
     ) -> Result<Self, WebhookError> {
-        let url: Uri = url.parse().map_err(|_| WebhookError::Url)?;
-        match (url.scheme_str(), url.host()) {
-            (Some("https"), Some(_)) | (Some("http"), Some("localhost" | "127.0.0.1" | "[::1]")) => {}
-            (Some("http"), Some(_)) => return Err(WebhookError::Insecure),
-            _ => return Err(WebhookError::Url),
-        }
+        let url = url.parse()?;
         if secrets.is_empty() {
             return Err(WebhookError::NoSecret);
         }
-        let provider = rustls::crypto::ring::default_provider();
-        let tls = ClientConfig::builder_with_provider(Arc::new(provider))
-            .with_safe_default_protocol_versions()
-            .map_err(|error| WebhookError::Roots(error.into()))?
-            .with_native_roots()
-            .map_err(|error| WebhookError::Roots(error.into()))?
-            .with_no_client_auth();
-        let connector = HttpsConnectorBuilder::new().with_tls_config(tls).https_or_http().enable_http1().build();
-        let client = Client::builder(TokioExecutor::new()).build(connector);
+        let client = Client::new()?;
         Ok(Self { url, secrets, shape, clock, client })
     }
 
@@ -82,21 +63,18 @@ impl Webhook {
         let (id, timestamp) = (event.uid(), (self.clock.now().as_millis() / 1_000).to_string());
         let signatures: Vec<String> =
             self.secrets.iter().map(|secret| secret.sign(&id, &timestamp, body.as_bytes())).collect();
-        let mut request = Request::new(Full::from(body.to_owned()));
-        *request.method_mut() = Method::POST;
-        *request.uri_mut() = self.url.clone();
-        let headers = request.headers_mut();
-        headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
-        headers.insert(USER_AGENT, HeaderValue::from_static(concat!("doorward/", env!("CARGO_PKG_VERSION"))));
-        let signed =
-            [("webhook-id", id), ("webhook-timestamp", timestamp), ("webhook-signature", signatures.join(" "))];
+        let signed = [
+            ("content-type", "application/json".to_owned()),
+            ("webhook-id", id),
+            ("webhook-timestamp", timestamp),
+            ("webhook-signature", signatures.join(" ")),
+        ];
+        let mut headers = HeaderMap::new();
         for (name, value) in signed {
             let value = HeaderValue::try_from(value).map_err(|error| SinkError::Unreachable(error.into()))?;
             headers.insert(name, value);
         }
-        let answer = tokio::time::timeout(PATIENCE, self.client.request(request)).await;
-        let answer = answer.map_err(|_| SinkError::TimedOut(PATIENCE))?;
-        let answer = answer.map_err(|error| SinkError::Unreachable(error.into()))?;
+        let answer = self.client.post(&self.url, headers, body.to_owned(), PATIENCE).await?;
         match answer.status() {
             status if status.is_success() => Ok(()),
             status => Err(SinkError::Refused { status: status.as_u16(), retry_after: retry_after(answer.headers()) }),
@@ -162,19 +140,16 @@ impl fmt::Debug for WebhookSecret {
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum WebhookError {
-    /// Events would be readable on their way.
-    #[error("a webhook's URL begins with https://, unless it is on this machine")]
-    Insecure,
+    /// Not a place that events may go to.
+    #[error(transparent)]
+    Endpoint(#[from] EndpointError),
     /// No secret to sign with.
     #[error("a webhook wants a secret to sign with")]
     NoSecret,
     /// The machine's certificates.
-    #[error("the machine's roots of trust cannot be read")]
-    Roots(#[source] Box<dyn std::error::Error + Send + Sync>),
+    #[error(transparent)]
+    Roots(#[from] RootsError),
     /// Not a secret of ours.
     #[error("a webhook's secret is `whsec_` and 24 to 64 bytes in base64")]
     Secret,
-    /// No URL.
-    #[error("this is no URL that can be posted to: https://HOST/PATH")]
-    Url,
 }

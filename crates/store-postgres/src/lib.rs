@@ -25,6 +25,7 @@ mod error;
 mod failover;
 mod hints;
 mod keys;
+mod links;
 mod lost;
 mod migrations;
 mod operators;

@@ -8,7 +8,7 @@ use tokio_postgres::Row;
 use crate::PostgresStore;
 use crate::row::{self, bytes, number, text};
 
-fn place(scope: &Scope) -> (String, &'static str) {
+pub(crate) fn place(scope: &Scope) -> (String, &'static str) {
     (scope.organization().to_string(), scope.environment().as_str())
 }
 

@@ -24,6 +24,7 @@ mod error;
 mod faults;
 mod keys;
 mod lane;
+mod links;
 mod lost;
 mod migrations;
 mod operators;

@@ -8,7 +8,7 @@ use rusqlite::{OptionalExtension, Row, params};
 use crate::error::{of_read, of_write, unavailable};
 use crate::{SqliteStore, row};
 
-fn place(scope: &Scope) -> (String, &'static str) {
+pub(crate) fn place(scope: &Scope) -> (String, &'static str) {
     (scope.organization().to_string(), scope.environment().as_str())
 }
 

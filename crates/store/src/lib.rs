@@ -12,6 +12,7 @@
 //! | [`UsageLog`] | how often secrets were used |
 //! | [`AuditLog`] | reading the events back, to be shown and to be verified |
 //! | [`Outbox`] | shipping events elsewhere: which have not arrived yet |
+//! | [`LinkSessions`] | tries to link a user's account elsewhere |
 //! | [`Operators`] | who may use the management side |
 //! | [`Rows`](copy::Rows) | everything, row by row: how a store moves to another engine |
 //! | [`Table<R>`](Table) | data of one environment, reached through a [`Scope`] only |
@@ -35,6 +36,7 @@ pub mod conformance;
 pub mod copy;
 mod error;
 mod export;
+mod link;
 mod lost;
 mod memory;
 mod outbox;
@@ -55,12 +57,14 @@ pub use coherence::{
 };
 pub use error::{BoxError, Conflict, StoreError};
 pub use export::LogExport;
+pub use link::{LinkSessions, TakenLink};
 pub use lost::{LostChange, LostChanges};
 pub use memory::MemoryStore;
 pub use outbox::{Outbox, Shipment, SinkState};
 pub use records::{
-    AccessKey, AccessKeyWithSecrets, ConnectorName, ConnectorNameError, Credential, CredentialKey, LiveSecret,
-    Operator, Organization, OriginEntry, Record, RegisteredUser, Secret, SecretUsage, USAGE_KEPT, USAGE_SPAN,
+    AccessKey, AccessKeyWithSecrets, Connector, ConnectorName, ConnectorNameError, Credential, CredentialKey,
+    LinkSession, LiveSecret, Operator, Organization, OriginEntry, Record, RegisteredUser, Secret, SecretUsage,
+    USAGE_KEPT, USAGE_SPAN,
 };
 pub use scope::Scope;
 pub use seal::{SealError, Sealed, SealingKey};

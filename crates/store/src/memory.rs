@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use doorward_audit::{ChainFault, Event, EventDraft, Pruned};
+use doorward_key::Digest;
 use doorward_types::{
     AccessKeyId, AllowedOriginId, Environment, Locator, Name, OperatorId, OrganizationId, RegisteredUserId,
     SecretState, SessionId, Timestamp,
@@ -11,10 +12,11 @@ use doorward_types::{
 
 use crate::{
     AccessKey, AccessKeyWithSecrets, AuditLog, CHANGE_LOG_LENGTH, Change, ChangeContext, Coherence, Conflict,
-    Credential, CredentialKey, EventFilter, IDEMPOTENCY_WINDOW, KeyRef, KeyStore, LiveSecret, LostChange, LostChanges,
-    OperationId, Operator, Operators, Organization, OriginEntry, OriginsChange, Outbox, Page, Poll, Position, Record,
-    RegisteredUser, Revision, Scope, Secret, SecretChange, SecretUsage, Session, SessionStatus, Shipment, SinkState,
-    StoreError, Successor, Table, Touched, UsageLog,
+    Connector, ConnectorName, Credential, CredentialKey, EventFilter, IDEMPOTENCY_WINDOW, KeyRef, KeyStore,
+    LinkSession, LinkSessions, LiveSecret, LostChange, LostChanges, OperationId, Operator, Operators, Organization,
+    OriginEntry, OriginsChange, Outbox, Page, Poll, Position, Record, RegisteredUser, Revision, Scope, Secret,
+    SecretChange, SecretUsage, Session, SessionStatus, Shipment, SinkState, StoreError, Successor, Table, TakenLink,
+    Touched, UsageLog,
 };
 
 /// An engine that keeps everything in memory: for tests, and to show what the contract means in the plainest way.
@@ -44,6 +46,8 @@ struct State {
     operators: BTreeMap<OperatorId, Operator>,
     users: BTreeMap<(Scope, RegisteredUserId), RegisteredUser>,
     credentials: BTreeMap<(Scope, CredentialKey), Credential>,
+    connectors: BTreeMap<(Scope, ConnectorName), Connector>,
+    links: Vec<(Scope, LinkSession)>,
 }
 
 #[derive(Debug)]
@@ -666,6 +670,7 @@ impl Table<RegisteredUser> for MemoryStore {
     async fn delete(&self, scope: &Scope, key: &RegisteredUserId) -> Result<bool, StoreError> {
         let mut state = self.state();
         state.credentials.retain(|(of, credential), _| of != scope || credential.registered_user != *key);
+        state.links.retain(|(of, session)| of != scope || session.registered_user != *key);
         Ok(state.users.remove(&(*scope, *key)).is_some())
     }
 }
@@ -706,5 +711,64 @@ impl Table<Credential> for MemoryStore {
 
     async fn delete(&self, scope: &Scope, key: &CredentialKey) -> Result<bool, StoreError> {
         Ok(self.state().credentials.remove(&(*scope, key.clone())).is_some())
+    }
+}
+
+#[async_trait]
+impl Table<Connector> for MemoryStore {
+    async fn insert(&self, scope: &Scope, record: Connector) -> Result<(), StoreError> {
+        let mut state = self.state();
+        if state.connectors.contains_key(&(*scope, record.key())) {
+            return Err(Conflict::Duplicate.into());
+        }
+        state.connectors.insert((*scope, record.key()), record);
+        Ok(())
+    }
+
+    async fn put(&self, scope: &Scope, mut record: Connector) -> Result<(), StoreError> {
+        let mut state = self.state();
+        if let Some(known) = state.connectors.get(&(*scope, record.key())) {
+            record.created_at = known.created_at;
+        }
+        state.connectors.insert((*scope, record.key()), record);
+        Ok(())
+    }
+
+    async fn get(&self, scope: &Scope, key: &ConnectorName) -> Result<Option<Connector>, StoreError> {
+        Ok(self.state().connectors.get(&(*scope, key.clone())).cloned())
+    }
+
+    async fn list(&self, scope: &Scope, page: Page<ConnectorName>) -> Result<Vec<Connector>, StoreError> {
+        Ok(page_of(&self.state().connectors, scope, page))
+    }
+
+    async fn delete(&self, scope: &Scope, key: &ConnectorName) -> Result<bool, StoreError> {
+        Ok(self.state().connectors.remove(&(*scope, key.clone())).is_some())
+    }
+}
+
+#[async_trait]
+impl LinkSessions for MemoryStore {
+    async fn open_link(&self, scope: &Scope, session: LinkSession) -> Result<(), StoreError> {
+        let mut state = self.state();
+        if !state.users.contains_key(&(*scope, session.registered_user)) {
+            return Err(StoreError::Missing);
+        }
+        if state.links.iter().any(|(_, known)| known.state == session.state) {
+            return Err(Conflict::Duplicate.into());
+        }
+        state.links.push((*scope, session));
+        Ok(())
+    }
+
+    async fn take_link(&self, link_state: Digest, now: Timestamp) -> Result<Option<TakenLink>, StoreError> {
+        let mut state = self.state();
+        state.links.retain(|(_, session)| session.expires_at > now);
+        let found = state.links.iter().position(|(_, session)| session.state == link_state);
+        let (scope, session) = match found {
+            Some(place) => state.links.swap_remove(place),
+            None => return Ok(None),
+        };
+        Ok(Some(TakenLink { organization: scope.organization(), environment: scope.environment(), session }))
     }
 }

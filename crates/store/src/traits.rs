@@ -4,8 +4,8 @@ use doorward_types::{AccessKeyId, Environment, Locator, Name, OperatorId, Organi
 
 use crate::copy::Rows;
 use crate::{
-    AccessKeyWithSecrets, Change, ChangeContext, Coherence, Credential, LostChanges, Operator, Organization,
-    OriginEntry, Outbox, Record, RegisteredUser, Revision, Scope, SecretUsage, StoreError,
+    AccessKeyWithSecrets, Change, ChangeContext, Coherence, Connector, Credential, LinkSessions, LostChanges, Operator,
+    Organization, OriginEntry, Outbox, Record, RegisteredUser, Revision, Scope, SecretUsage, StoreError,
 };
 
 /// Everything that the core and the reference server need of an engine.
@@ -18,7 +18,9 @@ pub trait Store:
     + Outbox
     + Operators
     + Table<RegisteredUser>
+    + Table<Connector>
     + Table<Credential>
+    + LinkSessions
     + std::fmt::Debug
     + 'static
 {
@@ -33,7 +35,9 @@ impl<S> Store for S where
         + Outbox
         + Operators
         + Table<RegisteredUser>
+        + Table<Connector>
         + Table<Credential>
+        + LinkSessions
         + std::fmt::Debug
         + 'static
 {

@@ -147,6 +147,11 @@ typed_id!(
     "ori"
 );
 typed_id!(
+    /// Names one try to link a registered user's account elsewhere.
+    LinkSessionId,
+    "ls"
+);
+typed_id!(
     /// Names an operator of the management side.
     OperatorId,
     "op"

@@ -19,7 +19,9 @@ mod name;
 
 pub use clock::{Clock, ManualClock, PreciseClock, Reading, SystemClock, Tick, Timestamp, TimestampError};
 pub use environment::{Environment, SecretState, UnknownEnvironment};
-pub use id::{AccessKeyId, AllowedOriginId, OperatorId, OrganizationId, RegisteredUserId, RequestId, SessionId};
+pub use id::{
+    AccessKeyId, AllowedOriginId, LinkSessionId, OperatorId, OrganizationId, RegisteredUserId, RequestId, SessionId,
+};
 pub use id::{IdError, IdSeed};
 pub use locator::{Locator, LocatorError};
 pub use name::{Name, NameError};

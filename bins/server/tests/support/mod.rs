@@ -4,6 +4,8 @@
 #![allow(dead_code, unreachable_pub, clippy::allow_attributes, clippy::allow_attributes_without_reason)]
 // Each test binary uses its own part of this module, which is why `allow` and not `expect` stands above.
 
+pub mod browser;
+
 use std::collections::BTreeMap;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpStream};
@@ -214,13 +216,31 @@ fn follow(stream: impl Read + Send + 'static, all: &Arc<Mutex<String>>) -> Recei
 }
 
 pub fn send_bytes(address: SocketAddr, bytes: &[u8]) -> Option<Answer> {
+    send_bytes_within(address, bytes, Duration::from_secs(15))
+}
+
+/// Sends bytes, and reads one answer, to its end or the connection's.
+pub fn send_bytes_within(address: SocketAddr, bytes: &[u8], patience: Duration) -> Option<Answer> {
     let mut stream = TcpStream::connect(address).unwrap();
-    stream.set_read_timeout(Some(Duration::from_secs(15))).unwrap();
+    stream.set_read_timeout(Some(patience)).unwrap();
     // The server may refuse before it has read everything.
     let _ = stream.write_all(bytes);
-    let mut received = Vec::new();
-    let _ = stream.read_to_end(&mut received);
+    let (mut received, mut chunk) = (Vec::new(), [0; 16 * 1024]);
+    while !is_whole(&received) {
+        match stream.read(&mut chunk) {
+            Ok(0) | Err(_) => break,
+            Ok(length) => received.extend_from_slice(&chunk[..length]),
+        }
+    }
     Answer::parse(&received)
+}
+
+/// Whether an answer with a length has come to its end: some leave the connection open though they were asked to close it.
+fn is_whole(received: &[u8]) -> bool {
+    let Some(end) = received.windows(4).position(|window| window == b"\r\n\r\n") else { return false };
+    let head = String::from_utf8_lossy(&received[..end]).to_lowercase();
+    let length = head.lines().find_map(|line| line.strip_prefix("content-length:")?.trim().parse::<usize>().ok());
+    length.is_some_and(|length| received.len() >= end + 4 + length)
 }
 
 /// The body that came in chunks; none where it broke off.

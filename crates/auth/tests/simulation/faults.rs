@@ -5,11 +5,12 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use doorward_audit::{ChainFault, Event, EventDraft, Pruned};
+use doorward_key::Digest;
 use doorward_store::{
-    AccessKeyWithSecrets, AuditLog, Change, ChangeContext, Coherence, Credential, CredentialKey, EventFilter, KeyStore,
-    LiveSecret, LostChange, LostChanges, MemoryStore, Operator, Operators, Organization, OriginEntry, Outbox, Page,
-    Poll, Position, RegisteredUser, Revision, Scope, SecretUsage, Session, SessionStatus, Shipment, SinkState,
-    StoreError, Table, UsageLog,
+    AccessKeyWithSecrets, AuditLog, Change, ChangeContext, Coherence, Connector, ConnectorName, Credential,
+    CredentialKey, EventFilter, KeyStore, LinkSession, LinkSessions, LiveSecret, LostChange, LostChanges, MemoryStore,
+    Operator, Operators, Organization, OriginEntry, Outbox, Page, Poll, Position, RegisteredUser, Revision, Scope,
+    SecretUsage, Session, SessionStatus, Shipment, SinkState, StoreError, Table, TakenLink, UsageLog,
 };
 use doorward_types::{Environment, Locator, Name, OperatorId, OrganizationId, RegisteredUserId, SessionId, Timestamp};
 use tokio::time::Instant;
@@ -320,3 +321,15 @@ macro_rules! table {
 
 table!(RegisteredUser, RegisteredUserId);
 table!(Credential, CredentialKey);
+table!(Connector, ConnectorName);
+
+#[async_trait]
+impl LinkSessions for FaultyStore {
+    async fn open_link(&self, scope: &Scope, session: LinkSession) -> Result<(), StoreError> {
+        self.call(self.inner.open_link(scope, session)).await
+    }
+
+    async fn take_link(&self, state: Digest, now: Timestamp) -> Result<Option<TakenLink>, StoreError> {
+        self.call(self.inner.take_link(state, now)).await
+    }
+}

@@ -20,16 +20,16 @@ use doorward_audit::{Action, Attribution, Checkpoint, Detail, Event, EventDraft,
 use doorward_key::Digest;
 use doorward_origin::{AllowedOrigin, CustomSchemes};
 use doorward_types::{
-    AccessKeyId, AllowedOriginId, Environment, IdSeed, Locator, Name, OperatorId, OrganizationId, RegisteredUserId,
-    SecretState, SessionId, Timestamp,
+    AccessKeyId, AllowedOriginId, Environment, IdSeed, LinkSessionId, Locator, Name, OperatorId, OrganizationId,
+    RegisteredUserId, SecretState, SessionId, Timestamp,
 };
 
 pub use self::moving::moving;
 use crate::{
-    AccessKey, AccessKeyWithSecrets, CHANGE_LOG_LENGTH, Change, ChangeContext, Conflict, Credential, CredentialKey,
-    EventFilter, IDEMPOTENCY_WINDOW, KeyRef, LiveSecret, LogFault, LostChange, OperationId, Operator, Organization,
-    OriginEntry, OriginsChange, Page, Poll, Position, Record, RegisteredUser, Revision, Scope, Sealed, Secret, Session,
-    Store, StoreError, Successor, Table, USAGE_SPAN, verify_log,
+    AccessKey, AccessKeyWithSecrets, CHANGE_LOG_LENGTH, Change, ChangeContext, Conflict, Connector, Credential,
+    CredentialKey, EventFilter, IDEMPOTENCY_WINDOW, KeyRef, LinkSession, LiveSecret, LogFault, LostChange, OperationId,
+    Operator, Organization, OriginEntry, OriginsChange, Page, Poll, Position, Record, RegisteredUser, Revision, Scope,
+    Sealed, Secret, Session, Store, StoreError, Successor, Table, TakenLink, USAGE_SPAN, verify_log,
 };
 
 /// Runs every case, each on a fresh engine. Panics at the first that fails, which is named on standard output.
@@ -70,6 +70,7 @@ pub async fn all<Made: Future<Output = Arc<dyn Store>>>(make: impl Fn() -> Made)
         operators_are_added_and_removed_with_their_events,
         no_operation_reaches_another_scope,
         a_users_credentials_go_with_it,
+        a_link_session_is_taken_once_and_in_time,
         user_ids_are_unique_within_an_environment,
     );
 }
@@ -953,14 +954,20 @@ async fn no_operation_reaches_another_scope(store: Arc<dyn Store>) {
     let scopes = [mine.id, theirs.id].map(|id| Environment::ALL.map(|env| Scope::assertion(id, env)));
     let users: &dyn Table<RegisteredUser> = &*store;
     let credentials: &dyn Table<Credential> = &*store;
+    let connectors: &dyn Table<Connector> = &*store;
     for own in scopes.as_flattened() {
         let ada = user("ada");
+        let (now, sealed) = (Timestamp::from_millis(7), Sealed::from_bytes(vec![1]));
+        let github = Connector { name: "github".parse().unwrap(), sealed, created_at: now, updated_at: now };
+        connectors.insert(own, github.clone()).await.unwrap();
+        assert_eq!(conflict(connectors.insert(own, github.clone()).await), Conflict::Duplicate);
         let key = credential(&ada, "github");
         users.insert(own, ada.clone()).await.unwrap();
         credentials.insert(own, key.clone()).await.unwrap();
         for other in scopes.as_flattened().iter().filter(|other| *other != own) {
             is_absent(users, other, &ada).await;
             is_absent(credentials, other, &key).await;
+            is_absent(connectors, other, &github).await;
             // A credential cannot be hung on a user of another scope.
             for refused in [credentials.insert(other, key.clone()).await, credentials.put(other, key.clone()).await] {
                 assert!(matches!(refused, Err(StoreError::Missing)), "{refused:?}");
@@ -969,6 +976,10 @@ async fn no_operation_reaches_another_scope(store: Arc<dyn Store>) {
         assert_eq!(users.get(own, &ada.id).await.unwrap(), Some(ada.clone()));
         assert_eq!(credentials.get(own, &key.key()).await.unwrap(), Some(key));
         assert!(users.delete(own, &ada.id).await.unwrap());
+        let later = Connector { updated_at: Timestamp::from_millis(8), ..github.clone() };
+        connectors.put(own, Connector { created_at: later.updated_at, ..later.clone() }).await.unwrap();
+        assert_eq!(connectors.get(own, &github.name).await.unwrap(), Some(later));
+        assert!(connectors.delete(own, &github.name).await.unwrap());
     }
     // The very same ids may stand in every scope, and stay apart.
     let twin = user("twin");
@@ -979,6 +990,44 @@ async fn no_operation_reaches_another_scope(store: Arc<dyn Store>) {
     for own in &scopes.as_flattened()[1..] {
         assert_eq!(users.get(own, &twin.id).await.unwrap(), Some(twin.clone()));
     }
+}
+
+async fn a_link_session_is_taken_once_and_in_time(store: Arc<dyn Store>) {
+    let (organization, ..) = provision(&*store).await;
+    let scope = Scope::assertion(organization.id, Environment::Test);
+    let users: &dyn Table<RegisteredUser> = &*store;
+    let ada = user("ada");
+    let session = |state: u8| LinkSession {
+        id: LinkSessionId::new(seed()),
+        state: Digest::from_bytes([state; 32]),
+        registered_user: ada.id,
+        sealed: Sealed::from_bytes(vec![state]),
+        expires_at: Timestamp::from_millis(1_000),
+    };
+    assert!(matches!(store.open_link(&scope, session(1)).await, Err(StoreError::Missing)));
+    users.insert(&scope, ada.clone()).await.unwrap();
+    let (first, second, third) = (session(1), session(2), session(3));
+    for opened in [&first, &second, &third] {
+        store.open_link(&scope, opened.clone()).await.unwrap();
+    }
+    assert_eq!(conflict(store.open_link(&scope, session(1)).await), Conflict::Duplicate);
+    let elsewhere = Scope::assertion(organization.id, Environment::Production);
+    assert!(matches!(store.open_link(&elsewhere, session(4)).await, Err(StoreError::Missing)));
+
+    let take = async |state: u8, now| {
+        store.take_link(Digest::from_bytes([state; 32]), Timestamp::from_millis(now)).await.unwrap()
+    };
+    let taken = TakenLink { organization: organization.id, environment: Environment::Test, session: first };
+    assert_eq!(take(9, 5).await, None);
+    assert_eq!(take(1, 5).await, Some(taken));
+    assert_eq!(take(1, 5).await, None);
+    assert!(take(2, 999).await.is_some());
+    assert_eq!(take(3, 1_000).await, None);
+    assert_eq!(take(3, 5).await, None, "what has expired is gone");
+    // It goes with its user.
+    store.open_link(&scope, session(5)).await.unwrap();
+    assert!(users.delete(&scope, &ada.id).await.unwrap());
+    assert_eq!(take(5, 5).await, None);
 }
 
 async fn a_users_credentials_go_with_it(store: Arc<dyn Store>) {

@@ -1,0 +1,297 @@
+//! Linking an account, whole: an OAuth server that none of us wrote (`oidc-provider`), and a real browser that follows where it
+//! is sent.
+
+#![expect(clippy::unwrap_used, clippy::expect_used, reason = "a test fails by panicking")]
+
+mod support;
+
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::TcpListener;
+use std::path::Path;
+use std::process::{Child, ChildStdout, Command, Stdio};
+use std::sync::{Arc, Mutex};
+
+use base64::Engine;
+use base64::prelude::BASE64_STANDARD;
+use doorward::auth::Management;
+use doorward::sqlite::SqliteStore;
+use doorward::store::{Credential, OpenMode, SealingKey, Table};
+use doorward::types::Environment;
+use serde_json::{Value, json};
+use support::Server;
+use support::browser::Browser;
+use zeroize::Zeroizing;
+
+const SECRET: &str = "the+secret of/the=client";
+
+/// The OAuth server, which knows one client.
+struct Provider {
+    process: Child,
+    issuer: String,
+    /// What it goes on to say: with no one to hear it, it would end.
+    _said: BufReader<ChildStdout>,
+}
+
+impl Provider {
+    fn start(redirect_uri: &str) -> Self {
+        let folder = Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/oauth"));
+        assert!(folder.join("node_modules").exists(), "`cargo xtask test` installs the OAuth server");
+        let mut process = Command::new("node")
+            .args(["provider.mjs", redirect_uri])
+            .current_dir(folder)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::null())
+            .spawn()
+            .unwrap();
+        let mut issuer = String::new();
+        let mut said = BufReader::new(process.stdout.take().unwrap());
+        said.read_line(&mut issuer).unwrap();
+        Self { process, issuer: issuer.trim().to_owned(), _said: said }
+    }
+}
+
+impl Drop for Provider {
+    fn drop(&mut self) {
+        let _ = self.process.kill();
+        let _ = self.process.wait();
+    }
+}
+
+/// The backend's own page, and what it was asked for.
+fn page() -> (String, Arc<Mutex<Vec<String>>>) {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let origin = listener.local_addr().unwrap().to_string();
+    let asked = Arc::new(Mutex::new(Vec::new()));
+    let kept = Arc::clone(&asked);
+    std::thread::spawn(move || {
+        for stream in listener.incoming() {
+            let (mut stream, mut line) = (stream.unwrap(), String::new());
+            BufReader::new((&stream).take(8_192)).read_line(&mut line).unwrap_or_default();
+            if line.starts_with("GET /done") {
+                kept.lock().unwrap().push(line.split(' ').nth(1).unwrap().to_owned());
+            }
+            let _ = stream.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 6\r\nConnection: close\r\n\r\nlanded");
+        }
+    });
+    (origin, asked)
+}
+
+/// A server, the OAuth server that it knows, and a page that may be called back.
+struct World {
+    server: Server,
+    provider: Provider,
+    operator: String,
+    organization: String,
+    page: String,
+    asked: Arc<Mutex<Vec<String>>>,
+}
+
+impl World {
+    fn new() -> Self {
+        let server = Server::start(env!("CARGO_BIN_EXE_doorward-server").as_ref());
+        let provider = Provider::start(&format!("http://{}/oauth/callback", server.address));
+        let operator = server.operator("ada");
+        let organization = server.call(&server.production_key, "GET", "/v1/whoami", None).text("/organization/id");
+        let (page, asked) = page();
+        let world = Self { server, provider, operator, organization, page, asked };
+        assert_eq!(world.manage("POST", "allowed-origins", &json!({"origin": world.page})).status, 201);
+        let issuer = &world.provider.issuer;
+        let settings = json!({
+            "authorization_endpoint": format!("{issuer}/auth"), "token_endpoint": format!("{issuer}/token"),
+            "client_id": "doorward", "client_secret": SECRET, "scope": "openid", "issuer": issuer,
+        });
+        assert_eq!(world.manage("PUT", "connectors/oidc?environment=production", &settings).status, 204);
+        world
+    }
+
+    fn manage(&self, method: &str, path: &str, body: &Value) -> support::Answer {
+        let path = format!("/v1/organizations/{}/{path}", self.organization);
+        self.server.call(&self.operator, method, &path, Some(&body.to_string()))
+    }
+
+    fn user(&self, key: &str, name: &str) -> String {
+        let body = json!({ "origin_user_id": name }).to_string();
+        self.server.call(key, "POST", "/v1/registered-users", Some(&body)).text("/id")
+    }
+
+    fn begin(&self, key: &str, user: &str, callback_url: &str) -> support::Answer {
+        let body = json!({"registered_user_id": user, "connector": "oidc", "callback_url": callback_url});
+        self.server.call(key, "POST", "/v1/link-sessions", Some(&body.to_string()))
+    }
+
+    fn done(&self) -> String {
+        format!("http://{}/done?mine=1", self.page)
+    }
+
+    /// What was sealed for a user in production.
+    fn tokens(&self, user: &str) -> Value {
+        let text = std::fs::read_to_string(self.server.folder.path().join("doorward.db.sealing-key")).unwrap();
+        let bytes: [u8; 32] = BASE64_STANDARD.decode(text.trim()).unwrap().try_into().unwrap();
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        runtime.block_on(async {
+            let store = SqliteStore::open(self.server.store(), OpenMode::Existing).await.unwrap();
+            let scope = Management::of_store_holder("test".parse().unwrap())
+                .scope(self.organization.parse().unwrap(), Environment::Production);
+            let key = doorward::store::CredentialKey {
+                registered_user: user.parse().unwrap(),
+                connector: "oidc".parse().unwrap(),
+            };
+            let found: Credential = Table::get(&store, &scope, &key).await.unwrap().unwrap();
+            let sealing_key = SealingKey::new(&Zeroizing::new(bytes));
+            let opened = sealing_key.open(&scope, &key.to_string(), &found.sealed).unwrap();
+            serde_json::from_slice(&opened).unwrap()
+        })
+    }
+}
+
+/// The sign-in and consent pages of the OAuth server.
+fn sign_in(browser: &Browser) {
+    browser.type_into("input[name=login]", "grace");
+    browser.type_into("input[name=password]", "hopper");
+    browser.click("button[type=submit]");
+    browser.click("button[type=submit]");
+}
+
+#[test]
+fn a_user_links_an_account_in_a_browser() {
+    let world = World::new();
+    let key = world.server.production_key.clone();
+    let user = world.user(&key, "u1");
+    let begun = world.begin(&key, &user, &world.done());
+    assert_eq!(begun.status, 201, "{begun:?}");
+    let authorize_url = begun.text("/authorize_url");
+    let browser = Browser::start();
+    browser.go(&authorize_url);
+    sign_in(&browser);
+    browser.reads("landed");
+    let expected = format!("/done?mine=1&link_session_id={}&status=success", begun.text("/id"));
+    assert_eq!(*world.asked.lock().unwrap(), [expected]);
+
+    // What was kept is a token that the OAuth server takes, of this environment only.
+    let credential = format!("/v1/registered-users/{user}/credentials/oidc");
+    let metadata = world.server.call(&key, "GET", &credential, None);
+    assert_eq!(metadata.status, 200);
+    let tokens = world.tokens(&user);
+    let token = tokens["access_token"].as_str().unwrap();
+    let userinfo = world.provider.issuer.trim_start_matches("http://").parse().unwrap();
+    let request = format!("GET /me HTTP/1.1\r\nHost: x\r\nConnection: close\r\nAuthorization: Bearer {token}\r\n\r\n");
+    assert_eq!(support::send_bytes(userinfo, request.as_bytes()).unwrap().json()["sub"], "grace");
+    let test_key = world.manage("POST", "access-keys", &json!({"name": "ci"})).text("/value");
+    assert_eq!(world.server.call(&test_key, "GET", &credential, None).status, 404);
+
+    // A state is worth something once.
+    let state = authorize_url.split("state=").nth(1).unwrap().split('&').next().unwrap().to_owned();
+    let again = world.server.send("GET", &format!("/oauth/callback?code=x&state={state}"), &[], None);
+    assert!(again.status == 400 && again.body.starts_with("This link is not valid"), "{again:?}");
+    assert_eq!(
+        (again.headers["referrer-policy"].as_str(), again.headers["cache-control"].as_str()),
+        ("no-referrer", "no-store")
+    );
+
+    // Neither token nor secret nor state lies anywhere.
+    let refresh = tokens["id_token"].as_str().unwrap_or("no id token");
+    for secret in [token, refresh, SECRET, &state] {
+        assert!(!world.server.output.lock().unwrap().contains(secret), "{secret} is in the log");
+        for file in std::fs::read_dir(world.server.folder.path()).unwrap() {
+            let bytes = std::fs::read(file.unwrap().path()).unwrap();
+            assert!(!bytes.windows(secret.len()).any(|window| window == secret.as_bytes()), "{secret} lies on disk");
+        }
+    }
+    assert!(world.server.output.lock().unwrap().lines().count() > 20, "the server was to be talkative");
+}
+
+#[test]
+fn a_user_who_declines_comes_back_with_the_reason() {
+    let world = World::new();
+    let key = world.server.production_key.clone();
+    let begun = world.begin(&key, &world.user(&key, "u1"), &world.done());
+    let browser = Browser::start();
+    browser.go(&begun.text("/authorize_url"));
+    browser.click("a[href$=abort]");
+    browser.reads("landed");
+    let id = begun.text("/id");
+    let expected = format!("/done?mine=1&link_session_id={id}&status=error&error=access_denied");
+    assert_eq!(*world.asked.lock().unwrap(), [expected]);
+}
+
+/// The list is asked again when the browser comes back: whoever was taken off it meanwhile, gets nothing.
+#[test]
+fn an_origin_that_was_removed_meanwhile_gets_nothing() {
+    let world = World::new();
+    let key = world.server.production_key.clone();
+    let user = world.user(&key, "u1");
+    let begun = world.begin(&key, &user, &world.done());
+    let entry = world.manage("GET", "allowed-origins", &json!({})).text("/data/0/id");
+    assert_eq!(world.manage("DELETE", &format!("allowed-origins/{entry}"), &json!({})).status, 200);
+    let browser = Browser::start();
+    browser.go(&begun.text("/authorize_url"));
+    sign_in(&browser);
+    browser.reads(&format!("unauthorized origin: `http://{}` is not on the list", world.page));
+    let stopped_at = browser.url();
+    assert!(stopped_at.starts_with(&format!("http://{}/oauth/callback?", world.server.address)), "{stopped_at}");
+    assert!(world.asked.lock().unwrap().is_empty());
+    let credential = format!("/v1/registered-users/{user}/credentials/oidc");
+    assert_eq!(world.server.call(&key, "GET", &credential, None).status, 404, "nothing was exchanged");
+    let code = stopped_at.split("code=").nth(1).unwrap().split('&').next().unwrap();
+    assert!(code.len() > 20 && !world.server.output.lock().unwrap().contains(code), "the code is in the log");
+    // Nor does an error go there.
+    let begun = world.begin(&key, &user, &world.done());
+    assert_eq!((begun.status, begun.code().as_str()), (403, "unauthorized_origin"));
+    assert!(begun.text("/detail").contains(&format!("the entry that allows it is `{}`", world.page)), "{begun:?}");
+}
+
+#[test]
+fn a_link_is_begun_by_the_rules_only() {
+    let world = World::new();
+    let key = world.server.production_key.clone();
+    let user = world.user(&key, "u1");
+    let test_key = world.manage("POST", "access-keys", &json!({"name": "ci"})).text("/value");
+    let test_user = world.user(&test_key, "u1");
+    for (who, whose, url, status, code) in [
+        (&key, user.as_str(), "https://evil.example/", 403, "unauthorized_origin"),
+        (&key, &user, "javascript:alert(1)", 403, "unauthorized_origin"),
+        (&key, &user, &format!("http://{}@evil.example/", world.page), 403, "unauthorized_origin"),
+        (&key, &user, &format!("http://{}/done#x", world.page), 400, "invalid_request"),
+        (&key, &test_user, &world.done(), 404, "not_found"),
+        (&key, "ru_01h455vb4pex5vsknk084sn02q", &world.done(), 404, "not_found"),
+        (&key, "nonsense", &world.done(), 404, "not_found"),
+        // The connector is of production.
+        (&test_key, &test_user, &world.done(), 404, "not_found"),
+    ] {
+        let refused = world.begin(who, whose, url);
+        assert_eq!((refused.status, refused.code().as_str()), (status, code), "{url}: {refused:?}");
+    }
+    for query in ["", "?", "?state=", "?state=x&code=y", "?code=y", "?state=%00", "?error=access_denied"] {
+        let refused = world.server.send("GET", &format!("/oauth/callback{query}"), &[], None);
+        assert!(refused.status == 400 && !refused.headers.contains_key("location"), "{query}: {refused:?}");
+    }
+    let listed = world.manage("GET", "connectors?environment=production", &json!({}));
+    assert_eq!(listed.json()["data"][0]["client_id"], "doorward");
+    assert!(!listed.body.contains("secret"), "{listed:?}");
+    for (settings, why) in [
+        (
+            json!({"authorization_endpoint": "http://a.example/", "token_endpoint": "https://a.example/", "client_id": "c"}),
+            "https://",
+        ),
+        (
+            json!({"authorization_endpoint": "https://a.example/", "token_endpoint": "nonsense", "client_id": "c"}),
+            "token_endpoint",
+        ),
+        (
+            json!({"authorization_endpoint": "https://a.example/", "token_endpoint": "https://a.example/", "client_id": ""}),
+            "client_id",
+        ),
+        (
+            json!({"authorization_endpoint": "https://a.example/", "token_endpoint": "https://a.example/", "client_id": "c",
+                   "authorization_parameters": {"redirect_uri": "https://evil.example/"}}),
+            "said already",
+        ),
+    ] {
+        let refused = world.manage("PUT", "connectors/other?environment=test", &settings);
+        assert!(refused.status == 400 && refused.text("/detail").contains(why), "{refused:?}");
+    }
+    assert_eq!(world.manage("DELETE", "connectors/oidc?environment=test", &json!({})).status, 404);
+    assert_eq!(world.manage("DELETE", "connectors/oidc?environment=production", &json!({})).status, 204);
+    assert_eq!(world.begin(&key, &user, &world.done()).status, 404);
+}
