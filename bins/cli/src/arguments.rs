@@ -126,7 +126,7 @@ pub enum Origin {
     Check {
         #[command(flatten)]
         which: Which,
-        /// The whole URL, such as https://app.example.com/callback
+        /// The whole URL, with its scheme
         url: String,
     },
 }

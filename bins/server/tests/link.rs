@@ -1,7 +1,7 @@
 //! Linking an account, whole: an OAuth server that none of us wrote (`oidc-provider`), and a real browser that follows where it
 //! is sent.
 
-#![expect(clippy::unwrap_used, clippy::expect_used, reason = "a test fails by panicking")]
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod support;
 
