@@ -51,6 +51,13 @@ pub enum Action {
     Checkpoint,
 }
 
+impl Action {
+    /// Whether a GET of it leaves everything as it was: a callback takes its session, and an export is an event.
+    const fn only_reads(self) -> bool {
+        !matches!(self, Self::OAuthCallback | Self::ExportEvents)
+    }
+}
+
 /// A path with its door and its methods.
 #[derive(Clone, Copy, Debug)]
 pub struct Path {
@@ -168,18 +175,21 @@ pub const PATHS: &[Path] = &[
 ];
 
 impl Path {
-    /// What this path does with a method. HEAD is GET without its body.
+    /// What this path does with a method. HEAD is GET without its body, where that only reads.
     #[must_use]
     pub fn action(&self, method: &Method) -> Option<Action> {
-        let method = if method == Method::HEAD { &Method::GET } else { method };
-        self.methods.iter().find(|(allowed, _)| allowed == method).map(|(_, action)| *action)
+        let find = |method| self.methods.iter().find(|(allowed, _)| allowed == method).map(|(_, action)| *action);
+        match *method {
+            Method::HEAD => find(&Method::GET).filter(|action| action.only_reads()),
+            _ => find(method),
+        }
     }
 
     /// The `Allow` header of a 405.
     #[must_use]
     pub fn allow(&self) -> String {
-        let names = self.methods.iter().flat_map(|(method, _)| match *method {
-            Method::GET => vec!["GET", "HEAD"],
+        let names = self.methods.iter().flat_map(|(method, action)| match *method {
+            Method::GET if action.only_reads() => vec!["GET", "HEAD"],
             _ => vec![method.as_str()],
         });
         names.collect::<Vec<_>>().join(", ")

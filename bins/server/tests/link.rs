@@ -162,6 +162,8 @@ fn a_user_links_an_account_in_a_browser() {
     assert_eq!(begun.status, 201, "{begun:?}");
     let authorize_url = begun.text("/authorize_url");
     let browser = Browser::start();
+    let looked = world.server.send("HEAD", "/oauth/callback?state=x", &[], None);
+    assert_eq!((looked.status, looked.headers["allow"].as_str()), (405, "GET"));
     browser.go(&authorize_url);
     sign_in(&browser);
     browser.reads("landed");
@@ -180,7 +182,7 @@ fn a_user_links_an_account_in_a_browser() {
     let test_key = world.manage("POST", "access-keys", &json!({"name": "ci"})).text("/value");
     assert_eq!(world.server.call(&test_key, "GET", &credential, None).status, 404);
 
-    // A state is worth something once.
+    // A state is worth something once; and whoever only looks at the URL does not take it.
     let state = authorize_url.split("state=").nth(1).unwrap().split('&').next().unwrap().to_owned();
     let again = world.server.send("GET", &format!("/oauth/callback?code=x&state={state}"), &[], None);
     assert!(again.status == 400 && again.body.starts_with("This link is not valid"), "{again:?}");

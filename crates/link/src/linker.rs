@@ -156,9 +156,10 @@ impl Linker {
         let id = LinkSessionId::new(self.core().id_seed()?);
         let text = Zeroizing::new(serde_json::to_vec(&plan).unwrap_or_default());
         let sealed = self.sealing_key.seal(scope, &id.to_string(), &text, &**self.core().random())?;
-        let expires_at = self.core().clock().now() + SESSION_LIFETIME;
+        let now = self.core().clock().now();
+        let expires_at = now + SESSION_LIFETIME;
         let session = LinkSession { id, state: state.digest(), registered_user, sealed, expires_at };
-        match LinkSessions::open_link(&**self.core().store(), scope, session).await {
+        match LinkSessions::open_link(&**self.core().store(), scope, session, now).await {
             Err(StoreError::Missing) => Err(LinkError::NoSuchUser),
             opened => {
                 opened?;

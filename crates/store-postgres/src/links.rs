@@ -34,6 +34,11 @@ impl PostgresStore {
         ];
         self.execute(sql, &params).await.map(drop)
     }
+
+    async fn forget_expired(&self, now: Timestamp) -> Result<(), StoreError> {
+        let now = now.as_millis();
+        self.execute("DELETE FROM link_sessions WHERE expires_at <= $1", &[number(&now)]).await.map(drop)
+    }
 }
 
 fn connector(row: &Row) -> Result<Connector, StoreError> {
@@ -82,7 +87,8 @@ impl Table<Connector> for PostgresStore {
 
 #[async_trait]
 impl LinkSessions for PostgresStore {
-    async fn open_link(&self, scope: &Scope, session: LinkSession) -> Result<(), StoreError> {
+    async fn open_link(&self, scope: &Scope, session: LinkSession, now: Timestamp) -> Result<(), StoreError> {
+        self.forget_expired(now).await?;
         let (organization, environment) = place(scope);
         let LinkSession { id, state, registered_user, sealed, expires_at } = &session;
         let (id, state, registered_user) = (id.to_string(), state.to_bytes(), registered_user.to_string());
@@ -103,9 +109,9 @@ impl LinkSessions for PostgresStore {
     }
 
     async fn take_link(&self, state: Digest, now: Timestamp) -> Result<Option<TakenLink>, StoreError> {
-        let (now, state) = (now.as_millis(), state.to_bytes());
+        self.forget_expired(now).await?;
+        let state = state.to_bytes();
         let state = state.as_slice();
-        self.execute("DELETE FROM link_sessions WHERE expires_at <= $1", &[number(&now)]).await?;
         let take = "DELETE FROM link_sessions WHERE state = $1
                     RETURNING organization, environment, id, state, registered_user, sealed, expires_at";
         let taken = |found: &Row| {

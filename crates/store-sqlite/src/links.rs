@@ -6,7 +6,7 @@ use doorward_store::{
     Connector, ConnectorName, LinkSession, LinkSessions, Page, Scope, Sealed, StoreError, Table, TakenLink,
 };
 use doorward_types::Timestamp;
-use rusqlite::{OptionalExtension, Row, params};
+use rusqlite::{OptionalExtension, Row, Transaction, params};
 
 use crate::error::{of_read, of_write, unavailable};
 use crate::tables::place;
@@ -92,9 +92,10 @@ impl Table<Connector> for SqliteStore {
 
 #[async_trait]
 impl LinkSessions for SqliteStore {
-    async fn open_link(&self, scope: &Scope, session: LinkSession) -> Result<(), StoreError> {
+    async fn open_link(&self, scope: &Scope, session: LinkSession, now: Timestamp) -> Result<(), StoreError> {
         let (organization, environment) = place(scope);
         self.write(move |transaction| {
+            forget_expired(transaction, now)?;
             let LinkSession { id, state, registered_user, sealed, expires_at } = session;
             let insert =
                 "INSERT INTO link_sessions (organization, environment, id, state, registered_user, sealed, expires_at)
@@ -109,8 +110,7 @@ impl LinkSessions for SqliteStore {
 
     async fn take_link(&self, state: Digest, now: Timestamp) -> Result<Option<TakenLink>, StoreError> {
         self.write(move |transaction| {
-            let expired = "DELETE FROM link_sessions WHERE expires_at <= ?1";
-            transaction.execute(expired, [now.as_millis()]).map_err(unavailable)?;
+            forget_expired(transaction, now)?;
             let take = "DELETE FROM link_sessions WHERE state = ?1
                         RETURNING organization, environment, id, state, registered_user, sealed, expires_at";
             let taken = |row: &Row<'_>| {
@@ -127,4 +127,9 @@ impl LinkSessions for SqliteStore {
         })
         .await
     }
+}
+
+fn forget_expired(transaction: &Transaction<'_>, now: Timestamp) -> Result<(), StoreError> {
+    let expired = "DELETE FROM link_sessions WHERE expires_at <= ?1";
+    transaction.execute(expired, [now.as_millis()]).map(drop).map_err(unavailable)
 }

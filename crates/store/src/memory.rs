@@ -749,8 +749,9 @@ impl Table<Connector> for MemoryStore {
 
 #[async_trait]
 impl LinkSessions for MemoryStore {
-    async fn open_link(&self, scope: &Scope, session: LinkSession) -> Result<(), StoreError> {
+    async fn open_link(&self, scope: &Scope, session: LinkSession, now: Timestamp) -> Result<(), StoreError> {
         let mut state = self.state();
+        state.links.retain(|(_, session)| session.expires_at > now);
         if !state.users.contains_key(&(*scope, session.registered_user)) {
             return Err(StoreError::Missing);
         }

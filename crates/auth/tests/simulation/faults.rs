@@ -325,8 +325,8 @@ table!(Connector, ConnectorName);
 
 #[async_trait]
 impl LinkSessions for FaultyStore {
-    async fn open_link(&self, scope: &Scope, session: LinkSession) -> Result<(), StoreError> {
-        self.call(self.inner.open_link(scope, session)).await
+    async fn open_link(&self, scope: &Scope, session: LinkSession, now: Timestamp) -> Result<(), StoreError> {
+        self.call(self.inner.open_link(scope, session, now)).await
     }
 
     async fn take_link(&self, state: Digest, now: Timestamp) -> Result<Option<TakenLink>, StoreError> {

@@ -1004,15 +1004,16 @@ async fn a_link_session_is_taken_once_and_in_time(store: Arc<dyn Store>) {
         sealed: Sealed::from_bytes(vec![state]),
         expires_at: Timestamp::from_millis(1_000),
     };
-    assert!(matches!(store.open_link(&scope, session(1)).await, Err(StoreError::Missing)));
+    let open = async |scope: &Scope, session| store.open_link(scope, session, Timestamp::from_millis(5)).await;
+    assert!(matches!(open(&scope, session(1)).await, Err(StoreError::Missing)));
     users.insert(&scope, ada.clone()).await.unwrap();
     let (first, second, third) = (session(1), session(2), session(3));
     for opened in [&first, &second, &third] {
-        store.open_link(&scope, opened.clone()).await.unwrap();
+        open(&scope, opened.clone()).await.unwrap();
     }
-    assert_eq!(conflict(store.open_link(&scope, session(1)).await), Conflict::Duplicate);
+    assert_eq!(conflict(open(&scope, session(1)).await), Conflict::Duplicate);
     let elsewhere = Scope::assertion(organization.id, Environment::Production);
-    assert!(matches!(store.open_link(&elsewhere, session(4)).await, Err(StoreError::Missing)));
+    assert!(matches!(open(&elsewhere, session(4)).await, Err(StoreError::Missing)));
 
     let take = async |state: u8, now| {
         store.take_link(Digest::from_bytes([state; 32]), Timestamp::from_millis(now)).await.unwrap()
@@ -1024,8 +1025,19 @@ async fn a_link_session_is_taken_once_and_in_time(store: Arc<dyn Store>) {
     assert!(take(2, 999).await.is_some());
     assert_eq!(take(3, 1_000).await, None);
     assert_eq!(take(3, 5).await, None, "what has expired is gone");
+    // One that has expired makes way when another is opened.
+    open(&scope, session(6)).await.unwrap();
+    store
+        .open_link(
+            &scope,
+            LinkSession { expires_at: Timestamp::from_millis(2_000), ..session(7) },
+            Timestamp::from_millis(1_000),
+        )
+        .await
+        .unwrap();
+    assert_eq!(take(6, 5).await, None);
     // It goes with its user.
-    store.open_link(&scope, session(5)).await.unwrap();
+    open(&scope, session(5)).await.unwrap();
     assert!(users.delete(&scope, &ada.id).await.unwrap());
     assert_eq!(take(5, 5).await, None);
 }
