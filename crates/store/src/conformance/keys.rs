@@ -1,0 +1,226 @@
+//! Organizations, keys and their secrets.
+
+use super::*;
+
+pub(super) async fn an_organization_has_its_production_key_from_the_start(store: Arc<dyn Store>) {
+    let (organization, key, secret) = provision(&*store).await;
+    assert_eq!(store.organization(organization.id).await.unwrap(), Some(organization.clone()));
+    let keys = store.access_keys(organization.id).await.unwrap();
+    assert_eq!(keys, [AccessKeyWithSecrets { key: key.clone(), generations: 1, secrets: vec![secret] }]);
+    assert_eq!(store.access_key(organization.id, key.id).await.unwrap(), keys.into_iter().next());
+    assert_eq!(store.access_key(OrganizationId::new(seed()), key.id).await.unwrap(), None);
+}
+
+pub(super) async fn there_is_never_a_second_production_key(store: Arc<dyn Store>) {
+    let (organization, ..) = provision(&*store).await;
+    let before = everything(&*store).await;
+    let second = access_key(organization.id, Environment::Production);
+    let change = Change::Create { key: second.clone(), secret: secret(1, SecretState::Current) };
+    let refused = store.change(change, context(Action::AccessKeyCreated, &second)).await;
+    assert_eq!(conflict(refused), Conflict::Duplicate);
+    assert_eq!(everything(&*store).await, before);
+}
+
+pub(super) async fn the_production_key_cannot_be_deleted(store: Arc<dyn Store>) {
+    let (_, key, secret) = provision(&*store).await;
+    let before = everything(&*store).await;
+    let change = Change::Delete { key: reference(&key), retired: vec![secret.locator] };
+    assert_eq!(conflict(store.change(change, context(Action::AccessKeyDeleted, &key)).await), Conflict::Stale);
+    assert_eq!(everything(&*store).await, before);
+}
+
+pub(super) async fn a_key_lives_through_its_whole_life(store: Arc<dyn Store>) {
+    let (organization, key, first) = provision(&*store).await;
+    let secrets = async || store.access_key(organization.id, key.id).await.unwrap().unwrap().secrets;
+    let reference = reference(&key);
+
+    let staged = secret(2, SecretState::Staged);
+    let stage = Change::Stage { key: reference, secret: staged };
+    store.change(stage, context(Action::AccessKeyStaged, &key)).await.unwrap();
+    assert_eq!(secrets().await, [first, staged]);
+
+    let unstage = Change::Unstage { key: reference, staged: staged.locator };
+    store.change(unstage, context(Action::AccessKeyStageDiscarded, &key)).await.unwrap();
+    assert_eq!(secrets().await, [first]);
+
+    let staged = secret(3, SecretState::Staged);
+    let stage = Change::Stage { key: reference, secret: staged };
+    store.change(stage, context(Action::AccessKeyStaged, &key)).await.unwrap();
+    let successor = Successor::Promote(staged.locator);
+    let promote = Change::Regenerate { key: reference, retired: vec![first.locator], successor };
+    store.change(promote, context(Action::AccessKeyRegenerated, &key)).await.unwrap();
+    let promoted = Secret { state: SecretState::Current, ..staged };
+    assert_eq!(secrets().await, [promoted]);
+
+    let staged = secret(4, SecretState::Staged);
+    let stage = Change::Stage { key: reference, secret: staged };
+    store.change(stage, context(Action::AccessKeyStaged, &key)).await.unwrap();
+    let fresh = secret(5, SecretState::Current);
+    let retired = vec![promoted.locator, staged.locator];
+    let leaked = Change::Regenerate { key: reference, retired, successor: Successor::Fresh(fresh) };
+    store.change(leaked, context(Action::AccessKeyRegenerated, &key)).await.unwrap();
+    assert_eq!(secrets().await, [fresh]);
+
+    let (test_key, test_secret) = create(&*store, organization.id).await;
+    assert_eq!(store.access_keys(organization.id).await.unwrap().len(), 2);
+    let delete = Change::Delete { key: self::reference(&test_key), retired: vec![test_secret.locator] };
+    store.change(delete, context(Action::AccessKeyDeleted, &test_key)).await.unwrap();
+    assert_eq!(store.access_key(organization.id, test_key.id).await.unwrap(), None);
+
+    let actions = |events: Vec<Event>| events.into_iter().rev().map(|e| e.draft.action).collect::<Vec<_>>();
+    assert_eq!(
+        actions(log(&*store, organization.id, Environment::Production).await),
+        [
+            Action::OrganizationCreated,
+            Action::AccessKeyStaged,
+            Action::AccessKeyStageDiscarded,
+            Action::AccessKeyStaged,
+            Action::AccessKeyRegenerated,
+            Action::AccessKeyStaged,
+            Action::AccessKeyRegenerated,
+        ]
+    );
+    assert_eq!(
+        actions(log(&*store, organization.id, Environment::Test).await),
+        [Action::AccessKeyCreated, Action::AccessKeyDeleted]
+    );
+    assert_eq!(store.position().await.unwrap().revision, Revision(9));
+}
+
+pub(super) async fn a_refused_change_leaves_nothing_behind(store: Arc<dyn Store>) {
+    let (organization, key, first) = provision(&*store).await;
+    let (test_key, test_secret) = create(&*store, organization.id).await;
+    let staged = secret(2, SecretState::Staged);
+    let stage = Change::Stage { key: reference(&key), secret: staged };
+    store.change(stage, context(Action::AccessKeyStaged, &key)).await.unwrap();
+
+    let nowhere = access_key(organization.id, Environment::Test);
+    let homeless = access_key(OrganizationId::new(seed()), Environment::Test);
+    let crossed = KeyRef { environment: Environment::Production, ..reference(&test_key) };
+    let (production, test) = (reference(&key), reference(&test_key));
+    let fresh = |generation| Successor::Fresh(secret(generation, SecretState::Current));
+    let taken = |state, generation| Secret { locator: first.locator, ..secret(generation, state) };
+    let before = everything(&*store).await;
+    for (case, change) in [
+        ("staged twice", Change::Stage { key: production, secret: secret(3, SecretState::Staged) }),
+        ("generation used before", Change::Stage { key: test, secret: secret(1, SecretState::Staged) }),
+        ("locator taken by a stage", Change::Stage { key: test, secret: taken(SecretState::Staged, 2) }),
+        ("staged nowhere", Change::Stage { key: reference(&nowhere), secret: secret(2, SecretState::Staged) }),
+        ("staged across", Change::Stage { key: crossed, secret: secret(2, SecretState::Staged) }),
+        ("unstaged a current one", Change::Unstage { key: production, staged: first.locator }),
+        ("unstaged another's", Change::Unstage { key: test, staged: staged.locator }),
+        ("unstaged nothing", Change::Unstage { key: test, staged: locator() }),
+        (
+            "regenerated what is gone",
+            Change::Regenerate { key: production, retired: vec![locator(), staged.locator], successor: fresh(3) },
+        ),
+        (
+            "left the old one alive",
+            Change::Regenerate { key: production, retired: vec![staged.locator], successor: fresh(3) },
+        ),
+        (
+            "left a staged one behind",
+            Change::Regenerate { key: production, retired: vec![first.locator], successor: fresh(3) },
+        ),
+        (
+            "regenerated with an old generation",
+            Change::Regenerate { key: production, retired: vec![first.locator, staged.locator], successor: fresh(2) },
+        ),
+        (
+            "promoted nothing",
+            Change::Regenerate {
+                key: test,
+                retired: vec![test_secret.locator],
+                successor: Successor::Promote(locator()),
+            },
+        ),
+        (
+            "promoted another's",
+            Change::Regenerate {
+                key: test,
+                retired: vec![test_secret.locator],
+                successor: Successor::Promote(staged.locator),
+            },
+        ),
+        ("created for no one", Change::Create { key: homeless.clone(), secret: secret(1, SecretState::Current) }),
+        ("created twice", Change::Create { key: test_key.clone(), secret: secret(1, SecretState::Current) }),
+        ("locator taken", Change::Create { key: nowhere.clone(), secret: taken(SecretState::Current, 1) }),
+        ("deleted another's secret", Change::Delete { key: test, retired: vec![first.locator] }),
+        ("deleted across", Change::Delete { key: crossed, retired: vec![test_secret.locator] }),
+        ("deleted nothing", Change::Delete { key: reference(&nowhere), retired: vec![] }),
+        (
+            "provisioned twice",
+            Change::Provision {
+                organization: organization.clone(),
+                key: access_key(organization.id, Environment::Production),
+                secret: secret(1, SecretState::Current),
+                only_if_empty: false,
+            },
+        ),
+    ] {
+        let refused = store.change(change, context(Action::AccessKeyCreated, &key)).await;
+        assert!(matches!(refused, Err(StoreError::Conflict(_) | StoreError::Missing)), "{case}: {refused:?}");
+        assert_eq!(everything(&*store).await, before, "{case}");
+    }
+}
+
+pub(super) async fn an_idempotency_key_works_once_per_actor_and_day(store: Arc<dyn Store>) {
+    let (organization, ..) = provision(&*store).await;
+    let attempt = async |actor: &str, key_text: &str, at: Timestamp| {
+        let key = access_key(organization.id, Environment::Test);
+        let mut context = context(Action::AccessKeyCreated, &key);
+        context.idempotency_key = Some(key_text.parse().unwrap());
+        context.events = EventDraft { actor: name(actor), time: at, ..context.events.first().clone() }.into();
+        let change = Change::Create { key: key.clone(), secret: secret(1, SecretState::Current) };
+        store.change(change, context).await.map(|_| key.id.to_string())
+    };
+    let day_one = Timestamp::from_millis(1_000);
+    let made = attempt("ada", "once", day_one).await.unwrap();
+    let before = everything(&*store).await;
+    match attempt("ada", "once", day_one).await {
+        Err(StoreError::AlreadyDone { subject }) => assert_eq!(subject, made),
+        other => panic!("{other:?}"),
+    }
+    assert_eq!(everything(&*store).await, before);
+    attempt("ada", "another", day_one).await.unwrap();
+    attempt("grace", "once", day_one).await.unwrap();
+    attempt("ada", "once", day_one + IDEMPOTENCY_WINDOW).await.unwrap();
+}
+
+pub(super) async fn only_an_empty_store_is_provisioned_on_first_start(store: Arc<dyn Store>) {
+    let first_start = async || {
+        let organization = Organization {
+            id: OrganizationId::new(seed()),
+            name: name("default"),
+            created_at: Timestamp::from_millis(1),
+        };
+        let key = access_key(organization.id, Environment::Production);
+        let context = context(Action::OrganizationCreated, &key);
+        let secret = secret(1, SecretState::Current);
+        store.change(Change::Provision { organization, key, secret, only_if_empty: true }, context).await
+    };
+    first_start().await.unwrap();
+    assert_eq!(conflict(first_start().await), Conflict::NotEmpty);
+    assert_eq!(store.organizations(Page::first(10)).await.unwrap().len(), 1);
+}
+
+pub(super) async fn lists_come_in_pages(store: Arc<dyn Store>) {
+    for _ in 0..5 {
+        provision(&*store).await;
+    }
+    let all = store.organizations(Page::first(10)).await.unwrap();
+    assert!(all.is_sorted_by(|newer, older| newer.id > older.id));
+    let (first, rest) = all.split_at(2);
+    assert_eq!(store.organizations(Page::first(2)).await.unwrap(), first);
+    assert_eq!(store.organizations(Page { after: Some(first[1].id), limit: 10 }).await.unwrap(), rest);
+
+    let organization = all[0].id;
+    for _ in 0..4 {
+        create(&*store, organization).await;
+    }
+    let events = log(&*store, organization, Environment::Test).await;
+    assert_eq!(events.iter().map(|event| event.sequence).collect::<Vec<_>>(), [4, 3, 2, 1]);
+    let scope = Scope::assertion(organization, Environment::Test);
+    let page = store.events(&scope, &EventFilter::default(), Page { after: Some(3), limit: 1 }).await.unwrap();
+    assert_eq!(page, events[2..3]);
+}

@@ -1,0 +1,203 @@
+//! Operators, and data of one environment.
+
+use super::*;
+
+pub(super) async fn operators_are_added_and_removed_with_their_events(store: Arc<dyn Store>) {
+    let operator = |text| Operator {
+        id: OperatorId::new(seed()),
+        name: name(text),
+        locator: locator(),
+        digest: Digest::from_bytes([9; 32]),
+        created_at: Timestamp::from_millis(2),
+    };
+    let installation = OrganizationId::INSTALLATION;
+    let told =
+        |action, subject: &Operator| event(action, installation, Environment::Production, &subject.id.to_string());
+    let (ada, second_ada, grace) = (operator("ada"), operator("ada"), operator("grace"));
+    store.add_operator(ada.clone(), told(Action::OperatorCreated, &ada)).await.unwrap();
+    let refused = store.add_operator(second_ada.clone(), told(Action::OperatorCreated, &second_ada)).await;
+    assert_eq!(conflict(refused), Conflict::Duplicate);
+    store.add_operator(grace.clone(), told(Action::OperatorCreated, &grace)).await.unwrap();
+    assert_eq!(store.operators().await.unwrap(), [ada.clone(), grace.clone()]);
+    assert_eq!(store.operator_by_locator(ada.locator).await.unwrap(), Some(ada.clone()));
+    assert_eq!(store.operator_by_locator(locator()).await.unwrap(), None);
+
+    store.remove_operator(ada.id, told(Action::OperatorDeleted, &ada)).await.unwrap();
+    let again = store.remove_operator(ada.id, told(Action::OperatorDeleted, &ada)).await;
+    assert!(matches!(again, Err(StoreError::Missing)), "{again:?}");
+    assert_eq!(store.operators().await.unwrap(), [grace]);
+    assert_eq!(log(&*store, installation, Environment::Production).await.len(), 3);
+}
+
+fn user(text: &str) -> RegisteredUser {
+    RegisteredUser {
+        id: RegisteredUserId::new(seed()),
+        origin_user_id: name(text),
+        origin_user_name: Some(name("Ada")),
+        created_at: Timestamp::from_millis(6),
+    }
+}
+
+fn credential(user: &RegisteredUser, connector: &str) -> Credential {
+    Credential {
+        registered_user: user.id,
+        connector: connector.parse().unwrap(),
+        sealed: Sealed::from_bytes(vec![1, 2, 3]),
+        created_at: Timestamp::from_millis(7),
+        updated_at: Timestamp::from_millis(7),
+    }
+}
+
+/// Whether every operation of a table treats this record as one that exists nowhere.
+async fn is_absent<R: Record + PartialEq + std::fmt::Debug>(table: &dyn Table<R>, scope: &Scope, record: &R) {
+    assert_eq!(table.get(scope, &record.key()).await.unwrap(), None, "{scope:?}");
+    assert!(!table.delete(scope, &record.key()).await.unwrap(), "{scope:?}");
+    assert_eq!(table.list(scope, Page::first(100)).await.unwrap(), [], "{scope:?}");
+}
+
+pub(super) async fn no_operation_reaches_another_scope(store: Arc<dyn Store>) {
+    let (mine, ..) = provision(&*store).await;
+    let (theirs, ..) = provision(&*store).await;
+    let scopes = [mine.id, theirs.id].map(|id| Environment::ALL.map(|env| Scope::assertion(id, env)));
+    let users: &dyn Table<RegisteredUser> = &*store;
+    let credentials: &dyn Table<Credential> = &*store;
+    let connectors: &dyn Table<Connector> = &*store;
+    for own in scopes.as_flattened() {
+        let ada = user("ada");
+        let (now, sealed) = (Timestamp::from_millis(7), Sealed::from_bytes(vec![1]));
+        let github = Connector { name: "github".parse().unwrap(), sealed, created_at: now, updated_at: now };
+        connectors.insert(own, github.clone()).await.unwrap();
+        assert_eq!(conflict(connectors.insert(own, github.clone()).await), Conflict::Duplicate);
+        let key = credential(&ada, "github");
+        users.insert(own, ada.clone()).await.unwrap();
+        credentials.insert(own, key.clone()).await.unwrap();
+        for other in scopes.as_flattened().iter().filter(|other| *other != own) {
+            is_absent(users, other, &ada).await;
+            is_absent(credentials, other, &key).await;
+            is_absent(connectors, other, &github).await;
+            // A credential cannot be hung on a user of another scope.
+            for refused in [credentials.insert(other, key.clone()).await, credentials.put(other, key.clone()).await] {
+                assert!(matches!(refused, Err(StoreError::Missing)), "{refused:?}");
+            }
+        }
+        assert_eq!(users.get(own, &ada.id).await.unwrap(), Some(ada.clone()));
+        assert_eq!(credentials.get(own, &key.key()).await.unwrap(), Some(key));
+        assert!(users.delete(own, &ada.id).await.unwrap());
+        let later = Connector { updated_at: Timestamp::from_millis(8), ..github.clone() };
+        connectors.put(own, Connector { created_at: later.updated_at, ..later.clone() }).await.unwrap();
+        assert_eq!(connectors.get(own, &github.name).await.unwrap(), Some(later));
+        assert!(connectors.delete(own, &github.name).await.unwrap());
+    }
+    // The very same ids may stand in every scope, and stay apart.
+    let twin = user("twin");
+    for own in scopes.as_flattened() {
+        users.insert(own, twin.clone()).await.unwrap();
+    }
+    assert!(users.delete(&scopes[0][0], &twin.id).await.unwrap());
+    for own in &scopes.as_flattened()[1..] {
+        assert_eq!(users.get(own, &twin.id).await.unwrap(), Some(twin.clone()));
+    }
+}
+
+pub(super) async fn a_link_session_is_taken_once_and_in_time(store: Arc<dyn Store>) {
+    let (organization, ..) = provision(&*store).await;
+    let scope = Scope::assertion(organization.id, Environment::Test);
+    let users: &dyn Table<RegisteredUser> = &*store;
+    let ada = user("ada");
+    let session = |state: u8| LinkSession {
+        id: LinkSessionId::new(seed()),
+        state: Digest::from_bytes([state; 32]),
+        registered_user: ada.id,
+        sealed: Sealed::from_bytes(vec![state]),
+        expires_at: Timestamp::from_millis(1_000),
+    };
+    let open = async |scope: &Scope, session| store.open_link(scope, session, Timestamp::from_millis(5)).await;
+    assert!(matches!(open(&scope, session(1)).await, Err(StoreError::Missing)));
+    users.insert(&scope, ada.clone()).await.unwrap();
+    let (first, second, third) = (session(1), session(2), session(3));
+    for opened in [&first, &second, &third] {
+        open(&scope, opened.clone()).await.unwrap();
+    }
+    assert_eq!(conflict(open(&scope, session(1)).await), Conflict::Duplicate);
+    let elsewhere = Scope::assertion(organization.id, Environment::Production);
+    assert!(matches!(open(&elsewhere, session(4)).await, Err(StoreError::Missing)));
+
+    let take = async |state: u8, now| {
+        store.take_link(Digest::from_bytes([state; 32]), Timestamp::from_millis(now)).await.unwrap()
+    };
+    let taken = TakenLink { organization: organization.id, environment: Environment::Test, session: first };
+    assert_eq!(take(9, 5).await, None);
+    assert_eq!(take(1, 5).await, Some(taken));
+    assert_eq!(take(1, 5).await, None);
+    assert!(take(2, 999).await.is_some());
+    assert_eq!(take(3, 1_000).await, None);
+    assert_eq!(take(3, 5).await, None, "what has expired is gone");
+    // One that has expired makes way when another is opened.
+    open(&scope, session(6)).await.unwrap();
+    store
+        .open_link(
+            &scope,
+            LinkSession { expires_at: Timestamp::from_millis(2_000), ..session(7) },
+            Timestamp::from_millis(1_000),
+        )
+        .await
+        .unwrap();
+    assert_eq!(take(6, 5).await, None);
+    // It goes with its user.
+    open(&scope, session(5)).await.unwrap();
+    assert!(users.delete(&scope, &ada.id).await.unwrap());
+    assert_eq!(take(5, 5).await, None);
+}
+
+pub(super) async fn a_users_credentials_go_with_it(store: Arc<dyn Store>) {
+    let (organization, ..) = provision(&*store).await;
+    let scope = Scope::assertion(organization.id, Environment::Test);
+    let users: &dyn Table<RegisteredUser> = &*store;
+    let credentials: &dyn Table<Credential> = &*store;
+    let (ada, grace) = (user("ada"), user("grace"));
+    for user in [&ada, &grace] {
+        users.insert(&scope, user.clone()).await.unwrap();
+        credentials.put(&scope, credential(user, "github")).await.unwrap();
+    }
+    let later = Timestamp::from_millis(99);
+    let changed = Credential {
+        sealed: Sealed::from_bytes(vec![4]),
+        created_at: later,
+        updated_at: later,
+        ..credential(&ada, "github")
+    };
+    credentials.put(&scope, changed.clone()).await.unwrap();
+    let kept = Credential { created_at: Timestamp::from_millis(7), ..changed };
+    assert_eq!(credentials.get(&scope, &kept.key()).await.unwrap(), Some(kept.clone()));
+    assert_eq!(conflict(credentials.insert(&scope, kept.clone()).await), Conflict::Duplicate);
+
+    assert!(users.delete(&scope, &ada.id).await.unwrap());
+    assert_eq!(credentials.get(&scope, &kept.key()).await.unwrap(), None);
+    let other = CredentialKey { registered_user: grace.id, connector: kept.connector.clone() };
+    assert!(credentials.get(&scope, &other).await.unwrap().is_some());
+    assert!(credentials.delete(&scope, &other).await.unwrap());
+    assert!(!credentials.delete(&scope, &other).await.unwrap());
+    let orphan = credentials.put(&scope, kept).await;
+    assert!(matches!(orphan, Err(StoreError::Missing)), "{orphan:?}");
+}
+
+pub(super) async fn user_ids_are_unique_within_an_environment(store: Arc<dyn Store>) {
+    let (organization, ..) = provision(&*store).await;
+    let users: &dyn Table<RegisteredUser> = &*store;
+    let scopes = Environment::ALL.map(|environment| Scope::assertion(organization.id, environment));
+    for scope in &scopes {
+        users.insert(scope, user("ada")).await.unwrap();
+        assert_eq!(conflict(users.insert(scope, user("ada")).await), Conflict::Duplicate);
+        assert_eq!(conflict(users.put(scope, user("ada")).await), Conflict::Duplicate);
+    }
+    for _ in 0..3 {
+        users.insert(&scopes[0], user(&seed().now.to_string())).await.unwrap();
+    }
+    let all = users.list(&scopes[0], Page::first(100)).await.unwrap();
+    assert!(all.is_sorted_by(|newer, older| newer.id > older.id) && all.len() == 4);
+    let page = users.list(&scopes[0], Page { after: Some(all[1].id), limit: 1 }).await.unwrap();
+    assert_eq!(page, all[2..3]);
+    let renamed = RegisteredUser { origin_user_name: None, ..all[0].clone() };
+    users.put(&scopes[0], renamed.clone()).await.unwrap();
+    assert_eq!(users.get(&scopes[0], &renamed.id).await.unwrap(), Some(renamed));
+}

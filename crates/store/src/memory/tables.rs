@@ -1,0 +1,198 @@
+//! Operators, data of one environment, and link sessions.
+
+use std::collections::BTreeMap;
+
+use async_trait::async_trait;
+use doorward_audit::EventDraft;
+use doorward_key::Digest;
+use doorward_types::{Locator, OperatorId, RegisteredUserId, Timestamp};
+
+use super::MemoryStore;
+use crate::{
+    Conflict, Connector, ConnectorName, Credential, CredentialKey, LinkSession, LinkSessions, Operator, Operators,
+    Page, Record, RegisteredUser, Scope, StoreError, Table, TakenLink,
+};
+
+#[async_trait]
+impl Operators for MemoryStore {
+    async fn add_operator(&self, operator: Operator, event: EventDraft) -> Result<(), StoreError> {
+        let mut state = self.state();
+        let taken = |known: &Operator| known.name == operator.name || known.locator == operator.locator;
+        if state.operators.values().any(taken) {
+            return Err(Conflict::Duplicate.into());
+        }
+        state.operators.insert(operator.id, operator);
+        state.append(event);
+        Ok(())
+    }
+
+    async fn remove_operator(&self, id: OperatorId, event: EventDraft) -> Result<(), StoreError> {
+        let mut state = self.state();
+        state.operators.remove(&id).ok_or(StoreError::Missing)?;
+        state.append(event);
+        Ok(())
+    }
+
+    async fn operators(&self) -> Result<Vec<Operator>, StoreError> {
+        Ok(self.state().operators.values().cloned().collect())
+    }
+
+    async fn operator_by_locator(&self, locator: Locator) -> Result<Option<Operator>, StoreError> {
+        Ok(self.state().operators.values().find(|operator| operator.locator == locator).cloned())
+    }
+}
+
+/// The rows of one scope, newest key first.
+fn page_of<R: Record<Key: Ord>>(rows: &BTreeMap<(Scope, R::Key), R>, scope: &Scope, page: Page<R::Key>) -> Vec<R> {
+    rows.iter()
+        .rev()
+        .filter(|((of, key), _)| of == scope && page.after.as_ref().is_none_or(|after| key < after))
+        .map(|(_, record)| record.clone())
+        .take(page.limit as usize)
+        .collect()
+}
+
+#[async_trait]
+impl Table<RegisteredUser> for MemoryStore {
+    async fn insert(&self, scope: &Scope, record: RegisteredUser) -> Result<(), StoreError> {
+        let mut state = self.state();
+        let taken = state.users.iter().any(|((of, id), known)| {
+            of == scope && (*id == record.id || known.origin_user_id == record.origin_user_id)
+        });
+        if taken {
+            return Err(Conflict::Duplicate.into());
+        }
+        state.users.insert((*scope, record.id), record);
+        Ok(())
+    }
+
+    async fn put(&self, scope: &Scope, mut record: RegisteredUser) -> Result<(), StoreError> {
+        let mut state = self.state();
+        let taken = state
+            .users
+            .iter()
+            .any(|((of, id), known)| of == scope && *id != record.id && known.origin_user_id == record.origin_user_id);
+        if taken {
+            return Err(Conflict::Duplicate.into());
+        }
+        if let Some(known) = state.users.get(&(*scope, record.id)) {
+            record.created_at = known.created_at;
+        }
+        state.users.insert((*scope, record.id), record);
+        Ok(())
+    }
+
+    async fn get(&self, scope: &Scope, key: &RegisteredUserId) -> Result<Option<RegisteredUser>, StoreError> {
+        Ok(self.state().users.get(&(*scope, *key)).cloned())
+    }
+
+    async fn list(&self, scope: &Scope, page: Page<RegisteredUserId>) -> Result<Vec<RegisteredUser>, StoreError> {
+        Ok(page_of(&self.state().users, scope, page))
+    }
+
+    async fn delete(&self, scope: &Scope, key: &RegisteredUserId) -> Result<bool, StoreError> {
+        let mut state = self.state();
+        state.credentials.retain(|(of, credential), _| of != scope || credential.registered_user != *key);
+        state.links.retain(|(of, session)| of != scope || session.registered_user != *key);
+        Ok(state.users.remove(&(*scope, *key)).is_some())
+    }
+}
+
+#[async_trait]
+impl Table<Credential> for MemoryStore {
+    async fn insert(&self, scope: &Scope, record: Credential) -> Result<(), StoreError> {
+        let mut state = self.state();
+        if !state.users.contains_key(&(*scope, record.registered_user)) {
+            return Err(StoreError::Missing);
+        }
+        if state.credentials.contains_key(&(*scope, record.key())) {
+            return Err(Conflict::Duplicate.into());
+        }
+        state.credentials.insert((*scope, record.key()), record);
+        Ok(())
+    }
+
+    async fn put(&self, scope: &Scope, mut record: Credential) -> Result<(), StoreError> {
+        let mut state = self.state();
+        if !state.users.contains_key(&(*scope, record.registered_user)) {
+            return Err(StoreError::Missing);
+        }
+        if let Some(known) = state.credentials.get(&(*scope, record.key())) {
+            record.created_at = known.created_at;
+        }
+        state.credentials.insert((*scope, record.key()), record);
+        Ok(())
+    }
+
+    async fn get(&self, scope: &Scope, key: &CredentialKey) -> Result<Option<Credential>, StoreError> {
+        Ok(self.state().credentials.get(&(*scope, key.clone())).cloned())
+    }
+
+    async fn list(&self, scope: &Scope, page: Page<CredentialKey>) -> Result<Vec<Credential>, StoreError> {
+        Ok(page_of(&self.state().credentials, scope, page))
+    }
+
+    async fn delete(&self, scope: &Scope, key: &CredentialKey) -> Result<bool, StoreError> {
+        Ok(self.state().credentials.remove(&(*scope, key.clone())).is_some())
+    }
+}
+
+#[async_trait]
+impl Table<Connector> for MemoryStore {
+    async fn insert(&self, scope: &Scope, record: Connector) -> Result<(), StoreError> {
+        let mut state = self.state();
+        if state.connectors.contains_key(&(*scope, record.key())) {
+            return Err(Conflict::Duplicate.into());
+        }
+        state.connectors.insert((*scope, record.key()), record);
+        Ok(())
+    }
+
+    async fn put(&self, scope: &Scope, mut record: Connector) -> Result<(), StoreError> {
+        let mut state = self.state();
+        if let Some(known) = state.connectors.get(&(*scope, record.key())) {
+            record.created_at = known.created_at;
+        }
+        state.connectors.insert((*scope, record.key()), record);
+        Ok(())
+    }
+
+    async fn get(&self, scope: &Scope, key: &ConnectorName) -> Result<Option<Connector>, StoreError> {
+        Ok(self.state().connectors.get(&(*scope, key.clone())).cloned())
+    }
+
+    async fn list(&self, scope: &Scope, page: Page<ConnectorName>) -> Result<Vec<Connector>, StoreError> {
+        Ok(page_of(&self.state().connectors, scope, page))
+    }
+
+    async fn delete(&self, scope: &Scope, key: &ConnectorName) -> Result<bool, StoreError> {
+        Ok(self.state().connectors.remove(&(*scope, key.clone())).is_some())
+    }
+}
+
+#[async_trait]
+impl LinkSessions for MemoryStore {
+    async fn open_link(&self, scope: &Scope, session: LinkSession, now: Timestamp) -> Result<(), StoreError> {
+        let mut state = self.state();
+        state.links.retain(|(_, session)| session.expires_at > now);
+        if !state.users.contains_key(&(*scope, session.registered_user)) {
+            return Err(StoreError::Missing);
+        }
+        if state.links.iter().any(|(_, known)| known.state == session.state) {
+            return Err(Conflict::Duplicate.into());
+        }
+        state.links.push((*scope, session));
+        Ok(())
+    }
+
+    async fn take_link(&self, link_state: Digest, now: Timestamp) -> Result<Option<TakenLink>, StoreError> {
+        let mut state = self.state();
+        state.links.retain(|(_, session)| session.expires_at > now);
+        let found = state.links.iter().position(|(_, session)| session.state == link_state);
+        let (scope, session) = match found {
+            Some(place) => state.links.swap_remove(place),
+            None => return Ok(None),
+        };
+        Ok(Some(TakenLink { organization: scope.organization(), environment: scope.environment(), session }))
+    }
+}
