@@ -1,0 +1,209 @@
+//! The audit logs.
+
+mod prune;
+mod sinks;
+mod verify;
+
+use std::fs::File;
+use std::io::{BufWriter, Write};
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use doorward::audit::{Action, Checkpoint, EventDraft, ExportFormat, NoteKey, SecretSummary};
+use doorward::auth::Management;
+use doorward::http::shapes::List;
+use doorward::key::{Random, SystemRandom};
+use doorward::store::{EventFilter, LogExport, LogFault, Page, Scope, StoreUrl};
+use doorward::types::{Environment, OrganizationId};
+use zeroize::Zeroizing;
+
+use crate::arguments::{Audit, Filter, Log};
+use crate::desk::Desk;
+use crate::failure::Failure;
+use crate::output::{self, Output};
+use crate::progress::Progress;
+
+use self::prune::prune;
+use self::sinks::{forget_sink, sinks};
+use self::verify::{check_proof, checkpoint, prove, read_checkpoint, verify};
+
+pub(crate) async fn run(url: &StoreUrl, command: Audit, output: &Output) -> Result<(), Failure> {
+    match command {
+        Audit::List { log, filter, limit, before } => {
+            let page = Page { after: before, limit };
+            list(&Desk::open_existing(url).await?, &log, filter, page, output).await
+        }
+        Audit::Follow { log, after } => follow(&Desk::open_existing(url).await?, &log, after).await,
+        Audit::Export { log, format, file } => {
+            export(&Desk::open_existing(url).await?, &log, format, file.as_deref(), output).await
+        }
+        Audit::Verify { log, checkpoint, verifier_key } => {
+            let earlier =
+                checkpoint.as_deref().zip(verifier_key.as_ref()).map(|(file, key)| read_checkpoint(file, key));
+            let (desk, earlier) = (Desk::open_existing(url).await?, earlier.transpose()?);
+            verify(&desk, &log, earlier, verifier_key.as_ref(), output).await
+        }
+        Audit::Checkpoint { log, signing_key_file } => {
+            checkpoint(&Desk::open_existing(url).await?, &log, &signing_key_file, output).await
+        }
+        Audit::Prove { event, log, signing_key_file } => {
+            prove(&Desk::open_existing(url).await?, &log, event, &signing_key_file).await
+        }
+        Audit::Prune { log, before, signing_key_file, consent } => {
+            prune(&Desk::open_existing(url).await?, &log, before, &signing_key_file, consent, output).await
+        }
+        Audit::Sinks => sinks(&Desk::open_existing(url).await?, output).await,
+        Audit::ForgetSink { name, consent } => {
+            forget_sink(&Desk::open_existing(url).await?, &name, consent, output).await
+        }
+        Audit::CheckProof { proof, verifier_key } => check_proof(&proof, &verifier_key, output),
+        Audit::Keygen => {
+            let mut seed = Zeroizing::new([0; 32]);
+            SystemRandom.fill(&mut *seed).map_err(|error| Failure::failed(error.to_string()))?;
+            output::write(&NoteKey::seed_text(&seed))
+        }
+    }
+}
+
+impl Desk {
+    /// The one log that was meant: the production log, where nothing else is said.
+    async fn log(&self, log: &Log) -> Result<Scope, Failure> {
+        let organization = match log.installation {
+            true => OrganizationId::INSTALLATION,
+            false => self.organization(&log.which).await?.id,
+        };
+        Ok(self.scope(organization, log.environment.unwrap_or(Environment::Production)))
+    }
+
+    /// Those logs that were meant: every one, where nothing is said.
+    async fn logs(&self, log: &Log) -> Result<Vec<Scope>, Failure> {
+        if log.installation {
+            return Ok(vec![self.log(log).await?]);
+        }
+        let all = self.core.store().logs().await?;
+        let only = match &log.which.org {
+            Some(_) => Some(self.organization(&log.which).await?.id),
+            None => None,
+        };
+        let meant = all.into_iter().filter(|(organization, environment)| {
+            only.is_none_or(|only| only == *organization) && log.environment.is_none_or(|only| only == *environment)
+        });
+        Ok(meant.map(|(organization, environment)| self.scope(organization, environment)).collect())
+    }
+
+    /// An event that is about a log itself.
+    fn event(&self, scope: &Scope, action: Action, subject: String) -> EventDraft {
+        let log = (scope.organization(), scope.environment());
+        EventDraft::new(&self.ask.attribution, self.core.clock().now(), action, subject, log)
+    }
+
+    fn scope(&self, organization: OrganizationId, environment: Environment) -> Scope {
+        Management::of_store_holder(self.ask.attribution.actor.clone()).scope(organization, environment)
+    }
+}
+
+async fn list(desk: &Desk, log: &Log, filter: Filter, page: Page<u64>, output: &Output) -> Result<(), Failure> {
+    let scope = desk.log(log).await?;
+    let Filter { since, until, action, actor, key } = filter;
+    let filter = EventFilter { since, until, action, actor, subject: key.map(|key| key.to_string()) };
+    let events = desk.core.store().events(&scope, &filter, page).await?;
+    let rows: Vec<_> = events
+        .iter()
+        .map(|event| {
+            let draft = &event.draft;
+            let source = draft.source_address.map(|address| address.to_string()).unwrap_or_default();
+            let locators = |secrets: &[SecretSummary]| {
+                secrets.iter().map(|s| format!("{} ({})", s.locator, s.state)).collect::<Vec<_>>().join(", ")
+            };
+            let change = match (locators(&draft.detail.before), locators(&draft.detail.after)) {
+                (before, after) if before.is_empty() && after.is_empty() => String::new(),
+                (before, after) => format!("{before} → {after}"),
+            };
+            vec![
+                event.sequence.to_string(),
+                draft.time.to_string(),
+                draft.actor.to_string(),
+                draft.action.to_string(),
+                draft.subject.clone(),
+                change,
+                source,
+            ]
+        })
+        .collect();
+    let header = ["#", "TIME", "ACTOR", "ACTION", "SUBJECT", "BEFORE → AFTER", "FROM"];
+    output.list(&List { data: events, next_cursor: None }, &header, rows)
+}
+
+/// How often a follower looks for what is new.
+const LOOK: Duration = Duration::from_millis(500);
+
+/// Events at a time, where all are wanted.
+const BATCH: u32 = 5_000;
+
+async fn follow(desk: &Desk, log: &Log, after: Option<u64>) -> Result<(), Failure> {
+    let (scope, store) = (desk.log(log).await?, desk.core.store());
+    let newest = async || store.events(&scope, &EventFilter::default(), Page::first(1)).await;
+    let mut last = match after {
+        Some(after) => after,
+        None => newest().await?.first().map_or(0, |event| event.sequence),
+    };
+    loop {
+        for event in store.chain(&scope, Page { after: Some(last), limit: BATCH }).await? {
+            let event = event.map_err(|fault| Failure::failed(fault.to_string()))?;
+            output::write(&event.to_json_line())?;
+            last = event.sequence;
+        }
+        tokio::time::sleep(LOOK).await;
+    }
+}
+
+async fn export(
+    desk: &Desk,
+    log: &Log,
+    format: ExportFormat,
+    file: Option<&Path>,
+    output: &Output,
+) -> Result<(), Failure> {
+    let scope = desk.log(log).await?;
+    let name = Checkpoint::origin_of(scope.organization(), scope.environment());
+    let mut writer = open(file)?;
+    let exported = desk.event(&scope, Action::AuditLogExported, name.clone());
+    let mut export = LogExport::begin(Arc::clone(desk.core.store()), scope, exported).await?;
+    let of = export.size();
+    let unwritten =
+        |error: std::io::Error| Failure::failed(format!("the export cannot be written, and is not whole: {error}"));
+    writer.write_all(format.header().as_bytes()).map_err(unwritten)?;
+    let mut progress = Progress::new(output);
+    let mut count = 0_u64;
+    loop {
+        let page = export.next_page().await.map_err(|fault| match fault {
+            LogFault::Store(error) => error.into(),
+            fault => Failure::failed(format!("{fault}: `doorward audit verify` tells more")),
+        })?;
+        if page.is_empty() {
+            break;
+        }
+        for event in &page {
+            writer.write_all(format.line(event).as_bytes()).map_err(unwritten)?;
+        }
+        count += page.len() as u64;
+        progress.show(&format!("exporting {name}: {count} of {of} events"), count >= of);
+    }
+    writer.flush().map_err(unwritten)?;
+    progress.end();
+    output.remark(&format!("Exported {count} events of {name}."));
+    Ok(())
+}
+
+/// Where an export goes; a file must be new, and is made so that no one else can read it.
+fn open(file: Option<&Path>) -> Result<Box<dyn Write>, Failure> {
+    let Some(path) = file else { return Ok(Box::new(BufWriter::new(std::io::stdout().lock()))) };
+    let mut options = File::options();
+    options.write(true).create_new(true);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    let made = options.open(path);
+    let made = made.map_err(|error| Failure::failed(format!("{} cannot be made: {error}", path.display())))?;
+    Ok(Box::new(BufWriter::new(made)))
+}
