@@ -20,6 +20,7 @@ use hyper::body::Incoming;
 use matchit::Params;
 
 use crate::answer::{self, Answer, Body};
+use crate::forward_auth::{self, Profile};
 use crate::metrics::Metrics;
 use crate::routes::{Action, Door, PATHS, Path};
 use crate::{backend, link, management};
@@ -206,22 +207,30 @@ impl App {
                 action => self.probe(action),
             },
             Door::AccessKey => {
-                let principal = match self.settings.strict {
-                    true => self.layer.authenticate_strictly(&call.request).await,
-                    false => self.layer.authenticate(&call.request),
-                };
-                self.metrics.verified(principal.as_ref().map(Principal::environment).map_err(Problem::code));
-                if let Some(used) = principal.as_ref().err().and_then(Problem::unusual_use) {
-                    self.metrics.used_unusually(used);
-                }
-                let principal = principal?;
+                let principal = self.access_key(&call.request).await?;
                 backend::handle(self, allowed()?, params, &principal, call).await
+            }
+            Door::Gateway => {
+                let profile = params.get("profile").and_then(Profile::named);
+                forward_auth::answer(profile, self.access_key(&call.request).await, &call)
             }
             Door::Operator => {
                 let management = self.operator(&call.request).await?;
                 management::handle(self, allowed()?, params, &management, call).await
             }
         }
+    }
+
+    async fn access_key(&self, request: &Request<Incoming>) -> Result<Principal, Problem> {
+        let principal = match self.settings.strict {
+            true => self.layer.authenticate_strictly(request).await,
+            false => self.layer.authenticate(request),
+        };
+        self.metrics.verified(principal.as_ref().map(Principal::environment).map_err(Problem::code));
+        if let Some(used) = principal.as_ref().err().and_then(Problem::unusual_use) {
+            self.metrics.used_unusually(used);
+        }
+        principal
     }
 
     fn probe(&self, action: Action) -> Answer {

@@ -10,6 +10,7 @@
 //! | [`body`], [`cursor`], [`answer`] | reading and writing |
 //! | [`serve`], [`wire`] | connections: limits, deadlines, and the refusals that come before HTTP |
 //! | [`link`] | handlers of connectors, link sessions, and the callback |
+//! | `forward_auth` | the answer that gateways ask for |
 //! | [`sinks`] | shipping audit events elsewhere |
 //! | [`config`], [`logging`], [`metrics`], [`reminder`], [`sealing_key`], [`signing_key`], [`first_start`] | around it |
 
@@ -21,6 +22,7 @@ pub mod body;
 pub mod config;
 pub mod cursor;
 pub mod first_start;
+mod forward_auth;
 pub mod link;
 pub mod logging;
 pub mod management;

@@ -9,6 +9,8 @@ pub enum Door {
     Open,
     /// An access key: the request acts in the key's environment.
     AccessKey,
+    /// An access key, whatever the method: a gateway asks whether a request may pass.
+    Gateway,
     /// An operator's token: the request manages every organization.
     Operator,
 }
@@ -21,6 +23,7 @@ pub enum Action {
     Readiness,
     OAuthCallback,
     WhoAmI,
+    ForwardAuth,
     RegisterUser,
     ListUsers,
     ReadUser,
@@ -75,6 +78,17 @@ pub const PATHS: &[Path] = &[
     Path { pattern: "/readyz", door: Door::Open, methods: &[(Method::GET, Action::Readiness)] },
     Path { pattern: "/oauth/callback", door: Door::Open, methods: &[(Method::GET, Action::OAuthCallback)] },
     Path { pattern: "/v1/whoami", door: Door::AccessKey, methods: &[(Method::GET, Action::WhoAmI)] },
+    Path { pattern: "/v1/forward-auth/{profile}", door: Door::Gateway, methods: &[(Method::GET, Action::ForwardAuth)] },
+    Path {
+        pattern: "/v1/forward-auth/{profile}/",
+        door: Door::Gateway,
+        methods: &[(Method::GET, Action::ForwardAuth)],
+    },
+    Path {
+        pattern: "/v1/forward-auth/{profile}/{*rest}",
+        door: Door::Gateway,
+        methods: &[(Method::GET, Action::ForwardAuth)],
+    },
     Path {
         pattern: "/v1/registered-users",
         door: Door::AccessKey,

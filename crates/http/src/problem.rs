@@ -67,6 +67,8 @@ pub enum Code {
     UnsupportedMediaType,
     /// The request target is longer than allowed.
     UriTooLong,
+    /// The key is of an environment whose keys do not pass here.
+    WrongEnvironment,
 }
 
 impl Code {
@@ -111,6 +113,7 @@ impl Code {
             Self::UnauthorizedOrigin => ("unauthorized_origin", StatusCode::FORBIDDEN),
             Self::UnsupportedMediaType => ("unsupported_media_type", StatusCode::UNSUPPORTED_MEDIA_TYPE),
             Self::UriTooLong => ("uri_too_long", StatusCode::URI_TOO_LONG),
+            Self::WrongEnvironment => ("wrong_environment", StatusCode::FORBIDDEN),
         }
     }
 }

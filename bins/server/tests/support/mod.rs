@@ -272,7 +272,7 @@ impl Answer {
         let mut lines = head.split("\r\n");
         let status = lines.next()?.strip_prefix("HTTP/1.1 ")?.get(..3)?.parse().ok()?;
         let headers = lines.filter_map(|line| line.split_once(": "));
-        let headers: BTreeMap<_, _> = headers.map(|(name, value)| (name.to_owned(), value.to_owned())).collect();
+        let headers: BTreeMap<_, _> = headers.map(|(name, value)| (name.to_lowercase(), value.to_owned())).collect();
         let mut body = String::from_utf8_lossy(&received[end + 4..]).into_owned();
         if headers.contains_key("transfer-encoding") {
             body = without_chunks(&body)?;

@@ -1,0 +1,110 @@
+//! For gateways: one answer to "may this request pass?", by whatever method and path it is asked.
+//!
+//! The path's profile says which environment's keys pass. Query and body are ignored: some gateways hand on the client's own.
+
+use doorward::auth::Principal;
+use doorward::http::{Code, Problem};
+use doorward::types::Environment;
+use http::header::{CACHE_CONTROL, HeaderName};
+use http::{HeaderValue, Response, StatusCode};
+use percent_encoding::{AsciiSet, CONTROLS, utf8_percent_encode};
+
+use crate::answer::{Answer, Body};
+use crate::app::Call;
+
+const ORGANIZATION: HeaderName = HeaderName::from_static("x-doorward-organization");
+const ENVIRONMENT: HeaderName = HeaderName::from_static("x-doorward-environment");
+const KEY_ID: HeaderName = HeaderName::from_static("x-doorward-key-id");
+const KEY_NAME: HeaderName = HeaderName::from_static("x-doorward-key-name");
+const AUTH_STATUS: HeaderName = HeaderName::from_static("x-auth-status");
+
+/// What stands percent-encoded in a header, besides what is no ASCII: names of keys may be of any language.
+const NOT_IN_A_HEADER: &AsciiSet = &CONTROLS.add(b'%');
+
+/// What a gateway asks for.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) struct Profile {
+    /// Whose keys pass; those of both, where it is none.
+    only: Option<Environment>,
+    /// Whether nginx asks, which makes 500 of all but 200, 401 and 403.
+    nginx: bool,
+}
+
+impl Profile {
+    /// `production`, `test` or `any`; with `-nginx` after it where nginx asks.
+    pub(crate) fn named(text: &str) -> Option<Self> {
+        let (name, nginx) = text.strip_suffix("-nginx").map_or((text, false), |name| (name, true));
+        let only = match name {
+            "any" => None,
+            name => Some(name.parse().ok()?),
+        };
+        Some(Self { only, nginx })
+    }
+}
+
+/// Whether the request may pass, with who sends it.
+pub(crate) fn answer(profile: Option<Profile>, presented: Result<Principal, Problem>, call: &Call) -> Answer {
+    let nginx = profile.is_some_and(|profile| profile.nginx);
+    match presented.and_then(|principal| passes(profile, &principal)) {
+        Err(problem) if nginx => Ok(for_nginx(problem.for_request(call.id))),
+        other => other,
+    }
+}
+
+fn passes(profile: Option<Profile>, principal: &Principal) -> Answer {
+    let profile = profile.ok_or_else(|| {
+        Problem::new(
+            Code::NotFound,
+            "there is no such profile: `production`, `test` or `any`, each with `-nginx` after it where nginx asks",
+        )
+    })?;
+    let environment = principal.environment();
+    if profile.only.is_some_and(|only| only != environment) {
+        return Err(Problem::new(
+            Code::WrongEnvironment,
+            format!("this key is of the {environment} environment, whose keys do not pass here"),
+        ));
+    }
+    let name = utf8_percent_encode(principal.key_name().as_str(), NOT_IN_A_HEADER).to_string();
+    let mut response = Response::new(Body::from(""));
+    let headers = response.headers_mut();
+    headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    // Every one, every time: a gateway that copies them leaves no forged one behind.
+    for (header, value) in [
+        (ORGANIZATION, principal.organization_id().to_string()),
+        (ENVIRONMENT, environment.to_string()),
+        (KEY_ID, principal.key_id().to_string()),
+        (KEY_NAME, name),
+    ] {
+        let value = HeaderValue::try_from(value);
+        headers.insert(header, value.map_err(|_| Problem::new(Code::Internal, "a name cannot stand in a header"))?);
+    }
+    Ok(response)
+}
+
+/// The refusal in a form that nginx hands on: the status that it should have stands in `X-Auth-Status`.
+fn for_nginx(problem: Problem) -> Response<Body> {
+    let mut response: Response<Body> = problem.into_response();
+    let status = response.status();
+    response.headers_mut().insert(AUTH_STATUS, HeaderValue::from(status.as_u16()));
+    if !matches!(status, StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN) {
+        *response.status_mut() = StatusCode::FORBIDDEN;
+    }
+    response
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_profile_is_one_of_six() {
+        let of = |only, nginx| Some(Profile { only, nginx });
+        assert_eq!(Profile::named("production"), of(Some(Environment::Production), false));
+        assert_eq!(Profile::named("test-nginx"), of(Some(Environment::Test), true));
+        assert_eq!(Profile::named("any"), of(None, false));
+        for other in ["", "-nginx", "nginx", "Production", "any-nginx-nginx", "staging", "any "] {
+            assert_eq!(Profile::named(other), None, "{other}");
+        }
+    }
+}
