@@ -1,6 +1,6 @@
 //! Behind a gateway: the answer that it asks for, and nginx itself, with the configuration of the documentation.
 
-#![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test fails by panicking")]
+#![expect(clippy::unwrap_used, clippy::expect_used, reason = "a test fails by panicking")]
 
 mod support;
 
