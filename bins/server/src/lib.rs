@@ -12,7 +12,7 @@
 //! | [`link`] | handlers of connectors, link sessions, and the callback |
 //! | `forward_auth` | the answer that gateways ask for |
 //! | [`sinks`] | shipping audit events elsewhere |
-//! | [`config`], [`logging`], [`metrics`], [`reminder`], [`sealing_key`], [`signing_key`], [`first_start`] | around it |
+//! | [`config`], [`logging`], [`metrics`], [`reminder`], [`sealing_key`], [`signing_key`], `secret_file`, [`first_start`] | around it |
 
 pub mod answer;
 pub mod app;
@@ -30,6 +30,7 @@ pub mod metrics;
 pub mod reminder;
 pub mod routes;
 pub mod sealing_key;
+mod secret_file;
 pub mod serve;
 pub mod signing_key;
 pub mod sinks;

@@ -1,6 +1,7 @@
 //! Linking accounts: connectors behind the operator's door, links behind the key's, and the callback, which is open.
 
 use doorward::auth::{Management, Principal};
+use doorward::http::shapes::List;
 use doorward::http::{Code, Problem};
 use doorward::link::{Begun, ConnectorSettings, Finish, LinkError, NewLink};
 use doorward::store::{Connector, ConnectorName, ConnectorNameError, Scope};
@@ -109,7 +110,7 @@ pub(crate) async fn connectors(
     let scope = scope(app, management, organization, call).await?;
     let all = app.linker().connectors(&scope).await.map_err(|error| failed(error, scope.environment()))?;
     let data: Vec<_> = all.into_iter().map(ConnectorShape::from).collect();
-    answer::ok(&doorward::http::shapes::List { data, next_cursor: None })
+    answer::ok(&List { data, next_cursor: None })
 }
 
 pub(crate) async fn put_connector(

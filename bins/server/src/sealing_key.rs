@@ -12,6 +12,7 @@ use doorward::store::{SealingKey, StoreUrl};
 use zeroize::Zeroizing;
 
 use crate::config::Config;
+use crate::secret_file;
 
 const VARIABLE: &str = "DOORWARD_SEALING_KEY";
 
@@ -32,16 +33,15 @@ pub fn load(config: &Config, core: &Core) -> anyhow::Result<SealingKey> {
              and name it with --sealing-key-file or {VARIABLE}"
         ),
     };
-    match std::fs::read_to_string(&path) {
-        Ok(text) => {
-            refuse_if_open_to_others(&path)?;
-            decode(&Zeroizing::new(text)).with_context(|| format!("in {}", path.display()))
-        }
-        // Of several nodes, each would make its own, and none could open what another has sealed.
-        Err(error) if error.kind() == ErrorKind::NotFound && matches!(config.store, StoreUrl::Sqlite(_)) => {
-            make(&path, core)
-        }
-        Err(error) => Err(error).with_context(|| format!("{} cannot be read", path.display())),
+    // Of several nodes, each would make its own, and none could open what another has sealed.
+    let may_make = matches!(config.store, StoreUrl::Sqlite(_));
+    let is_missing = |error: &anyhow::Error| {
+        error.downcast_ref::<std::io::Error>().is_some_and(|error| error.kind() == ErrorKind::NotFound)
+    };
+    match secret_file::read(&path) {
+        Ok(text) => decode(&text).with_context(|| format!("in {}", path.display())),
+        Err(error) if may_make && is_missing(&error) => make(&path, core),
+        Err(error) => Err(error),
     }
 }
 
@@ -90,19 +90,4 @@ fn make(path: &Path, core: &Core) -> anyhow::Result<SealingKey> {
         }
         Err(error) => Err(error).with_context(|| format!("the sealing key {} cannot be made", path.display())),
     }
-}
-
-#[cfg(unix)]
-pub(crate) fn refuse_if_open_to_others(path: &Path) -> anyhow::Result<()> {
-    use std::os::unix::fs::PermissionsExt;
-    let mode = std::fs::metadata(path)?.permissions().mode();
-    if mode & 0o077 != 0 {
-        bail!("{} can be read by others (mode {:o}): chmod 600 it", path.display(), mode & 0o777);
-    }
-    Ok(())
-}
-
-#[cfg(not(unix))]
-pub(crate) fn refuse_if_open_to_others(_: &Path) -> anyhow::Result<()> {
-    Ok(())
 }

@@ -9,13 +9,12 @@ use anyhow::{Context, bail, ensure};
 use doorward::auth::Core;
 use doorward::sink::{FileSink, Shape, Shipper, Sink, StandardOutput, Webhook, WebhookSecret};
 use doorward::types::{Name, SessionId};
-use serde::{Deserialize, Deserializer};
+use serde::Deserialize;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
-use zeroize::Zeroizing;
 
 use crate::metrics::Metrics;
-use crate::sealing_key::refuse_if_open_to_others;
+use crate::secret_file;
 
 /// How often the metrics learn how far each sink lags.
 const LOOK: Duration = Duration::from_secs(5);
@@ -39,12 +38,8 @@ pub struct SinkConfig {
     /// The file with the secrets that sign for the webhook, one a line.
     pub secret_file: Option<PathBuf>,
     /// What an event looks like: `event` or `ocsf`.
-    #[serde(default, deserialize_with = "shape")]
+    #[serde(default)]
     pub shape: Shape,
-}
-
-fn shape<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Shape, D::Error> {
-    String::deserialize(deserializer)?.parse().map_err(serde::de::Error::custom)
 }
 
 impl SinkConfig {
@@ -73,9 +68,7 @@ impl SinkConfig {
 }
 
 fn read_secrets(path: &Path) -> anyhow::Result<Vec<WebhookSecret>> {
-    let text = std::fs::read_to_string(path).map(Zeroizing::new);
-    let text = text.with_context(|| format!("{} cannot be read", path.display()))?;
-    refuse_if_open_to_others(path)?;
+    let text = secret_file::read(path)?;
     let lines = text.lines().map(str::trim).filter(|line| !line.is_empty());
     lines.map(|line| line.parse().with_context(|| format!("in {}", path.display()))).collect()
 }

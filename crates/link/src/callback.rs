@@ -1,3 +1,5 @@
+use std::borrow::Cow;
+
 use doorward_auth::{LinkGrant, OriginRefusal};
 use doorward_key::LinkState;
 use doorward_store::{Credential, CredentialKey, StoreError, Table};
@@ -27,6 +29,19 @@ struct Answer<'a> {
     issuer: Option<&'a str>,
 }
 
+impl<'a> Answer<'a> {
+    /// With the state that it is about; none where a parameter stands twice (RFC 6749, section 3.1), or there is no state.
+    fn read(pairs: &'a [(Cow<'_, str>, Cow<'_, str>)]) -> Option<(LinkState, Self)> {
+        let at_most_once = |name: &str| {
+            let mut values = pairs.iter().filter(|(key, _)| key == name).map(|(_, value)| &**value);
+            let first = values.next();
+            values.next().is_none().then_some(first)
+        };
+        let [state, code, error, issuer] = ["state", "code", "error", "iss"].map(at_most_once);
+        Some((LinkState::presented(state??)?, Self { code: code?, error: error?, issuer: issuer? }))
+    }
+}
+
 const WORN_OUT: &str = "This link is not valid: it was used already, or is older than 30 minutes. Go back to where you came from, \
                         and begin again.";
 const TRY_AGAIN: &str =
@@ -39,14 +54,7 @@ impl Linker {
     /// own code, or one of `invalid_response`, `issuer_mismatch`, `connector_gone`, `exchange_failed`, `registered_user_gone`.
     pub async fn finish(&self, query: &str) -> Finish {
         let pairs: Vec<_> = parse(query.as_bytes()).collect();
-        let one = |name: &str| {
-            let mut values = pairs.iter().filter(|(key, _)| key == name).map(|(_, value)| &**value);
-            // No parameter stands twice (RFC 6749, section 3.1).
-            (values.next(), values.next().is_some())
-        };
-        let [(state, a), (code, b), (error, c), (issuer, d)] = ["state", "code", "error", "iss"].map(one);
-        let state = state.filter(|_| !(a || b || c || d)).and_then(LinkState::presented);
-        let Some(state) = state else {
+        let Some((state, answer)) = Answer::read(&pairs) else {
             return Finish::Page(StatusCode::BAD_REQUEST, WORN_OUT.to_owned());
         };
         // Before the session is taken: it is taken once.
@@ -54,7 +62,7 @@ impl Linker {
             return Finish::Page(StatusCode::SERVICE_UNAVAILABLE, TRY_AGAIN.to_owned());
         }
         match self.core().redeem_link_state(&state).await {
-            Ok(Some(grant)) => self.finish_one(&grant, Answer { code, error, issuer }).await,
+            Ok(Some(grant)) => self.finish_one(&grant, answer).await,
             Ok(None) => Finish::Page(StatusCode::BAD_REQUEST, WORN_OUT.to_owned()),
             Err(error) => {
                 tracing::error!(error = &error as &dyn std::error::Error, "a link session could not be looked up");

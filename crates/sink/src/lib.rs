@@ -28,7 +28,7 @@ use doorward_audit::Event;
 use doorward_client::SendError;
 
 pub use file::FileSink;
-pub use shape::{Shape, UnknownShape};
+pub use shape::Shape;
 pub use shipper::Shipper;
 pub use standard_output::StandardOutput;
 pub use webhook::{Webhook, WebhookError, WebhookSecret};

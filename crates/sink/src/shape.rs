@@ -1,9 +1,9 @@
-use std::str::FromStr;
-
 use doorward_audit::Event;
+use serde::Deserialize;
 
-/// What an event looks like.
-#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+/// What an event looks like: in a configuration, `event` or `ocsf`.
+#[derive(Clone, Copy, Debug, Default, Deserialize, Eq, PartialEq)]
+#[serde(rename_all = "lowercase")]
 pub enum Shape {
     /// As in an export: with all that its hash covers.
     #[default]
@@ -25,20 +25,3 @@ impl Shape {
         events.iter().map(|event| self.line(event)).collect()
     }
 }
-
-impl FromStr for Shape {
-    type Err = UnknownShape;
-
-    fn from_str(text: &str) -> Result<Self, UnknownShape> {
-        match text {
-            "event" => Ok(Self::Event),
-            "ocsf" => Ok(Self::Ocsf),
-            _ => Err(UnknownShape),
-        }
-    }
-}
-
-/// A shape that there is not.
-#[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
-#[error("a shape is `event` or `ocsf`")]
-pub struct UnknownShape;

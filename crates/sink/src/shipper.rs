@@ -1,8 +1,9 @@
+use std::convert::Infallible;
 use std::sync::Arc;
 use std::time::Duration;
 
 use doorward_audit::Event;
-use doorward_store::{Shipment, SinkState, Store, StoreError};
+use doorward_store::{Shipment, Store, StoreError};
 use doorward_types::{Name, SessionId};
 use tokio::sync::watch;
 use tokio::time::{Instant, sleep};
@@ -79,7 +80,8 @@ impl Shipper {
     async fn ship(&mut self) {
         let mut failing = false;
         loop {
-            match self.ship_while_held(&mut failing).await {
+            let Err(interruption) = self.ship_while_held(&mut failing).await;
+            match interruption {
                 Interruption::Lost => tracing::warn!(sink = %self.name, "another node ships to this sink now"),
                 Interruption::Store(error) if !failing => {
                     failing = true;
@@ -92,45 +94,40 @@ impl Shipper {
         }
     }
 
-    async fn ship_while_held(&mut self, failing: &mut bool) -> Interruption {
-        let ships = async {
-            self.take().await?;
-            loop {
-                let page = self.store.events_after(self.position.unwrap_or_default(), PAGE).await?;
-                *failing = false;
-                if page.is_empty() {
-                    sleep(LOOK).await;
-                    continue;
-                }
-                for shipments in page.chunks(self.sink.batch().max(1)) {
-                    self.deliver(shipments).await?;
-                    self.position = shipments.last().map(|shipment| shipment.position);
-                    if self.noted.elapsed() >= NOTE {
-                        self.note().await?;
-                    }
-                }
-                self.note().await?;
+    async fn ship_while_held(&mut self, failing: &mut bool) -> Result<Infallible, Interruption> {
+        self.take().await?;
+        loop {
+            let page = self.store.events_after(self.position.unwrap_or_default(), PAGE).await?;
+            *failing = false;
+            if page.is_empty() {
+                sleep(LOOK).await;
+                continue;
             }
-        };
-        let interruption: Result<std::convert::Infallible, Interruption> = ships.await;
-        match interruption {
-            Err(interruption) => interruption,
+            for shipments in page.chunks(self.sink.batch().max(1)) {
+                self.deliver(shipments).await?;
+                self.position = shipments.last().map(|shipment| shipment.position);
+                if self.noted.elapsed() >= NOTE {
+                    self.note().await?;
+                }
+            }
+            self.note().await?;
         }
     }
 
     /// Waits until the sink is this one's.
     async fn take(&mut self) -> Result<(), StoreError> {
-        let mut known: Option<(SinkState, Instant)> = None;
+        // The beat that stands still, and since when.
+        let mut known: Option<(u64, Instant)> = None;
         loop {
             let state = self.store.sinks().await?.into_iter().find(|state| state.name == self.name);
             let (beat, free) = match (&state, &known) {
                 (None, _) => (None, true),
                 (Some(state), _) if state.holder.is_none_or(|holder| holder == self.holder) => (Some(state.beat), true),
-                (Some(state), Some((first, since))) if state.beat == first.beat => {
+                (Some(state), Some((first, since))) if state.beat == *first => {
                     (Some(state.beat), state.behind > 0 && since.elapsed() >= SILENCE)
                 }
                 (Some(state), _) => {
-                    known = Some((state.clone(), Instant::now()));
+                    known = Some((state.beat, Instant::now()));
                     (Some(state.beat), false)
                 }
             };
