@@ -16,7 +16,17 @@ pub(crate) fn of_statement(error: tokio_postgres::Error) -> StoreError {
 
 /// Whether the same transaction, tried again, may succeed: the server chose it as the victim of a conflict.
 pub(crate) fn is_worth_a_retry(error: &StoreError) -> bool {
-    let StoreError::Unavailable(source) = error else { return false };
-    let code = source.downcast_ref::<tokio_postgres::Error>().and_then(tokio_postgres::Error::code);
-    matches!(code, Some(&SqlState::T_R_SERIALIZATION_FAILURE | &SqlState::T_R_DEADLOCK_DETECTED))
+    matches!(code(error), Some(&SqlState::T_R_SERIALIZATION_FAILURE | &SqlState::T_R_DEADLOCK_DETECTED))
+}
+
+/// Whether a table could not be made because another transaction makes it at this moment: which of the catalog's rows
+/// the two meet at is chance.
+pub(crate) fn is_made_by_another(error: &StoreError) -> bool {
+    matches!(error, StoreError::Conflict(Conflict::Duplicate))
+        || matches!(code(error), Some(&SqlState::DUPLICATE_TABLE | &SqlState::DUPLICATE_OBJECT))
+}
+
+fn code(error: &StoreError) -> Option<&SqlState> {
+    let StoreError::Unavailable(source) = error else { return None };
+    source.downcast_ref::<tokio_postgres::Error>().and_then(tokio_postgres::Error::code)
 }

@@ -34,17 +34,21 @@ pub(crate) async fn run(store: &PostgresStore, mode: OpenMode) -> Result<(), Sto
         if mode == OpenMode::Existing {
             return Err(StoreError::Missing);
         }
-        // Two nodes that make the same table at the same moment: one of them is refused, and finds it made.
-        for statement in STEPS {
-            if let Err(error) = store.execute(statement, &[]).await {
-                tracing::debug!(?error, "someone else makes the schema at the same moment");
-                store.execute(statement, &[]).await?;
-            }
-        }
+        transaction::again_beside_others(|| count_steps(store)).await?;
     }
     let migrations = migrations();
     while transaction::again(|| step(store, &migrations)).await? {}
     Ok(())
+}
+
+/// Makes the table and its row together: whoever finds the one must find the other, which is the lock of every step.
+async fn count_steps(store: &PostgresStore) -> Result<(), StoreError> {
+    let mut client = store.client().await?;
+    let transaction = transaction::begin(&mut client).await?;
+    for statement in STEPS {
+        transaction.execute_typed(statement, &[]).await.map_err(of_statement)?;
+    }
+    transaction.commit().await.map_err(of_statement)
 }
 
 /// Takes the next step; whether there was one.
