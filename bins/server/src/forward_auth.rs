@@ -60,10 +60,7 @@ fn passes(profile: Option<Profile>, principal: &Principal) -> Answer {
     })?;
     let environment = principal.environment();
     if profile.only.is_some_and(|only| only != environment) {
-        return Err(Problem::new(
-            Code::WrongEnvironment,
-            format!("this key is of the {environment} environment, whose keys do not pass here"),
-        ));
+        return Err(Problem::wrong_environment(environment));
     }
     let name = utf8_percent_encode(principal.key_name().as_str(), NOT_IN_A_HEADER).to_string();
     let mut response = Response::new(Body::from(""));

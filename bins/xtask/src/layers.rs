@@ -13,7 +13,7 @@ const LAYERS: &[&[&str]] = &[
     &["doorward-key", "doorward-origin", "doorward-audit", "doorward-client"],
     &["doorward-store"],
     &["doorward-auth", "doorward-sink", "doorward-store-sqlite", "doorward-store-postgres"],
-    &["doorward-http", "doorward-link"],
+    &["doorward-http", "doorward-link", "doorward-testing"],
     &["doorward"],
 ];
 
@@ -33,6 +33,7 @@ const FOREIGN: &[(&str, &[&str])] = &[
     ("doorward-sink", &["hyper", "tower", "rusqlite", "tokio-postgres"]),
     ("doorward-store-sqlite", &["http", "hyper", "tower"]),
     ("doorward-store-postgres", &["http", "hyper", "tower", "rusqlite"]),
+    ("doorward-testing", &["hyper", "tower", "rusqlite", "tokio-postgres"]),
     ("doorward-http", &["hyper", "axum", "rusqlite", "tokio-postgres"]),
 ];
 

@@ -11,6 +11,7 @@
 //! | [`store`] | `doorward-store` | |
 //! | [`auth`] | `doorward-auth` | |
 //! | `http` | `doorward-http` | `http` (default) |
+//! | `http::axum` | `doorward-http` | `axum` |
 //! | `link` | `doorward-link` | `link` |
 //! | `sink` | `doorward-sink` | `sink` |
 //! | `sqlite` | `doorward-store-sqlite` | `sqlite` (default) |
@@ -28,6 +29,8 @@
 //! assert!(verifier.verify(acme.value.expose().as_bytes()).is_ok());
 //! # Ok(()) }
 //! ```
+//!
+//! For the tests of a service there is the crate `doorward-testing`: ready-made keys in memory, and a clock to move.
 //!
 //! `examples/embedded` is a whole service in one file.
 

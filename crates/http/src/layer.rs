@@ -1,10 +1,13 @@
+use std::fmt;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
+use bytes::Bytes;
 use doorward_auth::{Principal, Refusal, Verifier};
-use doorward_types::{AccessKeyId, Locator, RequestId};
-use http::{Request, Response};
+use doorward_types::{AccessKeyId, Environment, Locator, RequestId};
+use http::request::Parts;
+use http::{Extensions, HeaderMap, Method, Request, Response, Uri};
 use tower_layer::Layer;
 use tower_service::Service;
 
@@ -13,18 +16,70 @@ use crate::unusual::Told;
 use crate::{Code, Problem, ResponseBody, UnusualUse, browser};
 
 /// Lets a request through with its [`Principal`] in the extensions, or refuses it.
+///
+/// Cheap to clone: each route may have a variant of its own.
 #[derive(Clone, Debug)]
 pub struct AccessKeyLayer {
     verifier: Verifier,
     browsers: bool,
+    optional: bool,
+    preflights: bool,
+    only: Option<Environment>,
+    refusals: Option<Refusals>,
     told: Arc<Told>,
 }
 
+/// Writes a refusal in a service's own shape.
+#[derive(Clone)]
+struct Refusals(Arc<WriteRefusal>);
+
+type WriteRefusal = dyn Fn(&Problem) -> Response<Bytes> + Send + Sync;
+
+impl fmt::Debug for Refusals {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Refusals")
+    }
+}
+
+/// What is looked at in a request: everything but its body.
+#[derive(Clone, Copy)]
+struct Asked<'a> {
+    method: &'a Method,
+    uri: &'a Uri,
+    headers: &'a HeaderMap,
+    extensions: &'a Extensions,
+}
+
+impl<'a, B> From<&'a Request<B>> for Asked<'a> {
+    fn from(request: &'a Request<B>) -> Self {
+        Self {
+            method: request.method(),
+            uri: request.uri(),
+            headers: request.headers(),
+            extensions: request.extensions(),
+        }
+    }
+}
+
+impl<'a> From<&'a Parts> for Asked<'a> {
+    fn from(parts: &'a Parts) -> Self {
+        Self { method: &parts.method, uri: &parts.uri, headers: &parts.headers, extensions: &parts.extensions }
+    }
+}
+
 impl AccessKeyLayer {
-    /// The layer over a verifying node.
+    /// The layer over a verifying node: every request needs a key, of either environment.
     #[must_use]
     pub fn new(verifier: Verifier) -> Self {
-        Self { verifier, browsers: false, told: Arc::default() }
+        Self {
+            verifier,
+            browsers: false,
+            optional: false,
+            preflights: false,
+            only: None,
+            refusals: None,
+            told: Arc::default(),
+        }
     }
 
     /// Accepts keys from pages in browsers too. Whoever reads such a page's source then has the key.
@@ -33,14 +88,62 @@ impl AccessKeyLayer {
         Self { browsers: true, ..self }
     }
 
+    /// Lets requests without an `Authorization` header through, without a [`Principal`]. A credential that is sent and
+    /// does not work is refused all the same.
+    #[must_use]
+    pub fn optional(self) -> Self {
+        Self { optional: true, ..self }
+    }
+
+    /// Accepts the keys of one environment: those of the other are refused with 403 `wrong_environment`.
+    #[must_use]
+    pub fn only(self, environment: Environment) -> Self {
+        Self { only: Some(environment), ..self }
+    }
+
+    /// Lets CORS preflights through, which never carry a credential: `OPTIONS` with `Origin` and
+    /// `Access-Control-Request-Method` (Fetch Standard, "CORS-preflight fetch"). A CORS layer must stand below to answer
+    /// them.
+    #[must_use]
+    pub fn with_cors_preflights(self) -> Self {
+        Self { preflights: true, ..self }
+    }
+
+    /// Writes refusals in the service's own shape: headers and body are `write`'s, but the status, `WWW-Authenticate`,
+    /// `Retry-After` and `Cache-Control` stay those of the [`Problem`].
+    ///
+    /// ```
+    /// # fn example(layer: doorward_http::AccessKeyLayer) -> doorward_http::AccessKeyLayer {
+    /// use http::{Response, header::CONTENT_TYPE};
+    ///
+    /// layer.with_refusals(|problem| {
+    ///     let mut response = Response::new(format!("<error>{}</error>", problem.code().as_str()).into());
+    ///     response.headers_mut().insert(CONTENT_TYPE, http::HeaderValue::from_static("application/xml"));
+    ///     response
+    /// })
+    /// # }
+    /// ```
+    #[must_use]
+    pub fn with_refusals(self, write: impl Fn(&Problem) -> Response<Bytes> + Send + Sync + 'static) -> Self {
+        Self { refusals: Some(Refusals(Arc::new(write))), ..self }
+    }
+
     /// Who sent a request, or why that cannot be said. For services that are built without tower.
     ///
     /// # Errors
     ///
     /// The [`Problem`] to answer with.
     pub fn authenticate<B>(&self, request: &Request<B>) -> Result<Principal, Problem> {
-        let outcome = self.presented(request).map(|presented| self.verifier.authenticate(presented));
-        self.admit(request, outcome)
+        self.identify(request.into())
+    }
+
+    /// As [`AccessKeyLayer::authenticate`], where the body was taken already.
+    ///
+    /// # Errors
+    ///
+    /// The [`Problem`] to answer with.
+    pub fn authenticate_parts(&self, parts: &Parts) -> Result<Principal, Problem> {
+        self.identify(parts.into())
     }
 
     /// As [`AccessKeyLayer::authenticate`], with one read at the store: see [`Verifier::authenticate_strictly`].
@@ -49,50 +152,78 @@ impl AccessKeyLayer {
     ///
     /// The [`Problem`] to answer with.
     pub async fn authenticate_strictly<B>(&self, request: &Request<B>) -> Result<Principal, Problem> {
-        let outcome = match self.presented(request) {
+        let asked = Asked::from(request);
+        let outcome = match presented(asked) {
             Ok(presented) => Ok(self.verifier.authenticate_strictly(presented).await),
             Err(problem) => Err(problem),
         };
-        self.admit(request, outcome)
+        self.admit(asked, outcome)
     }
 
-    fn presented<'a, B>(&self, request: &'a Request<B>) -> Result<&'a [u8], Problem> {
-        credential(request.headers()).map_err(Problem::from)
+    /// The answer to a request that is refused, in the service's shape where it has one.
+    pub fn refuse<B: From<String> + From<Bytes>>(&self, problem: Problem) -> Response<B> {
+        match &self.refusals {
+            None => problem.into_response(),
+            Some(Refusals(write)) => {
+                let mut response = write(&problem).map(B::from);
+                problem.stamp(&mut response);
+                response
+            }
+        }
     }
 
-    fn admit<B>(
+    fn identify(&self, asked: Asked<'_>) -> Result<Principal, Problem> {
+        let outcome = presented(asked).map(|presented| self.verifier.authenticate(presented));
+        self.admit(asked, outcome)
+    }
+
+    /// Who comes through the layer: nobody in particular, where that is allowed.
+    fn pass(&self, asked: Asked<'_>) -> Result<Option<Principal>, Problem> {
+        if self.preflights && browser::is_preflight(asked.method, asked.headers) {
+            return Ok(None);
+        }
+        match self.identify(asked) {
+            Err(problem) if self.optional && problem.code() == Code::MissingCredential => Ok(None),
+            other => other.map(Some),
+        }
+    }
+
+    fn admit(
         &self,
-        request: &Request<B>,
+        asked: Asked<'_>,
         outcome: Result<Result<Principal, Refusal>, Problem>,
     ) -> Result<Principal, Problem> {
         match outcome.and_then(|verified| verified.map_err(Problem::from)) {
-            Ok(principal) if !self.browsers && browser::made_by_a_page(request.headers()) => {
-                self.tell(UnusualUse::InBrowser, principal.locator(), Some(principal.key_id()), request);
+            Ok(principal) if !self.browsers && browser::made_by_a_page(asked.headers) => {
+                self.tell(UnusualUse::InBrowser, principal.locator(), Some(principal.key_id()), asked);
                 let problem = Problem::new(
                     Code::KeyUsedInBrowser,
                     "a page in a browser sent this key, where everyone can read it: regenerate it, and call from a backend",
                 );
                 Err(problem.of_unusual_use(UnusualUse::InBrowser))
             }
+            Ok(principal) if self.only.is_some_and(|only| only != principal.environment()) => {
+                Err(Problem::wrong_environment(principal.environment()))
+            }
             Ok(principal) => Ok(principal),
-            Err(problem) => Err(self.refused(request, problem)),
+            Err(problem) => Err(self.refused(asked, problem)),
         }
     }
 
     /// What the caller is told, and what the owner of the key is.
     #[cold]
-    fn refused<B>(&self, request: &Request<B>, problem: Problem) -> Problem {
+    fn refused(&self, asked: Asked<'_>, problem: Problem) -> Problem {
         match problem.code() {
             Code::InvalidKey => {
-                let dead = self.presented(request).ok().and_then(|presented| self.verifier.dead_key(presented));
+                let dead = presented(asked).ok().and_then(|presented| self.verifier.dead_key(presented));
                 let Some(dead) = dead else { return problem };
-                self.tell(UnusualUse::AfterDeath, dead.locator, Some(dead.key), request);
+                self.tell(UnusualUse::AfterDeath, dead.locator, Some(dead.key), asked);
                 problem.of_unusual_use(UnusualUse::AfterDeath)
             }
             Code::NotCurrent => problem,
             _ => {
-                let Some(locator) = key_in_query(request.uri(), self.verifier.prefix()) else { return problem };
-                self.tell(UnusualUse::InQuery, locator, None, request);
+                let Some(locator) = key_in_query(asked.uri, self.verifier.prefix()) else { return problem };
+                self.tell(UnusualUse::InQuery, locator, None, asked);
                 let problem = Problem::new(
                     Code::KeyInWrongPlace,
                     "a key stands in the query string, which logs and histories keep: treat it as leaked, regenerate it, \
@@ -103,10 +234,31 @@ impl AccessKeyLayer {
         }
     }
 
-    fn tell<B>(&self, used: UnusualUse, locator: Locator, key: Option<AccessKeyId>, request: &Request<B>) {
+    fn tell(&self, used: UnusualUse, locator: Locator, key: Option<AccessKeyId>, asked: Asked<'_>) {
         let now = self.verifier.core().clock().tick();
-        self.told.tell(used, locator, key, request.extensions(), now);
+        self.told.tell(used, locator, key, asked.extensions, now);
     }
+}
+
+fn presented(asked: Asked<'_>) -> Result<&[u8], Problem> {
+    credential(asked.headers).map_err(Problem::from)
+}
+
+/// Who sent the request that these extensions are of, in a handler below an [`AccessKeyLayer`].
+///
+/// # Errors
+///
+/// [`Code::Internal`], where no layer that requires a key stands above: a mistake of the service, which the log names
+/// with its cure.
+pub fn principal(extensions: &Extensions) -> Result<&Principal, Problem> {
+    extensions.get().ok_or_else(|| {
+        tracing::error!(
+            "a handler asked for the principal of a request that came through no AccessKeyLayer: add \
+             `.layer(AccessKeyLayer::new(verifier))` to the service or router above it, after its routes; under an \
+             optional layer, ask for `Option<Principal>`"
+        );
+        Problem::new(Code::Internal, "the server failed at this request")
+    })
 }
 
 impl<S> Layer<S> for AccessKeyLayer {
@@ -137,14 +289,16 @@ where
     }
 
     fn call(&mut self, mut request: Request<Req>) -> ResponseFuture<S::Future> {
-        match self.layer.authenticate(&request) {
+        match self.layer.pass((&request).into()) {
             Ok(principal) => {
-                request.extensions_mut().insert(principal);
+                if let Some(principal) = principal {
+                    request.extensions_mut().insert(principal);
+                }
                 ResponseFuture { outcome: Outcome::Admitted { future: self.inner.call(request) } }
             }
             Err(problem) => {
                 let problem = problem.for_request(request.extensions().get::<RequestId>().copied());
-                ResponseFuture { outcome: Outcome::Refused { problem: Some(problem) } }
+                ResponseFuture { outcome: Outcome::Refused { response: Some(self.layer.refuse(problem)) } }
             }
         }
     }
@@ -164,7 +318,7 @@ pin_project_lite::pin_project! {
     #[project = OutcomeProjection]
     enum Outcome<F> {
         Admitted { #[pin] future: F },
-        Refused { problem: Option<Problem> },
+        Refused { response: Option<Response<Bytes>> },
     }
 }
 
@@ -180,9 +334,10 @@ where
                 let answer = ready!(future.poll(cx));
                 Poll::Ready(answer.map(|response| response.map(ResponseBody::of_service)))
             }
-            OutcomeProjection::Refused { problem } => {
-                let problem = problem.take().unwrap_or_else(|| Problem::new(Code::Internal, "polled after its answer"));
-                Poll::Ready(Ok(problem.into_response()))
+            OutcomeProjection::Refused { response } => {
+                let polled_again = || Problem::new(Code::Internal, "polled after its answer").into_response();
+                let response = response.take().unwrap_or_else(polled_again);
+                Poll::Ready(Ok(response.map(ResponseBody::of_refusal)))
             }
         }
     }

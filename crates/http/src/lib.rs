@@ -13,8 +13,8 @@
 //! ```
 //! # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
 //! use std::{convert::Infallible, sync::Arc};
-//! use doorward_auth::{Ask, Core, Issuer, Principal, Verifier};
-//! use doorward_http::AccessKeyLayer;
+//! use doorward_auth::{Ask, Core, Issuer, Verifier};
+//! use doorward_http::{AccessKeyLayer, principal};
 //! use doorward_store::MemoryStore;
 //! use http::{Request, Response, header::AUTHORIZATION};
 //! use http_body_util::Full;
@@ -25,8 +25,8 @@
 //!
 //! let mut service = ServiceBuilder::new().layer(AccessKeyLayer::new(verifier)).service_fn(
 //!     async |request: Request<Full<bytes::Bytes>>| {
-//!         let principal = request.extensions().get::<Principal>().unwrap();
-//!         Ok::<_, Infallible>(Response::new(Full::<bytes::Bytes>::from(principal.organization_name().to_string())))
+//!         let name = principal(request.extensions()).map_or_else(|_| "nobody".into(), |key| key.organization_name().to_string());
+//!         Ok::<_, Infallible>(Response::new(Full::<bytes::Bytes>::from(name)))
 //!     },
 //! );
 //! let request = Request::builder()
@@ -37,8 +37,14 @@
 //! # Ok(()) }
 //! ```
 //!
+//! Routes may differ: [`AccessKeyLayer::optional`], [`AccessKeyLayer::only`], [`AccessKeyLayer::with_cors_preflights`];
+//! and [`AccessKeyLayer::with_refusals`] writes refusals in a service's own shape. For axum, the feature `axum` has
+//! extractors. What is no HTTP asks the [`Verifier`](doorward_auth::Verifier) itself.
+//!
 //! A deployment behind a proxy must let `Authorization` through unchanged, and should drop it from access logs.
 
+#[cfg(feature = "axum")]
+pub mod axum;
 mod browser;
 mod credential;
 mod layer;
@@ -48,7 +54,7 @@ pub mod shapes;
 mod unusual;
 
 pub use credential::{CredentialFault, credential};
-pub use layer::{AccessKeyLayer, AccessKeyService, ResponseFuture};
+pub use layer::{AccessKeyLayer, AccessKeyService, ResponseFuture, principal};
 pub use problem::{Code, Problem};
 pub use response_body::ResponseBody;
 pub use unusual::{SourceAddress, UnusualUse};

@@ -2,7 +2,7 @@ use std::borrow::Cow;
 
 use doorward_auth::{IssueError, OriginRefusal, Refusal};
 use doorward_store::StoreError;
-use doorward_types::RequestId;
+use doorward_types::{Environment, RequestId};
 use http::header::{CACHE_CONTROL, CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE};
 use http::{HeaderValue, Response, StatusCode};
 use serde::Serialize;
@@ -199,13 +199,26 @@ impl Problem {
         serde_json::to_string(&shape).unwrap_or_default()
     }
 
+    /// The refusal of a key that works, where only those of the other environment pass.
+    #[must_use]
+    pub fn wrong_environment(environment: Environment) -> Self {
+        let detail = format!("this key is of the {environment} environment, whose keys do not pass here");
+        Self::new(Code::WrongEnvironment, detail)
+    }
+
     /// The answer, with the headers that its status calls for.
     pub fn into_response<B: From<String>>(self) -> Response<B> {
         let mut response = Response::new(B::from(self.to_json()));
+        response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
+        self.stamp(&mut response);
+        response
+    }
+
+    /// The status, and the headers that it calls for.
+    pub(crate) fn stamp<B>(&self, response: &mut Response<B>) {
         let status = self.code.status();
         *response.status_mut() = status;
         let headers = response.headers_mut();
-        headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
         headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
         match status {
             // Without `resource_metadata`: clients with static keys would go looking for an OAuth server.
@@ -213,7 +226,6 @@ impl Problem {
             StatusCode::SERVICE_UNAVAILABLE => headers.insert(RETRY_AFTER, HeaderValue::from_static("1")),
             _ => None,
         };
-        response
     }
 }
 

@@ -26,11 +26,9 @@ impl<B> ResponseBody<B> {
     pub(crate) const fn of_service(body: B) -> Self {
         Self { inner: Inner::Service { body } }
     }
-}
 
-impl<B> From<String> for ResponseBody<B> {
-    fn from(text: String) -> Self {
-        Self { inner: Inner::Refusal { text: Some(text.into()) } }
+    pub(crate) const fn of_refusal(text: Bytes) -> Self {
+        Self { inner: Inner::Refusal { text: Some(text) } }
     }
 }
 
