@@ -35,7 +35,7 @@ use doorward_types::RequestId;
 use http::Response;
 use http::request::Parts;
 
-use crate::{AccessKeyLayer, Code, Problem, principal};
+use crate::{AccessKeyLayer, Problem, principal};
 
 /// Who sent the request, by the [`AccessKeyLayer`] in the state. `Option<AccessKey>` is none where no credential was sent.
 #[derive(Clone, Debug)]
@@ -63,11 +63,8 @@ where
 
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Option<Self>, Response<Body>> {
         let layer = AccessKeyLayer::from_ref(state);
-        match layer.authenticate_parts(parts) {
-            Ok(principal) => Ok(Some(Self(principal))),
-            Err(problem) if problem.code() == Code::MissingCredential => Ok(None),
-            Err(problem) => Err(refuse(&layer, parts, problem)),
-        }
+        let found = layer.identify_if_any((&*parts).into());
+        found.map(|principal| principal.map(Self)).map_err(|problem| refuse(&layer, parts, problem))
     }
 }
 

@@ -43,7 +43,7 @@ impl fmt::Debug for Refusals {
 
 /// What is looked at in a request: everything but its body.
 #[derive(Clone, Copy)]
-struct Asked<'a> {
+pub(crate) struct Asked<'a> {
     method: &'a Method,
     uri: &'a Uri,
     headers: &'a HeaderMap,
@@ -177,14 +177,22 @@ impl AccessKeyLayer {
         self.admit(asked, outcome)
     }
 
-    /// Who comes through the layer: nobody in particular, where that is allowed.
+    /// Who sent a request: nobody in particular, where it carries no credential.
+    pub(crate) fn identify_if_any(&self, asked: Asked<'_>) -> Result<Option<Principal>, Problem> {
+        match self.identify(asked) {
+            Err(problem) if problem.code() == Code::MissingCredential => Ok(None),
+            other => other.map(Some),
+        }
+    }
+
+    /// Who comes through the layer.
     fn pass(&self, asked: Asked<'_>) -> Result<Option<Principal>, Problem> {
         if self.preflights && browser::is_preflight(asked.method, asked.headers) {
             return Ok(None);
         }
-        match self.identify(asked) {
-            Err(problem) if self.optional && problem.code() == Code::MissingCredential => Ok(None),
-            other => other.map(Some),
+        match self.optional {
+            true => self.identify_if_any(asked),
+            false => self.identify(asked).map(Some),
         }
     }
 

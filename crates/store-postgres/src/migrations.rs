@@ -34,7 +34,7 @@ pub(crate) async fn run(store: &PostgresStore, mode: OpenMode) -> Result<(), Sto
         if mode == OpenMode::Existing {
             return Err(StoreError::Missing);
         }
-        transaction::again_beside_others(|| count_steps(store)).await?;
+        transaction::again(|| count_steps(store)).await?;
     }
     let migrations = migrations();
     while transaction::again(|| step(store, &migrations)).await? {}

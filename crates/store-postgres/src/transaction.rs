@@ -8,7 +8,7 @@ use doorward_store::{Revision, StoreError};
 use tokio_postgres::IsolationLevel;
 
 use crate::connect::in_time;
-use crate::error::{is_made_by_another, is_worth_a_retry, of_statement};
+use crate::error::{is_worth_a_retry, of_statement};
 use crate::row::{self, text};
 use crate::{Object, PostgresStore};
 
@@ -20,27 +20,6 @@ const LOOK_UPS: u32 = 5;
 
 /// Tries again where the server chose this transaction as the victim of a conflict.
 pub(crate) async fn again<T, Attempt>(attempt: impl Fn() -> Attempt) -> Result<T, StoreError>
-where
-    Attempt: Future<Output = Result<T, StoreError>>,
-{
-    again_after(is_worth_a_retry, attempt).await
-}
-
-/// Makes what others may make at the same moment, by a statement that does nothing where it is made.
-///
-/// `IF NOT EXISTS` looks into a cache of the catalog, which hears of another's commit a moment after the commit: until
-/// then, the table is neither found nor can it be made.
-pub(crate) async fn again_beside_others<T, Attempt>(attempt: impl Fn() -> Attempt) -> Result<T, StoreError>
-where
-    Attempt: Future<Output = Result<T, StoreError>>,
-{
-    again_after(is_made_by_another, attempt).await
-}
-
-async fn again_after<T, Attempt>(
-    is_worth_a_retry: impl Fn(&StoreError) -> bool,
-    attempt: impl Fn() -> Attempt,
-) -> Result<T, StoreError>
 where
     Attempt: Future<Output = Result<T, StoreError>>,
 {

@@ -21,6 +21,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use doorward_auth::{Ask, Core, Issuer, Verifier};
+use doorward_key::ShownOnce;
 use doorward_store::MemoryStore;
 use doorward_types::{Environment, ManualClock, OrganizationId};
 
@@ -34,7 +35,8 @@ pub struct TestKeys {
     issuer: Issuer,
     clock: Arc<ManualClock>,
     organization: OrganizationId,
-    values: [(Environment, String); 2],
+    production: ShownOnce,
+    test: ShownOnce,
 }
 
 impl TestKeys {
@@ -52,12 +54,8 @@ impl TestKeys {
         let ask = Self::ask();
         let acme = issuer.provision("Acme".parse().expect("a name"), &ask).await.expect("an organization");
         let organization = acme.organization.id;
-        let made = issuer.create(organization, "tests".parse().expect("a name"), &ask).await.expect("a test key");
-        let values = [
-            (Environment::Production, acme.value.expose().to_owned()),
-            (Environment::Test, made.value.expose().to_owned()),
-        ];
-        Self { verifier, issuer, clock, organization, values }
+        let tests = issuer.create(organization, "tests".parse().expect("a name"), &ask).await.expect("a test key");
+        Self { verifier, issuer, clock, organization, production: acme.value, test: tests.value }
     }
 
     /// Attributes a change to a test.
@@ -92,8 +90,11 @@ impl TestKeys {
     /// The value of the key of an environment, as a backend presents it.
     #[must_use]
     pub fn value(&self, environment: Environment) -> &str {
-        let [production, test] = &self.values;
-        if production.0 == environment { &production.1 } else { &test.1 }
+        let value = match environment {
+            Environment::Production => &self.production,
+            Environment::Test => &self.test,
+        };
+        value.expose()
     }
 
     /// The `Authorization` header of a request with the key of an environment.
@@ -108,6 +109,20 @@ impl TestKeys {
         self.clock.advance(duration);
         while !self.verifier.is_current() {
             tokio::time::sleep(MOMENT).await;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn what_a_failing_test_prints_holds_no_value() {
+        let keys = TestKeys::start().await;
+        let shown = format!("{keys:?}");
+        for environment in [Environment::Production, Environment::Test] {
+            assert!(keys.value(environment).starts_with("dw_") && !shown.contains(keys.value(environment)));
         }
     }
 }
