@@ -9,8 +9,8 @@ use doorward::http::{Code, Problem};
 use http::header::{CACHE_CONTROL, CONTENT_TYPE};
 use http::{HeaderValue, Response, StatusCode};
 use http_body::{Frame, SizeHint};
-use http_body_util::channel::Channel;
-use http_body_util::{Either, Full};
+use http_body_util::combinators::UnsyncBoxBody;
+use http_body_util::{BodyExt, Either, Full};
 use serde::Serialize;
 
 /// What every handler comes back with.
@@ -21,7 +21,7 @@ pub type BodyError = Box<dyn Error + Send + Sync>;
 
 /// A body: whole, or still being written.
 #[derive(Debug)]
-pub struct Body(Either<Full<Bytes>, Channel<Bytes, BodyError>>);
+pub struct Body(Either<Full<Bytes>, UnsyncBoxBody<Bytes, BodyError>>);
 
 impl http_body::Body for Body {
     type Data = Bytes;
@@ -55,8 +55,8 @@ where
 impl Body {
     /// A body that is written while it goes out.
     #[must_use]
-    pub const fn streamed(channel: Channel<Bytes, BodyError>) -> Self {
-        Self(Either::Right(channel))
+    pub fn streamed(body: impl http_body::Body<Data = Bytes, Error: Into<BodyError>> + Send + 'static) -> Self {
+        Self(Either::Right(body.map_err(Into::into).boxed_unsync()))
     }
 }
 

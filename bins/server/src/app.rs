@@ -23,7 +23,7 @@ use crate::answer::{self, Answer, Body};
 use crate::forward_auth::{self, Profile};
 use crate::metrics::Metrics;
 use crate::routes::{Action, Door, PATHS, Path};
-use crate::{backend, link, management};
+use crate::{backend, link, management, mcp};
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
@@ -58,6 +58,8 @@ pub struct Settings {
     pub signing_key: Option<NoteKey>,
     /// Whether each verification reads the store.
     pub strict: bool,
+    /// What MCP clients call this server, as `Host` headers have it.
+    pub mcp_hosts: Vec<String>,
 }
 
 impl App {
@@ -140,6 +142,12 @@ impl App {
         self.settings.custom_schemes
     }
 
+    /// What MCP clients call this server.
+    #[must_use]
+    pub fn mcp_hosts(&self) -> &[String] {
+        &self.settings.mcp_hosts
+    }
+
     /// What signs checkpoints, where there is such a key.
     #[must_use]
     pub const fn signing_key(&self) -> Option<&NoteKey> {
@@ -197,7 +205,7 @@ impl App {
     }
 
     /// First who asks, then whether the path has such a method: an unknown caller learns nothing about paths.
-    async fn through_door(&self, path: &Path, params: &Params<'_, '_>, call: Call) -> Answer {
+    async fn through_door(self: &Arc<Self>, path: &Path, params: &Params<'_, '_>, call: Call) -> Answer {
         let action = path.action(call.request.method());
         let allowed =
             || action.ok_or_else(|| Problem::new(Code::MethodNotAllowed, format!("this path has {}", path.allow())));
@@ -208,7 +216,10 @@ impl App {
             },
             Door::AccessKey => {
                 let principal = self.access_key(&call.request).await?;
-                backend::handle(self, allowed()?, params, &principal, call).await
+                match allowed()? {
+                    Action::Mcp => mcp::answer(self, principal, call).await,
+                    action => backend::handle(self, action, params, &principal, call).await,
+                }
             }
             Door::Gateway => {
                 let profile = params.get("profile").and_then(Profile::named);

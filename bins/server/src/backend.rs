@@ -1,10 +1,11 @@
 //! Handlers behind an access key. Data is reached through the key's scope only.
 
 use doorward::auth::Principal;
-use doorward::http::shapes::{CredentialShape, RegisteredUserShape, WhoAmI};
+use doorward::http::shapes::{CredentialShape, List, RegisteredUserShape, ToolCallShape, WhoAmI};
 use doorward::http::{Code, Problem};
 use doorward::store::{
-    ConnectorName, ConnectorNameError, Credential, CredentialKey, RegisteredUser, Scope, StoreError, Table,
+    ConnectorName, ConnectorNameError, Credential, CredentialKey, Page, RegisteredUser, Scope, StoreError, Table,
+    ToolCalls,
 };
 use doorward::types::{Environment, Name, RegisteredUserId};
 use matchit::Params;
@@ -31,10 +32,22 @@ pub(crate) async fn handle(
     let scope = principal.scope();
     match action {
         Action::WhoAmI => answer::ok(&WhoAmI::from(principal)),
-        Action::ListUsers => list_users(app, &scope, &call).await,
-        Action::RegisterUser => register_user(app, &scope, call).await,
-        Action::ReadUser => read_user(app, &scope, user(params, &scope)?).await,
-        Action::DeleteUser => delete_user(app, &scope, user(params, &scope)?).await,
+        Action::ListUsers => answer::ok(&list_users(app, &scope, &cursor::page(call.uri())?).await?),
+        Action::RegisterUser => {
+            let NewUser { origin_user_id, origin_user_name } = body::json(call.request).await?;
+            answer::created(&register_user(app, &scope, origin_user_id, origin_user_name).await?)
+        }
+        Action::ReadUser => answer::ok(&read_user(app, &scope, user(params, &scope)?).await?),
+        Action::DeleteUser => {
+            delete_user(app, &scope, user(params, &scope)?).await?;
+            answer::no_content()
+        }
+        Action::ListToolCalls => list_tool_calls(app, &scope, None, &call).await,
+        Action::ListUsersToolCalls => {
+            let user = user(params, &scope)?;
+            read_user(app, &scope, user).await?;
+            list_tool_calls(app, &scope, Some(user), &call).await
+        }
         Action::PutCredential => put_credential(app, &scope, new_credential(params, &scope)?, call).await,
         Action::ReadCredential => read_credential(app, &scope, credential(params, &scope)?).await,
         Action::DeleteCredential => delete_credential(app, &scope, credential(params, &scope)?).await,
@@ -89,10 +102,14 @@ fn credentials(app: &App) -> &dyn Table<Credential> {
     app.store()
 }
 
-async fn list_users(app: &App, scope: &Scope, call: &Call) -> Answer {
-    let page = cursor::page(call.uri())?;
-    let rows = users(app).list(scope, cursor::one_more(&page)).await.map_err(failed)?;
-    answer::ok(&cursor::list(&page, rows, |user| user.id.to_string(), RegisteredUserShape::from))
+/// A page of the registered users, newest first.
+pub(crate) async fn list_users(
+    app: &App,
+    scope: &Scope,
+    page: &Page<RegisteredUserId>,
+) -> Result<List<RegisteredUserShape>, Problem> {
+    let rows = users(app).list(scope, cursor::one_more(page)).await.map_err(failed)?;
+    Ok(cursor::list(page, rows, |user| user.id.to_string(), RegisteredUserShape::from))
 }
 
 #[derive(Deserialize)]
@@ -107,8 +124,13 @@ impl Shape for NewUser {
         r#"{"origin_user_id": string, "origin_user_name"?: string}, each one printable line of at most 128 bytes"#;
 }
 
-async fn register_user(app: &App, scope: &Scope, call: Call) -> Answer {
-    let NewUser { origin_user_id, origin_user_name } = body::json(call.request).await?;
+/// Registers a user.
+pub(crate) async fn register_user(
+    app: &App,
+    scope: &Scope,
+    origin_user_id: Name,
+    origin_user_name: Option<Name>,
+) -> Result<RegisteredUserShape, Problem> {
     let seed = app.core().id_seed().map_err(|error| Problem::new(Code::Internal, error.to_string()))?;
     let user = RegisteredUser {
         id: RegisteredUserId::new(seed),
@@ -117,7 +139,7 @@ async fn register_user(app: &App, scope: &Scope, call: Call) -> Answer {
         created_at: app.clock().now(),
     };
     match users(app).insert(scope, user.clone()).await {
-        Ok(()) => answer::created(&RegisteredUserShape::from(user)),
+        Ok(()) => Ok(RegisteredUserShape::from(user)),
         Err(StoreError::Conflict(_)) => Err(Problem::new(
             Code::Conflict,
             format!("a user with this origin_user_id is registered in the {} environment already", scope.environment()),
@@ -126,17 +148,25 @@ async fn register_user(app: &App, scope: &Scope, call: Call) -> Answer {
     }
 }
 
-async fn read_user(app: &App, scope: &Scope, id: RegisteredUserId) -> Answer {
+/// One registered user.
+pub(crate) async fn read_user(app: &App, scope: &Scope, id: RegisteredUserId) -> Result<RegisteredUserShape, Problem> {
     let found = users(app).get(scope, &id).await.map_err(failed)?;
-    let user = found.ok_or_else(|| absent("registered user", scope.environment()))?;
-    answer::ok(&RegisteredUserShape::from(user))
+    found.map(RegisteredUserShape::from).ok_or_else(|| absent("registered user", scope.environment()))
 }
 
-async fn delete_user(app: &App, scope: &Scope, id: RegisteredUserId) -> Answer {
+/// Deletes a registered user, and the credentials with it.
+pub(crate) async fn delete_user(app: &App, scope: &Scope, id: RegisteredUserId) -> Result<(), Problem> {
     match users(app).delete(scope, &id).await.map_err(failed)? {
-        true => answer::no_content(),
+        true => Ok(()),
         false => Err(absent("registered user", scope.environment())),
     }
+}
+
+async fn list_tool_calls(app: &App, scope: &Scope, user: Option<RegisteredUserId>, call: &Call) -> Answer {
+    let page = cursor::page(call.uri())?;
+    let calls: &dyn ToolCalls = app.store();
+    let rows = calls.tool_calls(scope, user, cursor::one_more(&page)).await.map_err(failed)?;
+    answer::ok(&cursor::list(&page, rows, |call| call.id.to_string(), ToolCallShape::from))
 }
 
 #[derive(Deserialize)]

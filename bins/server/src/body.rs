@@ -47,7 +47,12 @@ where
     if bytes.is_empty() { Ok(T::default()) } else { parse(&bytes) }
 }
 
-async fn read<B>(request: Request<B>) -> Result<Bytes, Problem>
+/// Reads a JSON body as it is; none is an empty one.
+///
+/// # Errors
+///
+/// A [`Problem`] where it is declared as something else, is too long, or does not arrive.
+pub async fn read<B>(request: Request<B>) -> Result<Bytes, Problem>
 where
     B: Body<Data = Bytes, Error: Into<Box<dyn std::error::Error + Send + Sync>>>,
 {

@@ -19,7 +19,7 @@ use crate::sinks::SinkConfig;
 #[command(
     name = "doorward-server",
     version,
-    after_help = "Every option can also stand in the file of --config, under the same name with _ for -. Only there are the sinks \
+    after_help = "Every option can also stand in the file of --config, under the same name with _ for - (`mcp_hosts` is a list). Only there are the sinks \
                   that audit events are shipped to (docs/audit.md).\n\
                   The key that seals credentials at rest comes from DOORWARD_SEALING_KEY (32 bytes in base64), from \
                   --sealing-key-file, or is made beside the store on first start."
@@ -61,6 +61,9 @@ pub struct Arguments {
     /// Take schemes of apps as allowed origins, such as com.example.app://callback; any app can claim one
     #[arg(long, env = "DOORWARD_CUSTOM_SCHEMES", value_name = "BOOL", num_args = 0..=1, default_missing_value = "true")]
     pub custom_schemes: Option<bool>,
+    /// A name or name:port by which MCP clients reach this server, beside those of --listen and --public-url; can be repeated
+    #[arg(long = "mcp-host", env = "DOORWARD_MCP_HOSTS", value_name = "HOST", value_delimiter = ',')]
+    pub mcp_hosts: Vec<String>,
     /// A TOML file with any of these options
     #[arg(long, env = "DOORWARD_CONFIG", value_name = "FILE")]
     pub config: Option<PathBuf>,
@@ -104,6 +107,8 @@ struct File {
     clock: Option<HotClock>,
     custom_schemes: Option<bool>,
     #[serde(default)]
+    mcp_hosts: Vec<String>,
+    #[serde(default)]
     sinks: Vec<SinkConfig>,
 }
 
@@ -134,6 +139,8 @@ pub struct Config {
     pub clock: HotClock,
     /// Whether schemes of apps may be allowed origins.
     pub custom_schemes: bool,
+    /// What else MCP clients call this server.
+    pub mcp_hosts: Vec<String>,
     /// Where audit events are shipped to: in the file only, never by a request.
     pub sinks: Vec<SinkConfig>,
 }
@@ -167,6 +174,7 @@ impl Config {
             strict: arguments.strict.or(file.strict).unwrap_or_default(),
             clock: arguments.clock.or(file.clock).unwrap_or_default(),
             custom_schemes: arguments.custom_schemes.or(file.custom_schemes).unwrap_or_default(),
+            mcp_hosts: if arguments.mcp_hosts.is_empty() { file.mcp_hosts } else { arguments.mcp_hosts },
             sinks: file.sinks,
         })
     }

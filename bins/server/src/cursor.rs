@@ -29,17 +29,11 @@ pub fn page<K: FromStr>(uri: &Uri) -> Result<Page<K>, Problem> {
 ///
 /// As [`page`].
 pub fn query<K: FromStr>(uri: &Uri, names: &[&'static str]) -> Result<(Page<K>, Parameters), Problem> {
-    let (mut limit, mut after, mut others) = (None, None, Parameters::default());
+    let (mut limit, mut cursor, mut others) = (None, None, Parameters::default());
     for pair in uri.query().unwrap_or_default().split('&').filter(|pair| !pair.is_empty()) {
         match pair.split_once('=') {
-            Some(("limit", value)) if limit.is_none() => {
-                let number = value.parse().ok().filter(|limit| (1..=MAX_LIMIT).contains(limit));
-                limit = Some(number.ok_or_else(|| invalid("`limit` is a number from 1 to 100"))?);
-            }
-            Some(("cursor", value)) if after.is_none() => {
-                let key = decode(value).ok_or_else(|| invalid("`cursor` is not one that this list gave out"))?;
-                after = Some(key);
-            }
+            Some(("limit", value)) if limit.is_none() => limit = Some(value.parse().unwrap_or_default()),
+            Some(("cursor", value)) if cursor.is_none() => cursor = Some(value),
             other => {
                 let known = other.and_then(|(name, value)| Some((*names.iter().find(|known| **known == name)?, value)));
                 let (name, value) = known.filter(|(name, _)| !others.0.contains_key(name)).ok_or_else(|| {
@@ -53,7 +47,21 @@ pub fn query<K: FromStr>(uri: &Uri, names: &[&'static str]) -> Result<(Page<K>, 
             }
         }
     }
-    Ok((Page { after, limit: limit.unwrap_or(DEFAULT_LIMIT) }, others))
+    Ok((page_of(limit, cursor)?, others))
+}
+
+/// Which page, where it was said otherwise than by a query.
+///
+/// # Errors
+///
+/// As [`page`].
+pub fn page_of<K: FromStr>(limit: Option<u32>, cursor: Option<&str>) -> Result<Page<K>, Problem> {
+    let limit = limit.unwrap_or(DEFAULT_LIMIT);
+    if !(1..=MAX_LIMIT).contains(&limit) {
+        return Err(invalid("`limit` is a number from 1 to 100"));
+    }
+    let key = |cursor| decode(cursor).ok_or_else(|| invalid("`cursor` is not one that this list gave out"));
+    Ok(Page { after: cursor.map(key).transpose()?, limit })
 }
 
 /// What the query says of a route that has no pages.

@@ -5,6 +5,7 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
 use anyhow::Context;
 use doorward::auth::{Ask, IssueError, Issuer, Provisioned, Verifier};
+use http::Uri;
 
 use crate::config::Config;
 
@@ -32,6 +33,17 @@ pub async fn provision(config: &Config, verifier: &Verifier, address: SocketAddr
 pub fn public_url(config: &Config, address: SocketAddr) -> String {
     let url = config.public_url.clone().unwrap_or_else(|| format!("http://{}", reachable(address)));
     url.trim_end_matches('/').to_owned()
+}
+
+/// What clients may call this server in a `Host` header, without a port: any. This machine's names are always among them, since a
+/// browser that is led to another name by DNS (a rebinding attack) does not send them.
+#[must_use]
+pub fn hosts(config: &Config, address: SocketAddr) -> Vec<String> {
+    let public = public_url(config, address).parse::<Uri>().ok();
+    let public = public.as_ref().and_then(Uri::host).map(str::to_owned);
+    let listening = (!address.ip().is_unspecified()).then(|| address.ip().to_string());
+    let local = ["localhost", "127.0.0.1", "::1"].map(str::to_owned);
+    public.into_iter().chain(listening).chain(local).chain(config.mcp_hosts.iter().cloned()).collect()
 }
 
 /// An address that listens on every interface is reached on this one.

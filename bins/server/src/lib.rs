@@ -11,6 +11,7 @@
 //! | [`serve`], [`wire`] | connections: limits, deadlines, and the refusals that come before HTTP |
 //! | [`link`] | handlers of connectors, link sessions, and the callback |
 //! | `forward_auth` | the answer that gateways ask for |
+//! | `mcp` | tools for MCP clients, each call of which is recorded |
 //! | [`sinks`] | shipping audit events elsewhere |
 //! | [`config`], [`logging`], [`metrics`], [`reminder`], [`sealing_key`], [`signing_key`], `secret_file`, [`first_start`] | around it |
 
@@ -26,6 +27,7 @@ mod forward_auth;
 pub mod link;
 pub mod logging;
 pub mod management;
+mod mcp;
 pub mod metrics;
 pub mod reminder;
 pub mod routes;
@@ -93,7 +95,8 @@ async fn serve_until_stopped(config: Config) -> anyhow::Result<()> {
     let linker = Linker::new(verifier.clone(), Arc::clone(&sealing_key), redirect_uri)?;
 
     let custom_schemes = if config.custom_schemes { CustomSchemes::Allowed } else { CustomSchemes::Refused };
-    let settings = Settings { custom_schemes, signing_key, strict: config.strict };
+    let mcp_hosts = first_start::hosts(&config, address);
+    let settings = Settings { custom_schemes, signing_key, strict: config.strict, mcp_hosts };
     let app = Arc::new(App::new(verifier.clone(), sealing_key, linker, settings, Arc::clone(&metrics)));
     let shipping = Shipping::start(sinks, &core, &metrics)?;
     tokio::spawn(reminder::remind(verifier.clone()));

@@ -3,7 +3,7 @@
 use doorward::auth::{Management, Principal};
 use doorward::http::shapes::List;
 use doorward::http::{Code, Problem};
-use doorward::link::{Begun, ConnectorSettings, Finish, LinkError, NewLink};
+use doorward::link::{Begun, ConnectorSettings, Finish, LinkError, NewLink, UpstreamSettings};
 use doorward::store::{Connector, ConnectorName, ConnectorNameError, Scope};
 use doorward::types::{Environment, LinkSessionId, OrganizationId, RegisteredUserId, Timestamp};
 use http::header::{CACHE_CONTROL, CONTENT_TYPE, LOCATION, REFERRER_POLICY, X_CONTENT_TYPE_OPTIONS};
@@ -76,27 +76,35 @@ pub(crate) async fn callback(app: &App, call: &Call) -> Answer {
 }
 
 impl Shape for ConnectorSettings {
-    const DESCRIPTION: &'static str = r#"{"authorization_endpoint": string, "token_endpoint": string, "client_id": string, "client_secret"?: string, "token_endpoint_auth_method"?: "client_secret_basic"|"client_secret_post", "scope"?: string, "issuer"?: string, "authorization_parameters"?: {string: string}}"#;
+    const DESCRIPTION: &'static str = r#"{"authorization_endpoint"?: string, "token_endpoint"?: string, "client_id"?: string, "upstream"?: {"protocol": "http"|"mcp", "url": string}, "client_secret"?: string, "token_endpoint_auth_method"?: "client_secret_basic"|"client_secret_post", "scope"?: string, "issuer"?: string, "authorization_parameters"?: {string: string}}"#;
 }
 
 /// Everything but the secret.
 #[derive(Serialize)]
 struct ConnectorShape {
     name: String,
-    authorization_endpoint: String,
-    token_endpoint: String,
-    client_id: String,
+    authorization_endpoint: Option<String>,
+    token_endpoint: Option<String>,
+    client_id: Option<String>,
     scope: Option<String>,
+    upstream: Option<UpstreamSettings>,
     created_at: Timestamp,
     updated_at: Timestamp,
 }
 
 impl From<(Connector, ConnectorSettings)> for ConnectorShape {
     fn from((connector, settings): (Connector, ConnectorSettings)) -> Self {
-        let ConnectorSettings { authorization_endpoint, token_endpoint, client_id, scope, .. } = settings;
-        let Connector { name, created_at, updated_at, .. } = connector;
-        let name = name.to_string();
-        Self { name, authorization_endpoint, token_endpoint, client_id, scope, created_at, updated_at }
+        let of_application = |text: &String| settings.links_accounts().then(|| text.clone());
+        Self {
+            name: connector.name.to_string(),
+            authorization_endpoint: of_application(&settings.authorization_endpoint),
+            token_endpoint: of_application(&settings.token_endpoint),
+            client_id: of_application(&settings.client_id),
+            scope: settings.scope,
+            upstream: settings.upstream,
+            created_at: connector.created_at,
+            updated_at: connector.updated_at,
+        }
     }
 }
 
@@ -156,10 +164,11 @@ async fn scope(
     chosen(app, management, organization, &parameters).await
 }
 
-fn failed(error: LinkError, environment: Environment) -> Problem {
+pub(crate) fn failed(error: LinkError, environment: Environment) -> Problem {
     match error {
         LinkError::NoSuchUser => backend::absent("registered user", environment),
         LinkError::NoSuchConnector => backend::absent("connector", environment),
+        LinkError::NoCredential => backend::absent("credential", environment),
         LinkError::Origin(refusal) => refusal.into(),
         LinkError::Store(error) => backend::failed(error),
         LinkError::Connector(_) | LinkError::Fragment => Problem::new(Code::InvalidRequest, error.to_string()),

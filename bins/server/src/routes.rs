@@ -33,6 +33,9 @@ pub enum Action {
     DeleteCredential,
     BeginLink,
     ListOwnEvents,
+    ListToolCalls,
+    ListUsersToolCalls,
+    Mcp,
     CreateOrganization,
     ListOrganizations,
     ReadOrganization,
@@ -108,6 +111,13 @@ pub const PATHS: &[Path] = &[
             (Method::DELETE, Action::DeleteCredential),
         ],
     },
+    Path {
+        pattern: "/v1/registered-users/{user}/tool-calls",
+        door: Door::AccessKey,
+        methods: &[(Method::GET, Action::ListUsersToolCalls)],
+    },
+    Path { pattern: "/v1/tool-calls", door: Door::AccessKey, methods: &[(Method::GET, Action::ListToolCalls)] },
+    Path { pattern: "/mcp", door: Door::AccessKey, methods: &[(Method::POST, Action::Mcp)] },
     Path { pattern: "/v1/link-sessions", door: Door::AccessKey, methods: &[(Method::POST, Action::BeginLink)] },
     Path { pattern: "/v1/audit-events", door: Door::AccessKey, methods: &[(Method::GET, Action::ListOwnEvents)] },
     Path {

@@ -11,6 +11,7 @@ use std::fmt::Write;
 
 use doorward::audit::NoteKey;
 use doorward_server::routes::{Action, Door, PATHS};
+use serde_json::json;
 use support::{Answer, Server};
 
 const GOLDEN: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/golden/access-matrix.txt");
@@ -174,6 +175,7 @@ impl World {
             | Action::WhoAmI
             | Action::ListUsers
             | Action::ListOwnEvents
+            | Action::ListToolCalls
             | Action::ListOrganizations => {
                 if !matches!(resource, Resource::Production) {
                     return None;
@@ -197,7 +199,16 @@ impl World {
                     _ => r#"{"name":"New"}"#.to_owned(),
                 });
             }
-            Action::ReadUser | Action::DeleteUser | Action::ReadCredential | Action::DeleteCredential => {
+            Action::Mcp => {
+                let tool =
+                    json!({"name": "get_registered_user", "arguments": {"registered_user_id": self.user(resource)}});
+                body = Some(json!({"jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": tool}).to_string());
+            }
+            Action::ReadUser
+            | Action::DeleteUser
+            | Action::ReadCredential
+            | Action::DeleteCredential
+            | Action::ListUsersToolCalls => {
                 path = path.replace("{user}", &self.user(resource)).replace("{connector}", "github");
             }
             Action::BeginLink => {
@@ -266,10 +277,10 @@ impl World {
                 path = path.replace("{organization}", &organization).replace("{key}", &key);
             }
         }
-        Some(match self.credential(actor) {
-            Some(credential) => self.server.call(credential, method.as_str(), &path, body.as_deref()),
-            None => self.server.send(method.as_str(), &path, &[], body.as_deref()),
-        })
+        let bearer = self.credential(actor).map(|credential| format!("Bearer {credential}"));
+        let mut headers = vec![("Accept", "application/json, text/event-stream")];
+        headers.extend(bearer.as_deref().map(|bearer| ("Authorization", bearer)));
+        Some(self.server.send(method.as_str(), &path, &headers, body.as_deref()))
     }
 }
 

@@ -17,25 +17,52 @@ const NEEDED: &[(&str, &str)] = &[
     ("python3", "python3"),
 ];
 
-/// What npm installs, by a lock file: an OAuth server for the tests.
-const NODE_PROJECT: &str = "bins/server/tests/oauth";
+/// What npm installs, each by a lock file: an OAuth server, and clients and servers of MCP.
+const NODE_PROJECTS: &[&str] = &["bins/server/tests/oauth", "bins/server/tests/mcp"];
+
+/// What pip installs, by a list of versions: a client of MCP, and what tests an API by its description.
+const PYTHON_PACKAGES: &str = "bins/server/tests/requirements.txt";
+
+/// Where it installs them.
+const PYTHON: &str = "target/python";
 
 /// Makes sure that everything is there. Nothing is skipped in silence.
 pub(crate) fn ensure() -> anyhow::Result<()> {
     install_programs()?;
-    // npm copies the lock file that it went by.
-    let (project, installed) = (shell::root().join(NODE_PROJECT), "node_modules/.package-lock.json");
-    let time_of = |file: &str| project.join(file).metadata()?.modified();
-    match (time_of("package-lock.json"), time_of(installed)) {
-        (Ok(wanted), Ok(there)) if wanted <= there => Ok(()),
-        _ => shell::run("npm", &["ci", "--prefix", NODE_PROJECT, "--ignore-scripts", "--no-audit", "--no-fund"], &[]),
+    for project in NODE_PROJECTS {
+        // npm copies the lock file that it went by.
+        if is_older(&format!("{project}/node_modules/.package-lock.json"), &format!("{project}/package-lock.json")) {
+            shell::run("npm", &["ci", "--prefix", project, "--ignore-scripts", "--no-audit", "--no-fund"], &[])?;
+        }
     }
+    install_python_packages()
+}
+
+/// Whether a file is missing, or older than what it was made from.
+fn is_older(made: &str, from: &str) -> bool {
+    let time_of = |file: &str| shell::root().join(file).metadata().and_then(|facts| facts.modified()).ok();
+    time_of(made).is_none_or(|made| Some(made) < time_of(from))
+}
+
+fn install_python_packages() -> anyhow::Result<()> {
+    // Written last, so that an installation which broke off is made again.
+    let done = format!("{PYTHON}/installed");
+    if is_older(&done, PYTHON_PACKAGES) {
+        shell::run("python3", &["-m", "venv", "--clear", PYTHON], &[])?;
+        let pip = format!("{PYTHON}/bin/pip");
+        shell::run(&pip, &["install", "--quiet", "--no-deps", "--requirement", PYTHON_PACKAGES], &[])?;
+        std::fs::write(shell::root().join(done), "")?;
+    }
+    Ok(())
 }
 
 fn install_programs() -> anyhow::Result<()> {
     let missing = NEEDED.iter().filter(|(program, _)| !shell::has(program)).map(|(_, package)| *package);
     // Its programs are not on the path.
-    let packages: Vec<_> = missing.chain(postgres::programs().is_none().then_some("postgresql")).collect();
+    let missing = missing.chain(postgres::programs().is_none().then_some("postgresql"));
+    // Debian's Python has it in a package of its own.
+    let can_install = shell::succeeds("python3", &["-c", "import ensurepip, venv"]);
+    let packages: Vec<_> = missing.chain((!can_install).then_some("python3-venv")).collect();
     if packages.is_empty() {
         return Ok(());
     }

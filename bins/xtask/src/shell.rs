@@ -36,3 +36,14 @@ pub(crate) fn has(program: impl AsRef<OsStr>) -> bool {
     let paths = std::env::var_os("PATH").unwrap_or_default();
     std::env::split_paths(&paths).any(|folder| folder.join(program).is_file())
 }
+
+/// Whether a program can be run, and says yes.
+pub(crate) fn succeeds(program: &str, arguments: &[&str]) -> bool {
+    let silent = || std::process::Stdio::null();
+    Command::new(program)
+        .args(arguments)
+        .stdout(silent())
+        .stderr(silent())
+        .status()
+        .is_ok_and(|status| status.success())
+}

@@ -19,7 +19,7 @@ use hyper_util::rt::TokioExecutor;
 use rustls::ClientConfig;
 
 /// The most bytes of an answer that are read.
-const MOST: usize = 64 * 1024;
+pub const MAX_ANSWER: usize = 1024 * 1024;
 
 /// Where a request may go: `https`, or this machine.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -39,6 +39,26 @@ impl FromStr for Endpoint {
             _ => Err(EndpointError::Malformed),
         }
     }
+}
+
+impl Endpoint {
+    /// The place of this name below this one, whatever the name has in it. A query is dropped.
+    #[must_use]
+    pub fn below(&self, name: &str) -> Option<Self> {
+        let base = self.0.path().trim_end_matches('/');
+        // A dot or two would name another place.
+        let name = if name.bytes().all(|byte| byte == b'.') { return None } else { percent_encode(name) };
+        let mut parts = self.0.clone().into_parts();
+        parts.path_and_query = Some(format!("{base}/{name}").parse().ok()?);
+        Uri::from_parts(parts).ok().map(Self)
+    }
+}
+
+/// All but what RFC 3986, section 2.3, calls unreserved.
+fn percent_encode(name: &str) -> String {
+    const RESERVED: &percent_encoding::AsciiSet =
+        &percent_encoding::NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
+    percent_encoding::utf8_percent_encode(name, RESERVED).to_string()
 }
 
 impl fmt::Display for Endpoint {
@@ -101,7 +121,7 @@ impl Client {
         let exchange = async {
             let answer = self.0.request(request).await.map_err(|error| SendError::Unreachable(error.into()))?;
             let (head, body) = answer.into_parts();
-            let body = Limited::new(body, MOST).collect().await.map_err(SendError::Unreachable)?;
+            let body = Limited::new(body, MAX_ANSWER).collect().await.map_err(SendError::Unreachable)?;
             Ok(Response::from_parts(head, body.to_bytes()))
         };
         tokio::time::timeout(patience, exchange).await.map_err(|_| SendError::TimedOut(patience))?
@@ -128,4 +148,19 @@ pub enum SendError {
     /// Nobody there, or the connection broke, or the answer is endless.
     #[error("it cannot be reached")]
     Unreachable(#[source] Box<dyn Error + Send + Sync>),
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_name_leads_elsewhere() {
+        let endpoint: Endpoint = "https://tools.example/v1/?token=t".parse().unwrap();
+        let below = |name| endpoint.below(name).map(|endpoint| endpoint.to_string());
+        assert_eq!(below("create_issue").unwrap(), "https://tools.example/v1/create_issue");
+        assert_eq!(below("../admin?a=b#c").unwrap(), "https://tools.example/v1/..%2Fadmin%3Fa%3Db%23c");
+        assert_eq!(below("größer %2f").unwrap(), "https://tools.example/v1/gr%C3%B6%C3%9Fer%20%252f");
+        assert_eq!([".", "..", ""].map(below), [None, None, None]);
+    }
 }

@@ -21,6 +21,8 @@ pub enum Code {
     BodyTooLarge,
     /// The state of the resource does not allow it.
     Conflict,
+    /// The `Host` header names another server than this one.
+    ForbiddenHost,
     /// The header section is longer than allowed.
     HeadersTooLarge,
     /// The server failed.
@@ -65,6 +67,8 @@ pub enum Code {
     UnauthorizedOrigin,
     /// The body is no JSON.
     UnsupportedMediaType,
+    /// A third party failed.
+    UpstreamFailed,
     /// The request target is longer than allowed.
     UriTooLong,
     /// The key is of an environment whose keys do not pass here.
@@ -90,6 +94,7 @@ impl Code {
             Self::AlreadyStaged => ("already_staged", StatusCode::CONFLICT),
             Self::BodyTooLarge => ("body_too_large", StatusCode::PAYLOAD_TOO_LARGE),
             Self::Conflict => ("conflict", StatusCode::CONFLICT),
+            Self::ForbiddenHost => ("forbidden_host", StatusCode::FORBIDDEN),
             Self::HeadersTooLarge => ("headers_too_large", StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE),
             Self::Internal => ("internal", StatusCode::INTERNAL_SERVER_ERROR),
             Self::InvalidCredential => ("invalid_credential", StatusCode::UNAUTHORIZED),
@@ -112,6 +117,7 @@ impl Code {
             Self::StoreUnavailable => ("store_unavailable", StatusCode::SERVICE_UNAVAILABLE),
             Self::UnauthorizedOrigin => ("unauthorized_origin", StatusCode::FORBIDDEN),
             Self::UnsupportedMediaType => ("unsupported_media_type", StatusCode::UNSUPPORTED_MEDIA_TYPE),
+            Self::UpstreamFailed => ("upstream_failed", StatusCode::BAD_GATEWAY),
             Self::UriTooLong => ("uri_too_long", StatusCode::URI_TOO_LONG),
             Self::WrongEnvironment => ("wrong_environment", StatusCode::FORBIDDEN),
         }

@@ -8,11 +8,11 @@ use doorward_key::ShownOnce;
 use doorward_origin::{AllowedOrigin, Refusal};
 use doorward_store::{
     AccessKeyWithSecrets, Credential, LostChange, Operator, Organization, OriginEntry, RegisteredUser, Secret,
-    SecretUsage, SinkState,
+    SecretUsage, SinkState, ToolCall,
 };
 use doorward_types::{
     AccessKeyId, AllowedOriginId, Environment, Locator, Name, OperatorId, OrganizationId, RegisteredUserId,
-    SecretState, Timestamp,
+    SecretState, Timestamp, ToolCallId,
 };
 use serde::{Serialize, Serializer};
 
@@ -360,6 +360,35 @@ impl From<RegisteredUser> for RegisteredUserShape {
     fn from(user: RegisteredUser) -> Self {
         let RegisteredUser { id, origin_user_id, origin_user_name, created_at } = user;
         Self { id, origin_user_id, origin_user_name, created_at }
+    }
+}
+
+/// A call of a tool.
+#[derive(Debug, Serialize)]
+pub struct ToolCallShape {
+    id: ToolCallId,
+    tool: Name,
+    connector: Option<String>,
+    registered_user_id: Option<RegisteredUserId>,
+    access_key_id: AccessKeyId,
+    began_at: Timestamp,
+    ended_at: Option<Timestamp>,
+    outcome: &'static str,
+}
+
+impl From<ToolCall> for ToolCallShape {
+    fn from(call: ToolCall) -> Self {
+        let ToolCall { id, tool, connector, registered_user, access_key, began_at, ended_at, outcome } = call;
+        Self {
+            id,
+            tool,
+            connector: connector.map(|name| name.to_string()),
+            registered_user_id: registered_user,
+            access_key_id: access_key,
+            began_at,
+            ended_at,
+            outcome: outcome.as_str(),
+        }
     }
 }
 

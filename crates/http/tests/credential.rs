@@ -138,17 +138,26 @@ async fn every_refusal_of_the_contract() {
 async fn a_page_in_a_browser_is_told_that_its_key_has_leaked() {
     let (layer, key, unknown, _) = bench().await;
     let (bearer, wrong) = (format!("Bearer {key}"), format!("Bearer {unknown}"));
-    for mark in [("origin", "https://app.example.com"), ("origin", "null"), ("sec-fetch-mode", "cors")] {
-        let answer = ask(&layer, request("/", &[("authorization", &bearer), mark])).await;
+    let sent_by_browsers = [
+        ("origin", "https://app.example.com", ("accept", "*/*")),
+        ("origin", "null", ("accept", "*/*")),
+        ("sec-fetch-mode", "cors", ("sec-fetch-site", "same-origin")),
+    ];
+    for (name, value, beside) in sent_by_browsers {
+        let mark = (name, value);
+        let answer = ask(&layer, request("/", &[("authorization", &bearer), mark, beside])).await;
         assert_eq!((answer.status, answer.code().as_deref()), (403, Some("key_used_in_browser")));
         // Only a valid key earns the hint.
-        let answer = ask(&layer, request("/", &[("authorization", &wrong), mark])).await;
+        let answer = ask(&layer, request("/", &[("authorization", &wrong), mark, beside])).await;
         assert_eq!(answer.code().as_deref(), Some("invalid_key"));
         let open = layer.clone().with_insecure_browser_use();
-        assert_eq!(ask(&open, request("/", &[("authorization", &bearer), mark])).await.status, 200);
+        assert_eq!(ask(&open, request("/", &[("authorization", &bearer), mark, beside])).await.status, 200);
     }
-    let navigation = request("/", &[("authorization", &bearer), ("sec-fetch-mode", "navigate")]);
-    assert_eq!(ask(&layer, navigation).await.status, 200);
+    let navigation = [("authorization", &*bearer), ("sec-fetch-mode", "navigate"), ("sec-fetch-site", "none")];
+    assert_eq!(ask(&layer, request("/", &navigation)).await.status, 200);
+    // So Node's fetch does, in a backend.
+    let node = [("authorization", &*bearer), ("sec-fetch-mode", "cors"), ("user-agent", "node")];
+    assert_eq!(ask(&layer, request("/", &node)).await.status, 200);
 }
 
 #[tokio::test]

@@ -18,7 +18,10 @@ mod callback;
 mod connector;
 mod exchange;
 mod linker;
+mod upstream;
 
 pub use callback::Finish;
-pub use connector::{ConnectorFault, ConnectorSettings, TokenEndpointAuth};
+pub use connector::{ConnectorFault, ConnectorSettings, TokenEndpointAuth, UpstreamProtocol, UpstreamSettings};
+pub use doorward_client as client;
 pub use linker::{Begun, LinkError, Linker, NewLink, SESSION_LIFETIME};
+pub use upstream::{Upstream, UpstreamToken};

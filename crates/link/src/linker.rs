@@ -64,6 +64,9 @@ pub enum LinkError {
     /// No such connector in this scope.
     #[error("there is no such connector in this environment")]
     NoSuchConnector,
+    /// The user entrusted nothing for this connector.
+    #[error("the registered user has no credential for this connector")]
+    NoCredential,
     /// No such user in this scope.
     #[error("there is no such registered user in this environment")]
     NoSuchUser,
@@ -145,7 +148,8 @@ impl Linker {
     /// [`LinkError`]; [`LinkError::Origin`] where the callback's origin is not on the organization's list.
     pub async fn begin(&self, scope: &Scope, new: NewLink) -> Result<Begun, LinkError> {
         let NewLink { registered_user, connector, callback_url } = new;
-        let settings = self.settings(scope, &connector).await?.ok_or(LinkError::NoSuchConnector)?;
+        let settings = self.settings(scope, &connector).await?.filter(ConnectorSettings::links_accounts);
+        let settings = settings.ok_or(LinkError::NoSuchConnector)?;
         self.verifier.check_origin(scope.organization(), &callback_url)?;
         if callback_url.contains('#') {
             return Err(LinkError::Fragment);
@@ -210,6 +214,12 @@ impl Linker {
         let mut bytes = Zeroizing::new([0; 32]);
         self.core().random().fill(&mut *bytes)?;
         Ok(Zeroizing::new(BASE64_URL_SAFE_NO_PAD.encode(*bytes)))
+    }
+
+    /// What sends requests to third parties.
+    #[must_use]
+    pub const fn client(&self) -> &Client {
+        &self.client
     }
 
     pub(crate) fn core(&self) -> &Core {

@@ -107,6 +107,7 @@ fn settings(token_endpoint: &str) -> ConnectorSettings {
         scope: Some("read write".to_owned()),
         issuer: Some("https://github.example".to_owned()),
         authorization_parameters: [("access_type".to_owned(), "offline".to_owned())].into(),
+        upstream: None,
     }
 }
 

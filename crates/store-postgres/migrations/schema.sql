@@ -228,3 +228,21 @@ CREATE TABLE link_sessions (
 );
 
 CREATE INDEX link_sessions_by_expiry ON link_sessions (expires_at);
+
+-- What was done through MCP. A call stays when its user goes.
+
+CREATE TABLE tool_calls (
+    organization    TEXT   NOT NULL,
+    environment     TEXT   NOT NULL,
+    id              TEXT   NOT NULL,
+    tool            TEXT   NOT NULL,
+    connector       TEXT,
+    registered_user TEXT,
+    access_key      TEXT   NOT NULL,
+    began_at        BIGINT NOT NULL,
+    ended_at        BIGINT,
+    outcome         TEXT   NOT NULL,
+    PRIMARY KEY (organization, environment, id)
+);
+
+CREATE INDEX tool_calls_by_user ON tool_calls (organization, environment, registered_user, id);

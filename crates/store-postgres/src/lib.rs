@@ -33,6 +33,7 @@ mod origins;
 mod outbox;
 mod row;
 mod tables;
+mod tool_calls;
 mod transaction;
 mod usage;
 

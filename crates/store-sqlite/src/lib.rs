@@ -32,6 +32,7 @@ mod origins;
 mod outbox;
 mod row;
 mod tables;
+mod tool_calls;
 mod usage;
 
 use std::path::Path;

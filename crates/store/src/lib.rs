@@ -43,6 +43,7 @@ mod outbox;
 mod records;
 mod scope;
 mod seal;
+mod tool_call;
 mod traits;
 mod url;
 mod verify;
@@ -68,6 +69,7 @@ pub use records::{
 };
 pub use scope::Scope;
 pub use seal::{SealError, Sealed, SealingKey};
+pub use tool_call::{TOOL_CALLS_KEPT, TOOL_CALLS_LET_GO, ToolCall, ToolCalls, ToolOutcome, UnknownOutcome};
 pub use traits::{AuditLog, Engine, EventFilter, KeyStore, Operators, Page, Store, Table, UsageLog};
 pub use url::{OpenMode, StoreUrl, StoreUrlError};
 pub use verify::{LogFault, verify_log};

@@ -5,7 +5,7 @@ use doorward_types::{AccessKeyId, Environment, Locator, Name, OperatorId, Organi
 use crate::copy::Rows;
 use crate::{
     AccessKeyWithSecrets, Change, ChangeContext, Coherence, Connector, Credential, LinkSessions, LostChanges, Operator,
-    Organization, OriginEntry, Outbox, Record, RegisteredUser, Revision, Scope, SecretUsage, StoreError,
+    Organization, OriginEntry, Outbox, Record, RegisteredUser, Revision, Scope, SecretUsage, StoreError, ToolCalls,
 };
 
 /// Everything that the core and the reference server need of an engine.
@@ -21,6 +21,7 @@ pub trait Store:
     + Table<Connector>
     + Table<Credential>
     + LinkSessions
+    + ToolCalls
     + std::fmt::Debug
     + 'static
 {
@@ -38,6 +39,7 @@ impl<S> Store for S where
         + Table<Connector>
         + Table<Credential>
         + LinkSessions
+        + ToolCalls
         + std::fmt::Debug
         + 'static
 {

@@ -176,6 +176,11 @@ typed_id!(
     SessionId,
     "node"
 );
+typed_id!(
+    /// Names one call of a tool, in one environment.
+    ToolCallId,
+    "tc"
+);
 
 impl OrganizationId {
     /// Stands for the installation itself, in the audit events that concern no organization.

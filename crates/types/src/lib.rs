@@ -21,6 +21,7 @@ pub use clock::{Clock, ManualClock, PreciseClock, Reading, SystemClock, Tick, Ti
 pub use environment::{Environment, SecretState, UnknownEnvironment};
 pub use id::{
     AccessKeyId, AllowedOriginId, LinkSessionId, OperatorId, OrganizationId, RegisteredUserId, RequestId, SessionId,
+    ToolCallId,
 };
 pub use id::{IdError, IdSeed};
 pub use locator::{Locator, LocatorError};

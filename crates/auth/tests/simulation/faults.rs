@@ -10,7 +10,8 @@ use doorward_store::{
     AccessKeyWithSecrets, AuditLog, Change, ChangeContext, Coherence, Connector, ConnectorName, Credential,
     CredentialKey, EventFilter, KeyStore, LinkSession, LinkSessions, LiveSecret, LostChange, LostChanges, MemoryStore,
     Operator, Operators, Organization, OriginEntry, Outbox, Page, Poll, Position, RegisteredUser, Revision, Scope,
-    SecretUsage, Session, SessionStatus, Shipment, SinkState, StoreError, Table, TakenLink, UsageLog,
+    SecretUsage, Session, SessionStatus, Shipment, SinkState, StoreError, Table, TakenLink, ToolCall, ToolCalls,
+    UsageLog,
 };
 use doorward_types::{Environment, Locator, Name, OperatorId, OrganizationId, RegisteredUserId, SessionId, Timestamp};
 use tokio::time::Instant;
@@ -331,5 +332,25 @@ impl LinkSessions for FaultyStore {
 
     async fn take_link(&self, state: Digest, now: Timestamp) -> Result<Option<TakenLink>, StoreError> {
         self.call(self.inner.take_link(state, now)).await
+    }
+}
+
+#[async_trait]
+impl ToolCalls for FaultyStore {
+    async fn begin_tool_call(&self, scope: &Scope, call: ToolCall) -> Result<(), StoreError> {
+        self.call(self.inner.begin_tool_call(scope, call)).await
+    }
+
+    async fn end_tool_call(&self, scope: &Scope, call: ToolCall) -> Result<(), StoreError> {
+        self.call(self.inner.end_tool_call(scope, call)).await
+    }
+
+    async fn tool_calls(
+        &self,
+        scope: &Scope,
+        registered_user: Option<RegisteredUserId>,
+        page: Page<ToolCallId>,
+    ) -> Result<Vec<ToolCall>, StoreError> {
+        self.call(self.inner.tool_calls(scope, registered_user, page)).await
     }
 }

@@ -201,3 +201,70 @@ pub(super) async fn user_ids_are_unique_within_an_environment(store: Arc<dyn Sto
     users.put(&scopes[0], renamed.clone()).await.unwrap();
     assert_eq!(users.get(&scopes[0], &renamed.id).await.unwrap(), Some(renamed));
 }
+
+fn tool_call(user: Option<&RegisteredUser>, began_at: Timestamp) -> ToolCall {
+    ToolCall {
+        id: ToolCallId::new(IdSeed { now: began_at, ..seed() }),
+        tool: name("create_issue"),
+        connector: user.map(|_| "github".parse().unwrap()),
+        registered_user: user.map(|user| user.id),
+        access_key: AccessKeyId::new(seed()),
+        began_at,
+        ended_at: None,
+        outcome: ToolOutcome::Unfinished,
+    }
+}
+
+pub(super) async fn tool_calls_begin_and_end_in_their_own_scope(store: Arc<dyn Store>) {
+    let (mine, ..) = provision(&*store).await;
+    let (theirs, ..) = provision(&*store).await;
+    let scopes = [mine.id, theirs.id].map(|id| Environment::ALL.map(|env| Scope::assertion(id, env)));
+    let [own, others @ ..] = scopes.as_flattened() else { unreachable!() };
+    let (ada, now) = (user("ada"), Timestamp::from_millis(1_700_000_000_000));
+    let (first, second) = (tool_call(Some(&ada), now), tool_call(None, now + Duration::from_millis(1)));
+    for call in [&first, &second] {
+        store.begin_tool_call(own, call.clone()).await.unwrap();
+        assert_eq!(conflict(store.begin_tool_call(own, call.clone()).await), Conflict::Duplicate);
+    }
+    let ended = ToolCall {
+        registered_user: Some(ada.id),
+        ended_at: Some(now + Duration::from_secs(1)),
+        outcome: ToolOutcome::Succeeded,
+        ..second
+    };
+    for other in others {
+        assert_eq!(store.tool_calls(other, None, Page::first(9)).await.unwrap(), []);
+        assert_eq!(store.tool_calls(other, Some(ada.id), Page::first(9)).await.unwrap(), []);
+        let refused = store.end_tool_call(other, ended.clone()).await;
+        assert!(matches!(refused, Err(StoreError::Missing)), "{refused:?}");
+    }
+    assert_eq!(store.tool_calls(own, Some(ada.id), Page::first(9)).await.unwrap(), std::slice::from_ref(&first));
+    // Only the ending is taken.
+    store.end_tool_call(own, ToolCall { tool: name("other"), ..ended.clone() }).await.unwrap();
+    for whose in [None, Some(ada.id)] {
+        assert_eq!(store.tool_calls(own, whose, Page::first(9)).await.unwrap(), [ended.clone(), first.clone()]);
+        let next = Page { after: Some(ended.id), limit: 1 };
+        assert_eq!(store.tool_calls(own, whose, next).await.unwrap(), std::slice::from_ref(&first));
+    }
+    let nobody = RegisteredUserId::new(seed());
+    assert_eq!(store.tool_calls(own, Some(nobody), Page::first(9)).await.unwrap(), []);
+}
+
+pub(super) async fn old_tool_calls_are_let_go(store: Arc<dyn Store>) {
+    let (organization, ..) = provision(&*store).await;
+    let [production, test] = Environment::ALL.map(|env| Scope::assertion(organization.id, env));
+    let then = Timestamp::from_millis(1_700_000_000_000);
+    for scope in [production, test] {
+        for _ in 0..TOOL_CALLS_LET_GO {
+            store.begin_tool_call(&scope, tool_call(None, then)).await.unwrap();
+        }
+    }
+    let begun = async |scope, at| {
+        store.begin_tool_call(&scope, tool_call(None, at)).await.unwrap();
+        store.tool_calls(&scope, None, Page::first(99)).await.unwrap().len()
+    };
+    let all = TOOL_CALLS_LET_GO as usize;
+    assert_eq!(begun(test, then + TOOL_CALLS_KEPT).await, all + 1);
+    assert_eq!(begun(test, then + TOOL_CALLS_KEPT + Duration::from_millis(1)).await, 2);
+    assert_eq!(store.tool_calls(&production, None, Page::first(99)).await.unwrap().len(), all);
+}

@@ -183,6 +183,23 @@ pub const TABLES: &[CopiedTable] = &[
         only: None,
     },
     CopiedTable {
+        name: "tool_calls",
+        columns: &[
+            ("organization", Text),
+            ("environment", Text),
+            ("id", Text),
+            ("tool", Text),
+            ("connector", Text),
+            ("registered_user", Text),
+            ("access_key", Text),
+            ("began_at", Number),
+            ("ended_at", Number),
+            ("outcome", Text),
+        ],
+        key: 3,
+        only: None,
+    },
+    CopiedTable {
         name: "idempotency_keys",
         columns: &[("actor", Text), ("idempotency_key", Text), ("subject", Text), ("created_at", Number)],
         key: 2,

@@ -9,13 +9,13 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use doorward_audit::{Event, EventDraft, Pruned};
 use doorward_types::{
     AccessKeyId, AllowedOriginId, Environment, Locator, Name, OperatorId, OrganizationId, RegisteredUserId,
-    SecretState, SessionId, Timestamp,
+    SecretState, SessionId, Timestamp, ToolCallId,
 };
 
 use crate::{
     AccessKey, AccessKeyWithSecrets, Change, Conflict, Connector, ConnectorName, Credential, CredentialKey, KeyRef,
     LinkSession, LiveSecret, OperationId, Operator, Organization, OriginEntry, Position, RegisteredUser, Revision,
-    Scope, Secret, SessionStatus, SinkState, StoreError, Successor, Touched,
+    Scope, Secret, SessionStatus, SinkState, StoreError, Successor, ToolCall, Touched,
 };
 
 /// An engine that keeps everything in memory: for tests, and to show what the contract means in the plainest way.
@@ -47,6 +47,7 @@ struct State {
     credentials: BTreeMap<(Scope, CredentialKey), Credential>,
     connectors: BTreeMap<(Scope, ConnectorName), Connector>,
     links: Vec<(Scope, LinkSession)>,
+    tool_calls: BTreeMap<(Scope, ToolCallId), ToolCall>,
 }
 
 #[derive(Debug)]

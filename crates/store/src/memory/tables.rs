@@ -1,16 +1,16 @@
-//! Operators, data of one environment, and link sessions.
+//! Operators, data of one environment, link sessions, and tool calls.
 
 use std::collections::BTreeMap;
 
 use async_trait::async_trait;
 use doorward_audit::EventDraft;
 use doorward_key::Digest;
-use doorward_types::{Locator, OperatorId, RegisteredUserId, Timestamp};
+use doorward_types::{Locator, OperatorId, RegisteredUserId, Timestamp, ToolCallId};
 
 use super::MemoryStore;
 use crate::{
     Conflict, Connector, ConnectorName, Credential, CredentialKey, LinkSession, LinkSessions, Operator, Operators,
-    Page, Record, RegisteredUser, Scope, StoreError, Table, TakenLink,
+    Page, Record, RegisteredUser, Scope, StoreError, TOOL_CALLS_KEPT, Table, TakenLink, ToolCall, ToolCalls,
 };
 
 #[async_trait]
@@ -194,5 +194,41 @@ impl LinkSessions for MemoryStore {
             None => return Ok(None),
         };
         Ok(Some(TakenLink { organization: scope.organization(), environment: scope.environment(), session }))
+    }
+}
+
+#[async_trait]
+impl ToolCalls for MemoryStore {
+    async fn begin_tool_call(&self, scope: &Scope, call: ToolCall) -> Result<(), StoreError> {
+        let mut state = self.state();
+        if state.tool_calls.contains_key(&(*scope, call.id)) {
+            return Err(Conflict::Duplicate.into());
+        }
+        state.tool_calls.retain(|(of, _), known| of != scope || known.began_at + TOOL_CALLS_KEPT >= call.began_at);
+        state.tool_calls.insert((*scope, call.id), call);
+        Ok(())
+    }
+
+    async fn end_tool_call(&self, scope: &Scope, call: ToolCall) -> Result<(), StoreError> {
+        let mut state = self.state();
+        let known = state.tool_calls.get_mut(&(*scope, call.id)).ok_or(StoreError::Missing)?;
+        let ToolCall { registered_user, ended_at, outcome, .. } = call;
+        *known = ToolCall { registered_user, ended_at, outcome, ..known.clone() };
+        Ok(())
+    }
+
+    async fn tool_calls(
+        &self,
+        scope: &Scope,
+        registered_user: Option<RegisteredUserId>,
+        page: Page<ToolCallId>,
+    ) -> Result<Vec<ToolCall>, StoreError> {
+        let state = self.state();
+        let calls = state.tool_calls.iter().rev().filter(|((of, id), call)| {
+            of == scope
+                && page.after.is_none_or(|after| *id < after)
+                && registered_user.is_none_or(|user| call.registered_user == Some(user))
+        });
+        Ok(calls.map(|(_, call)| call.clone()).take(page.limit as usize).collect())
     }
 }

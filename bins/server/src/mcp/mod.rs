@@ -1,0 +1,55 @@
+//! `POST /mcp`: the Model Context Protocol, for agents that hold an access key.
+//!
+//! Stateless: every request carries the key, which was verified before it came here, and no session outlives it. Tools reach what
+//! the key's scope reaches, and every call of one is recorded in that scope before it is made.
+
+mod tools;
+mod upstream;
+
+use std::sync::Arc;
+
+use doorward::auth::Principal;
+use doorward::http::{Code, Problem};
+use http::header::{AUTHORIZATION, CACHE_CONTROL};
+use http::{HeaderValue, Request, StatusCode};
+use http_body_util::Full;
+use rmcp::transport::streamable_http_server::session::never::NeverSessionManager;
+use rmcp::transport::streamable_http_server::{StreamableHttpServerConfig, StreamableHttpService};
+
+use self::tools::Tools;
+use crate::answer::{Answer, Body};
+use crate::app::{App, Call};
+use crate::body::{self, MAX_BODY};
+
+/// Answers one message of an MCP client.
+pub(crate) async fn answer(app: &Arc<App>, principal: Principal, call: Call) -> Answer {
+    let (mut head, body) = call.request.into_parts();
+    // What comes after knows who asks, and has no use for the key.
+    let without_key = head.headers.clone();
+    head.headers.remove(AUTHORIZATION);
+    let mut asked = Request::from_parts(head, ());
+    let mut to_read = Request::new(body);
+    *to_read.headers_mut() = without_key;
+    let body = body::read(to_read).await?;
+    asked.extensions_mut().clear();
+
+    // Every Origin is refused: keys belong to backends.
+    let config = StreamableHttpServerConfig::default()
+        .with_legacy_session_mode(false)
+        .with_json_response(true)
+        .with_max_request_body_bytes(MAX_BODY)
+        .with_allowed_hosts(app.mcp_hosts())
+        .enforce_origin_validation();
+    let app = Arc::clone(app);
+    let tools = move || Ok(Tools::new(Arc::clone(&app), principal.clone()));
+    let service = StreamableHttpService::new(tools, Arc::new(NeverSessionManager::default()), config);
+    let mut response = service.handle(asked.map(|()| Full::new(body))).await;
+    if response.status() == StatusCode::FORBIDDEN {
+        return Err(Problem::new(
+            Code::ForbiddenHost,
+            "the Host header is no name of this server that it knows: set --public-url, or add the name with --mcp-host",
+        ));
+    }
+    response.headers_mut().insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    Ok(response.map(Body::streamed))
+}

@@ -1,0 +1,260 @@
+//! The tools. What they do is what the routes do, by the same functions.
+
+use std::sync::{Arc, LazyLock};
+
+use doorward::auth::Principal;
+use doorward::http::shapes::WhoAmI;
+use doorward::http::{Code, Problem};
+use doorward::store::{ConnectorName, CredentialKey, Scope, ToolCall, ToolCalls, ToolOutcome};
+use doorward::types::{Name, RegisteredUserId, ToolCallId};
+use rmcp::handler::server::router::tool::ToolRouter;
+use rmcp::handler::server::tool::ToolCallContext;
+use rmcp::handler::server::wrapper::Parameters;
+use rmcp::model::{
+    CallToolRequestParams, CallToolResponse, CallToolResult, Implementation, JsonObject, ListToolsResult,
+    PaginatedRequestParams, ServerCapabilities, ServerConfig, Tool,
+};
+use rmcp::service::RequestContext;
+use rmcp::{ErrorData, RoleServer, ServerHandler, tool, tool_router};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+
+use super::upstream;
+use crate::app::App;
+use crate::{backend, cursor, link};
+
+/// What a model is told before it chooses a tool.
+const INSTRUCTIONS: &str = "Doorward keeps the registered users of one organization, and the credentials that they entrusted. The \
+                            access key decides the environment, production or test, and no tool reaches the other one: call \
+                            `whoami` first to know which it is. What production holds is real.";
+
+static TOOLS: LazyLock<ToolRouter<Tools>> = LazyLock::new(Tools::tool_router);
+
+/// The tools in the hands of one key, for one request.
+#[derive(Clone, Debug)]
+pub(super) struct Tools {
+    app: Arc<App>,
+    principal: Principal,
+}
+
+#[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+struct WhichPage {
+    /// How many at the most: 1 to 100, 20 where nothing is said
+    #[serde(default)]
+    limit: Option<u32>,
+    /// The `next_cursor` of the page before
+    #[serde(default)]
+    cursor: Option<String>,
+}
+
+#[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+struct NewUser {
+    /// The user's id in the organization's own product: one line of at most 128 bytes, unique in this environment
+    origin_user_id: String,
+    /// The user's name there
+    #[serde(default)]
+    origin_user_name: Option<String>,
+}
+
+#[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+struct WhichUser {
+    /// The user's id here: `ru_` and 26 characters
+    registered_user_id: String,
+}
+
+#[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+struct ConnectorCall {
+    /// For whom: `ru_` and 26 characters
+    registered_user_id: String,
+    /// The connector, such as `github`
+    connector: String,
+    /// The tool, as the connector's own server calls it
+    tool: String,
+    /// What the tool takes
+    #[serde(default)]
+    arguments: JsonObject,
+}
+
+#[tool_router]
+impl Tools {
+    pub(super) const fn new(app: Arc<App>, principal: Principal) -> Self {
+        Self { app, principal }
+    }
+
+    fn scope(&self) -> Scope {
+        self.principal.scope()
+    }
+
+    /// Says which organization and environment the access key opens.
+    #[tool(annotations(title = "Who am I", read_only_hint = true, open_world_hint = false))]
+    async fn whoami(&self) -> CallToolResult {
+        told(Ok(WhoAmI::from(&self.principal)))
+    }
+
+    /// Lists the registered users of this environment, newest first.
+    #[tool(annotations(title = "List registered users", read_only_hint = true, open_world_hint = false))]
+    async fn list_registered_users(&self, Parameters(which): Parameters<WhichPage>) -> CallToolResult {
+        let page = cursor::page_of::<RegisteredUserId>(which.limit, which.cursor.as_deref());
+        told(match page {
+            Ok(page) => backend::list_users(&self.app, &self.scope(), &page).await,
+            Err(problem) => Err(problem),
+        })
+    }
+
+    /// Registers a user of the organization's product in this environment.
+    #[tool(annotations(title = "Create a registered user", destructive_hint = false, open_world_hint = false))]
+    async fn create_registered_user(&self, Parameters(new): Parameters<NewUser>) -> CallToolResult {
+        let NewUser { origin_user_id, origin_user_name } = new;
+        let name = |text: String, what: &str| {
+            text.parse::<Name>().map_err(|error| Problem::new(Code::InvalidRequest, format!("`{what}`: {error}")))
+        };
+        let names = name(origin_user_id, "origin_user_id")
+            .and_then(|id| Ok((id, origin_user_name.map(|text| name(text, "origin_user_name")).transpose()?)));
+        told(match names {
+            Ok((id, name)) => backend::register_user(&self.app, &self.scope(), id, name).await,
+            Err(problem) => Err(problem),
+        })
+    }
+
+    /// Reads one registered user of this environment.
+    #[tool(annotations(title = "Get a registered user", read_only_hint = true, open_world_hint = false))]
+    async fn get_registered_user(&self, Parameters(which): Parameters<WhichUser>) -> CallToolResult {
+        told(match self.user(&which.registered_user_id) {
+            Ok(id) => backend::read_user(&self.app, &self.scope(), id).await,
+            Err(problem) => Err(problem),
+        })
+    }
+
+    /// Deletes a registered user of this environment for ever, with the credentials that the user entrusted.
+    #[tool(annotations(title = "Delete a registered user", destructive_hint = true, open_world_hint = false))]
+    async fn delete_registered_user(&self, Parameters(which): Parameters<WhichUser>) -> CallToolResult {
+        told(match self.user(&which.registered_user_id) {
+            Ok(id) => backend::delete_user(&self.app, &self.scope(), id).await.map(|()| json!({"deleted": id})),
+            Err(problem) => Err(problem),
+        })
+    }
+
+    /// Calls a tool of a connector's own server for a registered user, with the credential that the user entrusted.
+    #[tool(annotations(title = "Call a connector's tool", destructive_hint = true, open_world_hint = true))]
+    async fn call_connector_tool(&self, Parameters(call): Parameters<ConnectorCall>) -> CallToolResult {
+        let ConnectorCall { registered_user_id, connector, tool, arguments } = call;
+        let absent = |what| backend::absent(what, self.scope().environment());
+        let key = self.user(&registered_user_id).and_then(|registered_user| {
+            let connector = connector.parse().map_err(|_| absent("connector"))?;
+            Ok(CredentialKey { registered_user, connector })
+        });
+        let upstream = match key {
+            Ok(key) => self.app.linker().upstream(&self.scope(), &key).await,
+            Err(problem) => return refused(&problem),
+        };
+        match upstream {
+            Ok(upstream) => upstream::call(self.app.linker().client(), &upstream, tool, arguments).await,
+            Err(error) => refused(&link::failed(error, self.scope().environment())),
+        }
+    }
+
+    /// A text that cannot be an id names something that does not exist.
+    fn user(&self, id: &str) -> Result<RegisteredUserId, Problem> {
+        id.parse().map_err(|_| backend::absent("registered user", self.scope().environment()))
+    }
+
+    /// What the call is recorded as while it is under way.
+    fn record(&self, request: &CallToolRequestParams) -> Result<ToolCall, ErrorData> {
+        let argument = |name: &str| request.arguments.as_ref()?.get(name)?.as_str();
+        let connector: Option<ConnectorName> = argument("connector").and_then(|name| name.parse().ok());
+        let tool = if connector.is_some() { argument("tool").unwrap_or_default() } else { &*request.name };
+        let tool = tool.parse().map_err(|error| ErrorData::invalid_params(format!("`tool`: {error}"), None))?;
+        let seed = self.app.core().id_seed().map_err(|error| ErrorData::internal_error(error.to_string(), None))?;
+        Ok(ToolCall {
+            id: ToolCallId::new(seed),
+            tool,
+            connector,
+            registered_user: argument("registered_user_id").and_then(|id| id.parse().ok()),
+            access_key: self.principal.key_id(),
+            began_at: self.app.clock().now(),
+            ended_at: None,
+            outcome: ToolOutcome::Unfinished,
+        })
+    }
+}
+
+impl ServerHandler for Tools {
+    fn get_info(&self) -> ServerConfig {
+        ServerConfig::new(ServerCapabilities::builder().enable_tools().build())
+            .with_server_info(Implementation::new("doorward", env!("CARGO_PKG_VERSION")).with_title("Doorward"))
+            .with_instructions(INSTRUCTIONS)
+    }
+
+    async fn list_tools(
+        &self,
+        _: Option<PaginatedRequestParams>,
+        _: RequestContext<RoleServer>,
+    ) -> Result<ListToolsResult, ErrorData> {
+        Ok(ListToolsResult::with_all_items(TOOLS.list_all()))
+    }
+
+    fn get_tool(&self, name: &str) -> Option<Tool> {
+        TOOLS.get(name).cloned()
+    }
+
+    /// Recorded, made, and the ending recorded: a call that cannot be recorded is not made.
+    async fn call_tool(
+        &self,
+        request: CallToolRequestParams,
+        context: RequestContext<RoleServer>,
+    ) -> Result<CallToolResponse, ErrorData> {
+        if !TOOLS.has_route(&request.name) {
+            return Err(ErrorData::invalid_params("there is no such tool; tools/list says which there are", None));
+        }
+        let (calls, scope): (&dyn ToolCalls, _) = (self.app.store(), self.scope());
+        let mut call = self.record(&request)?;
+        calls.begin_tool_call(&scope, call.clone()).await.map_err(|error| {
+            let problem = backend::failed(error);
+            ErrorData::internal_error(
+                format!("the call was not made, since it cannot be recorded: {}", problem.detail()),
+                None,
+            )
+        })?;
+        let answer = TOOLS.call(ToolCallContext::new(self, request, context)).await;
+        let result = match &answer {
+            Ok(CallToolResponse::Complete(result)) => Some(result),
+            _ => None,
+        };
+        let succeeded = result.is_some_and(|result| result.is_error != Some(true));
+        call.outcome = if succeeded { ToolOutcome::Succeeded } else { ToolOutcome::Failed };
+        call.ended_at = Some(self.app.clock().now());
+        call.registered_user = call.registered_user.or_else(|| made_user(result?));
+        // The call was made, and is on record: that its ending is not known is what the record says then.
+        if let Err(error) = calls.end_tool_call(&scope, call).await {
+            backend::failed(error);
+        }
+        answer
+    }
+}
+
+/// The user that a tool made.
+fn made_user(result: &CallToolResult) -> Option<RegisteredUserId> {
+    result.structured_content.as_ref()?.get("id")?.as_str()?.parse().ok()
+}
+
+/// What came of a tool, for the model and for programs.
+fn told(result: Result<impl Serialize, Problem>) -> CallToolResult {
+    match result.map(|value| serde_json::to_value(value)) {
+        Ok(Ok(value)) => CallToolResult::structured(value),
+        Ok(Err(_)) => refused(&Problem::new(Code::Internal, "the answer cannot be written")),
+        Err(problem) => refused(&problem),
+    }
+}
+
+/// As HTTP clients are told: the code for programs, the detail for who has to mend it.
+pub(super) fn refused(problem: &Problem) -> CallToolResult {
+    CallToolResult::structured_error(Value::from_iter([
+        ("code", problem.code().as_str()),
+        ("detail", problem.detail()),
+    ]))
+}
