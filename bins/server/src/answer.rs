@@ -1,6 +1,7 @@
 //! Writing answers.
 
 use std::error::Error;
+use std::fmt;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
@@ -20,8 +21,17 @@ pub type Answer = Result<Response<Body>, Problem>;
 pub type BodyError = Box<dyn Error + Send + Sync>;
 
 /// A body: whole, or still being written.
-#[derive(Debug)]
-pub struct Body(Either<Full<Bytes>, UnsyncBoxBody<Bytes, BodyError>>);
+pub struct Body {
+    content: Either<Full<Bytes>, UnsyncBoxBody<Bytes, BodyError>>,
+    /// Let go of with the last byte.
+    _held: Option<Box<dyn Send>>,
+}
+
+impl fmt::Debug for Body {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Body")
+    }
+}
 
 impl http_body::Body for Body {
     type Data = Bytes;
@@ -31,15 +41,15 @@ impl http_body::Body for Body {
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
-        Pin::new(&mut self.0).poll_frame(context)
+        Pin::new(&mut self.content).poll_frame(context)
     }
 
     fn is_end_stream(&self) -> bool {
-        self.0.is_end_stream()
+        self.content.is_end_stream()
     }
 
     fn size_hint(&self) -> SizeHint {
-        self.0.size_hint()
+        self.content.size_hint()
     }
 }
 
@@ -48,15 +58,21 @@ where
     Full<Bytes>: From<T>,
 {
     fn from(whole: T) -> Self {
-        Self(Either::Left(whole.into()))
+        Self { content: Either::Left(whole.into()), _held: None }
     }
 }
 
 impl Body {
+    /// With something that is let go of when the body has gone out, or never will.
+    #[must_use]
+    pub fn holding(self, held: impl Send + 'static) -> Self {
+        Self { _held: Some(Box::new(held)), ..self }
+    }
+
     /// A body that is written while it goes out.
     #[must_use]
     pub fn streamed(body: impl http_body::Body<Data = Bytes, Error: Into<BodyError>> + Send + 'static) -> Self {
-        Self(Either::Right(body.map_err(Into::into).boxed_unsync()))
+        Self { content: Either::Right(body.map_err(Into::into).boxed_unsync()), _held: None }
     }
 }
 

@@ -10,6 +10,7 @@ use serde::Deserialize;
 
 use crate::serve::Limits;
 use crate::sinks::SinkConfig;
+use crate::tls::TlsFiles;
 
 /// The access-key layer of a backend: verifies API keys, keeps production and test apart, rotates without an outage.
 ///
@@ -37,6 +38,12 @@ pub struct Arguments {
     /// How clients reach this server, where that is not the address that it listens on
     #[arg(long, env = "DOORWARD_PUBLIC_URL", value_name = "URL")]
     pub public_url: Option<String>,
+    /// The server's certificate in PEM, with those between it and a root: clients then speak TLS; read again when it changes
+    #[arg(long, env = "DOORWARD_TLS_CERT", value_name = "FILE")]
+    pub tls_cert: Option<PathBuf>,
+    /// The private key of that certificate, in PEM
+    #[arg(long, env = "DOORWARD_TLS_KEY", value_name = "FILE")]
+    pub tls_key: Option<PathBuf>,
     /// The file with the key that seals credentials at rest: 32 bytes in base64 [default: beside the store]
     #[arg(long, env = "DOORWARD_SEALING_KEY_FILE", value_name = "FILE")]
     pub sealing_key_file: Option<PathBuf>,
@@ -98,6 +105,8 @@ struct File {
     listen: Option<SocketAddr>,
     metrics_listen: Option<SocketAddr>,
     public_url: Option<String>,
+    tls_cert: Option<PathBuf>,
+    tls_key: Option<PathBuf>,
     sealing_key_file: Option<PathBuf>,
     signing_key_file: Option<PathBuf>,
     log: Option<String>,
@@ -123,6 +132,8 @@ pub struct Config {
     pub metrics_listen: Option<SocketAddr>,
     /// How clients reach this server.
     pub public_url: Option<String>,
+    /// The files of the certificate and its key, where clients speak TLS.
+    pub tls: Option<TlsFiles>,
     /// The file of the sealing key.
     pub sealing_key_file: Option<PathBuf>,
     /// The file of the key that signs checkpoints.
@@ -166,6 +177,7 @@ impl Config {
             listen: arguments.listen.or(file.listen).unwrap_or((Ipv4Addr::LOCALHOST, 8080).into()),
             metrics_listen: arguments.metrics_listen.or(file.metrics_listen),
             public_url: arguments.public_url.or(file.public_url),
+            tls: TlsFiles::both(arguments.tls_cert.or(file.tls_cert), arguments.tls_key.or(file.tls_key))?,
             sealing_key_file: arguments.sealing_key_file.or(file.sealing_key_file),
             signing_key_file: arguments.signing_key_file.or(file.signing_key_file),
             log: arguments.log.or(file.log).unwrap_or_else(|| "info".to_owned()),

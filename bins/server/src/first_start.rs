@@ -31,7 +31,8 @@ pub async fn provision(config: &Config, verifier: &Verifier, address: SocketAddr
 /// How clients reach this server, without a slash at the end.
 #[must_use]
 pub fn public_url(config: &Config, address: SocketAddr) -> String {
-    let url = config.public_url.clone().unwrap_or_else(|| format!("http://{}", reachable(address)));
+    let scheme = if config.tls.is_some() { "https" } else { "http" };
+    let url = config.public_url.clone().unwrap_or_else(|| format!("{scheme}://{}", reachable(address)));
     url.trim_end_matches('/').to_owned()
 }
 

@@ -8,7 +8,7 @@
 //! | [`management`] | handlers behind an operator's token |
 //! | [`audit`] | handlers of the audit logs, behind both |
 //! | [`body`], [`cursor`], [`answer`] | reading and writing |
-//! | [`serve`], [`wire`] | connections: limits, deadlines, and the refusals that come before HTTP |
+//! | [`serve`], [`tls`], [`wire`] | connections: limits, deadlines, and the refusals that come before HTTP |
 //! | [`link`] | handlers of connectors, link sessions, and the callback |
 //! | `forward_auth` | the answer that gateways ask for |
 //! | `mcp` | tools for MCP clients, each call of which is recorded |
@@ -36,6 +36,7 @@ mod secret_file;
 pub mod serve;
 pub mod signing_key;
 pub mod sinks;
+pub mod tls;
 pub mod wire;
 
 use std::sync::Arc;
@@ -53,6 +54,7 @@ use crate::app::{App, Settings};
 use crate::config::{Config, HotClock};
 use crate::metrics::Metrics;
 use crate::sinks::Shipping;
+use crate::tls::Tls;
 
 /// How long threads that block may go on after the last request.
 const LINGER: Duration = Duration::from_secs(1);
@@ -82,6 +84,10 @@ async fn serve_until_stopped(config: Config) -> anyhow::Result<()> {
     let sealing_key = sealing_key::load(&config, &core)?;
     let signing_key = signing_key::load(&config)?;
     let sinks = sinks::open(&config.sinks, &core)?;
+    let tls = match config.tls.clone() {
+        Some(files) => Some(Tls::start(files).await?),
+        None => None,
+    };
     let listener = TcpListener::bind(config.listen)
         .await
         .with_context(|| format!("cannot listen on {}; choose another with --listen", config.listen))?;
@@ -104,7 +110,7 @@ async fn serve_until_stopped(config: Config) -> anyhow::Result<()> {
         tokio::spawn(metrics::serve(listener, metrics, verifier.clone()));
     }
     tracing::info!(%address, store = %config.store, version = env!("CARGO_PKG_VERSION"), "serving");
-    serve::serve(listener, Arc::clone(&app), config.limits, stop_asked()).await;
+    serve::serve(listener, tls, Arc::clone(&app), config.limits, stop_asked()).await;
     shipping.stop().await;
     verifier.stop().await;
     tracing::info!("stopped");

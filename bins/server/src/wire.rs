@@ -10,7 +10,6 @@ use std::time::Duration;
 
 use doorward::http::{Code, Problem};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
-use tokio::net::TcpStream;
 use tokio::time::Sleep;
 
 /// The most unread input that a client may still send once the last answer is written, and for how long.
@@ -19,8 +18,8 @@ const LINGER: Duration = Duration::from_secs(2);
 
 /// A socket whose bare refusals get a body.
 #[derive(Debug)]
-pub struct Wire {
-    stream: TcpStream,
+pub struct Wire<S> {
+    stream: S,
     refusal: Option<Refusal>,
     linger: Option<Linger>,
 }
@@ -37,10 +36,10 @@ struct Linger {
     until: Pin<Box<Sleep>>,
 }
 
-impl Wire {
+impl<S: AsyncRead + AsyncWrite + Unpin> Wire<S> {
     /// Over this socket.
     #[must_use]
-    pub const fn new(stream: TcpStream) -> Self {
+    pub const fn new(stream: S) -> Self {
         Self { stream, refusal: None, linger: None }
     }
 
@@ -83,7 +82,7 @@ fn render(problem: &Problem) -> Vec<u8> {
     .into_bytes()
 }
 
-impl AsyncWrite for Wire {
+impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Wire<S> {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buffer: &[u8]) -> Poll<io::Result<usize>> {
         if self.refusal.is_none()
             && let Some(problem) = problem_for(buffer)
@@ -131,7 +130,7 @@ impl AsyncWrite for Wire {
     }
 }
 
-impl AsyncRead for Wire {
+impl<S: AsyncRead + AsyncWrite + Unpin> AsyncRead for Wire<S> {
     fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         Pin::new(&mut self.stream).poll_read(cx, buffer)
     }
