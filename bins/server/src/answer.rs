@@ -119,3 +119,11 @@ pub fn no_content() -> Answer {
     response.headers_mut().insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
     Ok(response)
 }
+
+/// The API, as OpenAPI has it. It tells nothing of anyone, and may be kept.
+#[must_use]
+pub fn described() -> Response<Body> {
+    let mut response = Response::new(Body::from(include_str!("openapi.json")));
+    response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    response
+}

@@ -212,6 +212,7 @@ impl App {
         match path.door {
             Door::Open => match allowed()? {
                 Action::OAuthCallback => link::callback(self, &call).await,
+                Action::Describe => Ok(answer::described()),
                 action => self.probe(action),
             },
             Door::AccessKey => {

@@ -21,6 +21,7 @@ pub enum Door {
 pub enum Action {
     Health,
     Readiness,
+    Describe,
     OAuthCallback,
     WhoAmI,
     ForwardAuth,
@@ -79,6 +80,7 @@ pub struct Path {
 pub const PATHS: &[Path] = &[
     Path { pattern: "/healthz", door: Door::Open, methods: &[(Method::GET, Action::Health)] },
     Path { pattern: "/readyz", door: Door::Open, methods: &[(Method::GET, Action::Readiness)] },
+    Path { pattern: "/openapi.json", door: Door::Open, methods: &[(Method::GET, Action::Describe)] },
     Path { pattern: "/oauth/callback", door: Door::Open, methods: &[(Method::GET, Action::OAuthCallback)] },
     Path { pattern: "/v1/whoami", door: Door::AccessKey, methods: &[(Method::GET, Action::WhoAmI)] },
     Path { pattern: "/v1/forward-auth/{profile}", door: Door::Gateway, methods: &[(Method::GET, Action::ForwardAuth)] },

@@ -171,6 +171,7 @@ impl World {
             // Nothing to choose from: one row each.
             Action::Health
             | Action::Readiness
+            | Action::Describe
             | Action::OAuthCallback
             | Action::WhoAmI
             | Action::ListUsers

@@ -51,6 +51,8 @@ pub enum Code {
     MissingCredential,
     /// The server's configuration lacks what this needs.
     NotConfigured,
+    /// The client accepts no form that the answer has.
+    NotAcceptable,
     /// This node cannot prove that it is up to date.
     NotCurrent,
     /// No such resource for this credential.
@@ -108,6 +110,7 @@ impl Code {
             Self::MalformedRequest => ("malformed_request", StatusCode::BAD_REQUEST),
             Self::MethodNotAllowed => ("method_not_allowed", StatusCode::METHOD_NOT_ALLOWED),
             Self::MissingCredential => ("missing_credential", StatusCode::UNAUTHORIZED),
+            Self::NotAcceptable => ("not_acceptable", StatusCode::NOT_ACCEPTABLE),
             Self::NotConfigured => ("not_configured", StatusCode::NOT_IMPLEMENTED),
             Self::NotCurrent => ("not_current", StatusCode::SERVICE_UNAVAILABLE),
             Self::NotFound => ("not_found", StatusCode::NOT_FOUND),

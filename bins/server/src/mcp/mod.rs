@@ -10,7 +10,7 @@ use std::sync::Arc;
 
 use doorward::auth::Principal;
 use doorward::http::{Code, Problem};
-use http::header::{AUTHORIZATION, CACHE_CONTROL};
+use http::header::{AUTHORIZATION, CACHE_CONTROL, CONTENT_TYPE};
 use http::{HeaderValue, Request, StatusCode};
 use http_body_util::Full;
 use rmcp::transport::streamable_http_server::session::never::NeverSessionManager;
@@ -44,11 +44,26 @@ pub(crate) async fn answer(app: &Arc<App>, principal: Principal, call: Call) -> 
     let tools = move || Ok(Tools::new(Arc::clone(&app), principal.clone()));
     let service = StreamableHttpService::new(tools, Arc::new(NeverSessionManager::default()), config);
     let mut response = service.handle(asked.map(|()| Full::new(body))).await;
-    if response.status() == StatusCode::FORBIDDEN {
-        return Err(Problem::new(
-            Code::ForbiddenHost,
-            "the Host header is no name of this server that it knows: set --public-url, or add the name with --mcp-host",
-        ));
+    // The library's refusals of what is no message: in its own words, some of which are the client's.
+    let is_json = response.headers().get(CONTENT_TYPE).is_some_and(|kind| kind == "application/json");
+    if response.status().is_client_error() && !is_json {
+        return Err(match response.status() {
+            StatusCode::FORBIDDEN => Problem::new(
+                Code::ForbiddenHost,
+                "the Host header is no name of this server that it knows: set --public-url, or add the name with --mcp-host",
+            ),
+            StatusCode::NOT_ACCEPTABLE => Problem::new(
+                Code::NotAcceptable,
+                "a client of MCP accepts both forms of an answer: `Accept: application/json, text/event-stream`",
+            ),
+            StatusCode::UNSUPPORTED_MEDIA_TYPE | StatusCode::UNPROCESSABLE_ENTITY => {
+                Problem::new(Code::InvalidRequest, "the body is no message of MCP, which is one object of JSON-RPC 2.0")
+            }
+            _ => Problem::new(
+                Code::InvalidRequest,
+                "a header is not as MCP has it: `Host`, `MCP-Protocol-Version`, `Mcp-Method` or `Mcp-Name`",
+            ),
+        });
     }
     response.headers_mut().insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
     Ok(response.map(Body::streamed))
