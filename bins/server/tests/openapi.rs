@@ -1,7 +1,5 @@
 //! The description of the API, held against the table of routes, and against the server by a program that none of us wrote.
 
-#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
-
 mod support;
 
 use std::collections::BTreeSet;

@@ -6,10 +6,13 @@ use crate::{postgres, shell};
 
 /// A program, and the Debian package that has it.
 const NEEDED: &[(&str, &str)] = &[
+    ("caddy", "caddy"),
     ("cc", "gcc"),
     ("chromedriver", "chromium-driver"),
     ("chromium", "chromium"),
     ("curl", "curl"),
+    ("haproxy", "haproxy"),
+    ("nginx", "nginx"),
     ("node", "nodejs"),
     ("npm", "npm"),
     ("openssl", "openssl"),
