@@ -32,7 +32,7 @@
 //!
 //! For the tests of a service there is the crate `doorward-testing`: ready-made keys in memory, and a clock to move.
 //!
-//! `examples/embedded` is a whole service in one file.
+//! `examples/` has whole services: on hyper (`embedded`), axum and tonic, with a table of their own, and an MCP server.
 
 pub use doorward_audit as audit;
 pub use doorward_auth as auth;
