@@ -23,6 +23,8 @@ use crate::answer::{self, Answer, Body};
 use crate::forward_auth::{self, Profile};
 use crate::metrics::Metrics;
 use crate::routes::{Action, Door, PATHS, Path};
+#[cfg(feature = "otel")]
+use crate::traces;
 use crate::{backend, link, management, mcp};
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
@@ -162,8 +164,7 @@ impl App {
 
     /// Answers a request, whatever happens.
     pub async fn answer(self: Arc<Self>, mut request: Request<Incoming>, peer: SocketAddr) -> Response<Body> {
-        // Only the precise clocks can time a request, and only who asks for it pays for them.
-        let started = tracing::enabled!(tracing::Level::DEBUG).then(|| self.clock().reading());
+        let started = self.clock().reading();
         let id = self.core().id_seed().ok().map(RequestId::new);
         if let Some(id) = id {
             request.extensions_mut().insert(id);
@@ -175,6 +176,8 @@ impl App {
         // Never the path itself: someone may have put a key into it.
         let pattern = route.as_ref().map_or("none", |route| route.value.pattern);
 
+        #[cfg(feature = "otel")]
+        let span = traces::request(&request, pattern);
         let call = Call { request, peer, id };
         let answer = CatchUnwind(Box::pin(async {
             check_size(&call.request)?;
@@ -196,11 +199,11 @@ impl App {
             response.headers_mut().insert(REQUEST_ID, id);
         }
         let status = response.status().as_u16();
-        self.metrics.answered(&method, pattern, status);
-        if let Some(started) = started {
-            let took = self.clock().reading().longest_since(started);
-            tracing::debug!(%method, route = pattern, status, ?took, id = id.map(tracing::field::display), "answered");
-        }
+        #[cfg(feature = "otel")]
+        traces::answered(&span, status, id.as_ref().map(|id| id as &dyn std::fmt::Display));
+        let took = self.clock().reading().longest_since(started);
+        self.metrics.answered(&method, pattern, status, took);
+        tracing::debug!(%method, route = pattern, status, ?took, id = id.map(tracing::field::display), "answered");
         response
     }
 

@@ -56,6 +56,10 @@ pub struct Arguments {
     /// How to log: text or json [default: text]
     #[arg(long, env = "DOORWARD_LOG_FORMAT", value_name = "FORMAT")]
     pub log_format: Option<LogFormat>,
+    /// Where spans of requests go, by OTLP over HTTP, such as http://localhost:4318/v1/traces
+    #[cfg(feature = "otel")]
+    #[arg(long, env = "DOORWARD_OTLP_ENDPOINT", value_name = "URL")]
+    pub otlp_endpoint: Option<String>,
     /// The most connections at once; more wait to be accepted [default: 1024]
     #[arg(long, env = "DOORWARD_MAX_CONNECTIONS", value_name = "N")]
     pub max_connections: Option<usize>,
@@ -111,6 +115,8 @@ struct File {
     signing_key_file: Option<PathBuf>,
     log: Option<String>,
     log_format: Option<LogFormat>,
+    #[cfg(feature = "otel")]
+    otlp_endpoint: Option<String>,
     max_connections: Option<usize>,
     strict: Option<bool>,
     clock: Option<HotClock>,
@@ -142,6 +148,9 @@ pub struct Config {
     pub log: String,
     /// How to log.
     pub log_format: LogFormat,
+    /// Where spans of requests go.
+    #[cfg(feature = "otel")]
+    pub otlp_endpoint: Option<String>,
     /// Limits on connections and requests.
     pub limits: Limits,
     /// Whether each verification reads the store.
@@ -182,6 +191,8 @@ impl Config {
             signing_key_file: arguments.signing_key_file.or(file.signing_key_file),
             log: arguments.log.or(file.log).unwrap_or_else(|| "info".to_owned()),
             log_format: arguments.log_format.or(file.log_format).unwrap_or_default(),
+            #[cfg(feature = "otel")]
+            otlp_endpoint: arguments.otlp_endpoint.or(file.otlp_endpoint),
             limits: Limits::new(arguments.max_connections.or(file.max_connections)),
             strict: arguments.strict.or(file.strict).unwrap_or_default(),
             clock: arguments.clock.or(file.clock).unwrap_or_default(),

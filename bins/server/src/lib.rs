@@ -14,6 +14,7 @@
 //! | `mcp` | tools for MCP clients, each call of which is recorded |
 //! | [`sinks`] | shipping audit events elsewhere |
 //! | [`config`], [`logging`], [`metrics`], [`reminder`], [`sealing_key`], [`signing_key`], `secret_file`, [`first_start`] | around it |
+//! | `traces` | spans for a collector of OpenTelemetry's, by the feature `otel` |
 
 pub mod answer;
 pub mod app;
@@ -37,6 +38,8 @@ pub mod serve;
 pub mod signing_key;
 pub mod sinks;
 pub mod tls;
+#[cfg(feature = "otel")]
+pub mod traces;
 pub mod wire;
 
 use std::sync::Arc;
@@ -49,9 +52,11 @@ use doorward::origin::CustomSchemes;
 use doorward::store::OpenMode;
 use doorward::types::{Clock, PreciseClock, SystemClock};
 use tokio::net::TcpListener;
+use tokio::runtime::Runtime;
 
 use crate::app::{App, Settings};
 use crate::config::{Config, HotClock};
+use crate::logging::Logging;
 use crate::metrics::Metrics;
 use crate::sinks::Shipping;
 use crate::tls::Tls;
@@ -64,9 +69,10 @@ const LINGER: Duration = Duration::from_secs(1);
 /// # Errors
 ///
 /// Where it cannot start: the store, the addresses, the sealing key. The error says which, and why.
-pub fn run(config: Config) -> anyhow::Result<()> {
-    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+pub fn run(config: Config, runtime: Runtime, logging: Logging) -> anyhow::Result<()> {
     let served = runtime.block_on(serve_until_stopped(config));
+    // The last spans leave by the runtime.
+    drop(logging);
     // A sink that hangs holds a thread, which must not hold the program.
     runtime.shutdown_timeout(LINGER);
     served

@@ -11,8 +11,12 @@ fn main() -> ExitCode {
         Ok(config) => config,
         Err(error) => return fail("the configuration cannot be used", &error, 2),
     };
-    logging::start(&config);
-    match run(config) {
+    let run = || {
+        let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+        let logging = logging::start(&config, &runtime)?;
+        run(config, runtime, logging)
+    };
+    match run() {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => fail("the server stopped", &error, 1),
     }

@@ -21,8 +21,9 @@ use prometheus_client::encoding::EncodeLabelSet;
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
+use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::metrics::info::Info;
-use prometheus_client::registry::Registry;
+use prometheus_client::registry::{Registry, Unit};
 use tokio::net::{TcpListener, TcpStream};
 
 use crate::config::Config;
@@ -34,7 +35,7 @@ const DEFAULT_ADDRESS: (Ipv4Addr, u16) = (Ipv4Addr::LOCALHOST, 9464);
 #[derive(Debug)]
 pub struct Metrics {
     registry: Registry,
-    requests: Family<RequestLabels, Counter>,
+    requests: Family<RequestLabels, Histogram, fn() -> Histogram>,
     verifications: Family<VerificationLabels, Counter>,
     unusual_uses: Family<UnusualLabels, Counter>,
     current: Gauge,
@@ -45,9 +46,14 @@ pub struct Metrics {
 
 #[derive(Clone, Debug, EncodeLabelSet, Eq, Hash, PartialEq)]
 struct RequestLabels {
-    method: &'static str,
-    route: &'static str,
-    status: u16,
+    http_request_method: &'static str,
+    http_route: &'static str,
+    http_response_status_code: u16,
+}
+
+/// In seconds: those of the semantic conventions, and finer ones below, since answers take microseconds.
+fn durations() -> Histogram {
+    Histogram::new([0.000_1, 0.000_5, 0.001, 0.002_5, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0])
 }
 
 #[derive(Clone, Debug, EncodeLabelSet, Eq, Hash, PartialEq)]
@@ -76,8 +82,12 @@ impl Metrics {
     /// All at zero.
     #[must_use]
     pub fn new() -> Self {
-        let mut registry = Registry::with_prefix("doorward");
-        let requests = Family::<RequestLabels, Counter<u64, AtomicU64>>::default();
+        let mut whole = Registry::default();
+        let requests = Family::new_with_constructor(durations as fn() -> Histogram);
+        // By the name of OpenTelemetry's semantic conventions, which is no program's own.
+        let help = "How long requests took, by method, route and status";
+        whole.register_with_unit("http_server_request_duration", help, Unit::Seconds, requests.clone());
+        let registry = whole.sub_registry_with_prefix("doorward");
         let verifications = Family::<VerificationLabels, Counter<u64, AtomicU64>>::default();
         let unusual_uses = Family::<UnusualLabels, Counter<u64, AtomicU64>>::default();
         registry.register(
@@ -89,7 +99,6 @@ impl Metrics {
             drop(unusual_uses.get_or_create(&UnusualLabels { kind: used.as_str() }));
         }
         let current = Gauge::default();
-        registry.register("http_requests", "Requests answered, by method, route and status", requests.clone());
         registry.register(
             "verifications",
             "Credentials presented for an access key, by environment (of accepted ones) and outcome",
@@ -107,14 +116,16 @@ impl Metrics {
             sink_lag_events.clone(),
         );
         registry.register("sink_lag_seconds", "How long ago the oldest of them was written", sink_lag_seconds.clone());
-        Self { registry, requests, verifications, unusual_uses, current, due, sink_lag_events, sink_lag_seconds }
+        Self { registry: whole, requests, verifications, unusual_uses, current, due, sink_lag_events, sink_lag_seconds }
     }
 
-    /// Counts an answer.
-    pub fn answered(&self, method: &Method, route: &'static str, status: u16) {
+    /// Counts an answer, and how long it took.
+    pub fn answered(&self, method: &Method, route: &'static str, status: u16, took: Duration) {
         let known = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"];
         let method = known.into_iter().find(|name| *name == method.as_str()).unwrap_or("_OTHER");
-        self.requests.get_or_create(&RequestLabels { method, route, status }).inc();
+        let labels =
+            RequestLabels { http_request_method: method, http_route: route, http_response_status_code: status };
+        self.requests.get_or_create(&labels).observe(took.as_secs_f64());
     }
 
     /// Counts a verification.

@@ -252,7 +252,7 @@ fn probes_and_metrics_need_no_credential_and_tell_no_key() {
     for line in [
         r#"doorward_verifications_total{environment="production",outcome="accepted"} 1"#,
         r#"doorward_verifications_total{environment="none",outcome="missing_credential"} 1"#,
-        r#"doorward_http_requests_total{method="GET",route="/v1/whoami",status="401"} 1"#,
+        r#"http_server_request_duration_seconds_count{http_request_method="GET",http_route="/v1/whoami",http_response_status_code="401"} 1"#,
         "doorward_node_current 1",
     ] {
         assert!(text.contains(line), "{line} is not in {text}");

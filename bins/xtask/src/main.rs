@@ -2,6 +2,7 @@
 
 mod bench;
 mod ci;
+mod deb;
 mod layers;
 #[expect(dead_code, reason = "some of it is for the tests that compile it")]
 mod postgres;
@@ -31,6 +32,11 @@ enum Command {
     CheckLayers,
     /// Measure the figures, one JSON object a line; both sides of every ratio in the same run
     Bench(bench::Arguments),
+    /// Serve one fixed answer: what `bench server` measures against
+    #[command(hide = true)]
+    Bare(bench::Bare),
+    /// Make a Debian package of the server and the command line
+    Deb(deb::Arguments),
     /// Fuzz a target of crates/*/fuzz for a while, with libFuzzer
     Fuzz(tests::FuzzArguments),
 }
@@ -41,6 +47,8 @@ fn main() -> ExitCode {
         Command::Ci => ci::run(),
         Command::CheckLayers => layers::check(),
         Command::Bench(arguments) => bench::run(&arguments),
+        Command::Bare(bare) => bench::serve_bare(bare),
+        Command::Deb(arguments) => deb::run(&arguments),
         Command::Fuzz(arguments) => tests::fuzz(&arguments),
     };
     match outcome {

@@ -11,6 +11,7 @@ const NEEDED: &[(&str, &str)] = &[
     ("chromedriver", "chromium-driver"),
     ("chromium", "chromium"),
     ("curl", "curl"),
+    ("dpkg-deb", "dpkg"),
     ("haproxy", "haproxy"),
     ("nginx", "nginx"),
     ("node", "nodejs"),

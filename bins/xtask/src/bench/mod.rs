@@ -3,6 +3,7 @@
 //! Machines are shared and drift, so that absolute times mean little: both sides of a ratio are measured in turns, in the
 //! same run, and the ratio is the median over the rounds.
 
+mod bare;
 mod changes;
 mod harness;
 mod log;
@@ -10,22 +11,24 @@ mod moving;
 mod nodes;
 mod rows;
 mod scale;
+mod server;
 mod verify;
 
 use clap::Args;
 
+pub(crate) use self::bare::{Bare, run as serve_bare};
 use crate::shell;
 
 /// What to measure.
 #[derive(Args, Debug)]
 pub(crate) struct Arguments {
     /// Only the figures of this name; all without it
-    #[arg(value_parser = ["verify", "scale", "changes", "moving", "nodes", "log", "peers"])]
+    #[arg(value_parser = ["verify", "scale", "changes", "moving", "nodes", "log", "server", "peers"])]
     name: Option<String>,
     /// Rounds per figure
     #[arg(long, default_value_t = 15)]
     rounds: usize,
-    /// Keys of `scale`, `moving` and `nodes`, events of `log`; ten million want 8 GiB of memory and as much of disk
+    /// Keys of `scale`, `moving`, `nodes` and `server`, events of `log`; ten million want 8 GiB of memory and as much of disk
     #[arg(long, default_value_t = 1_000_000)]
     keys: usize,
 }
@@ -59,6 +62,9 @@ pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<()> {
     }
     if wanted("nodes") {
         runtime.block_on(nodes::run(arguments.keys))?;
+    }
+    if wanted("server") {
+        runtime.block_on(server::run(arguments.keys, arguments.rounds.min(5)))?;
     }
     if wanted("peers") {
         let manifest = ["run", "--release", "--quiet", "--manifest-path", "bins/xtask/peers/Cargo.toml"];

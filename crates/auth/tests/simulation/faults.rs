@@ -13,7 +13,9 @@ use doorward_store::{
     SecretUsage, Session, SessionStatus, Shipment, SinkState, StoreError, Table, TakenLink, ToolCall, ToolCalls,
     UsageLog,
 };
-use doorward_types::{Environment, Locator, Name, OperatorId, OrganizationId, RegisteredUserId, SessionId, Timestamp};
+use doorward_types::{
+    Environment, Locator, Name, OperatorId, OrganizationId, RegisteredUserId, SessionId, Timestamp, ToolCallId,
+};
 use tokio::time::Instant;
 
 /// xorshift64*: what a seed rolls, it rolls again.

@@ -1,0 +1,121 @@
+//! Traces for a collector of OpenTelemetry's (feature `otel`): one span a request, named by the semantic conventions for HTTP.
+//!
+//! A span tells of the request what its log line tells, and never the path, a header, or a body.
+
+use std::fmt;
+use std::time::Duration;
+
+use anyhow::Context;
+use async_trait::async_trait;
+use bytes::Bytes;
+use doorward::link::client::{Client, Endpoint};
+use http::{Request, Response};
+use opentelemetry::propagation::TextMapPropagator;
+use opentelemetry::trace::TracerProvider;
+use opentelemetry_http::{HeaderExtractor, HttpClient, HttpError};
+use opentelemetry_otlp::{SpanExporter, WithExportConfig, WithHttpConfig};
+use opentelemetry_sdk::Resource;
+use opentelemetry_sdk::propagation::TraceContextPropagator;
+use opentelemetry_sdk::trace::SdkTracerProvider;
+use tokio::runtime::Handle;
+use tracing::field::Empty;
+use tracing::{Span, Subscriber};
+use tracing_opentelemetry::OpenTelemetrySpanExt;
+use tracing_subscriber::Layer;
+use tracing_subscriber::filter::Targets;
+use tracing_subscriber::registry::LookupSpan;
+
+/// What spans of requests are known by to whoever filters.
+pub const TARGET: &str = "doorward_server::traces";
+
+/// How long a collector may take.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// What sends spans; dropping it sends what is left.
+#[derive(Debug)]
+pub struct Traces(SdkTracerProvider);
+
+impl Traces {
+    /// Sends spans to `endpoint`, such as `http://localhost:4318/v1/traces`.
+    ///
+    /// # Errors
+    ///
+    /// Where it is no URL that can be asked.
+    pub fn to(endpoint: &str, runtime: Handle) -> anyhow::Result<Self> {
+        let place: Endpoint = endpoint.parse().with_context(|| format!("--otlp-endpoint {endpoint}"))?;
+        let client = Http { client: Client::new()?, endpoint: place, runtime };
+        let exporter = SpanExporter::builder()
+            .with_http()
+            .with_http_client(client)
+            .with_endpoint(endpoint)
+            .build()
+            .context("spans cannot be sent")?;
+        let resource = Resource::builder().with_service_name("doorward").build();
+        Ok(Self(SdkTracerProvider::builder().with_batch_exporter(exporter).with_resource(resource).build()))
+    }
+
+    /// What turns spans of requests into those of the provider, and passes over all else.
+    pub fn layer<S: Subscriber + for<'a> LookupSpan<'a>>(&self) -> impl Layer<S> + use<S> {
+        let spans = tracing_opentelemetry::layer().with_tracer(self.0.tracer("doorward")).with_location(false);
+        spans.with_threads(false).with_filter(Targets::new().with_target(TARGET, tracing::Level::INFO))
+    }
+}
+
+impl Drop for Traces {
+    fn drop(&mut self) {
+        if let Err(error) = self.0.shutdown() {
+            tracing::warn!(%error, "the last spans were not sent");
+        }
+    }
+}
+
+/// The span of a request, under the one that the client names, where it names one (W3C Trace Context).
+pub fn request<B>(request: &Request<B>, route: &'static str) -> Span {
+    let method = request.method().as_str();
+    let span = tracing::info_span!(
+        target: TARGET,
+        "request",
+        otel.name = format_args!("{method} {route}"),
+        otel.kind = "server",
+        http.request.method = method,
+        http.route = route,
+        network.protocol.version = ?request.version(),
+        http.response.status_code = Empty,
+        error.r#type = Empty,
+        doorward.request_id = Empty,
+    );
+    if !span.is_disabled() {
+        let parent = TraceContextPropagator::new().extract(&HeaderExtractor(request.headers()));
+        let _ = span.set_parent(parent);
+    }
+    span
+}
+
+/// Notes what was answered.
+pub fn answered(span: &Span, status: u16, id: Option<&dyn fmt::Display>) {
+    span.record("http.response.status_code", status);
+    if status >= 500 {
+        span.record("error.type", status);
+    }
+    if let Some(id) = id {
+        span.record("doorward.request_id", tracing::field::display(id));
+    }
+}
+
+/// The client that all requests of ours go out by. Spans leave from a thread of their own, which no runtime drives.
+#[derive(Debug)]
+struct Http {
+    client: Client,
+    endpoint: Endpoint,
+    runtime: Handle,
+}
+
+#[async_trait]
+impl HttpClient for Http {
+    async fn send_bytes(&self, request: Request<Bytes>) -> Result<Response<Bytes>, HttpError> {
+        let (client, endpoint) = (self.client.clone(), self.endpoint.clone());
+        let (head, body) = request.into_parts();
+        let sent = self.runtime.spawn(async move { client.post(&endpoint, head.headers, body, PATIENCE).await });
+        Ok(sent.await??)
+    }
+}
