@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use doorward::http::{Code, Problem};
-use http::Request;
 use http::header::CONTENT_TYPE;
+use http::{HeaderMap, Request};
 use http_body::Body;
 use http_body_util::{BodyExt, LengthLimitError, Limited};
 use serde::de::DeserializeOwned;
@@ -31,7 +31,8 @@ pub async fn json<T: Shape, B>(request: Request<B>) -> Result<T, Problem>
 where
     B: Body<Data = Bytes, Error: Into<Box<dyn std::error::Error + Send + Sync>>>,
 {
-    parse(&read(request).await?)
+    let (head, body) = request.into_parts();
+    parse(&read(&head.headers, body).await?)
 }
 
 /// Reads a body that may be absent.
@@ -43,7 +44,8 @@ pub async fn json_or_default<T: Shape + Default, B>(request: Request<B>) -> Resu
 where
     B: Body<Data = Bytes, Error: Into<Box<dyn std::error::Error + Send + Sync>>>,
 {
-    let bytes = read(request).await?;
+    let (head, body) = request.into_parts();
+    let bytes = read(&head.headers, body).await?;
     if bytes.is_empty() { Ok(T::default()) } else { parse(&bytes) }
 }
 
@@ -52,12 +54,12 @@ where
 /// # Errors
 ///
 /// A [`Problem`] where it is declared as something else, is too long, or does not arrive.
-pub async fn read<B>(request: Request<B>) -> Result<Bytes, Problem>
+pub async fn read<B>(headers: &HeaderMap, body: B) -> Result<Bytes, Problem>
 where
     B: Body<Data = Bytes, Error: Into<Box<dyn std::error::Error + Send + Sync>>>,
 {
-    let declared_json = request.headers().get(CONTENT_TYPE).is_some_and(|value| is_json(value.as_bytes()));
-    let body = Limited::new(request.into_body(), MAX_BODY);
+    let declared_json = headers.get(CONTENT_TYPE).is_some_and(|value| is_json(value.as_bytes()));
+    let body = Limited::new(body, MAX_BODY);
     if !declared_json && !body.is_end_stream() {
         return Err(Problem::new(
             Code::UnsupportedMediaType,

@@ -9,7 +9,6 @@ mod support;
 use std::collections::BTreeSet;
 use std::fmt::Write;
 
-use doorward::audit::NoteKey;
 use doorward_server::routes::{Action, Door, PATHS};
 use serde_json::json;
 use support::{Answer, Server};
@@ -77,10 +76,8 @@ struct World {
 impl World {
     fn new() -> Self {
         let folder = tempfile::tempdir().unwrap();
-        let signing_key = folder.path().join("signing.key");
-        std::fs::write(&signing_key, NoteKey::seed_text(&[7; 32].into()).as_str()).unwrap();
-        std::fs::set_permissions(&signing_key, std::os::unix::fs::PermissionsExt::from_mode(0o600)).unwrap();
-        let options = ["--signing-key-file", signing_key.to_str().unwrap()];
+        let signing_key = support::signing_key(folder.path());
+        let options = ["--signing-key-file", &signing_key];
         let server = Server::start_with(env!("CARGO_BIN_EXE_doorward-server").as_ref(), &options);
         let (operator, removed_operator) = (server.operator("ada"), server.operator("removed"));
         server.remove_operator("removed");

@@ -81,10 +81,7 @@ fn an_export_that_fails_breaks_off() {
 #[test]
 fn a_checkpoint_is_signed_with_the_key_of_the_configuration() {
     let folder = tempfile::tempdir().unwrap();
-    let path = folder.path().join("signing.key");
-    std::fs::write(&path, NoteKey::seed_text(&[7; 32].into()).as_str()).unwrap();
-    std::fs::set_permissions(&path, std::os::unix::fs::PermissionsExt::from_mode(0o600)).unwrap();
-    let (server, operator, log) = world(&["--signing-key-file", path.to_str().unwrap()]);
+    let (server, operator, log) = world(&["--signing-key-file", &support::signing_key(folder.path())]);
     let checkpoint = || server.call(&operator, "GET", &format!("{log}/checkpoint?environment=production"), None);
     let first = checkpoint();
     assert_eq!(first.status, 200, "{first:?}");

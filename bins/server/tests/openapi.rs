@@ -6,7 +6,6 @@ use std::collections::BTreeSet;
 use std::path::Path;
 use std::process::Command;
 
-use doorward::audit::NoteKey;
 use doorward_server::routes::{Door, PATHS};
 use serde_json::Value;
 use support::Server;
@@ -44,10 +43,8 @@ fn every_route_is_described_and_nothing_else() {
 #[test]
 fn schemathesis_finds_no_lie() {
     let folder = tempfile::tempdir().unwrap();
-    let signing_key = folder.path().join("signing.key");
-    std::fs::write(&signing_key, NoteKey::seed_text(&[7; 32].into()).as_str()).unwrap();
-    std::fs::set_permissions(&signing_key, std::os::unix::fs::PermissionsExt::from_mode(0o600)).unwrap();
-    let options = ["--signing-key-file", signing_key.to_str().unwrap()];
+    let signing_key = support::signing_key(folder.path());
+    let options = ["--signing-key-file", &signing_key];
     let server = Server::start_with(env!("CARGO_BIN_EXE_doorward-server").as_ref(), &options);
     let operator = server.operator("ada");
 

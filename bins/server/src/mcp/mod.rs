@@ -25,13 +25,9 @@ use crate::body::{self, MAX_BODY};
 pub(crate) async fn answer(app: &Arc<App>, principal: Principal, call: Call) -> Answer {
     let (mut head, body) = call.request.into_parts();
     // What comes after knows who asks, and has no use for the key.
-    let without_key = head.headers.clone();
     head.headers.remove(AUTHORIZATION);
-    let mut asked = Request::from_parts(head, ());
-    let mut to_read = Request::new(body);
-    *to_read.headers_mut() = without_key;
-    let body = body::read(to_read).await?;
-    asked.extensions_mut().clear();
+    head.extensions.clear();
+    let body = body::read(&head.headers, body).await?;
 
     // Every Origin is refused: keys belong to backends.
     let config = StreamableHttpServerConfig::default()
@@ -43,7 +39,7 @@ pub(crate) async fn answer(app: &Arc<App>, principal: Principal, call: Call) -> 
     let app = Arc::clone(app);
     let tools = move || Ok(Tools::new(Arc::clone(&app), principal.clone()));
     let service = StreamableHttpService::new(tools, Arc::new(NeverSessionManager::default()), config);
-    let mut response = service.handle(asked.map(|()| Full::new(body))).await;
+    let mut response = service.handle(Request::from_parts(head, Full::new(body))).await;
     // The library's refusals of what is no message: in its own words, some of which are the client's.
     let is_json = response.headers().get(CONTENT_TYPE).is_some_and(|kind| kind == "application/json");
     if response.status().is_client_error() && !is_json {

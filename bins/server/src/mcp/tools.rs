@@ -93,17 +93,17 @@ impl Tools {
     /// Says which organization and environment the access key opens.
     #[tool(annotations(title = "Who am I", read_only_hint = true, open_world_hint = false))]
     async fn whoami(&self) -> CallToolResult {
-        told(Ok(WhoAmI::from(&self.principal)))
+        told(async { Ok(WhoAmI::from(&self.principal)) }).await
     }
 
     /// Lists the registered users of this environment, newest first.
     #[tool(annotations(title = "List registered users", read_only_hint = true, open_world_hint = false))]
     async fn list_registered_users(&self, Parameters(which): Parameters<WhichPage>) -> CallToolResult {
-        let page = cursor::page_of::<RegisteredUserId>(which.limit, which.cursor.as_deref());
-        told(match page {
-            Ok(page) => backend::list_users(&self.app, &self.scope(), &page).await,
-            Err(problem) => Err(problem),
+        told(async {
+            let page = cursor::page_of(which.limit, which.cursor.as_deref())?;
+            backend::list_users(&self.app, &self.scope(), &page).await
         })
+        .await
     }
 
     /// Registers a user of the organization's product in this environment.
@@ -113,30 +113,29 @@ impl Tools {
         let name = |text: String, what: &str| {
             text.parse::<Name>().map_err(|error| Problem::new(Code::InvalidRequest, format!("`{what}`: {error}")))
         };
-        let names = name(origin_user_id, "origin_user_id")
-            .and_then(|id| Ok((id, origin_user_name.map(|text| name(text, "origin_user_name")).transpose()?)));
-        told(match names {
-            Ok((id, name)) => backend::register_user(&self.app, &self.scope(), id, name).await,
-            Err(problem) => Err(problem),
+        told(async {
+            let id = name(origin_user_id, "origin_user_id")?;
+            let called = origin_user_name.map(|text| name(text, "origin_user_name")).transpose()?;
+            backend::register_user(&self.app, &self.scope(), id, called).await
         })
+        .await
     }
 
     /// Reads one registered user of this environment.
     #[tool(annotations(title = "Get a registered user", read_only_hint = true, open_world_hint = false))]
     async fn get_registered_user(&self, Parameters(which): Parameters<WhichUser>) -> CallToolResult {
-        told(match self.user(&which.registered_user_id) {
-            Ok(id) => backend::read_user(&self.app, &self.scope(), id).await,
-            Err(problem) => Err(problem),
-        })
+        told(async { backend::read_user(&self.app, &self.scope(), self.user(&which.registered_user_id)?).await }).await
     }
 
     /// Deletes a registered user of this environment for ever, with the credentials that the user entrusted.
     #[tool(annotations(title = "Delete a registered user", destructive_hint = true, open_world_hint = false))]
     async fn delete_registered_user(&self, Parameters(which): Parameters<WhichUser>) -> CallToolResult {
-        told(match self.user(&which.registered_user_id) {
-            Ok(id) => backend::delete_user(&self.app, &self.scope(), id).await.map(|()| json!({"deleted": id})),
-            Err(problem) => Err(problem),
+        told(async {
+            let id = self.user(&which.registered_user_id)?;
+            backend::delete_user(&self.app, &self.scope(), id).await?;
+            Ok(json!({"deleted": id}))
         })
+        .await
     }
 
     /// Calls a tool of a connector's own server for a registered user, with the credential that the user entrusted.
@@ -243,8 +242,8 @@ fn made_user(result: &CallToolResult) -> Option<RegisteredUserId> {
 }
 
 /// What came of a tool, for the model and for programs.
-fn told(result: Result<impl Serialize, Problem>) -> CallToolResult {
-    match result.map(|value| serde_json::to_value(value)) {
+async fn told(work: impl Future<Output = Result<impl Serialize, Problem>>) -> CallToolResult {
+    match work.await.map(serde_json::to_value) {
         Ok(Ok(value)) => CallToolResult::structured(value),
         Ok(Err(_)) => refused(&Problem::new(Code::Internal, "the answer cannot be written")),
         Err(problem) => refused(&problem),

@@ -177,30 +177,31 @@ fn read(
     let kind = header(CONTENT_TYPE).and_then(|kind| kind.split(';').next()).unwrap_or_default().trim();
     match kind {
         _ if matches!(status, StatusCode::ACCEPTED | StatusCode::NO_CONTENT) => {
-            Ok(StreamableHttpPostResponse::Accepted)
+            return Ok(StreamableHttpPostResponse::Accepted);
         }
-        _ if status == StatusCode::NOT_FOUND && in_session => Err(PostError::SessionExpired),
+        _ if status == StatusCode::NOT_FOUND && in_session => return Err(PostError::SessionExpired),
         "text/event-stream" if status.is_success() => {
             let events = SseStream::new(Full::new(body));
-            Ok(StreamableHttpPostResponse::Sse(Box::pin(events), session_id))
+            return Ok(StreamableHttpPostResponse::Sse(Box::pin(events), session_id));
         }
-        _ if !matches!(status, StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN) => {
-            match (serde_json::from_slice(&body), message) {
-                // A server of before refuses the first question of the current specification, in whatever way: that is an answer.
-                (parsed, ClientJsonRpcMessage::Request(request))
-                    if status.is_client_error() && matches!(request.request, ClientRequest::DiscoverRequest(_)) =>
-                {
-                    let error = match parsed {
-                        Ok(ServerJsonRpcMessage::Error(refusal)) => refusal.error,
-                        _ => ErrorData::invalid_request(format!("server/discover: HTTP {status}"), None),
-                    };
-                    let refusal = ServerJsonRpcMessage::error(error, Some(request.id.clone()));
-                    Ok(StreamableHttpPostResponse::Json(refusal, None))
-                }
-                (Ok(parsed), _) => Ok(StreamableHttpPostResponse::Json(parsed, session_id)),
-                _ => Err(PostError::UnexpectedServerResponse(format!("HTTP {status}").into())),
-            }
+        _ => {}
+    }
+    let is_refusal = matches!(status, StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN);
+    match (serde_json::from_slice(&body), message) {
+        // A server of before refuses the first question of the current specification, in whatever way: that is an answer.
+        (parsed, ClientJsonRpcMessage::Request(request))
+            if !is_refusal
+                && status.is_client_error()
+                && matches!(request.request, ClientRequest::DiscoverRequest(_)) =>
+        {
+            let error = match parsed {
+                Ok(ServerJsonRpcMessage::Error(refusal)) => refusal.error,
+                _ => ErrorData::invalid_request(format!("server/discover: HTTP {status}"), None),
+            };
+            let refusal = ServerJsonRpcMessage::error(error, Some(request.id.clone()));
+            Ok(StreamableHttpPostResponse::Json(refusal, None))
         }
+        (Ok(parsed), _) if !is_refusal => Ok(StreamableHttpPostResponse::Json(parsed, session_id)),
         _ => Err(PostError::UnexpectedServerResponse(format!("HTTP {status}").into())),
     }
 }

@@ -15,6 +15,7 @@ use std::sync::mpsc::{Receiver, channel};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use doorward::audit::NoteKey;
 use doorward::auth::{Ask, Core, OperatorDesk};
 use doorward::sqlite::SqliteStore;
 use doorward::store::OpenMode;
@@ -184,6 +185,14 @@ impl Drop for Server {
         let _ = self.process.kill();
         let _ = self.process.wait();
     }
+}
+
+/// A key that signs checkpoints, as a server reads it: the file's path.
+pub fn signing_key(folder: &Path) -> String {
+    let path = folder.join("signing.key");
+    std::fs::write(&path, NoteKey::seed_text(&[7; 32].into()).as_str()).unwrap();
+    std::fs::set_permissions(&path, std::os::unix::fs::PermissionsExt::from_mode(0o600)).unwrap();
+    path.to_str().unwrap().to_owned()
 }
 
 /// Adds an operator to a store, and returns its token.

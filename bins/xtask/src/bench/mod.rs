@@ -9,6 +9,7 @@ mod harness;
 mod log;
 mod moving;
 mod nodes;
+mod process;
 mod rows;
 mod scale;
 mod server;

@@ -2,7 +2,7 @@
 
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
-use std::process::{Child, Command, Stdio};
+use std::process::{Command, Stdio};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -12,6 +12,7 @@ use doorward::postgres::PostgresStore;
 use doorward::store::OpenMode;
 use doorward::types::{Clock, SystemClock};
 
+use super::process::Running;
 use super::{harness, rows};
 use crate::postgres::Cluster;
 use crate::shell;
@@ -42,7 +43,7 @@ pub(crate) async fn run(count: usize) -> anyhow::Result<()> {
         loads.push(seconds_since(started));
     }
     harness::print("nodes", &name("load"), harness::median(&loads), "s", None);
-    let memory = nodes.iter().map(Node::memory).collect::<anyhow::Result<Vec<_>>>()?;
+    let memory = nodes.iter().map(|node| node.0.memory()).collect::<anyhow::Result<Vec<_>>>()?;
     harness::print("nodes", &name("memory_of_a_node"), harness::median(&memory) / 1_048_576.0, "MiB", None);
 
     let (mut whole, mut beyond) = (Vec::new(), Vec::new());
@@ -67,7 +68,7 @@ fn seconds_since(started: doorward::types::Reading) -> f64 {
 }
 
 /// A server that serves.
-struct Node(Child);
+struct Node(Running);
 
 impl Node {
     fn start(folder: &std::path::Path, store: &str) -> anyhow::Result<Self> {
@@ -80,27 +81,12 @@ impl Node {
             .stderr(Stdio::null())
             .spawn()
             .context("the server cannot be started")?;
-        let mut node = Self(child);
+        let mut node = Self(Running(child));
         while !is_ready(address) {
-            anyhow::ensure!(node.0.try_wait()?.is_none(), "a server did not start");
+            anyhow::ensure!(node.0.0.try_wait()?.is_none(), "a server did not start");
             std::thread::sleep(Duration::from_millis(20));
         }
         Ok(node)
-    }
-
-    /// Resident, in bytes.
-    fn memory(&self) -> anyhow::Result<f64> {
-        let status = std::fs::read_to_string(format!("/proc/{}/status", self.0.id()))?;
-        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).context("no VmRSS")?;
-        let kibibytes: f64 = line.trim().trim_end_matches(" kB").parse()?;
-        Ok(kibibytes * 1024.0)
-    }
-}
-
-impl Drop for Node {
-    fn drop(&mut self) {
-        let _ = self.0.kill();
-        let _ = self.0.wait();
     }
 }
 

@@ -6,7 +6,7 @@
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::path::Path;
-use std::process::{Child, Command, Stdio};
+use std::process::{Command, Stdio};
 use std::time::Duration;
 
 use anyhow::{Context, bail, ensure};
@@ -15,6 +15,7 @@ use doorward::store::OpenMode;
 use doorward::types::{Clock, SystemClock};
 
 use super::harness::{median, print, ratio};
+use super::process::Running;
 use super::rows;
 use crate::shell;
 
@@ -112,7 +113,9 @@ pub(crate) async fn run(keys: usize, rounds: usize) -> anyhow::Result<()> {
 
     let store = folder.path().join("small.db");
     rows::fill(&SqliteStore::open(&store, OpenMode::Create).await?, 1_000).await?;
-    print("server", "idle memory, 1000 keys", Server::ours(&store, &[])?.memory()?, "MiB", None);
+    let idle = Server::ours(&store, &[])?;
+    std::thread::sleep(Duration::from_secs(2));
+    print("server", "idle memory, 1000 keys", idle.process.memory()? / f64::from(1 << 20), "MiB", None);
     Ok(())
 }
 
@@ -147,9 +150,9 @@ struct Answer {
     body: String,
 }
 
-/// A server on a core of its own. Dropping it kills it.
+/// A server on a core of its own.
 struct Server {
-    process: Child,
+    process: Running,
     address: SocketAddr,
     url: String,
 }
@@ -184,7 +187,7 @@ impl Server {
             .stdout(Stdio::null())
             .spawn()?;
         let scheme = if tls { "https" } else { "http" };
-        let server = Self { process, address, url: format!("{scheme}://{address}") };
+        let server = Self { process: Running(process), address, url: format!("{scheme}://{address}") };
         wait_for(address)?;
         Ok(server)
     }
@@ -212,19 +215,11 @@ impl Server {
 
     /// In its own code and in the kernel's (proc(5), `utime` and `stime`), of all threads.
     fn processor_time(&self) -> anyhow::Result<Duration> {
-        let stat = std::fs::read_to_string(format!("/proc/{}/stat", self.process.id()))?;
+        let stat = std::fs::read_to_string(format!("/proc/{}/stat", self.process.0.id()))?;
         let (_, after_name) = stat.rsplit_once(')').context("no stat")?;
         let ticks: u64 =
             after_name.split_whitespace().skip(11).take(2).map_while(|ticks| ticks.parse::<u64>().ok()).sum();
         Ok(Duration::from_secs_f64(ticks as f64 / rustix::param::clock_ticks_per_second() as f64))
-    }
-
-    fn memory(&self) -> anyhow::Result<f64> {
-        std::thread::sleep(Duration::from_secs(2));
-        let status = std::fs::read_to_string(format!("/proc/{}/status", self.process.id()))?;
-        let line = status.lines().find(|line| line.starts_with("VmRSS:")).context("no VmRSS")?;
-        let kilobytes: f64 = line.split_whitespace().nth(1).context("no VmRSS")?.parse()?;
-        Ok(kilobytes / 1024.0)
     }
 
     /// The 99th percentile of answers, in microseconds, at a fixed rate over 32 connections: each request has its moment, and waits
@@ -247,13 +242,6 @@ impl Server {
         }
         took.sort_by(f64::total_cmp);
         took.get(took.len() * 99 / 100).copied().context("no answers")
-    }
-}
-
-impl Drop for Server {
-    fn drop(&mut self) {
-        let _ = self.process.kill();
-        let _ = self.process.wait();
     }
 }
 
@@ -323,7 +311,7 @@ fn h2load(url: &str, header: &str) -> anyhow::Result<u64> {
 
 /// nginx on the core of the server that it asks, with an answer of its own behind.
 struct Nginx {
-    process: Child,
+    _process: Running,
     address: SocketAddr,
 }
 
@@ -354,15 +342,8 @@ impl Nginx {
             .stdout(Stdio::null())
             .stderr(Stdio::null())
             .spawn()?;
-        let nginx = Self { process, address };
+        let nginx = Self { _process: Running(process), address };
         wait_for(address)?;
         Ok(nginx)
-    }
-}
-
-impl Drop for Nginx {
-    fn drop(&mut self) {
-        let _ = self.process.kill();
-        let _ = self.process.wait();
     }
 }
