@@ -361,7 +361,21 @@ pub enum Operator {
     Create { name: Name },
     /// List operators
     List,
-    /// Remove an operator; its token is refused from then on
+    /// Print a link by which an operator signs in to the page Settings → API Keys; it works once, for ten minutes
+    #[command(after_help = "    open \"$(doorward operator login-link ada)\"")]
+    LoginLink {
+        /// The operator's name or id
+        operator: String,
+        /// How browsers reach a server that runs on this store
+        #[arg(long, env = "DOORWARD_PUBLIC_URL", value_name = "URL", default_value = "http://127.0.0.1:8080")]
+        public_url: String,
+    },
+    /// End every session of an operator's, and every link that was not used yet
+    SignOut {
+        /// The operator's name or id
+        operator: String,
+    },
+    /// Remove an operator; its token is refused from then on, and its sessions end
     Delete {
         /// The operator's name or id
         operator: String,

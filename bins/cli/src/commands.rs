@@ -3,10 +3,10 @@
 use std::io::Read;
 
 use clap::CommandFactory;
-use doorward::auth::OperatorDesk;
+use doorward::auth::{LINK_LIFETIME, OperatorDesk};
 use doorward::http::shapes::{
-    self, AccessKeyShape, CreatedShape, List, OperatorShape, OrganizationShape, ProvisionedShape, RegeneratedShape,
-    StagedShape,
+    self, AccessKeyShape, CreatedShape, List, LoginLinkShape, OperatorShape, OrganizationShape, ProvisionedShape,
+    RegeneratedShape, StagedShape,
 };
 use doorward::key::{KeyPrefix, PresentedKey};
 use doorward::store::{OpenMode, Organization, Page, SecretUsage, StoreUrl};
@@ -293,15 +293,35 @@ async fn operator(desk: &Desk, command: Operator, output: &Output) -> Result<(),
             });
             output.list(&List { data, next_cursor: None }, &["ID", "NAME", "CREATED"], rows)
         }
+        Operator::LoginLink { operator, public_url } => {
+            let operator = meant(&operators, &operator).await?;
+            let token = operators.login_link(&operator).await?;
+            let minutes = LINK_LIFETIME.as_secs() / 60;
+            let sentences = format!("Signs {} in, once, within {minutes} minutes:", operator.name);
+            let shape = LoginLinkShape::new(&operator, &public_url, &token);
+            output.remark(&sentences);
+            output.plain(&shape, &format!("{}\n", shape.url))
+        }
+        Operator::SignOut { operator } => {
+            let operator = meant(&operators, &operator).await?;
+            let ended = operators.sign_out_everywhere(&operator).await?;
+            let sentences =
+                format!("Signed {} out: {ended} sessions and links are worth nothing any more.", operator.name);
+            output.done(&OperatorShape::new(&operator, None), &sentences)
+        }
         Operator::Delete { operator, consent } => {
-            let all = operators.list().await?;
-            let meant = all.iter().find(|known| known.name.as_str() == operator || known.id.to_string() == operator);
-            let meant = meant.ok_or_else(|| {
-                Failure::not_found("there is no such operator: `doorward operator list` shows them".into())
-            })?;
+            let meant = meant(&operators, &operator).await?;
             confirm::by_name(consent, &format!("The token of {} dies.", meant.name), meant.name.as_str())?;
-            operators.remove(meant, &desk.ask).await?;
-            output.done(&OperatorShape::new(meant, None), &format!("Removed the operator {}.", meant.name))
+            operators.remove(&meant, &desk.ask).await?;
+            output.done(&OperatorShape::new(&meant, None), &format!("Removed the operator {}.", meant.name))
         }
     }
+}
+
+/// The operator with this name or id.
+async fn meant(operators: &OperatorDesk, text: &str) -> Result<doorward::store::Operator, Failure> {
+    let all = operators.list().await?;
+    all.into_iter()
+        .find(|known| known.name.as_str() == text || known.id.to_string() == text)
+        .ok_or_else(|| Failure::not_found("there is no such operator: `doorward operator list` shows them".into()))
 }

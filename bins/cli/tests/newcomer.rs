@@ -166,10 +166,10 @@ fn lists_are_tables_for_people_and_documents_for_programs() {
     for (arguments, columns, rows) in [
         (&["org", "list"][..], &["ID", "NAME", "CREATED"][..], 1),
         (&["key", "list"], &["ENVIRONMENT", "SECRET", "STATE", "ROTATION DUE"], 2),
-        (&["operator", "list"], &["ID", "NAME"], 1),
+        (&["operator", "list"], &["ID", "NAME"], 2),
         (&["audit", "list"], &["TIME", "ACTOR", "ACTION", "SUBJECT"], 2),
         (&["audit", "list", "--environment", "test"], &["BEFORE → AFTER"], 1),
-        (&["audit", "list", "--installation"], &["ACTION"], 1),
+        (&["audit", "list", "--installation"], &["ACTION"], 2),
     ] {
         let table = output(&server, arguments);
         assert!(columns.iter().all(|column| table.contains(column)), "{table}");
@@ -223,5 +223,35 @@ fn help_completions_and_the_manual_teach() {
         (&["man"], ".TH doorward 1"),
     ] {
         assert!(output(&server, arguments).contains(word), "{arguments:?}");
+    }
+}
+
+#[test]
+fn an_operator_signs_in_by_a_link_of_the_command_line() {
+    let server = Server::start(&server_binary());
+    let url = format!("http://{}", server.address);
+    let link = output(&server, &["operator", "login-link", "admin", "--public-url", &format!("{url}/")]);
+    let path = link.trim_end().strip_prefix(&url).unwrap();
+    let form = [("Sec-Fetch-Site", "same-origin")];
+    let cookie_of = |path: &str| {
+        let signed_in = server.send("POST", path, &form, None);
+        assert_eq!(signed_in.status, 303, "{signed_in:?}");
+        signed_in.headers["set-cookie"].split(';').next().unwrap().to_owned()
+    };
+    let cookie = cookie_of(path);
+    let page = |cookie: &str| server.send("GET", "/dashboard/", &[("Cookie", cookie)], None).status;
+    assert_eq!(page(&cookie), 303);
+    assert_eq!(server.send("POST", path, &form, None).status, 410, "it works once");
+    let json = output(&server, &["--output", "json", "operator", "login-link", "admin"]);
+    let shown: serde_json::Value = serde_json::from_str(&json).unwrap();
+    assert!(shown["url"].as_str().unwrap().starts_with("http://127.0.0.1:8080/dashboard/sign-in/"), "{json}");
+    assert_eq!(shown["operator"], "admin");
+
+    output(&server, &["operator", "sign-out", "admin"]);
+    assert_eq!(page(&cookie), 401);
+    let unused = shown["url"].as_str().unwrap().strip_prefix("http://127.0.0.1:8080").unwrap();
+    assert_eq!(server.send("POST", unused, &form, None).status, 410);
+    for verb in ["login-link", "sign-out"] {
+        assert_eq!(doorward(&server, &["operator", verb, "nobody"], b"").status.code(), Some(5));
     }
 }

@@ -9,6 +9,7 @@ use std::task::{Context, Poll};
 
 use doorward::audit::{Attribution, NoteKey};
 use doorward::auth::{Ask, Core, Issuer, Management, OperatorDesk, OperatorRefusal, Principal, Verifier};
+use doorward::dashboard::Dashboard;
 use doorward::http::{AccessKeyLayer, Code, CredentialFault, Problem, SourceAddress, credential};
 use doorward::link::Linker;
 use doorward::origin::CustomSchemes;
@@ -45,6 +46,7 @@ pub struct App {
     desk: OperatorDesk,
     sealing_key: Arc<SealingKey>,
     linker: Linker,
+    dashboard: Dashboard,
     settings: Settings,
     paths: matchit::Router<&'static Path>,
     metrics: Arc<Metrics>,
@@ -86,6 +88,7 @@ impl App {
         Self {
             layer: AccessKeyLayer::new(verifier.clone()),
             issuer: Issuer::beside(&verifier),
+            dashboard: Dashboard::new(verifier.clone()).with_custom_schemes(settings.custom_schemes),
             desk: OperatorDesk::new(verifier.core()),
             verifier,
             sealing_key,
@@ -218,6 +221,10 @@ impl App {
                 Action::Describe => Ok(answer::described()),
                 action => self.probe(action),
             },
+            Door::Dashboard => {
+                allowed()?;
+                Ok(self.dashboard.answer(call.request).await.map(Body::streamed))
+            }
             Door::AccessKey => {
                 let principal = self.access_key(&call.request).await?;
                 match allowed()? {
@@ -323,7 +330,7 @@ impl Call {
             source_address: Some(self.peer.ip().to_canonical()),
             request_id: self.id,
         };
-        Ok(Ask { attribution, idempotency_key })
+        Ok(Ask { attribution, idempotency_key, seen: None })
     }
 }
 

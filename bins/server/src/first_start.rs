@@ -4,13 +4,17 @@ use std::io::Write;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
 use anyhow::Context;
-use doorward::auth::{Ask, IssueError, Issuer, Provisioned, Verifier};
+use doorward::auth::{Ask, IssueError, Issuer, OperatorDesk, Provisioned, Verifier};
+use doorward::http::shapes::LoginLinkShape;
 use http::Uri;
 
 use crate::config::Config;
 
 /// What the first organization is called.
 pub const FIRST_ORGANIZATION: &str = "default";
+
+/// What the first operator is called.
+pub const FIRST_OPERATOR: &str = "admin";
 
 /// Provisions the first organization, where there is none, and shows its key on standard output.
 ///
@@ -24,8 +28,26 @@ pub async fn provision(config: &Config, verifier: &Verifier, address: SocketAddr
         Err(IssueError::NotEmpty) => return Ok(()),
         Err(error) => return Err(error).context("the first organization cannot be made"),
     };
+    let base = public_url(config, address);
+    let link = sign_in_link(verifier, &base, &ask).await.context("no one can sign in to the page; remove the store")?;
     let mut out = std::io::stdout().lock();
-    show(&mut out, &made, &public_url(config, address)).context("the production key cannot be shown; remove the store")
+    show(&mut out, &made, &base, &link).context("the production key cannot be shown; remove the store")
+}
+
+/// A link for the first operator, who comes with the first organization.
+async fn sign_in_link(verifier: &Verifier, base: &str, ask: &Ask) -> anyhow::Result<String> {
+    let desk = OperatorDesk::new(verifier.core());
+    let operator = match desk.add(FIRST_OPERATOR.parse()?, ask).await {
+        Ok(added) => added.operator,
+        // Someone added operators before there was an organization.
+        Err(IssueError::NameTaken) => {
+            let mut all = desk.list().await?.into_iter();
+            all.find(|known| known.name.as_str() == FIRST_OPERATOR).context("the first operator has gone again")?
+        }
+        Err(error) => return Err(error.into()),
+    };
+    let token = desk.login_link(&operator).await?;
+    Ok(LoginLinkShape::new(&operator, base, &token).url)
 }
 
 /// How clients reach this server, without a slash at the end.
@@ -56,7 +78,7 @@ fn reachable(address: SocketAddr) -> SocketAddr {
     }
 }
 
-fn show(out: &mut impl Write, made: &Provisioned, base: &str) -> std::io::Result<()> {
+fn show(out: &mut impl Write, made: &Provisioned, base: &str, link: &str) -> std::io::Result<()> {
     let (organization, value) = (&made.organization, made.value.expose());
     write!(
         out,
@@ -70,10 +92,14 @@ fn show(out: &mut impl Write, made: &Provisioned, base: &str) -> std::io::Result
          Try it:\n\
          \n    curl -H 'Authorization: Bearer {value}' {base}/v1/whoami\n\
          \n\
-         Then, in a second terminal:\n\
+         Settings → API Keys, the page for people, signs the operator `{FIRST_OPERATOR}` in by this link, once, within ten minutes:\n\
+         \n    {link}\n\
+         \n\
+         In a second terminal:\n\
          \n    cargo run --release --bin doorward -- key create --org {name} --name ci    a test key\
          \n    cargo run --release --bin doorward -- key stage --org {name}               the next production key\
          \n    cargo run --release --bin doorward -- operator create ada                  a token for the management API\
+         \n    cargo run --release --bin doorward -- operator login-link {FIRST_OPERATOR}          another link to sign in by\
          \n    cargo run --release --bin doorward -- --help                               everything else\n\
          \n\
          docs/http-api.md tells what a key opens, docs/operating.md how to run this for real.\n\n",

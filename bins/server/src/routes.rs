@@ -13,6 +13,8 @@ pub enum Door {
     Gateway,
     /// An operator's token: the request manages every organization.
     Operator,
+    /// The page *Settings → API Keys*, which knows its operators by their sessions, and its own paths.
+    Dashboard,
 }
 
 /// What a request wants done.
@@ -23,6 +25,7 @@ pub enum Action {
     Readiness,
     Describe,
     OAuthCallback,
+    Dashboard,
     WhoAmI,
     ForwardAuth,
     RegisterUser,
@@ -76,12 +79,18 @@ pub struct Path {
     pub methods: &'static [(Method, Action)],
 }
 
+/// What browsers do with pages.
+const PAGE: &[(Method, Action)] = &[(Method::GET, Action::Dashboard), (Method::POST, Action::Dashboard)];
+
 /// Every path.
 pub const PATHS: &[Path] = &[
     Path { pattern: "/healthz", door: Door::Open, methods: &[(Method::GET, Action::Health)] },
     Path { pattern: "/readyz", door: Door::Open, methods: &[(Method::GET, Action::Readiness)] },
     Path { pattern: "/openapi.json", door: Door::Open, methods: &[(Method::GET, Action::Describe)] },
     Path { pattern: "/oauth/callback", door: Door::Open, methods: &[(Method::GET, Action::OAuthCallback)] },
+    Path { pattern: "/dashboard", door: Door::Dashboard, methods: PAGE },
+    Path { pattern: "/dashboard/", door: Door::Dashboard, methods: PAGE },
+    Path { pattern: "/dashboard/{*rest}", door: Door::Dashboard, methods: PAGE },
     Path { pattern: "/v1/whoami", door: Door::AccessKey, methods: &[(Method::GET, Action::WhoAmI)] },
     Path { pattern: "/v1/forward-auth/{profile}", door: Door::Gateway, methods: &[(Method::GET, Action::ForwardAuth)] },
     Path {

@@ -4,7 +4,7 @@ use doorward_audit::{Action, Detail, EventDraft, SecretSummary};
 use doorward_key::{FreshKey, ShownOnce};
 use doorward_store::{
     AccessKey, AccessKeyWithSecrets, Change, ChangeContext, Conflict, Events, KeyRef, OperationId, Organization, Page,
-    Secret, SecretUsage, StoreError, Successor,
+    Secret, SecretUsage, SpanUses, StoreError, Successor,
 };
 use doorward_types::{AccessKeyId, Environment, Locator, Name, OrganizationId, SecretState};
 
@@ -168,9 +168,9 @@ impl Issuer {
     ///
     /// # Errors
     ///
-    /// [`IssueError::NothingStaged`] where there is none.
+    /// [`IssueError::NothingStaged`] where there is none, [`IssueError::ChangedMeanwhile`] where it is not what was seen.
     pub async fn unstage(&self, organization: OrganizationId, ask: &Ask) -> Result<Receipt, IssueError> {
-        let found = self.production_key(organization).await?;
+        let found = self.seen_production_key(organization, ask).await?;
         let staged = in_state(&found, SecretState::Staged).ok_or(IssueError::NothingStaged)?;
         let after = summaries(found.secrets.iter().filter(|secret| secret.state == SecretState::Current));
         let event = self.event(Action::AccessKeyStageDiscarded, &found.key, ask, between(&found, after));
@@ -183,7 +183,7 @@ impl Issuer {
     ///
     /// # Errors
     ///
-    /// [`IssueError::ChangedMeanwhile`] where someone else was quicker. It is not tried again: that could kill the very
+    /// [`IssueError::ChangedMeanwhile`] where someone else was quicker, or the key is not what was seen. It is not tried again: that could kill the very
     /// secret which the other one has just promoted.
     pub async fn regenerate(
         &self,
@@ -191,7 +191,7 @@ impl Issuer {
         discard_staged: bool,
         ask: &Ask,
     ) -> Result<Regenerated, IssueError> {
-        let found = self.production_key(organization).await?;
+        let found = self.seen_production_key(organization, ask).await?;
         let key = reference(&found.key);
         let staged = in_state(&found, SecretState::Staged).filter(|_| !discard_staged);
         let (secret, value, successor) = match staged {
@@ -283,11 +283,37 @@ impl Issuer {
         self.core.store.usage(organization, self.core.clock.now()).await.map_err(IssueError::Store)
     }
 
+    /// When an organization's secrets were used in the last 24 hours, by secret and then by time, in spans of
+    /// [`USAGE_SPAN`](doorward_store::USAGE_SPAN); as current as [`Issuer::usage`].
+    ///
+    /// # Errors
+    ///
+    /// [`IssueError::Store`].
+    pub async fn recent_uses(&self, organization: OrganizationId) -> Result<Vec<SpanUses>, IssueError> {
+        if let Some(node) = &self.node {
+            node.flush_uses().await;
+        }
+        self.core.store.recent_uses(organization, self.core.clock.now()).await.map_err(IssueError::Store)
+    }
+
     async fn production_key(&self, organization: OrganizationId) -> Result<AccessKeyWithSecrets, IssueError> {
         let keys = self.core.store.access_keys(organization).await.map_err(IssueError::Store)?;
         let production = keys.into_iter().find(|found| found.key.environment == Environment::Production);
         // An organization always has one, from the transaction on that made it.
         production.ok_or(IssueError::NoSuchOrganization)
+    }
+
+    /// The production key as whoever asks has seen it.
+    async fn seen_production_key(
+        &self,
+        organization: OrganizationId,
+        ask: &Ask,
+    ) -> Result<AccessKeyWithSecrets, IssueError> {
+        let found = self.production_key(organization).await?;
+        match &ask.seen {
+            Some(seen) if *seen != locators(&found.secrets) => Err(IssueError::ChangedMeanwhile),
+            _ => Ok(found),
+        }
     }
 
     fn new_key(

@@ -43,6 +43,10 @@ impl OperatorDesk {
         Self { core: core.clone() }
     }
 
+    pub(crate) const fn core(&self) -> &Core {
+        &self.core
+    }
+
     /// Proves that a token is an operator's.
     ///
     /// # Errors

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::sync::Arc;
 
-use doorward_key::LinkState;
+use doorward_key::OpaqueToken;
 use doorward_store::{LinkSession, LiveSecret, Scope, StoreError, TakenLink};
 use doorward_types::{AccessKeyId, Environment, Locator, Name, OrganizationId};
 
@@ -156,7 +156,7 @@ impl Core {
     ///
     /// Where the store fails.
     #[expect(clippy::disallowed_methods, reason = "the state is known, and the stored session names its environment")]
-    pub async fn redeem_link_state(&self, state: &LinkState) -> Result<Option<LinkGrant>, StoreError> {
+    pub async fn redeem_link_state(&self, state: &OpaqueToken) -> Result<Option<LinkGrant>, StoreError> {
         let taken = self.store.take_link(state.digest(), self.clock.now()).await?;
         Ok(taken.map(|TakenLink { organization, environment, session }| LinkGrant {
             scope: Scope::assertion(organization, environment),

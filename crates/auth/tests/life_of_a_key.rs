@@ -6,14 +6,18 @@
 mod postgres;
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use doorward_audit::Action;
-use doorward_auth::{Ask, Core, IssueError, Issuer, Management, OperatorDesk, OperatorRefusal, Refusal, Verifier};
+use doorward_auth::{
+    Ask, Core, IssueError, Issuer, LINK_LIFETIME, Management, OperatorDesk, OperatorRefusal, Presence, Refusal,
+    SESSION_IDLE, SESSION_LIFETIME, Verifier,
+};
 use doorward_key::{KeyFault, ShownOnce};
-use doorward_store::{EventFilter, MemoryStore, OpenMode, Page, Store};
+use doorward_store::{EventFilter, MemoryStore, OpenMode, Page, Secret, Store};
 use doorward_store_postgres::PostgresStore;
 use doorward_store_sqlite::SqliteStore;
-use doorward_types::{AccessKeyId, Environment, OrganizationId, SecretState};
+use doorward_types::{AccessKeyId, Environment, ManualClock, OrganizationId, SecretState, Timestamp};
 
 fn ask() -> Ask {
     Ask::local("ada".parse().unwrap())
@@ -236,5 +240,105 @@ async fn operators_come_and_go_at_once() {
             bench.actions(OrganizationId::INSTALLATION, Environment::Production).await,
             [Action::OperatorCreated, Action::OperatorDeleted]
         );
+    }
+}
+
+/// A bench whose clock is moved by hand.
+async fn with_clock() -> (Bench, Arc<ManualClock>) {
+    let clock = Arc::new(ManualClock::new(Timestamp::from_millis(1_800_000_000_000)));
+    let core = Core::new(Arc::new(MemoryStore::new())).with_clock(Arc::<ManualClock>::clone(&clock));
+    let verifier = Verifier::start(&core).await.unwrap();
+    (Bench { issuer: Issuer::new(&core), verifier, _folder: tempfile::tempdir().unwrap() }, clock)
+}
+
+#[tokio::test]
+async fn an_operator_signs_in_once_by_a_link() {
+    for bench in benches().await {
+        let desk = OperatorDesk::new(bench.verifier.core());
+        let grace = desk.add("grace".parse().unwrap(), &ask()).await.unwrap().operator;
+        let link = desk.login_link(&grace).await.unwrap();
+        assert_eq!(desk.whose_link(&link).await.unwrap(), Some(grace.clone()), "to look at it does not use it up");
+        assert!(desk.signed_in(&link, Presence::Active).await.unwrap().is_none(), "a link is no session");
+        let (one, two) = tokio::join!(desk.sign_in(&link), desk.sign_in(&link));
+        let mut sessions: Vec<_> = [one.unwrap(), two.unwrap()].into_iter().flatten().collect();
+        assert_eq!(sessions.len(), 1, "of two at once, one is signed in");
+        let session = sessions.remove(0);
+        assert!(desk.sign_in(&link).await.unwrap().is_none());
+        assert!(desk.sign_in(&session).await.unwrap().is_none(), "a session is no link");
+        assert_eq!(desk.signed_in(&session, Presence::Active).await.unwrap().unwrap().actor().as_str(), "grace");
+        desk.sign_out(&session).await.unwrap();
+        assert!(desk.signed_in(&session, Presence::Active).await.unwrap().is_none());
+
+        // All at once; and with the operator.
+        let mut others = Vec::new();
+        for _ in 0..3 {
+            let link = desk.login_link(&grace).await.unwrap();
+            others.push(desk.sign_in(&link).await.unwrap().unwrap());
+        }
+        let unused = desk.login_link(&grace).await.unwrap();
+        assert_eq!(desk.sign_out_everywhere(&grace).await.unwrap(), 4);
+        assert!(desk.sign_in(&unused).await.unwrap().is_none());
+        let link = desk.login_link(&grace).await.unwrap();
+        let last = desk.sign_in(&link).await.unwrap().unwrap();
+        desk.remove(&grace, &ask()).await.unwrap();
+        assert!(desk.signed_in(&last, Presence::Active).await.unwrap().is_none());
+        assert!(matches!(desk.login_link(&grace).await, Err(IssueError::NoSuchOperator)));
+    }
+}
+
+#[tokio::test]
+async fn links_and_sessions_end_by_themselves() {
+    let (bench, clock) = with_clock().await;
+    let desk = OperatorDesk::new(bench.verifier.core());
+    let grace = desk.add("grace".parse().unwrap(), &ask()).await.unwrap().operator;
+    let signed_in = async |session| desk.signed_in(session, Presence::Active).await.unwrap().is_some();
+    let late = desk.login_link(&grace).await.unwrap();
+    clock.advance(LINK_LIFETIME);
+    assert!(desk.sign_in(&late).await.unwrap().is_none());
+
+    let link = desk.login_link(&grace).await.unwrap();
+    let idle = desk.sign_in(&link).await.unwrap().unwrap();
+    clock.advance(SESSION_IDLE - Duration::from_millis(1));
+    assert!(signed_in(&idle).await);
+    // A page that is left open is not used.
+    clock.advance(SESSION_IDLE / 2);
+    assert!(desk.signed_in(&idle, Presence::Watching).await.unwrap().is_some());
+    clock.advance(SESSION_IDLE / 2);
+    assert!(!signed_in(&idle).await);
+
+    let link = desk.login_link(&grace).await.unwrap();
+    let busy = desk.sign_in(&link).await.unwrap().unwrap();
+    let mut lasted = Duration::ZERO;
+    while signed_in(&busy).await {
+        lasted += SESSION_IDLE / 2;
+        clock.advance(SESSION_IDLE / 2);
+    }
+    assert_eq!(lasted, SESSION_LIFETIME);
+}
+
+#[tokio::test]
+async fn who_saw_other_secrets_changes_nothing() {
+    for bench in benches().await {
+        let acme = bench.issuer.provision("Acme".parse().unwrap(), &ask()).await.unwrap();
+        let organization = acme.organization.id;
+        let saw =
+            |secrets: &[Secret]| Ask { seen: Some(secrets.iter().map(|secret| secret.locator).collect()), ..ask() };
+        let staged = bench.issuer.stage(organization, &ask()).await.unwrap();
+        // One looked before it was staged, one before it was promoted.
+        let early = bench.issuer.regenerate(organization, false, &saw(&[acme.secret])).await;
+        assert!(matches!(early, Err(IssueError::ChangedMeanwhile)), "{early:?}");
+        let both = saw(&[acme.secret, staged.secret]);
+        bench.issuer.regenerate(organization, false, &both).await.unwrap();
+        for late in [
+            bench.issuer.regenerate(organization, false, &both).await.map(drop),
+            bench.issuer.regenerate(organization, true, &both).await.map(drop),
+        ] {
+            assert!(matches!(late, Err(IssueError::ChangedMeanwhile)), "{late:?}");
+        }
+        assert!(bench.accepts(&staged.value), "nobody killed what another had just promoted");
+        let next = bench.issuer.stage(organization, &ask()).await.unwrap();
+        let withdrawn = bench.issuer.unstage(organization, &both).await;
+        assert!(matches!(withdrawn, Err(IssueError::ChangedMeanwhile)), "{withdrawn:?}");
+        bench.issuer.unstage(organization, &saw(&[staged.secret, next.secret])).await.unwrap();
     }
 }

@@ -12,6 +12,7 @@
 //! | [`auth`] | `doorward-auth` | |
 //! | `http` | `doorward-http` | `http` (default) |
 //! | `http::axum` | `doorward-http` | `axum` |
+//! | `dashboard` | `doorward-dashboard` | `dashboard` |
 //! | `link` | `doorward-link` | `link` |
 //! | `sink` | `doorward-sink` | `sink` |
 //! | `sqlite` | `doorward-store-sqlite` | `sqlite` (default) |
@@ -36,6 +37,8 @@
 
 pub use doorward_audit as audit;
 pub use doorward_auth as auth;
+#[cfg(feature = "dashboard")]
+pub use doorward_dashboard as dashboard;
 #[cfg(feature = "http")]
 pub use doorward_http as http;
 pub use doorward_key as key;

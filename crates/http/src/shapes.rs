@@ -1,10 +1,11 @@
 //! The JSON shapes of `docs/http-api.md`, which the server answers with and the command line prints.
 
+use std::fmt;
 use std::time::Duration;
 
 use doorward_audit::{Checkpoint, NoteKey};
 use doorward_auth::{Created, Principal, Provisioned, Receipt, Regenerated, Staged};
-use doorward_key::ShownOnce;
+use doorward_key::{OpaqueToken, ShownOnce};
 use doorward_origin::{AllowedOrigin, Refusal};
 use doorward_store::{
     AccessKeyWithSecrets, Credential, LostChange, Operator, Organization, OriginEntry, RegisteredUser, Secret,
@@ -409,6 +410,29 @@ impl From<Credential> for CredentialShape {
             created_at: credential.created_at,
             updated_at: credential.updated_at,
         }
+    }
+}
+
+/// A link by which an operator signs in to the page *Settings → API Keys*, in the one answer that shows it.
+#[derive(Serialize)]
+pub struct LoginLinkShape<'a> {
+    operator: &'a Name,
+    /// The whole of it.
+    pub url: String,
+}
+
+impl fmt::Debug for LoginLinkShape<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("LoginLinkShape").field("operator", &self.operator).finish_non_exhaustive()
+    }
+}
+
+impl<'a> LoginLinkShape<'a> {
+    /// A link to the server that browsers reach by this URL.
+    #[must_use]
+    pub fn new(operator: &'a Operator, public_url: &str, token: &OpaqueToken) -> Self {
+        let url = format!("{}/dashboard/sign-in/{}", public_url.trim_end_matches('/'), token.expose());
+        Self { operator: &operator.name, url }
     }
 }
 

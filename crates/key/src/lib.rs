@@ -35,7 +35,7 @@
 mod anatomy;
 mod digest;
 mod fresh;
-mod link_state;
+mod opaque_token;
 mod prefix;
 mod presented;
 mod random;
@@ -43,7 +43,7 @@ mod shown_once;
 
 pub use digest::Digest;
 pub use fresh::{FreshKey, FreshOperatorToken};
-pub use link_state::LinkState;
+pub use opaque_token::OpaqueToken;
 pub use prefix::{KeyPrefix, PrefixError};
 pub use presented::{KeyClaim, KeyFault, PresentedKey, PresentedOperatorToken};
 pub use random::{Random, RandomError, SystemRandom};

@@ -1,7 +1,7 @@
 use std::borrow::Cow;
 
 use doorward_auth::{LinkGrant, OriginRefusal};
-use doorward_key::LinkState;
+use doorward_key::OpaqueToken;
 use doorward_store::{Credential, CredentialKey, StoreError, Table};
 use http::StatusCode;
 use url::form_urlencoded::{Serializer, parse};
@@ -31,14 +31,14 @@ struct Answer<'a> {
 
 impl<'a> Answer<'a> {
     /// With the state that it is about; none where a parameter stands twice (RFC 6749, section 3.1), or there is no state.
-    fn read(pairs: &'a [(Cow<'_, str>, Cow<'_, str>)]) -> Option<(LinkState, Self)> {
+    fn read(pairs: &'a [(Cow<'_, str>, Cow<'_, str>)]) -> Option<(OpaqueToken, Self)> {
         let at_most_once = |name: &str| {
             let mut values = pairs.iter().filter(|(key, _)| key == name).map(|(_, value)| &**value);
             let first = values.next();
             values.next().is_none().then_some(first)
         };
         let [state, code, error, issuer] = ["state", "code", "error", "iss"].map(at_most_once);
-        Some((LinkState::presented(state??)?, Self { code: code?, error: error?, issuer: issuer? }))
+        Some((OpaqueToken::presented(state??)?, Self { code: code?, error: error?, issuer: issuer? }))
     }
 }
 

@@ -5,7 +5,7 @@ use base64::Engine;
 use base64::prelude::BASE64_URL_SAFE_NO_PAD;
 use doorward_auth::{Core, OriginRefusal, Verifier};
 use doorward_client::{Client, RootsError};
-use doorward_key::{LinkState, RandomError};
+use doorward_key::{OpaqueToken, RandomError};
 use doorward_store::{
     Connector, ConnectorName, LinkSession, LinkSessions, Page, Scope, SealError, SealingKey, StoreError, Table,
 };
@@ -154,7 +154,7 @@ impl Linker {
         if callback_url.contains('#') {
             return Err(LinkError::Fragment);
         }
-        let (state, pkce_verifier) = (LinkState::generate(&**self.core().random())?, self.pkce_verifier()?);
+        let (state, pkce_verifier) = (OpaqueToken::generate(&**self.core().random())?, self.pkce_verifier()?);
         let plan = Plan { connector: connector.to_string(), callback_url, pkce_verifier };
         let authorize_url = self.authorize_url(&settings, state.expose(), &plan.pkce_verifier)?;
         let id = LinkSessionId::new(self.core().id_seed()?);

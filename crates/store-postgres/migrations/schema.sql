@@ -246,3 +246,18 @@ CREATE TABLE tool_calls (
 );
 
 CREATE INDEX tool_calls_by_user ON tool_calls (organization, environment, registered_user, id);
+
+-- Links by which operators sign in to the page, and their sessions. Of each token, the digest alone.
+
+CREATE TABLE sign_ins (
+    token      BYTEA   NOT NULL PRIMARY KEY,
+    kind       TEXT   NOT NULL,
+    operator   TEXT   NOT NULL REFERENCES operators (id) ON DELETE CASCADE,
+    created_at BIGINT NOT NULL,
+    seen_at    BIGINT NOT NULL,
+    expires_at BIGINT NOT NULL
+);
+
+CREATE INDEX sign_ins_by_operator ON sign_ins (operator);
+
+CREATE INDEX sign_ins_by_expiry ON sign_ins (expires_at);

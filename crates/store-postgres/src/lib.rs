@@ -32,6 +32,7 @@ mod operators;
 mod origins;
 mod outbox;
 mod row;
+mod sign_ins;
 mod tables;
 mod tool_calls;
 mod transaction;

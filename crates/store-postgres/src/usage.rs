@@ -1,5 +1,5 @@
 use async_trait::async_trait;
-use doorward_store::{SecretUsage, StoreError, UsageLog};
+use doorward_store::{SecretUsage, SpanUses, StoreError, UsageLog};
 use doorward_types::{Locator, OrganizationId, Timestamp};
 
 use crate::connect::in_time;
@@ -60,5 +60,16 @@ impl UsageLog for PostgresStore {
             })
         };
         self.query(sql, &[text(&organization), number(&hour)]).await?.iter().map(usage).collect()
+    }
+
+    async fn recent_uses(&self, organization: OrganizationId, now: Timestamp) -> Result<Vec<SpanUses>, StoreError> {
+        let (organization, oldest) = (organization.to_string(), SecretUsage::oldest_kept(now));
+        let sql = "SELECT u.locator, u.span, CAST(u.uses AS BIGINT)
+                   FROM secrets s JOIN uses u ON u.locator = s.locator
+                   WHERE s.organization = $1 AND u.span >= $2 ORDER BY u.locator COLLATE \"C\", u.span";
+        let uses = |found: &tokio_postgres::Row| {
+            Ok(SpanUses { locator: row::parsed(found, 0)?, span: row::get(found, 1)?, uses: row::count(found, 2)? })
+        };
+        self.query(sql, &[text(&organization), number(&oldest)]).await?.iter().map(uses).collect()
     }
 }

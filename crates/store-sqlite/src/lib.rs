@@ -31,6 +31,7 @@ mod operators;
 mod origins;
 mod outbox;
 mod row;
+mod sign_ins;
 mod tables;
 mod tool_calls;
 mod usage;

@@ -1,5 +1,5 @@
 use async_trait::async_trait;
-use doorward_store::{SecretUsage, StoreError, UsageLog};
+use doorward_store::{SecretUsage, SpanUses, StoreError, UsageLog};
 use doorward_types::{Locator, OrganizationId, Timestamp};
 use rusqlite::params;
 
@@ -59,6 +59,24 @@ impl UsageLog for SqliteStore {
                 })
             };
             list.query_map(params![organization.to_string(), SecretUsage::hour_before(now)], usage)
+                .and_then(Iterator::collect)
+                .map_err(of_read)
+        })
+        .await
+    }
+
+    async fn recent_uses(&self, organization: OrganizationId, now: Timestamp) -> Result<Vec<SpanUses>, StoreError> {
+        self.read(move |transaction| {
+            let mut list = transaction
+                .prepare_cached(
+                    "SELECT u.locator, u.span, u.uses FROM secrets s JOIN uses u ON u.locator = s.locator
+                     WHERE s.organization = ?1 AND u.span >= ?2 ORDER BY u.locator, u.span",
+                )
+                .map_err(unavailable)?;
+            let uses = |row: &rusqlite::Row<'_>| {
+                Ok(SpanUses { locator: row::parsed(row, 0)?, span: row.get(1)?, uses: row.get(2)? })
+            };
+            list.query_map(params![organization.to_string(), SecretUsage::oldest_kept(now)], uses)
                 .and_then(Iterator::collect)
                 .map_err(of_read)
         })

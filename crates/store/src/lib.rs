@@ -43,6 +43,7 @@ mod outbox;
 mod records;
 mod scope;
 mod seal;
+mod sign_in;
 mod tool_call;
 mod traits;
 mod url;
@@ -65,10 +66,11 @@ pub use outbox::{Outbox, Shipment, SinkState};
 pub use records::{
     AccessKey, AccessKeyWithSecrets, Connector, ConnectorName, ConnectorNameError, Credential, CredentialKey,
     LinkSession, LiveSecret, Operator, Organization, OriginEntry, Record, RegisteredUser, Secret, SecretUsage,
-    USAGE_KEPT, USAGE_SPAN,
+    SpanUses, USAGE_KEPT, USAGE_SPAN,
 };
 pub use scope::Scope;
 pub use seal::{SealError, Sealed, SealingKey};
+pub use sign_in::{SignIn, SignInKind, SignIns, UnknownSignIn};
 pub use tool_call::{TOOL_CALLS_KEPT, TOOL_CALLS_LET_GO, ToolCall, ToolCalls, ToolOutcome, UnknownOutcome};
 pub use traits::{AuditLog, Engine, EventFilter, KeyStore, Operators, Page, Store, Table, UsageLog};
 pub use url::{OpenMode, StoreUrl, StoreUrlError};

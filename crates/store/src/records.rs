@@ -92,6 +92,17 @@ pub struct SecretUsage {
     pub uses_last_hour: u64,
 }
 
+/// How often one secret was used in one span of [`USAGE_SPAN`].
+#[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
+pub struct SpanUses {
+    /// The secret.
+    pub locator: Locator,
+    /// Which span, as [`SecretUsage::span`] numbers them.
+    pub span: i64,
+    /// How often.
+    pub uses: u64,
+}
+
 /// How finely uses are counted over time.
 pub const USAGE_SPAN: Duration = Duration::from_mins(10);
 

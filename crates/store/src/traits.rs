@@ -5,7 +5,8 @@ use doorward_types::{AccessKeyId, Environment, Locator, Name, OperatorId, Organi
 use crate::copy::Rows;
 use crate::{
     AccessKeyWithSecrets, Change, ChangeContext, Coherence, Connector, Credential, LinkSessions, LostChanges, Operator,
-    Organization, OriginEntry, Outbox, Record, RegisteredUser, Revision, Scope, SecretUsage, StoreError, ToolCalls,
+    Organization, OriginEntry, Outbox, Record, RegisteredUser, Revision, Scope, SecretUsage, SignIns, SpanUses,
+    StoreError, ToolCalls,
 };
 
 /// Everything that the core and the reference server need of an engine.
@@ -22,6 +23,7 @@ pub trait Store:
     + Table<Credential>
     + LinkSessions
     + ToolCalls
+    + SignIns
     + std::fmt::Debug
     + 'static
 {
@@ -40,6 +42,7 @@ impl<S> Store for S where
         + Table<Credential>
         + LinkSessions
         + ToolCalls
+        + SignIns
         + std::fmt::Debug
         + 'static
 {
@@ -85,6 +88,9 @@ pub trait KeyStore: Send + Sync {
 pub trait UsageLog: Send + Sync {
     /// Adds uses that ended at about this time. Secrets that are gone by now are passed over.
     async fn add_uses(&self, uses: &[(Locator, u32)], at: Timestamp) -> Result<(), StoreError>;
+
+    /// What is kept of when an organization's secrets were used, by secret and then by time: [`USAGE_KEPT`](crate::USAGE_KEPT).
+    async fn recent_uses(&self, organization: OrganizationId, now: Timestamp) -> Result<Vec<SpanUses>, StoreError>;
 
     /// The usage of every secret of an organization that was ever used.
     async fn usage(&self, organization: OrganizationId, now: Timestamp) -> Result<Vec<SecretUsage>, StoreError>;

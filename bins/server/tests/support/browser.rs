@@ -21,6 +21,15 @@ pub struct Browser {
 
 impl Browser {
     pub fn start() -> Self {
+        Self::start_with(&json!({}))
+    }
+
+    /// One that runs no script of any page.
+    pub fn without_javascript() -> Self {
+        Self::start_with(&json!({"profile.managed_default_content_settings.javascript": 2}))
+    }
+
+    fn start_with(preferences: &Value) -> Self {
         let mut driver = Command::new("chromedriver")
             .arg("--port=0")
             .stdout(Stdio::piped())
@@ -39,7 +48,10 @@ impl Browser {
         let folder = format!("--user-data-dir={}", profile.path().display());
         // Tests may run as root, where Chromium has no sandbox.
         let arguments = ["--headless=new", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", &folder];
-        let capabilities = json!({"capabilities": {"alwaysMatch": {"goog:chromeOptions": {"args": arguments}}}});
+        let capabilities = json!({"capabilities": {"alwaysMatch": {
+            "goog:chromeOptions": {"args": arguments, "prefs": preferences},
+            "unhandledPromptBehavior": "accept",
+        }}});
         let mut browser = Self {
             driver,
             address,
@@ -89,6 +101,85 @@ impl Browser {
         self.until(&format!("{selector} leads away"), || {
             self.ask("GET", &format!("/element/{element}/name"), None).err()
         });
+    }
+
+    /// Clicks the first element that fits, which stays where it is.
+    pub fn press(&self, selector: &str) {
+        self.until(&format!("{selector} can be pressed"), || {
+            let element = self.find(selector)?;
+            self.ask("POST", &format!("/element/{element}/click"), Some(&json!({}))).ok()
+        });
+    }
+
+    /// What a person reads of the first element that fits, once there is one.
+    pub fn text(&self, selector: &str) -> String {
+        self.until(&format!("there is {selector}"), || {
+            let element = self.find(selector)?;
+            Some(self.ask("GET", &format!("/element/{element}/text"), None).ok()?.as_str()?.to_owned())
+        })
+    }
+
+    /// Waits until the first element that fits says this somewhere.
+    pub fn says(&self, selector: &str, text: &str) {
+        self.until(&format!("{selector} says {text:?}"), || {
+            let element = self.find(selector)?;
+            let found = self.ask("GET", &format!("/element/{element}/text"), None).ok()?.as_str()?.to_owned();
+            found.contains(text).then_some(())
+        });
+    }
+
+    /// Whether an element fits now.
+    pub fn has(&self, selector: &str) -> bool {
+        self.find(selector).is_some()
+    }
+
+    /// The page as it is now, with its scripts' changes.
+    pub fn source(&self) -> String {
+        self.ask("GET", "/source", None).unwrap().as_str().unwrap().to_owned()
+    }
+
+    pub fn back(&self) {
+        self.ask("POST", "/back", Some(&json!({}))).unwrap();
+    }
+
+    pub fn reload(&self) {
+        self.ask("POST", "/refresh", Some(&json!({}))).unwrap();
+    }
+
+    /// Presses keys one after the other, where the focus is: text, or keys as WebDriver numbers them.
+    pub fn keys(&self, keys: &str) {
+        let each = |key: char| ["keyDown", "keyUp"].map(|kind| json!({"type": kind, "value": key.to_string()}));
+        let pressed: Vec<Value> = keys.chars().flat_map(each).collect();
+        let actions = json!({"actions": [{"type": "key", "id": "keyboard", "actions": pressed}]});
+        self.ask("POST", "/actions", Some(&actions)).unwrap();
+    }
+
+    /// Runs a script of the test's own, which the page's policy does not bind.
+    pub fn run(&self, script: &str) -> Value {
+        self.ask("POST", "/execute/sync", Some(&json!({"script": script, "args": []}))).unwrap()
+    }
+
+    /// The same, with a script that calls its last argument when it has the answer.
+    pub fn run_until_called(&self, script: &str) -> Value {
+        self.ask("POST", "/execute/async", Some(&json!({"script": script, "args": []}))).unwrap()
+    }
+
+    /// A command of Chromium's own protocol.
+    pub fn devtools(&self, command: &str, parameters: &Value) -> Value {
+        self.ask("POST", "/goog/cdp/execute", Some(&json!({"cmd": command, "params": parameters}))).unwrap()
+    }
+
+    /// As on a screen of this many CSS pixels; the colours are `light` or `dark`.
+    pub fn looks_like(&self, width: u32, height: u32, colours: &str) {
+        let metrics = json!({"width": width, "height": height, "deviceScaleFactor": 2, "mobile": width < 600});
+        self.devtools("Emulation.setDeviceMetricsOverride", &metrics);
+        let features = json!([{"name": "prefers-color-scheme", "value": colours}]);
+        self.devtools("Emulation.setEmulatedMedia", &json!({ "features": features }));
+    }
+
+    /// What it shows, as a PNG in base64.
+    pub fn picture(&self) -> String {
+        self.ask("GET", "/screenshot", None).unwrap().as_str().unwrap().to_owned()
     }
 
     fn find(&self, selector: &str) -> Option<String> {

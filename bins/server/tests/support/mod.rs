@@ -29,6 +29,8 @@ pub struct Server {
     pub metrics: SocketAddr,
     /// What the first start showed.
     pub production_key: String,
+    /// The link by which the first operator signs in.
+    pub sign_in_link: String,
     /// Everything that was written to standard output and standard error.
     pub output: Arc<Mutex<String>>,
 }
@@ -112,17 +114,19 @@ impl Server {
         };
         let metrics = field(&logged, "serving metrics", "address").parse().unwrap();
         let address = field(&logged, "serving", "address").parse().unwrap();
-        let mut production_key = String::new();
+        let (mut production_key, mut sign_in_link) = (String::new(), String::new());
         if first_start {
             let lines = || shown.recv_timeout(Duration::from_secs(20)).expect("the first start shows a key");
             // The last line of what it shows tells where the documentation is.
             for line in std::iter::repeat_with(lines).take_while(|line| !line.starts_with("docs/http-api.md")) {
-                if line.trim().starts_with("dw_prod_") {
-                    production_key = line.trim().to_owned();
+                match line.trim() {
+                    line if line.starts_with("dw_prod_") => line.clone_into(&mut production_key),
+                    line if line.contains("/dashboard/sign-in/") => line.clone_into(&mut sign_in_link),
+                    _ => {}
                 }
             }
         }
-        Self { process, folder, address, metrics, production_key, output }
+        Self { process, folder, address, metrics, production_key, sign_in_link, output }
     }
 
     pub fn store(&self) -> PathBuf {
@@ -136,6 +140,15 @@ impl Server {
     /// Adds an operator as the command line does, through the store itself, and returns its token.
     pub fn operator(&self, name: &str) -> String {
         operator_of(&self.store(), name)
+    }
+
+    /// The path of a link that signs an operator in.
+    pub fn login_path(&self, name: &str) -> String {
+        with_desk(&self.store(), async |desk| {
+            let all = desk.list().await.unwrap();
+            let found = all.iter().find(|operator| operator.name.as_str() == name).unwrap();
+            format!("/dashboard/sign-in/{}", desk.login_link(found).await.unwrap().expose())
+        })
     }
 
     pub fn remove_operator(&self, name: &str) {

@@ -10,8 +10,8 @@ use doorward_store::{
     AccessKeyWithSecrets, AuditLog, Change, ChangeContext, Coherence, Connector, ConnectorName, Credential,
     CredentialKey, EventFilter, KeyStore, LinkSession, LinkSessions, LiveSecret, LostChange, LostChanges, MemoryStore,
     Operator, Operators, Organization, OriginEntry, Outbox, Page, Poll, Position, RegisteredUser, Revision, Scope,
-    SecretUsage, Session, SessionStatus, Shipment, SinkState, StoreError, Table, TakenLink, ToolCall, ToolCalls,
-    UsageLog,
+    SecretUsage, Session, SessionStatus, Shipment, SignIn, SignIns, SinkState, SpanUses, StoreError, Table, TakenLink,
+    ToolCall, ToolCalls, UsageLog,
 };
 use doorward_types::{
     Environment, Locator, Name, OperatorId, OrganizationId, RegisteredUserId, SessionId, Timestamp, ToolCallId,
@@ -217,6 +217,10 @@ impl UsageLog for FaultyStore {
         self.call(self.inner.add_uses(uses, at)).await
     }
 
+    async fn recent_uses(&self, organization: OrganizationId, now: Timestamp) -> Result<Vec<SpanUses>, StoreError> {
+        self.call(self.inner.recent_uses(organization, now)).await
+    }
+
     async fn usage(&self, organization: OrganizationId, now: Timestamp) -> Result<Vec<SecretUsage>, StoreError> {
         self.call(self.inner.usage(organization, now)).await
     }
@@ -354,5 +358,28 @@ impl ToolCalls for FaultyStore {
         page: Page<ToolCallId>,
     ) -> Result<Vec<ToolCall>, StoreError> {
         self.call(self.inner.tool_calls(scope, registered_user, page)).await
+    }
+}
+
+#[async_trait]
+impl SignIns for FaultyStore {
+    async fn add_sign_in(&self, sign_in: SignIn) -> Result<(), StoreError> {
+        self.call(self.inner.add_sign_in(sign_in)).await
+    }
+
+    async fn sign_in(&self, token: Digest, now: Timestamp) -> Result<Option<(SignIn, Operator)>, StoreError> {
+        self.call(self.inner.sign_in(token, now)).await
+    }
+
+    async fn take_sign_in(&self, token: Digest) -> Result<bool, StoreError> {
+        self.call(self.inner.take_sign_in(token)).await
+    }
+
+    async fn see_sign_in(&self, token: Digest, at: Timestamp) -> Result<(), StoreError> {
+        self.call(self.inner.see_sign_in(token, at)).await
+    }
+
+    async fn take_sign_ins(&self, operator: OperatorId) -> Result<u64, StoreError> {
+        self.call(self.inner.take_sign_ins(operator)).await
     }
 }

@@ -196,6 +196,16 @@ pub(super) async fn uses_are_added_up_per_secret_and_hour(store: Arc<dyn Store>)
     };
     let later = start + USAGE_SPAN;
     assert_eq!(of(later).await, [(production.locator, later, 7), (test.locator, later, 1)]);
+    let spans = async |now: Timestamp| {
+        let found = store.recent_uses(organization.id, now).await.unwrap();
+        assert!(found.is_sorted(), "by secret, then by time");
+        let first = SecretUsage::span(start);
+        let of = |secret: Secret| found.iter().filter(move |span| span.locator == secret.locator);
+        [production, test].map(|secret| of(secret).map(|found| (found.span - first, found.uses)).collect::<Vec<_>>())
+    };
+    assert_eq!(spans(later).await, [vec![(0, 5), (1, 2)], vec![(1, 1)]]);
+    assert_eq!(spans(later + USAGE_KEPT).await, [vec![(1, 2)], vec![(1, 1)]], "a day later, the first is too old");
+    assert_eq!(store.recent_uses(other.id, later).await.unwrap(), []);
     // An hour on, the counts are gone, and when it was last used is still known.
     let hour = start + USAGE_SPAN * 8;
     assert_eq!(of(hour).await, [(production.locator, later, 0), (test.locator, later, 0)]);

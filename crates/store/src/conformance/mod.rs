@@ -36,8 +36,8 @@ use crate::{
     AccessKey, AccessKeyWithSecrets, CHANGE_LOG_LENGTH, Change, ChangeContext, Conflict, Connector, Credential,
     CredentialKey, EventFilter, IDEMPOTENCY_WINDOW, KeyRef, LinkSession, LiveSecret, LogFault, LostChange, OperationId,
     Operator, Organization, OriginEntry, OriginsChange, Page, Poll, Position, Record, RegisteredUser, Revision, Scope,
-    Sealed, Secret, Session, Store, StoreError, Successor, TOOL_CALLS_KEPT, TOOL_CALLS_LET_GO, Table, TakenLink,
-    ToolCall, ToolOutcome, USAGE_SPAN, verify_log,
+    Sealed, Secret, SecretUsage, Session, SignIn, SignInKind, Store, StoreError, Successor, TOOL_CALLS_KEPT,
+    TOOL_CALLS_LET_GO, Table, TakenLink, ToolCall, ToolOutcome, USAGE_KEPT, USAGE_SPAN, verify_log,
 };
 
 /// Runs every case, each on a fresh engine. Panics at the first that fails, which is named on standard output.
@@ -80,6 +80,7 @@ pub async fn all<Made: Future<Output = Arc<dyn Store>>>(make: impl Fn() -> Made)
         a_users_credentials_go_with_it,
         a_link_session_is_taken_once_and_in_time,
         user_ids_are_unique_within_an_environment,
+        operators_sign_in_once_by_a_link_and_stay_so_long,
         tool_calls_begin_and_end_in_their_own_scope,
         old_tool_calls_are_let_go,
     );

@@ -268,3 +268,57 @@ pub(super) async fn old_tool_calls_are_let_go(store: Arc<dyn Store>) {
     assert_eq!(begun(test, then + TOOL_CALLS_KEPT + Duration::from_millis(1)).await, 2);
     assert_eq!(store.tool_calls(&production, None, Page::first(99)).await.unwrap().len(), all);
 }
+
+pub(super) async fn operators_sign_in_once_by_a_link_and_stay_so_long(store: Arc<dyn Store>) {
+    let operator = |text| Operator {
+        id: OperatorId::new(seed()),
+        name: name(text),
+        locator: locator(),
+        digest: Digest::from_bytes([9; 32]),
+        created_at: Timestamp::from_millis(2),
+    };
+    let (ada, grace) = (operator("ada"), operator("grace"));
+    let told = |action, subject: &Operator| {
+        event(action, OrganizationId::INSTALLATION, Environment::Production, &subject.id.to_string())
+    };
+    let at = Timestamp::from_millis;
+    let sign_in = |token: u8, kind, operator: &Operator, expires_at| SignIn {
+        token: Digest::from_bytes([token; 32]),
+        kind,
+        operator: operator.id,
+        created_at: at(10),
+        seen_at: at(10),
+        expires_at: at(expires_at),
+    };
+    let link = sign_in(1, SignInKind::Link, &ada, 100);
+    assert!(matches!(store.add_sign_in(link.clone()).await, Err(StoreError::Missing)));
+    for operator in [&ada, &grace] {
+        store.add_operator(operator.clone(), told(Action::OperatorCreated, operator)).await.unwrap();
+    }
+    let session = sign_in(2, SignInKind::Session, &ada, 1_000);
+    let other = sign_in(3, SignInKind::Session, &grace, 1_000);
+    for added in [&link, &session, &other] {
+        store.add_sign_in(added.clone()).await.unwrap();
+    }
+    let find = async |token: u8, now| store.sign_in(Digest::from_bytes([token; 32]), at(now)).await.unwrap();
+    assert_eq!(find(1, 99).await, Some((link.clone(), ada.clone())));
+    assert_eq!(find(1, 100).await, None);
+    assert_eq!(find(9, 10).await, None);
+    assert!(store.take_sign_in(link.token).await.unwrap());
+    assert!(!store.take_sign_in(link.token).await.unwrap(), "it works once");
+    assert_eq!(find(1, 99).await, None);
+
+    store.see_sign_in(session.token, at(50)).await.unwrap();
+    store.see_sign_in(link.token, at(50)).await.unwrap();
+    assert_eq!(find(2, 99).await, Some((SignIn { seen_at: at(50), ..session.clone() }, ada.clone())));
+    // What has expired makes way when another is added.
+    let late = SignIn { created_at: at(1_000), ..sign_in(4, SignInKind::Session, &ada, 2_000) };
+    store.add_sign_in(late.clone()).await.unwrap();
+    assert!(!store.take_sign_in(session.token).await.unwrap());
+    store.add_sign_in(sign_in(5, SignInKind::Session, &grace, 2_000)).await.unwrap();
+    assert_eq!(store.take_sign_ins(grace.id).await.unwrap(), 1);
+    assert_eq!(find(5, 99).await, None);
+    // They go with their operator.
+    store.remove_operator(ada.id, told(Action::OperatorDeleted, &ada)).await.unwrap();
+    assert_eq!(find(4, 99).await, None);
+}

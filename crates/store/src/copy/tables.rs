@@ -47,7 +47,8 @@ pub struct CopiedTable {
 use Kind::{Bytes, Flag, Number, Text};
 
 /// Every table that moves, each after those that it refers to. Sessions and the change log stay behind: they are about the
-/// nodes on the old store. So do link sessions, which last for half an hour.
+/// nodes on the old store. So do link sessions, which last for half an hour, and the
+/// sessions of operators.
 pub const TABLES: &[CopiedTable] = &[
     CopiedTable {
         name: "organizations",

@@ -10,7 +10,7 @@ use doorward_types::{AccessKeyId, Environment, Locator, OrganizationId, SessionI
 use super::{MemoryStore, place_of};
 use crate::{
     CHANGE_LOG_LENGTH, Coherence, LiveSecret, LostChange, LostChanges, OperationId, OriginEntry, OriginsChange, Poll,
-    Position, Revision, SecretChange, SecretUsage, Session, SessionStatus, StoreError, Touched, UsageLog,
+    Position, Revision, SecretChange, SecretUsage, Session, SessionStatus, SpanUses, StoreError, Touched, UsageLog,
 };
 
 #[async_trait]
@@ -182,5 +182,16 @@ impl UsageLog for MemoryStore {
             .collect();
         usage.sort_unstable_by_key(|usage| usage.locator);
         Ok(usage)
+    }
+
+    async fn recent_uses(&self, organization: OrganizationId, now: Timestamp) -> Result<Vec<SpanUses>, StoreError> {
+        let state = self.state();
+        let since = SecretUsage::oldest_kept(now);
+        let kept =
+            state.uses.iter().map(|((locator, span), uses)| SpanUses { locator: *locator, span: *span, uses: *uses });
+        let ours = |found: &SpanUses| state.places.get(&found.locator).is_some_and(|place| place.0 == organization);
+        let mut kept: Vec<_> = kept.filter(|found| found.span >= since && ours(found)).collect();
+        kept.sort_unstable();
+        Ok(kept)
     }
 }

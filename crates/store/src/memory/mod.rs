@@ -15,7 +15,7 @@ use doorward_types::{
 use crate::{
     AccessKey, AccessKeyWithSecrets, Change, Conflict, Connector, ConnectorName, Credential, CredentialKey, KeyRef,
     LinkSession, LiveSecret, OperationId, Operator, Organization, OriginEntry, Position, RegisteredUser, Revision,
-    Scope, Secret, SessionStatus, SinkState, StoreError, Successor, ToolCall, Touched,
+    Scope, Secret, SessionStatus, SignIn, SinkState, StoreError, Successor, ToolCall, Touched,
 };
 
 /// An engine that keeps everything in memory: for tests, and to show what the contract means in the plainest way.
@@ -47,6 +47,7 @@ struct State {
     credentials: BTreeMap<(Scope, CredentialKey), Credential>,
     connectors: BTreeMap<(Scope, ConnectorName), Connector>,
     links: Vec<(Scope, LinkSession)>,
+    sign_ins: HashMap<[u8; 32], SignIn>,
     tool_calls: BTreeMap<(Scope, ToolCallId), ToolCall>,
 }
 

@@ -10,7 +10,8 @@ use doorward_types::{Locator, OperatorId, RegisteredUserId, Timestamp, ToolCallI
 use super::MemoryStore;
 use crate::{
     Conflict, Connector, ConnectorName, Credential, CredentialKey, LinkSession, LinkSessions, Operator, Operators,
-    Page, Record, RegisteredUser, Scope, StoreError, TOOL_CALLS_KEPT, Table, TakenLink, ToolCall, ToolCalls,
+    Page, Record, RegisteredUser, Scope, SignIn, SignIns, StoreError, TOOL_CALLS_KEPT, Table, TakenLink, ToolCall,
+    ToolCalls,
 };
 
 #[async_trait]
@@ -29,6 +30,7 @@ impl Operators for MemoryStore {
     async fn remove_operator(&self, id: OperatorId, event: EventDraft) -> Result<(), StoreError> {
         let mut state = self.state();
         state.operators.remove(&id).ok_or(StoreError::Missing)?;
+        state.sign_ins.retain(|_, known| known.operator != id);
         state.append(event);
         Ok(())
     }
@@ -230,5 +232,42 @@ impl ToolCalls for MemoryStore {
                 && registered_user.is_none_or(|user| call.registered_user == Some(user))
         });
         Ok(calls.map(|(_, call)| call.clone()).take(page.limit as usize).collect())
+    }
+}
+
+#[async_trait]
+impl SignIns for MemoryStore {
+    async fn add_sign_in(&self, sign_in: SignIn) -> Result<(), StoreError> {
+        let mut state = self.state();
+        state.sign_ins.retain(|_, known| known.expires_at > sign_in.created_at);
+        if !state.operators.contains_key(&sign_in.operator) {
+            return Err(StoreError::Missing);
+        }
+        state.sign_ins.insert(sign_in.token.to_bytes(), sign_in);
+        Ok(())
+    }
+
+    async fn sign_in(&self, token: Digest, now: Timestamp) -> Result<Option<(SignIn, Operator)>, StoreError> {
+        let state = self.state();
+        let found = state.sign_ins.get(&token.to_bytes()).filter(|found| found.expires_at > now);
+        Ok(found.and_then(|found| Some((found.clone(), state.operators.get(&found.operator)?.clone()))))
+    }
+
+    async fn take_sign_in(&self, token: Digest) -> Result<bool, StoreError> {
+        Ok(self.state().sign_ins.remove(&token.to_bytes()).is_some())
+    }
+
+    async fn see_sign_in(&self, token: Digest, at: Timestamp) -> Result<(), StoreError> {
+        if let Some(found) = self.state().sign_ins.get_mut(&token.to_bytes()) {
+            found.seen_at = at;
+        }
+        Ok(())
+    }
+
+    async fn take_sign_ins(&self, operator: OperatorId) -> Result<u64, StoreError> {
+        let mut state = self.state();
+        let before = state.sign_ins.len();
+        state.sign_ins.retain(|_, known| known.operator != operator);
+        Ok((before - state.sign_ins.len()) as u64)
     }
 }

@@ -4,13 +4,14 @@ use zeroize::Zeroizing;
 
 use crate::{Digest, Random, RandomError, anatomy};
 
-/// The digits of a state: 43 of base 62 are 256 bits.
+/// The digits of a token: 43 of base 62 are 256 bits.
 const LENGTH: usize = 43;
 
-/// The `state` of one try to link an account (RFC 6749, section 10.12): whoever brings it back is taken for who was sent.
-pub struct LinkState(Zeroizing<String>);
+/// A text that means nothing but to whoever stored its digest: the `state` of one try to link an account (RFC 6749, section 10.12), a
+/// link to sign in by, a session in a browser. Whoever brings it back is taken for who got it.
+pub struct OpaqueToken(Zeroizing<String>);
 
-impl LinkState {
+impl OpaqueToken {
     /// Makes one.
     ///
     /// # Errors
@@ -23,14 +24,14 @@ impl LinkState {
         Ok(Self(Zeroizing::new(text.to_owned())))
     }
 
-    /// Reads what a browser brought back; none where it is no state.
+    /// Reads what a browser brought back; none where it is no such token.
     #[must_use]
     pub fn presented(text: &str) -> Option<Self> {
         let well_formed = text.len() == LENGTH && text.bytes().all(|byte| byte.is_ascii_alphanumeric());
         well_formed.then(|| Self(Zeroizing::new(text.to_owned())))
     }
 
-    /// The text, for the URL that it goes out in.
+    /// The text, for the one place that it goes out in.
     #[must_use]
     pub fn expose(&self) -> &str {
         &self.0
@@ -43,9 +44,9 @@ impl LinkState {
     }
 }
 
-impl fmt::Debug for LinkState {
+impl fmt::Debug for OpaqueToken {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("LinkState(…)")
+        f.write_str("OpaqueToken(…)")
     }
 }
 
@@ -56,12 +57,12 @@ mod tests {
 
     #[test]
     fn what_was_made_is_read_back_and_nothing_else_is() {
-        let state = LinkState::generate(&SystemRandom).unwrap();
-        assert_eq!(LinkState::presented(state.expose()).unwrap().digest(), state.digest());
-        assert_ne!(LinkState::generate(&SystemRandom).unwrap().digest(), state.digest());
+        let state = OpaqueToken::generate(&SystemRandom).unwrap();
+        assert_eq!(OpaqueToken::presented(state.expose()).unwrap().digest(), state.digest());
+        assert_ne!(OpaqueToken::generate(&SystemRandom).unwrap().digest(), state.digest());
         for text in ["", "a", &"a".repeat(42), &"a".repeat(44), &"-".repeat(43), &"ü".repeat(21)] {
-            assert!(LinkState::presented(text).is_none(), "{text}");
+            assert!(OpaqueToken::presented(text).is_none(), "{text}");
         }
-        assert_eq!(format!("{state:?}"), "LinkState(…)");
+        assert_eq!(format!("{state:?}"), "OpaqueToken(…)");
     }
 }

@@ -1,0 +1,112 @@
+//! How operators sign in to a page: by a link that works once, into a session that ends.
+
+use std::time::Duration;
+
+use doorward_key::OpaqueToken;
+use doorward_store::{Operator, SignIn, SignInKind, StoreError};
+use doorward_types::Timestamp;
+
+use crate::{IssueError, Management, OperatorDesk};
+
+/// How long a link works.
+pub const LINK_LIFETIME: Duration = Duration::from_mins(10);
+
+/// How long a session lasts without being used.
+pub const SESSION_IDLE: Duration = Duration::from_mins(30);
+
+/// How long a session lasts however much it is used.
+pub const SESSION_LIFETIME: Duration = Duration::from_hours(12);
+
+/// How exactly it is noted when a session was used: a write a minute is enough.
+const SEEN_EVERY: Duration = Duration::from_mins(1);
+
+/// Whether someone uses a session, or only a page that was left open asks.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Presence {
+    /// Someone clicked: the session goes on for [`SESSION_IDLE`].
+    Active,
+    /// The page keeps itself up to date, which keeps no session alive.
+    Watching,
+}
+
+impl OperatorDesk {
+    /// Makes a link's token for an operator: whoever brings it first, within [`LINK_LIFETIME`], is signed in.
+    ///
+    /// # Errors
+    ///
+    /// [`IssueError::NoSuchOperator`] where the operator is gone.
+    pub async fn login_link(&self, operator: &Operator) -> Result<OpaqueToken, IssueError> {
+        self.make(operator, SignInKind::Link, LINK_LIFETIME).await
+    }
+
+    /// Whose link it is, where it works. It goes on working: browsers and scanners of mail look at links before people do.
+    ///
+    /// # Errors
+    ///
+    /// Where the store fails.
+    pub async fn whose_link(&self, link: &OpaqueToken) -> Result<Option<Operator>, StoreError> {
+        let found = self.core().store().sign_in(link.digest(), self.core().clock().now()).await?;
+        Ok(found.filter(|(found, _)| found.kind == SignInKind::Link).map(|(_, operator)| operator))
+    }
+
+    /// Takes a link for a session; none where the link does not work, or not any more.
+    ///
+    /// # Errors
+    ///
+    /// Where the store fails.
+    pub async fn sign_in(&self, link: &OpaqueToken) -> Result<Option<OpaqueToken>, IssueError> {
+        let Some(operator) = self.whose_link(link).await.map_err(IssueError::Store)? else { return Ok(None) };
+        // Of two who come at once, one takes it.
+        if !self.core().store().take_sign_in(link.digest()).await.map_err(IssueError::Store)? {
+            return Ok(None);
+        }
+        self.make(&operator, SignInKind::Session, SESSION_LIFETIME).await.map(Some)
+    }
+
+    /// Who is signed in by a session, where it has not ended.
+    ///
+    /// # Errors
+    ///
+    /// Where the store fails.
+    pub async fn signed_in(&self, session: &OpaqueToken, presence: Presence) -> Result<Option<Management>, StoreError> {
+        let (store, now) = (self.core().store(), self.core().clock().now());
+        let Some((found, operator)) = store.sign_in(session.digest(), now).await? else { return Ok(None) };
+        if found.kind != SignInKind::Session || found.seen_at + SESSION_IDLE <= now {
+            return Ok(None);
+        }
+        if presence == Presence::Active && found.seen_at + SEEN_EVERY <= now {
+            store.see_sign_in(found.token, now).await?;
+        }
+        Ok(Some(Management::of_operator(operator.name)))
+    }
+
+    /// Ends a session.
+    ///
+    /// # Errors
+    ///
+    /// Where the store fails.
+    pub async fn sign_out(&self, session: &OpaqueToken) -> Result<(), StoreError> {
+        self.core().store().take_sign_in(session.digest()).await.map(drop)
+    }
+
+    /// Ends every session of an operator, and every link; how many there were.
+    ///
+    /// # Errors
+    ///
+    /// Where the store fails.
+    pub async fn sign_out_everywhere(&self, operator: &Operator) -> Result<u64, StoreError> {
+        self.core().store().take_sign_ins(operator.id).await
+    }
+
+    async fn make(&self, operator: &Operator, kind: SignInKind, lifetime: Duration) -> Result<OpaqueToken, IssueError> {
+        let token = OpaqueToken::generate(&**self.core().random())?;
+        let created_at: Timestamp = self.core().clock().now();
+        let (seen_at, expires_at) = (created_at, created_at + lifetime);
+        let sign_in = SignIn { token: token.digest(), kind, operator: operator.id, created_at, seen_at, expires_at };
+        match self.core().store().add_sign_in(sign_in).await {
+            Ok(()) => Ok(token),
+            Err(StoreError::Missing) => Err(IssueError::NoSuchOperator),
+            Err(error) => Err(IssueError::Store(error)),
+        }
+    }
+}

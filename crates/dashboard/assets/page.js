@@ -1,0 +1,103 @@
+// What the page does without this, it does with this. Here are niceties alone.
+"use strict";
+
+// Opened by the server, a dialog becomes modal: the rest of the page waits, and the focus stays inside.
+const dialog = document.querySelector("dialog[open]");
+const code = document.querySelector("#value");
+let kept = !code;
+
+if (dialog) {
+  dialog.close();
+  dialog.showModal();
+  dialog.addEventListener("cancel", (event) => {
+    event.preventDefault();
+    leave();
+  });
+  // The address of a form that was sent is no place to come back to.
+  history.replaceState(null, "", dialog.dataset.back);
+}
+
+function leave() {
+  if (kept) location.assign(dialog.dataset.back);
+  else ask(true);
+}
+
+function ask(asking) {
+  dialog.querySelector("[data-leaving]").hidden = !asking;
+  dialog.querySelector("[data-close]").hidden = asking;
+  if (asking) dialog.querySelector("[data-stay]").focus();
+}
+
+if (code) {
+  const status = document.querySelector("#copied");
+  const keep = (text) => {
+    kept = true;
+    ask(false);
+    status.textContent = text;
+  };
+  dialog.querySelector("[data-nicety]").hidden = false;
+  dialog.querySelector("[data-copy]").addEventListener("click", async () => {
+    try {
+      await navigator.clipboard.writeText(code.textContent);
+      keep("Copied");
+    } catch {
+      getSelection().selectAllChildren(code);
+      status.textContent = "Your browser does not let this page copy: press Ctrl+C";
+    }
+  });
+  dialog.querySelector("[data-download]").addEventListener("click", () => {
+    const file = URL.createObjectURL(new Blob([`DOORWARD_ACCESS_KEY=${code.textContent}\n`], { type: "text/plain" }));
+    const link = document.createElement("a");
+    link.href = file;
+    link.download = ".env";
+    link.click();
+    URL.revokeObjectURL(file);
+    keep("Downloaded");
+  });
+  document.addEventListener("copy", () => keep("Copied"));
+  dialog.querySelector("[data-stay]").addEventListener("click", () => ask(false));
+  dialog.querySelector("[data-leave]").addEventListener("click", () => (kept = true));
+  dialog.querySelector("[data-close] a").addEventListener("click", (event) => {
+    if (!kept) {
+      event.preventDefault();
+      ask(true);
+    }
+  });
+  addEventListener("beforeunload", (event) => {
+    if (!kept) event.preventDefault();
+  });
+  // Whatever a browser keeps of a page that was left, it keeps without the value.
+  addEventListener("pagehide", () => code.remove());
+} else if (location.hash) {
+  document.querySelector(location.hash.replace(/[^#\w-]/g, ""))?.focus();
+}
+
+// What others do meanwhile is seen. A page that is only looked at keeps no session alive: `live` says so.
+const page = document.body.dataset.page;
+const regions = [...document.querySelectorAll("[data-live]")];
+let stale = false;
+
+async function look() {
+  if (document.hidden || dialog?.open) return;
+  try {
+    const answer = await fetch(`${page}?live`, { redirect: "error" });
+    if (answer.status === 401) return location.reload();
+    if (!answer.ok) throw new Error(answer.statusText);
+    const fresh = new DOMParser().parseFromString(await answer.text(), "text/html");
+    const open = (from) => ["stage", "regenerate", "unstage"].filter((id) => from.querySelector(`#${id}`)).join();
+    // The buttons fit what is there no more: someone staged, withdrew or regenerated.
+    if (open(fresh) !== open(document)) return location.assign(page);
+    for (const region of regions) {
+      const now = fresh.getElementById(region.id);
+      if (now && now.innerHTML !== region.innerHTML && !region.contains(document.activeElement)) {
+        region.replaceChildren(...now.childNodes);
+      }
+    }
+    stale = false;
+  } catch {
+    stale = true;
+  }
+  document.body.classList.toggle("stale", stale);
+}
+
+if (page && regions.length) setInterval(look, 5000);

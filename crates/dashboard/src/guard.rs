@@ -1,0 +1,134 @@
+//! Who is signed in, and whether this page of ours sent the form.
+
+use doorward_audit::Attribution;
+use doorward_auth::{Ask, Management, Presence};
+use doorward_http::SourceAddress;
+use doorward_key::OpaqueToken;
+use doorward_types::{Locator, RequestId};
+use http::header::{COOKIE, HOST, ORIGIN};
+use http::{HeaderMap, HeaderValue, Method, request};
+
+use crate::Parts;
+use crate::form::Form;
+use crate::reply::Fault;
+
+/// The prefix makes browsers hold it to one host, one path and TLS (RFC 6265bis, section 4.1.3.2).
+const COOKIE_NAME: &str = "__Host-doorward";
+
+/// The session that the request's cookie names.
+pub(crate) fn session(headers: &HeaderMap) -> Option<OpaqueToken> {
+    let pairs = headers.get_all(COOKIE).iter().filter_map(|line| line.to_str().ok()).flat_map(|line| line.split(';'));
+    let mut found = pairs.filter_map(|pair| pair.trim().strip_prefix(COOKIE_NAME)?.strip_prefix('='));
+    // Two of them are none: one may be someone else's.
+    let first = found.next();
+    first.filter(|_| found.next().is_none()).and_then(OpaqueToken::presented)
+}
+
+/// Who asks.
+pub(crate) async fn operator(parts: &Parts, head: &request::Parts, presence: Presence) -> Result<Management, Fault> {
+    let signed_in = match session(&head.headers) {
+        Some(session) => parts.desk.signed_in(&session, presence).await?,
+        None => None,
+    };
+    // Cookies that are strict stay behind when a link of another site leads here: from our own page they come along.
+    let came_from_elsewhere = || head.method == Method::GET && says(&head.headers, "sec-fetch-site", "cross-site");
+    signed_in.ok_or_else(|| if came_from_elsewhere() { Fault::FromElsewhere } else { Fault::SignedOut })
+}
+
+/// Attributes what a form asks for. The page puts into each form what makes a repeat change nothing.
+pub(crate) fn ask(head: &request::Parts, who: &Management, form: &Form) -> Result<Ask, Fault> {
+    let attribution = Attribution {
+        actor: who.actor().clone(),
+        source_address: head.extensions.get::<SourceAddress>().map(|address| address.0),
+        request_id: head.extensions.get::<RequestId>().copied(),
+    };
+    let seen = form.get("seen").map(|text| text.split(' ').map(str::parse).collect::<Result<Vec<Locator>, _>>());
+    let seen = seen.transpose().map_err(|_| Fault::Field("seen"))?;
+    Ok(Ask { attribution, idempotency_key: form.parsed("once")?, seen })
+}
+
+/// The cookie of a session, which ends with the browser.
+pub(crate) fn cookie(session: &OpaqueToken) -> Option<HeaderValue> {
+    let text = format!("{COOKIE_NAME}={}; Path=/; Secure; HttpOnly; SameSite=Strict", session.expose());
+    let mut value = HeaderValue::try_from(text).ok()?;
+    value.set_sensitive(true);
+    Some(value)
+}
+
+/// The cookie that takes the other one away.
+pub(crate) const fn no_cookie() -> HeaderValue {
+    HeaderValue::from_static("__Host-doorward=; Path=/; Secure; HttpOnly; SameSite=Strict; Max-Age=0")
+}
+
+/// Whether a page of ours sent this form: by Fetch Metadata, which every browser of today sends to https and to this machine; else by
+/// `Origin`, which every browser sends with a form. Who sends neither is no browser, and has no business with a cookie.
+pub(crate) fn check_same_site(head: &request::Parts) -> Result<(), Fault> {
+    let headers = &head.headers;
+    let same = match headers.get("sec-fetch-site") {
+        Some(site) => site == "same-origin",
+        None => {
+            let host =
+                headers.get(HOST).and_then(|host| host.to_str().ok()).or_else(|| Some(head.uri.authority()?.as_str()));
+            let origin = headers.get(ORIGIN).and_then(|origin| origin.to_str().ok());
+            let origin = origin.and_then(|origin| origin.split_once("://")).map(|(_, authority)| authority);
+            origin.is_some() && origin == host
+        }
+    };
+    if same { Ok(()) } else { Err(Fault::CrossSite) }
+}
+
+fn says(headers: &HeaderMap, name: &str, value: &str) -> bool {
+    headers.get(name).is_some_and(|found| found == value)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn headers(pairs: &[(&'static str, &str)]) -> HeaderMap {
+        let pair = |(name, value): &(&'static str, &str)| (name.parse().unwrap(), value.parse().unwrap());
+        let mut headers = HeaderMap::new();
+        for (name, value) in pairs.iter().map(pair) {
+            let name: http::HeaderName = name;
+            headers.append(name, value);
+        }
+        headers
+    }
+
+    #[test]
+    fn only_this_origin_sends_forms() {
+        let check = |pairs: &[(&'static str, &str)]| {
+            let (mut head, ()) = http::Request::new(()).into_parts();
+            head.headers = headers(pairs);
+            check_same_site(&head).is_ok()
+        };
+        assert!(check(&[("sec-fetch-site", "same-origin")]));
+        assert!(check(&[("origin", "https://keys.example.com"), ("host", "keys.example.com")]));
+        for refused in [
+            &[][..],
+            &[("host", "keys.example.com")],
+            &[("sec-fetch-site", "same-site")],
+            &[("sec-fetch-site", "cross-site"), ("origin", "https://keys.example.com"), ("host", "keys.example.com")],
+            &[("sec-fetch-site", "none")],
+            &[("origin", "null"), ("host", "null")],
+            &[("origin", "https://evil.example"), ("host", "keys.example.com")],
+            &[("origin", "https://keys.example.com.evil.example"), ("host", "keys.example.com")],
+            &[("origin", "https://keys.example.com:444"), ("host", "keys.example.com")],
+        ] {
+            assert!(!check(refused), "{refused:?}");
+        }
+    }
+
+    #[test]
+    fn one_cookie_is_a_session_and_two_are_none() {
+        let token = "a".repeat(43);
+        let one = format!("theme=dark; __Host-doorward={token}; x=y");
+        assert!(session(&headers(&[("cookie", &one)])).is_some());
+        for none in [format!("{one}; __Host-doorward={token}"), format!("doorward={token}"), "__Host-doorward=x".into()]
+        {
+            assert!(session(&headers(&[("cookie", &none)])).is_none(), "{none}");
+        }
+        let twice = [("cookie", one.as_str()), ("cookie", one.as_str())];
+        assert!(session(&headers(&twice)).is_none());
+    }
+}

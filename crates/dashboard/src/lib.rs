@@ -1,0 +1,119 @@
+//! *Settings → API Keys*: the page for people who would rather click, as a tower service that any server can mount.
+//!
+//! | module | what it is for |
+//! |---|---|
+//! | `routes` | which page or action a request means: start here |
+//! | `guard` | who is signed in, and whether this page of ours sent the form |
+//! | `form` | reading what a form sends |
+//! | `actions` | what forms change, through the core |
+//! | `pages` | what is shown, and how it is said |
+//! | `reply`, `assets` | answers, the headers that all of them have, and the files beside the pages |
+//!
+//! Operators sign in by a link that works once ([`doorward_auth::OperatorDesk::login_link`]), into a session whose cookie no script
+//! reads. Everything works without JavaScript; what there is of it copies, keeps the page up to date, and asks before a value is lost.
+//!
+//! A value that is shown once is in the one answer to the one form that made it: never in a URL, and never in anything that is kept.
+//!
+//! ```no_run
+//! # async fn mount(verifier: doorward_auth::Verifier, request: http::Request<http_body_util::Full<bytes::Bytes>>) {
+//! use doorward_dashboard::Dashboard;
+//!
+//! let dashboard = Dashboard::new(verifier).at("/dashboard");
+//! let response = dashboard.answer(request).await;
+//! # }
+//! ```
+
+mod actions;
+mod assets;
+mod form;
+mod guard;
+mod pages;
+mod reply;
+mod routes;
+
+use std::convert::Infallible;
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+
+use bytes::Bytes;
+use doorward_auth::{Issuer, OperatorDesk, Verifier};
+use doorward_origin::CustomSchemes;
+use http::{Request, Response};
+use http_body::Body;
+use http_body_util::combinators::UnsyncBoxBody;
+use tower_service::Service;
+
+/// The error of a body that breaks off.
+pub type BodyError = Box<dyn std::error::Error + Send + Sync>;
+
+/// The body of every answer: whole, but for an export, which is written while it goes out.
+pub type Content = UnsyncBoxBody<Bytes, BodyError>;
+
+/// The page. Cheap to clone.
+#[derive(Clone, Debug)]
+pub struct Dashboard(Arc<Parts>);
+
+#[derive(Clone, Debug)]
+struct Parts {
+    verifier: Verifier,
+    issuer: Issuer,
+    desk: OperatorDesk,
+    custom_schemes: CustomSchemes,
+    base: String,
+}
+
+impl Dashboard {
+    /// The page over a verifying node, at `/dashboard`.
+    #[must_use]
+    pub fn new(verifier: Verifier) -> Self {
+        Self(Arc::new(Parts {
+            issuer: Issuer::beside(&verifier),
+            desk: OperatorDesk::new(verifier.core()),
+            verifier,
+            custom_schemes: CustomSchemes::Refused,
+            base: "/dashboard".to_owned(),
+        }))
+    }
+
+    /// The page at another path, which links begin with; requests come with it or, as a router may hand them on, without it.
+    #[must_use]
+    pub fn at(self, base: &str) -> Self {
+        let base = base.trim_end_matches('/').to_owned();
+        Self(Arc::new(Parts { base, ..Arc::unwrap_or_clone(self.0) }))
+    }
+
+    /// The page of a service that takes the schemes of apps as allowed origins, or does not.
+    #[must_use]
+    pub fn with_custom_schemes(self, custom_schemes: CustomSchemes) -> Self {
+        Self(Arc::new(Parts { custom_schemes, ..Arc::unwrap_or_clone(self.0) }))
+    }
+
+    /// Answers a request, whatever happens. Where the request has a [`doorward_http::SourceAddress`] and a
+    /// [`doorward_types::RequestId`] among its extensions, they are in the audit trail.
+    pub async fn answer<B>(&self, request: Request<B>) -> Response<Content>
+    where
+        B: Body<Data = Bytes, Error: Into<BodyError>>,
+    {
+        routes::answer(&self.0, request).await
+    }
+}
+
+impl<B> Service<Request<B>> for Dashboard
+where
+    B: Body<Data = Bytes, Error: Into<BodyError>> + Send + 'static,
+{
+    type Response = Response<Content>;
+    type Error = Infallible;
+    type Future = Pin<Box<dyn Future<Output = Result<Self::Response, Infallible>> + Send>>;
+
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, request: Request<B>) -> Self::Future {
+        let dashboard = self.clone();
+        Box::pin(async move { Ok(dashboard.answer(request).await) })
+    }
+}

@@ -1,0 +1,44 @@
+//! Pages that say one thing.
+
+use askama::Template;
+use http::StatusCode;
+
+use super::Shell;
+use crate::Parts;
+use crate::reply::{self, Fault, Reply};
+
+/// A title, a sentence, and where to go from there.
+#[derive(Template)]
+#[template(path = "message.html")]
+pub(crate) struct Message<'a> {
+    pub(crate) base: &'a str,
+    pub(crate) title: &'a str,
+    pub(crate) text: &'a str,
+    pub(crate) fault: &'a Fault,
+}
+
+impl Message<'_> {
+    fn shell(&self) -> Shell<'_> {
+        Shell { base: self.base, operator: None }
+    }
+
+    /// Whether a link to sign in by is what is missing.
+    fn wants_link(&self) -> bool {
+        matches!(self.fault, Fault::SignedOut)
+    }
+
+    fn goes_on(&self) -> bool {
+        matches!(self.fault, Fault::FromElsewhere)
+    }
+}
+
+pub(crate) fn signed_out(parts: &Parts) -> Message<'_> {
+    let text = "This session is over. To come back, an operator needs another link:";
+    Message { base: &parts.base, title: "Signed out", text, fault: &Fault::SignedOut }
+}
+
+pub(crate) fn dead_link(parts: &Parts) -> Reply {
+    let text = "It was used, or ten minutes have passed. An operator signs in by a link that works once:";
+    let page = Message { base: &parts.base, title: "This link works no more", text, fault: &Fault::SignedOut };
+    reply::page(StatusCode::GONE, &page)
+}

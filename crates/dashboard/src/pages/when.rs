@@ -1,0 +1,79 @@
+//! Times, as people say them and as machines read them.
+
+use std::time::Duration;
+
+use doorward_types::Timestamp;
+
+/// A moment, told from another one.
+#[derive(Clone, Debug)]
+pub(crate) struct Moment {
+    /// RFC 3339, for `datetime`.
+    pub(crate) exact: String,
+    /// Such as `4 minutes ago`.
+    pub(crate) said: String,
+    /// Such as `2026-11-24 13:00 UTC`.
+    pub(crate) absolute: String,
+}
+
+impl Moment {
+    pub(crate) fn new(at: Timestamp, now: Timestamp) -> Self {
+        let exact = at.to_string();
+        let absolute = match (exact.get(..10), exact.get(11..16)) {
+            (Some(date), Some(time)) => format!("{date} {time} UTC"),
+            _ => exact.clone(),
+        };
+        let said = match between(at, now) {
+            gap if gap < Duration::from_secs(5) => "just now".to_owned(),
+            gap if at <= now => format!("{} ago", long(gap)),
+            gap => format!("in {}", long(gap)),
+        };
+        Self { exact, said, absolute }
+    }
+}
+
+/// How far two moments are apart.
+pub(crate) fn between(one: Timestamp, other: Timestamp) -> Duration {
+    Duration::from_millis(one.as_millis().abs_diff(other.as_millis()))
+}
+
+/// How long it is, in the one unit that says it best.
+pub(crate) fn long(gap: Duration) -> String {
+    const UNITS: [(u64, &str); 5] =
+        [(365 * 86_400, "year"), (30 * 86_400, "month"), (86_400, "day"), (3_600, "hour"), (60, "minute")];
+    let seconds = gap.as_secs();
+    // Two hours are better than 119 minutes, and 26 hours better than a day.
+    let (length, name) = UNITS.into_iter().find(|(length, _)| seconds >= 2 * length).unwrap_or_else(|| {
+        UNITS.into_iter().find(|(length, _)| seconds >= *length && *length == 60).unwrap_or((1, "second"))
+    });
+    let count = seconds / length;
+    format!("{count} {name}{}", if count == 1 { "" } else { "s" })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_moment_is_said_in_one_unit() {
+        let now = Timestamp::from_millis(1_800_000_000_000);
+        for (seconds, said) in [
+            (0, "just now"),
+            (4, "just now"),
+            (30, "30 seconds ago"),
+            (60, "1 minute ago"),
+            (240, "4 minutes ago"),
+            (7_000, "116 minutes ago"),
+            (7_200, "2 hours ago"),
+            (86_400, "24 hours ago"),
+            (2 * 86_400, "2 days ago"),
+            (59 * 86_400, "59 days ago"),
+            (60 * 86_400, "2 months ago"),
+            (365 * 86_400, "12 months ago"),
+            (730 * 86_400, "2 years ago"),
+        ] {
+            assert_eq!(Moment::new(now - Duration::from_secs(seconds), now).said, said);
+        }
+        let due = Moment::new(now + Duration::from_hours(24 * 40), now);
+        assert_eq!((due.said.as_str(), due.absolute.as_str()), ("in 40 days", "2027-02-24 08:00 UTC"));
+    }
+}

@@ -1,0 +1,105 @@
+//! The table of pages and actions: every one is here.
+
+use bytes::Bytes;
+use doorward_auth::{Ask, Management, Presence};
+use doorward_types::OrganizationId;
+use http::request;
+use http::{Method, Request};
+use http_body::Body;
+
+use crate::form::{self, Form};
+use crate::pages::Said;
+use crate::reply::{self, Fault, Reply};
+use crate::{BodyError, Parts, actions, assets, guard, pages};
+
+pub(crate) async fn answer<B>(parts: &Parts, request: Request<B>) -> Reply
+where
+    B: Body<Data = Bytes, Error: Into<BodyError>>,
+{
+    let (head, body) = request.into_parts();
+    route(parts, &head, body).await.unwrap_or_else(|fault| reply::fault(&parts.base, &fault))
+}
+
+async fn route<B>(parts: &Parts, head: &request::Parts, body: B) -> Result<Reply, Fault>
+where
+    B: Body<Data = Bytes, Error: Into<BodyError>>,
+{
+    let path = head.uri.path();
+    let path = path.strip_prefix(parts.base.as_str()).unwrap_or(path);
+    let segments: Vec<&str> = path.split('/').filter(|segment| !segment.is_empty()).collect();
+    match (&head.method, segments.as_slice()) {
+        (&Method::GET | &Method::HEAD, ["assets", name]) => assets::find(name).map(reply::asset).ok_or(Fault::NotFound),
+        (&Method::GET | &Method::HEAD, ["sign-in", token]) => pages::sign_in::page(parts, token).await,
+        (&Method::POST, ["sign-in", token]) => {
+            guard::check_same_site(head)?;
+            actions::sign_in(parts, token).await
+        }
+        (&Method::POST, ["sign-out"]) => {
+            guard::check_same_site(head)?;
+            actions::sign_out(parts, head).await
+        }
+        (&Method::GET | &Method::HEAD, segments) => {
+            let query = Form::of_query(&head.uri);
+            let presence = if query.get("live").is_some() { Presence::Watching } else { Presence::Active };
+            let who = guard::operator(parts, head, presence).await?;
+            show(parts, &who, segments, &query).await
+        }
+        (&Method::POST, [organization, action @ ..]) => {
+            guard::check_same_site(head)?;
+            let who = guard::operator(parts, head, Presence::Active).await?;
+            let form = form::read(&head.headers, body).await?;
+            let ask = guard::ask(head, &who, &form)?;
+            act(parts, &who, id(organization)?, action, &form, &ask).await
+        }
+        _ => Err(Fault::NotFound),
+    }
+}
+
+async fn show(parts: &Parts, who: &Management, segments: &[&str], query: &Form) -> Result<Reply, Fault> {
+    match segments {
+        [] => pages::organizations::page(parts, who).await,
+        [organization] => pages::keys::page(parts, who, id(organization)?, query, Said::default()).await,
+        [organization, "audit"] => pages::audit::page(parts, who, id(organization)?, query).await,
+        // Someone asks for the address of a form again: what it said is gone, and the page is there.
+        [organization, "production-key" | "test-keys" | "allowed-origins", ..] => {
+            Ok(reply::see_other(&parts.path(id(organization)?)))
+        }
+        _ => Err(Fault::NotFound),
+    }
+}
+
+async fn act(
+    parts: &Parts,
+    who: &Management,
+    organization: OrganizationId,
+    action: &[&str],
+    form: &Form,
+    ask: &Ask,
+) -> Result<Reply, Fault> {
+    let said = match action {
+        ["production-key", "stage"] => actions::stage(parts, organization, ask).await?,
+        ["production-key", "unstage"] => actions::unstage(parts, organization, ask).await?,
+        ["production-key", "regenerate"] => actions::regenerate(parts, organization, false, form, ask).await?,
+        ["production-key", "leaked"] => actions::regenerate(parts, organization, true, form, ask).await?,
+        ["test-keys"] => actions::create(parts, organization, form, ask).await?,
+        ["test-keys", key, "delete"] => actions::delete(parts, organization, id(key)?, ask).await?,
+        ["allowed-origins"] => actions::allow_origin(parts, organization, form, ask).await?,
+        ["allowed-origins", "check"] => actions::check_origin(parts, organization, form)?,
+        ["allowed-origins", entry, "remove"] => actions::disallow_origin(parts, organization, id(entry)?, ask).await?,
+        ["audit", "export"] => return actions::export(parts, who, organization, form, ask).await,
+        _ => return Err(Fault::NotFound),
+    };
+    pages::keys::page(parts, who, organization, &Form::default(), said).await
+}
+
+/// What cannot be an id names something that does not exist.
+fn id<T: std::str::FromStr>(text: &str) -> Result<T, Fault> {
+    text.parse().map_err(|_| Fault::NotFound)
+}
+
+impl Parts {
+    /// Where the page of an organization is.
+    pub(crate) fn path(&self, organization: OrganizationId) -> String {
+        format!("{}/{organization}", self.base)
+    }
+}

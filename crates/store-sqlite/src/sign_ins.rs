@@ -1,0 +1,91 @@
+//! How operators sign in to the page.
+
+use async_trait::async_trait;
+use doorward_key::Digest;
+use doorward_store::{Operator, SignIn, SignIns, StoreError};
+use doorward_types::{OperatorId, Timestamp};
+use rusqlite::{OptionalExtension, Row, params};
+
+use crate::error::{of_read, of_write, unavailable};
+use crate::{SqliteStore, row};
+
+fn sign_in(row: &Row<'_>) -> rusqlite::Result<(SignIn, Operator)> {
+    let operator = Operator {
+        id: row::parsed(row, 5)?,
+        name: row::parsed(row, 6)?,
+        locator: row::parsed(row, 7)?,
+        digest: row::digest(row, 8)?,
+        created_at: row::timestamp(row, 9)?,
+    };
+    let sign_in = SignIn {
+        token: row::digest(row, 0)?,
+        kind: row::parsed(row, 1)?,
+        operator: operator.id,
+        created_at: row::timestamp(row, 2)?,
+        seen_at: row::timestamp(row, 3)?,
+        expires_at: row::timestamp(row, 4)?,
+    };
+    Ok((sign_in, operator))
+}
+
+#[async_trait]
+impl SignIns for SqliteStore {
+    async fn add_sign_in(&self, sign_in: SignIn) -> Result<(), StoreError> {
+        self.write(move |transaction| {
+            let now = sign_in.created_at.as_millis();
+            transaction.execute("DELETE FROM sign_ins WHERE expires_at <= ?1", [now]).map_err(of_write)?;
+            let SignIn { token, kind, operator, created_at, seen_at, expires_at } = sign_in;
+            let insert = "INSERT INTO sign_ins (token, kind, operator, created_at, seen_at, expires_at)
+                          VALUES (?1, ?2, ?3, ?4, ?5, ?6)";
+            let params = params![
+                token.to_bytes(),
+                kind.as_str(),
+                operator.to_string(),
+                created_at.as_millis(),
+                seen_at.as_millis(),
+                expires_at.as_millis(),
+            ];
+            transaction.execute(insert, params).map(drop).map_err(of_write)
+        })
+        .await
+    }
+
+    async fn sign_in(&self, token: Digest, now: Timestamp) -> Result<Option<(SignIn, Operator)>, StoreError> {
+        self.read(move |transaction| {
+            let mut find = transaction
+                .prepare_cached(
+                    "SELECT s.token, s.kind, s.created_at, s.seen_at, s.expires_at,
+                            o.id, o.name, o.locator, o.digest, o.created_at
+                     FROM sign_ins s JOIN operators o ON o.id = s.operator
+                     WHERE s.token = ?1 AND s.expires_at > ?2",
+                )
+                .map_err(unavailable)?;
+            find.query_row(params![token.to_bytes(), now.as_millis()], sign_in).optional().map_err(of_read)
+        })
+        .await
+    }
+
+    async fn take_sign_in(&self, token: Digest) -> Result<bool, StoreError> {
+        self.write(move |transaction| {
+            let taken = transaction.execute("DELETE FROM sign_ins WHERE token = ?1", [token.to_bytes()]);
+            taken.map(|taken| taken == 1).map_err(of_write)
+        })
+        .await
+    }
+
+    async fn see_sign_in(&self, token: Digest, at: Timestamp) -> Result<(), StoreError> {
+        self.write(move |transaction| {
+            let see = "UPDATE sign_ins SET seen_at = ?2 WHERE token = ?1";
+            transaction.execute(see, params![token.to_bytes(), at.as_millis()]).map(drop).map_err(of_write)
+        })
+        .await
+    }
+
+    async fn take_sign_ins(&self, operator: OperatorId) -> Result<u64, StoreError> {
+        self.write(move |transaction| {
+            let taken = transaction.execute("DELETE FROM sign_ins WHERE operator = ?1", [operator.to_string()]);
+            taken.map(|taken| taken as u64).map_err(of_write)
+        })
+        .await
+    }
+}
