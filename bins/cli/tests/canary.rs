@@ -134,6 +134,25 @@ fn no_value_is_anywhere_but_where_it_is_shown() {
     let user = server.call(&test_key, "POST", "/v1/registered-users", Some(r#"{"origin_user_id":"u1"}"#)).text("/id");
     let credentials = [&production, &test_key, &staged, &current, &operator, &other];
     let stale = format!("{}{}", &current[..54], if current.ends_with('0') { '1' } else { '0' });
+    // The page shows a value in the answer to a form, and in nothing else.
+    let form = |cookie: &str, path: &str, body: &str| {
+        let request = format!(
+            "POST {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\nSec-Fetch-Site: same-origin\r\nCookie: {cookie}\r\n\
+             Content-Type: application/x-www-form-urlencoded\r\nContent-Length: {}\r\n\r\n{body}",
+            body.len()
+        );
+        server.send_bytes(request.as_bytes()).unwrap()
+    };
+    let signed_in = form("", &server.login_path("admin"), "");
+    let cookie = signed_in.headers["set-cookie"].split(';').next().unwrap().to_owned();
+    let page = format!("/dashboard/{organization}");
+    let made = form(&cookie, &format!("{page}/test-keys"), "name=page&once=1");
+    let of_page = made.body.split_once(">dw_").unwrap().1.split_once('<').unwrap().0;
+    hunt.shown("the page", &format!("dw_{of_page}"), &made.body);
+    searched("the page, again", form(&cookie, &format!("{page}/test-keys"), "name=page&once=1"));
+    for path in ["", "?live", "/audit?environment=test", "?dialog=create"] {
+        searched("the page", server.send("GET", &format!("{page}{path}"), &[("Cookie", &cookie)], None));
+    }
     for path in PATHS {
         let url = path.pattern.replace("{user}", &user).replace("{connector}", "github");
         let url = url.replace("{organization}", &organization).replace("{key}", "key_01h455vb4pex5vsknk084sn02q");

@@ -37,6 +37,8 @@ enum Command {
     Bare(bench::Bare),
     /// Make a Debian package of the server and the command line
     Deb(deb::Arguments),
+    /// Take the pictures of docs/dashboard.md, of a page that a real browser shows
+    Screenshots,
     /// Fuzz a target of crates/*/fuzz for a while, with libFuzzer
     Fuzz(tests::FuzzArguments),
 }
@@ -49,6 +51,7 @@ fn main() -> ExitCode {
         Command::Bench(arguments) => bench::run(&arguments),
         Command::Bare(bare) => bench::serve_bare(bare),
         Command::Deb(arguments) => deb::run(&arguments),
+        Command::Screenshots => tests::screenshots(),
         Command::Fuzz(arguments) => tests::fuzz(&arguments),
     };
     match outcome {

@@ -38,6 +38,19 @@ pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<()> {
     shell::run("cargo", &["test", "--workspace", "--all-features"], &environment)
 }
 
+/// Where the pictures of the page go.
+const SCREENSHOTS: &str = "docs/screenshots";
+
+/// The test that walks through every state of the page, and leaves pictures behind.
+pub(crate) fn screenshots() -> anyhow::Result<()> {
+    programs::ensure()?;
+    let folder = shell::root().join(SCREENSHOTS);
+    std::fs::create_dir_all(&folder)?;
+    let environment = [("DOORWARD_SCREENSHOTS", &*folder.to_string_lossy())];
+    let test = ["test", "-p", "doorward-server", "--test", "dashboard_browser", "every_state_is_accessible"];
+    shell::run("cargo", &test, &environment)
+}
+
 /// libFuzzer on one target. The instrumentation is a compiler flag that stable Rust hides.
 pub(crate) fn fuzz(arguments: &FuzzArguments) -> anyhow::Result<()> {
     if !shell::has("cargo-fuzz") {

@@ -4,18 +4,29 @@
 // Opened by the server, a dialog becomes modal: the rest of the page waits, and the focus stays inside.
 const dialog = document.querySelector("dialog[open]");
 const code = document.querySelector("#value");
+const page = document.body.dataset.page;
 let kept = !code;
 
 if (dialog) {
   dialog.close();
   dialog.showModal();
-  dialog.addEventListener("cancel", (event) => {
+  // Escape closes a dialog before it can be asked, unless the key is taken from it.
+  document.addEventListener("keydown", (event) => {
+    if (event.key !== "Escape") return;
     event.preventDefault();
     leave();
   });
-  // The address of a form that was sent is no place to come back to.
-  history.replaceState(null, "", dialog.dataset.back);
+  dialog.addEventListener("cancel", (event) => event.preventDefault());
+  // A phone's gesture closes it all the same.
+  dialog.addEventListener("close", () => {
+    if (dialog.open) return;
+    dialog.showModal();
+    leave();
+  });
 }
+
+// The address of a form that was sent is no place to come back to.
+if (page && location.pathname !== page) history.replaceState(null, "", `${page}?sent${location.hash}`);
 
 function leave() {
   if (kept) location.assign(dialog.dataset.back);
@@ -73,7 +84,6 @@ if (code) {
 }
 
 // What others do meanwhile is seen. A page that is only looked at keeps no session alive: `live` says so.
-const page = document.body.dataset.page;
 const regions = [...document.querySelectorAll("[data-live]")];
 let stale = false;
 

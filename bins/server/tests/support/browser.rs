@@ -128,6 +128,11 @@ impl Browser {
         });
     }
 
+    /// Waits until an element fits.
+    pub fn waits_for(&self, selector: &str) {
+        self.until(&format!("there is {selector}"), || self.find(selector));
+    }
+
     /// Whether an element fits now.
     pub fn has(&self, selector: &str) -> bool {
         self.find(selector).is_some()
@@ -177,9 +182,10 @@ impl Browser {
         self.devtools("Emulation.setEmulatedMedia", &json!({ "features": features }));
     }
 
-    /// What it shows, as a PNG in base64.
+    /// What it shows, as WebP in base64.
     pub fn picture(&self) -> String {
-        self.ask("GET", "/screenshot", None).unwrap().as_str().unwrap().to_owned()
+        let picture = self.devtools("Page.captureScreenshot", &json!({"format": "webp", "quality": 70}));
+        picture["data"].as_str().unwrap().to_owned()
     }
 
     fn find(&self, selector: &str) -> Option<String> {

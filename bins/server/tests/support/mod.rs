@@ -8,7 +8,7 @@ pub mod browser;
 
 use std::collections::BTreeMap;
 use std::io::{BufRead, BufReader, Read, Write};
-use std::net::{SocketAddr, TcpStream};
+use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::mpsc::{Receiver, channel};
@@ -18,7 +18,8 @@ use std::time::Duration;
 use doorward::audit::NoteKey;
 use doorward::auth::{Ask, Core, OperatorDesk};
 use doorward::sqlite::SqliteStore;
-use doorward::store::OpenMode;
+use doorward::store::{OpenMode, Store};
+use doorward::types::{Clock, SystemClock};
 use serde_json::Value;
 
 /// A server over a store in a folder of its own. Dropping it kills the process.
@@ -151,6 +152,40 @@ impl Server {
         })
     }
 
+    /// Ends the sessions of an operator, as the command line does.
+    pub fn sign_out(&self, name: &str) {
+        with_desk(&self.store(), async |desk| {
+            let all = desk.list().await.unwrap();
+            let found = all.iter().find(|operator| operator.name.as_str() == name).unwrap();
+            desk.sign_out_everywhere(found).await.unwrap();
+        });
+    }
+
+    /// A day in the life of the first organization: test keys, origins, and calls at each hour.
+    pub fn fill(&self) {
+        let operator = self.operator("grace");
+        let organization = self.call(&self.production_key, "GET", "/v1/whoami", None).text("/organization/id");
+        let manage = |path: &str, body: &str| {
+            let path = format!("/v1/organizations/{organization}/{path}");
+            self.call(&operator, "POST", &path, Some(body))
+        };
+        for name in ["ci", "Zoë’s laptop", "staging smoke tests of the mobile application"] {
+            let value = manage("access-keys", &serde_json::json!({ "name": name }).to_string()).text("/value");
+            self.call(&value, "GET", "/v1/whoami", None);
+        }
+        for origin in ["app.example.com", "localhost:3000"] {
+            assert_eq!(manage("allowed-origins", &serde_json::json!({ "origin": origin }).to_string()).status, 201);
+        }
+        let locator = self.production_key["dw_prod_".len()..][..10].parse().unwrap();
+        with_store(&self.store(), async |store| {
+            for hour in 0..24_u32 {
+                let uses = 900 + 700 * (hour % 12) + 131 * (hour % 5);
+                let at = SystemClock.now() - Duration::from_secs(3_600) * (23 - hour);
+                store.add_uses(&[(locator, uses)], at).await.unwrap();
+            }
+        });
+    }
+
     pub fn remove_operator(&self, name: &str) {
         with_desk(&self.store(), async |desk| {
             let all = desk.list().await.unwrap();
@@ -217,11 +252,33 @@ pub fn operator_of(store: &Path, name: &str) -> String {
 }
 
 fn with_desk<T>(store: &Path, work: impl AsyncFnOnce(OperatorDesk) -> T) -> T {
+    with_store(store, async |store| work(OperatorDesk::new(&Core::new(store))).await)
+}
+
+fn with_store<T>(store: &Path, work: impl AsyncFnOnce(Arc<dyn Store>) -> T) -> T {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     runtime.block_on(async {
         let store = SqliteStore::open(store, OpenMode::Existing).await.unwrap();
-        work(OperatorDesk::new(&Core::new(Arc::new(store)))).await
+        work(Arc::new(store)).await
     })
+}
+
+/// Serves one page to everyone, from an origin of its own.
+pub fn serve_page(html: &str) -> SocketAddr {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap();
+    let answer = format!(
+        "HTTP/1.1 200 OK\r\nContent-Type: text/html\r\nContent-Length: {}\r\nConnection: close\r\n\r\n{html}",
+        html.len()
+    );
+    std::thread::spawn(move || {
+        for stream in listener.incoming() {
+            let (mut stream, mut line) = (stream.unwrap(), String::new());
+            let _ = BufReader::new((&stream).take(8_192)).read_line(&mut line);
+            let _ = stream.write_all(answer.as_bytes());
+        }
+    });
+    address
 }
 
 /// Hands on the lines of a stream, and keeps them all.

@@ -395,3 +395,70 @@ fn confirm(
         }
     }))
 }
+
+#[cfg(test)]
+mod tests {
+    use doorward_key::Digest;
+
+    use super::*;
+
+    fn secret(locator: &str, generation: u32, state: SecretState) -> Secret {
+        let (locator, digest) = (locator.parse().unwrap(), Digest::from_bytes([0; 32]));
+        Secret { locator, digest, generation, state, created_at: Timestamp::from_millis(0) }
+    }
+
+    fn known(uses: &[(&Secret, Duration)], now: Timestamp) -> Known {
+        let usage = |(secret, ago): &(&Secret, Duration)| SecretUsage {
+            locator: secret.locator,
+            last_used_at: now - *ago,
+            uses_last_hour: 1,
+        };
+        Known { usage: uses.iter().map(usage).collect(), spans: vec![], now }
+    }
+
+    #[test]
+    fn a_plain_sentence_says_what_regenerating_would_do() {
+        let now = Timestamp::from_millis(1_800_000_000_000);
+        let current = secret("aaaaaaaaaa", 1, SecretState::Current);
+        let staged = secret("bbbbbbbbbb", 2, SecretState::Staged);
+        let (minutes, days) = (Duration::from_mins(4), Duration::from_hours(48));
+        let unrolled = " Nobody uses the next key yet: roll it out first.";
+        for (uses, text, safe) in [
+            (
+                vec![(&current, minutes), (&staged, minutes)],
+                "The old key was last used 4 minutes ago. Regenerating now would refuse those calls.".to_owned(),
+                false,
+            ),
+            (
+                vec![(&current, days), (&staged, minutes)],
+                "Nobody has used the old key for 2 days: safe to regenerate.".to_owned(),
+                true,
+            ),
+            (vec![(&staged, minutes)], "Nobody has ever used the old key: safe to regenerate.".to_owned(), true),
+            (vec![], format!("Nobody has ever used the old key: safe to regenerate.{unrolled}"), false),
+            // What ran yesterday at this time has not run yet today.
+            (
+                vec![(&current, QUIET - Duration::from_millis(1)), (&staged, minutes)],
+                "The old key was last used 23 hours ago. Regenerating now would refuse those calls.".to_owned(),
+                false,
+            ),
+        ] {
+            let verdict = known(&uses, now).verdict(current, staged);
+            assert_eq!((verdict.text, verdict.safe), (text, safe));
+        }
+    }
+
+    #[test]
+    fn the_picture_has_a_bar_for_each_hour_and_every_use_in_it() {
+        let now = Timestamp::from_millis(1_800_000_000_000);
+        let current = secret("aaaaaaaaaa", 1, SecretState::Current);
+        let span = |ago: i64, uses| SpanUses { locator: current.locator, span: SecretUsage::span(now) - ago, uses };
+        let spans = vec![span(0, 10), span(5, 20), span(6, 60), span(143, 1), span(144, 1_000)];
+        let uses = Known { spans, ..known(&[], now) }.uses(current.locator);
+        let heights: Vec<_> = uses.bars.iter().map(|bar| bar.height).collect();
+        let quiet = [1; 21];
+        assert_eq!(heights, [&[3][..], &quiet, &[32, 16]].concat());
+        assert_eq!((uses.day.as_str(), uses.last_hour.as_str()), ("91 uses", "0"));
+        assert!(uses.bars.iter().all(|bar| bar.y + bar.height == 32));
+    }
+}
