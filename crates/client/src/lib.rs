@@ -112,8 +112,33 @@ impl Client {
         body: impl Into<Bytes>,
         patience: Duration,
     ) -> Result<Response<Bytes>, SendError> {
-        let mut request = Request::new(Full::new(body.into()));
-        *request.method_mut() = Method::POST;
+        self.send(Method::POST, to, headers, body.into(), patience).await
+    }
+
+    /// Gets a document, whole, within this time.
+    ///
+    /// # Errors
+    ///
+    /// As [`Client::post`].
+    pub async fn get(
+        &self,
+        from: &Endpoint,
+        headers: HeaderMap,
+        patience: Duration,
+    ) -> Result<Response<Bytes>, SendError> {
+        self.send(Method::GET, from, headers, Bytes::new(), patience).await
+    }
+
+    async fn send(
+        &self,
+        method: Method,
+        to: &Endpoint,
+        headers: HeaderMap,
+        body: Bytes,
+        patience: Duration,
+    ) -> Result<Response<Bytes>, SendError> {
+        let mut request = Request::new(Full::new(body));
+        *request.method_mut() = method;
         *request.uri_mut() = to.0.clone();
         *request.headers_mut() = headers;
         let agent = HeaderValue::from_static(concat!("doorward/", env!("CARGO_PKG_VERSION")));

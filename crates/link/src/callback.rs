@@ -6,7 +6,7 @@ use doorward_store::{Credential, CredentialKey, StoreError, Table};
 use http::StatusCode;
 use url::form_urlencoded::{Serializer, parse};
 
-use crate::exchange::{code_or, exchange};
+use crate::code_grant::code_or;
 use crate::linker::Plan;
 use crate::{LinkError, Linker};
 
@@ -116,7 +116,7 @@ impl Linker {
         {
             return Err("issuer_mismatch");
         }
-        let tokens = exchange(&self.client, &settings, code, &plan.pkce_verifier, &self.redirect_uri).await;
+        let tokens = self.grant(&settings).exchange(&self.client, code, &plan.pkce_verifier).await;
         let tokens = match tokens {
             Ok(tokens) if tokens.len() <= MAX_SECRET => tokens,
             Ok(_) => return Err("exchange_failed"),

@@ -15,12 +15,13 @@
 //! It knows no server: what a request's query says goes in, where the browser should go comes out.
 
 mod callback;
+mod code_grant;
 mod connector;
-mod exchange;
 mod linker;
 mod upstream;
 
 pub use callback::Finish;
+pub use code_grant::{CodeGrant, ExchangeError, pkce_verifier};
 pub use connector::{ConnectorFault, ConnectorSettings, TokenEndpointAuth, UpstreamProtocol, UpstreamSettings};
 pub use doorward_client as client;
 pub use linker::{Begun, LinkError, Linker, NewLink, SESSION_LIFETIME};

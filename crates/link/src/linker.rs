@@ -1,8 +1,6 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use base64::Engine;
-use base64::prelude::BASE64_URL_SAFE_NO_PAD;
 use doorward_auth::{Core, OriginRefusal, Verifier};
 use doorward_client::{Client, RootsError};
 use doorward_key::{OpaqueToken, RandomError};
@@ -11,11 +9,10 @@ use doorward_store::{
 };
 use doorward_types::{LinkSessionId, RegisteredUserId, Timestamp};
 use serde::{Deserialize, Serialize};
-use sha2::{Digest as _, Sha256};
-use url::Url;
 use zeroize::Zeroizing;
 
-use crate::{ConnectorFault, ConnectorSettings};
+use crate::code_grant::pkce_verifier;
+use crate::{CodeGrant, ConnectorFault, ConnectorSettings};
 
 /// How long a session is worth something.
 pub const SESSION_LIFETIME: Duration = Duration::from_mins(30);
@@ -154,9 +151,10 @@ impl Linker {
         if callback_url.contains('#') {
             return Err(LinkError::Fragment);
         }
-        let (state, pkce_verifier) = (OpaqueToken::generate(&**self.core().random())?, self.pkce_verifier()?);
+        let (state, pkce_verifier) =
+            (OpaqueToken::generate(&**self.core().random())?, pkce_verifier(&**self.core().random())?);
         let plan = Plan { connector: connector.to_string(), callback_url, pkce_verifier };
-        let authorize_url = self.authorize_url(&settings, state.expose(), &plan.pkce_verifier)?;
+        let authorize_url = self.grant(&settings).authorize_url(state.expose(), &plan.pkce_verifier)?;
         let id = LinkSessionId::new(self.core().id_seed()?);
         let text = Zeroizing::new(serde_json::to_vec(&plan).unwrap_or_default());
         let sealed = self.sealing_key.seal(scope, &id.to_string(), &text, &**self.core().random())?;
@@ -187,33 +185,8 @@ impl Linker {
         serde_json::from_slice(&text).map_err(|_| LinkError::Sealed(SealError))
     }
 
-    /// RFC 6749, section 4.1.1, with the challenge of RFC 7636, section 4.3.
-    fn authorize_url(
-        &self,
-        settings: &ConnectorSettings,
-        state: &str,
-        pkce_verifier: &str,
-    ) -> Result<String, ConnectorFault> {
-        let malformed = ConnectorFault::AuthorizationEndpoint(doorward_client::EndpointError::Malformed);
-        let mut url = Url::parse(&settings.authorization_endpoint).map_err(|_| malformed)?;
-        let challenge = BASE64_URL_SAFE_NO_PAD.encode(Sha256::digest(pkce_verifier.as_bytes()));
-        url.query_pairs_mut()
-            .append_pair("response_type", "code")
-            .append_pair("client_id", &settings.client_id)
-            .append_pair("redirect_uri", &self.redirect_uri)
-            .extend_pairs(settings.scope.iter().map(|scope| ("scope", scope)))
-            .extend_pairs(&settings.authorization_parameters)
-            .append_pair("state", state)
-            .append_pair("code_challenge", &challenge)
-            .append_pair("code_challenge_method", "S256");
-        Ok(url.into())
-    }
-
-    /// 256 bits, as RFC 7636, section 4.1, recommends.
-    fn pkce_verifier(&self) -> Result<Zeroizing<String>, RandomError> {
-        let mut bytes = Zeroizing::new([0; 32]);
-        self.core().random().fill(&mut *bytes)?;
-        Ok(Zeroizing::new(BASE64_URL_SAFE_NO_PAD.encode(*bytes)))
+    pub(crate) fn grant<'a>(&'a self, settings: &'a ConnectorSettings) -> CodeGrant<'a> {
+        CodeGrant { settings, redirect_uri: &self.redirect_uri }
     }
 
     /// What sends requests to third parties.
