@@ -78,6 +78,7 @@ impl App {
         verifier: Verifier,
         sealing_key: Arc<SealingKey>,
         linker: Linker,
+        dashboard: Dashboard,
         settings: Settings,
         metrics: Arc<Metrics>,
     ) -> Self {
@@ -88,11 +89,11 @@ impl App {
         Self {
             layer: AccessKeyLayer::new(verifier.clone()),
             issuer: Issuer::beside(&verifier),
-            dashboard: Dashboard::new(verifier.clone()).with_custom_schemes(settings.custom_schemes),
             desk: OperatorDesk::new(verifier.core()),
             verifier,
             sealing_key,
             linker,
+            dashboard,
             settings,
             paths,
             metrics,

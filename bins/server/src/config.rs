@@ -8,6 +8,8 @@ use clap::Parser;
 use doorward::store::StoreUrl;
 use serde::Deserialize;
 
+#[cfg(feature = "oidc")]
+use crate::identity::IdentityConfig;
 use crate::serve::Limits;
 use crate::sinks::SinkConfig;
 use crate::tls::TlsFiles;
@@ -125,6 +127,8 @@ struct File {
     mcp_hosts: Vec<String>,
     #[serde(default)]
     sinks: Vec<SinkConfig>,
+    #[cfg(feature = "oidc")]
+    identity_provider: Option<IdentityConfig>,
 }
 
 /// What the server does with.
@@ -163,6 +167,9 @@ pub struct Config {
     pub mcp_hosts: Vec<String>,
     /// Where audit events are shipped to: in the file only, never by a request.
     pub sinks: Vec<SinkConfig>,
+    /// Whom operators can sign in with: in the file only.
+    #[cfg(feature = "oidc")]
+    pub identity_provider: Option<IdentityConfig>,
 }
 
 impl Config {
@@ -199,6 +206,8 @@ impl Config {
             custom_schemes: arguments.custom_schemes.or(file.custom_schemes).unwrap_or_default(),
             mcp_hosts: if arguments.mcp_hosts.is_empty() { file.mcp_hosts } else { arguments.mcp_hosts },
             sinks: file.sinks,
+            #[cfg(feature = "oidc")]
+            identity_provider: file.identity_provider,
         })
     }
 }

@@ -14,6 +14,7 @@
 //! | `mcp` | tools for MCP clients, each call of which is recorded |
 //! | [`sinks`] | shipping audit events elsewhere |
 //! | [`config`], [`logging`], [`metrics`], [`reminder`], [`sealing_key`], [`signing_key`], `secret_file`, [`first_start`] | around it |
+//! | `identity` | signing in to the page through an identity provider, by the feature `oidc` |
 //! | `traces` | spans for a collector of OpenTelemetry's, by the feature `otel` |
 
 pub mod answer;
@@ -25,6 +26,8 @@ pub mod config;
 pub mod cursor;
 pub mod first_start;
 mod forward_auth;
+#[cfg(feature = "oidc")]
+pub mod identity;
 pub mod link;
 pub mod logging;
 pub mod management;
@@ -47,6 +50,7 @@ use std::time::Duration;
 
 use anyhow::Context;
 use doorward::auth::{Core, Verifier};
+use doorward::dashboard::Dashboard;
 use doorward::link::Linker;
 use doorward::origin::CustomSchemes;
 use doorward::store::OpenMode;
@@ -109,7 +113,8 @@ async fn serve_until_stopped(config: Config) -> anyhow::Result<()> {
     let custom_schemes = if config.custom_schemes { CustomSchemes::Allowed } else { CustomSchemes::Refused };
     let mcp_hosts = first_start::hosts(&config, address);
     let settings = Settings { custom_schemes, signing_key, strict: config.strict, mcp_hosts };
-    let app = Arc::new(App::new(verifier.clone(), sealing_key, linker, settings, Arc::clone(&metrics)));
+    let dashboard = dashboard(&config, &verifier, &first_start::public_url(&config, address), custom_schemes)?;
+    let app = Arc::new(App::new(verifier.clone(), sealing_key, linker, dashboard, settings, Arc::clone(&metrics)));
     let shipping = Shipping::start(sinks, &core, &metrics)?;
     tokio::spawn(reminder::remind(verifier.clone()));
     if let Some(listener) = metrics_listener {
@@ -121,6 +126,24 @@ async fn serve_until_stopped(config: Config) -> anyhow::Result<()> {
     verifier.stop().await;
     tracing::info!("stopped");
     Ok(())
+}
+
+/// The page *Settings → API Keys*.
+fn dashboard(
+    config: &Config,
+    verifier: &Verifier,
+    public_url: &str,
+    custom_schemes: CustomSchemes,
+) -> anyhow::Result<Dashboard> {
+    let dashboard = Dashboard::new(verifier.clone())
+        .with_custom_schemes(custom_schemes)
+        .with_strict_transport(public_url.starts_with("https://"));
+    #[cfg(feature = "oidc")]
+    if let Some(provider) = config.identity_provider.clone() {
+        return Ok(dashboard.with_identity_provider(identity::open(provider, public_url)?));
+    }
+    let _ = config;
+    Ok(dashboard)
 }
 
 /// Resolves at Ctrl-C or SIGTERM.

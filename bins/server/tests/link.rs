@@ -7,8 +7,6 @@ mod support;
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpListener;
-use std::path::Path;
-use std::process::{Child, ChildStdout, Command, Stdio};
 use std::sync::{Arc, Mutex};
 
 use base64::Engine;
@@ -18,45 +16,9 @@ use doorward::sqlite::SqliteStore;
 use doorward::store::{Credential, OpenMode, SealingKey, Table};
 use doorward::types::Environment;
 use serde_json::{Value, json};
-use support::Server;
 use support::browser::Browser;
+use support::{Provider, Server};
 use zeroize::Zeroizing;
-
-const SECRET: &str = "the+secret of/the=client";
-
-/// The OAuth server, which knows one client.
-struct Provider {
-    process: Child,
-    issuer: String,
-    /// What it goes on to say: with no one to hear it, it would end.
-    _said: BufReader<ChildStdout>,
-}
-
-impl Provider {
-    fn start(redirect_uri: &str) -> Self {
-        let folder = Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/oauth"));
-        assert!(folder.join("node_modules").exists(), "`cargo xtask test` installs the OAuth server");
-        let mut process = Command::new("node")
-            .args(["provider.mjs", redirect_uri])
-            .current_dir(folder)
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::null())
-            .spawn()
-            .unwrap();
-        let mut issuer = String::new();
-        let mut said = BufReader::new(process.stdout.take().unwrap());
-        said.read_line(&mut issuer).unwrap();
-        Self { process, issuer: issuer.trim().to_owned(), _said: said }
-    }
-}
-
-impl Drop for Provider {
-    fn drop(&mut self) {
-        let _ = self.process.kill();
-        let _ = self.process.wait();
-    }
-}
 
 /// The backend's own page, and what it was asked for.
 fn page() -> (String, Arc<Mutex<Vec<String>>>) {
@@ -99,7 +61,7 @@ impl World {
         let issuer = &world.provider.issuer;
         let settings = json!({
             "authorization_endpoint": format!("{issuer}/auth"), "token_endpoint": format!("{issuer}/token"),
-            "client_id": "doorward", "client_secret": SECRET, "scope": "openid", "issuer": issuer,
+            "client_id": "doorward", "client_secret": Provider::SECRET, "scope": "openid", "issuer": issuer,
         });
         assert_eq!(world.manage("PUT", "connectors/oidc?environment=production", &settings).status, 204);
         world
@@ -145,14 +107,6 @@ impl World {
     }
 }
 
-/// The sign-in and consent pages of the OAuth server.
-fn sign_in(browser: &Browser) {
-    browser.type_into("input[name=login]", "grace");
-    browser.type_into("input[name=password]", "hopper");
-    browser.click("button[type=submit]");
-    browser.click("button[type=submit]");
-}
-
 #[test]
 fn a_user_links_an_account_in_a_browser() {
     let world = World::new();
@@ -165,7 +119,7 @@ fn a_user_links_an_account_in_a_browser() {
     let looked = world.server.send("HEAD", "/oauth/callback?state=x", &[], None);
     assert_eq!((looked.status, looked.headers["allow"].as_str()), (405, "GET"));
     browser.go(&authorize_url);
-    sign_in(&browser);
+    Provider::sign_in(&browser, "grace");
     browser.reads("landed");
     let expected = format!("/done?mine=1&link_session_id={}&status=success", begun.text("/id"));
     assert_eq!(*world.asked.lock().unwrap(), [expected]);
@@ -193,7 +147,7 @@ fn a_user_links_an_account_in_a_browser() {
 
     // Neither token nor secret nor state lies anywhere.
     let refresh = tokens["id_token"].as_str().unwrap_or("no id token");
-    for secret in [token, refresh, SECRET, &state] {
+    for secret in [token, refresh, Provider::SECRET, &state] {
         assert!(!world.server.output.lock().unwrap().contains(secret), "{secret} is in the log");
         for file in std::fs::read_dir(world.server.folder.path()).unwrap() {
             let bytes = std::fs::read(file.unwrap().path()).unwrap();
@@ -228,7 +182,7 @@ fn an_origin_that_was_removed_meanwhile_gets_nothing() {
     assert_eq!(world.manage("DELETE", &format!("allowed-origins/{entry}"), &json!({})).status, 200);
     let browser = Browser::start();
     browser.go(&begun.text("/authorize_url"));
-    sign_in(&browser);
+    Provider::sign_in(&browser, "grace");
     browser.reads(&format!("unauthorized origin: `http://{}` is not on the list", world.page));
     let stopped_at = browser.url();
     assert!(stopped_at.starts_with(&format!("http://{}/oauth/callback?", world.server.address)), "{stopped_at}");

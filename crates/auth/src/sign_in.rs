@@ -63,6 +63,15 @@ impl OperatorDesk {
         self.make(&operator, SignInKind::Session, SESSION_LIFETIME).await.map(Some)
     }
 
+    /// Makes a session for an operator who proved otherwise who it is, such as to an identity provider.
+    ///
+    /// # Errors
+    ///
+    /// [`IssueError::NoSuchOperator`] where the operator is gone.
+    pub async fn sign_in_as(&self, operator: &Operator) -> Result<OpaqueToken, IssueError> {
+        self.make(operator, SignInKind::Session, SESSION_LIFETIME).await
+    }
+
     /// Who is signed in by a session, where it has not ended.
     ///
     /// # Errors

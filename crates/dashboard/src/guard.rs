@@ -17,11 +17,16 @@ const COOKIE_NAME: &str = "__Host-doorward";
 
 /// The session that the request's cookie names.
 pub(crate) fn session(headers: &HeaderMap) -> Option<OpaqueToken> {
+    cookie_named(headers, COOKIE_NAME).and_then(OpaqueToken::presented)
+}
+
+/// The one cookie of this name.
+pub(crate) fn cookie_named<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
     let pairs = headers.get_all(COOKIE).iter().filter_map(|line| line.to_str().ok()).flat_map(|line| line.split(';'));
-    let mut found = pairs.filter_map(|pair| pair.trim().strip_prefix(COOKIE_NAME)?.strip_prefix('='));
+    let mut found = pairs.filter_map(|pair| pair.trim().strip_prefix(name)?.strip_prefix('='));
     // Two of them are none: one may be someone else's.
     let first = found.next();
-    first.filter(|_| found.next().is_none()).and_then(OpaqueToken::presented)
+    first.filter(|_| found.next().is_none())
 }
 
 /// Who asks.

@@ -7,6 +7,7 @@
 //! | `form` | reading what a form sends |
 //! | `actions` | what forms change, through the core |
 //! | `pages` | what is shown, and how it is said |
+//! | `identity` | signing in through an identity provider (feature `oidc`) |
 //! | `reply`, `assets` | answers, the headers that all of them have, and the files beside the pages |
 //!
 //! Operators sign in by a link that works once ([`doorward_auth::OperatorDesk::login_link`]), into a session whose cookie no script
@@ -27,6 +28,8 @@ mod actions;
 mod assets;
 mod form;
 mod guard;
+#[cfg(feature = "oidc")]
+mod identity;
 mod pages;
 mod reply;
 mod routes;
@@ -45,6 +48,9 @@ use http_body::Body;
 use http_body_util::combinators::UnsyncBoxBody;
 use tower_service::Service;
 
+#[cfg(feature = "oidc")]
+pub use crate::identity::{IdentityProvider, ProviderSettings};
+
 /// The error of a body that breaks off.
 pub type BodyError = Box<dyn std::error::Error + Send + Sync>;
 
@@ -62,6 +68,9 @@ struct Parts {
     desk: OperatorDesk,
     custom_schemes: CustomSchemes,
     base: String,
+    strict_transport: bool,
+    #[cfg(feature = "oidc")]
+    identity_provider: Option<IdentityProvider>,
 }
 
 impl Dashboard {
@@ -74,6 +83,9 @@ impl Dashboard {
             verifier,
             custom_schemes: CustomSchemes::Refused,
             base: "/dashboard".to_owned(),
+            strict_transport: false,
+            #[cfg(feature = "oidc")]
+            identity_provider: None,
         }))
     }
 
@@ -88,6 +100,19 @@ impl Dashboard {
     #[must_use]
     pub fn with_custom_schemes(self, custom_schemes: CustomSchemes) -> Self {
         Self(Arc::new(Parts { custom_schemes, ..Arc::unwrap_or_clone(self.0) }))
+    }
+
+    /// The page where browsers reach it by `https` alone: it then tells them to go on so for a year (RFC 6797).
+    #[must_use]
+    pub fn with_strict_transport(self, strict_transport: bool) -> Self {
+        Self(Arc::new(Parts { strict_transport, ..Arc::unwrap_or_clone(self.0) }))
+    }
+
+    /// The page that operators can also sign in to through an identity provider.
+    #[cfg(feature = "oidc")]
+    #[must_use]
+    pub fn with_identity_provider(self, provider: IdentityProvider) -> Self {
+        Self(Arc::new(Parts { identity_provider: Some(provider), ..Arc::unwrap_or_clone(self.0) }))
     }
 
     /// Answers a request, whatever happens. Where the request has a [`doorward_http::SourceAddress`] and a

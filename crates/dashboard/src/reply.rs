@@ -10,9 +10,9 @@ use http::header::{X_CONTENT_TYPE_OPTIONS, X_FRAME_OPTIONS};
 use http::{HeaderName, HeaderValue, Response, StatusCode};
 use http_body_util::{BodyExt, Full};
 
-use crate::Content;
 use crate::assets::Asset;
 use crate::pages::message::Message;
+use crate::{Content, Parts};
 
 pub(crate) type Reply = Response<Content>;
 
@@ -28,6 +28,10 @@ pub(crate) enum Fault {
     /// Another site led here: the cookie stayed behind.
     #[error("go on to the page")]
     FromElsewhere,
+    /// The identity provider did not say who it is.
+    #[cfg(feature = "oidc")]
+    #[error(transparent)]
+    Identity(#[from] crate::identity::IdentityFault),
     /// The core refused.
     #[error(transparent)]
     Issue(#[from] IssueError),
@@ -97,13 +101,18 @@ pub(crate) fn see_other(path: &str) -> Reply {
 }
 
 /// A page that says what went wrong, and where to go from there.
-pub(crate) fn fault(base: &str, fault: &Fault) -> Reply {
+pub(crate) fn fault(parts: &Parts, fault: &Fault) -> Reply {
     let (status, title) = match fault {
         Fault::SignedOut => (StatusCode::UNAUTHORIZED, "You are signed out"),
         // Whatever led here, the page itself asks again.
         Fault::FromElsewhere => (StatusCode::OK, "One moment"),
         Fault::CrossSite => (StatusCode::FORBIDDEN, "Not from here"),
         Fault::NotFound => (StatusCode::NOT_FOUND, "Nothing here"),
+        #[cfg(feature = "oidc")]
+        Fault::Identity(error) => {
+            tracing::warn!(error = error as &dyn std::error::Error, "an identity provider signed nobody in");
+            (error.status(), "You are not signed in")
+        }
         Fault::Field(_) | Fault::NoForm => (StatusCode::BAD_REQUEST, "That cannot be done"),
         Fault::Issue(IssueError::Store(error)) => {
             tracing::error!(error = error as &dyn std::error::Error, "the store failed");
@@ -124,7 +133,7 @@ pub(crate) fn fault(base: &str, fault: &Fault) -> Reply {
         }
         other => sentence(&other.to_string()),
     };
-    let mut reply = page(status, &Message { base, title, text: &text, fault });
+    let mut reply = page(status, &Message { parts, title, text: &text, fault });
     if status == StatusCode::SERVICE_UNAVAILABLE {
         reply.headers_mut().insert(RETRY_AFTER, HeaderValue::from_static("1"));
     }

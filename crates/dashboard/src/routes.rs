@@ -3,8 +3,8 @@
 use bytes::Bytes;
 use doorward_auth::{Ask, Management, Presence};
 use doorward_types::OrganizationId;
-use http::request;
-use http::{Method, Request};
+use http::header::STRICT_TRANSPORT_SECURITY;
+use http::{HeaderValue, Method, Request, request};
 use http_body::Body;
 
 use crate::form::{self, Form};
@@ -17,7 +17,11 @@ where
     B: Body<Data = Bytes, Error: Into<BodyError>>,
 {
     let (head, body) = request.into_parts();
-    route(parts, &head, body).await.unwrap_or_else(|fault| reply::fault(&parts.base, &fault))
+    let mut reply = route(parts, &head, body).await.unwrap_or_else(|fault| reply::fault(parts, &fault));
+    if parts.strict_transport {
+        reply.headers_mut().insert(STRICT_TRANSPORT_SECURITY, HeaderValue::from_static("max-age=31536000"));
+    }
+    reply
 }
 
 async fn route<B>(parts: &Parts, head: &request::Parts, body: B) -> Result<Reply, Fault>
@@ -34,6 +38,10 @@ where
             guard::check_same_site(head)?;
             actions::sign_in(parts, token).await
         }
+        #[cfg(feature = "oidc")]
+        (&Method::GET, ["sign-in-with-provider"]) => parts.identity_provider()?.begin(parts).await,
+        #[cfg(feature = "oidc")]
+        (&Method::GET, ["sign-in-with-provider", "callback"]) => parts.identity_provider()?.finish(parts, head).await,
         (&Method::POST, ["sign-out"]) => {
             guard::check_same_site(head)?;
             actions::sign_out(parts, head).await
@@ -101,5 +109,18 @@ impl Parts {
     /// Where the page of an organization is.
     pub(crate) fn path(&self, organization: OrganizationId) -> String {
         format!("{}/{organization}", self.base)
+    }
+
+    /// What people call the identity provider, where there is one.
+    pub(crate) fn provider_name(&self) -> Option<&str> {
+        #[cfg(feature = "oidc")]
+        return self.identity_provider.as_ref().map(|provider| provider.name());
+        #[cfg(not(feature = "oidc"))]
+        None
+    }
+
+    #[cfg(feature = "oidc")]
+    fn identity_provider(&self) -> Result<&crate::IdentityProvider, Fault> {
+        self.identity_provider.as_ref().ok_or(Fault::NotFound)
     }
 }

@@ -13,6 +13,7 @@
 //! | `http` | `doorward-http` | `http` (default) |
 //! | `http::axum` | `doorward-http` | `axum` |
 //! | `dashboard` | `doorward-dashboard` | `dashboard` |
+//! | `dashboard::IdentityProvider` | `doorward-dashboard` | `oidc` |
 //! | `link` | `doorward-link` | `link` |
 //! | `sink` | `doorward-sink` | `sink` |
 //! | `sqlite` | `doorward-store-sqlite` | `sqlite` (default) |

@@ -20,7 +20,13 @@ const provider = new Provider(issuer, {
   pkce: { required: () => true },
   features: { devInteractions: { enabled: true } },
   cookies: { keys: ["only for tests"] },
-  findAccount: (_, id) => ({ accountId: id, claims: () => ({ sub: id }) }),
+  // Claims stand in the ID token too, as with most providers that companies have.
+  conformIdTokenClaims: false,
+  claims: { openid: ["sub"], email: ["email", "email_verified"], profile: ["name"] },
+  findAccount: (_, id) => ({
+    accountId: id,
+    claims: () => ({ sub: id, name: id, email: `${id}@example.com`, email_verified: id !== "mallory" }),
+  }),
 });
 server.on("request", provider.callback());
 console.log(issuer);

@@ -10,7 +10,7 @@ use std::collections::BTreeMap;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, ChildStdout, Command, Stdio};
 use std::sync::mpsc::{Receiver, channel};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -62,6 +62,13 @@ impl Server {
     /// On a store that stays where it is, with more options.
     pub fn start_at(binary: &Path, folder: &Path, options: &[&str]) -> Self {
         Self::launch(binary, folder, tempfile::tempdir().unwrap(), 0, "info", options)
+    }
+
+    /// On a port that was chosen before, with more options.
+    pub fn start_on(binary: &Path, port: u16, options: &[&str]) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().to_owned();
+        Self::launch(binary, &path, folder, port, "trace", options)
     }
 
     /// A second server on the store of another one.
@@ -261,6 +268,50 @@ fn with_store<T>(store: &Path, work: impl AsyncFnOnce(Arc<dyn Store>) -> T) -> T
         let store = SqliteStore::open(store, OpenMode::Existing).await.unwrap();
         work(Arc::new(store)).await
     })
+}
+
+/// An OAuth server that none of us wrote, which knows one client: `doorward`, with [`Provider::SECRET`].
+pub struct Provider {
+    process: Child,
+    pub issuer: String,
+    /// What it goes on to say: with no one to hear it, it would end.
+    _said: BufReader<ChildStdout>,
+}
+
+impl Provider {
+    pub const SECRET: &str = "the+secret of/the=client";
+
+    pub fn start(redirect_uri: &str) -> Self {
+        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/oauth");
+        assert!(folder.join("node_modules").exists(), "`cargo xtask test` installs the OAuth server");
+        let mut process = Command::new("node")
+            .args(["provider.mjs", redirect_uri])
+            .current_dir(folder)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::null())
+            .spawn()
+            .unwrap();
+        let mut issuer = String::new();
+        let mut said = BufReader::new(process.stdout.take().unwrap());
+        said.read_line(&mut issuer).unwrap();
+        Self { process, issuer: issuer.trim().to_owned(), _said: said }
+    }
+
+    /// Its pages for signing in, and for consent.
+    pub fn sign_in(browser: &browser::Browser, name: &str) {
+        browser.type_into("input[name=login]", name);
+        browser.type_into("input[name=password]", "any");
+        browser.click("button[type=submit]");
+        browser.click("button[type=submit]");
+    }
+}
+
+impl Drop for Provider {
+    fn drop(&mut self) {
+        let _ = self.process.kill();
+        let _ = self.process.wait();
+    }
 }
 
 /// Serves one page to everyone, from an origin of its own.

@@ -11,7 +11,7 @@ use crate::reply::{self, Fault, Reply};
 #[derive(Template)]
 #[template(path = "message.html")]
 pub(crate) struct Message<'a> {
-    pub(crate) base: &'a str,
+    pub(crate) parts: &'a Parts,
     pub(crate) title: &'a str,
     pub(crate) text: &'a str,
     pub(crate) fault: &'a Fault,
@@ -19,12 +19,17 @@ pub(crate) struct Message<'a> {
 
 impl Message<'_> {
     fn shell(&self) -> Shell<'_> {
-        Shell { base: self.base, operator: None }
+        Shell { base: &self.parts.base, operator: None }
     }
 
     /// Whether a link to sign in by is what is missing.
     fn wants_link(&self) -> bool {
         matches!(self.fault, Fault::SignedOut)
+    }
+
+    /// Whom else to sign in with.
+    fn provider(&self) -> Option<&str> {
+        self.parts.provider_name().filter(|_| !self.goes_on())
     }
 
     fn goes_on(&self) -> bool {
@@ -34,11 +39,11 @@ impl Message<'_> {
 
 pub(crate) fn signed_out(parts: &Parts) -> Message<'_> {
     let text = "This session is over. To come back, an operator needs another link:";
-    Message { base: &parts.base, title: "Signed out", text, fault: &Fault::SignedOut }
+    Message { parts, title: "Signed out", text, fault: &Fault::SignedOut }
 }
 
 pub(crate) fn dead_link(parts: &Parts) -> Reply {
     let text = "It was used, or ten minutes have passed. An operator signs in by a link that works once:";
-    let page = Message { base: &parts.base, title: "This link works no more", text, fault: &Fault::SignedOut };
+    let page = Message { parts, title: "This link works no more", text, fault: &Fault::SignedOut };
     reply::page(StatusCode::GONE, &page)
 }

@@ -1,0 +1,45 @@
+//! The company's identity provider, as the table `[identity_provider]` of the configuration has it.
+
+use std::path::PathBuf;
+
+use anyhow::Context;
+use doorward::dashboard::{IdentityProvider, ProviderSettings};
+use serde::Deserialize;
+use zeroize::Zeroizing;
+
+use crate::secret_file;
+
+/// How operators sign in through it.
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq)]
+#[serde(deny_unknown_fields)]
+pub struct IdentityConfig {
+    /// What people call it.
+    pub name: String,
+    /// Its issuer identifier.
+    pub issuer: String,
+    /// This server, as the provider knows it.
+    pub client_id: String,
+    /// The file with what proves that it is this server; none for a public client.
+    pub client_secret_file: Option<PathBuf>,
+    /// The claim that says which operator it is.
+    #[serde(default = "email")]
+    pub claim: String,
+}
+
+fn email() -> String {
+    "email".to_owned()
+}
+
+/// The provider, which sends browsers back to this server.
+///
+/// # Errors
+///
+/// Where the file of the secret cannot be read, or others can read it too.
+pub fn open(config: IdentityConfig, public_url: &str) -> anyhow::Result<IdentityProvider> {
+    let IdentityConfig { name, issuer, client_id, client_secret_file, claim } = config;
+    let client_secret = client_secret_file.map(|path| secret_file::read(&path)).transpose()?;
+    let client_secret = client_secret.map(|text| Zeroizing::new(text.trim().to_owned()));
+    let redirect_uri = format!("{public_url}/dashboard/sign-in-with-provider/callback");
+    let settings = ProviderSettings { name, issuer, client_id, client_secret, redirect_uri, claim };
+    IdentityProvider::new(settings).context("the identity provider cannot be asked")
+}
