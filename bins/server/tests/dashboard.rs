@@ -4,6 +4,9 @@
 
 mod support;
 
+use std::path::Path;
+use std::process::Command;
+
 use support::{Answer, Server};
 
 /// A session, as a browser keeps it.
@@ -247,6 +250,22 @@ fn every_answer_carries_the_headers() {
         assert_eq!((file.status, file.headers["x-content-type-options"].as_str()), (200, "nosniff"));
         assert!(file.body.len() < 12_000, "{asset}: a few kilobytes");
     }
+}
+
+/// By the evaluator that Google made of what attackers do with policies.
+#[test]
+fn the_policy_holds_by_the_judgement_of_others() {
+    let server = server();
+    let answer = send(&server, "GET", "/dashboard", &[], "");
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/page");
+    assert!(folder.join("node_modules").exists(), "`cargo xtask test` installs the evaluator");
+    let policy = &answer.headers["content-security-policy"];
+    let judged = Command::new("node").args(["policy.mjs", policy]).current_dir(folder).output().unwrap();
+    let found: serde_json::Value = serde_json::from_slice(&judged.stdout).unwrap_or_else(|_| panic!("{judged:?}"));
+    let said: Vec<_> =
+        found.as_array().unwrap().iter().map(|one| (one["directive"].as_str(), one["value"].as_str())).collect();
+    // It cannot know that we host no script that others could bend.
+    assert_eq!(said, [(Some("script-src"), Some("'self'"))], "{found}");
 }
 
 #[test]

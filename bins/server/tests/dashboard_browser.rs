@@ -448,7 +448,7 @@ fn serious(browser: &Browser, axe: &str) -> Vec<String> {
 /// Every state of the page: accessible in both colours, from a phone to a wide screen; and its picture, where one is wanted.
 #[test]
 fn every_state_is_accessible() {
-    let axe = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/axe/node_modules/axe-core/axe.min.js");
+    let axe = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/page/node_modules/axe-core/axe.min.js");
     let axe = std::fs::read_to_string(axe).expect("`cargo xtask test` installs axe-core");
     let pictures = std::env::var_os("DOORWARD_SCREENSHOTS").map(PathBuf::from);
     let server = server();

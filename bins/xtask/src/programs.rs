@@ -21,8 +21,8 @@ const NEEDED: &[(&str, &str)] = &[
     ("python3", "python3"),
 ];
 
-/// What npm installs, each by a lock file: an OAuth server, clients and servers of MCP, an accessibility engine.
-const NODE_PROJECTS: &[&str] = &["bins/server/tests/oauth", "bins/server/tests/mcp", "bins/server/tests/axe"];
+/// What npm installs, each by a lock file: an OAuth server, clients and servers of MCP, and what judges pages.
+const NODE_PROJECTS: &[&str] = &["bins/server/tests/oauth", "bins/server/tests/mcp", "bins/server/tests/page"];
 
 /// What pip installs, by a list of versions: a client of MCP, and what tests an API by its description.
 const PYTHON_PACKAGES: &str = "bins/server/tests/requirements.txt";

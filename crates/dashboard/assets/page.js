@@ -85,15 +85,22 @@ if (code) {
 
 // What others do meanwhile is seen. A page that is only looked at keeps no session alive: `live` says so.
 const regions = [...document.querySelectorAll("[data-live]")];
-let stale = false;
 
-async function look() {
+function load(done) {
+  // The one way to a document that turns no text into markup within this page.
+  const request = new XMLHttpRequest();
+  request.open("GET", `${page}?live`);
+  request.responseType = "document";
+  request.addEventListener("loadend", () => done(request.status, request.response));
+  request.send();
+}
+
+function look() {
   if (document.hidden || dialog?.open) return;
-  try {
-    const answer = await fetch(`${page}?live`, { redirect: "error" });
-    if (answer.status === 401) return location.reload();
-    if (!answer.ok) throw new Error(answer.statusText);
-    const fresh = new DOMParser().parseFromString(await answer.text(), "text/html");
+  load((status, fresh) => {
+    if (status === 401) return location.reload();
+    document.body.classList.toggle("stale", status !== 200);
+    if (status !== 200 || !fresh) return;
     const open = (from) => ["stage", "regenerate", "unstage"].filter((id) => from.querySelector(`#${id}`)).join();
     // The buttons fit what is there no more: someone staged, withdrew or regenerated.
     if (open(fresh) !== open(document)) return location.assign(page);
@@ -103,11 +110,7 @@ async function look() {
         region.replaceChildren(...now.childNodes);
       }
     }
-    stale = false;
-  } catch {
-    stale = true;
-  }
-  document.body.classList.toggle("stale", stale);
+  });
 }
 
 if (page && regions.length) setInterval(look, 5000);

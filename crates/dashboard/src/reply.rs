@@ -58,9 +58,9 @@ impl From<RandomError> for Fault {
     }
 }
 
-/// No script, style or picture but ours; no frame around it; no form to elsewhere.
+/// No script, style or picture but ours; no text that a script could turn into markup; no frame around it; no form to elsewhere.
 const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; form-action 'self'; \
-                      base-uri 'none'; frame-ancestors 'none'";
+                      base-uri 'none'; frame-ancestors 'none'; require-trusted-types-for 'script'; trusted-types 'none'";
 
 /// What a page like this never needs.
 const PERMISSIONS: &str = "camera=(), geolocation=(), microphone=(), payment=(), usb=()";
