@@ -2,7 +2,7 @@
 
 use std::net::SocketAddr;
 use std::panic::AssertUnwindSafe;
-use std::pin::Pin;
+use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context, Poll};
@@ -26,7 +26,7 @@ use crate::metrics::Metrics;
 use crate::routes::{Action, Door, PATHS, Path};
 #[cfg(feature = "otel")]
 use crate::traces;
-use crate::{backend, link, management, mcp};
+use crate::{backend, link, management, mcp, request_id};
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
@@ -169,7 +169,7 @@ impl App {
     /// Answers a request, whatever happens.
     pub async fn answer(self: Arc<Self>, mut request: Request<Incoming>, peer: SocketAddr) -> Response<Body> {
         let started = self.clock().reading();
-        let id = self.core().id_seed().ok().map(RequestId::new);
+        let id = request_id::fresh(self.core()).ok();
         if let Some(id) = id {
             request.extensions_mut().insert(id);
         }
@@ -183,7 +183,7 @@ impl App {
         #[cfg(feature = "otel")]
         let span = traces::request(&request, pattern);
         let call = Call { request, peer, id };
-        let answer = CatchUnwind(Box::pin(async {
+        let answer = CatchUnwind(pin!(async {
             check_size(&call.request)?;
             match &route {
                 Ok(route) => self.through_door(route.value, &route.params, call).await,
@@ -216,21 +216,23 @@ impl App {
         let action = path.action(call.request.method());
         let allowed =
             || action.ok_or_else(|| Problem::new(Code::MethodNotAllowed, format!("this path has {}", path.allow())));
+        // What is large and rare is boxed, so that the rest is small to move.
         match path.door {
             Door::Open => match allowed()? {
-                Action::OAuthCallback => link::callback(self, &call).await,
+                Action::OAuthCallback => Box::pin(link::callback(self, &call)).await,
                 Action::Describe => Ok(answer::described()),
                 action => self.probe(action),
             },
             Door::Dashboard => {
                 allowed()?;
-                Ok(self.dashboard.answer(call.request).await.map(Body::streamed))
+                Ok(Box::pin(self.dashboard.answer(call.request)).await.map(Body::streamed))
             }
             Door::AccessKey => {
                 let principal = self.access_key(&call.request).await?;
                 match allowed()? {
-                    Action::Mcp => mcp::answer(self, principal, call).await,
-                    action => backend::handle(self, action, params, &principal, call).await,
+                    Action::WhoAmI => backend::who_am_i(&principal),
+                    Action::Mcp => Box::pin(mcp::answer(self, principal, call)).await,
+                    action => Box::pin(backend::handle(self, action, params, &principal, call)).await,
                 }
             }
             Door::Gateway => {
@@ -239,14 +241,14 @@ impl App {
             }
             Door::Operator => {
                 let management = self.operator(&call.request).await?;
-                management::handle(self, allowed()?, params, &management, call).await
+                Box::pin(management::handle(self, allowed()?, params, &management, call)).await
             }
         }
     }
 
     async fn access_key(&self, request: &Request<Incoming>) -> Result<Principal, Problem> {
         let principal = match self.settings.strict {
-            true => self.layer.authenticate_strictly(request).await,
+            true => Box::pin(self.layer.authenticate_strictly(request)).await,
             false => self.layer.authenticate(request),
         };
         self.metrics.verified(principal.as_ref().map(Principal::environment).map_err(Problem::code));
@@ -348,9 +350,9 @@ fn check_size<B>(request: &Request<B>) -> Result<(), Problem> {
 }
 
 /// Turns a panic of one handler into one 500, so that it takes no other request of the connection along.
-struct CatchUnwind<F>(Pin<Box<F>>);
+struct CatchUnwind<'a, F>(Pin<&'a mut F>);
 
-impl<F: Future<Output = Answer>> Future for CatchUnwind<F> {
+impl<F: Future<Output = Answer>> Future for CatchUnwind<'_, F> {
     type Output = Answer;
 
     fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Answer> {

@@ -22,6 +22,11 @@ use crate::{audit, link};
 /// The most bytes of a credential's secret.
 const MAX_SECRET: usize = 16 * 1024;
 
+/// Who a key speaks for.
+pub(crate) fn who_am_i(principal: &Principal) -> Answer {
+    answer::ok(&WhoAmI::from(principal))
+}
+
 pub(crate) async fn handle(
     app: &App,
     action: Action,
@@ -31,7 +36,6 @@ pub(crate) async fn handle(
 ) -> Answer {
     let scope = principal.scope();
     match action {
-        Action::WhoAmI => answer::ok(&WhoAmI::from(principal)),
         Action::ListUsers => answer::ok(&list_users(app, &scope, &cursor::page(call.uri())?).await?),
         Action::RegisterUser => {
             let NewUser { origin_user_id, origin_user_name } = body::json(call.request).await?;

@@ -3,7 +3,7 @@
 //! | module | what it is for |
 //! |---|---|
 //! | [`routes`] | the table of routes: start here |
-//! | [`app`] | a request's way: id, route, door, handler, answer |
+//! | [`app`], `request_id` | a request's way: id, route, door, handler, answer |
 //! | [`backend`] | handlers behind an access key |
 //! | [`management`] | handlers behind an operator's token |
 //! | [`audit`] | handlers of the audit logs, behind both |
@@ -34,6 +34,7 @@ pub mod management;
 mod mcp;
 pub mod metrics;
 pub mod reminder;
+mod request_id;
 pub mod routes;
 pub mod sealing_key;
 mod secret_file;

@@ -14,6 +14,8 @@ use doorward::sqlite::SqliteStore;
 use doorward::store::OpenMode;
 use doorward::types::{Clock, SystemClock};
 
+use rustix::thread::{CpuSet, sched_setaffinity};
+
 use super::harness::{median, print, ratio};
 use super::process::Running;
 use super::rows;
@@ -251,6 +253,7 @@ fn at_rate(
     begin_after: Duration,
     interval: Duration,
 ) -> anyhow::Result<Vec<f64>> {
+    pin_to(LOAD_CORE)?;
     let clock = SystemClock;
     let started = clock.reading();
     let (mut buffer, mut took) = ([0; 4096], Vec::new());
@@ -269,6 +272,13 @@ fn at_rate(
         due += interval;
     }
     Ok(took)
+}
+
+/// Keeps this thread off the server's core.
+fn pin_to(core: &str) -> anyhow::Result<()> {
+    let mut cores = CpuSet::new();
+    cores.set(core.parse()?);
+    Ok(sched_setaffinity(None, &cores)?)
 }
 
 /// Whether an answer has come whole: its body ends where an object does.
