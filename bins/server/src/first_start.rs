@@ -98,9 +98,9 @@ fn show(out: &mut impl Write, made: &Provisioned, base: &str, link: &str) -> std
          In a second terminal:\n\
          \n    cargo run --release --bin doorward -- key create --org {name} --name ci    a test key\
          \n    cargo run --release --bin doorward -- key stage --org {name}               the next production key\
-         \n    cargo run --release --bin doorward -- operator create ada                  a token for the management API\
-         \n    cargo run --release --bin doorward -- operator login-link {FIRST_OPERATOR}          another link to sign in by\
-         \n    cargo run --release --bin doorward -- --help                               everything else\n\
+         \n    cargo run --release --bin doorward -- operator create ada                   a token for the management API\
+         \n    cargo run --release --bin doorward -- operator login-link {FIRST_OPERATOR}             another link to sign in by\
+         \n    cargo run --release --bin doorward -- --help                                everything else\n\
          \n\
          docs/http-api.md tells what a key opens, docs/operating.md how to run this for real.\n\n",
         name = organization.name,

@@ -34,7 +34,8 @@ pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<()> {
     shell::say(&format!("a PostgreSQL for the tests runs at {url}"));
     let mut environment = vec![("DOORWARD_TEST_POSTGRES", url.as_str())];
     environment.extend(arguments.long.then_some(("DOORWARD_TEST_LONG", "1")));
-    shell::run("cargo", &["build", "--workspace", "--bins", "--examples"], &[])?;
+    // With the features of the tests, which then find it all made.
+    shell::run("cargo", &["build", "--workspace", "--bins", "--examples", "--all-features"], &[])?;
     shell::run("cargo", &["test", "--workspace", "--all-features"], &environment)
 }
 
