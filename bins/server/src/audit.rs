@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use doorward::audit::{Action, Checkpoint, EventDraft, ExportFormat};
+use doorward::audit::ExportFormat;
 use doorward::auth::Management;
 use doorward::http::shapes::CheckpointShape;
 use doorward::http::{Code, Problem};
@@ -73,12 +73,10 @@ pub(crate) async fn export(app: &App, management: &Management, organization: Org
     let parameters = cursor::parameters(call.uri(), &[ENVIRONMENT, "format"])?;
     let format = parameters.get::<ExportFormat>("format")?.unwrap_or_default();
     let scope = chosen(app, management, organization, &parameters).await?;
-    let name = Checkpoint::origin_of(organization, scope.environment());
+    let environment = scope.environment();
     let attribution = call.ask(management)?.attribution;
-    let log = (organization, scope.environment());
-    let exported = EventDraft::new(&attribution, app.clock().now(), Action::AuditLogExported, name, log);
     let store = Arc::clone(app.core().store());
-    let export = LogExport::begin(store, scope, exported).await.map_err(backend::failed)?;
+    let export = LogExport::begin(store, scope, &attribution, app.clock().now()).await.map_err(backend::failed)?;
     let (sender, channel) = Channel::new(PAGES_AHEAD);
     tokio::spawn(send(export, format, sender));
 
@@ -86,7 +84,7 @@ pub(crate) async fn export(app: &App, management: &Management, organization: Org
     let headers = response.headers_mut();
     headers.insert(CONTENT_TYPE, HeaderValue::from_static(format.media_type()));
     headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
-    let file = format!("attachment; filename=\"audit-{organization}-{}.{format}\"", scope.environment());
+    let file = format!("attachment; filename=\"audit-{organization}-{environment}.{format}\"");
     if let Ok(file) = HeaderValue::try_from(file) {
         headers.insert(CONTENT_DISPOSITION, file);
     }

@@ -40,10 +40,7 @@ async fn sign_in_link(verifier: &Verifier, base: &str, ask: &Ask) -> anyhow::Res
     let operator = match desk.add(FIRST_OPERATOR.parse()?, ask).await {
         Ok(added) => added.operator,
         // Someone added operators before there was an organization.
-        Err(IssueError::NameTaken) => {
-            let mut all = desk.list().await?.into_iter();
-            all.find(|known| known.name.as_str() == FIRST_OPERATOR).context("the first operator has gone again")?
-        }
+        Err(IssueError::NameTaken) => desk.named(FIRST_OPERATOR).await?.context("the first operator has gone again")?,
         Err(error) => return Err(error.into()),
     };
     let token = desk.login_link(&operator).await?;

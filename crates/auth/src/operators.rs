@@ -104,6 +104,15 @@ impl OperatorDesk {
         self.core.store.operators().await.map_err(IssueError::Store)
     }
 
+    /// The operator with this name.
+    ///
+    /// # Errors
+    ///
+    /// [`IssueError::Store`].
+    pub async fn named(&self, name: &str) -> Result<Option<Operator>, IssueError> {
+        Ok(self.list().await?.into_iter().find(|known| known.name.as_str() == name))
+    }
+
     fn event(&self, action: Action, operator: &Operator, ask: &Ask) -> EventDraft {
         let detail = Detail { name: Some(operator.name.clone()), ..Detail::default() };
         installation_event(&self.core, action, operator.id.to_string(), detail, ask)

@@ -40,14 +40,15 @@ impl Serialize for Receipt {
 
 impl fmt::Display for Receipt {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Effective everywhere after {} ms: {}", self.waited.as_millis(), self.nodes)
+    }
+}
+
+impl fmt::Display for Nodes {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let plural = |count| if count == 1 { "" } else { "s" };
-        let Nodes { acknowledged, expired } = self.nodes;
-        write!(
-            f,
-            "Effective everywhere after {} ms: {acknowledged} node{} acknowledged",
-            self.waited.as_millis(),
-            plural(acknowledged)
-        )?;
+        let Self { acknowledged, expired } = *self;
+        write!(f, "{acknowledged} node{} acknowledged", plural(acknowledged))?;
         if expired > 0 {
             write!(f, ", {expired} kept silent until {} lease ran out", if expired == 1 { "its" } else { "their" })?;
         }

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use doorward_audit::{Action, Checkpoint, EventDraft, ExportFormat};
+use doorward_audit::ExportFormat;
 use doorward_auth::{Allowed, Ask, IssueError, Management, Regenerated};
 use doorward_key::OpaqueToken;
 use doorward_origin::AllowedOrigin;
@@ -22,12 +22,7 @@ pub(crate) async fn sign_in(parts: &Parts, token: &str) -> Result<Reply, Fault> 
         Some(link) => parts.desk.sign_in(&link).await?,
         None => None,
     };
-    let Some(session) = session else { return Ok(message::dead_link(parts)) };
-    let mut reply = reply::see_other(&format!("{}/?signed-in", parts.base));
-    if let Some(cookie) = guard::cookie(&session) {
-        reply.headers_mut().insert(SET_COOKIE, cookie);
-    }
-    Ok(reply)
+    Ok(session.map_or_else(|| message::dead_link(parts), |session| guard::let_in(parts, &session)))
 }
 
 /// Ends the session, if there is one.
@@ -182,10 +177,7 @@ pub(crate) async fn export(
     let environment: Environment = form.parsed("environment")?.ok_or(Fault::Field("environment"))?;
     let format = form.parsed::<ExportFormat>("format")?.unwrap_or_default();
     let (core, scope) = (parts.verifier.core(), who.scope(organization, environment));
-    let name = Checkpoint::origin_of(organization, environment);
-    let log = (organization, environment);
-    let exported = EventDraft::new(&ask.attribution, core.clock().now(), Action::AuditLogExported, name, log);
-    let export = LogExport::begin(Arc::clone(core.store()), scope, exported).await?;
+    let export = LogExport::begin(Arc::clone(core.store()), scope, &ask.attribution, core.clock().now()).await?;
     let mut reply = reply::file(format.media_type(), pages::audit::content(export, format));
     let file = format!("attachment; filename=\"audit-{organization}-{environment}.{format}\"");
     if let Ok(file) = HeaderValue::try_from(file) {

@@ -5,12 +5,12 @@ use doorward_auth::{Ask, Management, Presence};
 use doorward_http::SourceAddress;
 use doorward_key::OpaqueToken;
 use doorward_types::{Locator, RequestId};
-use http::header::{COOKIE, HOST, ORIGIN};
+use http::header::{COOKIE, HOST, ORIGIN, SET_COOKIE};
 use http::{HeaderMap, HeaderValue, Method, request};
 
 use crate::Parts;
 use crate::form::Form;
-use crate::reply::Fault;
+use crate::reply::{self, Fault, Reply};
 
 /// The prefix makes browsers hold it to one host, one path and TLS (RFC 6265bis, section 4.1.3.2).
 const COOKIE_NAME: &str = "__Host-doorward";
@@ -52,8 +52,17 @@ pub(crate) fn ask(head: &request::Parts, who: &Management, form: &Form) -> Resul
     Ok(Ask { attribution, idempotency_key: form.parsed("once")?, seen })
 }
 
+/// On to the page, with the cookie of a session.
+pub(crate) fn let_in(parts: &Parts, session: &OpaqueToken) -> Reply {
+    let mut reply = reply::see_other(&format!("{}/?signed-in", parts.base));
+    if let Some(cookie) = cookie(session) {
+        reply.headers_mut().insert(SET_COOKIE, cookie);
+    }
+    reply
+}
+
 /// The cookie of a session, which ends with the browser.
-pub(crate) fn cookie(session: &OpaqueToken) -> Option<HeaderValue> {
+fn cookie(session: &OpaqueToken) -> Option<HeaderValue> {
     let text = format!("{COOKIE_NAME}={}; Path=/; Secure; HttpOnly; SameSite=Strict", session.expose());
     let mut value = HeaderValue::try_from(text).ok()?;
     value.set_sensitive(true);

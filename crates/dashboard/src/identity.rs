@@ -213,16 +213,10 @@ impl IdentityProvider {
         let code = query.get("code").ok_or(IdentityFault::NotBegun)?;
         let claims = self.claims(code, &begun).await?;
         let who = self.who(&claims)?;
-        let operators = parts.desk.list().await?;
-        let operator = operators.into_iter().find(|known| known.name.as_str() == who);
-        let operator = operator.ok_or_else(|| IdentityFault::NoOperator(who.to_owned()))?;
-        let session = parts.desk.sign_in_as(&operator).await?;
-        let mut reply = reply::see_other(&format!("{}/?signed-in", parts.base));
-        let over = format!("{COOKIE_NAME}=; Path=/; Secure; HttpOnly; SameSite=Lax; Max-Age=0");
-        let cookies = guard::cookie(&session).into_iter().chain(HeaderValue::try_from(over));
-        for cookie in cookies {
-            reply.headers_mut().append(SET_COOKIE, cookie);
-        }
+        let operator = parts.desk.named(who).await?.ok_or_else(|| IdentityFault::NoOperator(who.to_owned()))?;
+        let mut reply = guard::let_in(parts, &parts.desk.sign_in_as(&operator).await?);
+        let over = "__Host-doorward-provider=; Path=/; Secure; HttpOnly; SameSite=Lax; Max-Age=0";
+        reply.headers_mut().append(SET_COOKIE, HeaderValue::from_static(over));
         Ok(reply)
     }
 

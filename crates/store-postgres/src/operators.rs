@@ -61,7 +61,8 @@ impl PostgresStore {
     }
 }
 
-fn operator(row: &Row) -> Result<Operator, StoreError> {
+/// Reads an operator from the first five columns.
+pub(crate) fn operator(row: &Row) -> Result<Operator, StoreError> {
     Ok(Operator {
         id: row::parsed(row, 0)?,
         name: row::parsed(row, 1)?,

@@ -7,23 +7,18 @@ use doorward_types::{OperatorId, Timestamp};
 use tokio_postgres::Row;
 
 use crate::PostgresStore;
+use crate::operators::operator;
 use crate::row::{self, bytes, number, text};
 
 fn sign_in(row: &Row) -> Result<(SignIn, Operator), StoreError> {
-    let operator = Operator {
-        id: row::parsed(row, 5)?,
-        name: row::parsed(row, 6)?,
-        locator: row::parsed(row, 7)?,
-        digest: row::digest(row, 8)?,
-        created_at: row::timestamp(row, 9)?,
-    };
+    let operator = operator(row)?;
     let sign_in = SignIn {
-        token: row::digest(row, 0)?,
-        kind: row::parsed(row, 1)?,
+        token: row::digest(row, 5)?,
+        kind: row::parsed(row, 6)?,
         operator: operator.id,
-        created_at: row::timestamp(row, 2)?,
-        seen_at: row::timestamp(row, 3)?,
-        expires_at: row::timestamp(row, 4)?,
+        created_at: row::timestamp(row, 7)?,
+        seen_at: row::timestamp(row, 8)?,
+        expires_at: row::timestamp(row, 9)?,
     };
     Ok((sign_in, operator))
 }
@@ -46,8 +41,8 @@ impl SignIns for PostgresStore {
     async fn sign_in(&self, token: Digest, now: Timestamp) -> Result<Option<(SignIn, Operator)>, StoreError> {
         let (token, now) = (token.to_bytes(), now.as_millis());
         let token = token.as_slice();
-        let find = "SELECT s.token, s.kind, s.created_at, s.seen_at, s.expires_at,
-                           o.id, o.name, o.locator, o.digest, o.created_at
+        let find = "SELECT o.id, o.name, o.locator, o.digest, o.created_at,
+                           s.token, s.kind, s.created_at, s.seen_at, s.expires_at
                     FROM sign_ins s JOIN operators o ON o.id = s.operator
                     WHERE s.token = $1 AND s.expires_at > $2";
         self.query(find, &[bytes(&token), number(&now)]).await?.first().map(sign_in).transpose()

@@ -59,7 +59,8 @@ impl Operators for SqliteStore {
     }
 }
 
-fn operator(row: &Row<'_>) -> rusqlite::Result<Operator> {
+/// Reads an operator from the first five columns.
+pub(crate) fn operator(row: &Row<'_>) -> rusqlite::Result<Operator> {
     Ok(Operator {
         id: row::parsed(row, 0)?,
         name: row::parsed(row, 1)?,

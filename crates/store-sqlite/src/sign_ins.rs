@@ -7,23 +7,18 @@ use doorward_types::{OperatorId, Timestamp};
 use rusqlite::{OptionalExtension, Row, params};
 
 use crate::error::{of_read, of_write, unavailable};
+use crate::operators::operator;
 use crate::{SqliteStore, row};
 
 fn sign_in(row: &Row<'_>) -> rusqlite::Result<(SignIn, Operator)> {
-    let operator = Operator {
-        id: row::parsed(row, 5)?,
-        name: row::parsed(row, 6)?,
-        locator: row::parsed(row, 7)?,
-        digest: row::digest(row, 8)?,
-        created_at: row::timestamp(row, 9)?,
-    };
+    let operator = operator(row)?;
     let sign_in = SignIn {
-        token: row::digest(row, 0)?,
-        kind: row::parsed(row, 1)?,
+        token: row::digest(row, 5)?,
+        kind: row::parsed(row, 6)?,
         operator: operator.id,
-        created_at: row::timestamp(row, 2)?,
-        seen_at: row::timestamp(row, 3)?,
-        expires_at: row::timestamp(row, 4)?,
+        created_at: row::timestamp(row, 7)?,
+        seen_at: row::timestamp(row, 8)?,
+        expires_at: row::timestamp(row, 9)?,
     };
     Ok((sign_in, operator))
 }
@@ -54,8 +49,8 @@ impl SignIns for SqliteStore {
         self.read(move |transaction| {
             let mut find = transaction
                 .prepare_cached(
-                    "SELECT s.token, s.kind, s.created_at, s.seen_at, s.expires_at,
-                            o.id, o.name, o.locator, o.digest, o.created_at
+                    "SELECT o.id, o.name, o.locator, o.digest, o.created_at,
+                            s.token, s.kind, s.created_at, s.seen_at, s.expires_at
                      FROM sign_ins s JOIN operators o ON o.id = s.operator
                      WHERE s.token = ?1 AND s.expires_at > ?2",
                 )

@@ -1,6 +1,7 @@
 use std::sync::Arc;
 
-use doorward_audit::{Event, EventDraft};
+use doorward_audit::{Action, Attribution, Checkpoint, Event, EventDraft};
+use doorward_types::Timestamp;
 
 use crate::{AuditLog, EventFilter, LogFault, Page, Scope, Store, StoreError};
 
@@ -17,12 +18,20 @@ pub struct LogExport {
 }
 
 impl LogExport {
-    /// Begins: `exported`, which tells of it, is written before the first event is handed out, and is the last one that is.
+    /// Begins: the event that tells of it, at `now`, is written before the first event is handed out, and is the last one that is.
     ///
     /// # Errors
     ///
     /// Where the store fails.
-    pub async fn begin(store: Arc<dyn Store>, scope: Scope, exported: EventDraft) -> Result<Self, StoreError> {
+    pub async fn begin(
+        store: Arc<dyn Store>,
+        scope: Scope,
+        attribution: &Attribution,
+        now: Timestamp,
+    ) -> Result<Self, StoreError> {
+        let log = (scope.organization(), scope.environment());
+        let name = Checkpoint::origin_of(log.0, log.1);
+        let exported = EventDraft::new(attribution, now, Action::AuditLogExported, name, log);
         store.record(exported).await?;
         let newest = AuditLog::events(&*store, &scope, &EventFilter::default(), Page::first(1)).await?;
         let size = newest.first().map_or(0, |event| event.sequence);

@@ -168,8 +168,8 @@ async fn export(
     let scope = desk.log(log).await?;
     let name = Checkpoint::origin_of(scope.organization(), scope.environment());
     let mut writer = open(file)?;
-    let exported = desk.event(&scope, Action::AuditLogExported, name.clone());
-    let mut export = LogExport::begin(Arc::clone(desk.core.store()), scope, exported).await?;
+    let (store, now) = (Arc::clone(desk.core.store()), desk.core.clock().now());
+    let mut export = LogExport::begin(store, scope, &desk.ask.attribution, now).await?;
     let of = export.size();
     let unwritten =
         |error: std::io::Error| Failure::failed(format!("the export cannot be written, and is not whole: {error}"));

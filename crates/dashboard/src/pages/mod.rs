@@ -65,18 +65,12 @@ impl Said {
 
     /// Something is dead, and since when.
     pub(crate) fn dead(text: &str, receipt: Receipt) -> Self {
-        Self::notice(format!("{text} Dead everywhere after {} ms: {}", receipt.waited.as_millis(), by(receipt)))
+        Self::notice(format!("{text} Dead everywhere after {} ms: {}", receipt.waited.as_millis(), receipt.nodes))
     }
 
     pub(crate) fn shown(shown: Shown) -> Self {
         Self { shown: Some(shown), ..Self::default() }
     }
-}
-
-/// How it is known.
-fn by(receipt: Receipt) -> String {
-    let text = receipt.to_string();
-    text.split_once(": ").map(|(_, nodes)| nodes.to_owned()).unwrap_or(text)
 }
 
 /// What is around every page.
