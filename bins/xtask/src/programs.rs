@@ -34,30 +34,37 @@ const PYTHON: &str = "target/python";
 pub(crate) fn ensure() -> anyhow::Result<()> {
     install_programs()?;
     for project in NODE_PROJECTS {
-        // npm copies the lock file that it went by.
-        if is_older(&format!("{project}/node_modules/.package-lock.json"), &format!("{project}/package-lock.json")) {
-            shell::run("npm", &["ci", "--prefix", project, "--ignore-scripts", "--no-audit", "--no-fund"], &[])?;
-        }
+        install_node_packages(project)?;
     }
-    install_python_packages()
+    install_python_packages(PYTHON, PYTHON_PACKAGES)
+}
+
+/// Installs what a folder's lock file says.
+pub(crate) fn install_node_packages(project: &str) -> anyhow::Result<()> {
+    // npm copies the lock file that it went by.
+    if is_older(&format!("{project}/node_modules/.package-lock.json"), &format!("{project}/package-lock.json")) {
+        shell::run("npm", &["ci", "--prefix", project, "--ignore-scripts", "--no-audit", "--no-fund"], &[])?;
+    }
+    Ok(())
+}
+
+/// Installs what a list says into an environment of its own.
+pub(crate) fn install_python_packages(environment: &str, packages: &str) -> anyhow::Result<()> {
+    // Written last, so that an installation which broke off is made again.
+    let done = format!("{environment}/installed");
+    if is_older(&done, packages) {
+        shell::run("python3", &["-m", "venv", "--clear", environment], &[])?;
+        let pip = format!("{environment}/bin/pip");
+        shell::run(&pip, &["install", "--quiet", "--no-deps", "--requirement", packages], &[])?;
+        std::fs::write(shell::root().join(done), "")?;
+    }
+    Ok(())
 }
 
 /// Whether a file is missing, or older than what it was made from.
 fn is_older(made: &str, from: &str) -> bool {
     let time_of = |file: &str| shell::root().join(file).metadata().and_then(|facts| facts.modified()).ok();
     time_of(made).is_none_or(|made| Some(made) < time_of(from))
-}
-
-fn install_python_packages() -> anyhow::Result<()> {
-    // Written last, so that an installation which broke off is made again.
-    let done = format!("{PYTHON}/installed");
-    if is_older(&done, PYTHON_PACKAGES) {
-        shell::run("python3", &["-m", "venv", "--clear", PYTHON], &[])?;
-        let pip = format!("{PYTHON}/bin/pip");
-        shell::run(&pip, &["install", "--quiet", "--no-deps", "--requirement", PYTHON_PACKAGES], &[])?;
-        std::fs::write(shell::root().join(done), "")?;
-    }
-    Ok(())
 }
 
 fn install_programs() -> anyhow::Result<()> {

@@ -1,6 +1,8 @@
-//! Peers that are Rust crates, verifying in the same process and the same run: `cargo xtask bench peers`.
+//! Peers, each verifying in its own process and in the same run as ours: `cargo xtask bench peers`.
 //!
 //! Each side does the whole of a verification with its own keys: the text is parsed, the record found, the hash compared.
+
+mod program;
 
 use std::collections::HashMap;
 use std::error::Error;
@@ -11,7 +13,9 @@ use std::time::Duration;
 use doorward::auth::{Ask, Core, Issuer, Verifier};
 use doorward::store::MemoryStore;
 use doorward::types::{Clock, SystemClock};
-use prefixed_api_key::{PrefixedApiKey, PrefixedApiKeyController};
+use prefixed_api_key::{PakControllerOsSha256, PrefixedApiKey, PrefixedApiKeyController};
+
+use self::program::Program;
 
 const ROUNDS: usize = 9;
 const PER_ROUND: usize = 100_000;
@@ -19,53 +23,99 @@ const PER_ROUND: usize = 100_000;
 #[tokio::main(flavor = "multi_thread", worker_threads = 1)]
 async fn main() -> Result<(), Box<dyn Error>> {
     for count in [1_000, 1_000_000] {
+        let ours = Ours::with(count).await?;
+        let theirs = PrefixedApiKeys::with(count)?;
+        compare(&format!("prefixed-api-key, {count} keys"), &ours, |places| Ok(theirs.verify(places)))?;
+    }
+    let ours = Ours::with(1_000).await?;
+    for mut program in [Program::better_auth()?, Program::djangorestframework_api_key()?] {
+        compare(&format!("{}, 1000 keys", program.name), &ours, |_| program.verify())?;
+    }
+    Ok(())
+}
+
+/// Prints the median of what a verification of a peer's takes, in nanoseconds, and of its ratio to ours.
+fn compare(
+    metric: &str,
+    ours: &Ours,
+    mut theirs: impl FnMut(&[usize]) -> Result<f64, Box<dyn Error>>,
+) -> Result<(), Box<dyn Error>> {
+    let (mut ratios, mut peer) = (Vec::new(), Vec::new());
+    for round in 0..ROUNDS {
+        let mut state = 88_172_645_463_325_252 + round as u64;
+        let mut draw = move || {
+            state ^= state << 13;
+            state ^= state >> 7;
+            state ^= state << 17;
+            (state % ours.keys.len() as u64) as usize
+        };
+        let places: Vec<usize> = (0..PER_ROUND).map(|_| draw()).collect();
+        let ours = ours.verify(&places);
+        let theirs = theirs(&places)?;
+        ratios.push(theirs / ours);
+        peer.push(theirs);
+    }
+    let median = |mut values: Vec<f64>| {
+        values.sort_by(f64::total_cmp);
+        values[values.len() / 2]
+    };
+    println!(
+        r#"{{"bench":"peers","metric":"{metric}","value":{:.1},"unit":"ns","against":"doorward verify (their time / ours)","ratio":{:.2}}}"#,
+        median(peer),
+        median(ratios)
+    );
+    Ok(())
+}
+
+struct Ours {
+    verifier: Verifier,
+    keys: Vec<String>,
+}
+
+impl Ours {
+    async fn with(count: usize) -> Result<Self, Box<dyn Error>> {
         let core = Core::new(Arc::new(MemoryStore::new()));
         let issuer = Issuer::new(&core);
         let ask = Ask::local("bench".parse()?);
         let acme = issuer.provision("Acme".parse()?, &ask).await?;
-        let mut ours = Vec::with_capacity(count);
+        let mut keys = Vec::with_capacity(count);
         for _ in 0..count {
             let made = issuer.create(acme.organization.id, "a key".parse()?, &ask).await?;
-            ours.push(made.value.expose().to_owned());
+            keys.push(made.value.expose().to_owned());
         }
-        let verifier = Verifier::start(&core).await?;
+        Ok(Self { verifier: Verifier::start(&core).await?, keys })
+    }
 
+    fn verify(&self, places: &[usize]) -> f64 {
+        time(places, |place| self.verifier.verify(self.keys[place].as_bytes()).is_ok())
+    }
+}
+
+/// The crate `prefixed-api-key`, with the map from short token to hash that its guide leaves to the caller.
+struct PrefixedApiKeys {
+    controller: PakControllerOsSha256,
+    hashes: HashMap<String, String>,
+    keys: Vec<String>,
+}
+
+impl PrefixedApiKeys {
+    fn with(count: usize) -> Result<Self, Box<dyn Error>> {
         let controller = PrefixedApiKeyController::configure().prefix("dw".to_owned()).seam_defaults().finalize()?;
-        let (mut theirs, mut hashes) = (Vec::with_capacity(count), HashMap::with_capacity(count));
+        let (mut keys, mut hashes) = (Vec::with_capacity(count), HashMap::with_capacity(count));
         for _ in 0..count {
             let (key, hash) = controller.try_generate_key_and_hash()?;
             hashes.insert(key.short_token().to_owned(), hash);
-            theirs.push(key.to_string());
+            keys.push(key.to_string());
         }
-
-        let mut ratios = Vec::new();
-        let mut peer = Vec::new();
-        for round in 0..ROUNDS {
-            let mut state = 88_172_645_463_325_252 + round as u64;
-            let mut draw = move || {
-                state ^= state << 13;
-                state ^= state >> 7;
-                state ^= state << 17;
-                (state % count as u64) as usize
-            };
-            let places: Vec<usize> = (0..PER_ROUND).map(|_| draw()).collect();
-            let ours = time(&places, |place| verifier.verify(ours[place].as_bytes()).is_ok());
-            let theirs = time(&places, |place| {
-                let Ok(key) = PrefixedApiKey::from_string(&theirs[place]) else { return false };
-                hashes.get(key.short_token()).is_some_and(|hash| controller.check_hash(&key, hash))
-            });
-            ratios.push(theirs / ours);
-            peer.push(theirs);
-        }
-        ratios.sort_by(f64::total_cmp);
-        peer.sort_by(f64::total_cmp);
-        println!(
-            r#"{{"bench":"peers","metric":"prefixed_api_key_{count}_keys","value":{:.1},"unit":"ns","against":"doorward verify (their time / ours)","ratio":{:.2}}}"#,
-            peer[ROUNDS / 2],
-            ratios[ROUNDS / 2]
-        );
+        Ok(Self { controller, hashes, keys })
     }
-    Ok(())
+
+    fn verify(&self, places: &[usize]) -> f64 {
+        time(places, |place| {
+            let Ok(key) = PrefixedApiKey::from_string(&self.keys[place]) else { return false };
+            self.hashes.get(key.short_token()).is_some_and(|hash| self.controller.check_hash(&key, hash))
+        })
+    }
 }
 
 fn time(places: &[usize], verify: impl Fn(usize) -> bool) -> f64 {

@@ -9,6 +9,7 @@ mod harness;
 mod log;
 mod moving;
 mod nodes;
+mod peers;
 mod process;
 mod rows;
 mod scale;
@@ -68,8 +69,7 @@ pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<()> {
         runtime.block_on(server::run(arguments.keys, arguments.rounds.min(5)))?;
     }
     if wanted("peers") {
-        let manifest = ["run", "--release", "--quiet", "--manifest-path", "bins/xtask/peers/Cargo.toml"];
-        shell::run("cargo", &manifest, &[])?;
+        peers::run()?;
     }
     Ok(())
 }
