@@ -76,13 +76,18 @@ impl Body {
     }
 }
 
+/// Most documents are no longer, and need no second allocation.
+const USUAL_LENGTH: usize = 512;
+
 /// A JSON document. It is never cached: it may hold a value that is shown once, and always holds what a key may see.
 ///
 /// # Errors
 ///
 /// [`Code::Internal`], where the value does not serialize.
 pub fn json(status: StatusCode, value: &impl Serialize) -> Answer {
-    let text = serde_json::to_vec(value).map_err(|_| Problem::new(Code::Internal, "the answer cannot be written"))?;
+    let mut text = Vec::with_capacity(USUAL_LENGTH);
+    serde_json::to_writer(&mut text, value)
+        .map_err(|_| Problem::new(Code::Internal, "the answer cannot be written"))?;
     let mut response = Response::new(Body::from(text));
     *response.status_mut() = status;
     response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));

@@ -10,15 +10,16 @@ use std::task::{Context, Poll};
 use doorward::audit::{Attribution, NoteKey};
 use doorward::auth::{Ask, Core, Issuer, Management, OperatorDesk, OperatorRefusal, Principal, Verifier};
 use doorward::dashboard::Dashboard;
-use doorward::http::{AccessKeyLayer, Code, CredentialFault, Problem, SourceAddress, credential};
+use doorward::http::{AccessKeyLayer, Asked, Code, CredentialFault, Problem, SourceAddress, credential};
 use doorward::link::Linker;
 use doorward::origin::CustomSchemes;
 use doorward::store::{SealingKey, Store};
 use doorward::types::{Clock, RequestId};
-use http::header::{ALLOW, HeaderName};
-use http::{HeaderValue, Request, Response, Uri};
+use http::header::{ALLOW, HOST, HeaderName};
+use http::{HeaderValue, Request, Response, Uri, Version};
 use hyper::body::Incoming;
 use matchit::Params;
+use tokio::time::Instant;
 
 use crate::answer::{self, Answer, Body};
 use crate::forward_auth::{self, Profile};
@@ -167,13 +168,9 @@ impl App {
     }
 
     /// Answers a request, whatever happens.
-    pub async fn answer(self: Arc<Self>, mut request: Request<Incoming>, peer: SocketAddr) -> Response<Body> {
-        let started = self.clock().reading();
+    pub async fn answer(self: Arc<Self>, request: Request<Incoming>, peer: SocketAddr) -> Response<Body> {
+        let started = Instant::now();
         let id = request_id::fresh(self.core()).ok();
-        if let Some(id) = id {
-            request.extensions_mut().insert(id);
-        }
-        request.extensions_mut().insert(SourceAddress(peer.ip().to_canonical()));
         let method = request.method().clone();
         let path = request.uri().path().to_owned();
         let route = self.paths.at(&path);
@@ -185,6 +182,7 @@ impl App {
         let call = Call { request, peer, id };
         let answer = CatchUnwind(pin!(async {
             check_size(&call.request)?;
+            check_host(&call.request)?;
             match &route {
                 Ok(route) => self.through_door(route.value, &route.params, call).await,
                 Err(_) => {
@@ -205,14 +203,14 @@ impl App {
         let status = response.status().as_u16();
         #[cfg(feature = "otel")]
         traces::answered(&span, status, id.as_ref().map(|id| id as &dyn std::fmt::Display));
-        let took = self.clock().reading().longest_since(started);
+        let took = started.elapsed();
         self.metrics.answered(&method, pattern, status, took);
         tracing::debug!(%method, route = pattern, status, ?took, id = id.map(tracing::field::display), "answered");
         response
     }
 
     /// First who asks, then whether the path has such a method: an unknown caller learns nothing about paths.
-    async fn through_door(self: &Arc<Self>, path: &Path, params: &Params<'_, '_>, call: Call) -> Answer {
+    async fn through_door(self: &Arc<Self>, path: &Path, params: &Params<'_, '_>, mut call: Call) -> Answer {
         let action = path.action(call.request.method());
         let allowed =
             || action.ok_or_else(|| Problem::new(Code::MethodNotAllowed, format!("this path has {}", path.allow())));
@@ -225,10 +223,14 @@ impl App {
             },
             Door::Dashboard => {
                 allowed()?;
+                let (source, id) = (call.source(), call.id);
+                let extensions = call.request.extensions_mut();
+                extensions.insert(source);
+                id.map(|id| extensions.insert(id));
                 Ok(Box::pin(self.dashboard.answer(call.request)).await.map(Body::streamed))
             }
             Door::AccessKey => {
-                let principal = self.access_key(&call.request).await?;
+                let principal = self.access_key(&call).await?;
                 match allowed()? {
                     Action::WhoAmI => backend::who_am_i(&principal),
                     Action::Mcp => Box::pin(mcp::answer(self, principal, call)).await,
@@ -237,7 +239,7 @@ impl App {
             }
             Door::Gateway => {
                 let profile = params.get("profile").and_then(Profile::named);
-                forward_auth::answer(profile, self.access_key(&call.request).await, &call)
+                forward_auth::answer(profile, self.access_key(&call).await, &call)
             }
             Door::Operator => {
                 let management = self.operator(&call.request).await?;
@@ -246,10 +248,11 @@ impl App {
         }
     }
 
-    async fn access_key(&self, request: &Request<Incoming>) -> Result<Principal, Problem> {
+    async fn access_key(&self, call: &Call) -> Result<Principal, Problem> {
+        let asked = Asked::from(&call.request).named(call.source(), call.id);
         let principal = match self.settings.strict {
-            true => Box::pin(self.layer.authenticate_strictly(request)).await,
-            false => self.layer.authenticate(request),
+            true => Box::pin(self.layer.authenticate_strictly(asked)).await,
+            false => self.layer.authenticate(asked),
         };
         self.metrics.verified(principal.as_ref().map(Principal::environment).map_err(Problem::code));
         if let Some(used) = principal.as_ref().err().and_then(Problem::unusual_use) {
@@ -312,6 +315,12 @@ impl Call {
         self.request.uri()
     }
 
+    /// Where it came from.
+    #[must_use]
+    pub fn source(&self) -> SourceAddress {
+        SourceAddress(self.peer.ip().to_canonical())
+    }
+
     /// Attributes a change to whoever asked for it with this request.
     ///
     /// # Errors
@@ -330,7 +339,7 @@ impl Call {
         };
         let attribution = Attribution {
             actor: management.actor().clone(),
-            source_address: Some(self.peer.ip().to_canonical()),
+            source_address: Some(self.source().0),
             request_id: self.id,
         };
         Ok(Ask { attribution, idempotency_key, seen: None })
@@ -347,6 +356,25 @@ fn check_size<B>(request: &Request<B>) -> Result<(), Problem> {
     } else {
         Ok(())
     }
+}
+
+/// One `Host`, which is a name or an address with or without a port; HTTP/1.1 may not leave it out (RFC 9112, section 3.2). Of two, a
+/// proxy in front might have read the other one.
+fn check_host<B>(request: &Request<B>) -> Result<(), Problem> {
+    let mut hosts = request.headers().get_all(HOST).iter();
+    match (hosts.next(), hosts.next()) {
+        (None, _) if request.version() != Version::HTTP_11 => Ok(()),
+        (Some(host), None) if host.as_bytes().iter().all(may_stand_in_a_host) => Ok(()),
+        _ => Err(Problem::new(
+            Code::MalformedRequest,
+            "a request of HTTP/1.1 has one Host header: a name or an address, with or without a port",
+        )),
+    }
+}
+
+/// RFC 3986, section 3.2, without a user's name.
+fn may_stand_in_a_host(byte: &u8) -> bool {
+    byte.is_ascii_alphanumeric() || b"-._~%!$&'()*+,;=:[]".contains(byte)
 }
 
 /// Turns a panic of one handler into one 500, so that it takes no other request of the connection along.

@@ -2,6 +2,8 @@
 //!
 //! The path's profile says which environment's keys pass. Query and body are ignored: some gateways hand on the client's own.
 
+use std::borrow::Cow;
+
 use doorward::auth::Principal;
 use doorward::http::{Code, Problem};
 use doorward::types::Environment;
@@ -62,18 +64,17 @@ fn passes(profile: Option<Profile>, principal: &Principal) -> Answer {
     if profile.only.is_some_and(|only| only != environment) {
         return Err(Problem::wrong_environment(environment));
     }
-    let name = utf8_percent_encode(principal.key_name().as_str(), NOT_IN_A_HEADER).to_string();
+    let name = Cow::from(utf8_percent_encode(principal.key_name().as_str(), NOT_IN_A_HEADER));
     let mut response = Response::new(Body::from(""));
     let headers = response.headers_mut();
     headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
     // Every one, every time: a gateway that copies them leaves no forged one behind.
     for (header, value) in [
-        (ORGANIZATION, principal.organization_id().to_string()),
-        (ENVIRONMENT, environment.to_string()),
-        (KEY_ID, principal.key_id().to_string()),
-        (KEY_NAME, name),
+        (ORGANIZATION, HeaderValue::try_from(principal.organization_id().to_string())),
+        (ENVIRONMENT, Ok(HeaderValue::from_static(environment.as_str()))),
+        (KEY_ID, HeaderValue::try_from(principal.key_id().to_string())),
+        (KEY_NAME, HeaderValue::from_str(&name)),
     ] {
-        let value = HeaderValue::try_from(value);
         headers.insert(header, value.map_err(|_| Problem::new(Code::Internal, "a name cannot stand in a header"))?);
     }
     Ok(response)

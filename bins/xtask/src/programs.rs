@@ -30,13 +30,36 @@ const PYTHON_PACKAGES: &str = "bins/server/tests/requirements.txt";
 /// Where it installs them.
 const PYTHON: &str = "target/python";
 
+/// What pip fetches as source, for what its tests hold: malformed requests of HTTP/1.1.
+const CORPUS: &str = "bins/server/tests/http1/corpus.txt";
+
+/// Where it is unpacked.
+const CORPUS_FOLDER: &str = "target/http1";
+
 /// Makes sure that everything is there. Nothing is skipped in silence.
 pub(crate) fn ensure() -> anyhow::Result<()> {
     install_programs()?;
     for project in NODE_PROJECTS {
         install_node_packages(project)?;
     }
-    install_python_packages(PYTHON, PYTHON_PACKAGES)
+    install_python_packages(PYTHON, PYTHON_PACKAGES)?;
+    fetch_corpus()
+}
+
+fn fetch_corpus() -> anyhow::Result<()> {
+    let done = format!("{CORPUS_FOLDER}/fetched");
+    if is_older(&done, CORPUS) {
+        let folder = shell::root().join(CORPUS_FOLDER);
+        let _ = std::fs::remove_dir_all(&folder);
+        std::fs::create_dir_all(&folder)?;
+        let pip = format!("{PYTHON}/bin/pip");
+        let source = ["--no-deps", "--no-binary", ":all:", "--dest", CORPUS_FOLDER, "--requirement", CORPUS];
+        shell::run(&pip, &[&["download", "--quiet"], &source[..]].concat(), &[])?;
+        let unpack = "tar --extract --strip-components 1 --directory \"$0\" --file \"$0\"/*.tar.gz";
+        shell::run("sh", &["-c", unpack, CORPUS_FOLDER], &[])?;
+        std::fs::write(shell::root().join(done), "")?;
+    }
+    Ok(())
 }
 
 /// Installs what a folder's lock file says.

@@ -50,7 +50,7 @@ where
 
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Response<Body>> {
         let layer = AccessKeyLayer::from_ref(state);
-        layer.authenticate_parts(parts).map(Self).map_err(|problem| refuse(&layer, parts, problem))
+        layer.authenticate(&*parts).map(Self).map_err(|problem| refuse(&layer, parts, problem))
     }
 }
 

@@ -13,7 +13,7 @@ use tower_service::Service;
 
 use crate::credential::{credential, key_in_query};
 use crate::unusual::Told;
-use crate::{Code, Problem, ResponseBody, UnusualUse, browser};
+use crate::{Code, Problem, ResponseBody, SourceAddress, UnusualUse, browser};
 
 /// Lets a request through with its [`Principal`] in the extensions, or refuses it.
 ///
@@ -41,13 +41,22 @@ impl fmt::Debug for Refusals {
     }
 }
 
-/// What is looked at in a request: everything but its body.
-#[derive(Clone, Copy)]
-pub(crate) struct Asked<'a> {
+/// What is looked at in a request: everything but its body. Made of a request, or of its parts.
+#[derive(Clone, Copy, Debug)]
+pub struct Asked<'a> {
     method: &'a Method,
     uri: &'a Uri,
     headers: &'a HeaderMap,
-    extensions: &'a Extensions,
+    source: Option<SourceAddress>,
+    id: Option<RequestId>,
+}
+
+impl Asked<'_> {
+    /// Names the request in the log, for servers that keep this beside its extensions, which cost a memory allocation each.
+    #[must_use]
+    pub fn named(self, source: SourceAddress, id: Option<RequestId>) -> Self {
+        Self { source: Some(source), id, ..self }
+    }
 }
 
 impl<'a, B> From<&'a Request<B>> for Asked<'a> {
@@ -56,14 +65,21 @@ impl<'a, B> From<&'a Request<B>> for Asked<'a> {
             method: request.method(),
             uri: request.uri(),
             headers: request.headers(),
-            extensions: request.extensions(),
+            source: request.extensions().get().copied(),
+            id: request.extensions().get().copied(),
         }
     }
 }
 
 impl<'a> From<&'a Parts> for Asked<'a> {
     fn from(parts: &'a Parts) -> Self {
-        Self { method: &parts.method, uri: &parts.uri, headers: &parts.headers, extensions: &parts.extensions }
+        Self {
+            method: &parts.method,
+            uri: &parts.uri,
+            headers: &parts.headers,
+            source: parts.extensions.get().copied(),
+            id: parts.extensions.get().copied(),
+        }
     }
 }
 
@@ -128,22 +144,14 @@ impl AccessKeyLayer {
         Self { refusals: Some(Refusals(Arc::new(write))), ..self }
     }
 
-    /// Who sent a request, or why that cannot be said. For services that are built without tower.
+    /// Who sent a request, given as `&Request` or as `&Parts`, or why that cannot be said. For services that are built without
+    /// tower.
     ///
     /// # Errors
     ///
     /// The [`Problem`] to answer with.
-    pub fn authenticate<B>(&self, request: &Request<B>) -> Result<Principal, Problem> {
+    pub fn authenticate<'a>(&self, request: impl Into<Asked<'a>>) -> Result<Principal, Problem> {
         self.identify(request.into())
-    }
-
-    /// As [`AccessKeyLayer::authenticate`], where the body was taken already.
-    ///
-    /// # Errors
-    ///
-    /// The [`Problem`] to answer with.
-    pub fn authenticate_parts(&self, parts: &Parts) -> Result<Principal, Problem> {
-        self.identify(parts.into())
     }
 
     /// As [`AccessKeyLayer::authenticate`], with one read at the store: see [`Verifier::authenticate_strictly`].
@@ -151,8 +159,8 @@ impl AccessKeyLayer {
     /// # Errors
     ///
     /// The [`Problem`] to answer with.
-    pub async fn authenticate_strictly<B>(&self, request: &Request<B>) -> Result<Principal, Problem> {
-        let asked = Asked::from(request);
+    pub async fn authenticate_strictly<'a>(&self, request: impl Into<Asked<'a>>) -> Result<Principal, Problem> {
+        let asked = request.into();
         let outcome = match presented(asked) {
             Ok(presented) => Ok(self.verifier.authenticate_strictly(presented).await),
             Err(problem) => Err(problem),
@@ -244,7 +252,7 @@ impl AccessKeyLayer {
 
     fn tell(&self, used: UnusualUse, locator: Locator, key: Option<AccessKeyId>, asked: Asked<'_>) {
         let now = self.verifier.core().clock().tick();
-        self.told.tell(used, locator, key, asked.extensions, now);
+        self.told.tell(used, locator, key, (asked.source, asked.id), now);
     }
 }
 

@@ -54,7 +54,7 @@ pub mod shapes;
 mod unusual;
 
 pub use credential::{CredentialFault, credential};
-pub use layer::{AccessKeyLayer, AccessKeyService, ResponseFuture, principal};
+pub use layer::{AccessKeyLayer, AccessKeyService, Asked, ResponseFuture, principal};
 pub use problem::{Code, Problem};
 pub use response_body::ResponseBody;
 pub use unusual::{SourceAddress, UnusualUse};

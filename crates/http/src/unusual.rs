@@ -4,7 +4,6 @@ use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use doorward_types::{AccessKeyId, Locator, RequestId, Tick};
-use http::Extensions;
 
 /// A use of a key that its owner should hear of. It is refused, counted, and told in the log; the audit log, which is of
 /// changes, does not grow.
@@ -69,14 +68,14 @@ impl Told {
         used: UnusualUse,
         locator: Locator,
         key: Option<AccessKeyId>,
-        request: &Extensions,
+        (source, request): (Option<SourceAddress>, Option<RequestId>),
         now: Tick,
     ) {
         if !self.is_due(used, locator, now) {
             return;
         }
-        let source = request.get::<SourceAddress>().map(|SourceAddress(address)| tracing::field::display(address));
-        let request = request.get::<RequestId>().map(tracing::field::display);
+        let source = source.map(|SourceAddress(address)| tracing::field::display(address));
+        let request = request.map(tracing::field::display);
         tracing::warn!(use = used.as_str(), %locator, key = key.map(tracing::field::display), source, request, "{}", used.sentence());
     }
 

@@ -31,14 +31,34 @@ pub enum IdError {
 const ALPHABET: &[u8; 32] = b"0123456789abcdefghjkmnpqrstvwxyz";
 const SUFFIX_LENGTH: usize = 26;
 
-fn encode(uuid: Uuid, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-    let mut bits = uuid.as_u128();
-    let mut text = [b'0'; SUFFIX_LENGTH];
-    for letter in text.iter_mut().rev() {
-        *letter = *ALPHABET.get(bits as usize & 31).unwrap_or(&b'0');
-        bits >>= 5;
+/// The most bytes of a prefix and its underscore.
+const MAX_PREFIX: usize = 8;
+
+/// The text of an id, on the stack: requests are named, and name others, too often for a piece at a time.
+struct Text {
+    bytes: [u8; MAX_PREFIX + SUFFIX_LENGTH],
+    start: usize,
+}
+
+impl Text {
+    /// `prefix` ends with the underscore.
+    fn of(prefix: &str, uuid: Uuid) -> Self {
+        let mut bytes = [b'0'; MAX_PREFIX + SUFFIX_LENGTH];
+        let mut bits = uuid.as_u128();
+        for letter in bytes.iter_mut().rev().take(SUFFIX_LENGTH) {
+            *letter = *ALPHABET.get(bits as usize & 31).unwrap_or(&b'0');
+            bits >>= 5;
+        }
+        let start = MAX_PREFIX - prefix.len();
+        for (byte, letter) in bytes.iter_mut().skip(start).zip(prefix.bytes()) {
+            *byte = letter;
+        }
+        Self { bytes, start }
     }
-    f.write_str(str::from_utf8(&text).unwrap_or_default())
+
+    fn as_str(&self) -> &str {
+        self.bytes.get(self.start..).and_then(|text| str::from_utf8(text).ok()).unwrap_or_default()
+    }
 }
 
 /// The values of the alphabet's letters, and 32 for every other byte. Loading a million keys reads two million ids.
@@ -74,6 +94,8 @@ macro_rules! typed_id {
         #[serde(try_from = "String")]
         pub struct $name(Uuid);
 
+        const _: () = assert!($prefix.len() < MAX_PREFIX);
+
         impl $name {
             /// What the text of such an id starts with, before the underscore.
             pub const PREFIX: &'static str = $prefix;
@@ -100,8 +122,7 @@ macro_rules! typed_id {
 
         impl fmt::Display for $name {
             fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str(concat!($prefix, "_"))?;
-                encode(self.0, f)
+                f.write_str(Text::of(concat!($prefix, "_"), self.0).as_str())
             }
         }
 
@@ -130,7 +151,7 @@ macro_rules! typed_id {
 
         impl Serialize for $name {
             fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-                serializer.collect_str(self)
+                serializer.serialize_str(Text::of(concat!($prefix, "_"), self.0).as_str())
             }
         }
     };
