@@ -78,7 +78,9 @@ async fn serve(bare: Bare) -> anyhow::Result<()> {
         tokio::spawn(async move {
             let _ = match tls {
                 None => {
-                    http1::Builder::new().timer(TokioTimer::new()).serve_connection(TokioIo::new(stream), service).await
+                    let mut http1 = http1::Builder::new();
+                    http1.timer(TokioTimer::new()).writev(false);
+                    http1.serve_connection(TokioIo::new(stream), service).await
                 }
                 Some(tls) => {
                     let Ok(stream) = tls.accept(stream).await else { return };
