@@ -112,7 +112,7 @@ struct Connection {
 impl Connection {
     async fn http1(self, stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static) -> hyper::Result<()> {
         let Self { app, peer, mut stopped } = self;
-        let service = service_fn(move |request| answer(Arc::clone(&app), request, peer));
+        let service = service_fn(move |request| answer(Arc::clone(&app), Box::new(request), peer));
         let connection = http1::Builder::new()
             .timer(TokioTimer::new())
             .header_read_timeout(HEAD_DEADLINE)
@@ -137,7 +137,7 @@ impl Connection {
         let running = Arc::new(Running::default());
         let counted = Arc::clone(&running);
         let service = service_fn(move |request| {
-            let (app, under_way) = (Arc::clone(&app), UnderWay::of(&counted));
+            let (app, request, under_way) = (Arc::clone(&app), Box::new(request), UnderWay::of(&counted));
             async move {
                 let answer = answer(app, request, peer).await;
                 answer.map(|response| response.map(|body| body.holding(under_way)))
@@ -178,7 +178,11 @@ async fn until_told<C: GracefulConnection, T>(
     }
 }
 
-async fn answer(app: Arc<App>, request: Request<Incoming>, peer: SocketAddr) -> Result<Response<Body>, Infallible> {
+async fn answer(
+    app: Arc<App>,
+    request: Box<Request<Incoming>>,
+    peer: SocketAddr,
+) -> Result<Response<Body>, Infallible> {
     Ok(app.answer(request, peer).await)
 }
 

@@ -58,16 +58,14 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Wire<S> {
 
 /// The problem that stands for an answer of hyper's own: the only ones of status 4xx that have no body.
 fn problem_for(head: &[u8]) -> Option<Problem> {
-    let status = head.strip_prefix(b"HTTP/1.1 ")?.first_chunk::<3>()?;
-    let bare = head.ends_with(b"\r\n\r\n") && head.windows(19).any(|line| line == b"content-length: 0\r\n");
-    let (code, detail) = match status {
-        _ if !bare => return None,
+    let (code, detail) = match head.strip_prefix(b"HTTP/1.1 ")?.first_chunk::<3>()? {
         b"400" => (Code::MalformedRequest, "this is no HTTP/1.1 request"),
         b"414" => (Code::UriTooLong, "the path and query may have 4096 bytes at the most"),
         b"431" => (Code::HeadersTooLarge, "the headers may have 16384 bytes, and be 100, at the most"),
         _ => return None,
     };
-    Some(Problem::new(code, detail))
+    let bare = head.ends_with(b"\r\n\r\n") && head.windows(19).any(|line| line == b"content-length: 0\r\n");
+    bare.then(|| Problem::new(code, detail))
 }
 
 fn render(problem: &Problem) -> Vec<u8> {
