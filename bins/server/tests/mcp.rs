@@ -5,7 +5,7 @@
 mod support;
 
 use std::io::{BufRead, BufReader};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 
 use serde_json::{Value, json};
@@ -21,8 +21,7 @@ fn node(script: &str) -> Command {
 }
 
 fn python(script: &str) -> Command {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR")).ancestors().nth(2).unwrap();
-    let mut python = Command::new(root.join("target/python/bin/python"));
+    let mut python = support::python("python");
     python.arg(format!("{FOLDER}/{script}"));
     python
 }

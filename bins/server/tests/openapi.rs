@@ -3,8 +3,6 @@
 mod support;
 
 use std::collections::BTreeSet;
-use std::path::Path;
-use std::process::Command;
 
 use doorward_server::routes::{self, Door, PATHS};
 use serde_json::Value;
@@ -50,10 +48,9 @@ fn schemathesis_finds_no_lie() {
     let server = Server::start_with(env!("CARGO_BIN_EXE_doorward-server").as_ref(), &options);
     let operator = server.operator("ada");
 
-    let root = Path::new(env!("CARGO_MANIFEST_DIR")).ancestors().nth(2).unwrap();
     let mut cases = 0;
     for (credential, tags) in [(&server.production_key, &["backend", "open"][..]), (&operator, &["management"])] {
-        let mut schemathesis = Command::new(root.join("target/python/bin/schemathesis"));
+        let mut schemathesis = support::python("schemathesis");
         schemathesis
             .args([
                 "--config-file",

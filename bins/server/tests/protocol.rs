@@ -1,4 +1,4 @@
-//! HTTP itself: what no one may send, and what everyone may, by lists that none of us wrote.
+//! HTTP itself: what no one may send, and what everyone may. HTTP/1.1 by a list that none of us wrote, HTTP/2 by the words of its RFCs.
 
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
@@ -7,15 +7,9 @@ mod support;
 use std::collections::BTreeMap;
 use std::io::{Read, Write};
 use std::net::TcpStream;
-use std::path::{Path, PathBuf};
-use std::process::Command;
 use std::time::Duration;
 
-use support::{Server, certificate};
-
-fn root() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).ancestors().nth(2).unwrap().to_owned()
-}
+use support::{Server, certificate, python, root};
 
 /// The requests of one folder of the corpus, by name. A line break of a file means nothing; those of a request are written out.
 fn corpus(folder: &str) -> BTreeMap<String, Vec<u8>> {
@@ -193,7 +187,7 @@ fn http_2_is_spoken_as_its_rfcs_say_and_floods_harm_no_one() {
     let (certificate, key) = certificate(folder.path(), "first");
     let tls = ["--tls-cert", certificate.to_str().unwrap(), "--tls-key", key.to_str().unwrap()];
     let server = Server::start_at(env!("CARGO_BIN_EXE_doorward-server").as_ref(), folder.path(), &tls);
-    let checked = Command::new(root().join("target/python/bin/python"))
+    let checked = python("python")
         .arg(root().join("bins/server/tests/http2/conformance.py"))
         .args([&server.address.port().to_string(), &server.production_key])
         .output()

@@ -249,6 +249,16 @@ impl Drop for Server {
     }
 }
 
+/// The repository's root.
+pub fn root() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).ancestors().nth(2).unwrap().to_owned()
+}
+
+/// A program that `cargo xtask test` installed with Python's packages.
+pub fn python(program: &str) -> Command {
+    Command::new(root().join("target/python/bin").join(program))
+}
+
 /// A certificate of its own authority, for this machine's names.
 pub fn certificate(folder: &Path, name: &str) -> (PathBuf, PathBuf) {
     let (certificate, key) = (folder.join(format!("{name}.pem")), folder.join(format!("{name}.key")));
