@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand};
 use clap_complete::Shell;
 use doorward::audit::{Action, ExportFormat, NoteVerifier};
+use doorward::key::KeyPrefix;
 use doorward::store::StoreUrl;
 use doorward::types::{AccessKeyId, Environment, Name, Timestamp};
 
@@ -61,7 +62,7 @@ pub enum Command {
     /// Operators, who may use the management API
     #[command(subcommand)]
     Operator(Operator),
-    /// The store itself: move it to another engine, deal with what it lost
+    /// The store itself: back it up, restore it, move it to another engine, deal with what it lost
     #[command(subcommand)]
     Store(Store),
     /// Print a completion script for a shell
@@ -74,7 +75,12 @@ pub enum Command {
 #[expect(missing_docs, reason = "each has its help")]
 pub enum Org {
     /// Add an organization, and show its production key once
-    Create { name: Name },
+    Create {
+        name: Name,
+        /// Begin the keys of a new store with this instead of `dw`; a store keeps its first prefix
+        #[arg(long)]
+        prefix: Option<KeyPrefix>,
+    },
     /// List organizations, newest first
     List,
 }
@@ -404,6 +410,58 @@ pub enum Store {
         /// Take out what an unfinished copy has brought, and begin anew
         #[arg(long)]
         restart: bool,
+    },
+    /// Write a backup of an SQLite store into a new file, while servers run on it
+    #[command(
+        after_help = "The backup is one file, checked before it gets its name. Keep it apart from the sealing key, \
+                            without which it opens no credential.\n\n    \
+                            doorward store backup /backups/doorward-friday.db\n\n\
+                            On PostgreSQL, use pg_dump."
+    )]
+    Backup {
+        /// The file to write; it must not exist
+        file: PathBuf,
+    },
+    /// Put a backup in the place of an SQLite store; refused while a process has the store open
+    #[command(
+        after_help = "The backup is checked before anything is touched, and stays as it is. Keys that died since the \
+                            backup work again in the restored store, and keys that were made since do not: \
+                            `doorward store restored` kills the dead ones again, if the audit events were kept \
+                            elsewhere.\n\n    \
+                            systemctl stop doorward-server\n    \
+                            doorward store restore /backups/doorward-friday.db\n    \
+                            doorward store restored --events /var/log/doorward/audit.jsonl\n    \
+                            systemctl start doorward-server\n\n\
+                            On PostgreSQL, use pg_restore, and then `doorward store restored`."
+    )]
+    Restore {
+        /// The backup
+        file: PathBuf,
+        #[command(flatten)]
+        consent: Consent,
+    },
+    /// Say that the store was restored from a backup; kill again what died since
+    #[command(
+        after_help = "Each run begins the store's next incarnation, so that no event shares its id with an event that was \
+                            lost. Run it before the servers start.\n\n\
+                            The files are exports in JSON Lines, or files of a sink. Secrets, operators and allowed origins \
+                            that were removed in an event which the store does not have are removed again, each with an \
+                            event of its own. What was made since the backup is listed, and cannot be brought back. The \
+                            files need no trust: a forged event can have a key killed, and nothing else.\n\n    \
+                            doorward store restored --events audit.jsonl --dry-run\n    \
+                            doorward store restored --events audit.jsonl --yes > new-keys.jsonl\n\n\
+                            A production key whose secrets all died gets a fresh one, which goes to standard output as a \
+                            line of JSON. Exit status: 0 all was done, 1 something was not, or a line could not be read."
+    )]
+    Restored {
+        /// A file of audit events that were kept elsewhere; may be given several times
+        #[arg(long, value_name = "FILE")]
+        events: Vec<PathBuf>,
+        /// List what would be removed, and change nothing
+        #[arg(long, requires = "events")]
+        dry_run: bool,
+        #[command(flatten)]
+        consent: Consent,
     },
     /// List changes that the store had confirmed and then lost, as nodes noticed
     #[command(

@@ -40,8 +40,9 @@ pub async fn run(arguments: Arguments, output: &Output) -> Result<(), Failure> {
             output::write(&String::from_utf8_lossy(&page))
         }
         // What makes the first record of a store may make the store.
-        Command::Org(Org::Create { name }) => {
-            create_organization(&Desk::open(&arguments.store, OpenMode::Create).await?, name, output).await
+        Command::Org(Org::Create { name, prefix }) => {
+            let desk = Desk::open_with(&arguments.store, OpenMode::Create, prefix).await?;
+            create_organization(&desk, name, output).await
         }
         Command::Operator(Operator::Create { name }) => {
             create_operator(&Desk::open(&arguments.store, OpenMode::Create).await?, name, output).await
@@ -232,14 +233,16 @@ async fn inspect(url: &StoreUrl, format: Format, output: &Output) -> Result<(), 
     let text = text.strip_suffix(b"\r").unwrap_or(text);
     let mut found =
         Inspection { well_formed: false, fault: None, environment: None, locator: None, known: None, key: None };
-    match PresentedKey::parse(&KeyPrefix::default(), text) {
+    let desk = Desk::open_existing(url).await.ok();
+    let prefix = desk.as_ref().map_or_else(KeyPrefix::default, |desk| desk.core.prefix().clone());
+    match PresentedKey::parse(&prefix, text) {
         Err(fault) => found.fault = Some(fault.to_string()),
         Ok(presented) => {
             found.well_formed = true;
             found.environment = Some(presented.environment());
             found.locator = Some(presented.locator().to_string());
-            if let Ok(desk) = Desk::open_existing(url).await {
-                let owner = owner(&desk, &presented).await?;
+            if let Some(desk) = &desk {
+                let owner = owner(desk, &presented).await?;
                 found.known = Some(owner.is_some());
                 found.key = owner;
             }
@@ -266,7 +269,7 @@ async fn inspect(url: &StoreUrl, format: Format, output: &Output) -> Result<(), 
 
 /// The key that this very secret belongs to.
 async fn owner(desk: &Desk, presented: &PresentedKey<'_>) -> Result<Option<AccessKeyId>, Failure> {
-    let live = desk.core.store().live_secret(presented.locator()).await?;
+    let (_, live) = desk.core.store().live_secret(presented.locator()).await?.proved_of_any_store()?;
     let same =
         live.filter(|live| live.secret.digest == presented.digest() && live.key.environment == presented.environment());
     Ok(same.map(|live| live.key.id))

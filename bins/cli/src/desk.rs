@@ -1,4 +1,5 @@
 use doorward::auth::{Ask, Core, Issuer};
+use doorward::key::KeyPrefix;
 use doorward::store::{OpenMode, Organization, Page, StoreError, StoreUrl};
 use doorward::types::{Name, OrganizationId};
 
@@ -18,6 +19,11 @@ pub(crate) struct Desk {
 
 impl Desk {
     pub(crate) async fn open(url: &StoreUrl, mode: OpenMode) -> Result<Self, Failure> {
+        Self::open_with(url, mode, None).await
+    }
+
+    /// Opens the store as one whose keys begin with this prefix.
+    pub(crate) async fn open_with(url: &StoreUrl, mode: OpenMode, prefix: Option<KeyPrefix>) -> Result<Self, Failure> {
         let store = doorward::open(url, mode).await.map_err(|error| match error {
             StoreError::Missing => Failure::not_found(format!(
                 "there is no store at {url}: name it with --store or DOORWARD_STORE, or make it with `doorward org create NAME`"
@@ -25,6 +31,11 @@ impl Desk {
             other => other.into(),
         })?;
         let core = Core::new(store);
+        let core = match prefix {
+            Some(prefix) => core.with_prefix(prefix),
+            None => core,
+        };
+        let core = core.adopt().await?;
         Ok(Self { issuer: Issuer::new(&core), core, ask: Ask::local(actor()?) })
     }
 
@@ -58,7 +69,7 @@ impl Desk {
 }
 
 /// Whoever runs this program, as audit events name them.
-fn actor() -> Result<Name, Failure> {
+pub(crate) fn actor() -> Result<Name, Failure> {
     let user = std::env::var("USER").ok().filter(|user| !user.is_empty());
     let user = user.unwrap_or_else(|| format!("uid-{}", rustix::process::getuid().as_raw()));
     let named = format!("cli:{user}").parse();

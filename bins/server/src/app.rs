@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::panic::AssertUnwindSafe;
 use std::pin::{Pin, pin};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::task::{Context, Poll};
 
 use doorward::audit::{Attribution, NoteKey};
@@ -19,6 +19,7 @@ use http::header::{ALLOW, HOST, HeaderName};
 use http::{HeaderValue, Request, Response, Uri, Version};
 use hyper::body::Incoming;
 use matchit::Params;
+use tokio::sync::Notify;
 use tokio::time::Instant;
 
 use crate::answer::{self, Answer, Body};
@@ -52,6 +53,8 @@ pub struct App {
     paths: matchit::Router<&'static Path>,
     metrics: Arc<Metrics>,
     draining: AtomicBool,
+    under_way: AtomicUsize,
+    idle: Notify,
 }
 
 /// What an operator chose.
@@ -99,12 +102,37 @@ impl App {
             paths,
             metrics,
             draining: AtomicBool::new(false),
+            under_way: AtomicUsize::new(0),
+            idle: Notify::new(),
         }
     }
 
     /// Stops being ready: whoever balances load between nodes should send no more.
     pub fn drain(&self) {
         self.draining.store(true, Ordering::Release);
+    }
+
+    /// Whether the server is about to stop.
+    #[must_use]
+    pub fn is_draining(&self) -> bool {
+        self.draining.load(Ordering::Acquire)
+    }
+
+    /// Whether this node is current, and not about to stop.
+    #[must_use]
+    pub fn is_ready(&self) -> bool {
+        !self.is_draining() && self.verifier.is_current()
+    }
+
+    /// Resolves once no request is under way.
+    pub async fn idle(&self) {
+        loop {
+            let idle = self.idle.notified();
+            if self.under_way.load(Ordering::Acquire) == 0 {
+                return;
+            }
+            idle.await;
+        }
     }
 
     /// The core.
@@ -169,6 +197,7 @@ impl App {
 
     /// Answers a request, whatever happens.
     pub async fn answer(self: Arc<Self>, request: Box<Request<Incoming>>, peer: SocketAddr) -> Response<Body> {
+        let _under_way = UnderWay::of(&self);
         let started = Instant::now();
         let id = request_id::fresh(self.core()).ok();
         let method = request.method().clone();
@@ -265,10 +294,10 @@ impl App {
         if action == Action::Health {
             return answer::ok(&serde_json::json!({"status": "ok"}));
         }
-        if self.draining.load(Ordering::Acquire) {
+        if self.is_draining() {
             return Err(Problem::new(Code::NotCurrent, "this node is stopping"));
         }
-        if self.verifier.is_current() {
+        if self.is_ready() {
             answer::ok(&serde_json::json!({"status": "ready"}))
         } else {
             Err(Problem::new(Code::NotCurrent, "this node cannot prove at the moment that it is up to date"))
@@ -375,6 +404,24 @@ fn check_host<B>(request: &Request<B>) -> Result<(), Problem> {
 /// RFC 3986, section 3.2, without a user's name.
 fn may_stand_in_a_host(byte: &u8) -> bool {
     byte.is_ascii_alphanumeric() || b"-._~%!$&'()*+,;=:[]".contains(byte)
+}
+
+/// A request under way.
+struct UnderWay(Arc<App>);
+
+impl UnderWay {
+    fn of(app: &Arc<App>) -> Self {
+        app.under_way.fetch_add(1, Ordering::AcqRel);
+        Self(Arc::clone(app))
+    }
+}
+
+impl Drop for UnderWay {
+    fn drop(&mut self) {
+        if self.0.under_way.fetch_sub(1, Ordering::AcqRel) == 1 && self.0.is_draining() {
+            self.0.idle.notify_waiters();
+        }
+    }
 }
 
 /// Turns a panic of one handler into one 500, so that it takes no other request of the connection along.

@@ -2,15 +2,16 @@
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
+use std::time::Duration;
 
 use anyhow::Context;
 use clap::Parser;
 use doorward::store::StoreUrl;
 use serde::Deserialize;
 
+use crate::connections::Limits;
 #[cfg(feature = "oidc")]
 use crate::identity::IdentityConfig;
-use crate::serve::Limits;
 use crate::sinks::SinkConfig;
 use crate::tls::TlsFiles;
 
@@ -62,9 +63,15 @@ pub struct Arguments {
     #[cfg(feature = "otel")]
     #[arg(long, env = "DOORWARD_OTLP_ENDPOINT", value_name = "URL")]
     pub otlp_endpoint: Option<String>,
-    /// The most connections at once; more wait to be accepted [default: 1024]
+    /// The most connections at once; more wait to be accepted [default: 16384]
     #[arg(long, env = "DOORWARD_MAX_CONNECTIONS", value_name = "N")]
     pub max_connections: Option<usize>,
+    /// The most connections of one source address; more are closed [default: a quarter of all]
+    #[arg(long, env = "DOORWARD_MAX_CONNECTIONS_PER_ADDRESS", value_name = "N")]
+    pub max_connections_per_address: Option<usize>,
+    /// How long to serve on, not ready, once told to stop, so that load balancers notice [default: 5s]
+    #[arg(long, env = "DOORWARD_SHUTDOWN_DELAY", value_name = "TIME", value_parser = parse_duration)]
+    pub shutdown_delay: Option<Duration>,
     /// Read the store once per verification, instead of trusting this machine's clock
     #[arg(long, env = "DOORWARD_STRICT", value_name = "BOOL", num_args = 0..=1, default_missing_value = "true")]
     pub strict: Option<bool>,
@@ -120,6 +127,8 @@ struct File {
     #[cfg(feature = "otel")]
     otlp_endpoint: Option<String>,
     max_connections: Option<usize>,
+    max_connections_per_address: Option<usize>,
+    shutdown_delay: Option<String>,
     strict: Option<bool>,
     clock: Option<HotClock>,
     custom_schemes: Option<bool>,
@@ -157,6 +166,8 @@ pub struct Config {
     pub otlp_endpoint: Option<String>,
     /// Limits on connections and requests.
     pub limits: Limits,
+    /// How long to serve on, not ready, once told to stop.
+    pub shutdown_delay: Duration,
     /// Whether each verification reads the store.
     pub strict: bool,
     /// The clock of verifications.
@@ -170,6 +181,22 @@ pub struct Config {
     /// Whom operators can sign in with: in the file only.
     #[cfg(feature = "oidc")]
     pub identity_provider: Option<IdentityConfig>,
+}
+
+/// How long load balancers take to notice, if nobody chose: two of the usual checks.
+const SHUTDOWN_DELAY: Duration = Duration::from_secs(5);
+
+/// Reads `500ms`, `5s` or `2m`; a bare number counts seconds.
+fn parse_duration(text: &str) -> Result<Duration, String> {
+    let digits = text.bytes().take_while(u8::is_ascii_digit).count();
+    let (number, unit) = text.split_at(digits);
+    let number: u64 = number.parse().map_err(|_| "a time is written as 500ms, 5s or 2m".to_owned())?;
+    match unit {
+        "ms" => Ok(Duration::from_millis(number)),
+        "" | "s" => Ok(Duration::from_secs(number)),
+        "m" => Ok(Duration::from_secs(number.saturating_mul(60))),
+        _ => Err(format!("`{unit}` is no unit of time: use ms, s or m")),
+    }
 }
 
 impl Config {
@@ -187,6 +214,8 @@ impl Config {
                 toml::from_str(&text).with_context(|| format!("{} is not as it should be", path.display()))?
             }
         };
+        let file_delay = file.shutdown_delay.as_deref().map(parse_duration).transpose();
+        let file_delay = file_delay.map_err(anyhow::Error::msg).context("`shutdown_delay` in the file")?;
         let file_store = file.store.map(|url| url.parse::<StoreUrl>()).transpose().context("`store` in the file")?;
         Ok(Self {
             store: arguments.store.or(file_store).unwrap_or_default(),
@@ -200,7 +229,11 @@ impl Config {
             log_format: arguments.log_format.or(file.log_format).unwrap_or_default(),
             #[cfg(feature = "otel")]
             otlp_endpoint: arguments.otlp_endpoint.or(file.otlp_endpoint),
-            limits: Limits::new(arguments.max_connections.or(file.max_connections)),
+            limits: Limits::new(
+                arguments.max_connections.or(file.max_connections),
+                arguments.max_connections_per_address.or(file.max_connections_per_address),
+            ),
+            shutdown_delay: arguments.shutdown_delay.or(file_delay).unwrap_or(SHUTDOWN_DELAY),
             strict: arguments.strict.or(file.strict).unwrap_or_default(),
             clock: arguments.clock.or(file.clock).unwrap_or_default(),
             custom_schemes: arguments.custom_schemes.or(file.custom_schemes).unwrap_or_default(),
@@ -237,6 +270,18 @@ mod tests {
         assert_eq!(config.listen.port(), 2);
         assert_eq!(config.store.to_string(), "sqlite:file.db");
         assert_eq!(config.log_format, LogFormat::Json);
+    }
+
+    #[test]
+    fn times_have_units() {
+        let delay = |text| config(&["--shutdown-delay", text]).map(|config| config.shutdown_delay);
+        assert_eq!(config(&[]).unwrap().shutdown_delay, Duration::from_secs(5));
+        for (text, millis) in [("0", 0), ("250ms", 250), ("7", 7_000), ("7s", 7_000), ("2m", 120_000)] {
+            assert_eq!(delay(text).unwrap(), Duration::from_millis(millis), "{text}");
+        }
+        for text in ["", "s", "5h", "-1s", "1.5s", "99999999999999999999"] {
+            assert!(delay(text).is_err(), "{text}");
+        }
     }
 
     #[test]

@@ -8,7 +8,7 @@
 //! | [`management`] | handlers behind an operator's token |
 //! | [`audit`] | handlers of the audit logs, behind both |
 //! | [`body`], [`cursor`], [`answer`] | reading and writing |
-//! | [`serve`], [`tls`], [`wire`] | connections: limits, deadlines, and the refusals that come before HTTP |
+//! | [`serve`], [`connections`], [`tls`], [`wire`], `progress`, `stopping` | connections: limits, deadlines, the refusals that come before HTTP, and the way to the end |
 //! | [`link`] | handlers of connectors, link sessions, and the callback |
 //! | `forward_auth` | the answer that gateways ask for |
 //! | `mcp` | tools for MCP clients, each call of which is recorded |
@@ -23,6 +23,7 @@ pub mod audit;
 pub mod backend;
 pub mod body;
 pub mod config;
+pub mod connections;
 pub mod cursor;
 pub mod first_start;
 mod forward_auth;
@@ -33,6 +34,7 @@ pub mod logging;
 pub mod management;
 mod mcp;
 pub mod metrics;
+mod progress;
 pub mod reminder;
 mod request_id;
 pub mod routes;
@@ -41,6 +43,7 @@ mod secret_file;
 pub mod serve;
 pub mod signing_key;
 pub mod sinks;
+mod stopping;
 pub mod tls;
 #[cfg(feature = "otel")]
 pub mod traces;
@@ -61,6 +64,7 @@ use tokio::runtime::Runtime;
 
 use crate::app::{App, Settings};
 use crate::config::{Config, HotClock};
+use crate::connections::Room;
 use crate::logging::Logging;
 use crate::metrics::Metrics;
 use crate::sinks::Shipping;
@@ -105,6 +109,8 @@ async fn serve_until_stopped(config: Config) -> anyhow::Result<()> {
     let metrics = Arc::new(Metrics::new());
     let metrics_listener = metrics::listen(&config).await?;
     let verifier = Verifier::start(&core).await.context("the keys cannot be loaded")?;
+    // The store decides with which prefix keys begin.
+    let core = verifier.core().clone();
     let address = listener.local_addr()?;
     first_start::provision(&config, &verifier, address).await?;
     let sealing_key = Arc::new(sealing_key);
@@ -119,12 +125,15 @@ async fn serve_until_stopped(config: Config) -> anyhow::Result<()> {
     let shipping = Shipping::start(sinks, &core, &metrics)?;
     tokio::spawn(reminder::remind(verifier.clone()));
     if let Some(listener) = metrics_listener {
-        tokio::spawn(metrics::serve(listener, metrics, verifier.clone()));
+        tokio::spawn(metrics::serve(listener, Arc::clone(&metrics), Arc::clone(&app)));
     }
     tracing::info!(%address, store = %config.store, version = env!("CARGO_PKG_VERSION"), "serving");
-    serve::serve(listener, tls, Arc::clone(&app), config.limits, stop_asked()).await;
+    let room = Room::new(config.limits, metrics);
+    let stage = stopping::listen(Arc::clone(&app), config.shutdown_delay)?;
+    serve::serve(listener, tls, Arc::clone(&app), room, stage).await;
     shipping.stop().await;
     verifier.stop().await;
+    core.store().close().await.context("the store could not be closed in order")?;
     tracing::info!("stopped");
     Ok(())
 }
@@ -145,22 +154,4 @@ fn dashboard(
     }
     let _ = config;
     Ok(dashboard)
-}
-
-/// Resolves at Ctrl-C or SIGTERM.
-async fn stop_asked() {
-    let interrupt = tokio::signal::ctrl_c();
-    #[cfg(unix)]
-    {
-        let Ok(mut terminate) = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate()) else {
-            let _ = interrupt.await;
-            return;
-        };
-        tokio::select! {
-            _ = interrupt => {}
-            _ = terminate.recv() => {}
-        }
-    }
-    #[cfg(not(unix))]
-    let _ = interrupt.await;
 }

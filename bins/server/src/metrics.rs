@@ -26,9 +26,13 @@ use prometheus_client::metrics::info::Info;
 use prometheus_client::registry::{Registry, Unit};
 use tokio::net::{TcpListener, TcpStream};
 
+use crate::app::App;
 use crate::config::Config;
 
-/// Where metrics are served, where no one chose.
+const OPEN_METRICS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
+const JSON: &str = "application/json";
+
+/// The address of metrics and probes, if nobody chose another.
 const DEFAULT_ADDRESS: (Ipv4Addr, u16) = (Ipv4Addr::LOCALHOST, 9464);
 
 /// What is counted.
@@ -41,6 +45,8 @@ pub struct Metrics {
     unusual_uses: Family<UnusualLabels, Counter>,
     current: Gauge,
     due: Gauge,
+    connections: Gauge,
+    connections_limited: Family<LimitLabels, Counter>,
     sink_lag_events: Family<SinkLabels, Gauge>,
     sink_lag_seconds: Family<SinkLabels, Gauge>,
 }
@@ -86,6 +92,11 @@ struct UnusualLabels {
 }
 
 #[derive(Clone, Debug, EncodeLabelSet, Eq, Hash, PartialEq)]
+struct LimitLabels {
+    reason: &'static str,
+}
+
+#[derive(Clone, Debug, EncodeLabelSet, Eq, Hash, PartialEq)]
 struct SinkLabels {
     sink: String,
 }
@@ -126,6 +137,14 @@ impl Metrics {
         registry.register("production_keys_due", "Production keys that are due for rotation", due.clone());
         registry.register("node_current", "Whether this node can prove that it is up to date", current.clone());
         registry.register("build", "The running program", Info::new([("version", env!("CARGO_PKG_VERSION"))]));
+        let connections = Gauge::default();
+        registry.register("connections", "Connections of clients that are open", connections.clone());
+        let connections_limited = Family::<LimitLabels, Counter<u64, AtomicU64>>::default();
+        registry.register(
+            "connections_limited",
+            "Connections that were turned away, cut off or made to wait, by reason",
+            connections_limited.clone(),
+        );
         let sink_lag_events = Family::<SinkLabels, Gauge>::default();
         let sink_lag_seconds = Family::<SinkLabels, Gauge>::default();
         registry.register(
@@ -143,6 +162,8 @@ impl Metrics {
             unusual_uses,
             current,
             due,
+            connections,
+            connections_limited,
             sink_lag_events,
             sink_lag_seconds,
         }
@@ -167,6 +188,21 @@ impl Metrics {
                 self.verifications.get_or_create(&labels).inc()
             }
         };
+    }
+
+    /// Counts a connection that was opened.
+    pub fn connection_opened(&self) {
+        self.connections.inc();
+    }
+
+    /// Counts a connection that is gone.
+    pub fn connection_closed(&self) {
+        self.connections.dec();
+    }
+
+    /// Counts a connection that was limited, by its reason.
+    pub fn connection_limited(&self, reason: &'static str) {
+        self.connections_limited.get_or_create(&LimitLabels { reason }).inc();
     }
 
     /// Counts an unusual use of a key.
@@ -212,30 +248,34 @@ pub async fn listen(config: &Config) -> anyhow::Result<Option<TcpListener>> {
     }
 }
 
-/// Answers scrapers.
-pub async fn serve(listener: TcpListener, metrics: Arc<Metrics>, verifier: Verifier) {
+/// Answers scrapers and probes, whatever happens on the clients' listener.
+pub async fn serve(listener: TcpListener, metrics: Arc<Metrics>, app: Arc<App>) {
     loop {
         match listener.accept().await {
             Ok((stream, _)) => {
-                tokio::spawn(serve_one(stream, Arc::clone(&metrics), verifier.clone()));
+                tokio::spawn(serve_one(stream, Arc::clone(&metrics), Arc::clone(&app)));
             }
             Err(_) => tokio::time::sleep(Duration::from_millis(100)).await,
         }
     }
 }
 
-async fn serve_one(stream: TcpStream, metrics: Arc<Metrics>, verifier: Verifier) {
+async fn serve_one(stream: TcpStream, metrics: Arc<Metrics>, app: Arc<App>) {
     let service = service_fn(async |request: Request<Incoming>| {
         let mut response = Response::new(Full::default());
-        match (request.uri().path(), metrics.text(&verifier)) {
-            ("/metrics", Ok(text)) => {
-                *response.body_mut() = Full::new(Bytes::from(text));
-                let open_metrics = "application/openmetrics-text; version=1.0.0; charset=utf-8";
-                response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(open_metrics));
-            }
-            ("/metrics", Err(_)) => *response.status_mut() = StatusCode::INTERNAL_SERVER_ERROR,
-            _ => *response.status_mut() = StatusCode::NOT_FOUND,
-        }
+        let (content_type, text, status) = match request.uri().path() {
+            "/metrics" => match metrics.text(app.verifier()) {
+                Ok(text) => (OPEN_METRICS, text, StatusCode::OK),
+                Err(_) => (JSON, String::new(), StatusCode::INTERNAL_SERVER_ERROR),
+            },
+            "/healthz" => (JSON, r#"{"status":"ok"}"#.to_owned(), StatusCode::OK),
+            "/readyz" if app.is_ready() => (JSON, r#"{"status":"ready"}"#.to_owned(), StatusCode::OK),
+            "/readyz" => (JSON, r#"{"status":"not ready"}"#.to_owned(), StatusCode::SERVICE_UNAVAILABLE),
+            _ => (JSON, String::new(), StatusCode::NOT_FOUND),
+        };
+        *response.status_mut() = status;
+        *response.body_mut() = Full::new(Bytes::from(text));
+        response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(content_type));
         Ok::<_, std::convert::Infallible>(response)
     });
     let connection = hyper::server::conn::http1::Builder::new()

@@ -1,4 +1,4 @@
-//! Connections: accepted up to a number, read within deadlines, drained on stopping.
+//! Connections: accepted up to a number, read and written within deadlines, drained on stopping.
 
 use std::convert::Infallible;
 use std::future::pending;
@@ -8,18 +8,22 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
+use http::HeaderValue;
+use http::header::CONNECTION;
 use hyper::body::Incoming;
 use hyper::server::conn::{http1, http2};
 use hyper::service::service_fn;
-use hyper::{Request, Response};
+use hyper::{Request, Response, Version};
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::graceful::GracefulConnection;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::{Notify, Semaphore, watch};
+use tokio::sync::{Notify, watch};
 
-use crate::answer::Body;
+use crate::answer::{Body, Held};
 use crate::app::App;
+use crate::connections::{Place, Room, Told};
+use crate::progress::{Progress, WRITE_DEADLINE};
 use crate::tls::Tls;
 use crate::wire::Wire;
 
@@ -32,73 +36,98 @@ const HEAD_DEADLINE: Duration = Duration::from_secs(10);
 /// How many requests one connection of HTTP/2 may make at a time.
 const MAX_STREAMS: u32 = 128;
 
+/// Bytes of bodies that one connection of HTTP/2 may have sent before they are read. A body fits, and so do a few at a time.
+const CONNECTION_WINDOW: u32 = 256 * 1024;
+
 /// How long requests that are under way may take to finish when the server is told to stop.
 const DRAIN: Duration = Duration::from_secs(20);
+
+/// How long the last bytes of the last answers may take to leave.
+const LAST_BYTES: Duration = Duration::from_secs(1);
 
 /// How long to wait after accepting failed, as it does when file descriptors have run out.
 const ACCEPT_RETRY: Duration = Duration::from_millis(50);
 
-/// What a server bears.
-#[derive(Clone, Copy, Debug)]
-pub struct Limits {
-    connections: usize,
+/// The way to the end of a server.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub enum Stage {
+    /// It serves.
+    #[default]
+    Serving,
+    /// It is not ready any more, and serves on, so that load balancers take it out before it refuses anyone.
+    Leaving,
+    /// It ends what is under way and takes nothing new.
+    Ending,
+    /// It ends at once.
+    Over,
 }
 
-impl Limits {
-    /// The limits, with this many connections at once where someone chose.
-    #[must_use]
-    pub fn new(connections: Option<usize>) -> Self {
-        Self { connections: connections.unwrap_or(1024).clamp(1, Semaphore::MAX_PERMITS) }
-    }
-}
-
-/// Serves until `stop` resolves, and then what is under way.
+/// Serves until `stage` says otherwise.
 pub async fn serve(
     listener: TcpListener,
     tls: Option<Tls>,
     app: Arc<App>,
-    limits: Limits,
-    stop: impl Future<Output = ()>,
+    room: Arc<Room>,
+    mut stage: watch::Receiver<Stage>,
 ) {
-    let room = Arc::new(Semaphore::new(limits.connections));
     // Every connection holds a receiver: it hears of the end, and the last one gone is the end.
     let (stopping, told) = watch::channel(());
-    let mut stop = pin!(stop);
     loop {
         let next = async {
-            // First the room, then the connection: whoever does not fit in waits in the kernel's queue.
-            let place = Arc::clone(&room).acquire_owned().await;
-            (place, listener.accept().await)
+            // First the room, then the connection: a client that does not fit waits in the kernel's queue.
+            let permit = room.wait().await;
+            (permit, listener.accept().await)
         };
-        let (place, accepted) = tokio::select! {
+        let (permit, accepted) = tokio::select! {
             next = next => next,
-            () = &mut stop => break,
+            () = reached(&mut stage, Stage::Ending) => break,
         };
-        let Ok((stream, peer)) = accepted else {
-            tokio::time::sleep(ACCEPT_RETRY).await;
-            continue;
+        let (stream, peer) = match accepted {
+            Ok(accepted) => accepted,
+            Err(error) => {
+                if error.kind() != std::io::ErrorKind::ConnectionAborted {
+                    tracing::debug!(%error, "a connection could not be accepted");
+                    room.told().tell("not_accepted", None);
+                    tokio::time::sleep(ACCEPT_RETRY).await;
+                }
+                continue;
+            }
         };
+        let Some(place) = permit.and_then(|permit| room.place(permit, peer)) else { continue };
         // Answers are small and whole: waiting to fill a packet only delays them.
         let _ = stream.set_nodelay(true);
-        let connection = Connection { app: Arc::clone(&app), peer, stopped: told.clone() };
-        let tls = tls.clone();
-        tokio::spawn(async move {
-            let served = match tls {
-                None => connection.http1(stream).await.map_err(Into::into),
-                Some(tls) => connection.secured(stream, &tls).await,
-            };
-            if let Err(error) = served {
-                tracing::debug!(%error, "a connection broke");
-            }
-            drop(place);
-        });
+        let connection =
+            Connection { app: Arc::clone(&app), peer, stopped: told.clone(), told: Arc::clone(room.told()), place };
+        tokio::spawn(connection.serve(stream, tls.clone()));
     }
-    app.drain();
+    // Whoever connects from here on is refused, and tries another server.
+    drop(listener);
     tracing::info!("draining");
     drop(told);
     stopping.send_replace(());
-    if tokio::time::timeout(DRAIN, stopping.closed()).await.is_err() {
-        tracing::warn!("some requests were still under way, and were cut off");
+    let ended = async {
+        tokio::select! {
+            () = stopping.closed() => {}
+            // A head that a stranger never finishes holds nobody up.
+            () = app.idle() => {
+                let _ = tokio::time::timeout(LAST_BYTES, stopping.closed()).await;
+            }
+        }
+    };
+    tokio::select! {
+        ended = tokio::time::timeout(DRAIN, ended) => {
+            if ended.is_err() {
+                tracing::warn!("some requests were still under way, and were cut off");
+            }
+        }
+        () = reached(&mut stage, Stage::Over) => tracing::warn!("told to end at once"),
+    }
+}
+
+/// Resolves once the server's end has come this far.
+async fn reached(stage: &mut watch::Receiver<Stage>, at_least: Stage) {
+    if stage.wait_for(|stage| *stage as u8 >= at_least as u8).await.is_err() {
+        pending::<()>().await;
     }
 }
 
@@ -107,11 +136,23 @@ struct Connection {
     app: Arc<App>,
     peer: SocketAddr,
     stopped: watch::Receiver<()>,
+    told: Arc<Told>,
+    place: Place,
 }
 
 impl Connection {
+    async fn serve(self, stream: TcpStream, tls: Option<Tls>) {
+        let served = match tls {
+            None => self.http1(stream).await.map_err(Into::into),
+            Some(tls) => self.secured(stream, &tls).await,
+        };
+        if let Err(error) = served {
+            tracing::debug!(%error, "a connection broke");
+        }
+    }
+
     async fn http1(self, stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static) -> hyper::Result<()> {
-        let Self { app, peer, mut stopped } = self;
+        let Self { app, peer, mut stopped, told, place: _place } = self;
         let service = service_fn(move |request| answer(Arc::clone(&app), Box::new(request), peer));
         let connection = http1::Builder::new()
             .timer(TokioTimer::new())
@@ -119,7 +160,7 @@ impl Connection {
             .max_buf_size(MAX_HEAD)
             // Answers are short: copying one behind its head costs less than handing the kernel two pieces.
             .writev(false)
-            .serve_connection(TokioIo::new(Wire::new(stream)), service);
+            .serve_connection(TokioIo::new(Wire::new(Progress::new(stream, told))), service);
         until_told(connection, stopped.changed(), pending()).await.unwrap_or(Ok(()))
     }
 
@@ -133,31 +174,38 @@ impl Connection {
     }
 
     async fn http2(self, stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static) -> hyper::Result<()> {
-        let Self { app, peer, mut stopped } = self;
+        let Self { app, peer, mut stopped, told, place: _place } = self;
         let running = Arc::new(Running::default());
         let counted = Arc::clone(&running);
         let service = service_fn(move |request| {
             let (app, request, under_way) = (Arc::clone(&app), Box::new(request), UnderWay::of(&counted));
             async move {
                 let answer = answer(app, request, peer).await;
-                answer.map(|response| response.map(|body| body.holding(under_way)))
+                answer.map(|response| response.map(|body| body.holding(under_way.answered())))
             }
         });
         let connection = http2::Builder::new(TokioExecutor::new())
             .timer(TokioTimer::new())
             .max_concurrent_streams(MAX_STREAMS)
             .max_header_list_size(MAX_HEAD as u32)
+            .initial_connection_window_size(CONNECTION_WINDOW)
             .keep_alive_interval(HEAD_DEADLINE)
             .keep_alive_timeout(HEAD_DEADLINE)
-            .serve_connection(TokioIo::new(stream), service);
-        let told = async {
+            .serve_connection(TokioIo::new(Progress::new(stream, Arc::clone(&told))), service);
+        let ended = async {
             tokio::select! {
                 _ = stopped.changed() => {}
                 () = running.silence() => {}
             }
         };
         // Before its first frame, the library takes a connection for one that may yet begin.
-        until_told(connection, told, running.silence()).await.unwrap_or(Ok(()))
+        tokio::select! {
+            served = until_told(connection, ended, running.silence()) => served.unwrap_or(Ok(())),
+            () = running.stalled() => {
+                told.does_not_read();
+                Ok(())
+            }
+        }
     }
 }
 
@@ -183,14 +231,24 @@ async fn answer(
     request: Box<Request<Incoming>>,
     peer: SocketAddr,
 ) -> Result<Response<Body>, Infallible> {
-    Ok(app.answer(request, peer).await)
+    let leaves = app.is_draining() && request.version() <= Version::HTTP_11;
+    let mut response = app.answer(request, peer).await;
+    if leaves {
+        response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
+    }
+    Ok(response)
 }
 
-/// How many requests are under way on one connection of HTTP/2, whose library knows no deadline for silence.
+/// The requests that are under way on one connection of HTTP/2, whose library knows no deadline for silence, nor for a client
+/// that never opens a stream's window.
 #[derive(Default)]
 struct Running {
     count: AtomicUsize,
     changed: Notify,
+    /// Counts spans of [`WRITE_DEADLINE`].
+    span: AtomicUsize,
+    /// How many answers wait for their client since a span, by the span's number modulo three.
+    waiting: [AtomicUsize; 3],
 }
 
 impl Running {
@@ -200,22 +258,67 @@ impl Running {
             || self.count.load(Ordering::Acquire) > 0
         {}
     }
+
+    /// Resolves once an answer has waited for its client for one to two spans without any progress.
+    async fn stalled(&self) {
+        loop {
+            tokio::time::sleep(WRITE_DEADLINE).await;
+            let span = self.span.fetch_add(1, Ordering::AcqRel) + 1;
+            // Since the span before the last one.
+            if span >= 2 && self.since(span - 2).load(Ordering::Acquire) > 0 {
+                return;
+            }
+        }
+    }
+
+    fn since(&self, span: usize) -> &AtomicUsize {
+        let [first, second, third] = &self.waiting;
+        match span % 3 {
+            0 => first,
+            1 => second,
+            _ => third,
+        }
+    }
 }
 
 /// A request under way, to the last byte of its answer.
-struct UnderWay(Arc<Running>);
+struct UnderWay {
+    running: Arc<Running>,
+    /// The span in which its answer last made progress, once there is an answer.
+    since: Option<usize>,
+}
 
 impl UnderWay {
     fn of(running: &Arc<Running>) -> Self {
         running.count.fetch_add(1, Ordering::AcqRel);
         running.changed.notify_one();
-        Self(Arc::clone(running))
+        Self { running: Arc::clone(running), since: None }
+    }
+
+    fn answered(mut self) -> Self {
+        self.progresses();
+        self
+    }
+}
+
+impl Held for UnderWay {
+    fn progresses(&mut self) {
+        let span = self.running.span.load(Ordering::Acquire);
+        if self.since != Some(span) {
+            self.running.since(span).fetch_add(1, Ordering::AcqRel);
+            if let Some(before) = self.since.replace(span) {
+                self.running.since(before).fetch_sub(1, Ordering::AcqRel);
+            }
+        }
     }
 }
 
 impl Drop for UnderWay {
     fn drop(&mut self) {
-        self.0.count.fetch_sub(1, Ordering::AcqRel);
-        self.0.changed.notify_one();
+        if let Some(since) = self.since {
+            self.running.since(since).fetch_sub(1, Ordering::AcqRel);
+        }
+        self.running.count.fetch_sub(1, Ordering::AcqRel);
+        self.running.changed.notify_one();
     }
 }

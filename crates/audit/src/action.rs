@@ -1,10 +1,11 @@
 use std::fmt;
 use std::str::FromStr;
 
-use serde::{Serialize, Serializer};
+use serde::{Deserialize, Serialize, Serializer};
 
 /// What was done, by the name that others rely on.
-#[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
+#[derive(Clone, Copy, Debug, Deserialize, Eq, Hash, Ord, PartialEq, PartialOrd)]
+#[serde(try_from = "String")]
 #[non_exhaustive]
 pub enum Action {
     /// A key was made: a test key, or the production key of a new organization.
@@ -33,11 +34,13 @@ pub enum Action {
     OperatorDeleted,
     /// An organization was provisioned.
     OrganizationCreated,
+    /// An operator said that the store was restored from a backup.
+    StoreRestored,
 }
 
 impl Action {
     /// Every action.
-    pub const ALL: [Self; 13] = [
+    pub const ALL: [Self; 14] = [
         Self::AccessKeyCreated,
         Self::AccessKeyDeleted,
         Self::AccessKeyRegenerated,
@@ -51,6 +54,7 @@ impl Action {
         Self::OperatorCreated,
         Self::OperatorDeleted,
         Self::OrganizationCreated,
+        Self::StoreRestored,
     ];
 
     /// The name in logs and answers.
@@ -70,6 +74,7 @@ impl Action {
             Self::OperatorCreated => "operator.created",
             Self::OperatorDeleted => "operator.deleted",
             Self::OrganizationCreated => "organization.created",
+            Self::StoreRestored => "store.restored",
         }
     }
 }
@@ -85,6 +90,14 @@ impl FromStr for Action {
 
     fn from_str(text: &str) -> Result<Self, UnknownAction> {
         Self::ALL.into_iter().find(|action| action.as_str() == text).ok_or(UnknownAction)
+    }
+}
+
+impl TryFrom<String> for Action {
+    type Error = UnknownAction;
+
+    fn try_from(text: String) -> Result<Self, UnknownAction> {
+        text.parse()
     }
 }
 

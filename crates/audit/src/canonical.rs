@@ -1,11 +1,11 @@
 use std::collections::BTreeMap;
 
-use doorward_types::{Environment, Locator, Name, OrganizationId, RequestId, SecretState, Timestamp};
+use doorward_types::{Environment, Incarnation, Locator, Name, OrganizationId, RequestId, SecretState, Timestamp};
 use serde::{Serialize, Serializer};
 use serde_json::Value;
 use sha2::{Digest, Sha256};
 
-use crate::{Action, Event, EventDraft, Hash, SecretSummary};
+use crate::{Action, Event, EventDraft, Hash, Reason, SecretSummary};
 
 /// What stands before a leaf's bytes (RFC 6962, section 2.1), so that no leaf can pass for a node of the tree.
 const LEAF: u8 = 0;
@@ -21,6 +21,9 @@ struct Canonical<'a> {
     actor: &'a Name,
     detail: CanonicalDetail<'a>,
     environment: Environment,
+    /// Left out by a store that was never restored: hashes from before there were incarnations stay valid.
+    #[serde(skip_serializing_if = "Incarnation::is_first")]
+    incarnation: Incarnation,
     organization: OrganizationId,
     previous_hash: Option<Hash>,
     request_id: Option<RequestId>,
@@ -38,6 +41,8 @@ struct CanonicalDetail<'a> {
     name: Option<&'a Name>,
     #[serde(skip_serializing_if = "Option::is_none")]
     origin: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    reason: Option<Reason>,
 }
 
 #[derive(Serialize)]
@@ -48,11 +53,12 @@ struct CanonicalSecret {
 }
 
 impl Event {
-    /// The event that follows `previous` in its log: its place and its hashes are given by what stands before.
+    /// The event that follows `previous` in its log: its place and its hashes are given by what stands before. The store
+    /// that writes it is in this incarnation.
     #[must_use]
-    pub fn following(previous: Option<(u64, Option<Hash>)>, draft: EventDraft) -> Self {
+    pub fn following(previous: Option<(u64, Option<Hash>)>, incarnation: Incarnation, draft: EventDraft) -> Self {
         let (last, previous_hash) = previous.unwrap_or((0, None));
-        let event = Self { sequence: last + 1, draft, previous_hash, hash: None };
+        let event = Self { sequence: last + 1, incarnation, draft, previous_hash, hash: None };
         let hash = Some(event.computed_hash());
         Self { hash, ..event }
     }
@@ -79,9 +85,7 @@ impl Event {
     /// The hash of an event as an export has it, a line of JSON; none where it is no JSON object. `hash` itself is left out.
     #[must_use]
     pub fn hash_of_json(line: &str) -> Option<Hash> {
-        let Ok(Value::Object(mut fields)) = serde_json::from_str(line) else { return None };
-        fields.remove("hash");
-        serde_json::to_vec(&Sorted(&Value::Object(fields))).ok().map(|canonical| leaf(&canonical))
+        serde_json::from_str(line).ok().and_then(hash_of_value)
     }
 
     fn canonical_at(&self, sequence: u64) -> Vec<u8> {
@@ -99,12 +103,14 @@ impl Event {
             before: secrets(&detail.before),
             name: detail.name.as_ref(),
             origin: detail.origin.as_deref(),
+            reason: detail.reason,
         };
         let canonical = Canonical {
             action: *action,
             actor,
             detail,
             environment: *environment,
+            incarnation: self.incarnation,
             organization: *organization,
             previous_hash: self.previous_hash,
             request_id: *request_id,
@@ -118,6 +124,13 @@ impl Event {
         let _ = serde_json::to_writer(&mut text, &canonical);
         text
     }
+}
+
+/// The hash of an event as JSON; none if it is no JSON object.
+pub(crate) fn hash_of_value(event: Value) -> Option<Hash> {
+    let Value::Object(mut fields) = event else { return None };
+    fields.remove("hash");
+    serde_json::to_vec(&Sorted(&Value::Object(fields))).ok().map(|canonical| leaf(&canonical))
 }
 
 fn leaf(canonical: &[u8]) -> Hash {

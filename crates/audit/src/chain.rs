@@ -1,11 +1,14 @@
 use std::cmp::Ordering;
 
+use doorward_types::Incarnation;
+
 use crate::{Event, Hash, Tree};
 
 /// Follows a log from its first event, and stops at the first that does not belong where it stands.
 #[derive(Debug, Default)]
 pub struct ChainVerifier {
     last: Option<(u64, Hash)>,
+    incarnation: Incarnation,
     tree: Tree,
 }
 
@@ -48,8 +51,8 @@ pub enum ChainFault {
 
 impl ChainVerifier {
     /// Goes on after events that are known only by the last one's hash, and the tree over them.
-    pub(crate) const fn after(sequence: u64, hash: Hash, tree: Tree) -> Self {
-        Self { last: Some((sequence, hash)), tree }
+    pub(crate) const fn after(sequence: u64, hash: Hash, incarnation: Incarnation, tree: Tree) -> Self {
+        Self { last: Some((sequence, hash)), incarnation, tree }
     }
 
     /// Looks at the next event.
@@ -73,7 +76,7 @@ impl ChainVerifier {
             return Err(ChainFault::Unlinked(due));
         }
         self.tree.push(hash);
-        self.last = Some((due, hash));
+        (self.last, self.incarnation) = (Some((due, hash)), event.incarnation);
         Ok(())
     }
 
@@ -96,6 +99,12 @@ impl ChainVerifier {
             None if was_at(at, place) => ChainFault::Unlinked(place),
             None => ChainFault::Changed(place),
         }
+    }
+
+    /// Returns the incarnation of the store that wrote the last event.
+    #[must_use]
+    pub const fn incarnation(&self) -> Incarnation {
+        self.incarnation
     }
 
     /// The tree over the events so far.

@@ -3,7 +3,7 @@ use std::str::FromStr;
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD as BASE64;
-use doorward_types::{Environment, OrganizationId};
+use doorward_types::{Environment, Incarnation, OrganizationId};
 
 use crate::{Hash, NoteError, NoteKey, NoteVerifier};
 
@@ -19,6 +19,8 @@ pub struct Checkpoint {
     pub size: u64,
     /// The root of the tree over them.
     pub root: Hash,
+    /// The incarnation of the store that wrote the last of them.
+    pub incarnation: Incarnation,
 }
 
 impl Checkpoint {
@@ -45,29 +47,43 @@ impl Checkpoint {
     }
 }
 
+/// What the extension line begins with that names the incarnation. A store that was never restored writes none.
+const INCARNATION: &str = "incarnation ";
+
 impl fmt::Display for Checkpoint {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}\n{}\n{}\n", self.origin, self.size, BASE64.encode(self.root.0))
+        write!(f, "{}\n{}\n{}\n", self.origin, self.size, BASE64.encode(self.root.0))?;
+        match self.incarnation {
+            Incarnation::FIRST => Ok(()),
+            restored => writeln!(f, "{INCARNATION}{restored}"),
+        }
     }
 }
 
 impl FromStr for Checkpoint {
     type Err = CheckpointError;
 
-    /// Reads the first three lines; others may follow.
+    /// Reads the first three lines, and the extension line with the incarnation; others are passed over.
     fn from_str(text: &str) -> Result<Self, CheckpointError> {
         let mut lines = text.lines();
         let (Some(origin), Some(size), Some(root)) = (lines.next(), lines.next(), lines.next()) else {
             return Err(CheckpointError::Malformed);
         };
-        let parsed: u64 = size.parse().map_err(|_| CheckpointError::Malformed)?;
+        let size = number(size)?;
         let root = BASE64.decode(root).ok().and_then(|root| root.try_into().ok()).ok_or(CheckpointError::Malformed)?;
-        // A number has one way to be written.
-        if origin.is_empty() || parsed.to_string() != size {
+        if origin.is_empty() {
             return Err(CheckpointError::Malformed);
         }
-        Ok(Self { origin: origin.to_owned(), size: parsed, root: Hash(root) })
+        let incarnation = lines.find_map(|line| line.strip_prefix(INCARNATION)).map(number).transpose()?;
+        let incarnation = incarnation.map_or(Incarnation::FIRST, Incarnation);
+        Ok(Self { origin: origin.to_owned(), size, root: Hash(root), incarnation })
     }
+}
+
+/// A number has one way to be written.
+fn number(text: &str) -> Result<u64, CheckpointError> {
+    let number: u64 = text.parse().map_err(|_| CheckpointError::Malformed)?;
+    if number.to_string() == text { Ok(number) } else { Err(CheckpointError::Malformed) }
 }
 
 /// Why a text is no checkpoint to rely on.

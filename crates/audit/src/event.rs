@@ -1,7 +1,8 @@
 use std::fmt;
 use std::net::IpAddr;
+use std::str::FromStr;
 
-use doorward_types::{Environment, Locator, Name, OrganizationId, RequestId, SecretState, Timestamp};
+use doorward_types::{Environment, Incarnation, Locator, Name, OrganizationId, RequestId, SecretState, Timestamp};
 use serde::{Deserialize, Serialize, Serializer};
 
 use crate::Action;
@@ -26,7 +27,7 @@ impl Attribution {
 }
 
 /// An event before an engine gave it its place in a log.
-#[derive(Clone, Debug, Eq, PartialEq, Serialize)]
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
 pub struct EventDraft {
     /// When it happened, by the clock of whoever wrote it.
     pub time: Timestamp,
@@ -83,10 +84,22 @@ pub struct Detail {
     /// The origin that was allowed, or is no longer.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub origin: Option<String>,
+    /// The reason of the change, if there is a particular one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reason: Option<Reason>,
     /// The secrets that worked before the change.
     pub before: Vec<SecretSummary>,
     /// The secrets that work after it.
     pub after: Vec<SecretSummary>,
+}
+
+/// The reason of a change.
+#[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum Reason {
+    /// The store was restored from a backup, in which what this change removes was alive again.
+    StoreRestored,
 }
 
 /// The public facts of a secret.
@@ -101,11 +114,14 @@ pub struct SecretSummary {
     pub state: SecretState,
 }
 
-/// An event in its place in a log.
-#[derive(Clone, Debug, Eq, PartialEq, Serialize)]
+/// An event in its place in a log. [`FiledEvent`](crate::FiledEvent) reads it back from a file.
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
 pub struct Event {
     /// Its place, from 1, without gaps.
     pub sequence: u64,
+    /// The incarnation of the store that wrote it. After a restore, another event may have had the same place.
+    #[serde(default, skip_serializing_if = "Incarnation::is_first")]
+    pub incarnation: Incarnation,
     /// What happened.
     #[serde(flatten)]
     pub draft: EventDraft,
@@ -116,7 +132,8 @@ pub struct Event {
 }
 
 /// SHA-256 in a hash chain, shown as hexadecimal digits.
-#[derive(Clone, Copy, Eq, PartialEq)]
+#[derive(Clone, Copy, Deserialize, Eq, Hash, PartialEq)]
+#[serde(try_from = "String")]
 pub struct Hash(pub [u8; 32]);
 
 impl fmt::Display for Hash {
@@ -138,6 +155,35 @@ impl fmt::Debug for Hash {
     }
 }
 
+impl FromStr for Hash {
+    type Err = NoHash;
+
+    fn from_str(text: &str) -> Result<Self, NoHash> {
+        let digit = |digit: u8| match digit {
+            b'0'..=b'9' => Ok(digit - b'0'),
+            b'a'..=b'f' => Ok(digit - b'a' + 10),
+            _ => Err(NoHash),
+        };
+        let (pairs, []) = text.as_bytes().as_chunks::<2>() else { return Err(NoHash) };
+        let bytes = pairs.iter().map(|[high, low]| Ok(digit(*high)? << 4 | digit(*low)?));
+        let bytes = bytes.collect::<Result<Vec<u8>, _>>()?;
+        bytes.try_into().map(Self).map_err(|_| NoHash)
+    }
+}
+
+impl TryFrom<String> for Hash {
+    type Error = NoHash;
+
+    fn try_from(text: String) -> Result<Self, NoHash> {
+        text.parse()
+    }
+}
+
+/// The text is no hash.
+#[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
+#[error("a hash is 64 hexadecimal digits in lower case")]
+pub struct NoHash;
+
 impl Serialize for Hash {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         serializer.collect_str(self)
@@ -152,6 +198,7 @@ mod tests {
     fn an_event_shows_every_field_that_others_rely_on() {
         let event = Event {
             sequence: 7,
+            incarnation: Incarnation::FIRST,
             draft: EventDraft {
                 time: Timestamp::from_millis(0),
                 actor: "ada".parse().unwrap(),
@@ -164,6 +211,7 @@ mod tests {
                 detail: Detail {
                     name: None,
                     origin: None,
+                    reason: None,
                     before: vec![],
                     after: vec![SecretSummary {
                         locator: "4fG7hJ2kLm".parse().unwrap(),
@@ -186,5 +234,7 @@ mod tests {
                 "previous_hash": null, "hash": "ab".repeat(32),
             })
         );
+        let restored = Event { incarnation: Incarnation(2), ..event };
+        assert_eq!(serde_json::to_value(&restored).unwrap().get("incarnation"), Some(&2.into()));
     }
 }

@@ -14,7 +14,7 @@ pub enum ExportFormat {
 }
 
 /// The columns of a spreadsheet.
-const COLUMNS: [&str; 15] = [
+const COLUMNS: [&str; 16] = [
     "sequence",
     "time",
     "actor",
@@ -30,6 +30,7 @@ const COLUMNS: [&str; 15] = [
     "after",
     "previous_hash",
     "hash",
+    "incarnation",
 ];
 
 impl ExportFormat {
@@ -96,7 +97,7 @@ impl Event {
     }
 }
 
-fn row(event: &Event) -> [String; 15] {
+fn row(event: &Event) -> [String; 16] {
     let draft = &event.draft;
     let secrets = |secrets: &[SecretSummary]| {
         let texts: Vec<_> = secrets.iter().map(|s| format!("{} {} {}", s.locator, s.generation, s.state)).collect();
@@ -119,6 +120,7 @@ fn row(event: &Event) -> [String; 15] {
         secrets(&draft.detail.after),
         text(event.previous_hash.map(|hash| hash.to_string())),
         text(event.hash.map(|hash| hash.to_string())),
+        event.incarnation.to_string(),
     ]
 }
 

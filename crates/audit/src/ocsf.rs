@@ -1,3 +1,4 @@
+use doorward_types::Incarnation;
 use serde_json::{Value, json};
 
 use crate::{Action, Checkpoint, Event, SecretSummary};
@@ -30,7 +31,7 @@ const fn activity(action: Action) -> (Activity, &'static str) {
         Action::AllowedOriginRemoved => (Activity::Delete, "Allowed Origin"),
         Action::AuditLogExported => (Activity::Read, "Audit Log"),
         Action::AuditLogPruned => (Activity::Delete, "Audit Log"),
-        Action::LostChangeAccepted => (Activity::Update, "Store"),
+        Action::LostChangeAccepted | Action::StoreRestored => (Activity::Update, "Store"),
         Action::OperatorCreated => (Activity::Create, "Operator"),
         Action::OperatorDeleted => (Activity::Delete, "Operator"),
         Action::OrganizationCreated => (Activity::Create, "Organization"),
@@ -91,10 +92,15 @@ impl Event {
         shown
     }
 
-    /// What tells this event from every other one: its log, and its place there.
+    /// Returns the name of this event, which no other event ever has: its log, the store's incarnation if the store was
+    /// restored, and its place.
     #[must_use]
     pub fn uid(&self) -> String {
-        format!("{}/{}", Checkpoint::origin_of(self.draft.organization, self.draft.environment), self.sequence)
+        let log = Checkpoint::origin_of(self.draft.organization, self.draft.environment);
+        match self.incarnation {
+            Incarnation::FIRST => format!("{log}/{}", self.sequence),
+            restored => format!("{log}/{restored}/{}", self.sequence),
+        }
     }
 }
 

@@ -26,7 +26,7 @@ impl Pruned {
         };
         let tree = Tree::of_peaks(self.size, self.peaks.clone()).ok_or(PrunedFault::Differs)?;
         if checkpoint.size == self.size && checkpoint.root == tree.root() {
-            Ok(ChainVerifier::after(self.size, self.last_hash, tree))
+            Ok(ChainVerifier::after(self.size, self.last_hash, checkpoint.incarnation, tree))
         } else {
             Err(PrunedFault::Differs)
         }

@@ -2,8 +2,8 @@
 
 #![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test fails by panicking")]
 
-use doorward_audit::{Action, ChainFault, ChainVerifier, Detail, Event, EventDraft, Hash};
-use doorward_types::{Environment, OrganizationId, RequestId, Timestamp};
+use doorward_audit::{Action, ChainFault, ChainVerifier, Detail, Event, EventDraft, Hash, Reason};
+use doorward_types::{Environment, Incarnation, OrganizationId, RequestId, Timestamp};
 
 fn draft(number: i64) -> EventDraft {
     EventDraft {
@@ -22,7 +22,11 @@ fn draft(number: i64) -> EventDraft {
 fn log() -> Vec<Event> {
     let mut log: Vec<Event> = Vec::new();
     for number in 1..=9 {
-        log.push(Event::following(log.last().map(|last| (last.sequence, last.hash)), draft(number)));
+        log.push(Event::following(
+            log.last().map(|last| (last.sequence, last.hash)),
+            Incarnation::FIRST,
+            draft(number),
+        ));
     }
     log
 }
@@ -58,11 +62,13 @@ fn every_field_is_covered() {
         |event| event.draft.actor = "eve".parse().unwrap(),
         |event| event.draft.action = Action::AccessKeyCreated,
         |event| event.draft.subject.push('x'),
+        |event| event.incarnation = Incarnation(2),
         |event| event.draft.organization = OrganizationId::from_u128(8),
         |event| event.draft.environment = Environment::Production,
         |event| event.draft.source_address = Some([192, 0, 2, 1].into()),
         |event| event.draft.request_id = Some(RequestId::from_u128(1)),
         |event| event.draft.detail.name = Some("x".parse().unwrap()),
+        |event| event.draft.detail.reason = Some(Reason::StoreRestored),
         |event| event.previous_hash = Some(Hash([1; 32])),
         |event| event.previous_hash = None,
         |event| event.hash = Some(Hash([1; 32])),
@@ -106,13 +112,16 @@ fn what_was_swapped_or_inserted_is_named() {
     }
     for place in 0..8 {
         let mut crude = log();
-        crude.insert(place, Event { sequence: 0, draft: draft(99), previous_hash: None, hash: Some(Hash([3; 32])) });
+        crude.insert(
+            place,
+            Event { sequence: 0, hash: Some(Hash([3; 32])), ..Event::following(None, Incarnation::FIRST, draft(99)) },
+        );
         renumber(&mut crude);
         assert_eq!(fault(&crude), Some(ChainFault::Inserted(place as u64 + 1)));
         // One that is whole is passed over; the one after it does not belong.
         let mut whole = log();
         let before = place.checked_sub(1).map(|before| (whole[before].sequence, whole[before].hash));
-        whole.insert(place, Event::following(before, draft(99)));
+        whole.insert(place, Event::following(before, Incarnation::FIRST, draft(99)));
         renumber(&mut whole);
         assert!(
             matches!(fault(&whole), Some(ChainFault::Inserted(at)) if at == place as u64 + 2),
@@ -132,6 +141,6 @@ fn an_event_before_the_first_was_inserted() {
 #[test]
 fn one_that_was_replaced_with_its_hash_is_seen_at_the_next() {
     let mut log = log();
-    log[4] = Event::following(Some((4, log[3].hash)), draft(99));
+    log[4] = Event::following(Some((4, log[3].hash)), Incarnation::FIRST, draft(99));
     assert_eq!(fault(&log), Some(ChainFault::Unlinked(6)));
 }

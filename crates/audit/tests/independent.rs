@@ -4,9 +4,9 @@
 
 use doorward_audit::{
     Action, ChainVerifier, Checkpoint, CheckpointError, Detail, Event, EventDraft, Hash, NoteError, NoteKey,
-    NoteVerifier, SecretSummary, Tree, inclusion_proof, proves_inclusion,
+    NoteVerifier, Reason, SecretSummary, Tree, inclusion_proof, proves_inclusion,
 };
-use doorward_types::{Environment, Name, OrganizationId, RequestId, SecretState, Timestamp};
+use doorward_types::{Environment, Incarnation, Name, OrganizationId, RequestId, SecretState, Timestamp};
 use proptest::prelude::*;
 use signed_note::{Note, StandardVerifier, VerifierList};
 use tlog_tiles::tlog::{self, HashReader};
@@ -28,6 +28,7 @@ fn draft(time: i64, actor: Name, subject: String, name: Option<Name>, secrets: u
         request_id: (secrets > 0).then_some(RequestId::from_u128(u128::from(secrets))),
         detail: Detail {
             origin: name.as_ref().map(ToString::to_string),
+            reason: (secrets > 2).then_some(Reason::StoreRestored),
             name,
             before: (0..secrets).map(secret).collect(),
             after: vec![secret(9)],
@@ -39,7 +40,7 @@ fn log(count: u64) -> Vec<Event> {
     let mut log: Vec<Event> = Vec::new();
     for number in 0..count {
         let draft = draft(i64::try_from(number).unwrap(), "ada".parse().unwrap(), format!("key_{number}"), None, 1);
-        log.push(Event::following(log.last().map(|last| (last.sequence, last.hash)), draft));
+        log.push(Event::following(log.last().map(|last| (last.sequence, last.hash)), Incarnation::FIRST, draft));
     }
     log
 }
@@ -54,9 +55,11 @@ proptest! {
         name in proptest::option::of("[\"\\\\/=+@<>&\u{7f}\u{80}-\u{ff}\u{2028}é東👋]{1,20}"),
         secrets in 0_u32..4,
         previous in any::<[u8; 32]>(),
+        incarnation in 1_u64..4,
     ) {
         let (Ok(actor), name) = (actor.parse(), name.and_then(|name| name.parse().ok())) else { return Ok(()) };
-        let event = Event::following(Some((4, Some(Hash(previous)))), draft(time, actor, subject, name, secrets));
+        let draft = draft(time, actor, subject, name, secrets);
+        let event = Event::following(Some((4, Some(Hash(previous)))), Incarnation(incarnation), draft);
         let mut shown = serde_json::to_value(&event).unwrap();
         shown.as_object_mut().unwrap().remove("hash");
         let theirs = serde_json_canonicalizer::to_vec(&shown).unwrap();
@@ -108,7 +111,7 @@ fn checkpoint(log: &[Event]) -> Checkpoint {
     let mut chain = ChainVerifier::default();
     log.iter().for_each(|event| chain.follow(event).unwrap());
     let origin = Checkpoint::origin_of(OrganizationId::from_u128(7), Environment::Production);
-    Checkpoint { origin, size: chain.tree().size(), root: chain.tree().root() }
+    Checkpoint { origin, size: chain.tree().size(), root: chain.tree().root(), incarnation: chain.incarnation() }
 }
 
 const SEED: &str = "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=";
@@ -116,8 +119,14 @@ const SEED: &str = "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=";
 #[test]
 fn another_implementation_accepts_our_checkpoints_and_refuses_what_was_changed() {
     let key: NoteKey = SEED.parse().unwrap();
-    let checkpoint = checkpoint(&log(12));
-    let note = checkpoint.sign(&key);
+    for incarnation in [Incarnation::FIRST, Incarnation(20)] {
+        judge(&key, &Checkpoint { incarnation, ..checkpoint(&log(12)) });
+    }
+}
+
+/// A restored store's checkpoint has an extension line, which others pass over.
+fn judge(key: &NoteKey, checkpoint: &Checkpoint) {
+    let note = checkpoint.sign(key);
     let verifier = key.verifier(&checkpoint.origin);
     let verify = |note: &str| {
         let theirs = VerifierList::new(vec![Box::new(StandardVerifier::new(&verifier.to_string()).unwrap())]);
@@ -127,7 +136,7 @@ fn another_implementation_accepts_our_checkpoints_and_refuses_what_was_changed()
         Some((read.origin().to_owned(), read.size(), Hash(read.hash().0)))
     };
     assert_eq!(verify(&note), Some((checkpoint.origin.clone(), 12, checkpoint.root)));
-    assert_eq!(Checkpoint::open(&note, &verifier), Ok(checkpoint));
+    assert_eq!(Checkpoint::open(&note, &verifier), Ok(checkpoint.clone()));
     for at in 0..note.len() {
         let mut bytes = note.clone().into_bytes();
         bytes[at] ^= 1;
@@ -161,7 +170,11 @@ fn another_implementation_reads_our_verifier_keys_and_we_read_theirs() {
 
 #[test]
 fn a_checkpoint_has_one_form() {
-    assert!(format!("a\n12\n{SEED}\n").parse::<Checkpoint>().is_ok());
+    for (rest, incarnation) in [("", 1), ("incarnation 7\n", 7), ("another\nincarnation 7\n", 7), ("another\n", 1)] {
+        let read = format!("a\n12\n{SEED}\n{rest}").parse::<Checkpoint>();
+        assert_eq!(read.map(|read| read.incarnation), Ok(Incarnation(incarnation)), "{rest}");
+    }
+    assert_eq!(format!("a\n12\n{SEED}\nincarnation 07\n").parse::<Checkpoint>(), Err(CheckpointError::Malformed));
     for bad in [format!("a\n012\n{SEED}\n"), format!("\n12\n{SEED}\n"), "a\n12\nAA==\n".into(), "a\n12\n".into()] {
         assert_eq!(bad.parse::<Checkpoint>(), Err(CheckpointError::Malformed), "{bad}");
     }

@@ -5,7 +5,7 @@
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use doorward_audit::{Action, ChainVerifier, Checkpoint, Detail, Event, EventDraft, NoteKey, SecretSummary};
-use doorward_types::{Environment, RequestId, SecretState, Timestamp};
+use doorward_types::{Environment, Incarnation, RequestId, SecretState, Timestamp};
 
 fn events() -> Vec<Event> {
     let draft = EventDraft {
@@ -29,6 +29,7 @@ fn events() -> Vec<Event> {
         detail: Detail {
             name: Some("\"quoted\" \\ / é 東京 🔑".parse().unwrap()),
             origin: None,
+            reason: None,
             before: vec![secret("4fG7hJ2kLm", 1, SecretState::Current), secret("9aQ0000000", 2, SecretState::Staged)],
             after: vec![secret("9aQ0000000", 2, SecretState::Current)],
         },
@@ -36,7 +37,7 @@ fn events() -> Vec<Event> {
     };
     let mut events: Vec<Event> = Vec::new();
     for draft in [draft.clone(), hostile, EventDraft { action: Action::AccessKeyDeleted, ..draft }] {
-        events.push(Event::following(events.last().map(|last| (last.sequence, last.hash)), draft));
+        events.push(Event::following(events.last().map(|last| (last.sequence, last.hash)), Incarnation::FIRST, draft));
     }
     events
 }
@@ -57,7 +58,8 @@ fn the_published_vectors_hold() {
     let mut chain = ChainVerifier::default();
     events.iter().for_each(|event| chain.follow(event).unwrap());
     let origin = Checkpoint::origin_of(events.first().unwrap().draft.organization, Environment::Test);
-    let checkpoint = Checkpoint { origin, size: chain.tree().size(), root: chain.tree().root() };
+    let (size, root) = (chain.tree().size(), chain.tree().root());
+    let checkpoint = Checkpoint { origin, size, root, incarnation: chain.incarnation() };
     let key: NoteKey = "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=".parse().unwrap();
     golden("vectors.note", &checkpoint.sign(&key));
     golden("vectors.vkey", &format!("{}\n", key.verifier(&checkpoint.origin)));

@@ -1,23 +1,28 @@
 use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
 
 use doorward_key::{KeyPrefix, Random, RandomError, SystemRandom};
-use doorward_store::Store;
+use doorward_store::{Store, StoreError, StoreIdentity};
 use doorward_types::{Clock, IdSeed, SystemClock};
 
 use crate::Timing;
 
-/// What the core stands on: a store, a clock, randomness, and two choices. Cheap to clone.
+/// The foundation of the core: a store, a clock, randomness, and two choices. Cheap to clone.
 #[derive(Clone, Debug)]
 pub struct Core {
     pub(crate) store: Arc<dyn Store>,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) random: Arc<dyn Random>,
     pub(crate) prefix: KeyPrefix,
+    prefix_is_chosen: bool,
     pub(crate) timing: Timing,
+    /// The newest revision that this process knows to be in effect everywhere.
+    pub(crate) settled: Arc<AtomicU64>,
 }
 
 impl Core {
-    /// The core over this store, with the machine's clock and randomness, the prefix `dw`, and the default timing.
+    /// Returns the core over this store, with the machine's clock and randomness, the prefix of the store's keys (`dw` in a
+    /// new store), and the default timing.
     #[must_use]
     pub fn new(store: Arc<dyn Store>) -> Self {
         Self {
@@ -25,7 +30,9 @@ impl Core {
             clock: Arc::new(SystemClock),
             random: Arc::new(SystemRandom),
             prefix: KeyPrefix::default(),
+            prefix_is_chosen: false,
             timing: Timing::default(),
+            settled: Arc::default(),
         }
     }
 
@@ -41,10 +48,43 @@ impl Core {
         Self { random, ..self }
     }
 
-    /// With a prefix of the embedding service's own.
+    /// With a prefix of the embedding service's own. The store keeps the first prefix that it is given: on a store whose
+    /// keys have another one, nothing starts.
     #[must_use]
     pub fn with_prefix(self, prefix: KeyPrefix) -> Self {
-        Self { prefix, ..self }
+        Self { prefix, prefix_is_chosen: true, ..self }
+    }
+
+    /// Takes over the prefix of the store's keys: for a process without a [`Verifier`](crate::Verifier), which does this at
+    /// its start.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError::OtherPrefix`], if another prefix was chosen; [`StoreError`], if the store cannot be read.
+    pub async fn adopt(self) -> Result<Self, StoreError> {
+        Ok(self.adopted().await?.0)
+    }
+
+    /// As [`Core::adopt`], and writes the prefix into a store that has none.
+    pub(crate) async fn claim(self) -> Result<(Self, StoreIdentity), StoreError> {
+        let (core, identity) = self.adopted().await?;
+        if identity.prefix.is_some() {
+            return Ok((core, identity));
+        }
+        core.store.claim_prefix(&core.prefix).await?;
+        // Another process may have been quicker.
+        core.adopted().await
+    }
+
+    async fn adopted(self) -> Result<(Self, StoreIdentity), StoreError> {
+        let (_, identity) = self.store.identity().await?.proved_of_any_store()?;
+        match &identity.prefix {
+            Some(prefix) if self.prefix_is_chosen && *prefix != self.prefix => {
+                Err(StoreError::OtherPrefix { store: prefix.clone() })
+            }
+            Some(prefix) => Ok((Self { prefix: prefix.clone(), ..self }, identity)),
+            None => Ok((self, identity)),
+        }
     }
 
     /// With other durations of the coherence protocol.

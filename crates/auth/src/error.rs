@@ -26,18 +26,28 @@ pub enum StartError {
     /// The store failed.
     #[error(transparent)]
     Store(#[from] StoreError),
+    /// The operating system gave no thread or runtime for the control plane.
+    #[error("the control plane cannot have a thread of its own")]
+    Thread(#[source] std::io::Error),
 }
 
 /// Why a change was not made.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum IssueError {
-    /// The same was asked for before, under the same idempotency key.
-    #[error("this request was carried out before, for {id}; the value was shown then, and is not shown again")]
+    /// The same was asked for before, under the same idempotency key. The first change is in effect everywhere.
+    #[error(
+        "this request was carried out before, for {id}, and is in effect everywhere; a value is shown in the first answer only"
+    )]
     AlreadyDone {
         /// The id of what was made then.
         id: String,
     },
+    /// The idempotency key was used before, for another request.
+    #[error(
+        "this idempotency key was used before, for another request: nothing was done. Use a key of its own for each request"
+    )]
+    IdempotencyKeyReused,
     /// A next production key is staged already.
     #[error("a next production key is staged already; regenerate to promote it, or unstage it first")]
     AlreadyStaged,

@@ -1,25 +1,28 @@
 use std::sync::Arc;
 
-use doorward_audit::{Action, Detail, EventDraft, SecretSummary};
+use doorward_audit::{Action, Detail, EventDraft, Reason, SecretSummary};
 use doorward_key::{FreshKey, ShownOnce};
 use doorward_store::{
     AccessKey, AccessKeyWithSecrets, Change, ChangeContext, Conflict, Events, KeyRef, OperationId, Organization, Page,
-    Secret, SecretUsage, SpanUses, StoreError, Successor,
+    RequestHash, Secret, SecretUsage, SpanUses, StoreError, Successor,
 };
 use doorward_types::{AccessKeyId, Environment, Locator, Name, OrganizationId, SecretState};
 
-use crate::node::Node;
-use crate::{Ask, Core, IssueError, Receipt, Verifier, writer};
+use crate::control::{Control, effect};
+use crate::{Ask, Core, IssueError, Receipt, Verifier};
 
 /// How often a change is tried again that met another one half-way, where trying again cannot surprise anyone.
 const TRIES: u32 = 5;
 
 /// Every change to keys. Each writes its audit event in the same transaction, and returns when it is in effect on every
-/// node: a new secret works everywhere, a dead one nowhere.
+/// node: a new secret works everywhere, a dead one nowhere. The same holds for an answer that says that a change was made
+/// before, or that there is nothing left to change.
 #[derive(Clone, Debug)]
 pub struct Issuer {
     pub(crate) core: Core,
-    node: Option<Arc<Node>>,
+    control: Option<Arc<Control>>,
+    /// The reason that the events of this issuer's changes give.
+    reason: Option<Reason>,
 }
 
 /// A new organization with its production key.
@@ -82,13 +85,22 @@ impl Issuer {
     /// An issuer without a verifying node in its process, such as the command line's.
     #[must_use]
     pub fn new(core: &Core) -> Self {
-        Self { core: core.clone(), node: None }
+        Self { core: core.clone(), control: None, reason: None }
     }
 
     /// An issuer in the process of a verifying node, which hears of changes directly.
     #[must_use]
     pub fn beside(verifier: &Verifier) -> Self {
-        Self { core: verifier.core().clone(), node: Some(Arc::clone(verifier.node())) }
+        Self { core: verifier.core().clone(), control: Some(Arc::clone(verifier.control())), reason: None }
+    }
+
+    /// The same issuer, whose events give a reason.
+    pub(crate) fn with_reason(self, reason: Reason) -> Self {
+        Self { reason: Some(reason), ..self }
+    }
+
+    pub(crate) const fn reason(&self) -> Option<Reason> {
+        self.reason
     }
 
     /// Adds an organization with its production key.
@@ -110,6 +122,8 @@ impl Issuer {
     }
 
     async fn provision_where(&self, name: Name, ask: &Ask, only_if_empty: bool) -> Result<Provisioned, IssueError> {
+        let request = RequestHash::of(["provision", name.as_str()]);
+        self.refuse_repeat(&request, ask).await?;
         let id = OrganizationId::new(self.core.id_seed()?);
         let organization = Organization { id, name, created_at: self.core.clock.now() };
         let key = self.new_key(id, Environment::Production, Environment::Production.into(), ask)?;
@@ -122,7 +136,7 @@ impl Issuer {
         let first_key = self.event(Action::AccessKeyCreated, &key, ask, named(&key.name, vec![summary(&secret)]));
         let events = Events::from(made).and(first_key);
         let change = Change::Provision { organization: organization.clone(), key: key.clone(), secret, only_if_empty };
-        let receipt = self.commit(change, events, ask).await?;
+        let receipt = self.commit(change, events, request, ask).await?;
         Ok(Provisioned { organization, key, secret, value, receipt })
     }
 
@@ -132,11 +146,13 @@ impl Issuer {
     ///
     /// [`IssueError`].
     pub async fn create(&self, organization: OrganizationId, name: Name, ask: &Ask) -> Result<Created, IssueError> {
+        let request = RequestHash::of(["create", &organization.to_string(), name.as_str()]);
+        self.refuse_repeat(&request, ask).await?;
         let key = self.new_key(organization, Environment::Test, name, ask)?;
         let (secret, value) = self.new_secret(key.environment, 1, SecretState::Current)?;
         let detail = Detail { name: Some(key.name.clone()), after: vec![summary(&secret)], ..Detail::default() };
         let event = self.event(Action::AccessKeyCreated, &key, ask, detail);
-        let receipt = self.commit(Change::Create { key: key.clone(), secret }, event.into(), ask).await;
+        let receipt = self.commit(Change::Create { key: key.clone(), secret }, event.into(), request, ask).await;
         match receipt {
             Err(IssueError::Store(StoreError::Missing)) => Err(IssueError::NoSuchOrganization),
             other => Ok(Created { key, secret, value, receipt: other? }),
@@ -149,6 +165,8 @@ impl Issuer {
     ///
     /// [`IssueError::AlreadyStaged`] where there is one.
     pub async fn stage(&self, organization: OrganizationId, ask: &Ask) -> Result<Staged, IssueError> {
+        let request = RequestHash::of(["stage", &organization.to_string()]);
+        self.refuse_repeat(&request, ask).await?;
         let mut tries = 0..TRIES;
         loop {
             let found = self.production_key(organization).await?;
@@ -157,7 +175,8 @@ impl Issuer {
             let mut after = summaries(&found.secrets);
             after.push(summary(&secret));
             let event = self.event(Action::AccessKeyStaged, &found.key, ask, between(&found, after));
-            match self.commit(Change::Stage { key: reference(&found.key), secret }, event.into(), ask).await {
+            let change = Change::Stage { key: KeyRef::of(&found.key), secret };
+            match self.commit(change, event.into(), request, ask).await {
                 Err(IssueError::ChangedMeanwhile) if tries.next().is_some() => {}
                 receipt => return Ok(Staged { key: found.key, secret, value, receipt: receipt? }),
             }
@@ -170,12 +189,16 @@ impl Issuer {
     ///
     /// [`IssueError::NothingStaged`] where there is none, [`IssueError::ChangedMeanwhile`] where it is not what was seen.
     pub async fn unstage(&self, organization: OrganizationId, ask: &Ask) -> Result<Receipt, IssueError> {
+        let request = RequestHash::of(["unstage", &organization.to_string()]);
+        self.refuse_repeat(&request, ask).await?;
         let found = self.seen_production_key(organization, ask).await?;
-        let staged = in_state(&found, SecretState::Staged).ok_or(IssueError::NothingStaged)?;
+        let Some(staged) = in_state(&found, SecretState::Staged) else {
+            return Err(self.in_effect(&found.key.id.to_string(), IssueError::NothingStaged).await);
+        };
         let after = summaries(found.secrets.iter().filter(|secret| secret.state == SecretState::Current));
         let event = self.event(Action::AccessKeyStageDiscarded, &found.key, ask, between(&found, after));
-        let change = Change::Unstage { key: reference(&found.key), staged: staged.locator };
-        self.commit(change, event.into(), ask).await
+        let change = Change::Unstage { key: KeyRef::of(&found.key), staged: staged.locator };
+        self.commit(change, event.into(), request, ask).await
     }
 
     /// Kills the current production secret. A staged one takes its place; without one, or where it is to be discarded
@@ -191,8 +214,11 @@ impl Issuer {
         discard_staged: bool,
         ask: &Ask,
     ) -> Result<Regenerated, IssueError> {
+        let discarding = if discard_staged { "discard" } else { "promote" };
+        let request = RequestHash::of(["regenerate", &organization.to_string(), discarding]);
+        self.refuse_repeat(&request, ask).await?;
         let found = self.seen_production_key(organization, ask).await?;
-        let key = reference(&found.key);
+        let key = KeyRef::of(&found.key);
         let staged = in_state(&found, SecretState::Staged).filter(|_| !discard_staged);
         let (secret, value, successor) = match staged {
             Some(staged) => {
@@ -208,7 +234,7 @@ impl Issuer {
         let after = vec![summary(&secret)];
         let event = self.event(Action::AccessKeyRegenerated, &found.key, ask, between(&found, after));
         let change = Change::Regenerate { key, retired: locators(&retired), successor };
-        let receipt = self.commit(change, event.into(), ask).await?;
+        let receipt = self.commit(change, event.into(), request, ask).await?;
         Ok(Regenerated { key: found.key, secret, retired, value, receipt })
     }
 
@@ -223,21 +249,19 @@ impl Issuer {
         id: AccessKeyId,
         ask: &Ask,
     ) -> Result<Receipt, IssueError> {
+        let subject = id.to_string();
+        let request = RequestHash::of(["delete", &organization.to_string(), &subject]);
+        self.refuse_repeat(&request, ask).await?;
         self.organization(organization).await?;
-        let found = self
-            .core
-            .store
-            .access_key(organization, id)
-            .await
-            .map_err(IssueError::Store)?
-            .ok_or(IssueError::NoSuchKey)?;
+        let found = self.core.store.access_key(organization, id).await.map_err(IssueError::Store)?;
+        let Some(found) = found else { return Err(self.in_effect(&subject, IssueError::NoSuchKey).await) };
         if found.key.environment == Environment::Production {
             return Err(IssueError::ProductionKeyRequired);
         }
         let event = self.event(Action::AccessKeyDeleted, &found.key, ask, between(&found, vec![]));
-        let change = Change::Delete { key: reference(&found.key), retired: locators(&found.secrets) };
-        match self.commit(change, event.into(), ask).await {
-            Err(IssueError::Store(StoreError::Missing)) => Err(IssueError::NoSuchKey),
+        let change = Change::Delete { key: KeyRef::of(&found.key), retired: locators(&found.secrets) };
+        match self.commit(change, event.into(), request, ask).await {
+            Err(IssueError::Store(StoreError::Missing)) => Err(self.in_effect(&subject, IssueError::NoSuchKey).await),
             receipt => receipt,
         }
     }
@@ -277,8 +301,8 @@ impl Issuer {
     ///
     /// [`IssueError::Store`].
     pub async fn usage(&self, organization: OrganizationId) -> Result<Vec<SecretUsage>, IssueError> {
-        if let Some(node) = &self.node {
-            node.flush_uses().await;
+        if let Some(control) = &self.control {
+            control.node().flush_uses().await;
         }
         self.core.store.usage(organization, self.core.clock.now()).await.map_err(IssueError::Store)
     }
@@ -290,8 +314,8 @@ impl Issuer {
     ///
     /// [`IssueError::Store`].
     pub async fn recent_uses(&self, organization: OrganizationId) -> Result<Vec<SpanUses>, IssueError> {
-        if let Some(node) = &self.node {
-            node.flush_uses().await;
+        if let Some(control) = &self.control {
+            control.node().flush_uses().await;
         }
         self.core.store.recent_uses(organization, self.core.clock.now()).await.map_err(IssueError::Store)
     }
@@ -303,7 +327,7 @@ impl Issuer {
         production.ok_or(IssueError::NoSuchOrganization)
     }
 
-    /// The production key as whoever asks has seen it.
+    /// The production key, if it is still what the asker has seen.
     async fn seen_production_key(
         &self,
         organization: OrganizationId,
@@ -311,7 +335,9 @@ impl Issuer {
     ) -> Result<AccessKeyWithSecrets, IssueError> {
         let found = self.production_key(organization).await?;
         match &ask.seen {
-            Some(seen) if *seen != locators(&found.secrets) => Err(IssueError::ChangedMeanwhile),
+            Some(seen) if *seen != locators(&found.secrets) => {
+                Err(self.in_effect(&found.key.id.to_string(), IssueError::ChangedMeanwhile).await)
+            }
             _ => Ok(found),
         }
     }
@@ -347,30 +373,73 @@ impl Issuer {
 
     fn event(&self, action: Action, key: &AccessKey, ask: &Ask, detail: Detail) -> EventDraft {
         let (now, log) = (self.core.clock.now(), (key.organization, key.environment));
+        let detail = Detail { reason: self.reason, ..detail };
         EventDraft { detail, ..EventDraft::new(&ask.attribution, now, action, key.id.to_string(), log) }
     }
 
-    pub(crate) async fn commit(&self, change: Change, events: Events, ask: &Ask) -> Result<Receipt, IssueError> {
+    /// Refuses a repeat under the same idempotency key before anything is looked at, since the first request has changed
+    /// what there is to see.
+    pub(crate) async fn refuse_repeat(&self, request: &RequestHash, ask: &Ask) -> Result<(), IssueError> {
+        let Some(key) = &ask.idempotency_key else { return Ok(()) };
+        let done = self.core.store.operation(&ask.attribution.actor, key).await.map_err(IssueError::Store)?;
+        match done {
+            Some(done) => Err(self.refused(done.repeated(request)).await),
+            None => Ok(()),
+        }
+    }
+
+    /// Returns what there is to say of a record's state, once the newest change of the record is in effect everywhere.
+    pub(crate) async fn in_effect(&self, subject: &str, answer: IssueError) -> IssueError {
+        self.settle(subject).await.err().unwrap_or(answer)
+    }
+
+    /// Returns once the newest change of a record is in effect everywhere.
+    pub(crate) async fn settle(&self, subject: &str) -> Result<(), IssueError> {
+        let settled = match self.core.store.last_change_of(subject).await {
+            Ok(Some(revision)) => effect::settle(&self.core, self.control.as_ref(), revision).await,
+            other => other.map(drop),
+        };
+        settled.map_err(IssueError::Store)
+    }
+
+    pub(crate) async fn commit(
+        &self,
+        change: Change,
+        events: Events,
+        request: RequestHash,
+        ask: &Ask,
+    ) -> Result<Receipt, IssueError> {
         let mut operation = [0; 16];
         self.core.random.fill(&mut operation)?;
+        let subject = events.first().subject.clone();
         let context = ChangeContext {
-            operation: OperationId::from_bytes(operation),
-            events,
             idempotency_key: ask.idempotency_key.clone(),
-            node: None,
+            ..ChangeContext::new(OperationId::from_bytes(operation), events, request, self.core.prefix.clone())
         };
-        writer::commit(&self.core, self.node.as_ref(), change, context).await.map_err(|error| match error {
-            StoreError::AlreadyDone { subject } => IssueError::AlreadyDone { id: subject },
+        match effect::commit(&self.core, self.control.as_ref(), change, context).await {
+            Ok(receipt) => Ok(receipt),
+            Err(error @ StoreError::Conflict(_)) => {
+                let refused = self.refused(error).await;
+                Err(self.in_effect(&subject, refused).await)
+            }
+            Err(error) => Err(self.refused(error).await),
+        }
+    }
+
+    /// What the store's refusal means to the asker. A change that was made before is told once it is in effect.
+    async fn refused(&self, error: StoreError) -> IssueError {
+        match error {
+            StoreError::AlreadyDone { subject, revision } => {
+                let settled = effect::settle(&self.core, self.control.as_ref(), revision).await;
+                settled.map_or_else(IssueError::Store, |()| IssueError::AlreadyDone { id: subject })
+            }
+            StoreError::IdempotencyKeyReused => IssueError::IdempotencyKeyReused,
             StoreError::Conflict(Conflict::AlreadyStaged) => IssueError::AlreadyStaged,
             StoreError::Conflict(Conflict::NotEmpty) => IssueError::NotEmpty,
             StoreError::Conflict(_) => IssueError::ChangedMeanwhile,
             other => IssueError::Store(other),
-        })
+        }
     }
-}
-
-fn reference(key: &AccessKey) -> KeyRef {
-    KeyRef { organization: key.organization, environment: key.environment, id: key.id }
 }
 
 fn in_state(found: &AccessKeyWithSecrets, state: SecretState) -> Option<Secret> {
@@ -391,5 +460,5 @@ fn summaries<'a>(secrets: impl IntoIterator<Item = &'a Secret>) -> Vec<SecretSum
 
 /// What an event says of a key whose secrets were these, and now are others.
 fn between(found: &AccessKeyWithSecrets, after: Vec<SecretSummary>) -> Detail {
-    Detail { name: Some(found.key.name.clone()), before: summaries(&found.secrets), after, origin: None }
+    Detail { name: Some(found.key.name.clone()), before: summaries(&found.secrets), after, ..Detail::default() }
 }

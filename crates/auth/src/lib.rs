@@ -6,6 +6,8 @@
 //! | [`Issuer`] | every change to keys; returns when a dead secret is dead everywhere |
 //! | [`Principal`] | who a verified key speaks for, with the [`Scope`](doorward_store::Scope) that reaches its data |
 //! | [`OperatorDesk`] | operators of the management side, and their tokens |
+//! | [`LossDesk`] | changes that the store lost |
+//! | [`RestoreDesk`](restore::RestoreDesk) | a store that was restored from a backup |
 //!
 //! # The promise
 //!
@@ -40,6 +42,7 @@
 //! ```
 
 mod ask;
+mod control;
 mod core;
 mod dead;
 mod error;
@@ -51,10 +54,10 @@ mod operators;
 mod origins;
 mod principal;
 mod receipt;
+pub mod restore;
 mod sign_in;
 mod timing;
 mod verifier;
-mod writer;
 
 pub use crate::ask::Ask;
 pub use crate::core::Core;

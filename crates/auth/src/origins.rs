@@ -2,7 +2,7 @@
 
 use doorward_audit::{Action, Detail, EventDraft};
 use doorward_origin::{AllowedOrigin, Refusal};
-use doorward_store::{Change, OriginEntry, StoreError};
+use doorward_store::{Change, OriginEntry, RequestHash, StoreError};
 use doorward_types::{AllowedOriginId, Environment, OrganizationId};
 
 use crate::{Ask, IssueError, Issuer, Receipt, Verifier};
@@ -39,12 +39,16 @@ impl Issuer {
         origin: AllowedOrigin,
         ask: &Ask,
     ) -> Result<Allowed, IssueError> {
+        let request = RequestHash::of(["allow", &organization.to_string(), &origin.to_string()]);
+        self.refuse_repeat(&request, ask).await?;
         let known = async || {
             let entries = self.allowed_origins(organization).await?;
-            Ok::<_, IssueError>(entries.into_iter().find(|entry| entry.origin == origin))
+            let Some(entry) = entries.into_iter().find(|entry| entry.origin == origin) else { return Ok(None) };
+            self.settle(&entry.id.to_string()).await?;
+            Ok::<_, IssueError>(Some(Allowed { entry, receipt: None }))
         };
-        if let Some(entry) = known().await? {
-            return Ok(Allowed { entry, receipt: None });
+        if let Some(allowed) = known().await? {
+            return Ok(allowed);
         }
         let entry = OriginEntry {
             id: AllowedOriginId::new(self.core.id_seed()?),
@@ -54,13 +58,10 @@ impl Issuer {
             created_by: ask.attribution.actor.clone(),
         };
         let event = self.origin_event(Action::AllowedOriginAdded, &entry, ask);
-        match self.commit(Change::AllowOrigin { entry: entry.clone() }, event.into(), ask).await {
+        match self.commit(Change::AllowOrigin { entry: entry.clone() }, event.into(), request, ask).await {
             Err(IssueError::Store(StoreError::Missing)) => Err(IssueError::NoSuchOrganization),
             // Someone else was quicker with the same origin.
-            Err(IssueError::ChangedMeanwhile) => match known().await? {
-                Some(entry) => Ok(Allowed { entry, receipt: None }),
-                None => Err(IssueError::ChangedMeanwhile),
-            },
+            Err(IssueError::ChangedMeanwhile) => known().await?.ok_or(IssueError::ChangedMeanwhile),
             receipt => Ok(Allowed { entry, receipt: Some(receipt?) }),
         }
     }
@@ -76,11 +77,18 @@ impl Issuer {
         id: AllowedOriginId,
         ask: &Ask,
     ) -> Result<Receipt, IssueError> {
+        let subject = id.to_string();
+        let request = RequestHash::of(["disallow", &organization.to_string(), &subject]);
+        self.refuse_repeat(&request, ask).await?;
         let entries = self.allowed_origins(organization).await?;
-        let entry = entries.into_iter().find(|entry| entry.id == id).ok_or(IssueError::NoSuchOrigin)?;
+        let Some(entry) = entries.into_iter().find(|entry| entry.id == id) else {
+            return Err(self.in_effect(&subject, IssueError::NoSuchOrigin).await);
+        };
         let event = self.origin_event(Action::AllowedOriginRemoved, &entry, ask);
-        match self.commit(Change::DisallowOrigin { organization, id }, event.into(), ask).await {
-            Err(IssueError::Store(StoreError::Missing)) => Err(IssueError::NoSuchOrigin),
+        match self.commit(Change::DisallowOrigin { organization, id }, event.into(), request, ask).await {
+            Err(IssueError::Store(StoreError::Missing)) => {
+                Err(self.in_effect(&subject, IssueError::NoSuchOrigin).await)
+            }
             receipt => receipt,
         }
     }
@@ -97,7 +105,7 @@ impl Issuer {
 
     fn origin_event(&self, action: Action, entry: &OriginEntry, ask: &Ask) -> EventDraft {
         let log = (entry.organization, Environment::Production);
-        let detail = Detail { origin: Some(entry.origin.to_string()), ..Detail::default() };
+        let detail = Detail { origin: Some(entry.origin.to_string()), reason: self.reason(), ..Detail::default() };
         let event = EventDraft::new(&ask.attribution, self.core.clock.now(), action, entry.id.to_string(), log);
         EventDraft { detail, ..event }
     }
@@ -111,7 +119,7 @@ impl Verifier {
     /// [`OriginRefusal`], which says why in words for people.
     pub fn check_origin(&self, organization: OrganizationId, url: &str) -> Result<AllowedOrigin, OriginRefusal> {
         // The lease first, the clock last: see the crate's documentation.
-        let lease = self.node().lease();
+        let lease = self.node().lease().ends_at();
         let checked = self.node().allow_list(organization).check(url);
         match self.node().now_within(lease) {
             Some(_) => Ok(checked?),

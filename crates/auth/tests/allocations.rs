@@ -15,7 +15,7 @@ static ALLOCATOR: &StatsAlloc<System> = &INSTRUMENTED_SYSTEM;
 #[tokio::test]
 async fn a_verification_does_not_allocate() {
     let core = Core::new(Arc::new(MemoryStore::new()));
-    let verifier = Verifier::start(&core).await.unwrap();
+    let verifier = Verifier::start_in_runtime(&core).await.unwrap();
     let acme = Issuer::beside(&verifier)
         .provision("Acme".parse().unwrap(), &Ask::local("ada".parse().unwrap()))
         .await

@@ -55,7 +55,7 @@ async fn a_node_that_is_late_says_neither_yes_nor_no() {
     let core = Core::new(Arc::new(MemoryStore::new())).with_clock(clock.clone());
     let acme = Issuer::new(&core).provision("Acme".parse().unwrap(), &ask()).await.unwrap().organization.id;
     Issuer::new(&core).allow_origin(acme, "app.example.com".parse().unwrap(), &ask()).await.unwrap();
-    let node = Verifier::start(&core).await.unwrap();
+    let node = Verifier::start_in_runtime(&core).await.unwrap();
     assert!(node.check_origin(acme, "https://app.example.com/").is_ok());
     clock.advance(Duration::from_secs(5));
     for url in ["https://app.example.com/", "https://evil.example/", "nonsense"] {

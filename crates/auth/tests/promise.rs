@@ -1,62 +1,27 @@
 //! Immediate means immediate: when a change has returned, no node accepts the dead secret, and a node that cannot prove
 //! that it is current says neither yes nor no.
 
-#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+#![expect(clippy::unwrap_used, clippy::expect_used, reason = "a test fails by panicking")]
 
 #[path = "../../store-postgres/tests/support/mod.rs"]
 mod postgres;
+mod support;
 
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use doorward_auth::{Ask, Core, IssueError, Issuer, LossDesk, Refusal, StartError, Timing, Verifier};
-use doorward_store::{MemoryStore, OpenMode, Session, Store, StoreError};
+use doorward_auth::{Core, IssueError, Issuer, LossDesk, Refusal, StartError, Timing, Verifier};
+use doorward_store::{MemoryStore, OpenMode, Store, StoreError};
 use doorward_store_postgres::PostgresStore;
 use doorward_store_sqlite::SqliteStore;
-use doorward_types::{Clock, IdSeed, ManualClock, Reading, SessionId, Tick, Timestamp};
-
-fn ask() -> Ask {
-    Ask::local("ada".parse().unwrap())
-}
-
-/// Shows tokio's time, which stands still while there is work to do, and jumps when there is none.
-#[derive(Debug)]
-struct TokioClock(tokio::time::Instant);
-
-impl TokioClock {
-    fn elapsed(&self) -> Tick {
-        Tick::ZERO + self.0.elapsed() + Duration::from_secs(100)
-    }
-}
-
-impl Clock for TokioClock {
-    fn now(&self) -> Timestamp {
-        Timestamp::from_millis(1_767_225_600_000) + self.0.elapsed()
-    }
-
-    fn tick(&self) -> Tick {
-        self.elapsed()
-    }
-
-    fn tick_lag(&self) -> Duration {
-        Duration::ZERO
-    }
-
-    fn reading(&self) -> Reading {
-        Reading { boottime: self.elapsed(), raw: self.elapsed() }
-    }
-}
-
-fn simulated() -> Core {
-    let clock = Arc::new(TokioClock(tokio::time::Instant::now()));
-    Core::new(Arc::new(MemoryStore::new())).with_clock(clock)
-}
+use doorward_types::{Clock, ManualClock};
+use support::{ask, sessions, silent, simulated};
 
 #[tokio::test(start_paused = true)]
 async fn every_node_has_heard_when_a_change_returns() {
     let core = simulated();
-    let nodes = [Verifier::start(&core).await.unwrap(), Verifier::start(&core).await.unwrap()];
+    let nodes = [Verifier::start_in_runtime(&core).await.unwrap(), Verifier::start_in_runtime(&core).await.unwrap()];
     for issuer in [Issuer::new(&core), Issuer::beside(&nodes[0])] {
         let acme = issuer.provision("Acme".parse().unwrap(), &ask()).await.unwrap();
         assert!(nodes.iter().all(|node| node.verify(acme.value.expose().as_bytes()).is_ok()));
@@ -72,9 +37,8 @@ async fn a_silent_node_is_waited_for_and_then_no_longer() {
     let core = simulated();
     let issuer = Issuer::new(&core);
     let acme = issuer.provision("Acme".parse().unwrap(), &ask()).await.unwrap();
-    let silent = SessionId::new(IdSeed { now: Timestamp::from_millis(1), random: [1; 10] });
     let lease = Timing::default().lease();
-    core.store().register(Session { id: silent, lease }).await.unwrap();
+    silent(&core, lease).await;
 
     let wait = Timing::writer_wait(lease);
     // At first it may hold a lease from before the commit; then one from before it was retired; then none.
@@ -84,18 +48,17 @@ async fn a_silent_node_is_waited_for_and_then_no_longer() {
         assert!(receipt.waited < wait + Duration::from_millis(50), "never longer than needed: {:?}", receipt.waited);
         assert_eq!(receipt.nodes.expired, expired);
     }
-    assert_eq!(core.store().sessions().await.unwrap(), []);
+    assert_eq!(sessions(&core).await, []);
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_node_clears_away_what_dead_ones_left() {
     let core = simulated();
-    let node = Verifier::start(&core).await.unwrap();
-    let dead = SessionId::new(IdSeed { now: Timestamp::from_millis(1), random: [1; 10] });
-    core.store().register(Session { id: dead, lease: Timing::default().lease() }).await.unwrap();
+    let node = Verifier::start_in_runtime(&core).await.unwrap();
+    let dead = silent(&core, Timing::default().lease()).await;
     core.store().retire(&[dead]).await.unwrap();
     tokio::time::sleep(Duration::from_secs(30)).await;
-    let left = core.store().sessions().await.unwrap();
+    let left = sessions(&core).await;
     assert!(left.len() == 1 && left[0].session.id != dead, "{left:?}");
     assert!(node.is_current());
 }
@@ -104,7 +67,7 @@ async fn a_node_clears_away_what_dead_ones_left() {
 async fn a_node_that_is_late_says_neither_yes_nor_no() {
     let clock = Arc::new(ManualClock::default());
     let core = Core::new(Arc::new(MemoryStore::new())).with_clock(Arc::clone(&clock) as Arc<dyn Clock>);
-    let node = Verifier::start(&core).await.unwrap();
+    let node = Verifier::start_in_runtime(&core).await.unwrap();
     let acme = Issuer::beside(&node).provision("Acme".parse().unwrap(), &ask()).await.unwrap();
     let unknown = doorward_key::FreshKey::generate(
         &core.prefix().clone(),
@@ -124,10 +87,10 @@ async fn a_node_that_is_late_says_neither_yes_nor_no() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_retired_node_registers_anew_and_catches_up() {
+async fn a_retired_node_registers_again_and_catches_up() {
     let core = simulated();
-    let node = Verifier::start(&core).await.unwrap();
-    let before = core.store().sessions().await.unwrap();
+    let node = Verifier::start_in_runtime(&core).await.unwrap();
+    let before = sessions(&core).await;
     core.store().retire(&[before[0].session.id]).await.unwrap();
     tokio::time::sleep(Duration::from_millis(50)).await;
     assert!(node.is_current());
@@ -139,7 +102,7 @@ async fn a_retired_node_registers_anew_and_catches_up() {
 #[tokio::test(start_paused = true)]
 async fn a_stopped_node_verifies_nothing_and_is_not_waited_for() {
     let core = simulated();
-    let node = Verifier::start(&core).await.unwrap();
+    let node = Verifier::start_in_runtime(&core).await.unwrap();
     let issuer = Issuer::new(&core);
     let acme = issuer.provision("Acme".parse().unwrap(), &ask()).await.unwrap();
     node.stop().await;
@@ -197,9 +160,9 @@ async fn what_a_store_lost_is_not_served_until_an_operator_answers_for_it() {
     // A node that never knew of the change learns of its loss all the same.
     let losses = LossDesk::new(&core);
     eventually(async || !losses.list().await.unwrap().is_empty()).await;
-    let sessions = core.store().sessions().await.unwrap();
+    let before = sessions(&core).await;
     let started = Verifier::start(&open().await).await;
-    assert_eq!(core.store().sessions().await.unwrap(), sessions, "no writer waits for what did not start");
+    assert_eq!(sessions(&core).await, before, "no writer waits for what did not start");
     assert!(matches!(started, Err(StartError::Store(StoreError::LostChange(_)))), "{started:?}");
 
     // What lives again can be regenerated before anyone serves.
@@ -211,6 +174,27 @@ async fn what_a_store_lost_is_not_served_until_an_operator_answers_for_it() {
     assert!(knows.verify(fresh.expose().as_bytes()).is_ok());
     assert!(Verifier::start(&open().await).await.is_ok());
     assert!(matches!(losses.accept(&ask()).await, Err(IssueError::NothingLost)));
+}
+
+#[tokio::test]
+async fn a_store_that_does_not_know_the_prefix_of_its_keys_is_changed_by_nobody_but_their_maker() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("doorward.db");
+    let core = Core::new(Arc::new(SqliteStore::open(&path, OpenMode::Create).await.unwrap()));
+    let maker = core.clone().with_prefix("acme".parse().unwrap());
+    let acme = Issuer::new(&maker).provision("Acme".parse().unwrap(), &ask()).await.unwrap();
+    // As the program that made the keys left it, before stores noted their prefix.
+    rusqlite::Connection::open(&path).unwrap().execute("UPDATE store SET prefix = NULL", []).unwrap();
+    let position = core.store().position().await.unwrap();
+    for core in [core.clone(), core.clone().adopt().await.unwrap(), maker.clone().adopt().await.unwrap()] {
+        let refused = Issuer::new(&core).regenerate(acme.organization.id, false, &ask()).await;
+        assert!(matches!(refused, Err(IssueError::Store(StoreError::PrefixUnknown))), "{refused:?}");
+    }
+    assert_eq!(core.store().position().await.unwrap(), position);
+    let node = Verifier::start(&maker).await.unwrap();
+    assert!(node.verify(acme.value.expose().as_bytes()).is_ok());
+    assert_eq!(core.adopt().await.unwrap().prefix().as_str(), "acme");
+    Issuer::beside(&node).regenerate(acme.organization.id, false, &ask()).await.unwrap();
 }
 
 /// Two nodes and a writer on one store, each with connections of its own, as three processes would have.
@@ -273,7 +257,7 @@ async fn a_change_on_the_same_postgres_is_seen_before_it_returns() {
 #[tokio::test(start_paused = true)]
 async fn uses_are_written_within_seconds_and_before_a_node_stops() {
     let core = simulated();
-    let node = Verifier::start(&core).await.unwrap();
+    let node = Verifier::start_in_runtime(&core).await.unwrap();
     let issuer = Issuer::new(&core);
     let acme = issuer.provision("Acme".parse().unwrap(), &ask()).await.unwrap();
     let uses = async || issuer.usage(acme.organization.id).await.unwrap().first().map(|usage| usage.uses_last_hour);
@@ -293,15 +277,16 @@ async fn uses_are_written_within_seconds_and_before_a_node_stops() {
 #[tokio::test(start_paused = true)]
 async fn a_production_key_is_due_after_a_year() {
     let core = simulated();
-    let node = Verifier::start(&core).await.unwrap();
+    let node = Verifier::start_in_runtime(&core).await.unwrap();
     let issuer = Issuer::beside(&node);
     let acme = issuer.provision("Acme".parse().unwrap(), &ask()).await.unwrap();
     issuer.create(acme.organization.id, "ci".parse().unwrap(), &ask()).await.unwrap();
     let year = Duration::from_hours(365 * 24);
     assert_eq!(node.production_keys_older_than(year), (0, None));
     node.stop().await;
+    drop((issuer, node));
     tokio::time::sleep(year).await;
-    let node = Verifier::start(&core).await.unwrap();
+    let node = Verifier::start_in_runtime(&core).await.unwrap();
     let issuer = Issuer::beside(&node);
     assert_eq!(node.production_keys_older_than(year), (1, Some((acme.organization.id, acme.secret.created_at))));
     // What was staged and promoted is new.

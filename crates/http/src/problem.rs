@@ -25,6 +25,8 @@ pub enum Code {
     ForbiddenHost,
     /// The header section is longer than allowed.
     HeadersTooLarge,
+    /// The idempotency key was used before, for another request.
+    IdempotencyKeyReused,
     /// The server failed.
     Internal,
     /// The operator's token is not known.
@@ -98,6 +100,7 @@ impl Code {
             Self::Conflict => ("conflict", StatusCode::CONFLICT),
             Self::ForbiddenHost => ("forbidden_host", StatusCode::FORBIDDEN),
             Self::HeadersTooLarge => ("headers_too_large", StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE),
+            Self::IdempotencyKeyReused => ("idempotency_key_reused", StatusCode::UNPROCESSABLE_ENTITY),
             Self::Internal => ("internal", StatusCode::INTERNAL_SERVER_ERROR),
             Self::InvalidCredential => ("invalid_credential", StatusCode::UNAUTHORIZED),
             Self::InvalidKey => ("invalid_key", StatusCode::UNAUTHORIZED),
@@ -255,6 +258,7 @@ impl From<IssueError> for Problem {
         match error {
             IssueError::AlreadyDone { id } => Self::new(Code::AlreadyDone, detail).about(id),
             IssueError::AlreadyStaged => Self::new(Code::AlreadyStaged, detail),
+            IssueError::IdempotencyKeyReused => Self::new(Code::IdempotencyKeyReused, detail),
             IssueError::ProductionKeyRequired => Self::new(Code::ProductionKeyRequired, detail),
             IssueError::ChangedMeanwhile | IssueError::NameTaken | IssueError::NotEmpty => {
                 Self::new(Code::Conflict, detail)
@@ -280,6 +284,11 @@ impl From<StoreError> for Problem {
             StoreError::OutcomeUnknown => Self::new(
                 Code::OutcomeUnknown,
                 "the store broke while it wrote: whether the change was made is not known; look before you try again",
+            ),
+            StoreError::Doubtful(_) => Self::new(
+                Code::StoreUnavailable,
+                "the store that answers may not be the one that this server started on; nothing was changed, and the \
+                 server's operator finds the reason in its log",
             ),
             StoreError::Unavailable(_) => Self::new(
                 Code::StoreUnavailable,

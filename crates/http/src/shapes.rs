@@ -12,8 +12,8 @@ use doorward_store::{
     SecretUsage, SinkState, ToolCall,
 };
 use doorward_types::{
-    AccessKeyId, AllowedOriginId, Environment, Locator, Name, OperatorId, OrganizationId, RegisteredUserId,
-    SecretState, Timestamp, ToolCallId,
+    AccessKeyId, AllowedOriginId, Environment, Incarnation, Locator, Name, OperatorId, OrganizationId,
+    RegisteredUserId, SecretState, Timestamp, ToolCallId,
 };
 use serde::{Serialize, Serializer};
 
@@ -84,6 +84,8 @@ pub struct CheckpointShape {
     /// How many events it has.
     pub size: u64,
     root: String,
+    #[serde(skip_serializing_if = "Incarnation::is_first")]
+    incarnation: Incarnation,
     /// The signed note, to be kept elsewhere.
     pub checkpoint: String,
     /// What verifies it.
@@ -94,11 +96,12 @@ impl CheckpointShape {
     /// A checkpoint, signed.
     #[must_use]
     pub fn new(checkpoint: &Checkpoint, key: &NoteKey) -> Self {
-        let Checkpoint { origin, size, root } = checkpoint;
+        let Checkpoint { origin, size, root, incarnation } = checkpoint;
         Self {
             origin: origin.clone(),
             size: *size,
             root: root.to_string(),
+            incarnation: *incarnation,
             checkpoint: checkpoint.sign(key),
             verifier_key: key.verifier(origin).to_string(),
         }

@@ -3,7 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use doorward_audit::{Action, Detail, Event, EventDraft, SecretSummary};
-use doorward_types::{Environment, OrganizationId, SecretState, Timestamp};
+use doorward_types::{Environment, Incarnation, OrganizationId, SecretState, Timestamp};
 use ocsf_types::EntityManagement;
 use serde_json::Value;
 
@@ -22,11 +22,12 @@ fn event(action: Action) -> Event {
         detail: Detail {
             name: Some("ci".parse().unwrap()),
             origin: Some("https://app.example.com".to_owned()),
+            reason: None,
             before: vec![secret(1)],
             after: vec![secret(2)],
         },
     };
-    Event::following(None, draft)
+    Event::following(None, Incarnation::FIRST, draft)
 }
 
 #[test]

@@ -261,3 +261,47 @@ CREATE TABLE sign_ins (
 CREATE INDEX sign_ins_by_operator ON sign_ins (operator);
 
 CREATE INDEX sign_ins_by_expiry ON sign_ins (expires_at);
+
+-- What the store says of itself: one row, which the program makes at opening. `oldest_schema` is how many of these steps a
+-- program must know at least to read and write the store: before a step that older programs cannot live with stands a step
+-- that raises it.
+
+CREATE TABLE store (
+    id               BIGINT NOT NULL PRIMARY KEY CHECK (id = 1),
+    identity         TEXT   NOT NULL,
+    incarnation      BIGINT NOT NULL,
+    prefix           TEXT,
+    longest_lease_ms BIGINT NOT NULL,
+    oldest_schema    BIGINT NOT NULL
+);
+
+ALTER TABLE sessions ADD COLUMN asked BIGINT;
+
+-- The incarnation of the store that wrote an event.
+
+ALTER TABLE audit_events ADD COLUMN incarnation BIGINT NOT NULL DEFAULT 1;
+
+-- Each change under its name, for a while: for repeats under an idempotency key, for commits that were not answered, and for
+-- answers that wait until the change is in effect.
+
+CREATE TABLE operations (
+    operation       TEXT   NOT NULL PRIMARY KEY,
+    actor           TEXT   NOT NULL,
+    idempotency_key TEXT,
+    request         BYTEA,
+    revision        BIGINT NOT NULL,
+    subject         TEXT   NOT NULL,
+    time            BIGINT NOT NULL,
+    UNIQUE (actor, idempotency_key)
+);
+
+CREATE INDEX operations_by_subject ON operations (subject, revision);
+
+CREATE INDEX operations_by_time ON operations (time);
+
+CREATE INDEX operations_by_age ON operations (idempotency_key, time);
+
+INSERT INTO operations (operation, actor, idempotency_key, request, revision, subject, time)
+SELECT md5(actor || ' ' || idempotency_key), actor, idempotency_key, NULL, 0, subject, created_at FROM idempotency_keys;
+
+DROP TABLE idempotency_keys;

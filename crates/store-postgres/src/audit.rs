@@ -1,113 +1,133 @@
+use std::collections::{BTreeMap, BTreeSet};
+
 use async_trait::async_trait;
-use deadpool_postgres::Transaction;
 use doorward_audit::{Action, ChainFault, Event, EventDraft, Hash, Pruned};
 use doorward_store::{AuditLog, Conflict, EventFilter, Page, Scope, StoreError};
-use doorward_types::{Environment, Name, OrganizationId, Timestamp};
+use doorward_types::{Environment, Incarnation, Name, OrganizationId, Timestamp};
 use tokio_postgres::Row;
 
-use crate::connect::in_time;
-use crate::error::{of_statement, unavailable};
-use crate::row::{self, bytes, number, text};
-use crate::{PostgresStore, transaction};
+use crate::statement::{Statement, of_scope, sql};
+use crate::transaction::{Answers, Decision, lock};
+use crate::{PostgresStore, row};
 
-/// Writes an event as the next of its log, in the transaction of the change that it tells of; that one holds the lock.
-pub(crate) async fn append(transaction: &Transaction<'_>, draft: &EventDraft) -> Result<(), StoreError> {
-    let (organization, environment) = (draft.organization.to_string(), draft.environment.as_str());
-    let last = "SELECT sequence, hash FROM audit_events WHERE organization = $1 AND environment = $2
-                ORDER BY sequence DESC LIMIT 1";
-    let last = transaction
-        .query_typed(last, &[text(&organization), text(&environment)])
-        .await
-        .map_err(of_statement)?
-        .first()
-        .map(|last| Ok::<_, StoreError>((row::count(last, 0)?, hash(last, 1)?)))
-        .transpose()?;
-    let event = Event::following(last, draft.clone());
-    let detail = serde_json::to_string(&draft.detail).map_err(unavailable)?;
-    let (sequence, time) = (row::big(event.sequence), draft.time.as_millis());
-    let (actor, action) = (draft.actor.as_str(), draft.action.as_str());
-    let source_address = draft.source_address.map(|address| address.to_string());
-    let request_id = draft.request_id.map(|id| id.to_string());
-    let hashes = [event.previous_hash, event.hash].map(|hash| hash.map(|hash| hash.0.to_vec()));
-    let [previous_hash, hash] = &hashes;
-    let insert = "INSERT INTO audit_events (organization, environment, sequence, time, actor, action, subject,
-                                            source_address, request_id, detail, previous_hash, hash, position)
-                  VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12,
-                          (SELECT coalesce(max(position), 0) + 1 FROM audit_events))";
-    let params = [
-        text(&organization),
-        text(&environment),
-        number(&sequence),
-        number(&time),
-        text(&actor),
-        text(&action),
-        text(&draft.subject),
-        text(&source_address),
-        text(&request_id),
-        text(&detail),
-        bytes(previous_hash),
-        bytes(hash),
-    ];
-    transaction.execute_typed(insert, &params).await.map(drop).map_err(of_statement)
+/// The logs that a transaction writes to: the end of each, as it was read under the lock.
+pub(crate) struct Logs(BTreeMap<(OrganizationId, Environment), End>);
+
+/// The end of a log: the store's incarnation, and the last event.
+struct End {
+    incarnation: Incarnation,
+    last: Option<(u64, Option<Hash>)>,
+}
+
+impl Logs {
+    /// Returns the statements that read the ends of the logs of these events.
+    pub(crate) fn reads<'a>(drafts: impl IntoIterator<Item = &'a EventDraft>) -> impl Iterator<Item = Statement> {
+        let end = "SELECT s.incarnation, e.sequence, e.hash FROM store s
+                   LEFT JOIN (SELECT sequence, hash FROM audit_events WHERE organization = $1 AND environment = $2
+                              ORDER BY sequence DESC LIMIT 1) AS e ON TRUE
+                   WHERE s.id = 1";
+        places(drafts).into_iter().map(move |(organization, environment)| sql(end).text(organization).text(environment))
+    }
+
+    /// Reads what [`Logs::reads`] of the same events returned.
+    pub(crate) fn of<'a>(
+        drafts: impl IntoIterator<Item = &'a EventDraft>,
+        answers: Answers,
+    ) -> Result<Self, StoreError> {
+        let end = |found: Vec<Row>| {
+            let found = found.first().ok_or(StoreError::Unfinished)?;
+            let is_empty = row::get::<Option<i64>>(found, 1)?.is_none();
+            let last = if is_empty { None } else { Some((row::count(found, 1)?, hash(found, 2)?)) };
+            Ok::<_, StoreError>(End { incarnation: Incarnation(row::count(found, 0)?), last })
+        };
+        let ends = places(drafts).into_iter().zip(answers).map(|(place, found)| Ok((place, end(found)?)));
+        ends.collect::<Result<_, _>>().map(Self)
+    }
+
+    /// Returns the statement that writes an event as the next of its log.
+    pub(crate) fn append(&mut self, draft: &EventDraft) -> Result<Statement, StoreError> {
+        let end = self.0.get_mut(&(draft.organization, draft.environment));
+        let end = end.ok_or_else(|| StoreError::Corrupt("the end of a log was not read".into()))?;
+        let event = Event::following(end.last, end.incarnation, draft.clone());
+        end.last = Some((event.sequence, event.hash));
+        let detail = serde_json::to_string(&draft.detail).map_err(|error| StoreError::Corrupt(error.to_string()))?;
+        let insert = "INSERT INTO audit_events (organization, environment, sequence, time, actor, action, subject,
+                                                source_address, request_id, detail, previous_hash, hash, position,
+                                                incarnation)
+                      VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12,
+                              (SELECT coalesce(max(position), 0) + 1 FROM audit_events), $13)";
+        let row = sql(insert).text(draft.organization).text(draft.environment).count(event.sequence);
+        let row =
+            row.number(draft.time.as_millis()).text(&draft.actor).text(draft.action.as_str()).text(&draft.subject);
+        let row = row.text_or_null(draft.source_address).text_or_null(draft.request_id).text(detail);
+        let row =
+            row.bytes_or_null(event.previous_hash.map(|hash| hash.0)).bytes_or_null(event.hash.map(|hash| hash.0));
+        Ok(row.count(event.incarnation.0))
+    }
+}
+
+fn places<'a>(drafts: impl IntoIterator<Item = &'a EventDraft>) -> BTreeSet<(OrganizationId, Environment)> {
+    drafts.into_iter().map(|draft| (draft.organization, draft.environment)).collect()
+}
+
+impl PostgresStore {
+    /// Carries out a statement that returns the rows it touched, and writes the event that tells of it.
+    pub(crate) async fn write_with_event(&self, statement: Statement, event: &EventDraft) -> Result<(), StoreError> {
+        let mut reads = vec![lock(), statement];
+        reads.extend(Logs::reads([event]));
+        self.pool
+            .write(&reads, |mut answers| {
+                if answers.nth(1).unwrap_or_default().is_empty() {
+                    return Err(StoreError::Missing);
+                }
+                Ok(Decision::write(vec![Logs::of([event], answers)?.append(event)?], ()))
+            })
+            .await
+    }
 }
 
 pub(crate) const COLUMNS: &str =
     "SELECT organization, environment, sequence, time, actor, action, subject, source_address,
-                              request_id, detail, previous_hash, hash, position FROM audit_events";
+                              request_id, detail, previous_hash, hash, position, incarnation FROM audit_events";
 
 #[async_trait]
 impl AuditLog for PostgresStore {
     async fn events(&self, scope: &Scope, filter: &EventFilter, page: Page<u64>) -> Result<Vec<Event>, StoreError> {
-        let (organization, environment) = (scope.organization().to_string(), scope.environment().as_str());
-        let (below, limit) = (page.after.map_or(i64::MAX, row::big), i64::from(page.limit));
-        let sql = format!(
+        let list = format!(
             "{COLUMNS} WHERE organization = $1 AND environment = $2 AND sequence < $3
                AND ($5 IS NULL OR time >= $5) AND ($6 IS NULL OR time < $6) AND ($7 IS NULL OR action = $7)
                AND ($8 IS NULL OR actor = $8) AND ($9 IS NULL OR subject = $9)
              ORDER BY sequence DESC LIMIT $4"
         );
+        let list = of_scope(list, scope).count(page.after.unwrap_or(u64::MAX)).number(i64::from(page.limit));
         let (since, until) = (filter.since.map(Timestamp::as_millis), filter.until.map(Timestamp::as_millis));
-        let (action, actor) = (filter.action.map(Action::as_str), filter.actor.as_ref().map(Name::as_str));
-        let params = [
-            text(&organization),
-            text(&environment),
-            number(&below),
-            number(&limit),
-            number(&since),
-            number(&until),
-            text(&action),
-            text(&actor),
-            text(&filter.subject),
-        ];
-        self.query(&sql, &params).await?.iter().map(event).collect()
+        let list = list.number_or_null(since).number_or_null(until).text_or_null(filter.action.map(Action::as_str));
+        let list = list.text_or_null(filter.actor.as_ref().map(Name::as_str)).text_or_null(filter.subject.as_ref());
+        self.query(list).await?.iter().map(event).collect()
     }
 
     async fn record(&self, event: EventDraft) -> Result<(), StoreError> {
-        let once = || async {
-            let mut client = self.client().await?;
-            let transaction = transaction::begin(&mut client).await?;
-            transaction::lock(&transaction).await?;
-            append(&transaction, &event).await?;
-            transaction.commit().await.map_err(of_statement)
-        };
-        transaction::again(|| in_time(once())).await
+        let reads: Vec<_> = [lock()].into_iter().chain(Logs::reads([&event])).collect();
+        self.pool
+            .write(&reads, |mut answers| {
+                answers.next();
+                Ok(Decision::write(vec![Logs::of([&event], answers)?.append(&event)?], ()))
+            })
+            .await
     }
 
     async fn chain(&self, scope: &Scope, page: Page<u64>) -> Result<Vec<Result<Event, ChainFault>>, StoreError> {
-        let (organization, environment) = (scope.organization().to_string(), scope.environment().as_str());
-        let (above, limit) = (page.after.map_or(i64::MIN, row::big), i64::from(page.limit));
-        let sql = format!(
+        let list = format!(
             "{COLUMNS} WHERE organization = $1 AND environment = $2 AND sequence > $3 ORDER BY sequence LIMIT $4"
         );
-        let params = [text(&organization), text(&environment), number(&above), number(&limit)];
-        Ok(self.query(&sql, &params).await?.iter().map(link).collect())
+        let above = page.after.map_or(i64::MIN, |after| i64::try_from(after).unwrap_or(i64::MAX));
+        let list = of_scope(list, scope).number(above).number(i64::from(page.limit));
+        Ok(self.query(list).await?.iter().map(link).collect())
     }
 
     async fn pruned(&self, scope: &Scope) -> Result<Option<Pruned>, StoreError> {
-        let (organization, environment) = (scope.organization().to_string(), scope.environment().as_str());
-        let sql = "SELECT size, last_hash, peaks, checkpoint FROM pruned_logs
-                   WHERE organization = $1 AND environment = $2 ORDER BY size DESC LIMIT 1";
-        let found = self.query(sql, &[text(&organization), text(&environment)]).await?;
+        let find = "SELECT size, last_hash, peaks, checkpoint FROM pruned_logs
+                    WHERE organization = $1 AND environment = $2 ORDER BY size DESC LIMIT 1";
         let pruned = |found: &Row| {
             let peaks: &[u8] = row::get(found, 2)?;
             Ok(Pruned {
@@ -117,46 +137,42 @@ impl AuditLog for PostgresStore {
                 checkpoint: row::get(found, 3)?,
             })
         };
-        found.first().map(pruned).transpose()
+        self.query(of_scope(find, scope)).await?.first().map(pruned).transpose()
     }
 
     async fn prune(&self, scope: &Scope, pruned: Pruned, event: EventDraft) -> Result<(), StoreError> {
-        let (organization, environment) = (scope.organization().to_string(), scope.environment().as_str());
-        let (size, last_hash) = (row::big(pruned.size), pruned.last_hash.0.to_vec());
-        let peaks: Vec<u8> = pruned.peaks.iter().flat_map(|peak| peak.0).collect();
-        let place = [text(&organization), text(&environment), number(&size)];
-        let once = || async {
-            let mut client = self.client().await?;
-            let transaction = transaction::begin(&mut client).await?;
-            transaction::lock(&transaction).await?;
-            let there = "SELECT 1 FROM audit_events
-                         WHERE organization = $1 AND environment = $2 AND sequence = $3 AND hash = $4";
-            let params = [&place[..], &[bytes(&last_hash)]].concat();
-            if transaction.query_typed(there, &params).await.map_err(of_statement)?.is_empty() {
-                return Err(Conflict::Stale.into());
-            }
-            let unshipped = "SELECT 1 FROM sinks WHERE position < (
-                                 SELECT max(position) FROM audit_events
-                                 WHERE organization = $1 AND environment = $2 AND sequence <= $3)";
-            if !transaction.query_typed(unshipped, &place).await.map_err(of_statement)?.is_empty() {
-                return Err(Conflict::Unshipped.into());
-            }
-            append(&transaction, &event).await?;
-            let cut = "DELETE FROM audit_events WHERE organization = $1 AND environment = $2 AND sequence <= $3";
-            transaction.execute_typed(cut, &place).await.map_err(of_statement)?;
-            let insert = "INSERT INTO pruned_logs (organization, environment, size, last_hash, peaks, checkpoint)
-                          VALUES ($1, $2, $3, $4, $5, $6)";
-            let params = [&params[..], &[bytes(&peaks), text(&pruned.checkpoint)]].concat();
-            transaction.execute_typed(insert, &params).await.map_err(of_statement)?;
-            transaction.commit().await.map_err(of_statement)
-        };
-        transaction::again(|| in_time(once())).await
+        let there = "SELECT 1 FROM audit_events
+                     WHERE organization = $1 AND environment = $2 AND sequence = $3 AND hash = $4";
+        let unshipped = "SELECT 1 FROM sinks WHERE position < (
+                             SELECT max(position) FROM audit_events
+                             WHERE organization = $1 AND environment = $2 AND sequence <= $3)";
+        let there = of_scope(there, scope).count(pruned.size).bytes(pruned.last_hash.0);
+        let mut reads = vec![lock(), there, of_scope(unshipped, scope).count(pruned.size)];
+        reads.extend(Logs::reads([&event]));
+        self.pool
+            .write(&reads, |mut answers| {
+                if answers.nth(1).unwrap_or_default().is_empty() {
+                    return Err(Conflict::Stale.into());
+                }
+                if !answers.next().unwrap_or_default().is_empty() {
+                    return Err(Conflict::Unshipped.into());
+                }
+                let event = Logs::of([&event], answers)?.append(&event)?;
+                let cut = "DELETE FROM audit_events WHERE organization = $1 AND environment = $2 AND sequence <= $3";
+                let insert = "INSERT INTO pruned_logs (organization, environment, size, last_hash, peaks, checkpoint)
+                              VALUES ($1, $2, $3, $4, $5, $6)";
+                let peaks: Vec<u8> = pruned.peaks.iter().flat_map(|peak| peak.0).collect();
+                let insert = of_scope(insert, scope).count(pruned.size).bytes(pruned.last_hash.0).bytes(peaks);
+                let cut = of_scope(cut, scope).count(pruned.size);
+                Ok(Decision::write(vec![event, cut, insert.text(&pruned.checkpoint)], ()))
+            })
+            .await
     }
 
     async fn logs(&self) -> Result<Vec<(OrganizationId, Environment)>, StoreError> {
-        let sql = "SELECT DISTINCT organization, environment FROM audit_events ORDER BY 1, 2";
+        let all = "SELECT DISTINCT organization, environment FROM audit_events ORDER BY 1, 2";
         let log = |found: &Row| Ok((row::parsed(found, 0)?, row::parsed(found, 1)?));
-        self.query(sql, &[]).await?.iter().map(log).collect()
+        self.query(sql(all)).await?.iter().map(log).collect()
     }
 }
 
@@ -178,6 +194,7 @@ fn event(row: &Row) -> Result<Event, StoreError> {
     let detail = serde_json::from_str(row::get(row, 9)?).map_err(|error| StoreError::Corrupt(error.to_string()))?;
     Ok(Event {
         sequence: row::count(row, 2)?,
+        incarnation: Incarnation(row::count(row, 13)?),
         draft: EventDraft {
             organization: row::parsed(row, 0)?,
             environment: row::parsed(row, 1)?,

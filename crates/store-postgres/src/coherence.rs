@@ -1,27 +1,49 @@
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
+use doorward_key::KeyPrefix;
 use doorward_store::{
-    CHANGE_LOG_LENGTH, Coherence, LiveSecret, OperationId, OriginEntry, OriginsChange, Poll, Position, Revision,
-    SecretChange, Session, SessionStatus, StoreError, Touched,
+    CHANGE_LOG_LENGTH, Coherence, LiveSecret, Observation, OperationId, OriginEntry, OriginsChange, Position, Revision,
+    SecretChange, Session, SessionStatus, Sourced, StoreError, StoreIdentity, Touched,
 };
 use doorward_types::{Locator, SessionId};
 use tokio_postgres::Row;
 
-use crate::error::{of_statement, unavailable};
-use crate::row::{self, number, text, texts};
-use crate::{PostgresStore, connect, origins};
-
-/// How long a poll may take before its connection is given up: well within a lease.
-const POLL: Duration = Duration::from_secs(1);
+use crate::row::{self, AFTER_PROVENANCE, PROVENANCE};
+use crate::statement::sql;
+use crate::transaction::{Decision, lock};
+use crate::{PostgresStore, failover, origins};
 
 #[async_trait]
 impl Coherence for PostgresStore {
+    fn control(&self) -> Option<Arc<dyn Coherence>> {
+        Some(Arc::new(self.apart()))
+    }
+
+    async fn identity(&self) -> Result<Sourced<StoreIdentity>, StoreError> {
+        let sql = sql(format!("SELECT {PROVENANCE}, {} FROM store i WHERE i.id = 1", row::IDENTITY));
+        let (provenance, found) = self.protocol.sourced(sql).await?;
+        let found = found.first().ok_or(StoreError::Unfinished)?;
+        Ok(Sourced::new(provenance, row::identity(found, AFTER_PROVENANCE)?))
+    }
+
+    async fn claim_prefix(&self, prefix: &KeyPrefix) -> Result<(), StoreError> {
+        let claim = "UPDATE store SET prefix = $1 WHERE id = 1 AND prefix IS NULL";
+        self.protocol.execute(sql(claim).text(prefix)).await.map(drop)
+    }
+
     async fn register(&self, session: Session) -> Result<(), StoreError> {
         let lease = i64::try_from(session.lease.as_millis()).unwrap_or(i64::MAX);
         let insert = "INSERT INTO sessions (id, lease_ms, retired) VALUES ($1, $2, FALSE)";
-        self.execute(insert, &[text(&session.id.to_string()), number(&lease)]).await.map(drop)
+        let insert = || sql(insert).text(session.id).number(lease);
+        let is_known = sql("SELECT 1 FROM store WHERE longest_lease_ms >= $1").number(lease);
+        let is_known = !self.protocol.query(is_known).await?.is_empty();
+        // A change that is under way does not know of a longer lease: it ends first, and this node reads what it wrote.
+        let longer = || vec![lock(), insert(), failover::longest_lease(lease)];
+        let writes = || if is_known { vec![insert()] } else { longer() };
+        self.protocol.write(&[], |_| Ok(Decision::write(writes(), ()))).await
     }
 
     async fn live_secrets(&self, after: Option<&LiveSecret>, limit: u32) -> Result<Vec<LiveSecret>, StoreError> {
@@ -29,87 +51,103 @@ impl Coherence for PostgresStore {
             let (key, secret) = (&live.key, &live.secret);
             [key.organization.to_string(), key.environment.to_string(), key.id.to_string(), secret.state.to_string()]
         });
-        let [organization, environment, key, state] = after.unwrap_or_default();
-        let sql = live_secrets_where(
-            "(s.organization, s.environment, s.access_key, s.state) > ($1, $2, $3, $4)
-             ORDER BY s.organization, s.environment, s.access_key, s.state LIMIT $5",
-        );
-        let limit = i64::from(limit);
-        let params = [text(&organization), text(&environment), text(&key), text(&state), number(&limit)];
-        self.query(&sql, &params).await?.iter().map(row::live_secret).collect()
+        let columns = format!("{}, {}, o.name", row::ACCESS_KEY, row::SECRET);
+        let page = sql(format!(
+            "SELECT {columns} FROM secrets s
+             JOIN access_keys k ON k.organization = s.organization AND k.environment = s.environment
+                               AND k.id = s.access_key
+             JOIN organizations o ON o.id = s.organization
+             WHERE (s.organization, s.environment, s.access_key, s.state) > ($1, $2, $3, $4)
+             ORDER BY s.organization, s.environment, s.access_key, s.state LIMIT $5"
+        ));
+        let page = after.unwrap_or_default().iter().fold(page, |page, part| page.text(part)).number(i64::from(limit));
+        self.protocol.query(page).await?.iter().map(|found| row::live_secret(found, 0)).collect()
     }
 
     async fn live_origins(&self, after: Option<&OriginEntry>, limit: u32) -> Result<Vec<OriginEntry>, StoreError> {
         let after = after.map(|entry| [entry.organization.to_string(), entry.id.to_string()]);
-        let ([organization, id], limit) = (after.unwrap_or_default(), i64::from(limit));
-        let sql = format!(
+        let [organization, id] = after.unwrap_or_default();
+        let page = sql(format!(
             "SELECT {} FROM allowed_origins a WHERE (a.organization, a.id) > ($1, $2) ORDER BY a.organization, a.id LIMIT $3",
             origins::COLUMNS
-        );
-        let found = self.query(&sql, &[text(&organization), text(&id), number(&limit)]).await?;
+        ));
+        let found = self.protocol.query(page.text(organization).text(id).number(i64::from(limit))).await?;
         found.iter().map(|found| origins::entry(found, 0)).collect()
     }
 
-    async fn live_secret(&self, locator: Locator) -> Result<Option<LiveSecret>, StoreError> {
-        let found = self.query(&live_secrets_where("s.locator = $1"), &[text(&locator.as_str())]).await?;
-        found.first().map(row::live_secret).transpose()
+    async fn live_secret(&self, locator: Locator) -> Result<Sourced<Option<LiveSecret>>, StoreError> {
+        let columns = format!("{}, {}, o.name", row::ACCESS_KEY, row::SECRET);
+        let find = sql(format!(
+            "SELECT {PROVENANCE}, {columns} FROM store i
+             LEFT JOIN secrets s ON s.locator = $1
+             LEFT JOIN access_keys k ON k.organization = s.organization AND k.environment = s.environment
+                                    AND k.id = s.access_key
+             LEFT JOIN organizations o ON o.id = s.organization
+             WHERE i.id = 1"
+        ));
+        let (provenance, found) = self.protocol.sourced(find.text(locator)).await?;
+        let found = found.first().ok_or(StoreError::Unfinished)?;
+        Ok(Sourced::new(provenance, live(found, AFTER_PROVENANCE)?))
     }
 
     async fn position(&self) -> Result<Position, StoreError> {
-        let sql = "SELECT r.value, (SELECT min(operation) FROM changes WHERE revision = r.value)
-                   FROM revision r WHERE r.id = 1";
-        let found = self.query(sql, &[]).await?;
-        let newest = found.first().ok_or(StoreError::Unfinished)?;
-        Ok(Position { revision: Revision(row::count(newest, 0)?), operation: operation(newest, 1)? })
+        let newest = "SELECT r.value, (SELECT min(operation) FROM changes WHERE revision = r.value)
+                      FROM revision r WHERE r.id = 1";
+        let found = self.protocol.query(sql(newest)).await?;
+        position(found.first().ok_or(StoreError::Unfinished)?, 0)
     }
 
-    async fn poll(&self, session: SessionId, since: Position) -> Result<Poll, StoreError> {
-        let (session, revision) = (session.to_string(), row::big(since.revision.0));
-        let operation = since.operation.to_string();
-        let work = async {
-            let client = self.polls.get().await.map_err(connect::failure)?;
-            client
-                .query_typed(&poll_sql(), &[text(&session), number(&revision), text(&operation)])
-                .await
-                .map_err(of_statement)
-        };
-        let silent = |_| Err(unavailable("the database does not answer a poll"));
-        let found = tokio::time::timeout(POLL, work).await.unwrap_or_else(silent)?;
-        read_poll(&found, since)
+    async fn poll(&self, session: SessionId, since: Position) -> Result<Sourced<Observation>, StoreError> {
+        let poll = sql(poll_sql()).text(session).count(since.revision.0).text(since.operation);
+        let (provenance, found) = self.polls.sourced(poll.number(CHANGE_LOG_LENGTH as i64)).await?;
+        Ok(Sourced::new(provenance, read_poll(session, &found)?))
     }
 
     async fn acknowledge(&self, session: SessionId, revision: Revision) -> Result<(), StoreError> {
         let update = "UPDATE sessions SET acknowledged = $2
                       WHERE id = $1 AND (acknowledged IS NULL OR acknowledged < $2)";
-        self.execute(update, &[text(&session.to_string()), number(&row::big(revision.0))]).await.map(drop)
+        self.protocol.execute(sql(update).text(session).count(revision.0)).await.map(drop)
     }
 
-    async fn sessions(&self) -> Result<Vec<SessionStatus>, StoreError> {
-        let status = |found: &Row| {
-            let lease = Duration::from_millis(row::count(found, 1)?);
-            let acknowledged: Option<i64> = row::get(found, 2)?;
-            Ok(SessionStatus {
-                session: Session { id: row::parsed(found, 0)?, lease },
-                acknowledged: acknowledged.and_then(|revision| u64::try_from(revision).ok()).map(Revision),
-                retired: row::get(found, 3)?,
-            })
+    async fn report_lost(&self, change: Position) -> Result<(), StoreError> {
+        let insert = "INSERT INTO lost_changes (revision, operation) VALUES ($1, $2)
+                      ON CONFLICT (revision, operation) DO NOTHING";
+        let note = || vec![sql(insert).count(change.revision.0).text(change.operation)];
+        self.protocol.write(&[], |_| Ok(Decision::write(note(), ()))).await
+    }
+
+    async fn ask(&self, revision: Revision) -> Result<(), StoreError> {
+        let ask = "UPDATE sessions SET asked = $1
+                   WHERE (acknowledged IS NULL OR acknowledged < $1) AND (asked IS NULL OR asked < $1)";
+        self.protocol.execute(sql(ask).count(revision.0)).await.map(drop)
+    }
+
+    async fn sessions(&self) -> Result<Sourced<Vec<SessionStatus>>, StoreError> {
+        let all = sql(format!(
+            "SELECT {PROVENANCE}, n.lease_ms, n.acknowledged, n.asked, n.retired, n.id FROM store i
+             LEFT JOIN sessions n ON TRUE WHERE i.id = 1 ORDER BY n.id"
+        ));
+        let (provenance, found) = self.protocol.sourced(all).await?;
+        let status = |found| {
+            let id = row::parsed_option(found, AFTER_PROVENANCE + 4).transpose()?;
+            Some(id.and_then(|id| status(id, found, AFTER_PROVENANCE)))
         };
-        let sql = "SELECT id, lease_ms, acknowledged, retired FROM sessions ORDER BY id";
-        self.query(sql, &[]).await?.iter().map(status).collect()
+        Ok(Sourced::new(provenance, found.iter().filter_map(status).collect::<Result<_, _>>()?))
     }
 
     async fn retire(&self, sessions: &[SessionId]) -> Result<(), StoreError> {
-        let ids: Vec<String> = sessions.iter().map(ToString::to_string).collect();
-        self.execute("UPDATE sessions SET retired = TRUE WHERE id = ANY($1)", &[texts(&ids)]).await.map(drop)
+        self.protocol
+            .execute(sql("UPDATE sessions SET retired = TRUE WHERE id = ANY($1)").texts(sessions))
+            .await
+            .map(drop)
     }
 
     async fn remove(&self, sessions: &[SessionId]) -> Result<(), StoreError> {
-        let ids: Vec<String> = sessions.iter().map(ToString::to_string).collect();
-        self.execute("DELETE FROM sessions WHERE id = ANY($1)", &[texts(&ids)]).await.map(drop)
+        self.protocol.execute(sql("DELETE FROM sessions WHERE id = ANY($1)").texts(sessions)).await.map(drop)
     }
 
     fn poll_interval(&self) -> Duration {
-        // Where no hint comes, a change takes effect within this time.
+        // If no hint comes, a change takes effect within this time.
         Duration::from_millis(20)
     }
 
@@ -118,32 +156,24 @@ impl Coherence for PostgresStore {
     }
 }
 
-fn live_secrets_where(condition: &str) -> String {
-    format!(
-        "SELECT {}, {}, o.name FROM secrets s
-         JOIN access_keys k ON k.organization = s.organization AND k.environment = s.environment AND k.id = s.access_key
-         JOIN organizations o ON o.id = s.organization
-         WHERE {condition}",
-        row::ACCESS_KEY,
-        row::SECRET
-    )
-}
-
-/// One statement, and so one snapshot: what every touched secret is now, where the history has come to and what it holds
-/// at the revision that was asked for, what is known to be lost, and the session.
+/// One statement, and so one snapshot of one server: what the server is, where the history has come to and what it holds at
+/// the revision that was asked for, what is known to be lost, the session, and what everything that was touched is now.
 ///
-/// No lock: one that had to wait would see the new revision beside the old rows.
+/// No lock: a statement that had to wait would see the new revision beside the old rows.
 fn poll_sql() -> String {
     format!(
-        "SELECT {}, {}, o.name, r.value, n.retired, c.touched, c.all_mine,
-                (SELECT min(operation) FROM changes WHERE revision = r.value),
-                (SELECT min(operation) FROM changes WHERE revision = $2), l.revision, l.operation, x.accepted, {}
+        "SELECT {PROVENANCE}, r.value, (SELECT min(operation) FROM changes WHERE revision = r.value),
+                (SELECT min(operation) FROM changes WHERE revision = $2), x.accepted, l.revision, l.operation,
+                n.lease_ms, n.acknowledged, n.asked, n.retired, c.touched, c.all_mine, {}, {}, o.name, {}
          FROM revision r
+         JOIN store i ON i.id = 1
          LEFT JOIN sessions n ON n.id = $1
-         LEFT JOIN (SELECT revision, operation FROM lost_changes WHERE NOT accepted LIMIT 1) l ON TRUE
+         LEFT JOIN (SELECT revision, operation FROM lost_changes WHERE NOT accepted
+                    ORDER BY revision, operation LIMIT 1) l ON TRUE
          LEFT JOIN lost_changes x ON x.revision = $2 AND x.operation = $3
-         LEFT JOIN (SELECT touched, min(CASE WHEN node = $1 THEN 1 ELSE 0 END) AS all_mine
-                    FROM changes WHERE revision > $2 GROUP BY touched) c ON TRUE
+         LEFT JOIN (SELECT touched, min(CASE WHEN node = $1 THEN 1 ELSE 0 END) AS all_mine FROM changes
+                    WHERE revision > $2 AND $2 + $4 >= (SELECT value FROM revision WHERE id = 1)
+                    GROUP BY touched) c ON TRUE
          LEFT JOIN secrets s ON s.locator = c.touched
          LEFT JOIN access_keys k ON k.organization = s.organization AND k.environment = s.environment
                                 AND k.id = s.access_key
@@ -156,50 +186,66 @@ fn poll_sql() -> String {
     )
 }
 
-fn operation(row: &Row, column: usize) -> Result<OperationId, StoreError> {
-    row::parsed_option(row, column).map(Option::unwrap_or_default)
-}
-
-fn read_poll(found: &[Row], since: Position) -> Result<Poll, StoreError> {
+fn read_poll(session: SessionId, found: &[Row]) -> Result<Observation, StoreError> {
+    const AT: usize = AFTER_PROVENANCE;
     let first = found.first().ok_or(StoreError::Unfinished)?;
-    if row::get::<Option<bool>>(first, 13)? != Some(false) {
-        return Ok(Poll::Retired);
-    }
-    let position = Position { revision: Revision(row::count(first, 12)?), operation: operation(first, 16)? };
-    let behind = since.revision.0 + (CHANGE_LOG_LENGTH as u64) < position.revision.0;
-    let lost = !behind && (since.revision > position.revision || since.operation != operation(first, 17)?);
-    if lost && row::get::<Option<bool>>(first, 20)?.is_none() {
-        return Ok(Poll::Lost(since));
-    }
-    if let Some(open) = row::get::<Option<i64>>(first, 18)? {
-        let revision = Revision(u64::try_from(open).unwrap_or(0));
-        return Ok(Poll::Lost(Position { revision, operation: operation(first, 19)? }));
-    }
-    if behind || lost {
-        return Ok(Poll::Behind);
-    }
-    let (mut changes, mut origins, mut acknowledgement_wanted) = (Vec::new(), BTreeMap::new(), false);
+    let is_there = row::get::<Option<bool>>(first, AT + 9)?.is_some();
+    let is_lossy = row::get::<Option<i64>>(first, AT + 4)?.is_some();
+    let mut observation = Observation {
+        session: is_there.then(|| status(session, first, AT + 6)).transpose()?,
+        position: position(first, AT)?,
+        operation_there: operation(first, AT + 2)?,
+        is_noted: row::get::<Option<bool>>(first, AT + 3)?.is_some(),
+        open_loss: is_lossy.then(|| position(first, AT + 4)).transpose()?,
+        touched_by_others: false,
+        changes: vec![],
+        origins: vec![],
+    };
+    let mut origins: BTreeMap<_, Vec<OriginEntry>> = BTreeMap::new();
     for found in found {
-        let Some(touched) = row::parsed_option(found, 14)? else { continue };
-        acknowledgement_wanted |= row::get::<i32>(found, 15)? == 0;
+        let Some(touched) = row::parsed_option(found, AT + 10)? else { continue };
+        observation.touched_by_others |= row::get::<i32>(found, AT + 11)? == 0;
         match touched {
             // A row for each entry, or one row without.
             Touched::Origins(organization) => {
-                let entries: &mut Vec<_> = origins.entry(organization).or_default();
-                if row::get::<Option<&str>>(found, 21)?.is_some() {
-                    entries.push(origins::entry(found, 21)?);
+                let entries = origins.entry(organization).or_default();
+                if row::get::<Option<&str>>(found, AT + 24)?.is_some() {
+                    entries.push(origins::entry(found, AT + 24)?);
                 }
             }
             Touched::Secret(locator) => {
-                let lives = row::get::<Option<&str>>(found, 6)?.is_some();
-                changes.push(SecretChange { locator, live: lives.then(|| row::live_secret(found)).transpose()? });
+                observation.changes.push(SecretChange { locator, live: live(found, AT + 12)? });
             }
         }
     }
-    let of_organization = |(organization, mut entries): (_, Vec<OriginEntry>)| {
+    for (organization, mut entries) in origins {
         entries.sort_by_key(|entry| entry.id);
-        OriginsChange { organization, entries }
+        observation.origins.push(OriginsChange { organization, entries });
+    }
+    Ok(observation)
+}
+
+/// Reads a secret, if there is one.
+fn live(found: &Row, at: usize) -> Result<Option<LiveSecret>, StoreError> {
+    let lives = row::get::<Option<&str>>(found, at)?.is_some();
+    lives.then(|| row::live_secret(found, at)).transpose()
+}
+
+/// Reads four columns of a session: lease_ms, acknowledged, asked, retired.
+fn status(id: SessionId, found: &Row, at: usize) -> Result<SessionStatus, StoreError> {
+    let revision = |column| {
+        let revision: Option<i64> = row::get(found, column)?;
+        Ok::<_, StoreError>(revision.and_then(|revision| u64::try_from(revision).ok()).map(Revision))
     };
-    let origins = origins.into_iter().map(of_organization).collect();
-    Ok(Poll::Current { position, changes, origins, acknowledgement_wanted })
+    let (acknowledged, asked, retired) = (revision(at + 1)?, revision(at + 2)?, row::get(found, at + 3)?);
+    let session = Session { id, lease: Duration::from_millis(row::count(found, at)?) };
+    Ok(SessionStatus { session, acknowledged, asked, retired })
+}
+
+fn position(found: &Row, at: usize) -> Result<Position, StoreError> {
+    Ok(Position { revision: Revision(row::count(found, at)?), operation: operation(found, at + 1)? })
+}
+
+fn operation(row: &Row, column: usize) -> Result<OperationId, StoreError> {
+    row::parsed_option(row, column).map(Option::unwrap_or_default)
 }

@@ -1,86 +1,214 @@
-//! Connections: how they are made, how many, and how long anything may take.
+//! How a connection is made: to all servers of the store's URL side by side, of which the first that accepts writes is taken.
 
-use std::error::Error;
-use std::fmt;
+use std::future::poll_fn;
+use std::net::IpAddr;
 use std::str::FromStr;
 use std::sync::Arc;
 use std::time::Duration;
+use std::{fmt, io};
 
-use deadpool_postgres::{Manager, ManagerConfig, Pool, PoolError, RecyclingMethod, Runtime};
-use doorward_store::StoreError;
-use tokio_postgres::config::TargetSessionAttrs;
-use tokio_postgres::tls::MakeTlsConnect;
-use tokio_postgres::{Client, Config, Connection, Socket};
+use doorward_store::{Doubt, StoreError};
+use futures_util::StreamExt;
+use futures_util::future::select_ok;
+use futures_util::stream::FuturesUnordered;
+use tokio::sync::Notify;
+use tokio::task::JoinHandle;
+use tokio_postgres::config::{Host, TargetSessionAttrs};
+use tokio_postgres::{AsyncMessage, Client, Config};
 use tokio_postgres_rustls::MakeRustlsConnect;
 
-use crate::error::unavailable;
+use crate::error::{Failure, unavailable};
+use crate::row;
+use crate::statement::sql;
 
-/// Connections of one node, beside the one for polls and the one that listens. Changes wait for each other anyway.
-pub(crate) const CONNECTIONS: usize = 8;
+/// How long connecting may take, unless the URL says otherwise. It takes up to seven round trips, and some databases are
+/// most of a second away.
+const CONNECT: Duration = Duration::from_secs(10);
 
-/// How long any statement may take, waiting for a connection included. Each takes about a millisecond.
-const PATIENCE: Duration = Duration::from_secs(10);
+/// How long to wait before a server is tried again, while another has not answered yet.
+const PAUSE: Duration = Duration::from_millis(250);
 
 /// How long the server may leave what was sent without an answer from its network.
 const SILENCE: Duration = Duration::from_secs(5);
 
-/// How long a connection that comes back from use may take to show that it works.
-const CHECK: Duration = Duration::from_secs(1);
+/// How long the protocol waits before it probes a silent connection, where the URL does not say.
+const DEFAULT_KEEPALIVE: Duration = Duration::from_hours(2);
 
-/// Where the database is, and how it is reached.
-#[derive(Clone)]
+/// The place of the database: its servers, and how they are reached.
 pub(crate) struct Database {
-    config: Config,
+    servers: Vec<Server>,
     tls: MakeRustlsConnect,
+    patience: Duration,
+}
+
+/// One host of the URL.
+pub(crate) struct Server {
+    config: Config,
+    host: Option<Host>,
+    address: Option<IpAddr>,
+    port: u16,
+}
+
+/// A connection, which is driven by a task of its own. Dropping it closes it.
+#[derive(Debug)]
+pub(crate) struct Connection {
+    pub(crate) client: Client,
+    driver: JoinHandle<()>,
 }
 
 impl Database {
     /// Reads a connection string, and adds what every connection of ours has.
     pub(crate) fn named(url: &str) -> Result<Self, StoreError> {
-        let mut config = Config::from_str(url).map_err(unavailable)?;
-        if config.get_application_name().is_none() {
-            config.application_name("doorward");
+        // A certificate is always verified, so that these ask for nothing more.
+        let url = url.replace("sslmode=verify-full", "sslmode=require").replace("sslmode=verify-ca", "sslmode=require");
+        let config = Config::from_str(&url).map_err(Failure::of_url)?;
+        let (hosts, addresses, ports) = (config.get_hosts(), config.get_hostaddrs(), config.get_ports());
+        let count = hosts.len().max(addresses.len());
+        if count == 0
+            || (ports.len() > 1 && ports.len() != count)
+            || (!addresses.is_empty() && addresses.len() != count)
+        {
+            return Err(unavailable("the store's URL must name a host, and as many ports as hosts, or one"));
         }
-        config.connect_timeout(SILENCE).tcp_user_timeout(SILENCE).keepalives_idle(SILENCE);
-        // Of several hosts, and after a failover: only a server that can be written to has the newest state.
-        config.target_session_attrs(TargetSessionAttrs::ReadWrite);
-        Ok(Self { config, tls: tls()? })
+        let servers = (0..count).map(|place| Server {
+            config: without_hosts(&config),
+            host: hosts.get(place).cloned(),
+            address: addresses.get(place).copied(),
+            port: ports.get(place).or_else(|| ports.first()).copied().unwrap_or(5432),
+        });
+        let patience = config.get_connect_timeout().copied().unwrap_or(CONNECT);
+        Ok(Self { servers: servers.collect(), tls: tls()?, patience })
     }
 
-    /// A pool that shows each connection to work before it lends it: one that hung is left behind.
-    pub(crate) fn pool(&self, size: usize) -> Result<Pool, StoreError> {
-        let check = ManagerConfig { recycling_method: RecyclingMethod::Verified };
-        Pool::builder(Manager::from_config(self.config.clone(), self.tls.clone(), check))
-            .max_size(size)
-            .runtime(Runtime::Tokio1)
-            .wait_timeout(Some(PATIENCE))
-            .create_timeout(Some(SILENCE))
-            .recycle_timeout(Some(CHECK))
-            .build()
-            .map_err(unavailable)
+    /// Connects to the first server that accepts writes. `heard` is told of each notification.
+    pub(crate) async fn connect(&self, heard: Option<&Arc<Notify>>) -> Result<Connection, Failure> {
+        let attempt = |place: usize, server, pause| async move {
+            tokio::time::sleep(pause).await;
+            let reached = tokio::time::timeout(self.patience, self.reach(server, heard)).await;
+            let silent = |_| Err(Failure::silent(server, self.patience));
+            (place, server, reached.unwrap_or_else(silent))
+        };
+        let mut attempts: FuturesUnordered<_> =
+            self.servers.iter().enumerate().map(|(place, server)| attempt(place, server, Duration::ZERO)).collect();
+        let mut failures: Vec<Option<Failure>> = self.servers.iter().map(|_| None).collect();
+        while let Some((place, server, reached)) = attempts.next().await {
+            let failure = match reached {
+                Ok(connection) => return Ok(connection),
+                Err(failure) => failure,
+            };
+            tracing::debug!(%server, %failure, "no connection to this server");
+            if let Some(known) = failures.get_mut(place) {
+                *known = Some(failure);
+            }
+            if failures.iter().all(Option::is_some) {
+                break;
+            }
+            // While one is silent, another may be promoted.
+            attempts.push(attempt(place, server, PAUSE));
+        }
+        Err(failures.into_iter().flatten().max_by_key(Failure::weight).unwrap_or_else(Failure::nowhere))
     }
 
-    /// A connection outside of any pool.
-    pub(crate) async fn connect(
-        &self,
-    ) -> Result<
-        (Client, Connection<Socket, <MakeRustlsConnect as MakeTlsConnect<Socket>>::Stream>),
-        tokio_postgres::Error,
-    > {
-        self.config.connect(self.tls.clone()).await
+    /// Connects to the first address of a host that answers.
+    async fn reach(&self, server: &Server, heard: Option<&Arc<Notify>>) -> Result<Connection, Failure> {
+        let unknown = |error: io::Error| Failure::unknown_host(server, error);
+        let configs: Vec<Config> = match (&server.host, server.address) {
+            (Some(Host::Tcp(name)), None) => {
+                let addresses = tokio::net::lookup_host((name.as_str(), server.port)).await.map_err(unknown)?;
+                addresses.map(|address| server.config(Some(address.ip()))).collect()
+            }
+            (_, address) => vec![server.config(address)],
+        };
+        if configs.is_empty() {
+            return Err(unknown(io::ErrorKind::NotFound.into()));
+        }
+        let attempts = configs.into_iter().map(|config| Box::pin(self.open(server, config, heard.cloned())));
+        select_ok(attempts).await.map(|(connection, _)| connection)
+    }
+
+    /// Connects to one address, and asks what it is: only a primary has the newest state.
+    async fn open(&self, server: &Server, config: Config, heard: Option<Arc<Notify>>) -> Result<Connection, Failure> {
+        let refused = |error| Failure::of_connecting(server, error);
+        let (client, mut connection) = config.connect(self.tls.clone()).await.map_err(refused)?;
+        let driver = tokio::spawn(async move {
+            loop {
+                match poll_fn(|context| connection.poll_message(context)).await {
+                    Some(Ok(AsyncMessage::Notification(_))) => heard.iter().for_each(|heard| heard.notify_one()),
+                    Some(Ok(_)) => {}
+                    Some(Err(error)) => return tracing::debug!(%error, "a connection broke"),
+                    None => return,
+                }
+            }
+        });
+        let connection = Connection { client, driver };
+        let sql = sql("SELECT pg_is_in_recovery(), current_setting('transaction_read_only')");
+        let found = sql.rows(&connection.client).await.map_err(refused)?;
+        let found = found.first().ok_or_else(Failure::nowhere)?;
+        match (row::get(found, 0), row::get(found, 1)) {
+            (Ok(false), Ok("off")) => Ok(connection),
+            (Ok(false), _) => Err(Failure::Doubt(Doubt::ReadOnly)),
+            _ => Err(Failure::Doubt(Doubt::Standby)),
+        }
     }
 }
 
-impl fmt::Debug for Database {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Database").finish_non_exhaustive()
+impl Server {
+    fn config(&self, address: Option<IpAddr>) -> Config {
+        let mut config = self.config.clone();
+        config.port(self.port);
+        match &self.host {
+            Some(Host::Tcp(name)) => config.host(name),
+            Some(Host::Unix(path)) => config.host_path(path),
+            None => &mut config,
+        };
+        if let Some(address) = address {
+            config.hostaddr(address);
+        }
+        config
+    }
+
+    /// Returns the database's user, for an error.
+    pub(crate) fn user(&self) -> &str {
+        self.config.get_user().unwrap_or_default()
     }
 }
 
-/// TLS by rustls. A certificate is always verified: encryption to whoever answers keeps no secret.
+impl Connection {
+    /// Resolves when the connection has ended.
+    pub(crate) async fn ended(&mut self) {
+        let _ = (&mut self.driver).await;
+    }
+}
+
+impl Drop for Connection {
+    fn drop(&mut self) {
+        self.driver.abort();
+    }
+}
+
+/// Returns the settings of a connection string but its hosts.
+fn without_hosts(url: &Config) -> Config {
+    let mut config = Config::new();
+    config.application_name(url.get_application_name().unwrap_or("doorward"));
+    url.get_user().map(|user| config.user(user));
+    url.get_password().map(|password| config.password(password));
+    url.get_dbname().map(|name| config.dbname(name));
+    url.get_options().map(|options| config.options(options));
+    config.ssl_mode(url.get_ssl_mode()).ssl_negotiation(url.get_ssl_negotiation());
+    config.channel_binding(url.get_channel_binding());
+    config.tcp_user_timeout(url.get_tcp_user_timeout().copied().unwrap_or(SILENCE));
+    let idle = Some(url.get_keepalives_idle()).filter(|idle| *idle != DEFAULT_KEEPALIVE);
+    config.keepalives(url.get_keepalives()).keepalives_idle(idle.unwrap_or(SILENCE));
+    url.get_keepalives_interval().map(|interval| config.keepalives_interval(interval));
+    url.get_keepalives_retries().map(|retries| config.keepalives_retries(retries));
+    config.target_session_attrs(TargetSessionAttrs::Any);
+    config
+}
+
+/// TLS by rustls. A certificate is always verified: encryption to an unknown server keeps no secret.
 fn tls() -> Result<MakeRustlsConnect, StoreError> {
     let mut trusted = rustls::RootCertStore::empty();
-    // Those of the operating system, or of SSL_CERT_FILE. One that cannot be read is one less to trust.
+    // Those of the operating system, or of SSL_CERT_FILE. A certificate that cannot be read is one less to trust.
     trusted.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
     let config = rustls::ClientConfig::builder_with_provider(Arc::new(rustls::crypto::ring::default_provider()))
         .with_safe_default_protocol_versions()
@@ -90,20 +218,19 @@ fn tls() -> Result<MakeRustlsConnect, StoreError> {
     Ok(MakeRustlsConnect::new(config))
 }
 
-/// Why there is no connection.
-pub(crate) fn failure(error: PoolError) -> StoreError {
-    let mut cause: &dyn Error = &error;
-    while let Some(deeper) = cause.source() {
-        cause = deeper;
+impl fmt::Display for Server {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match (&self.host, self.address) {
+            (Some(Host::Tcp(name)), _) => write!(f, "{name}:{}", self.port),
+            (Some(Host::Unix(path)), _) => path.display().fmt(f),
+            (None, Some(address)) => write!(f, "{address}:{}", self.port),
+            (None, None) => f.write_str("?"),
+        }
     }
-    // tokio-postgres has no other way to say so.
-    if cause.to_string() == "database does not allow writes" {
-        return unavailable("this server is a standby: name the primary, or all of them, in the store's URL");
-    }
-    unavailable(error)
 }
 
-/// Work that ends within [`PATIENCE`], or has failed.
-pub(crate) async fn in_time<T>(work: impl Future<Output = Result<T, StoreError>>) -> Result<T, StoreError> {
-    tokio::time::timeout(PATIENCE, work).await.unwrap_or_else(|_| Err(unavailable("the database does not answer")))
+impl fmt::Debug for Database {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Database").finish_non_exhaustive()
+    }
 }

@@ -1,37 +1,36 @@
 //! Moving: everything as rows.
 
 use async_trait::async_trait;
-use deadpool_postgres::Transaction;
+use doorward_key::KeyPrefix;
 use doorward_store::copy::{Cell, CopiedTable, CopyProgress, Kind, Row, Rows, TABLES};
 use doorward_store::{Conflict, Revision, StoreError};
-use tokio_postgres::types::{ToSql, Type};
+use doorward_types::Incarnation;
+use tokio_postgres::types::Type;
 
-use crate::connect::in_time;
-use crate::error::{of_statement, unavailable};
-use crate::row::{self, Param, number, text};
-use crate::{PostgresStore, transaction};
+use crate::error::unavailable;
+use crate::statement::{Statement, sql};
+use crate::transaction::{Answers, Decision};
+use crate::{PostgresStore, row};
 
 #[async_trait]
 impl Rows for PostgresStore {
     async fn count(&self, table: &'static CopiedTable) -> Result<u64, StoreError> {
-        row::count(self.query(&table.count_statement(), &[]).await?.first().ok_or(StoreError::Missing)?, 0)
+        row::count(self.query(sql(table.count_statement())).await?.first().ok_or(StoreError::Missing)?, 0)
     }
 
     async fn rows(&self, table: &'static CopiedTable, after: Option<Row>, limit: u32) -> Result<Vec<Row>, StoreError> {
-        let sql = table.page_statement(after.as_ref().map(|key| places(key.len())).as_deref(), limit);
-        let key = |cell: &Cell| match cell {
-            Cell::Number(number) => Ok((Box::new(*number) as Box<dyn ToSql + Send + Sync>, Type::INT8)),
-            Cell::Text(text) => Ok((Box::new(text.clone()) as Box<dyn ToSql + Send + Sync>, Type::TEXT)),
-            _ => Err(unavailable("a key is text or a number")),
-        };
-        let after = after.iter().flatten().map(key).collect::<Result<Vec<_>, _>>()?;
-        let params: Vec<Param<'_>> =
-            after.iter().map(|(value, kind)| (&**value as &(dyn ToSql + Sync), kind.clone())).collect();
-        let found = self.query(&sql, &params).await?;
+        let mut page = sql(table.page_statement(after.as_ref().map(|key| places(key.len())).as_deref(), limit));
+        for cell in after.into_iter().flatten() {
+            page = match cell {
+                Cell::Number(number) => page.number(number),
+                Cell::Text(text) => page.text(text),
+                _ => return Err(unavailable("a key is text or a number")),
+            };
+        }
         let row = |found: &tokio_postgres::Row| {
             table.columns.iter().enumerate().map(|(place, (_, kind))| cell(found, place, *kind)).collect()
         };
-        found.iter().map(row).collect()
+        self.query(page).await?.iter().map(row).collect()
     }
 
     async fn begin_copy(&self, source: &str) -> Result<CopyProgress, StoreError> {
@@ -39,70 +38,72 @@ impl Rows for PostgresStore {
         if !known.source.is_empty() {
             return Ok(known);
         }
-        let once = || async {
-            let mut client = self.client().await?;
-            let transaction = transaction::begin(&mut client).await?;
-            let fresh = "DELETE FROM revision WHERE id = 1 AND value = 0";
-            if transaction.execute_typed(fresh, &[]).await.map_err(of_statement)? != 1 {
+        let fresh = "DELETE FROM revision WHERE id = 1 AND value = 0 RETURNING value";
+        let any = |table: &CopiedTable| sql(format!("SELECT 1 FROM {} LIMIT 1", table.name));
+        let reads: Vec<_> = [sql(fresh)].into_iter().chain(TABLES.iter().map(any)).collect();
+        let decide = |mut answers: Answers| {
+            if answers.next().unwrap_or_default().is_empty() || answers.any(|found| !found.is_empty()) {
                 return Err(Conflict::NotEmpty.into());
             }
-            for table in TABLES {
-                let any = format!("SELECT 1 FROM {} LIMIT 1", table.name);
-                if !transaction.query_typed(&any, &[]).await.map_err(of_statement)?.is_empty() {
-                    return Err(Conflict::NotEmpty.into());
-                }
-            }
-            note(&transaction, "", source).await?;
-            transaction.commit().await.map_err(of_statement)
+            Ok(Decision::write(vec![note("", source)], ()))
         };
-        transaction::again(|| in_time(once())).await?;
+        self.pool.write(&reads, decide).await?;
         Ok(CopyProgress { source: source.to_owned(), tables: vec![] })
     }
 
     async fn add_rows(&self, table: &'static CopiedTable, rows: Vec<Row>, until: String) -> Result<(), StoreError> {
-        let columns: Vec<_> = table.columns.iter().enumerate().map(|(place, (_, kind))| (place, *kind)).collect();
-        let arrays: Vec<_> = columns.iter().map(|(place, kind)| array(&rows, *place, *kind)).collect();
-        let params: Vec<Param<'_>> =
-            arrays.iter().map(|(values, kind)| (&**values as &(dyn ToSql + Sync), kind.clone())).collect();
-        let (names, places) = (table.column_list(), places(columns.len()));
-        let sql = format!("INSERT INTO {} ({names}) SELECT * FROM unnest({places})", table.name);
-        let once = || async {
-            let mut client = self.client().await?;
-            let transaction = transaction::begin(&mut client).await?;
-            // First of all, so that whoever was killed in the middle of the same is waited for.
-            note(&transaction, table.name, &until).await?;
-            transaction.execute_typed(&sql, &params).await.map_err(of_statement)?;
-            transaction.commit().await.map_err(of_statement)
+        let (names, places) = (table.column_list(), places(table.columns.len()));
+        let insert = || {
+            let insert = sql(format!("INSERT INTO {} ({names}) SELECT * FROM unnest({places})", table.name));
+            let columns = table.columns.iter().enumerate();
+            columns.fold(insert, |insert, (place, (_, kind))| array(insert, &rows, place, *kind))
         };
-        transaction::again(|| in_time(once())).await
+        // The note first, so that another that was stopped in the middle of the same is waited for.
+        self.pool.write(&[], |_| Ok(Decision::write(vec![note(table.name, &until), insert()], ()))).await
     }
 
     /// Without statistics, the server may check references by an index that fits by its first columns only.
     async fn table_filled(&self, table: &'static CopiedTable) -> Result<(), StoreError> {
-        self.execute(&format!("ANALYZE {}", table.name), &[]).await.map(drop)
+        self.execute(sql(format!("ANALYZE {}", table.name))).await.map(drop)
     }
 
     async fn abandon_copy(&self) -> Result<(), StoreError> {
         if self.progress().await?.source.is_empty() {
             return Err(StoreError::Missing);
         }
-        // One by one, since each may take long; begun again, it goes on.
+        // One by one, and each for as long as it takes; begun again, it goes on.
         for table in TABLES.iter().rev() {
-            let client = self.client().await?;
-            client.execute_typed(&format!("DELETE FROM {}", table.name), &[]).await.map_err(of_statement)?;
+            let borrowed = self.pool.borrow().await?;
+            let deleted = sql(format!("DELETE FROM {}", table.name)).touched(&borrowed.connection().client).await;
+            borrowed.answered(deleted)?;
         }
-        self.open_for_use(Revision(0)).await
+        self.finish_copy(Revision(0), None, Incarnation::FIRST).await
     }
 
-    async fn finish_copy(&self, revision: Revision) -> Result<(), StoreError> {
-        self.open_for_use(revision).await
+    async fn finish_copy(
+        &self,
+        revision: Revision,
+        prefix: Option<&KeyPrefix>,
+        incarnation: Incarnation,
+    ) -> Result<(), StoreError> {
+        let insert = format!("INSERT INTO revision (id, value, timeline) VALUES (1, $1, {})", self.timeline);
+        let writes = || {
+            vec![
+                sql("DELETE FROM copy_progress"),
+                sql("UPDATE store SET prefix = $1, incarnation = $2 WHERE id = 1")
+                    .text_or_null(prefix)
+                    .count(incarnation.0),
+                sql(insert.clone()).count(revision.0),
+            ]
+        };
+        self.pool.write(&[], |_| Ok(Decision::write(writes(), ()))).await
     }
 }
 
 impl PostgresStore {
     async fn progress(&self) -> Result<CopyProgress, StoreError> {
         let mut progress = CopyProgress::default();
-        for found in &self.query("SELECT table_name, came_to FROM copy_progress", &[]).await? {
+        for found in &self.query(sql("SELECT table_name, came_to FROM copy_progress")).await? {
             match (row::get(found, 0)?, row::get(found, 1)?) {
                 ("", source) => progress.source = source,
                 (table, came_to) => progress.tables.push((table.to_owned(), came_to)),
@@ -110,25 +111,12 @@ impl PostgresStore {
         }
         Ok(progress)
     }
-
-    async fn open_for_use(&self, revision: Revision) -> Result<(), StoreError> {
-        let revision = row::big(revision.0);
-        let once = || async {
-            let mut client = self.client().await?;
-            let transaction = transaction::begin(&mut client).await?;
-            transaction.execute_typed("DELETE FROM copy_progress", &[]).await.map_err(of_statement)?;
-            let insert = "INSERT INTO revision (id, value) VALUES (1, $1)";
-            transaction.execute_typed(insert, &[number(&revision)]).await.map_err(of_statement)?;
-            transaction.commit().await.map_err(of_statement)
-        };
-        transaction::again(|| in_time(once())).await
-    }
 }
 
-async fn note(transaction: &Transaction<'_>, table: &str, came_to: &str) -> Result<(), StoreError> {
+fn note(table: &str, came_to: &str) -> Statement {
     let note = "INSERT INTO copy_progress (table_name, came_to) VALUES ($1, $2)
                 ON CONFLICT (table_name) DO UPDATE SET came_to = excluded.came_to";
-    transaction.execute_typed(note, &[text(&table), text(&came_to)]).await.map(drop).map_err(of_statement)
+    sql(note).text(table).text(came_to)
 }
 
 /// `$1, $2, …`
@@ -136,27 +124,27 @@ fn places(count: usize) -> String {
     (1..=count).map(|place| format!("${place}")).collect::<Vec<_>>().join(", ")
 }
 
-/// A column of the rows, as one parameter.
-fn array(rows: &[Row], place: usize, kind: Kind) -> (Box<dyn ToSql + Send + Sync>, Type) {
-    fn column<'a, T>(rows: &'a [Row], place: usize, value: impl Fn(&'a Cell) -> Option<T>) -> Vec<Option<T>> {
+/// Adds a column of the rows to a statement, as one parameter.
+fn array(statement: Statement, rows: &[Row], place: usize, kind: Kind) -> Statement {
+    fn column<T>(rows: &[Row], place: usize, value: impl Fn(&Cell) -> Option<T>) -> Vec<Option<T>> {
         rows.iter().map(|row| row.get(place).and_then(&value)).collect()
     }
     match kind {
         Kind::Bytes => {
             let value = |cell: &Cell| if let Cell::Bytes(bytes) = cell { Some(bytes.clone()) } else { None };
-            (Box::new(column(rows, place, value)), Type::BYTEA_ARRAY)
+            statement.with(column(rows, place, value), Type::BYTEA_ARRAY)
         }
         Kind::Flag => {
             let value = |cell: &Cell| if let Cell::Flag(flag) = cell { Some(*flag) } else { None };
-            (Box::new(column(rows, place, value)), Type::BOOL_ARRAY)
+            statement.with(column(rows, place, value), Type::BOOL_ARRAY)
         }
         Kind::Number => {
             let value = |cell: &Cell| if let Cell::Number(number) = cell { Some(*number) } else { None };
-            (Box::new(column(rows, place, value)), Type::INT8_ARRAY)
+            statement.with(column(rows, place, value), Type::INT8_ARRAY)
         }
         Kind::Text => {
             let value = |cell: &Cell| if let Cell::Text(text) = cell { Some(text.clone()) } else { None };
-            (Box::new(column(rows, place, value)), Type::TEXT_ARRAY)
+            statement.with(column(rows, place, value), Type::TEXT_ARRAY)
         }
     }
 }

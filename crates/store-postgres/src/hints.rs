@@ -1,39 +1,42 @@
-//! LISTEN and NOTIFY: they wake a node's poll early. Nothing depends on a hint; where none comes, the next poll does.
+//! LISTEN and NOTIFY: they wake a node's poll early. Nothing depends on a hint: if none comes, the next poll finds the change.
 
-use std::future::poll_fn;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use tokio::sync::Notify;
 use tokio::task::AbortHandle;
-use tokio_postgres::AsyncMessage;
 
 use crate::connect::Database;
-
-pub(crate) const NOTIFY: &str = "NOTIFY doorward";
-const LISTEN: &str = "LISTEN doorward";
+use crate::error::Failure;
+use crate::statement::sql;
 
 /// How long to wait before listening again after the connection broke.
 const PAUSE: Duration = Duration::from_secs(1);
 
-/// What was heard. Listening begins when someone asks, so that who only makes a change needs no connection for it.
+/// The hints that were heard. Listening begins at the first question, so that a program that only makes a change needs no connection for
+/// it.
 #[derive(Debug)]
 pub(crate) struct Hints {
-    /// None where nobody listens.
-    database: Option<Database>,
+    /// The database; none if this handle does not listen.
+    database: Option<Arc<Database>>,
     heard: Arc<Notify>,
     listening: OnceLock<Listening>,
 }
 
 impl Hints {
-    pub(crate) fn of(database: Option<Database>) -> Self {
+    pub(crate) fn of(database: Option<Arc<Database>>) -> Self {
         Self { database, heard: Arc::default(), listening: OnceLock::new() }
+    }
+
+    /// Returns hints of the same database, on a connection of their own.
+    pub(crate) fn apart(&self) -> Self {
+        Self::of(self.database.clone())
     }
 
     /// Resolves at the next hint.
     pub(crate) async fn next(&self) {
         if let Some(database) = &self.database {
-            self.listening.get_or_init(|| Listening::to(database.clone(), Arc::clone(&self.heard)));
+            self.listening.get_or_init(|| Listening::to(Arc::clone(database), Arc::clone(&self.heard)));
         }
         self.heard.notified().await;
     }
@@ -44,11 +47,11 @@ impl Hints {
 struct Listening(AbortHandle);
 
 impl Listening {
-    fn to(database: Database, heard: Arc<Notify>) -> Self {
+    fn to(database: Arc<Database>, heard: Arc<Notify>) -> Self {
         let listening = tokio::spawn(async move {
             loop {
-                if let Err(error) = listen(&database, &heard).await {
-                    tracing::debug!(%error, "not listening for hints; polls go on");
+                if let Err(failure) = listen(&database, &heard).await {
+                    tracing::debug!(%failure, "not listening for hints; polls go on");
                 }
                 tokio::time::sleep(PAUSE).await;
             }
@@ -63,17 +66,10 @@ impl Drop for Listening {
     }
 }
 
-async fn listen(database: &Database, heard: &Notify) -> Result<(), tokio_postgres::Error> {
-    let (client, mut connection) = database.connect().await?;
-    let hear = async {
-        while let Some(message) = poll_fn(|context| connection.poll_message(context)).await {
-            if matches!(message?, AsyncMessage::Notification(_)) {
-                heard.notify_one();
-            }
-        }
-        Ok(())
-    };
-    // The connection carries out what the client asks for, and then stays to hear.
-    let (ended, asked) = tokio::join!(hear, client.batch_execute(LISTEN));
-    asked.and(ended)
+async fn listen(database: &Database, heard: &Arc<Notify>) -> Result<(), Failure> {
+    let mut connection = database.connect(Some(heard)).await?;
+    if sql("LISTEN doorward").rows(&connection.client).await.is_ok() {
+        connection.ended().await;
+    }
+    Ok(())
 }

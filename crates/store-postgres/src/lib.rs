@@ -5,7 +5,11 @@
 //! engine works behind PgBouncer in transaction pooling without a mode of its own.
 //!
 //! Every change to keys takes the row of `revision` first, which makes it the only writer. That order also settles what
-//! became of a commit that was not answered: whoever holds the row next looks it up by its operation.
+//! became of a commit that was not answered: the next holder of the row looks it up by its operation. A change takes two round
+//! trips, and changes that are asked for at the same time share them.
+//!
+//! A node has connections of its own ([`Coherence::control`](doorward_store::Coherence::control)), and each answer that it
+//! relies on says which server gave it.
 //!
 //! ```no_run
 //! # async fn example() -> Result<(), doorward_store::StoreError> {
@@ -18,13 +22,16 @@
 //! ```
 
 mod audit;
+mod changes;
 mod coherence;
 mod connect;
+mod connections;
 mod copy;
 mod error;
 mod failover;
 mod hints;
 mod keys;
+mod line;
 mod links;
 mod lost;
 mod migrations;
@@ -33,26 +40,37 @@ mod origins;
 mod outbox;
 mod row;
 mod sign_ins;
+mod statement;
+mod steps;
 mod tables;
 mod tool_calls;
 mod transaction;
 mod usage;
+mod writer;
 
-use deadpool_postgres::{Object, Pool};
+use std::sync::Arc;
+
 use doorward_store::{OpenMode, StoreError};
 use tokio_postgres::Row;
 
 use crate::connect::Database;
-use crate::error::of_statement;
+use crate::connections::{Connections, Pool};
 use crate::hints::Hints;
-use crate::row::Param;
+use crate::line::Line;
+use crate::statement::Statement;
+use crate::writer::Writer;
 
 /// A store in a PostgreSQL database. Several nodes share it.
 #[derive(Debug)]
 pub struct PostgresStore {
-    pool: Pool,
-    /// Polls have a connection of their own, so that no long read stands in their way.
-    polls: Pool,
+    database: Arc<Database>,
+    /// The connections of requests.
+    pool: Arc<Connections>,
+    /// The connection of polls, and that of all else that the coherence protocol asks; the pool's, unless this handle is a
+    /// node's own.
+    polls: Arc<Connections>,
+    protocol: Arc<Connections>,
+    writer: Arc<Writer>,
     hints: Hints,
     /// The expression that tells on which timeline the server writes.
     timeline: &'static str,
@@ -60,19 +78,19 @@ pub struct PostgresStore {
 
 impl PostgresStore {
     /// Opens a store, and brings its schema up to date. `url` is a connection string as libpq's, such as
-    /// `postgres://user@host/database?sslmode=require`; several hosts may be named, of which the primary is chosen.
+    /// `postgres://user@host/database?sslmode=require`. Several hosts may be named: all are tried side by side, and the first
+    /// that accepts writes is taken.
     ///
     /// With TLS, the server's certificate is always verified, against what the operating system trusts and
     /// `SSL_CERT_FILE`.
     ///
     /// # Errors
     ///
-    /// [`StoreError::Missing`] where the database holds no store and none is to be made;
-    /// [`StoreError::UnsupportedSchema`] where a newer program has made it; [`StoreError::Unavailable`] where it cannot
-    /// be reached, or would not keep its word: a standby, `fsync=off`, `synchronous_commit=off`.
+    /// [`StoreError::Missing`] if the database holds no store and none is to be made; [`StoreError::UnsupportedSchema`] if a
+    /// newer program has made it; [`StoreError::Doubtful`] if only standbys answer; [`StoreError::Unavailable`] if the
+    /// database cannot be reached, or would not keep its word: `fsync=off`, `synchronous_commit=off`.
     pub async fn open(url: &str, mode: OpenMode) -> Result<Self, StoreError> {
-        let database = Database::named(url)?;
-        Self::open_with(&database, Hints::of(Some(database.clone())), mode).await
+        Self::open_with(url, true, mode).await
     }
 
     /// As [`PostgresStore::open`], but without LISTEN: changes of other nodes are found by polling alone, a little later.
@@ -81,29 +99,39 @@ impl PostgresStore {
     ///
     /// As [`PostgresStore::open`].
     pub async fn open_deaf(url: &str, mode: OpenMode) -> Result<Self, StoreError> {
-        Self::open_with(&Database::named(url)?, Hints::of(None), mode).await
+        Self::open_with(url, false, mode).await
     }
 
-    async fn open_with(database: &Database, hints: Hints, mode: OpenMode) -> Result<Self, StoreError> {
-        let (pool, polls) = (database.pool(connect::CONNECTIONS)?, database.pool(1)?);
-        let mut store = Self { pool, polls, hints, timeline: "''" };
-        migrations::run(&store, mode).await?;
-        store.timeline = failover::timeline(&store).await;
-        Ok(store)
+    async fn open_with(url: &str, listens: bool, mode: OpenMode) -> Result<Self, StoreError> {
+        let database = Arc::new(Database::named(url)?);
+        let pool = Arc::new(Connections::Pool(Pool::of(Arc::clone(&database))));
+        let hints = Hints::of(listens.then(|| Arc::clone(&database)));
+        let timeline = migrations::run(&pool, mode).await?;
+        let (polls, protocol, writer) = (Arc::clone(&pool), Arc::clone(&pool), Writer::of(Arc::clone(&pool), timeline));
+        Ok(Self { database, pool, polls, protocol, writer, hints, timeline })
     }
 
-    async fn client(&self) -> Result<Object, StoreError> {
-        self.pool.get().await.map_err(connect::failure)
+    /// Returns a handle with connections of its own.
+    fn apart(&self) -> Self {
+        let line = || Arc::new(Connections::Line(Line::of(Arc::clone(&self.database))));
+        Self {
+            database: Arc::clone(&self.database),
+            pool: Arc::clone(&self.pool),
+            polls: line(),
+            protocol: line(),
+            writer: Arc::clone(&self.writer),
+            hints: self.hints.apart(),
+            timeline: self.timeline,
+        }
     }
 
-    /// Runs one statement that reads.
-    async fn query(&self, sql: &str, params: &[Param<'_>]) -> Result<Vec<Row>, StoreError> {
-        connect::in_time(async { self.client().await?.query_typed(sql, params).await.map_err(of_statement) }).await
+    /// Runs a statement of a request; returns its rows.
+    async fn query(&self, statement: Statement) -> Result<Vec<Row>, StoreError> {
+        self.pool.query(statement).await
     }
 
-    /// Runs one statement that writes, in a transaction of its own; how many rows it touched.
-    async fn execute(&self, sql: &str, params: &[Param<'_>]) -> Result<u64, StoreError> {
-        let once = || async { self.client().await?.execute_typed(sql, params).await.map_err(of_statement) };
-        transaction::again(|| connect::in_time(once())).await
+    /// Runs a statement of a request, in a transaction of its own; returns how many rows it touched.
+    async fn execute(&self, statement: Statement) -> Result<u64, StoreError> {
+        self.pool.execute(statement).await
     }
 }

@@ -1,16 +1,26 @@
-//! The schema, step by step; and what a server must be like to be trusted with it.
+//! The schema, step by step; the store's own record; and what a server must be like to be trusted with them.
 
-use doorward_store::{OpenMode, StoreError};
+use std::sync::LazyLock;
 
-use crate::error::{of_statement, unavailable};
-use crate::row::{self, number};
-use crate::{PostgresStore, transaction};
+use doorward_key::{Random, SystemRandom};
+use doorward_store::{LONGEST_LEASE, OpenMode, StoreError, StoreId};
+use doorward_types::Incarnation;
+
+use crate::connections::Connections;
+use crate::error::{of_migration, unavailable};
+use crate::statement::sql;
+use crate::transaction::{Answers, Decision};
+use crate::{failover, row};
 
 /// Each statement is one migration.
 const SCHEMA: &str = include_str!("../migrations/schema.sql");
 
-/// What says how many of them a database has seen.
-const STEPS: &[&str] = &[
+/// How many of the migrations a program must know at least to read and write a store that this one makes. A migration that
+/// programs who do not know it cannot live with raises this number, here and in the stores that there are.
+const OLDEST: u64 = 42;
+
+/// The table that says how many of the migrations a database has seen.
+const STEPS: [&str; 2] = [
     "CREATE TABLE IF NOT EXISTS schema_steps (
         id   BIGINT NOT NULL PRIMARY KEY CHECK (id = 1),
         done BIGINT NOT NULL
@@ -18,73 +28,78 @@ const STEPS: &[&str] = &[
     "INSERT INTO schema_steps (id, done) VALUES (1, 0) ON CONFLICT (id) DO NOTHING",
 ];
 
-fn migrations() -> Vec<String> {
+/// The migrations that this program knows, in their order.
+static MIGRATIONS: LazyLock<Vec<String>> = LazyLock::new(|| {
     let without_comments: String = SCHEMA.lines().filter(|line| !line.starts_with("--")).collect::<Vec<_>>().join("\n");
-    without_comments
-        .split_terminator(';')
-        .map(|statement| statement.trim().to_owned())
-        .filter(|s| !s.is_empty())
-        .collect()
+    let statements = without_comments.split_terminator(';').map(|statement| statement.trim().to_owned());
+    statements.filter(|statement| !statement.is_empty()).collect()
+});
+
+/// Returns how many migrations this program knows.
+pub(crate) fn known() -> u64 {
+    MIGRATIONS.len() as u64
 }
 
-/// Several nodes may come here at once: each step is taken by whoever holds the row that counts them.
-pub(crate) async fn run(store: &PostgresStore, mode: OpenMode) -> Result<(), StoreError> {
-    check(store).await?;
-    if !is_ours(store).await? {
+/// Brings a database up to date; returns the expression that tells its timeline. Several nodes may come here at once: each
+/// step is taken by the holder of the row that counts them.
+pub(crate) async fn run(pool: &Connections, mode: OpenMode) -> Result<&'static str, StoreError> {
+    check(pool).await?;
+    if !is_ours(pool).await? {
         if mode == OpenMode::Existing {
             return Err(StoreError::Missing);
         }
-        transaction::again(|| count_steps(store)).await?;
+        // The table and its row together: a node that finds one must find the other, which is the lock of every step.
+        pool.write(&[], |_| Ok(Decision::write(STEPS.map(sql).into(), ()))).await?;
     }
-    let migrations = migrations();
-    while transaction::again(|| step(store, &migrations)).await? {}
+    while step(pool).await? {}
+    introduce(pool).await?;
+    failover::timeline(pool).await
+}
+
+/// Takes the next step; returns whether there was one.
+async fn step(pool: &Connections) -> Result<bool, StoreError> {
+    let lock = sql("SELECT done FROM schema_steps WHERE id = 1 FOR UPDATE");
+    let decide = |mut answers: Answers| {
+        let found = answers.next().unwrap_or_default();
+        let done = found.first().map(|found| row::count(found, 0)).transpose()?.unwrap_or(0);
+        let migration = usize::try_from(done).ok().and_then(|done| MIGRATIONS.get(done));
+        let next = sql("UPDATE schema_steps SET done = $1 WHERE id = 1").count(done + 1);
+        let writes = migration.map(|migration| vec![sql(migration.clone()), next]);
+        Ok(Decision::write(writes.unwrap_or_default(), done < known()))
+    };
+    pool.write(&[lock], decide).await.map_err(of_migration)
+}
+
+async fn is_ours(pool: &Connections) -> Result<bool, StoreError> {
+    let find = "SELECT 1 FROM information_schema.tables
+                WHERE table_name = 'schema_steps' AND table_schema = current_schema()";
+    Ok(!pool.query(sql(find)).await?.is_empty())
+}
+
+/// Makes the store's own record, if there is none, and reads whether this program may use the store.
+async fn introduce(pool: &Connections) -> Result<(), StoreError> {
+    let mut name = [0; 16];
+    SystemRandom.fill(&mut name).map_err(unavailable)?;
+    // Nodes of an older program may hold leases, and did not say how long.
+    let make = "INSERT INTO store (id, identity, incarnation, prefix, longest_lease_ms, oldest_schema)
+                SELECT 1, $1, $2, NULL, CASE WHEN EXISTS (SELECT 1 FROM organizations) THEN $3 ELSE 0 END, $4
+                ON CONFLICT (id) DO NOTHING";
+    let make = sql(make).text(StoreId::from_bytes(name)).count(Incarnation::FIRST.0);
+    pool.execute(make.number(LONGEST_LEASE.as_millis() as i64).count(OLDEST)).await?;
+    let find = "SELECT s.done, i.oldest_schema FROM schema_steps s JOIN store i ON i.id = 1 WHERE s.id = 1";
+    let found = pool.query(sql(find)).await?;
+    let found = found.first().ok_or(StoreError::Unfinished)?;
+    let (known, number) = (known(), |value| i64::try_from(value).unwrap_or(i64::MAX));
+    if row::count(found, 1)? > known {
+        return Err(StoreError::UnsupportedSchema { found: row::get(found, 0)?, supported: number(known) });
+    }
     Ok(())
 }
 
-/// Makes the table and its row together: whoever finds the one must find the other, which is the lock of every step.
-async fn count_steps(store: &PostgresStore) -> Result<(), StoreError> {
-    let mut client = store.client().await?;
-    let transaction = transaction::begin(&mut client).await?;
-    for statement in STEPS {
-        transaction.execute_typed(statement, &[]).await.map_err(of_statement)?;
-    }
-    transaction.commit().await.map_err(of_statement)
-}
-
-/// Takes the next step; whether there was one.
-async fn step(store: &PostgresStore, migrations: &[String]) -> Result<bool, StoreError> {
-    let mut client = store.client().await?;
-    let transaction = transaction::begin(&mut client).await?;
-    let found = transaction
-        .query_typed("SELECT done FROM schema_steps WHERE id = 1 FOR UPDATE", &[])
-        .await
-        .map_err(of_statement)?;
-    let done = found.first().map(|row| row::count(row, 0)).transpose()?.unwrap_or(0);
-    let known = migrations.len() as u64;
-    if done > known {
-        return Err(StoreError::UnsupportedSchema { found: row::big(done), supported: row::big(known) });
-    }
-    let Some(migration) = usize::try_from(done).ok().and_then(|done| migrations.get(done)) else { return Ok(false) };
-    transaction.execute_typed(migration, &[]).await.map_err(of_statement)?;
-    let next = row::big(done + 1);
-    transaction
-        .execute_typed("UPDATE schema_steps SET done = $1 WHERE id = 1", &[number(&next)])
-        .await
-        .map_err(of_statement)?;
-    transaction.commit().await.map_err(of_statement)?;
-    Ok(true)
-}
-
-async fn is_ours(store: &PostgresStore) -> Result<bool, StoreError> {
-    let sql = "SELECT 1 FROM information_schema.tables
-               WHERE table_name = 'schema_steps' AND table_schema = current_schema()";
-    Ok(!store.query(sql, &[]).await?.is_empty())
-}
-
 /// Refuses a server that would acknowledge what it may yet lose. A standby is refused at every connection.
-async fn check(store: &PostgresStore) -> Result<(), StoreError> {
-    let sql = "SELECT name, setting FROM pg_settings WHERE name IN ('fsync', 'synchronous_commit')";
-    for found in &store.query(sql, &[]).await? {
+async fn check(pool: &Connections) -> Result<(), StoreError> {
+    let settings = "SELECT name, setting FROM pg_settings WHERE name IN ('fsync', 'synchronous_commit')";
+    for found in &pool.query(sql(settings)).await? {
         match (row::get(found, 0)?, row::get(found, 1)?) {
             ("fsync", "off") => {
                 return Err(unavailable(
@@ -100,4 +115,15 @@ async fn check(store: &PostgresStore) -> Result<(), StoreError> {
         }
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_program_must_know_the_last_step_that_took_something_away() {
+        let last = MIGRATIONS.iter().rposition(|step| step.starts_with("DROP") || step.contains("RENAME")).unwrap();
+        assert_eq!(OLDEST, last as u64 + 1);
+    }
 }

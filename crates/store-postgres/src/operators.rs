@@ -4,60 +4,32 @@ use doorward_store::{Operator, Operators, StoreError};
 use doorward_types::{Locator, OperatorId};
 use tokio_postgres::Row;
 
-use crate::connect::in_time;
-use crate::error::of_statement;
-use crate::row::{self, Param, bytes, number, text};
-use crate::{PostgresStore, audit, transaction};
+use crate::statement::sql;
+use crate::{PostgresStore, row};
 
 const COLUMNS: &str = "SELECT id, name, locator, digest, created_at FROM operators";
 
 #[async_trait]
 impl Operators for PostgresStore {
     async fn add_operator(&self, operator: Operator, event: EventDraft) -> Result<(), StoreError> {
-        let (id, name, locator) = (operator.id.to_string(), operator.name.as_str(), operator.locator.as_str());
-        let (digest, created_at) = (operator.digest.to_bytes(), operator.created_at.as_millis());
-        let digest = digest.as_slice();
-        let params = [text(&id), text(&name), text(&locator), bytes(&digest), number(&created_at)];
-        let insert = "INSERT INTO operators (id, name, locator, digest, created_at) VALUES ($1, $2, $3, $4, $5)";
-        self.write_with_event(insert, &params, &event).await
+        let insert = "INSERT INTO operators (id, name, locator, digest, created_at) VALUES ($1, $2, $3, $4, $5)
+                      RETURNING id";
+        let insert = sql(insert).text(operator.id).text(&operator.name).text(operator.locator);
+        let insert = insert.bytes(operator.digest.to_bytes()).number(operator.created_at.as_millis());
+        self.write_with_event(insert, &event).await
     }
 
     async fn remove_operator(&self, id: OperatorId, event: EventDraft) -> Result<(), StoreError> {
-        let id = id.to_string();
-        self.write_with_event("DELETE FROM operators WHERE id = $1", &[text(&id)], &event).await
+        self.write_with_event(sql("DELETE FROM operators WHERE id = $1 RETURNING id").text(id), &event).await
     }
 
     async fn operators(&self) -> Result<Vec<Operator>, StoreError> {
-        self.query(&format!("{COLUMNS} ORDER BY id"), &[]).await?.iter().map(operator).collect()
+        self.query(sql(format!("{COLUMNS} ORDER BY id"))).await?.iter().map(operator).collect()
     }
 
     async fn operator_by_locator(&self, locator: Locator) -> Result<Option<Operator>, StoreError> {
-        let locator = locator.as_str();
-        let found = self.query(&format!("{COLUMNS} WHERE locator = $1"), &[text(&locator)]).await?;
-        found.first().map(operator).transpose()
-    }
-}
-
-impl PostgresStore {
-    /// A statement that touches something, and the event that tells of it. Operators are named by their key, so that it
-    /// touches one at the most.
-    pub(crate) async fn write_with_event(
-        &self,
-        sql: &str,
-        params: &[Param<'_>],
-        event: &EventDraft,
-    ) -> Result<(), StoreError> {
-        let once = || async {
-            let mut client = self.client().await?;
-            let transaction = transaction::begin(&mut client).await?;
-            transaction::lock(&transaction).await?;
-            if transaction.execute_typed(sql, params).await.map_err(of_statement)? == 0 {
-                return Err(StoreError::Missing);
-            }
-            audit::append(&transaction, event).await?;
-            transaction.commit().await.map_err(of_statement)
-        };
-        transaction::again(|| in_time(once())).await
+        let find = sql(format!("{COLUMNS} WHERE locator = $1")).text(locator);
+        self.query(find).await?.first().map(operator).transpose()
     }
 }
 

@@ -1,44 +1,21 @@
-//! How values of ours stand in rows, and how they are handed to a statement.
+//! How values of ours stand in rows.
 
 use std::fmt::Display;
 use std::str::FromStr;
+use std::time::Duration;
 
 use doorward_key::Digest;
-use doorward_store::{AccessKey, LiveSecret, Organization, Secret, StoreError};
-use doorward_types::{SecretState, Timestamp};
+use doorward_store::{
+    AccessKey, LiveSecret, Operation, Organization, Provenance, RequestHash, Revision, Secret, StoreError,
+    StoreIdentity,
+};
+use doorward_types::{Incarnation, SecretState, Timestamp};
 use tokio_postgres::Row;
-use tokio_postgres::types::{FromSql, ToSql, Type};
+use tokio_postgres::types::FromSql;
+
+use crate::migrations;
 
 type Result<T> = std::result::Result<T, StoreError>;
-
-/// A parameter with its type, so that a statement needs no round trip to be prepared, and no state at the server: the same
-/// behind PgBouncer in transaction pooling as without it.
-pub(crate) type Param<'a> = (&'a (dyn ToSql + Sync), Type);
-
-pub(crate) fn text<T: ToSql + Sync>(value: &T) -> Param<'_> {
-    (value, Type::TEXT)
-}
-
-pub(crate) fn texts<T: ToSql + Sync>(value: &T) -> Param<'_> {
-    (value, Type::TEXT_ARRAY)
-}
-
-pub(crate) fn number<T: ToSql + Sync>(value: &T) -> Param<'_> {
-    (value, Type::INT8)
-}
-
-pub(crate) fn numbers<T: ToSql + Sync>(value: &T) -> Param<'_> {
-    (value, Type::INT8_ARRAY)
-}
-
-pub(crate) fn bytes<T: ToSql + Sync>(value: &T) -> Param<'_> {
-    (value, Type::BYTEA)
-}
-
-/// A count or a sequence, as the store's BIGINT.
-pub(crate) fn big(value: u64) -> i64 {
-    i64::try_from(value).unwrap_or(i64::MAX)
-}
 
 fn unreadable(row: &Row, column: usize, error: impl Display) -> StoreError {
     let name = row.columns().get(column).map_or("?", tokio_postgres::Column::name);
@@ -88,15 +65,15 @@ pub(crate) fn organization(row: &Row) -> Result<Organization> {
 /// The columns that [`access_key`] reads, of a table called `k`.
 pub(crate) const ACCESS_KEY: &str = "k.organization, k.environment, k.id, k.name, k.created_at, k.created_by";
 
-/// Reads the columns of [`ACCESS_KEY`], which stand first.
-pub(crate) fn access_key(row: &Row) -> Result<AccessKey> {
+/// Reads the columns of [`ACCESS_KEY`], the first of which is at `at`.
+pub(crate) fn access_key(row: &Row, at: usize) -> Result<AccessKey> {
     Ok(AccessKey {
-        organization: parsed(row, 0)?,
-        environment: parsed(row, 1)?,
-        id: parsed(row, 2)?,
-        name: parsed(row, 3)?,
-        created_at: timestamp(row, 4)?,
-        created_by: parsed(row, 5)?,
+        organization: parsed(row, at)?,
+        environment: parsed(row, at + 1)?,
+        id: parsed(row, at + 2)?,
+        name: parsed(row, at + 3)?,
+        created_at: timestamp(row, at + 4)?,
+        created_by: parsed(row, at + 5)?,
     })
 }
 
@@ -105,21 +82,65 @@ pub(crate) const SECRET: &str = "s.locator, s.digest, s.generation, s.state, s.c
 
 /// Reads the columns of [`SECRET`], the first of which is at `at`.
 pub(crate) fn secret(row: &Row, at: usize) -> Result<Secret> {
-    let state = match get(row, at + 3)? {
-        "current" => SecretState::Current,
-        "staged" => SecretState::Staged,
-        other => return Err(unreadable(row, at + 3, other)),
-    };
     Ok(Secret {
         locator: parsed(row, at)?,
         digest: digest(row, at + 1)?,
         generation: small(row, at + 2)?,
-        state,
+        state: state(row, at + 3)?,
         created_at: timestamp(row, at + 4)?,
     })
 }
 
-/// Reads [`ACCESS_KEY`], then [`SECRET`], then the organization's name.
-pub(crate) fn live_secret(row: &Row) -> Result<LiveSecret> {
-    Ok(LiveSecret { key: access_key(row)?, secret: secret(row, 6)?, organization_name: parsed(row, 11)? })
+pub(crate) fn state(row: &Row, column: usize) -> Result<SecretState> {
+    match get(row, column)? {
+        "current" => Ok(SecretState::Current),
+        "staged" => Ok(SecretState::Staged),
+        other => Err(unreadable(row, column, other)),
+    }
+}
+
+/// Reads [`ACCESS_KEY`], then [`SECRET`], then the organization's name; the first of them is at `at`.
+pub(crate) fn live_secret(row: &Row, at: usize) -> Result<LiveSecret> {
+    Ok(LiveSecret { key: access_key(row, at)?, secret: secret(row, at + 6)?, organization_name: parsed(row, at + 11)? })
+}
+
+/// The columns that [`identity`] reads, of a table called `i`.
+pub(crate) const IDENTITY: &str = "i.identity, i.incarnation, i.prefix, i.longest_lease_ms";
+
+/// Reads the columns of [`IDENTITY`], the first of which is at `at`.
+pub(crate) fn identity(row: &Row, at: usize) -> Result<StoreIdentity> {
+    Ok(StoreIdentity {
+        id: parsed(row, at)?,
+        incarnation: Incarnation(count(row, at + 1)?),
+        prefix: parsed_option(row, at + 2)?,
+        longest_lease: Duration::from_millis(count(row, at + 3)?),
+    })
+}
+
+/// The columns that [`provenance`] reads, of a table called `i`: part of each statement whose answer is relied on, so that they
+/// are of the same server and snapshot.
+pub(crate) const PROVENANCE: &str =
+    "i.identity, i.incarnation, i.oldest_schema, pg_is_in_recovery(), current_setting('transaction_read_only')";
+
+/// How many columns [`PROVENANCE`] has.
+pub(crate) const AFTER_PROVENANCE: usize = 5;
+
+/// Reads the columns of [`PROVENANCE`], which stand first.
+pub(crate) fn provenance(row: &Row) -> Result<Provenance> {
+    Ok(Provenance {
+        store: parsed(row, 0)?,
+        incarnation: Incarnation(count(row, 1)?),
+        needs_schema: count(row, 2)?,
+        knows_schema: migrations::known(),
+        primary: !get::<bool>(row, 3)?,
+        writable: get::<&str>(row, 4)? == "off",
+    })
+}
+
+/// Reads three columns: subject, request, revision.
+pub(crate) fn operation(row: &Row) -> Result<Operation> {
+    let request: Option<&[u8]> = get(row, 1)?;
+    let request = request.map(|hash| hash.try_into().map(RequestHash)).transpose();
+    let request = request.map_err(|error| unreadable(row, 1, error))?;
+    Ok(Operation { subject: get(row, 0)?, request, revision: Revision(count(row, 2)?) })
 }

@@ -1,24 +1,136 @@
-//! Transactions: what is tried again, and what became of a commit that was not answered.
+//! Transactions, in two round trips: all reads, under a lock; then all writes, and the commit.
 
 use std::time::Duration;
 
-use deadpool_postgres::Transaction;
 use doorward_key::{Random, SystemRandom};
-use doorward_store::{Revision, StoreError};
-use tokio_postgres::IsolationLevel;
+use doorward_store::StoreError;
+use futures_util::FutureExt;
+use tokio_postgres::Row;
 
-use crate::connect::in_time;
-use crate::error::{is_worth_a_retry, of_statement};
-use crate::row::{self, text};
-use crate::{Object, PostgresStore};
+use crate::connections::Connections;
+use crate::error::{is_answer, is_worth_a_retry};
+use crate::statement::{Statement, flight, script, sql};
 
 /// How often a transaction that lost a conflict is tried again.
 const RETRIES: u32 = 5;
 
-/// How often an unanswered commit is looked up.
-const LOOK_UPS: u32 = 5;
+/// Begins a transaction that the server ends if its node falls silent: a node that hangs must not hold up the others for
+/// longer than they wait. Its commit is on the disk when it is answered, whatever the server's own setting is.
+const BEGIN: &str = "BEGIN ISOLATION LEVEL READ COMMITTED;
+SELECT set_config('idle_in_transaction_session_timeout', '4s', TRUE),
+       set_config('synchronous_commit', CASE current_setting('synchronous_commit')
+                                        WHEN 'remote_apply' THEN 'remote_apply' ELSE 'on' END, TRUE)";
 
-/// Tries again where the server chose this transaction as the victim of a conflict.
+/// The rows that each statement of a flight returned.
+pub(crate) type Answers = std::vec::IntoIter<Vec<Row>>;
+
+/// The rows that a transaction writes after its reads.
+pub(crate) struct Decision<T> {
+    pub(crate) writes: Vec<Statement>,
+    /// Whether nodes are told that something has changed.
+    pub(crate) hint: bool,
+    /// The result for the caller.
+    pub(crate) value: T,
+}
+
+impl<T> Decision<T> {
+    pub(crate) const fn write(writes: Vec<Statement>, value: T) -> Self {
+        Self { writes, hint: false, value }
+    }
+}
+
+/// How a transaction ended, if not by an error.
+pub(crate) enum Ended<T> {
+    Committed(T),
+    /// The commit was not answered: it may have happened, or happen yet.
+    Unanswered,
+}
+
+impl Connections {
+    /// Carries out a transaction: `reads`, which begin with a lock, and then what `decide` makes of their rows. If it decides
+    /// to write nothing, or fails, all is rolled back. Without reads, the transaction takes one round trip.
+    ///
+    /// In the isolation level that is asked for, each statement sees all that was committed before it began: the reads after
+    /// the lock see what the lock's last holder wrote.
+    pub(crate) async fn transact<T>(
+        &self,
+        reads: &[Statement],
+        decide: impl Fn(Answers) -> Result<Decision<T>, StoreError>,
+    ) -> Result<Ended<T>, StoreError> {
+        again(|| self.attempt(reads, &decide)).await
+    }
+
+    /// As [`Connections::transact`], for what cannot be looked up afterwards.
+    pub(crate) async fn write<T>(
+        &self,
+        reads: &[Statement],
+        decide: impl Fn(Answers) -> Result<Decision<T>, StoreError>,
+    ) -> Result<T, StoreError> {
+        match self.transact(reads, decide).await? {
+            Ended::Committed(value) => Ok(value),
+            Ended::Unanswered => Err(StoreError::OutcomeUnknown),
+        }
+    }
+
+    async fn attempt<T>(
+        &self,
+        reads: &[Statement],
+        decide: &impl Fn(Answers) -> Result<Decision<T>, StoreError>,
+    ) -> Result<Ended<T>, StoreError> {
+        let mut borrowed = self.borrow().await?;
+        let connection = borrowed.connection();
+        let (begin, commit, notify) = (script(BEGIN), sql("COMMIT"), sql("NOTIFY doorward"));
+        let is_short = reads.is_empty();
+        let mut answers = vec![];
+        if !is_short {
+            let first: Vec<&Statement> = [&begin].into_iter().chain(reads).collect();
+            let found = borrowed.in_time(flight(&connection.client, &first)).await?;
+            // The first answer is that of BEGIN.
+            answers = match found.into_iter().collect::<Result<Vec<_>, _>>() {
+                Ok(mut found) => found.split_off(1),
+                Err(error) => {
+                    let _ = connection.client.batch_execute("ROLLBACK").now_or_never();
+                    return borrowed.answered(Err(error));
+                }
+            };
+        }
+        let Decision { writes, hint, value } = match decide(answers.into_iter()) {
+            Ok(decision) if !decision.writes.is_empty() => decision,
+            refused => {
+                borrowed.roll_back();
+                return refused.map(|decision| Ended::Committed(decision.value));
+            }
+        };
+        let mut second: Vec<&Statement> =
+            is_short.then_some(&begin).into_iter().chain(&writes).chain([&commit]).collect();
+        let count = second.len();
+        second.extend(hint.then_some(&notify));
+        let Ok(mut answers) = borrowed.in_time(flight(&connection.client, &second)).await else {
+            return Ok(Ended::Unanswered);
+        };
+        // A hint may fail.
+        answers.truncate(count);
+        match answers.into_iter().find_map(Result::err) {
+            None => {
+                borrowed.give_back();
+                Ok(Ended::Committed(value))
+            }
+            Some(error) if is_answer(&error) => borrowed.answered(Err(error)),
+            Some(error) => {
+                tracing::debug!(%error, "a commit was not answered");
+                borrowed.leave();
+                Ok(Ended::Unanswered)
+            }
+        }
+    }
+}
+
+/// Becomes the only writer until the transaction ends.
+pub(crate) fn lock() -> Statement {
+    sql("SELECT value FROM revision WHERE id = 1 FOR UPDATE")
+}
+
+/// Tries again if the server chose the work as the victim of a conflict.
 pub(crate) async fn again<T, Attempt>(attempt: impl Fn() -> Attempt) -> Result<T, StoreError>
 where
     Attempt: Future<Output = Result<T, StoreError>>,
@@ -33,76 +145,10 @@ where
 }
 
 /// Up to 5 ms, then 10, 20, 40, 80: at random, so that two that met do not meet again.
-async fn pause(round: u32) {
+pub(crate) async fn pause(round: u32) {
     let mut random = [0];
     // Without randomness, the pause is merely the same as another's.
     let _ = SystemRandom.fill(&mut random);
     let longest = Duration::from_millis(5) * 2_u32.pow(round);
     tokio::time::sleep(longest * u32::from(random[0]) / 255).await;
-}
-
-/// Begins a transaction that the server ends where its node falls silent: one that hangs must not hold up the others for
-/// longer than they wait.
-pub(crate) async fn begin(client: &mut Object) -> Result<Transaction<'_>, StoreError> {
-    const IDLE: &str = "SET LOCAL idle_in_transaction_session_timeout = '4s'";
-    let isolation = IsolationLevel::ReadCommitted;
-    let transaction = client.build_transaction().isolation_level(isolation).start().await.map_err(of_statement)?;
-    transaction.batch_execute(IDLE).await.map_err(of_statement)?;
-    Ok(transaction)
-}
-
-/// Becomes the only writer until the transaction ends.
-pub(crate) async fn lock(transaction: &Transaction<'_>) -> Result<(), StoreError> {
-    transaction
-        .query_typed("SELECT value FROM revision WHERE id = 1 FOR UPDATE", &[])
-        .await
-        .map(drop)
-        .map_err(of_statement)
-}
-
-/// How a commit ended.
-pub(crate) enum Commit {
-    Done,
-    /// The server said that it failed.
-    Failed(StoreError),
-    /// Nobody said anything: it may have happened, or happen yet.
-    Unanswered,
-}
-
-pub(crate) async fn commit(transaction: Transaction<'_>) -> Commit {
-    let answered = in_time(async { Ok(transaction.commit().await) }).await;
-    match answered {
-        Ok(Ok(())) => Commit::Done,
-        // A refusal in the server's own words ended the transaction; a broken connection says nothing.
-        Ok(Err(error)) if error.as_db_error().is_some() && !error.is_closed() => Commit::Failed(of_statement(error)),
-        _ => Commit::Unanswered,
-    }
-}
-
-impl PostgresStore {
-    /// What became of an unanswered commit: its revision, or none where it did not happen and never will.
-    ///
-    /// The transaction held the row of `revision` to its end, so that whoever gets it after sees how it ended.
-    pub(crate) async fn look_up(&self, operation: &str) -> Result<Option<Revision>, StoreError> {
-        tracing::warn!(operation, "a commit was not answered; looking it up");
-        for round in 0..LOOK_UPS {
-            if let Ok(found) = in_time(self.look_up_once(operation)).await {
-                tracing::warn!(operation, happened = found.is_some(), "the commit was looked up");
-                return Ok(found);
-            }
-            pause(round).await;
-        }
-        Err(StoreError::OutcomeUnknown)
-    }
-
-    async fn look_up_once(&self, operation: &str) -> Result<Option<Revision>, StoreError> {
-        let mut client = self.client().await?;
-        let transaction = begin(&mut client).await?;
-        lock(&transaction).await?;
-        let found = transaction
-            .query_typed("SELECT revision FROM changes WHERE operation = $1", &[text(&operation)])
-            .await
-            .map_err(of_statement)?;
-        found.first().map(|found| row::count(found, 0).map(Revision)).transpose()
-    }
 }

@@ -1,6 +1,6 @@
-//! What becomes of a commit that is not answered: a proxy cuts the connection at the word.
+//! Commits that are not answered: a proxy cuts the connection at the word.
 
-#![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test fails by panicking")]
+#![expect(clippy::indexing_slicing, reason = "a test fails by panicking")]
 
 mod support;
 
@@ -8,18 +8,14 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, Ordering};
 use std::time::Duration;
 
-use doorward_audit::{Action, Detail, EventDraft};
-use doorward_key::Digest;
-use doorward_store::{
-    AccessKey, Change, ChangeContext, Coherence, KeyRef, KeyStore, OpenMode, OperationId, Organization, Page, Revision,
-    Secret, StoreError, Successor, UsageLog,
-};
+use doorward_store::{Coherence, KeyStore, OpenMode, Page, Revision, StoreError, UsageLog};
 use doorward_store_postgres::PostgresStore;
-use doorward_types::{AccessKeyId, Environment, OrganizationId, SecretState, Timestamp};
+use doorward_types::Timestamp;
+use support::changes::{provision, regenerate};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::TcpStream;
 
-/// What the proxy does at COMMIT.
+/// The proxy does nothing at COMMIT.
 const PASS: u8 = 0;
 /// Lets it through, and cuts the connection before the answer.
 const CUT_AFTER: u8 = 1;
@@ -30,23 +26,13 @@ const CUT_ALL: u8 = 3;
 
 /// A proxy in front of the server; the URL through it.
 async fn proxied(url: &str, at_commit: Arc<AtomicU8>) -> String {
-    let server = support::server();
-    let address = server.split('@').nth(1).unwrap().split('/').next().unwrap().to_owned();
-    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let through = url.replace(&address, &listener.local_addr().unwrap().to_string());
-    tokio::spawn(async move {
-        while let Ok((client, _)) = listener.accept().await {
-            if at_commit.load(Ordering::SeqCst) == CUT_ALL {
-                continue;
-            }
-            let server = TcpStream::connect(&address).await.unwrap();
-            tokio::spawn(forward(client, server, Arc::clone(&at_commit)));
-        }
-    });
-    through
+    support::proxy::proxied(url, move |client, server| forward(client, server, Arc::clone(&at_commit))).await
 }
 
 async fn forward(mut client: TcpStream, mut server: TcpStream, at_commit: Arc<AtomicU8>) {
+    if at_commit.load(Ordering::SeqCst) == CUT_ALL {
+        return;
+    }
     let (mut from_client, mut from_server) = ([0; 65_536], [0; 65_536]);
     loop {
         tokio::select! {
@@ -62,8 +48,12 @@ async fn forward(mut client: TcpStream, mut server: TcpStream, at_commit: Arc<At
                     return;
                 }
                 if cut {
-                    // The server has it; nobody will hear what came of it.
-                    let _ = server.read(&mut from_server).await;
+                    // The server carries it out; nobody will hear what came of it.
+                    let mut answers = Vec::new();
+                    while !answers.windows(7).any(|word| word == b"COMMIT\0") {
+                        let Ok(count @ 1..) = server.read(&mut from_server).await else { return };
+                        answers.extend_from_slice(&from_server[..count]);
+                    }
                     return;
                 }
             }
@@ -75,41 +65,6 @@ async fn forward(mut client: TcpStream, mut server: TcpStream, at_commit: Arc<At
             }
         }
     }
-}
-
-fn provision(number: u128) -> (Change, ChangeContext) {
-    let (organization, at) = (OrganizationId::from_u128(number), Timestamp::from_millis(0));
-    let actor: doorward_types::Name = "ada".parse().unwrap();
-    let key = AccessKey {
-        id: AccessKeyId::from_u128(number),
-        organization,
-        environment: Environment::Production,
-        name: Environment::Production.into(),
-        created_at: at,
-        created_by: actor.clone(),
-    };
-    let secret = Secret {
-        locator: format!("{number:010}").parse().unwrap(),
-        digest: Digest::from_bytes([7; 32]),
-        generation: 1,
-        state: SecretState::Current,
-        created_at: at,
-    };
-    let event = EventDraft {
-        time: at,
-        actor,
-        action: Action::AccessKeyCreated,
-        subject: key.id.to_string(),
-        organization,
-        environment: Environment::Production,
-        source_address: None,
-        request_id: None,
-        detail: Detail::default(),
-    };
-    let organization = Organization { id: organization, name: "Acme".parse().unwrap(), created_at: at };
-    let operation = OperationId::from_bytes(key.id.as_u128().to_be_bytes());
-    let change = Change::Provision { organization, key, secret, only_if_empty: false };
-    (change, ChangeContext { operation, events: event.into(), idempotency_key: None, node: None })
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -127,9 +82,9 @@ async fn an_unanswered_commit_is_looked_up_and_never_guessed() {
         let changed = store.change(change, context).await;
         at_commit.store(PASS, Ordering::SeqCst);
         match (mode, changed) {
-            (CUT_AFTER, Ok(revision)) => {
+            (CUT_AFTER, Ok(made)) => {
                 there += 1;
-                assert_eq!(revision, Revision(there));
+                assert_eq!(made.revision, Revision(there));
             }
             (CUT_BEFORE, Err(StoreError::Unavailable(_))) => {}
             (mode, other) => panic!("{mode}: {other:?}"),
@@ -150,33 +105,16 @@ async fn who_hangs_holds_up_no_change_for_longer_than_it_waits() {
     store.add_uses(&[(locator.parse().unwrap(), 1)], Timestamp::from_millis(0)).await.unwrap();
     let counting = support::connect(&url).await;
     counting.batch_execute("BEGIN; UPDATE last_uses SET last_used_at = 1").await.unwrap();
-    let regenerate = |successor: &str, generation| {
-        let (_, context) = provision(1);
-        let secret = Secret {
-            locator: successor.parse().unwrap(),
-            digest: Digest::from_bytes([8; 32]),
-            generation,
-            state: SecretState::Current,
-            created_at: Timestamp::from_millis(0),
-        };
-        let key = KeyRef {
-            organization: OrganizationId::from_u128(1),
-            environment: Environment::Production,
-            id: AccessKeyId::from_u128(1),
-        };
-        let retired = vec![format!("{:010}", generation - 1).parse().unwrap()];
-        (Change::Regenerate { key, retired, successor: Successor::Fresh(secret) }, context)
-    };
-    // Who counts uses is not waited for at all.
-    let (change, context) = regenerate("0000000002", 2);
+    // A node that counts uses is not waited for at all.
+    let (change, context) = regenerate(1, 1, 2, 2);
     let changed = tokio::time::timeout(Duration::from_secs(2), store.change(change, context)).await;
-    assert_eq!(changed.unwrap().unwrap(), Revision(2));
-    // Who changes keys is waited for as long as the server lets it hang.
+    assert_eq!(changed.unwrap().unwrap().revision, Revision(2));
+    // A node that changes keys is waited for as long as the server lets it hang.
     let changing = support::connect(&url).await;
     let hang = "BEGIN; SET LOCAL idle_in_transaction_session_timeout = '4s'; UPDATE revision SET value = value + 1";
     changing.batch_execute(hang).await.unwrap();
-    let (change, context) = regenerate("0000000003", 3);
-    assert_eq!(store.change(change, context).await.unwrap(), Revision(3));
+    let (change, context) = regenerate(1, 2, 3, 3);
+    assert_eq!(store.change(change, context).await.unwrap().revision, Revision(3));
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -194,7 +132,7 @@ async fn a_commit_that_cannot_be_looked_up_is_no_success() {
     assert_eq!(witness.position().await.unwrap().revision, Revision(1));
 }
 
-/// A transaction that the server chose as the victim of a conflict is made again, and not for ever.
+/// A transaction that the server chose as the victim of a conflict is tried again, a few times.
 #[tokio::test(flavor = "multi_thread")]
 async fn who_loses_a_conflict_tries_again() {
     for code in ["40001", "40P01"] {
@@ -212,7 +150,7 @@ async fn who_loses_a_conflict_tries_again() {
         );
         server.batch_execute(&lose).await.unwrap();
         let (change, context) = provision(1);
-        assert_eq!(store.change(change, context).await.unwrap(), Revision(1), "{code}");
+        assert_eq!(store.change(change, context).await.unwrap().revision, Revision(1), "{code}");
         let attempts =
             async || -> i64 { server.query_one("SELECT last_value FROM attempts", &[]).await.unwrap().get(0) };
         assert_eq!(attempts().await, 4, "{code}");
@@ -225,4 +163,24 @@ async fn who_loses_a_conflict_tries_again() {
         assert!(matches!(lost, Err(StoreError::Unavailable(_))), "{lost:?}");
         assert_eq!((attempts().await, store.position().await.unwrap().revision), (10, Revision(1)), "{code}");
     }
+}
+
+/// A change that waits for the lock when its caller goes away.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_change_that_was_begun_ends_without_its_caller() {
+    let url = support::empty().await;
+    let store = Arc::new(PostgresStore::open_deaf(&url, OpenMode::Create).await.unwrap());
+    let holder = support::connect(&url).await;
+    holder.batch_execute("BEGIN; SELECT value FROM revision FOR UPDATE").await.unwrap();
+    let changer = Arc::clone(&store);
+    let caller = tokio::spawn(async move {
+        let (change, context) = provision(1);
+        changer.change(change, context).await
+    });
+    support::until_blocked(&holder, 1).await;
+    caller.abort();
+    assert!(caller.await.unwrap_err().is_cancelled());
+    holder.batch_execute("COMMIT").await.unwrap();
+    let (change, context) = provision(2);
+    assert_eq!(store.change(change, context).await.unwrap().revision, Revision(2));
 }

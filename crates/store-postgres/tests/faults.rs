@@ -19,13 +19,13 @@ use doorward_store::{OpenMode, StoreError};
 use doorward_store_postgres::PostgresStore;
 use postgres::Cluster;
 
-/// What happens at the call that is struck, as `disk.c` numbers it.
+/// The fault at the call that is struck, as `disk.c` numbers it.
 const MODES: [(i64, &str); 3] = [(1, "killed"), (2, "input/output error"), (3, "no space left")];
 
 /// How many rounds of the plan a child carries out.
 const ROUNDS: u32 = 8;
 
-/// Where the child finds what it is to do.
+/// The variable that tells the child its store.
 const STORE: &str = "DOORWARD_TEST_CHILD_STORE";
 
 /// Not a test, but the node whose database is struck: the test below runs it.
@@ -38,7 +38,7 @@ async fn child() {
     faults::live(&store, ROUNDS).await;
 }
 
-/// What the servers' processes and this one share.
+/// The memory that the servers' processes and this one share.
 struct Control(File);
 
 impl Control {

@@ -4,7 +4,7 @@
 
 use std::path::Path;
 
-/// What PostgreSQL has, and others lack or do otherwise.
+/// Words of PostgreSQL that other databases lack, or understand otherwise.
 const FOREIGN: &[&str] = &[
     "SERIAL",
     "CREATE SEQUENCE",

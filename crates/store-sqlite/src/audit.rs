@@ -3,17 +3,17 @@ use std::net::IpAddr;
 use async_trait::async_trait;
 use doorward_audit::{Action, ChainFault, Event, EventDraft, Hash, Pruned};
 use doorward_store::{AuditLog, Conflict, EventFilter, Page, Scope, StoreError};
-use doorward_types::{Environment, Name, OrganizationId, Timestamp};
+use doorward_types::{Environment, Incarnation, Name, OrganizationId, Timestamp};
 use rusqlite::types::Type;
-use rusqlite::{OptionalExtension, Row, Transaction, params};
+use rusqlite::{Connection, OptionalExtension, Row, params};
 
 use crate::error::{of_read, of_write, unavailable};
-use crate::{SqliteStore, row};
+use crate::{SqliteStore, identity, row};
 
 /// Writes an event as the next of its log, in the transaction of the change that it tells of.
-pub(crate) fn append(transaction: &Transaction<'_>, draft: &EventDraft) -> Result<(), StoreError> {
+pub(crate) fn append(connection: &Connection, draft: &EventDraft) -> Result<(), StoreError> {
     let (organization, environment) = (draft.organization.to_string(), draft.environment.as_str());
-    let last = transaction
+    let last = connection
         .prepare_cached(
             "SELECT sequence, hash FROM audit_events WHERE organization = ?1 AND environment = ?2
              ORDER BY sequence DESC LIMIT 1",
@@ -22,14 +22,14 @@ pub(crate) fn append(transaction: &Transaction<'_>, draft: &EventDraft) -> Resul
             last.query_row([&organization, environment], |row| Ok((row.get(0)?, hash(row, 1)?))).optional()
         })
         .map_err(of_read)?;
-    let event = Event::following(last, draft.clone());
-    let detail = serde_json::to_string(&draft.detail).map_err(unavailable)?;
-    transaction
+    let event = Event::following(last, identity::incarnation(connection)?, draft.clone());
+    let detail = serde_json::to_string(&draft.detail).map_err(|error| unavailable(error.to_string()))?;
+    connection
         .prepare_cached(
             "INSERT INTO audit_events (organization, environment, sequence, time, actor, action, subject,
-                                       source_address, request_id, detail, previous_hash, hash, position)
+                                       source_address, request_id, detail, previous_hash, hash, position, incarnation)
              VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12,
-                     (SELECT coalesce(max(position), 0) + 1 FROM audit_events))",
+                     (SELECT coalesce(max(position), 0) + 1 FROM audit_events), ?13)",
         )
         .and_then(|mut insert| {
             insert.execute(params![
@@ -45,6 +45,7 @@ pub(crate) fn append(transaction: &Transaction<'_>, draft: &EventDraft) -> Resul
                 detail,
                 event.previous_hash.map(|hash| hash.0),
                 event.hash.map(|hash| hash.0),
+                event.incarnation.0,
             ])
         })
         .map_err(of_write)?;
@@ -55,8 +56,8 @@ pub(crate) fn append(transaction: &Transaction<'_>, draft: &EventDraft) -> Resul
 impl AuditLog for SqliteStore {
     async fn events(&self, scope: &Scope, filter: &EventFilter, page: Page<u64>) -> Result<Vec<Event>, StoreError> {
         let (organization, environment, filter) = (scope.organization(), scope.environment(), filter.clone());
-        self.read(move |transaction| {
-            let mut list = transaction
+        self.scan(move |connection| {
+            let mut list = connection
                 .prepare_cached(&format!(
                     "{COLUMNS} WHERE organization = ?1 AND environment = ?2 AND sequence < ?3
                        AND (?5 IS NULL OR time >= ?5) AND (?6 IS NULL OR time < ?6) AND (?7 IS NULL OR action = ?7)
@@ -83,13 +84,13 @@ impl AuditLog for SqliteStore {
     }
 
     async fn record(&self, event: EventDraft) -> Result<(), StoreError> {
-        self.write(move |transaction| append(transaction, &event)).await
+        self.write_first(move |connection| append(connection, &event)).await
     }
 
     async fn chain(&self, scope: &Scope, page: Page<u64>) -> Result<Vec<Result<Event, ChainFault>>, StoreError> {
         let (organization, environment) = (scope.organization(), scope.environment());
-        self.read(move |transaction| {
-            let mut list = transaction
+        self.scan(move |connection| {
+            let mut list = connection
                 .prepare_cached(&format!(
                     "{COLUMNS} WHERE organization = ?1 AND environment = ?2 AND sequence > ?3
                      ORDER BY sequence LIMIT ?4"
@@ -104,8 +105,8 @@ impl AuditLog for SqliteStore {
 
     async fn pruned(&self, scope: &Scope) -> Result<Option<Pruned>, StoreError> {
         let (organization, environment) = (scope.organization().to_string(), scope.environment());
-        self.read(move |transaction| {
-            let mut find = transaction
+        self.read(move |connection| {
+            let mut find = connection
                 .prepare_cached(
                     "SELECT size, last_hash, peaks, checkpoint FROM pruned_logs
                      WHERE organization = ?1 AND environment = ?2 ORDER BY size DESC LIMIT 1",
@@ -127,36 +128,36 @@ impl AuditLog for SqliteStore {
 
     async fn prune(&self, scope: &Scope, pruned: Pruned, event: EventDraft) -> Result<(), StoreError> {
         let (organization, environment) = (scope.organization().to_string(), scope.environment().as_str());
-        self.write(move |transaction| {
+        self.write(move |connection| {
             let there = "SELECT 1 FROM audit_events
                          WHERE organization = ?1 AND environment = ?2 AND sequence = ?3 AND hash = ?4";
             let place = params![organization, environment, pruned.size, pruned.last_hash.0];
-            if !transaction.prepare(there).and_then(|mut there| there.exists(place)).map_err(unavailable)? {
+            if !connection.prepare(there).and_then(|mut there| there.exists(place)).map_err(unavailable)? {
                 return Err(Conflict::Stale.into());
             }
             let unshipped = "SELECT 1 FROM sinks WHERE position < (
                                  SELECT max(position) FROM audit_events
                                  WHERE organization = ?1 AND environment = ?2 AND sequence <= ?3)";
             let cut_off = params![organization, environment, pruned.size];
-            if transaction.prepare(unshipped).and_then(|mut any| any.exists(cut_off)).map_err(unavailable)? {
+            if connection.prepare(unshipped).and_then(|mut any| any.exists(cut_off)).map_err(unavailable)? {
                 return Err(Conflict::Unshipped.into());
             }
-            append(transaction, &event)?;
+            append(connection, &event)?;
             let cut = "DELETE FROM audit_events WHERE organization = ?1 AND environment = ?2 AND sequence <= ?3";
-            transaction.execute(cut, cut_off).map_err(unavailable)?;
+            connection.execute(cut, cut_off).map_err(unavailable)?;
             let peaks: Vec<u8> = pruned.peaks.iter().flat_map(|peak| peak.0).collect();
             let insert = "INSERT INTO pruned_logs (organization, environment, size, last_hash, peaks, checkpoint)
                           VALUES (?1, ?2, ?3, ?4, ?5, ?6)";
             let Pruned { size, last_hash, checkpoint, .. } = &pruned;
             let params = params![organization, environment, size, last_hash.0, peaks, checkpoint];
-            transaction.execute(insert, params).map(drop).map_err(of_write)
+            connection.execute(insert, params).map(drop).map_err(of_write)
         })
         .await
     }
 
     async fn logs(&self) -> Result<Vec<(OrganizationId, Environment)>, StoreError> {
-        self.read(|transaction| {
-            let mut list = transaction
+        self.scan(|connection| {
+            let mut list = connection
                 .prepare_cached("SELECT DISTINCT organization, environment FROM audit_events ORDER BY 1, 2")
                 .map_err(unavailable)?;
             list.query_map([], |row| Ok((row::parsed(row, 0)?, row::parsed(row, 1)?)))
@@ -169,7 +170,7 @@ impl AuditLog for SqliteStore {
 
 pub(crate) const COLUMNS: &str =
     "SELECT organization, environment, sequence, time, actor, action, subject, source_address,
-                              request_id, detail, previous_hash, hash, position FROM audit_events";
+                              request_id, detail, previous_hash, hash, position, incarnation FROM audit_events";
 
 fn hash(row: &Row<'_>, column: usize) -> rusqlite::Result<Option<Hash>> {
     Ok(row.get::<_, Option<[u8; 32]>>(column)?.map(Hash))
@@ -186,6 +187,7 @@ fn event(row: &Row<'_>) -> rusqlite::Result<Event> {
         .map_err(|error| rusqlite::Error::FromSqlConversionFailure(9, Type::Text, error.into()))?;
     Ok(Event {
         sequence: row.get(2)?,
+        incarnation: Incarnation(row.get(13)?),
         draft: EventDraft {
             organization: row::parsed(row, 0)?,
             environment: row::parsed(row, 1)?,

@@ -1,25 +1,27 @@
 //! Moving: everything as rows.
 
 use async_trait::async_trait;
+use doorward_key::KeyPrefix;
 use doorward_store::copy::{Cell, CopiedTable, CopyProgress, Kind, Row, Rows, TABLES};
 use doorward_store::{Conflict, Revision, StoreError};
+use doorward_types::Incarnation;
 use rusqlite::types::{ToSqlOutput, Value, ValueRef};
-use rusqlite::{ToSql, Transaction, params, params_from_iter};
+use rusqlite::{Connection, ToSql, params, params_from_iter};
 
-use crate::SqliteStore;
 use crate::error::{of_read, of_write, unavailable};
+use crate::{SqliteStore, row};
 
 #[async_trait]
 impl Rows for SqliteStore {
     async fn count(&self, table: &'static CopiedTable) -> Result<u64, StoreError> {
         let sql = table.count_statement();
-        self.read(move |transaction| transaction.query_row(&sql, [], |row| row.get(0)).map_err(unavailable)).await
+        self.scan(move |connection| connection.query_row(&sql, [], |row| row.get(0)).map_err(unavailable)).await
     }
 
     async fn rows(&self, table: &'static CopiedTable, after: Option<Row>, limit: u32) -> Result<Vec<Row>, StoreError> {
         let sql = table.page_statement(after.as_ref().map(|key| places(key.len())).as_deref(), limit);
-        self.read(move |transaction| {
-            let mut list = transaction.prepare_cached(&sql).map_err(unavailable)?;
+        self.scan(move |connection| {
+            let mut list = connection.prepare_cached(&sql).map_err(unavailable)?;
             let after = after.unwrap_or_default();
             let mut rows = list.query(params_from_iter(after.iter().map(Borrowed))).map_err(unavailable)?;
             let mut page = Vec::new();
@@ -34,22 +36,22 @@ impl Rows for SqliteStore {
 
     async fn begin_copy(&self, source: &str) -> Result<CopyProgress, StoreError> {
         let source = source.to_owned();
-        self.write(move |transaction| {
-            let known = progress(transaction)?;
+        self.write(move |connection| {
+            let known = progress(connection)?;
             if !known.source.is_empty() {
                 return Ok(known);
             }
             for table in TABLES {
                 let any = format!("SELECT 1 FROM {} LIMIT 1", table.name);
-                if transaction.prepare(&any).and_then(|mut any| any.exists([])).map_err(unavailable)? {
+                if connection.prepare(&any).and_then(|mut any| any.exists([])).map_err(unavailable)? {
                     return Err(Conflict::NotEmpty.into());
                 }
             }
             let fresh = "DELETE FROM revision WHERE id = 1 AND value = 0";
-            if transaction.execute(fresh, []).map_err(unavailable)? != 1 {
+            if connection.execute(fresh, []).map_err(unavailable)? != 1 {
                 return Err(Conflict::NotEmpty.into());
             }
-            note(transaction, "", &source)?;
+            note(connection, "", &source)?;
             Ok(CopyProgress { source, tables: vec![] })
         })
         .await
@@ -58,35 +60,46 @@ impl Rows for SqliteStore {
     async fn add_rows(&self, table: &'static CopiedTable, rows: Vec<Row>, until: String) -> Result<(), StoreError> {
         let (columns, places) = (table.column_list(), places(table.columns.len()));
         let sql = format!("INSERT INTO {} ({columns}) VALUES ({places})", table.name);
-        self.write(move |transaction| {
-            let mut insert = transaction.prepare_cached(&sql).map_err(unavailable)?;
+        self.write(move |connection| {
+            let mut insert = connection.prepare_cached(&sql).map_err(unavailable)?;
             for row in &rows {
                 insert.execute(params_from_iter(row.iter().map(Borrowed))).map_err(of_write)?;
             }
-            note(transaction, table.name, &until)
+            note(connection, table.name, &until)
         })
         .await
     }
 
     async fn abandon_copy(&self) -> Result<(), StoreError> {
-        self.write(|transaction| {
-            if progress(transaction)?.source.is_empty() {
+        self.write(|connection| {
+            if progress(connection)?.source.is_empty() {
                 return Err(StoreError::Missing);
             }
             for table in TABLES.iter().rev() {
-                transaction.execute(&format!("DELETE FROM {}", table.name), []).map_err(unavailable)?;
+                connection.execute(&format!("DELETE FROM {}", table.name), []).map_err(unavailable)?;
             }
-            open(transaction, Revision(0))
+            open(connection, Revision(0))
         })
         .await
     }
 
-    async fn finish_copy(&self, revision: Revision) -> Result<(), StoreError> {
-        self.write(move |transaction| open(transaction, revision)).await
+    async fn finish_copy(
+        &self,
+        revision: Revision,
+        prefix: Option<&KeyPrefix>,
+        incarnation: Incarnation,
+    ) -> Result<(), StoreError> {
+        let prefix = prefix.map(ToString::to_string);
+        self.write(move |connection| {
+            let update = "UPDATE store SET prefix = coalesce(?1, prefix), incarnation = ?2 WHERE id = 1";
+            row::write(connection, update, params![prefix, incarnation.0])?;
+            open(connection, revision)
+        })
+        .await
     }
 }
 
-/// A value that SQLite reads where it is.
+/// A value that SQLite reads in its place.
 struct Borrowed<'a>(&'a Cell);
 
 impl ToSql for Borrowed<'_> {
@@ -120,8 +133,8 @@ fn places(count: usize) -> String {
     (1..=count).map(|place| format!("?{place}")).collect::<Vec<_>>().join(", ")
 }
 
-fn progress(transaction: &Transaction<'_>) -> Result<CopyProgress, StoreError> {
-    let mut found = transaction.prepare_cached("SELECT table_name, came_to FROM copy_progress").map_err(unavailable)?;
+fn progress(connection: &Connection) -> Result<CopyProgress, StoreError> {
+    let mut found = connection.prepare_cached("SELECT table_name, came_to FROM copy_progress").map_err(unavailable)?;
     let mut progress = CopyProgress::default();
     let rows = found.query_map([], |row| Ok((row.get::<_, String>(0)?, row.get::<_, String>(1)?)));
     for row in rows.map_err(unavailable)? {
@@ -133,18 +146,14 @@ fn progress(transaction: &Transaction<'_>) -> Result<CopyProgress, StoreError> {
     Ok(progress)
 }
 
-fn note(transaction: &Transaction<'_>, table: &str, came_to: &str) -> Result<(), StoreError> {
+fn note(connection: &Connection, table: &str, came_to: &str) -> Result<(), StoreError> {
     let note = "INSERT INTO copy_progress (table_name, came_to) VALUES (?1, ?2)
                 ON CONFLICT (table_name) DO UPDATE SET came_to = excluded.came_to";
-    transaction.prepare_cached(note).and_then(|mut note| note.execute([table, came_to])).map_err(of_write)?;
-    Ok(())
+    row::write(connection, note, [table, came_to])
 }
 
 /// Makes the store one that can be used.
-fn open(transaction: &Transaction<'_>, revision: Revision) -> Result<(), StoreError> {
-    transaction.execute("DELETE FROM copy_progress", []).map_err(unavailable)?;
-    transaction
-        .execute("INSERT INTO revision (id, value) VALUES (1, ?1)", params![revision.0])
-        .map(drop)
-        .map_err(of_write)
+fn open(connection: &Connection, revision: Revision) -> Result<(), StoreError> {
+    row::write_some(connection, "DELETE FROM copy_progress", [])?;
+    row::write(connection, "INSERT INTO revision (id, value) VALUES (1, ?1)", [revision.0])
 }

@@ -1,50 +1,121 @@
+//! Threads that read: each has a connection of its own. SQLite blocks, so it never runs on the async threads.
+
 use std::fmt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::mpsc::{self, Sender};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
 use doorward_store::StoreError;
-use rusqlite::Connection;
+use rusqlite::{Connection, Transaction};
 use tokio::sync::oneshot;
 
+use crate::coherence::LastPoll;
+use crate::connection::connect;
 use crate::error::unavailable;
+use crate::files::Files;
+use crate::queue::{Queue, Served, Urgency};
 
-type Job = Box<dyn FnOnce(&mut Connection) + Send>;
+/// A connection that reads.
+pub(crate) struct Reader {
+    pub(crate) connection: Connection,
+    files: Arc<Files>,
+    pub(crate) last_poll: Option<LastPoll>,
+}
 
-/// Threads that each own a connection and take jobs from one queue. SQLite blocks, so it never runs on the async threads.
-pub(crate) struct Lane(Sender<Job>);
+impl Reader {
+    fn open(files: &Arc<Files>) -> Result<Self, StoreError> {
+        files.prove()?;
+        let connection = connect(files)?;
+        connection.pragma_update(None, "query_only", true).map_err(unavailable)?;
+        Ok(Self { connection, files: Arc::clone(files), last_poll: None })
+    }
+
+    /// Fails if the files are no longer the ones that are open. See [`Files::prove`].
+    pub(crate) fn prove(&self) -> Result<(), StoreError> {
+        Ok(self.files.prove()?)
+    }
+
+    /// Runs reads on one snapshot.
+    pub(crate) fn read<T>(
+        &mut self,
+        work: impl FnOnce(&Transaction<'_>) -> Result<T, StoreError>,
+    ) -> Result<T, StoreError> {
+        self.prove()?;
+        let transaction = self.connection.transaction().map_err(unavailable)?;
+        let found = work(&transaction)?;
+        transaction.commit().map_err(unavailable)?;
+        Ok(found)
+    }
+}
+
+type Job = Box<dyn FnOnce(Result<&mut Reader, StoreError>) + Send>;
+
+/// Threads that take reads from one queue. Dropping the lane does what is queued, and closes the connections.
+pub(crate) struct Lane(Served<Job>);
 
 impl Lane {
-    pub(crate) fn start(name: &str, connections: Vec<Connection>) -> Result<Self, StoreError> {
-        let (sender, jobs) = mpsc::channel::<Job>();
-        let jobs = Arc::new(Mutex::new(jobs));
-        for mut connection in connections {
-            let jobs = Arc::clone(&jobs);
-            let work = move || {
-                loop {
-                    let next = jobs.lock().unwrap_or_else(PoisonError::into_inner).recv();
-                    let Ok(job) = next else { break };
-                    // A job that panics drops its answer, which its caller sees as an error; the lane goes on.
-                    let _ = catch_unwind(AssertUnwindSafe(|| job(&mut connection)));
-                }
-            };
-            std::thread::Builder::new().name(name.to_owned()).spawn(work).map_err(unavailable)?;
-        }
-        Ok(Self(sender))
+    pub(crate) fn start(name: &str, threads: usize, files: &Arc<Files>) -> Self {
+        let servers = (0..threads).map(|_| {
+            let files = Arc::clone(files);
+            move |queue: &Queue<Job>| serve(queue, &files)
+        });
+        Self(Served::start(name, servers))
     }
 
-    /// Runs a job to its end, also where the caller has gone away in the meantime.
+    /// Runs a job, unless its caller has gone away before it begins.
     pub(crate) async fn run<T: Send + 'static>(
         &self,
-        job: impl FnOnce(&mut Connection) -> Result<T, StoreError> + Send + 'static,
+        job: impl FnOnce(&mut Reader) -> Result<T, StoreError> + Send + 'static,
     ) -> Result<T, StoreError> {
-        let (answer, done) = oneshot::channel();
-        let job: Job = Box::new(move |connection| {
-            let _ = answer.send(job(connection));
+        let (answer, answered) = oneshot::channel();
+        let job: Job = Box::new(move |reader| {
+            if !answer.is_closed() {
+                let _ = answer.send(reader.and_then(job));
+            }
         });
-        self.0.send(job).map_err(|_| unavailable("the store is closed"))?;
-        done.await.map_err(unavailable)?
+        if !self.0.queue.push(Urgency::Data, job) {
+            return Err(closed());
+        }
+        answered.await.unwrap_or_else(|_| Err(gave_up()))
     }
+
+    /// Runs reads on one snapshot.
+    pub(crate) async fn read<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&Transaction<'_>) -> Result<T, StoreError> + Send + 'static,
+    ) -> Result<T, StoreError> {
+        self.run(|reader| reader.read(work)).await
+    }
+
+    pub(crate) fn close(&self) {
+        self.0.close();
+    }
+}
+
+fn serve(queue: &Queue<Job>, files: &Arc<Files>) {
+    let mut reader = None;
+    while let Some(job) = queue.wait() {
+        // A job that panics drops its answer, which its caller sees as an error; the lane goes on.
+        let _ = catch_unwind(AssertUnwindSafe(|| {
+            if reader.is_none() {
+                match Reader::open(files) {
+                    Ok(opened) => reader = Some(opened),
+                    Err(error) => return job(Err(error)),
+                }
+            }
+            if let Some(reader) = &mut reader {
+                job(Ok(reader));
+            }
+        }));
+    }
+}
+
+pub(crate) fn closed() -> StoreError {
+    unavailable("the store is closed: open it again")
+}
+
+/// Returns the error of a job that panicked.
+pub(crate) fn gave_up() -> StoreError {
+    unavailable("the engine gave up on this: it is a fault of the program, so report it")
 }
 
 impl fmt::Debug for Lane {

@@ -6,7 +6,7 @@ use doorward_store::{
     Connector, ConnectorName, LinkSession, LinkSessions, Page, Scope, Sealed, StoreError, Table, TakenLink,
 };
 use doorward_types::Timestamp;
-use rusqlite::{OptionalExtension, Row, Transaction, params};
+use rusqlite::{Connection, OptionalExtension, Row, params};
 
 use crate::error::{of_read, of_write, unavailable};
 use crate::tables::place;
@@ -22,11 +22,11 @@ const PUT: &str = "INSERT INTO connectors (organization, environment, name, seal
 impl SqliteStore {
     async fn write_connector(&self, sql: &'static str, scope: &Scope, record: Connector) -> Result<(), StoreError> {
         let (organization, environment) = place(scope);
-        self.write(move |transaction| {
+        self.write(move |connection| {
             let Connector { name, sealed, created_at, updated_at } = &record;
             let (created_at, updated_at) = (created_at.as_millis(), updated_at.as_millis());
             let record = params![organization, environment, name.as_str(), sealed.as_bytes(), created_at, updated_at];
-            transaction.execute(sql, record).map(drop).map_err(of_write)
+            connection.execute(sql, record).map(drop).map_err(of_write)
         })
         .await
     }
@@ -53,19 +53,19 @@ impl Table<Connector> for SqliteStore {
 
     async fn get(&self, scope: &Scope, key: &ConnectorName) -> Result<Option<Connector>, StoreError> {
         let ((organization, environment), name) = (place(scope), key.clone());
-        self.read(move |transaction| {
+        self.read(move |connection| {
             let find = "SELECT name, sealed, created_at, updated_at FROM connectors
                         WHERE organization = ?1 AND environment = ?2 AND name = ?3";
             let key = params![organization, environment, name.as_str()];
-            transaction.query_row(find, key, connector).optional().map_err(of_read)
+            connection.query_row(find, key, connector).optional().map_err(of_read)
         })
         .await
     }
 
     async fn list(&self, scope: &Scope, page: Page<ConnectorName>) -> Result<Vec<Connector>, StoreError> {
         let ((organization, environment), after) = (place(scope), page.after.map(|name| name.to_string()));
-        self.read(move |transaction| {
-            let mut list = transaction
+        self.read(move |connection| {
+            let mut list = connection
                 .prepare_cached(
                     "SELECT name, sealed, created_at, updated_at FROM connectors
                      WHERE organization = ?1 AND environment = ?2 AND (?3 IS NULL OR name < ?3)
@@ -81,10 +81,10 @@ impl Table<Connector> for SqliteStore {
 
     async fn delete(&self, scope: &Scope, key: &ConnectorName) -> Result<bool, StoreError> {
         let ((organization, environment), name) = (place(scope), key.clone());
-        self.write(move |transaction| {
+        self.write(move |connection| {
             let delete = "DELETE FROM connectors WHERE organization = ?1 AND environment = ?2 AND name = ?3";
             let key = params![organization, environment, name.as_str()];
-            transaction.execute(delete, key).map(|deleted| deleted == 1).map_err(of_write)
+            connection.execute(delete, key).map(|deleted| deleted == 1).map_err(of_write)
         })
         .await
     }
@@ -94,8 +94,8 @@ impl Table<Connector> for SqliteStore {
 impl LinkSessions for SqliteStore {
     async fn open_link(&self, scope: &Scope, session: LinkSession, now: Timestamp) -> Result<(), StoreError> {
         let (organization, environment) = place(scope);
-        self.write(move |transaction| {
-            forget_expired(transaction, now)?;
+        self.write(move |connection| {
+            forget_expired(connection, now)?;
             let LinkSession { id, state, registered_user, sealed, expires_at } = session;
             let insert =
                 "INSERT INTO link_sessions (organization, environment, id, state, registered_user, sealed, expires_at)
@@ -103,14 +103,14 @@ impl LinkSessions for SqliteStore {
             let (id, registered_user) = (id.to_string(), registered_user.to_string());
             let (state, sealed, expires_at) = (state.to_bytes(), sealed.as_bytes(), expires_at.as_millis());
             let params = params![organization, environment, id, state, registered_user, sealed, expires_at];
-            transaction.execute(insert, params).map(drop).map_err(of_write)
+            connection.execute(insert, params).map(drop).map_err(of_write)
         })
         .await
     }
 
     async fn take_link(&self, state: Digest, now: Timestamp) -> Result<Option<TakenLink>, StoreError> {
-        self.write(move |transaction| {
-            forget_expired(transaction, now)?;
+        self.write(move |connection| {
+            forget_expired(connection, now)?;
             let take = "DELETE FROM link_sessions WHERE state = ?1
                         RETURNING organization, environment, id, state, registered_user, sealed, expires_at";
             let taken = |row: &Row<'_>| {
@@ -123,13 +123,13 @@ impl LinkSessions for SqliteStore {
                 };
                 Ok(TakenLink { organization: row::parsed(row, 0)?, environment: row::parsed(row, 1)?, session })
             };
-            transaction.query_row(take, [state.to_bytes()], taken).optional().map_err(of_read)
+            connection.query_row(take, [state.to_bytes()], taken).optional().map_err(of_read)
         })
         .await
     }
 }
 
-fn forget_expired(transaction: &Transaction<'_>, now: Timestamp) -> Result<(), StoreError> {
+fn forget_expired(connection: &Connection, now: Timestamp) -> Result<(), StoreError> {
     let expired = "DELETE FROM link_sessions WHERE expires_at <= ?1";
-    transaction.execute(expired, [now.as_millis()]).map(drop).map_err(unavailable)
+    connection.execute(expired, [now.as_millis()]).map(drop).map_err(unavailable)
 }

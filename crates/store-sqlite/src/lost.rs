@@ -1,27 +1,17 @@
 use async_trait::async_trait;
 use doorward_audit::EventDraft;
 use doorward_store::{LostChange, LostChanges, Position, Revision, StoreError};
-use rusqlite::{OptionalExtension, Row, Transaction, params};
+use doorward_types::Incarnation;
+use rusqlite::{Connection, OptionalExtension, Row, params};
 
 use crate::error::{of_read, unavailable};
 use crate::{SqliteStore, audit, row};
 
 #[async_trait]
 impl LostChanges for SqliteStore {
-    async fn report_lost(&self, change: Position) -> Result<(), StoreError> {
-        self.write(move |transaction| {
-            let insert = "INSERT INTO lost_changes (revision, operation) VALUES (?1, ?2) ON CONFLICT DO NOTHING";
-            transaction
-                .execute(insert, params![change.revision.0, change.operation.to_string()])
-                .map_err(unavailable)?;
-            Ok(())
-        })
-        .await
-    }
-
     async fn lost_changes(&self) -> Result<Vec<LostChange>, StoreError> {
-        self.read(|transaction| {
-            let mut list = transaction
+        self.read(|connection| {
+            let mut list = connection
                 .prepare_cached("SELECT revision, operation, accepted FROM lost_changes ORDER BY revision, operation")
                 .map_err(unavailable)?;
             let lost = |row: &Row<'_>| Ok(LostChange { change: position(row)?, accepted: row.get(2)? });
@@ -31,27 +21,53 @@ impl LostChanges for SqliteStore {
     }
 
     async fn accept_lost(&self, event: EventDraft) -> Result<(), StoreError> {
-        self.write(move |transaction| {
-            let accept = "UPDATE lost_changes SET accepted = 1 WHERE accepted = 0";
-            if transaction.execute(accept, []).map_err(unavailable)? == 0 {
+        self.write_first(move |connection| {
+            if answer_for_all(connection)? == 0 {
                 return Err(StoreError::Missing);
             }
-            audit::append(transaction, &event)
+            audit::append(connection, &event)
         })
         .await
     }
+
+    async fn begin_incarnation(&self, last: Incarnation, event: EventDraft) -> Result<Incarnation, StoreError> {
+        self.write_first(move |connection| begin_incarnation(connection, last, &event)).await
+    }
 }
 
-/// A change that no one has answered for.
-pub(crate) fn open(transaction: &Transaction<'_>) -> Result<Option<Position>, StoreError> {
-    let mut find = transaction
+pub(crate) fn report(connection: &Connection, change: Position) -> Result<(), StoreError> {
+    let insert = "INSERT INTO lost_changes (revision, operation) VALUES (?1, ?2) ON CONFLICT DO NOTHING";
+    // A change that was noted before needs no row.
+    row::write_some(connection, insert, params![change.revision.0, change.operation.to_string()]).map(drop)
+}
+
+fn answer_for_all(connection: &Connection) -> Result<usize, StoreError> {
+    row::write_some(connection, "UPDATE lost_changes SET accepted = 1 WHERE accepted = 0", [])
+}
+
+/// Begins the next incarnation, after the store's own and after `last`; returns its number.
+pub(crate) fn begin_incarnation(
+    connection: &Connection,
+    last: Incarnation,
+    event: &EventDraft,
+) -> Result<Incarnation, StoreError> {
+    let next = "UPDATE store SET incarnation = max(incarnation, ?1) + 1 WHERE id = 1 RETURNING incarnation";
+    let incarnation = connection.query_row(next, [last.0], |row| row.get(0)).map_err(unavailable)?;
+    answer_for_all(connection)?;
+    audit::append(connection, event)?;
+    Ok(Incarnation(incarnation))
+}
+
+/// Returns a change that no operator has answered for.
+pub(crate) fn open(connection: &Connection) -> Result<Option<Position>, StoreError> {
+    let mut find = connection
         .prepare_cached("SELECT revision, operation FROM lost_changes WHERE accepted = 0 LIMIT 1")
         .map_err(unavailable)?;
     find.query_row([], position).optional().map_err(of_read)
 }
 
-pub(crate) fn is_noted(transaction: &Transaction<'_>, change: Position) -> Result<bool, StoreError> {
-    let mut find = transaction
+pub(crate) fn is_noted(connection: &Connection, change: Position) -> Result<bool, StoreError> {
+    let mut find = connection
         .prepare_cached("SELECT 1 FROM lost_changes WHERE revision = ?1 AND operation = ?2")
         .map_err(unavailable)?;
     find.exists(params![change.revision.0, change.operation.to_string()]).map_err(unavailable)

@@ -1,14 +1,14 @@
-use std::fs::OpenOptions;
+//! The schema, and whether a file is a store of this program's.
+
 use std::path::Path;
-use std::time::Duration;
 
 use doorward_store::StoreError;
-use rusqlite::{Connection, OpenFlags, TransactionBehavior};
+use rusqlite::{Connection, OptionalExtension, TransactionBehavior};
 
 use crate::error::unavailable;
 
 /// Each brings the schema from its place in the list to the next. One that was released is never edited.
-const MIGRATIONS: &[&str] = &[
+const MIGRATIONS: [&str; 10] = [
     include_str!("../migrations/0001.sql"),
     include_str!("../migrations/0002.sql"),
     include_str!("../migrations/0003.sql"),
@@ -18,7 +18,14 @@ const MIGRATIONS: &[&str] = &[
     include_str!("../migrations/0007.sql"),
     include_str!("../migrations/0008.sql"),
     include_str!("../migrations/0009.sql"),
+    include_str!("../migrations/0010.sql"),
 ];
+
+/// The newest version of the schema that this program knows.
+pub(crate) const SUPPORTED: i64 = MIGRATIONS.len() as i64;
+
+/// The first version of the schema in which a store keeps a record of itself.
+pub(crate) const FIRST_WITH_IDENTITY: i64 = 10;
 
 /// "DWRD": tells a store of ours from any other SQLite file.
 const APPLICATION_ID: i64 = 0x4457_5244;
@@ -26,88 +33,106 @@ const APPLICATION_ID: i64 = 0x4457_5244;
 /// Below this version, a checkpoint that races a crash can corrupt a WAL-mode file.
 const FIRST_SOUND_SQLITE: i32 = 3_051_003;
 
-/// How long one process waits for another's write transaction, each of which takes well under a millisecond.
-const BUSY_TIMEOUT: Duration = Duration::from_secs(10);
-
 pub(crate) fn warn_of_old_sqlite() {
     if rusqlite::version_number() < FIRST_SOUND_SQLITE {
         tracing::warn!(version = rusqlite::version(), "SQLite before 3.51.3 has a known fault in WAL mode: update it");
     }
 }
 
-/// Makes the file, if there is none, so that no one else can read it. SQLite gives the files beside it the same mode.
-pub(crate) fn create_private_file(path: &Path) -> Result<(), StoreError> {
-    let mut options = OpenOptions::new();
-    options.write(true).create(true).truncate(false);
-    #[cfg(unix)]
-    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-    options.open(path).map(drop).map_err(|error| unavailable(format!("cannot open {}: {error}", path.display())))
+/// Returns the version of the schema, 0 for an empty file. Writes nothing.
+///
+/// # Errors
+///
+/// [`StoreError::Unavailable`], if the file is another program's; [`StoreError::UnsupportedSchema`], if only newer programs
+/// may use the store.
+pub(crate) fn check(connection: &Connection, path: &Path) -> Result<i64, StoreError> {
+    let number = |sql| connection.query_row(sql, [], |row| row.get::<_, i64>(0)).map_err(unavailable);
+    let application = number("PRAGMA application_id")?;
+    let found = number("PRAGMA user_version")?;
+    let is_empty = application == 0 && found == 0 && number("SELECT count(*) FROM sqlite_schema")? == 0;
+    if !is_empty && application != APPLICATION_ID {
+        return Err(unavailable(format!(
+            "{} is a database of another program's, and was left as it is: name another file",
+            path.display()
+        )));
+    }
+    if found > SUPPORTED && oldest_schema(connection)?.is_none_or(|oldest| oldest > SUPPORTED) {
+        return Err(StoreError::UnsupportedSchema { found, supported: SUPPORTED });
+    }
+    Ok(found)
 }
 
-pub(crate) fn connect(path: &Path) -> Result<Connection, StoreError> {
-    let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-    let open = || {
-        let connection = Connection::open_with_flags(path, flags)?;
-        connection.busy_timeout(BUSY_TIMEOUT)?;
-        connection.pragma_update(None, "synchronous", "FULL")?;
-        connection.pragma_update(None, "foreign_keys", true)?;
-        connection.pragma_update(None, "trusted_schema", false)?;
-        connection.set_prepared_statement_cache_capacity(64);
-        Ok(connection)
-    };
-    open().map_err(|error: rusqlite::Error| unavailable(format!("cannot open {}: {error}", path.display())))
+/// Returns the oldest version that a program must know, if the store says so.
+fn oldest_schema(connection: &Connection) -> Result<Option<i64>, StoreError> {
+    let is_said = "SELECT 1 FROM sqlite_schema WHERE name = 'store'";
+    if !connection.prepare(is_said).and_then(|mut is_said| is_said.exists([])).map_err(unavailable)? {
+        return Ok(None);
+    }
+    connection.query_row("SELECT oldest_schema FROM store", [], |row| row.get(0)).optional().map_err(unavailable)
 }
 
-pub(crate) fn run(connection: &mut Connection) -> Result<(), StoreError> {
-    if version(connection)? == 0 && !is_ours_or_empty(connection)? {
-        return Err(unavailable("the file is an SQLite database, but no store of Doorward's"));
-    }
-    let mode: String = connection.query_row("PRAGMA journal_mode = WAL", [], |row| row.get(0)).map_err(unavailable)?;
-    if mode != "wal" {
-        return Err(unavailable(format!("the file system does not allow WAL mode (SQLite chose {mode})")));
-    }
+/// Brings the schema up to date.
+pub(crate) fn run(connection: &mut Connection, path: &Path) -> Result<(), StoreError> {
     let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate).map_err(unavailable)?;
-    let supported = i64::try_from(MIGRATIONS.len()).unwrap_or(i64::MAX);
-    let found = version(&transaction)?;
-    if found > supported {
-        return Err(StoreError::UnsupportedSchema { found, supported });
-    }
+    // Another process may have been quicker.
+    let found = check(&transaction, path)?;
     for migration in MIGRATIONS.iter().skip(usize::try_from(found).unwrap_or(0)) {
         transaction.execute_batch(migration).map_err(unavailable)?;
     }
-    if found < supported {
-        transaction.pragma_update(None, "user_version", supported).map_err(unavailable)?;
+    if found < SUPPORTED {
+        transaction.pragma_update(None, "user_version", SUPPORTED).map_err(unavailable)?;
         transaction.pragma_update(None, "application_id", APPLICATION_ID).map_err(unavailable)?;
     }
     transaction.commit().map_err(unavailable)
 }
 
-fn version(connection: &Connection) -> Result<i64, StoreError> {
-    connection.pragma_query_value(None, "user_version", |row| row.get(0)).map_err(unavailable)
-}
-
-fn is_ours_or_empty(connection: &Connection) -> Result<bool, StoreError> {
-    let tables: i64 =
-        connection.query_row("SELECT count(*) FROM sqlite_schema", [], |row| row.get(0)).map_err(unavailable)?;
-    let application: i64 =
-        connection.pragma_query_value(None, "application_id", |row| row.get(0)).map_err(unavailable)?;
-    Ok(tables == 0 || application == APPLICATION_ID)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::connection::{FULL, connect_to};
+    use crate::files::create_private;
+    use crate::{change, identity};
+    use doorward_store::{Operation, Revision};
+    use doorward_types::Incarnation;
 
     /// With NORMAL (1), a power loss can undo a commit in WAL mode, and a dead key comes back.
     #[test]
     fn every_connection_syncs_in_full_and_checks_references() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("doorward.db");
-        create_private_file(&path).unwrap();
-        let connection = connect(&path).unwrap();
+        create_private(&path).unwrap();
+        let connection = connect_to(&path, FULL).unwrap();
         let pragma = |name| connection.pragma_query_value(None, name, |row| row.get::<_, i64>(0)).unwrap();
         assert_eq!(pragma("synchronous"), 2);
         assert_eq!(pragma("foreign_keys"), 1);
+    }
+
+    /// Programs from before operations noted idempotency keys alone, and no lease.
+    #[test]
+    fn a_store_in_use_keeps_its_idempotency_keys_and_is_taken_to_have_had_the_longest_lease() {
+        let folder = tempfile::tempdir().unwrap();
+        for (organizations, lease) in [(0, 0), (1, 10_000)] {
+            let path = folder.path().join(format!("{organizations}.db"));
+            create_private(&path).unwrap();
+            let mut connection = connect_to(&path, FULL).unwrap();
+            for migration in &MIGRATIONS[..9] {
+                connection.execute_batch(migration).unwrap();
+            }
+            connection.pragma_update(None, "user_version", 9).unwrap();
+            connection.pragma_update(None, "application_id", APPLICATION_ID).unwrap();
+            for id in 0..organizations {
+                connection.execute("INSERT INTO organizations VALUES (?1, 'Acme', 1)", [id.to_string()]).unwrap();
+            }
+            for key in ["once", "twice"] {
+                connection.execute("INSERT INTO idempotency_keys VALUES ('ada', ?1, 'key_1', 5)", [key]).unwrap();
+            }
+            run(&mut connection, &path).unwrap();
+            let found = identity::of(&connection).unwrap();
+            assert_eq!(found.longest_lease.as_millis(), lease);
+            assert_eq!((found.incarnation, found.prefix), (Incarnation::FIRST, None));
+            let known = change::operation(&connection, "ada", "twice").unwrap().unwrap();
+            assert_eq!(known, Operation { subject: "key_1".into(), request: None, revision: Revision(0) });
+        }
     }
 
     /// Events that were written before positions were kept get theirs, in the order of their times.
@@ -115,8 +140,8 @@ mod tests {
     fn events_of_an_older_store_have_positions() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("doorward.db");
-        create_private_file(&path).unwrap();
-        let mut connection = connect(&path).unwrap();
+        create_private(&path).unwrap();
+        let mut connection = connect_to(&path, FULL).unwrap();
         for migration in &MIGRATIONS[..4] {
             connection.execute_batch(migration).unwrap();
         }
@@ -131,7 +156,7 @@ mod tests {
                 )
                 .unwrap();
         }
-        run(&mut connection).unwrap();
+        run(&mut connection, &path).unwrap();
         let sql = "SELECT organization, sequence FROM audit_events ORDER BY position";
         let mut order = connection.prepare(sql).unwrap();
         let order = order.query_map([], |row| Ok((row.get(0)?, row.get(1)?))).unwrap();

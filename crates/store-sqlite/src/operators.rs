@@ -12,8 +12,8 @@ const COLUMNS: &str = "SELECT id, name, locator, digest, created_at FROM operato
 #[async_trait]
 impl Operators for SqliteStore {
     async fn add_operator(&self, operator: Operator, event: EventDraft) -> Result<(), StoreError> {
-        self.write(move |transaction| {
-            transaction
+        self.write_first(move |connection| {
+            connection
                 .execute(
                     "INSERT INTO operators (id, name, locator, digest, created_at) VALUES (?1, ?2, ?3, ?4, ?5)",
                     params![
@@ -25,34 +25,34 @@ impl Operators for SqliteStore {
                     ],
                 )
                 .map_err(of_write)?;
-            audit::append(transaction, &event)
+            audit::append(connection, &event)
         })
         .await
     }
 
     async fn remove_operator(&self, id: OperatorId, event: EventDraft) -> Result<(), StoreError> {
-        self.write(move |transaction| {
+        self.write_first(move |connection| {
             let removed =
-                transaction.execute("DELETE FROM operators WHERE id = ?1", [id.to_string()]).map_err(of_write)?;
+                connection.execute("DELETE FROM operators WHERE id = ?1", [id.to_string()]).map_err(of_write)?;
             if removed != 1 {
                 return Err(StoreError::Missing);
             }
-            audit::append(transaction, &event)
+            audit::append(connection, &event)
         })
         .await
     }
 
     async fn operators(&self) -> Result<Vec<Operator>, StoreError> {
-        self.read(|transaction| {
-            let mut list = transaction.prepare_cached(&format!("{COLUMNS} ORDER BY id")).map_err(unavailable)?;
+        self.read(|connection| {
+            let mut list = connection.prepare_cached(&format!("{COLUMNS} ORDER BY id")).map_err(unavailable)?;
             list.query_map([], operator).and_then(Iterator::collect).map_err(of_read)
         })
         .await
     }
 
     async fn operator_by_locator(&self, locator: Locator) -> Result<Option<Operator>, StoreError> {
-        self.read(move |transaction| {
-            let mut find = transaction.prepare_cached(&format!("{COLUMNS} WHERE locator = ?1")).map_err(unavailable)?;
+        self.read(move |connection| {
+            let mut find = connection.prepare_cached(&format!("{COLUMNS} WHERE locator = ?1")).map_err(unavailable)?;
             find.query_row([locator.as_str()], operator).optional().map_err(of_read)
         })
         .await

@@ -10,8 +10,8 @@ use crate::{SqliteStore, row};
 #[async_trait]
 impl Outbox for SqliteStore {
     async fn events_after(&self, position: u64, limit: u32) -> Result<Vec<Shipment>, StoreError> {
-        self.read(move |transaction| {
-            let mut list = transaction
+        self.scan(move |connection| {
+            let mut list = connection
                 .prepare_cached(&format!("{COLUMNS} WHERE position > ?1 ORDER BY position LIMIT ?2"))
                 .map_err(unavailable)?;
             let shipment = |row: &Row<'_>| Ok(Shipment { position: row.get(12)?, event: audit::link(row) });
@@ -21,8 +21,8 @@ impl Outbox for SqliteStore {
     }
 
     async fn sinks(&self) -> Result<Vec<SinkState>, StoreError> {
-        self.read(|transaction| {
-            let mut list = transaction
+        self.read(|connection| {
+            let mut list = connection
                 .prepare_cached(
                     "SELECT s.name, s.position, s.holder, s.beat,
                             (SELECT coalesce(max(position), 0) FROM audit_events),
@@ -49,13 +49,13 @@ impl Outbox for SqliteStore {
 
     async fn take_sink(&self, name: &Name, beat: Option<u64>, holder: SessionId) -> Result<bool, StoreError> {
         let (name, holder) = (name.clone(), holder.to_string());
-        self.write(move |transaction| {
+        self.write(move |connection| {
             let taken = match beat {
-                Some(beat) => transaction.execute(
+                Some(beat) => connection.execute(
                     "UPDATE sinks SET holder = ?1, beat = beat + 1 WHERE name = ?2 AND beat = ?3",
                     params![holder, name.as_str(), beat],
                 ),
-                None => transaction.execute(
+                None => connection.execute(
                     "INSERT INTO sinks (holder, name, position, beat) VALUES (?1, ?2, 0, 1) ON CONFLICT DO NOTHING",
                     params![holder, name.as_str()],
                 ),
@@ -67,9 +67,9 @@ impl Outbox for SqliteStore {
 
     async fn advance_sink(&self, name: &Name, holder: SessionId, position: u64) -> Result<bool, StoreError> {
         let (name, holder) = (name.clone(), holder.to_string());
-        self.write(move |transaction| {
+        self.write(move |connection| {
             let advance = "UPDATE sinks SET position = ?3, beat = beat + 1 WHERE name = ?1 AND holder = ?2";
-            let held = transaction.execute(advance, params![name.as_str(), holder, position]).map_err(unavailable)?;
+            let held = connection.execute(advance, params![name.as_str(), holder, position]).map_err(unavailable)?;
             Ok(held == 1)
         })
         .await
@@ -77,18 +77,18 @@ impl Outbox for SqliteStore {
 
     async fn release_sink(&self, name: &Name, holder: SessionId) -> Result<(), StoreError> {
         let (name, holder) = (name.clone(), holder.to_string());
-        self.write(move |transaction| {
+        self.write(move |connection| {
             let release = "UPDATE sinks SET holder = NULL, beat = beat + 1 WHERE name = ?1 AND holder = ?2";
-            transaction.execute(release, params![name.as_str(), holder]).map(drop).map_err(unavailable)
+            connection.execute(release, params![name.as_str(), holder]).map(drop).map_err(unavailable)
         })
         .await
     }
 
     async fn forget_sink(&self, name: &Name) -> Result<bool, StoreError> {
         let name = name.clone();
-        self.write(move |transaction| {
+        self.write(move |connection| {
             let forget = "DELETE FROM sinks WHERE name = ?1";
-            Ok(transaction.execute(forget, [name.as_str()]).map_err(unavailable)? == 1)
+            Ok(connection.execute(forget, [name.as_str()]).map_err(unavailable)? == 1)
         })
         .await
     }

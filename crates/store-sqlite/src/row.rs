@@ -1,14 +1,30 @@
-//! How values of ours stand in rows.
+//! Rows: how values of ours stand in them, and how they are written.
 
 use std::str::FromStr;
 
 use doorward_key::Digest;
-use doorward_store::{AccessKey, LiveSecret, Organization, Secret};
+use doorward_store::{AccessKey, LiveSecret, Organization, Secret, StoreError};
 use doorward_types::{SecretState, Timestamp};
-use rusqlite::Row;
 use rusqlite::types::Type;
+use rusqlite::{Connection, Params, Row};
+
+use crate::error::of_write;
 
 type Result<T> = rusqlite::Result<T>;
+
+/// Writes one row. Fails with [`StoreError::Missing`] if there was no row, or more than one.
+pub(crate) fn write(connection: &Connection, sql: &str, params: impl Params) -> std::result::Result<(), StoreError> {
+    if write_some(connection, sql, params)? == 1 { Ok(()) } else { Err(StoreError::Missing) }
+}
+
+/// Writes any number of rows; returns how many.
+pub(crate) fn write_some(
+    connection: &Connection,
+    sql: &str,
+    params: impl Params,
+) -> std::result::Result<usize, StoreError> {
+    connection.prepare_cached(sql).and_then(|mut write| write.execute(params)).map_err(of_write)
+}
 
 pub(crate) fn unreadable(column: usize, error: impl Into<doorward_store::BoxError>) -> rusqlite::Error {
     rusqlite::Error::FromSqlConversionFailure(column, Type::Text, error.into())
@@ -61,18 +77,21 @@ pub(crate) const SECRET: &str = "s.locator, s.digest, s.generation, s.state, s.c
 
 /// Reads the columns of [`SECRET`], the first of which is at `at`.
 pub(crate) fn secret(row: &Row<'_>, at: usize) -> Result<Secret> {
-    let state = match row.get_ref(at + 3)?.as_str()? {
-        "current" => SecretState::Current,
-        "staged" => SecretState::Staged,
-        _ => return Err(unreadable(at + 3, "no such state")),
-    };
     Ok(Secret {
         locator: parsed(row, at)?,
         digest: digest(row, at + 1)?,
         generation: row.get(at + 2)?,
-        state,
+        state: secret_state(row, at + 3)?,
         created_at: timestamp(row, at + 4)?,
     })
+}
+
+pub(crate) fn secret_state(row: &Row<'_>, column: usize) -> Result<SecretState> {
+    match row.get_ref(column)?.as_str()? {
+        "current" => Ok(SecretState::Current),
+        "staged" => Ok(SecretState::Staged),
+        _ => Err(unreadable(column, "no such state")),
+    }
 }
 
 /// Reads [`ACCESS_KEY`], then [`SECRET`], then the organization's name.

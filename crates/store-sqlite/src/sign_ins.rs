@@ -1,4 +1,4 @@
-//! How operators sign in to the page.
+//! Links and sessions by which operators sign in to the page.
 
 use async_trait::async_trait;
 use doorward_key::Digest;
@@ -26,9 +26,9 @@ fn sign_in(row: &Row<'_>) -> rusqlite::Result<(SignIn, Operator)> {
 #[async_trait]
 impl SignIns for SqliteStore {
     async fn add_sign_in(&self, sign_in: SignIn) -> Result<(), StoreError> {
-        self.write(move |transaction| {
+        self.write(move |connection| {
             let now = sign_in.created_at.as_millis();
-            transaction.execute("DELETE FROM sign_ins WHERE expires_at <= ?1", [now]).map_err(of_write)?;
+            connection.execute("DELETE FROM sign_ins WHERE expires_at <= ?1", [now]).map_err(of_write)?;
             let SignIn { token, kind, operator, created_at, seen_at, expires_at } = sign_in;
             let insert = "INSERT INTO sign_ins (token, kind, operator, created_at, seen_at, expires_at)
                           VALUES (?1, ?2, ?3, ?4, ?5, ?6)";
@@ -40,14 +40,14 @@ impl SignIns for SqliteStore {
                 seen_at.as_millis(),
                 expires_at.as_millis(),
             ];
-            transaction.execute(insert, params).map(drop).map_err(of_write)
+            connection.execute(insert, params).map(drop).map_err(of_write)
         })
         .await
     }
 
     async fn sign_in(&self, token: Digest, now: Timestamp) -> Result<Option<(SignIn, Operator)>, StoreError> {
-        self.read(move |transaction| {
-            let mut find = transaction
+        self.read(move |connection| {
+            let mut find = connection
                 .prepare_cached(
                     "SELECT o.id, o.name, o.locator, o.digest, o.created_at,
                             s.token, s.kind, s.created_at, s.seen_at, s.expires_at
@@ -61,24 +61,24 @@ impl SignIns for SqliteStore {
     }
 
     async fn take_sign_in(&self, token: Digest) -> Result<bool, StoreError> {
-        self.write(move |transaction| {
-            let taken = transaction.execute("DELETE FROM sign_ins WHERE token = ?1", [token.to_bytes()]);
+        self.write(move |connection| {
+            let taken = connection.execute("DELETE FROM sign_ins WHERE token = ?1", [token.to_bytes()]);
             taken.map(|taken| taken == 1).map_err(of_write)
         })
         .await
     }
 
     async fn see_sign_in(&self, token: Digest, at: Timestamp) -> Result<(), StoreError> {
-        self.write(move |transaction| {
+        self.write(move |connection| {
             let see = "UPDATE sign_ins SET seen_at = ?2 WHERE token = ?1";
-            transaction.execute(see, params![token.to_bytes(), at.as_millis()]).map(drop).map_err(of_write)
+            connection.execute(see, params![token.to_bytes(), at.as_millis()]).map(drop).map_err(of_write)
         })
         .await
     }
 
     async fn take_sign_ins(&self, operator: OperatorId) -> Result<u64, StoreError> {
-        self.write(move |transaction| {
-            let taken = transaction.execute("DELETE FROM sign_ins WHERE operator = ?1", [operator.to_string()]);
+        self.write(move |connection| {
+            let taken = connection.execute("DELETE FROM sign_ins WHERE operator = ?1", [operator.to_string()]);
             taken.map(|taken| taken as u64).map_err(of_write)
         })
         .await

@@ -24,8 +24,8 @@ const PUT_USER: &str =
 impl SqliteStore {
     async fn write_user(&self, sql: &'static str, scope: &Scope, record: RegisteredUser) -> Result<(), StoreError> {
         let (organization, environment) = place(scope);
-        self.write(move |transaction| {
-            transaction
+        self.write(move |connection| {
+            connection
                 .prepare_cached(sql)
                 .and_then(|mut write| {
                     write.execute(params![
@@ -45,8 +45,8 @@ impl SqliteStore {
 
     async fn write_credential(&self, sql: &'static str, scope: &Scope, record: Credential) -> Result<(), StoreError> {
         let (organization, environment) = place(scope);
-        self.write(move |transaction| {
-            transaction
+        self.write(move |connection| {
+            connection
                 .prepare_cached(sql)
                 .and_then(|mut write| {
                     write.execute(params![
@@ -87,8 +87,8 @@ impl Table<RegisteredUser> for SqliteStore {
 
     async fn get(&self, scope: &Scope, key: &RegisteredUserId) -> Result<Option<RegisteredUser>, StoreError> {
         let ((organization, environment), key) = (place(scope), key.to_string());
-        self.read(move |transaction| {
-            let mut find = transaction
+        self.read(move |connection| {
+            let mut find = connection
                 .prepare_cached(
                     "SELECT id, origin_user_id, origin_user_name, created_at FROM registered_users
                      WHERE organization = ?1 AND environment = ?2 AND id = ?3",
@@ -101,8 +101,8 @@ impl Table<RegisteredUser> for SqliteStore {
 
     async fn list(&self, scope: &Scope, page: Page<RegisteredUserId>) -> Result<Vec<RegisteredUser>, StoreError> {
         let ((organization, environment), after) = (place(scope), page.after.map(|id| id.to_string()));
-        self.read(move |transaction| {
-            let mut list = transaction
+        self.read(move |connection| {
+            let mut list = connection
                 .prepare_cached(
                     "SELECT id, origin_user_id, origin_user_name, created_at FROM registered_users
                      WHERE organization = ?1 AND environment = ?2 AND (?3 IS NULL OR id < ?3)
@@ -118,8 +118,8 @@ impl Table<RegisteredUser> for SqliteStore {
 
     async fn delete(&self, scope: &Scope, key: &RegisteredUserId) -> Result<bool, StoreError> {
         let ((organization, environment), key) = (place(scope), key.to_string());
-        self.write(move |transaction| {
-            transaction
+        self.write(move |connection| {
+            connection
                 .execute(
                     "DELETE FROM registered_users WHERE organization = ?1 AND environment = ?2 AND id = ?3",
                     params![organization, environment, key],
@@ -162,8 +162,8 @@ impl Table<Credential> for SqliteStore {
 
     async fn get(&self, scope: &Scope, key: &CredentialKey) -> Result<Option<Credential>, StoreError> {
         let ((organization, environment), key) = (place(scope), key.clone());
-        self.read(move |transaction| {
-            let mut find = transaction
+        self.read(move |connection| {
+            let mut find = connection
                 .prepare_cached(
                     "SELECT registered_user, connector, sealed, created_at, updated_at FROM credentials
                      WHERE organization = ?1 AND environment = ?2 AND registered_user = ?3 AND connector = ?4",
@@ -179,8 +179,8 @@ impl Table<Credential> for SqliteStore {
         let (organization, environment) = place(scope);
         let after = page.after.map(|key| (key.registered_user.to_string(), key.connector.to_string()));
         let (after_user, after_connector) = after.unzip();
-        self.read(move |transaction| {
-            let mut list = transaction
+        self.read(move |connection| {
+            let mut list = connection
                 .prepare_cached(
                     "SELECT registered_user, connector, sealed, created_at, updated_at FROM credentials
                      WHERE organization = ?1 AND environment = ?2
@@ -197,8 +197,8 @@ impl Table<Credential> for SqliteStore {
 
     async fn delete(&self, scope: &Scope, key: &CredentialKey) -> Result<bool, StoreError> {
         let ((organization, environment), key) = (place(scope), key.clone());
-        self.write(move |transaction| {
-            transaction
+        self.write(move |connection| {
+            connection
                 .execute(
                     "DELETE FROM credentials
                      WHERE organization = ?1 AND environment = ?2 AND registered_user = ?3 AND connector = ?4",

@@ -1,4 +1,4 @@
-//! What was done through MCP.
+//! Calls of tools through MCP.
 
 use async_trait::async_trait;
 use doorward_store::{ConnectorName, Page, Scope, StoreError, TOOL_CALLS_KEPT, TOOL_CALLS_LET_GO, ToolCall, ToolCalls};
@@ -37,9 +37,9 @@ fn tool_call(row: &Row<'_>) -> rusqlite::Result<ToolCall> {
 impl ToolCalls for SqliteStore {
     async fn begin_tool_call(&self, scope: &Scope, call: ToolCall) -> Result<(), StoreError> {
         let (organization, environment) = place(scope);
-        self.write(move |transaction| {
+        self.write(move |connection| {
             let kept = (call.began_at - TOOL_CALLS_KEPT).as_millis();
-            transaction
+            connection
                 .prepare_cached(LET_GO)
                 .and_then(|mut go| go.execute(params![organization, environment, kept, TOOL_CALLS_LET_GO]))
                 .map_err(of_write)?;
@@ -56,15 +56,15 @@ impl ToolCalls for SqliteStore {
                 ended_at.map(Timestamp::as_millis),
                 outcome.as_str(),
             ];
-            transaction.prepare_cached(INSERT).and_then(|mut insert| insert.execute(call)).map(drop).map_err(of_write)
+            connection.prepare_cached(INSERT).and_then(|mut insert| insert.execute(call)).map(drop).map_err(of_write)
         })
         .await
     }
 
     async fn end_tool_call(&self, scope: &Scope, call: ToolCall) -> Result<(), StoreError> {
         let (organization, environment) = place(scope);
-        self.write(move |transaction| {
-            let mut end = transaction
+        self.write(move |connection| {
+            let mut end = connection
                 .prepare_cached(
                     "UPDATE tool_calls SET registered_user = ?4, ended_at = ?5, outcome = ?6
                      WHERE organization = ?1 AND environment = ?2 AND id = ?3",
@@ -96,8 +96,8 @@ impl ToolCalls for SqliteStore {
              WHERE organization = ?1 AND environment = ?2 AND {whose} AND (?4 IS NULL OR id < ?4)
              ORDER BY id DESC LIMIT ?5"
         );
-        self.read(move |transaction| {
-            let mut list = transaction.prepare_cached(&sql).map_err(unavailable)?;
+        self.read(move |connection| {
+            let mut list = connection.prepare_cached(&sql).map_err(unavailable)?;
             let user = registered_user.map(|user| user.to_string());
             list.query_map(params![organization, environment, user, after, page.limit], tool_call)
                 .and_then(Iterator::collect)

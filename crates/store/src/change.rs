@@ -1,17 +1,24 @@
+use std::collections::BTreeSet;
 use std::fmt;
-use std::num::ParseIntError;
 use std::str::FromStr;
 use std::time::Duration;
 
 use doorward_audit::EventDraft;
-use doorward_types::{AccessKeyId, AllowedOriginId, Environment, Locator, LocatorError, OrganizationId, SessionId};
+use doorward_key::KeyPrefix;
+use doorward_types::{
+    AccessKeyId, AllowedOriginId, Environment, Locator, LocatorError, OrganizationId, SecretState, SessionId,
+};
 
-use crate::{AccessKey, Organization, OriginEntry, Secret};
+use crate::{
+    AccessKey, Conflict, Doubt, IdempotencyKey, Operation, OperationId, Organization, OriginEntry, RequestHash,
+    Revision, Secret, StoreError, StoreId, StoreIdentity,
+};
 
-/// A change to what nodes hold in memory, as rows to write and what must be true for it.
+/// A change to what nodes hold in memory, and what must be true for it.
 ///
-/// The core decides what should happen and names the secrets that it saw; the engine carries it out whole, or refuses
-/// with [`crate::Conflict::Stale`] where one of them is no longer there. Engines decide nothing.
+/// The core decides what should happen and names the secrets that it saw. An engine takes the lock of changes, reads
+/// [`Facts`], and asks [`Change::plan`]. That returns the rows to write, or refuses with [`Conflict::Stale`] if a named
+/// secret is no longer there. Engines decide nothing.
 #[derive(Clone, Debug)]
 pub enum Change {
     /// Adds an organization with its production key.
@@ -85,7 +92,7 @@ pub enum Successor {
     Fresh(Secret),
 }
 
-/// Names a key in its place.
+/// The place of a key.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct KeyRef {
     /// The organization.
@@ -96,7 +103,243 @@ pub struct KeyRef {
     pub id: AccessKeyId,
 }
 
+impl KeyRef {
+    /// Returns the place of a key.
+    #[must_use]
+    pub const fn of(key: &AccessKey) -> Self {
+        Self { organization: key.organization, environment: key.environment, id: key.id }
+    }
+}
+
+impl Facts {
+    fn key(&self) -> Result<&KeyFacts, StoreError> {
+        self.key.as_ref().ok_or(StoreError::Missing)
+    }
+}
+
+impl KeyFacts {
+    /// A generation is never used twice; a caller with an old one has not seen what happened since.
+    fn is_next(&self, secret: &Secret) -> Result<(), StoreError> {
+        if secret.generation == self.generations + 1 { Ok(()) } else { Err(Conflict::Stale.into()) }
+    }
+
+    /// A caller that names other secrets than the key has now has not seen what happened since.
+    fn has_just(&self, named: impl Iterator<Item = Locator>) -> Result<(), StoreError> {
+        let named: BTreeSet<_> = named.collect();
+        let there: BTreeSet<_> = self.secrets.iter().map(|(locator, _)| *locator).collect();
+        if named == there { Ok(()) } else { Err(Conflict::Stale.into()) }
+    }
+}
+
+/// The state that a change is decided on, read under the lock of changes.
+#[derive(Clone, Debug)]
+pub struct Facts {
+    /// The store.
+    pub store: StoreIdentity,
+    /// The operation that was carried out before for the same actor and idempotency key.
+    pub done: Option<Operation>,
+    /// Whether the store has an organization.
+    pub any_organization: bool,
+    /// Whether the store has the change's organization.
+    pub organization: bool,
+    /// The change's key, as [`Change::key`] names it; none if there is no such key.
+    pub key: Option<KeyFacts>,
+    /// The list of allowed origins of the change's organization. Read only if [`Change::concerns_origins`].
+    pub origins: Vec<OriginEntry>,
+}
+
+/// The state of one key.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct KeyFacts {
+    /// How many secrets it ever had.
+    pub generations: u32,
+    /// The secrets that work.
+    pub secrets: Vec<(Locator, SecretState)>,
+}
+
+/// A row to write, which [`Change::plan`] has found to be allowed.
+#[derive(Clone, Debug)]
+pub enum Step {
+    /// Insert an organization.
+    AddOrganization(Organization),
+    /// Insert a key that had so many secrets.
+    AddKey(AccessKey, u32),
+    /// Insert a secret of a key.
+    AddSecret(KeyRef, Secret),
+    /// Insert an entry of a list of allowed origins.
+    AddOrigin(OriginEntry),
+    /// Make a staged secret the current one.
+    Promote(KeyRef, Locator),
+    /// Delete a key, which has no secret left.
+    RemoveKey(KeyRef),
+    /// Delete an entry of a list of allowed origins.
+    RemoveOrigin(OrganizationId, AllowedOriginId),
+    /// Delete a secret of a key.
+    RemoveSecret(KeyRef, Locator),
+    /// Write how many secrets a key ever had.
+    SetGenerations(KeyRef, u32),
+    /// Write the prefix of all keys into the store's own record.
+    SetPrefix(KeyPrefix),
+}
+
+/// A change that was committed.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct Committed {
+    /// The change's number.
+    pub revision: Revision,
+    /// The store that has it.
+    pub store: StoreId,
+    /// The longest lease of any node that may have read the state from before: what a writer waits for if it can ask nobody.
+    pub longest_lease: Duration,
+}
+
 impl Change {
+    /// Returns the organization that the change is about.
+    #[must_use]
+    pub const fn organization(&self) -> OrganizationId {
+        match self {
+            Self::Provision { organization, .. } => organization.id,
+            Self::Create { key, .. } => key.organization,
+            Self::Stage { key, .. }
+            | Self::Unstage { key, .. }
+            | Self::Regenerate { key, .. }
+            | Self::Delete { key, .. } => key.organization,
+            Self::AllowOrigin { entry } => entry.organization,
+            Self::DisallowOrigin { organization, .. } => *organization,
+        }
+    }
+
+    /// Returns the key that the change is about, if it is about a key.
+    #[must_use]
+    pub const fn key(&self) -> Option<KeyRef> {
+        match self {
+            Self::Provision { key, .. } | Self::Create { key, .. } => Some(KeyRef::of(key)),
+            Self::Stage { key, .. }
+            | Self::Unstage { key, .. }
+            | Self::Regenerate { key, .. }
+            | Self::Delete { key, .. } => Some(*key),
+            Self::AllowOrigin { .. } | Self::DisallowOrigin { .. } => None,
+        }
+    }
+
+    /// Returns whether the change is about a list of allowed origins.
+    #[must_use]
+    pub const fn concerns_origins(&self) -> bool {
+        matches!(self, Self::AllowOrigin { .. } | Self::DisallowOrigin { .. })
+    }
+
+    /// Decides whether the change may happen, and returns the rows to write for it, in order.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError::AlreadyDone`] and [`StoreError::IdempotencyKeyReused`], if the idempotency key was used before;
+    /// [`StoreError::Doubtful`], if the store is not the expected one; [`StoreError::OtherPrefix`], if the store's keys
+    /// begin with another prefix; [`StoreError::PrefixUnknown`], if the store does not know theirs;
+    /// [`StoreError::Missing`], if the organization or the key does not exist;
+    /// [`StoreError::Conflict`], if the state does not allow the change.
+    pub fn plan(&self, facts: &Facts, context: &ChangeContext) -> Result<Vec<Step>, StoreError> {
+        if let Some(done) = &facts.done {
+            return Err(done.repeated(&context.request));
+        }
+        if let Some(expected) = context.store.filter(|expected| *expected != facts.store.id) {
+            return Err(Doubt::OtherStore { expected, found: facts.store.id }.into());
+        }
+        let mut steps = match &facts.store.prefix {
+            None if facts.any_organization => return Err(StoreError::PrefixUnknown),
+            None => vec![Step::SetPrefix(context.prefix.clone())],
+            Some(prefix) if *prefix == context.prefix => vec![],
+            Some(prefix) => return Err(StoreError::OtherPrefix { store: prefix.clone() }),
+        };
+        steps.extend(self.steps(facts)?);
+        Ok(steps)
+    }
+
+    fn steps(&self, facts: &Facts) -> Result<Vec<Step>, StoreError> {
+        match self {
+            Self::Provision { organization, key, secret, only_if_empty } => {
+                if *only_if_empty && facts.any_organization {
+                    return Err(Conflict::NotEmpty.into());
+                }
+                if facts.organization {
+                    return Err(Conflict::Duplicate.into());
+                }
+                Ok(vec![
+                    Step::AddOrganization(organization.clone()),
+                    Step::AddKey(key.clone(), secret.generation),
+                    Step::AddSecret(KeyRef::of(key), *secret),
+                ])
+            }
+            Self::Create { key, secret } => {
+                if !facts.organization {
+                    return Err(StoreError::Missing);
+                }
+                // An organization has its production key from the start.
+                if key.environment == Environment::Production || facts.key.is_some() {
+                    return Err(Conflict::Duplicate.into());
+                }
+                Ok(vec![Step::AddKey(key.clone(), secret.generation), Step::AddSecret(KeyRef::of(key), *secret)])
+            }
+            Self::Stage { key, secret } => {
+                let found = facts.key()?;
+                if found.secrets.iter().any(|(_, state)| *state == SecretState::Staged) {
+                    return Err(Conflict::AlreadyStaged.into());
+                }
+                found.is_next(secret)?;
+                Ok(vec![Step::SetGenerations(*key, secret.generation), Step::AddSecret(*key, *secret)])
+            }
+            Self::Unstage { key, staged } => {
+                if !facts.key()?.secrets.contains(&(*staged, SecretState::Staged)) {
+                    return Err(Conflict::Stale.into());
+                }
+                Ok(vec![Step::RemoveSecret(*key, *staged)])
+            }
+            Self::Regenerate { key, retired, successor } => {
+                let found = facts.key()?;
+                let (survivor, mut steps) = match successor {
+                    Successor::Promote(locator) => (Some(*locator), vec![Step::Promote(*key, *locator)]),
+                    Successor::Fresh(secret) => {
+                        found.is_next(secret)?;
+                        let raise = Step::SetGenerations(*key, secret.generation);
+                        (None, vec![raise, Step::AddSecret(*key, *secret)])
+                    }
+                };
+                let promoted = survivor.map(|locator| (locator, SecretState::Staged));
+                if !promoted.is_none_or(|staged| found.secrets.contains(&staged)) {
+                    return Err(Conflict::Stale.into());
+                }
+                found.has_just(retired.iter().copied().chain(survivor))?;
+                // The dead first: a key has one current secret.
+                let mut all: Vec<_> = retired.iter().map(|locator| Step::RemoveSecret(*key, *locator)).collect();
+                all.append(&mut steps);
+                Ok(all)
+            }
+            Self::Delete { key, retired } => {
+                // An organization keeps its production key to the end.
+                if key.environment == Environment::Production {
+                    return Err(Conflict::Stale.into());
+                }
+                facts.key()?.has_just(retired.iter().copied())?;
+                let dead = retired.iter().map(|locator| Step::RemoveSecret(*key, *locator));
+                Ok(dead.chain([Step::RemoveKey(*key)]).collect())
+            }
+            Self::AllowOrigin { entry } => {
+                if !facts.organization {
+                    return Err(StoreError::Missing);
+                }
+                if facts.origins.iter().any(|known| known.id == entry.id || known.origin == entry.origin) {
+                    return Err(Conflict::Duplicate.into());
+                }
+                Ok(vec![Step::AddOrigin(entry.clone())])
+            }
+            Self::DisallowOrigin { organization, id } => {
+                if !facts.origins.iter().any(|known| known.id == *id) {
+                    return Err(StoreError::Missing);
+                }
+                Ok(vec![Step::RemoveOrigin(*organization, *id)])
+            }
+        }
+    }
+
     /// Everything that is another after this change: what each node must hear of.
     #[must_use]
     pub fn touched(&self) -> Vec<Touched> {
@@ -160,15 +403,29 @@ impl FromStr for Touched {
 /// What goes into the same transaction as a change.
 #[derive(Clone, Debug)]
 pub struct ChangeContext {
-    /// Drawn for this change alone: tells whether it happened where a commit was not answered, and whether a store still
-    /// has it.
+    /// Drawn for this change alone: tells whether the change happened if its commit was not answered, and whether a store
+    /// still has it.
     pub operation: OperationId,
     /// What the audit log will tell of it.
     pub events: Events,
-    /// Refuse, with [`crate::StoreError::AlreadyDone`], what was asked for under this key before.
+    /// Refuse, with [`StoreError::AlreadyDone`], what was asked for under this key before.
     pub idempotency_key: Option<IdempotencyKey>,
+    /// What was asked for: another request under the same idempotency key is an error.
+    pub request: RequestHash,
+    /// The prefix that the writer gives to keys. The store's first change notes it; a change with another one is refused.
+    pub prefix: KeyPrefix,
+    /// The store that the writer means; none if any store will do.
+    pub store: Option<StoreId>,
     /// The node that shares the writer's process. It hears of the change directly, and need not acknowledge it here.
     pub node: Option<SessionId>,
+}
+
+impl ChangeContext {
+    /// Returns the context of a change that is asked for once, of any store, by a process without a node.
+    #[must_use]
+    pub const fn new(operation: OperationId, events: Events, request: RequestHash, prefix: KeyPrefix) -> Self {
+        Self { operation, events, idempotency_key: None, request, prefix, store: None, node: None }
+    }
 }
 
 /// One audit event or more: a change that no log tells of does not compile.
@@ -211,65 +468,3 @@ impl From<EventDraft> for Events {
         Self { first: event, others: vec![] }
     }
 }
-
-/// Names one change, for ever: 128 random bits, shown as 32 hexadecimal digits.
-#[derive(Clone, Copy, Debug, Default, Eq, Hash, Ord, PartialEq, PartialOrd)]
-pub struct OperationId(u128);
-
-impl OperationId {
-    /// The operation with these bits, which are to be random.
-    #[must_use]
-    pub const fn from_bytes(bytes: [u8; 16]) -> Self {
-        Self(u128::from_be_bytes(bytes))
-    }
-}
-
-impl fmt::Display for OperationId {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{:032x}", self.0)
-    }
-}
-
-impl FromStr for OperationId {
-    type Err = ParseIntError;
-
-    /// Of no text, the nil operation: what engines hold of changes that were made before operations were noted.
-    fn from_str(text: &str) -> Result<Self, ParseIntError> {
-        if text.is_empty() { Ok(Self::default()) } else { u128::from_str_radix(text, 16).map(Self) }
-    }
-}
-
-/// How long an idempotency key is remembered: as long as clients retry, and as others in the field do.
-pub const IDEMPOTENCY_WINDOW: Duration = Duration::from_hours(24);
-
-/// What a client calls one request, so that a repeat changes nothing (the `Idempotency-Key` header).
-#[derive(Clone, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
-pub struct IdempotencyKey(String);
-
-impl IdempotencyKey {
-    /// The most characters in a key.
-    pub const MAX_LENGTH: usize = 128;
-
-    /// The text.
-    #[must_use]
-    pub fn as_str(&self) -> &str {
-        &self.0
-    }
-}
-
-impl FromStr for IdempotencyKey {
-    type Err = IdempotencyKeyError;
-
-    fn from_str(text: &str) -> Result<Self, IdempotencyKeyError> {
-        if (1..=Self::MAX_LENGTH).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_graphic()) {
-            Ok(Self(text.to_owned()))
-        } else {
-            Err(IdempotencyKeyError)
-        }
-    }
-}
-
-/// The text is no idempotency key.
-#[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
-#[error("an idempotency key is 1 to 128 visible ASCII characters")]
-pub struct IdempotencyKeyError;

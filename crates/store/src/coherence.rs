@@ -1,56 +1,77 @@
+//! The contract of the coherence protocol: facts that an engine reads, and the one judgement of them.
+
 use std::fmt;
+use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use doorward_types::{Locator, OrganizationId, SessionId};
+use doorward_key::KeyPrefix;
+use doorward_types::{Incarnation, Locator, OrganizationId, SessionId};
 
-use crate::{LiveSecret, OperationId, OriginEntry, StoreError};
+use crate::{LiveSecret, OperationId, OriginEntry, Sourced, StoreError, StoreId, StoreIdentity};
 
-/// What lets a node verify from memory, and a writer know when a dead secret is dead everywhere.
+/// The part of a store that lets a node verify from memory, and a writer know when a dead secret is dead everywhere.
 ///
-/// The protocol itself is `doorward-auth`'s; an engine only keeps four things, each in the transaction that says so:
-/// a revision that each change raises by one, a log of which secrets each revision touched, the sessions of nodes, and
-/// how far each session says that it has come.
+/// The protocol itself is `doorward-auth`'s. An engine only keeps facts, each in the transaction that states it: a
+/// revision that each change raises by one, a log of the secrets that each revision touched, the sessions of nodes, and how
+/// far each session says that it has come. [`Knowledge::judge`] decides what the facts of a poll mean.
 #[async_trait]
-pub trait Coherence: Send + Sync {
-    /// Adds a session, durably. A node does this *before* its first read.
+pub trait Coherence: fmt::Debug + Send + Sync {
+    /// Returns a second handle on the same store, with connections of its own, for a node's control plane: no request can
+    /// use them, and so none can delay a poll. None, if this handle has no connections that requests could fill.
+    fn control(&self) -> Option<Arc<dyn Coherence>>;
+
+    /// Returns what the store says of itself.
+    async fn identity(&self) -> Result<Sourced<StoreIdentity>, StoreError>;
+
+    /// Writes the prefix of the store's keys if the store has none yet. A store that has one keeps it.
+    async fn claim_prefix(&self, prefix: &KeyPrefix) -> Result<(), StoreError>;
+
+    /// Adds a session, durably, and raises the longest lease that the store knows of to the session's if need be: under the
+    /// lock that changes take, so that no change misses it. A node does this *before* its first read.
     async fn register(&self, session: Session) -> Result<(), StoreError>;
 
-    /// A page of the secrets that work, in the engine's own order, after the last one of the page before. The pages
-    /// need not be of one snapshot: the caller follows them with [`Coherence::poll`] from a revision that it took first.
+    /// Returns a page of the secrets that work, in the engine's own order, after the last secret of the page before. The
+    /// pages need not be of one snapshot: the caller follows them with [`Coherence::poll`] from a position that it took
+    /// first.
     async fn live_secrets(&self, after: Option<&LiveSecret>, limit: u32) -> Result<Vec<LiveSecret>, StoreError>;
 
-    /// The secret with this locator, where it works: for whoever would rather ask than remember.
-    async fn live_secret(&self, locator: Locator) -> Result<Option<LiveSecret>, StoreError>;
+    /// Returns the secret with this locator if it works: for a verifier that would rather ask than remember.
+    async fn live_secret(&self, locator: Locator) -> Result<Sourced<Option<LiveSecret>>, StoreError>;
 
-    /// A page of the origins that are allowed, of all organizations, in the engine's own order, after the last one of the page
-    /// before. As with [`Coherence::live_secrets`], the pages need not be of one snapshot.
+    /// Returns a page of the origins that are allowed, of all organizations, in the engine's own order, after the last entry
+    /// of the page before. As with [`Coherence::live_secrets`], the pages need not be of one snapshot.
     async fn live_origins(&self, after: Option<&OriginEntry>, limit: u32) -> Result<Vec<OriginEntry>, StoreError>;
 
-    /// Where the history has come to.
+    /// Returns how far the history has come.
     async fn position(&self) -> Result<Position, StoreError>;
 
-    /// In one statement or one snapshot, without a lock, at the primary: whether the session is in force, whether `since`
-    /// is still part of the history, where that has come to, and what everything that was touched since is now.
-    async fn poll(&self, session: SessionId, since: Position) -> Result<Poll, StoreError>;
+    /// Reads the facts of a poll, in one statement or one snapshot, without a lock.
+    async fn poll(&self, session: SessionId, since: Position) -> Result<Sourced<Observation>, StoreError>;
 
-    /// Says that the session has applied and published all up to `revision`. A session that is gone stays gone.
+    /// Writes that the session has applied and published all up to `revision`. A session that is gone stays gone.
     async fn acknowledge(&self, session: SessionId, revision: Revision) -> Result<(), StoreError>;
 
-    /// Every session, retired ones included.
-    async fn sessions(&self) -> Result<Vec<SessionStatus>, StoreError>;
+    /// Notes, durably, that a change is missing (see [`crate::LostChanges`]). A change that was noted before stays as it is.
+    async fn report_lost(&self, change: Position) -> Result<(), StoreError>;
 
-    /// Marks sessions as no longer in force, so that their next poll finds out. They are still to be waited for.
+    /// Asks every session that has not acknowledged `revision` to do so after its next poll.
+    async fn ask(&self, revision: Revision) -> Result<(), StoreError>;
+
+    /// Returns every session, retired ones included.
+    async fn sessions(&self) -> Result<Sourced<Vec<SessionStatus>>, StoreError>;
+
+    /// Marks sessions as no longer in force, so that their next poll finds out. Writers still wait for them.
     async fn retire(&self, sessions: &[SessionId]) -> Result<(), StoreError>;
 
-    /// Removes sessions: by their owner once it has stopped verifying, or by whoever saw them retired for all of the
-    /// time that a lease can last.
+    /// Removes sessions. Their owner may do this once it has stopped verifying; anyone else, if the sessions were seen
+    /// retired for all of the time that a lease can last.
     async fn remove(&self, sessions: &[SessionId]) -> Result<(), StoreError>;
 
-    /// How often a node should poll. What a poll costs is the engine's to know.
+    /// Returns how often a node should poll. The cost of a poll is the engine's to know.
     fn poll_interval(&self) -> Duration;
 
-    /// Resolves where the engine hears that something may have changed, so that a node polls early. A hint and no more:
+    /// Resolves when the engine hears that something may have changed, so that a node polls early. A hint and no more:
     /// nothing depends on it, and an engine that hears nothing never resolves it.
     async fn hint(&self) {
         std::future::pending().await
@@ -109,30 +130,99 @@ pub struct SessionStatus {
     pub session: Session,
     /// The newest revision that it says it has published; none until it said so once.
     pub acknowledged: Option<Revision>,
+    /// The newest revision that a writer asked it to acknowledge; none until a writer asked.
+    pub asked: Option<Revision>,
     /// Whether a writer gave up on it.
     pub retired: bool,
 }
 
-/// What a poll found.
+/// The facts that a poll reads. They mean nothing by themselves: see [`Knowledge::judge`].
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Observation {
+    /// The session that polls; none if the store does not have it.
+    pub session: Option<SessionStatus>,
+    /// How far the history has come.
+    pub position: Position,
+    /// The operation of the change log at the revision that the node knows; the nil operation if the log has none there.
+    pub operation_there: OperationId,
+    /// Whether the position that the node knows was noted as lost before.
+    pub is_noted: bool,
+    /// A lost change that no operator has answered for.
+    pub open_loss: Option<Position>,
+    /// Whether a writer outside of the session's process made one of the changes since.
+    pub touched_by_others: bool,
+    /// Each secret that was touched since, once, as it is now.
+    pub changes: Vec<SecretChange>,
+    /// Each list of allowed origins that was touched since, once, as it is now.
+    pub origins: Vec<OriginsChange>,
+}
+
+/// What a node knows of the store: all that a poll is judged by.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct Knowledge {
+    /// The store that the node started on.
+    pub store: StoreId,
+    /// The incarnation of the store at the node's last load.
+    pub incarnation: Incarnation,
+    /// The newest change that the node has applied.
+    pub position: Position,
+}
+
+impl Knowledge {
+    /// Decides what the facts of a poll since [`Knowledge::position`] mean.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError::Doubtful`], if the facts do not come from the primary of this node's store.
+    pub fn judge(&self, observed: Sourced<Observation>) -> Result<Poll, StoreError> {
+        let incarnation = observed.provenance().incarnation;
+        let found = observed.proved(self.store)?;
+        let Some(session) = found.session.filter(|session| !session.retired) else { return Ok(Poll::Retired) };
+        let since = self.position;
+        let restored = incarnation != self.incarnation;
+        let behind = since.revision.0 + (CHANGE_LOG_LENGTH as u64) < found.position.revision.0;
+        let lost = !behind
+            && !restored
+            && (since.revision > found.position.revision || since.operation != found.operation_there);
+        if lost && !found.is_noted {
+            return Ok(Poll::Lost(since));
+        }
+        if let Some(open) = found.open_loss {
+            return Ok(Poll::Lost(open));
+        }
+        if behind || lost || restored {
+            return Ok(Poll::Behind);
+        }
+        Ok(Poll::Current {
+            position: found.position,
+            acknowledgement_wanted: found.touched_by_others || session.asked > session.acknowledged,
+            changes: found.changes,
+            origins: found.origins,
+        })
+    }
+}
+
+/// The meaning of a poll.
 #[derive(Clone, Debug, Eq, PartialEq)]
 #[non_exhaustive]
 pub enum Poll {
-    /// The change log no longer reaches back so far, or someone answered for what was lost: load everything again.
+    /// The change log no longer reaches back so far, the store was restored, or an operator answered for what was lost: load
+    /// everything again.
     Behind,
-    /// The store lost this change, which it had confirmed, and no one has answered for that yet: serve nothing. It is the
-    /// one that was asked for, or one that another node missed (see [`crate::LostChanges`]).
+    /// The store lost this change, which it had confirmed, and no operator has answered for it yet: serve nothing. It is the
+    /// change that the node knows, or a change that another node missed (see [`crate::LostChanges`]).
     Lost(Position),
-    /// The session is not in force: stop serving, and register anew.
+    /// The session is not in force: stop serving, and register again.
     Retired,
     /// All that happened since.
     Current {
-        /// Where the history has come to.
+        /// How far the history has come.
         position: Position,
         /// Each secret that was touched, once, as it is now.
         changes: Vec<SecretChange>,
         /// Each list of allowed origins that was touched, once, as it is now.
         origins: Vec<OriginsChange>,
-        /// Whether a writer outside of this session's process made one of the changes, and may wait for word.
+        /// Whether a writer outside of this session's process waits for word.
         acknowledgement_wanted: bool,
     },
 }
@@ -153,4 +243,108 @@ pub struct SecretChange {
     pub locator: Locator,
     /// What it is, where it works.
     pub live: Option<LiveSecret>,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::Provenance;
+
+    const STORE: StoreId = StoreId::from_bytes([7; 16]);
+
+    fn at(revision: u64, operation: u8) -> Position {
+        Position { revision: Revision(revision), operation: OperationId::from_bytes([operation; 16]) }
+    }
+
+    fn provenance() -> Provenance {
+        Provenance {
+            store: STORE,
+            incarnation: Incarnation::FIRST,
+            primary: true,
+            writable: true,
+            needs_schema: 1,
+            knows_schema: 1,
+        }
+    }
+
+    fn knowledge() -> Knowledge {
+        Knowledge { store: STORE, incarnation: Incarnation::FIRST, position: at(5, 5) }
+    }
+
+    fn session() -> SessionStatus {
+        let session = Session { id: SessionId::from_u128(1), lease: Duration::from_secs(3) };
+        SessionStatus { session, acknowledged: Some(Revision(5)), asked: None, retired: false }
+    }
+
+    fn observation() -> Observation {
+        Observation {
+            session: Some(session()),
+            position: at(6, 6),
+            operation_there: at(5, 5).operation,
+            is_noted: false,
+            open_loss: None,
+            touched_by_others: false,
+            changes: vec![],
+            origins: vec![],
+        }
+    }
+
+    fn judged(observation: Observation) -> Poll {
+        knowledge().judge(Sourced::new(provenance(), observation)).unwrap()
+    }
+
+    fn wanted(observation: Observation) -> bool {
+        match judged(observation) {
+            Poll::Current { acknowledgement_wanted, .. } => acknowledgement_wanted,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn a_session_that_is_gone_or_retired_is_told_so_before_all_else() {
+        let gone = Observation { session: None, open_loss: Some(at(9, 9)), ..observation() };
+        assert_eq!(judged(gone), Poll::Retired);
+        let retired = Observation { session: Some(SessionStatus { retired: true, ..session() }), ..observation() };
+        assert_eq!(judged(retired), Poll::Retired);
+    }
+
+    #[test]
+    fn a_change_that_the_store_lacks_is_lost_until_it_was_noted_and_answered_for() {
+        let other = Observation { operation_there: at(5, 4).operation, ..observation() };
+        assert_eq!(judged(other.clone()), Poll::Lost(at(5, 5)));
+        let older = Observation { position: at(4, 4), operation_there: OperationId::default(), ..observation() };
+        assert_eq!(judged(older), Poll::Lost(at(5, 5)));
+        assert_eq!(judged(Observation { is_noted: true, ..other.clone() }), Poll::Behind);
+        let open = Some(at(8, 8));
+        assert_eq!(judged(Observation { is_noted: true, open_loss: open, ..other }), Poll::Lost(at(8, 8)));
+        assert_eq!(judged(Observation { open_loss: open, ..observation() }), Poll::Lost(at(8, 8)));
+    }
+
+    #[test]
+    fn a_log_that_no_longer_reaches_back_means_loading_again_and_no_loss() {
+        let reach = CHANGE_LOG_LENGTH as u64;
+        let far = |revision| Observation {
+            position: at(revision, 1),
+            operation_there: OperationId::default(),
+            ..observation()
+        };
+        assert_eq!(judged(far(5 + reach + 1)), Poll::Behind);
+        assert_eq!(judged(far(5 + reach)), Poll::Lost(at(5, 5)));
+    }
+
+    #[test]
+    fn a_restored_store_is_loaded_again() {
+        let restored = Provenance { incarnation: Incarnation(2), ..provenance() };
+        let older = Observation { position: at(3, 3), operation_there: OperationId::default(), ..observation() };
+        assert_eq!(knowledge().judge(Sourced::new(restored, older)).unwrap(), Poll::Behind);
+    }
+
+    #[test]
+    fn word_is_wanted_by_writers_elsewhere_and_by_those_who_ask() {
+        assert!(!wanted(observation()));
+        assert!(wanted(Observation { touched_by_others: true, ..observation() }));
+        let asked = |revision| SessionStatus { asked: Some(Revision(revision)), ..session() };
+        assert!(!wanted(Observation { session: Some(asked(5)), ..observation() }));
+        assert!(wanted(Observation { session: Some(asked(6)), ..observation() }));
+    }
 }

@@ -1,6 +1,8 @@
 use std::error::Error;
 
-use crate::Position;
+use doorward_key::KeyPrefix;
+
+use crate::{Doubt, Position, Revision};
 
 /// An error of the engine's own, kept for the operator's log.
 pub type BoxError = Box<dyn Error + Send + Sync>;
@@ -9,11 +11,13 @@ pub type BoxError = Box<dyn Error + Send + Sync>;
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum StoreError {
-    /// The idempotency key was used before.
+    /// The idempotency key was used before, for the same request.
     #[error("this was done before, for {subject}")]
     AlreadyDone {
         /// The id of what was made then.
         subject: String,
+        /// The number of the change that was made then. Nobody may be told before that change is in effect.
+        revision: Revision,
     },
     /// The store's state does not allow it.
     #[error(transparent)]
@@ -21,6 +25,14 @@ pub enum StoreError {
     /// A stored row cannot be read back as what it should be.
     #[error("the store holds a record that cannot be read: {0}")]
     Corrupt(String),
+    /// The answer may not come from the primary of the store that is meant.
+    #[error(transparent)]
+    Doubtful(#[from] Doubt),
+    /// The idempotency key was used before, for another request.
+    #[error(
+        "this idempotency key was used before, for another request: nothing was done. Use a key of its own for each request"
+    )]
+    IdempotencyKeyReused,
     /// The store lost a change that it had confirmed, and no one has answered for that yet.
     #[error(
         "the store lost change {0}, which it had confirmed: a dead key may live again. `doorward store lost` tells what to do"
@@ -32,6 +44,21 @@ pub enum StoreError {
     /// The change may have been made, and may not: the engine broke at the commit, and could not be asked after it.
     #[error("the store broke at the commit: whether the change was made is not known")]
     OutcomeUnknown,
+    /// The store's keys begin with another prefix than the writer gives to keys.
+    #[error(
+        "the keys in this store begin with `{store}_`: a key with another prefix would be refused everywhere. Start with the \
+         prefix `{store}`"
+    )]
+    OtherPrefix {
+        /// The prefix of the store's keys.
+        store: KeyPrefix,
+    },
+    /// The store holds keys from before stores noted their prefix.
+    #[error(
+        "the store holds keys, but not the prefix that they begin with: start the server or service that made them once, \
+         which notes it"
+    )]
+    PrefixUnknown,
     /// A copy into the store was begun, and is not finished.
     #[error("a copy into this store was begun and not finished: run `doorward store copy` again")]
     Unfinished,

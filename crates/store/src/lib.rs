@@ -39,7 +39,9 @@ mod export;
 mod link;
 mod lost;
 mod memory;
+mod operation;
 mod outbox;
+mod provenance;
 mod records;
 mod scope;
 mod seal;
@@ -49,20 +51,22 @@ mod traits;
 mod url;
 mod verify;
 
-pub use change::{
-    Change, ChangeContext, Events, IDEMPOTENCY_WINDOW, IdempotencyKey, IdempotencyKeyError, KeyRef, OperationId,
-    Successor, Touched,
-};
+pub use change::{Change, ChangeContext, Committed, Events, Facts, KeyFacts, KeyRef, Step, Successor, Touched};
 pub use coherence::{
-    CHANGE_LOG_LENGTH, Coherence, LONGEST_LEASE, OriginsChange, Poll, Position, Revision, SecretChange, Session,
-    SessionStatus,
+    CHANGE_LOG_LENGTH, Coherence, Knowledge, LONGEST_LEASE, Observation, OriginsChange, Poll, Position, Revision,
+    SecretChange, Session, SessionStatus,
 };
 pub use error::{BoxError, Conflict, StoreError};
 pub use export::LogExport;
 pub use link::{LinkSessions, TakenLink};
 pub use lost::{LostChange, LostChanges};
 pub use memory::MemoryStore;
+pub use operation::{
+    IDEMPOTENCY_WINDOW, IdempotencyKey, IdempotencyKeyError, OPERATION_WINDOW, Operation, OperationId, OperationRow,
+    RequestHash, operations_forgotten,
+};
 pub use outbox::{Outbox, Shipment, SinkState};
+pub use provenance::{Doubt, Provenance, Sourced, StoreId, StoreIdentity};
 pub use records::{
     AccessKey, AccessKeyWithSecrets, Connector, ConnectorName, ConnectorNameError, Credential, CredentialKey,
     LinkSession, LiveSecret, Operator, Organization, OriginEntry, Record, RegisteredUser, Secret, SecretUsage,

@@ -1,5 +1,6 @@
 use async_trait::async_trait;
 use doorward_audit::EventDraft;
+use doorward_types::Incarnation;
 
 use crate::{Position, StoreError};
 
@@ -9,14 +10,16 @@ use crate::{Position, StoreError};
 /// dead secret may have come back to life. Only an operator can say that this was dealt with.
 #[async_trait]
 pub trait LostChanges: Send + Sync {
-    /// Notes, durably, that a change is missing. One that was noted before stays as it is.
-    async fn report_lost(&self, change: Position) -> Result<(), StoreError>;
-
     /// Every change that was ever noted, in order.
     async fn lost_changes(&self) -> Result<Vec<LostChange>, StoreError>;
 
     /// Answers for all that were noted, with the event that tells of it; [`StoreError::Missing`] where none is open.
     async fn accept_lost(&self, event: EventDraft) -> Result<(), StoreError>;
+
+    /// Begins the next incarnation of a store that was restored, after the store's own and after `last`; answers for all
+    /// lost changes, and writes the event that tells of it, in one transaction under the lock of changes. Returns the new
+    /// incarnation, which that event has already.
+    async fn begin_incarnation(&self, last: Incarnation, event: EventDraft) -> Result<Incarnation, StoreError>;
 }
 
 /// A change that was lost.

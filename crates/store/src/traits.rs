@@ -4,9 +4,9 @@ use doorward_types::{AccessKeyId, Environment, Locator, Name, OperatorId, Organi
 
 use crate::copy::Rows;
 use crate::{
-    AccessKeyWithSecrets, Change, ChangeContext, Coherence, Connector, Credential, LinkSessions, LostChanges, Operator,
-    Organization, OriginEntry, Outbox, Record, RegisteredUser, Revision, Scope, SecretUsage, SignIns, SpanUses,
-    StoreError, ToolCalls,
+    AccessKeyWithSecrets, Change, ChangeContext, Coherence, Committed, Connector, Credential, IdempotencyKey,
+    LinkSessions, LostChanges, Operation, Operator, Organization, OriginEntry, Outbox, Record, RegisteredUser,
+    Revision, Scope, SecretUsage, SignIns, SpanUses, StoreError, ToolCalls,
 };
 
 /// Everything that the core and the reference server need of an engine.
@@ -56,9 +56,21 @@ impl<S> Engine for S where S: Store + Rows {}
 /// Organizations, keys and their secrets, allowed origins: the management side's view, which spans environments.
 #[async_trait]
 pub trait KeyStore: Send + Sync {
-    /// Carries out a change in one transaction: the idempotency key, the rows, the next revision, the change log, and
-    /// the audit events. All of it, or nothing.
-    async fn change(&self, change: Change, context: ChangeContext) -> Result<Revision, StoreError>;
+    /// Carries out a change in one transaction: the rows of [`Change::plan`], the next revision, the change log, the
+    /// operation, and the audit events. All of it, or nothing.
+    async fn change(&self, change: Change, context: ChangeContext) -> Result<Committed, StoreError>;
+
+    /// Returns the operation that this actor asked for under this idempotency key, if the store remembers one.
+    async fn operation(&self, actor: &Name, key: &IdempotencyKey) -> Result<Option<Operation>, StoreError>;
+
+    /// Returns the number of the newest change about the record with this id, if the store remembers one: an answer that
+    /// tells of the record's state waits until that change is in effect.
+    async fn last_change_of(&self, subject: &str) -> Result<Option<Revision>, StoreError>;
+
+    /// Closes the store: what was begun ends, and nothing is begun any more. An engine in files leaves one file behind.
+    async fn close(&self) -> Result<(), StoreError> {
+        Ok(())
+    }
 
     /// The organization with this id.
     async fn organization(&self, id: OrganizationId) -> Result<Option<Organization>, StoreError>;

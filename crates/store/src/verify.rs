@@ -1,4 +1,5 @@
 use doorward_audit::{ChainFault, ChainVerifier, Checkpoint, Event, NoteVerifier, PrunedFault};
+use doorward_types::Incarnation;
 use futures_util::future::join;
 
 use crate::{AuditLog, Page, Scope, StoreError};
@@ -22,6 +23,17 @@ pub enum LogFault {
     /// The checkpoint is of events that were cut off since.
     #[error("events 1 to {0} were pruned, more than the checkpoint is of: verify with a later one")]
     PrunedBeyond(u64),
+    /// The log goes on otherwise than when the checkpoint was made, and says that the store was restored in between.
+    #[error(
+        "the first {size} events are not those that the checkpoint was made of. Later events say that the store was \
+         restored since (incarnation {incarnation}): events that were written after the backup are gone, if that is true"
+    )]
+    Restored {
+        /// How many events the checkpoint is of.
+        size: u64,
+        /// The incarnation that the log has come to.
+        incarnation: Incarnation,
+    },
     /// The log begins otherwise than when the checkpoint was made.
     #[error("the first {0} events are not those that the checkpoint was made of: the log was written anew")]
     Rewritten(u64),
@@ -64,7 +76,7 @@ pub async fn verify_log(
     }
     let begins_as = |chain: &ChainVerifier| match earlier {
         Some(earlier) if earlier.size == chain.tree().size() && earlier.root != chain.tree().root() => {
-            Err(LogFault::Rewritten(earlier.size))
+            Err(restored(earlier, chain).unwrap_or(LogFault::Rewritten(earlier.size)))
         }
         _ => Ok(()),
     };
@@ -101,13 +113,22 @@ pub async fn verify_log(
     }
     let events = chain.tree().size();
     match earlier {
-        Some(earlier) if earlier.size > events => Err(LogFault::Truncated { size: earlier.size, events }),
+        Some(earlier) if earlier.size > events => {
+            Err(restored(earlier, &chain).unwrap_or(LogFault::Truncated { size: earlier.size, events }))
+        }
         _ => Ok(Checkpoint {
             origin: Checkpoint::origin_of(scope.organization(), scope.environment()),
             size: events,
             root: chain.tree().root(),
+            incarnation: chain.incarnation(),
         }),
     }
+}
+
+/// The fault of a log that was written in a later incarnation than the checkpoint is of.
+fn restored(earlier: &Checkpoint, chain: &ChainVerifier) -> Option<LogFault> {
+    let incarnation = chain.incarnation();
+    (incarnation > earlier.incarnation).then_some(LogFault::Restored { size: earlier.size, incarnation })
 }
 
 /// The events after a fault that can be read, beginning with those that were read already.

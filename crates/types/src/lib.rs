@@ -9,11 +9,13 @@
 //! | [`OrganizationId`], [`AccessKeyId`], … | naming records, in the TypeID form `org_01h455vb4pex5vsknk084sn02q` |
 //! | [`Locator`] | the public part of a key's text, which looks its record up |
 //! | [`Name`] | text that a person chose, safe to print |
+//! | [`Incarnation`] | telling the events of a restored store from those that were lost |
 //! | [`Timestamp`], [`Clock`] | the time of day for records; elapsed time for promises |
 
 mod clock;
 mod environment;
 mod id;
+mod incarnation;
 mod locator;
 mod name;
 
@@ -24,5 +26,6 @@ pub use id::{
     ToolCallId,
 };
 pub use id::{IdError, IdSeed};
+pub use incarnation::Incarnation;
 pub use locator::{Locator, LocatorError};
 pub use name::{Name, NameError};

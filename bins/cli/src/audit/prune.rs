@@ -2,9 +2,9 @@
 
 use std::path::Path;
 
-use doorward::audit::{Action, Checkpoint, NoteKey, Pruned, Tree};
+use doorward::audit::{Action, Checkpoint, Hash, NoteKey, Pruned, Tree};
 use doorward::store::{Conflict, Page, Scope, StoreError};
-use doorward::types::Timestamp;
+use doorward::types::{Incarnation, Timestamp};
 use serde::Serialize;
 
 use super::BATCH;
@@ -77,9 +77,9 @@ async fn steps_before(
     key: &NoteKey,
 ) -> Result<Vec<Pruned>, Failure> {
     let origin = Checkpoint::origin_of(scope.organization(), scope.environment());
-    let step = |tree: &Tree, last_hash| {
+    let step = |tree: &Tree, (incarnation, last_hash): (Incarnation, Hash)| {
         let size = tree.size();
-        let checkpoint = Checkpoint { origin: origin.clone(), size, root: tree.root() }.sign(key);
+        let checkpoint = Checkpoint { origin: origin.clone(), size, root: tree.root(), incarnation }.sign(key);
         Pruned { size, last_hash, peaks: tree.peaks().to_vec(), checkpoint }
     };
     let (mut steps, mut last) = (Vec::new(), None);
@@ -92,14 +92,14 @@ async fn steps_before(
         for event in page.into_iter().flatten() {
             let (true, Some(hash)) = (event.draft.time < before, event.hash) else { break 'cut };
             tree.push(hash);
-            last = Some((event.sequence, hash));
+            last = Some((event.sequence, (event.incarnation, hash)));
             if tree.size().is_multiple_of(STEP) {
-                steps.push(step(tree, hash));
+                steps.push(step(tree, (event.incarnation, hash)));
             }
         }
     }
-    if let Some((_, hash)) = last.filter(|_| !tree.size().is_multiple_of(STEP)) {
-        steps.push(step(tree, hash));
+    if let Some((_, end)) = last.filter(|_| !tree.size().is_multiple_of(STEP)) {
+        steps.push(step(tree, end));
     }
     Ok(steps)
 }

@@ -36,6 +36,9 @@ pub struct Server {
     pub output: Arc<Mutex<String>>,
 }
 
+/// How long a test waits for what must come: a guard against a test that hangs, and no measure of speed.
+const GUARD: Duration = Duration::from_secs(120);
+
 impl Server {
     pub fn start(binary: &Path) -> Self {
         Self::start_in(binary, tempfile::tempdir().unwrap())
@@ -104,6 +107,8 @@ impl Server {
             .args(options)
             .current_dir(path)
             .env_remove("DOORWARD_STORE")
+            // No load balancer has to notice that it stops.
+            .env("DOORWARD_SHUTDOWN_DELAY", "0")
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
@@ -113,7 +118,7 @@ impl Server {
         let shown = follow(process.stdout.take().unwrap(), &output);
         let logged = follow(process.stderr.take().unwrap(), &output);
         let field = |lines: &Receiver<String>, message: &str, field: &str| loop {
-            let line = lines.recv_timeout(Duration::from_secs(20));
+            let line = lines.recv_timeout(GUARD);
             let line = line.unwrap_or_else(|_| panic!("the server did not start: {}", output.lock().unwrap()));
             let Ok(line) = serde_json::from_str::<Value>(&line) else { continue };
             if line["fields"]["message"] == message {
@@ -124,7 +129,7 @@ impl Server {
         let address = field(&logged, "serving", "address").parse().unwrap();
         let (mut production_key, mut sign_in_link) = (String::new(), String::new());
         if first_start {
-            let lines = || shown.recv_timeout(Duration::from_secs(20)).expect("the first start shows a key");
+            let lines = || shown.recv_timeout(GUARD).expect("the first start shows a key");
             // The last line of what it shows tells where the documentation is.
             for line in std::iter::repeat_with(lines).take_while(|line| !line.starts_with("docs/http-api.md")) {
                 match line.trim() {

@@ -8,7 +8,7 @@ use doorward::auth::{Ask, Core, Issuer, Management};
 use doorward::sqlite::SqliteStore;
 use doorward::store::copy::{Cell, Rows, TABLES};
 use doorward::store::{OpenMode, Revision, verify_log};
-use doorward::types::{Clock, Environment, OrganizationId, SecretState, SystemClock, Timestamp};
+use doorward::types::{Clock, Environment, Incarnation, OrganizationId, SecretState, SystemClock, Timestamp};
 use rusqlite::Connection;
 
 use super::harness;
@@ -48,8 +48,13 @@ async fn fill(store: &dyn Rows, organization: OrganizationId, count: usize) -> a
     let secret = |generation| -> anyhow::Result<SecretSummary> {
         Ok(SecretSummary { locator: "4fG7hJ2kLm".parse()?, generation, state: SecretState::Current })
     };
-    let detail =
-        Detail { name: Some("production".parse()?), before: vec![secret(1)?], after: vec![secret(2)?], origin: None };
+    let detail = Detail {
+        name: Some("production".parse()?),
+        before: vec![secret(1)?],
+        after: vec![secret(2)?],
+        origin: None,
+        reason: None,
+    };
     let detail_text = serde_json::to_string(&detail)?;
     let draft = EventDraft {
         time: Timestamp::from_millis(1_767_225_600_000),
@@ -65,7 +70,7 @@ async fn fill(store: &dyn Rows, organization: OrganizationId, count: usize) -> a
     let text = |text: &str| Cell::Text(text.to_owned());
     let (mut last, mut rows) = (None, Vec::new());
     for number in 1..=count {
-        let event = Event::following(last, draft.clone());
+        let event = Event::following(last, Incarnation::FIRST, draft.clone());
         last = Some((event.sequence, event.hash));
         let hash = |hash: Option<doorward::audit::Hash>| hash.map_or(Cell::Null, |hash| Cell::Bytes(hash.0.to_vec()));
         rows.push(vec![
@@ -82,12 +87,13 @@ async fn fill(store: &dyn Rows, organization: OrganizationId, count: usize) -> a
             hash(event.previous_hash),
             hash(event.hash),
             Cell::Number(number as i64),
+            Cell::Number(1),
         ]);
         if rows.len() == 5_000 || number == count {
             store.add_rows(table, std::mem::take(&mut rows), String::new()).await?;
         }
     }
-    Ok(store.finish_copy(Revision(1)).await?)
+    Ok(store.finish_copy(Revision(1), None, Incarnation::FIRST).await?)
 }
 
 /// Every column of every event, read and dropped.

@@ -3,7 +3,7 @@
 use doorward::key::{Random, SystemRandom};
 use doorward::store::Revision;
 use doorward::store::copy::{Cell, Rows, TABLES};
-use doorward::types::{AccessKeyId, IdSeed, OrganizationId, Timestamp};
+use doorward::types::{AccessKeyId, IdSeed, Incarnation, OrganizationId, Timestamp};
 
 /// Rows at a time.
 const BATCH: usize = 5_000;
@@ -50,7 +50,7 @@ pub(crate) async fn fill(store: &dyn Rows, keys: usize) -> anyhow::Result<()> {
         store.add_rows(secrets, rows, String::new()).await?;
     }
     store.table_filled(secrets).await?;
-    Ok(store.finish_copy(Revision(1)).await?)
+    Ok(store.finish_copy(Revision(1), None, Incarnation::FIRST).await?)
 }
 
 /// Ten letters and digits, in no order, and never the same twice: an odd factor permutes the numbers below 2⁵⁹.

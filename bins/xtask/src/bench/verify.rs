@@ -11,7 +11,7 @@ use anyhow::Context;
 use doorward::audit::{Action, Detail, EventDraft};
 use doorward::auth::{Ask, Core, Issuer, Verifier};
 use doorward::key::{FreshKey, KeyPrefix, PresentedKey, SystemRandom};
-use doorward::store::{AccessKey, Change, ChangeContext, KeyStore, MemoryStore, OperationId, Secret};
+use doorward::store::{AccessKey, Change, ChangeContext, KeyStore, MemoryStore, OperationId, RequestHash, Secret};
 use doorward::types::{AccessKeyId, Clock, Environment, SecretState, SystemClock};
 use sha2::{Digest, Sha256};
 use stats_alloc::{INSTRUMENTED_SYSTEM, Region, StatsAlloc};
@@ -114,7 +114,7 @@ async fn subject(count: usize) -> anyhow::Result<Subject> {
             detail: Detail::default(),
         };
         let operation = OperationId::from_bytes(key.id.as_u128().to_be_bytes());
-        let context = ChangeContext { operation, events: event.into(), idempotency_key: None, node: None };
+        let context = ChangeContext::new(operation, event.into(), RequestHash::of([]), KeyPrefix::default());
         store.change(Change::Create { key, secret }, context).await?;
     }
     Ok(Subject::new(Verifier::start(&core).await?, texts))

@@ -12,7 +12,41 @@ const LIVE: u64 = 1;
 const TEST: u64 = 2;
 const FLAG_BITS: u32 = 4;
 
-/// 32 bytes, two to a cache line. The tag says whose row it is and whether it lives; it is zero where the row is vacant.
+/// A cache line of rows.
+#[repr(align(64))]
+pub(crate) struct Line([Row; Line::ROWS]);
+
+impl Line {
+    /// The number of rows in a line. A search reads the tags of all of them.
+    pub(crate) const ROWS: usize = 2;
+
+    pub(crate) fn vacant() -> Self {
+        Self(std::array::from_fn(|_| Row::vacant()))
+    }
+
+    pub(crate) const fn rows(&self) -> &[Row; Self::ROWS] {
+        &self.0
+    }
+
+    /// Returns the first row with a wanted tag, or the first vacant row: its place in the line, the row, and the tag
+    /// that the search read. The caller judges by this tag. A tag that is read again may have changed.
+    ///
+    /// The tags are read in order. A changed record is written to a later row before its old row is withdrawn, so a
+    /// search that sees the old row withdrawn also sees the later row.
+    ///
+    /// The source has one branch: whether the search ends in this line. The time should tell only how many lines were
+    /// full; `cargo xtask bench verify` measures whether it does.
+    #[expect(clippy::indexing_slicing, reason = "a line has as many rows as a bit has values")]
+    pub(crate) fn search(&self, wanted: impl Fn(Tag) -> bool) -> Option<(usize, &Row, Tag)> {
+        let tags = self.0.each_ref().map(Row::tag);
+        let [first, second] = tags.map(|tag| wanted(tag) | (tag == Tag::VACANT));
+        let place = usize::from(!first);
+        (first | second).then(|| (place, &self.0[place], tags[place]))
+    }
+}
+
+/// 32 bytes, two to a cache line. The tag names the row's secret and says whether it is live. A vacant row's tag is
+/// zero.
 pub(crate) struct Row {
     tag: AtomicU64,
     digest: [AtomicU64; 2],
@@ -20,8 +54,8 @@ pub(crate) struct Row {
     uses: AtomicU32,
 }
 
-/// The first 160 bits of a digest: enough that nobody finds a second text with the same, short enough that a row is half a
-/// cache line.
+/// The first 160 bits of a digest: enough that nobody finds a second text with the same, short enough that a row is
+/// half a cache line.
 #[derive(Clone, Copy)]
 pub(crate) struct Fingerprint([u64; 3]);
 
@@ -32,7 +66,7 @@ impl Fingerprint {
     }
 }
 
-/// What a reader saw of a row at one moment.
+/// A row's tag, as a reader saw it at one moment.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Tag(u64);
 
@@ -55,7 +89,7 @@ impl Tag {
         self.0 & LIVE != 0
     }
 
-    /// Whether this is the live row of this code, whatever its environment.
+    /// Returns whether this is the tag of the code's live row, in either environment.
     pub(crate) const fn is_of(self, code: u64) -> bool {
         self.0 | TEST == code << FLAG_BITS | LIVE | TEST
     }
@@ -67,18 +101,20 @@ impl Row {
         Self { tag: AtomicU64::new(0), digest, digest_end: AtomicU32::new(0), uses: AtomicU32::new(0) }
     }
 
-    /// Whoever sees a live tag sees the digest that was written before it.
+    /// A reader that sees a live tag also sees the digest, which was written first.
     pub(crate) fn tag(&self) -> Tag {
         Tag(self.tag.load(Ordering::Acquire))
     }
 
-    /// Whether this is the live row of this code, environment and fingerprint. Takes the same time whatever differs.
-    pub(crate) fn is(&self, code: u64, environment: Environment, fingerprint: Fingerprint) -> bool {
-        let tag = self.tag.load(Ordering::Acquire);
+    /// Returns whether this row, seen with this tag, is the live row of this code, environment and fingerprint. Takes
+    /// the same time whatever differs.
+    ///
+    /// The tag must come from this row. Rows are filled once, so the digest belongs to the tag however old the tag is.
+    pub(crate) fn is(&self, seen: Tag, code: u64, environment: Environment, fingerprint: Fingerprint) -> bool {
         let [a, b] = self.digest.each_ref().map(|word| word.load(Ordering::Relaxed));
         let end = u64::from(self.digest_end.load(Ordering::Relaxed));
         let [also_a, also_b, also_end] = fingerprint.0;
-        let difference = (tag ^ Tag::of(code, environment).0) | (a ^ also_a) | (b ^ also_b) | (end ^ also_end);
+        let difference = (seen.0 ^ Tag::of(code, environment).0) | (a ^ also_a) | (b ^ also_b) | (end ^ also_end);
         difference.ct_eq(&0).into()
     }
 
@@ -92,20 +128,21 @@ impl Row {
         self.tag.store(Tag::of(code, environment).0, Ordering::Release);
     }
 
-    /// The secret is dead. The row stays, so that searches go on past it.
+    /// Marks the secret as dead. The row stays, so that searches go on past it.
     pub(crate) fn withdraw(&self) {
         let tag = self.tag.load(Ordering::Relaxed);
         self.tag.store(tag & !LIVE, Ordering::Release);
     }
 
-    /// Counts uses.
-    pub(crate) fn add_uses(&self, count: u32) {
-        self.uses.fetch_add(count, Ordering::Relaxed);
+    /// Counts uses. Returns whether the count was zero: then the caller marks the row's line, see [`super::marks`].
+    #[must_use]
+    pub(crate) fn add_uses(&self, count: u32) -> bool {
+        self.uses.fetch_add(count, Ordering::Relaxed) == 0
     }
 
-    /// Takes the count, which starts again.
+    /// Returns the count, and sets it to zero.
     pub(crate) fn take_uses(&self) -> u32 {
-        // Most rows were not used: looking does not take their line away from the core that may use it next.
+        // The line's other row may be unused. A load does not take the line away from the core that may use it next.
         if self.uses.load(Ordering::Relaxed) == 0 { 0 } else { self.uses.swap(0, Ordering::Relaxed) }
     }
 }

@@ -1,22 +1,19 @@
-//! A store that delays, loses and forgets to answer, as a network does.
+//! A network between machines and their store: it delays, loses and forgets to answer; it queues, hangs, and leads astray.
 
+use std::any::Any;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use async_trait::async_trait;
-use doorward_audit::{ChainFault, Event, EventDraft, Pruned};
-use doorward_key::Digest;
+use doorward_auth::Timing;
 use doorward_store::{
-    AccessKeyWithSecrets, AuditLog, Change, ChangeContext, Coherence, Connector, ConnectorName, Credential,
-    CredentialKey, EventFilter, KeyStore, LinkSession, LinkSessions, LiveSecret, LostChange, LostChanges, MemoryStore,
-    Operator, Operators, Organization, OriginEntry, Outbox, Page, Poll, Position, RegisteredUser, Revision, Scope,
-    SecretUsage, Session, SessionStatus, Shipment, SignIn, SignIns, SinkState, SpanUses, StoreError, Table, TakenLink,
-    ToolCall, ToolCalls, UsageLog,
+    Observation, Operation, Position, Provenance, Revision, SessionStatus, Sourced, StoreError, StoreId,
 };
-use doorward_types::{
-    Environment, Locator, Name, OperatorId, OrganizationId, RegisteredUserId, SessionId, Timestamp, ToolCallId,
-};
+use tokio::sync::watch;
 use tokio::time::Instant;
+
+use crate::support::store::{Call, Label, Way, Work, relabel};
+use crate::{LEASE, Lie};
 
 /// xorshift64*: what a seed rolls, it rolls again.
 #[derive(Debug)]
@@ -39,11 +36,15 @@ impl Dice {
     }
 }
 
-/// One machine's way to a store that several share.
+/// One machine's way to the store that all of them share.
 #[derive(Debug)]
-pub(crate) struct FaultyStore {
-    inner: Arc<MemoryStore>,
-    weather: Mutex<Weather>,
+pub(crate) struct Network {
+    weather: Arc<Mutex<Weather>>,
+    /// Whether this is the control plane's own way: no request goes it, and none waits for what goes it.
+    is_control: bool,
+    lie: Option<Lie>,
+    /// The end of the time within which an answer to an asker is due.
+    due: watch::Sender<Option<Instant>>,
 }
 
 #[derive(Debug)]
@@ -53,26 +54,53 @@ struct Weather {
     faults: u64,
     calm: bool,
     cut_off_until: Option<Instant>,
+    /// Requests that came first fill all of the requests' connections until then.
+    busy_until: Option<Instant>,
+    /// Answers take up to half a lease until then: as long as a poll may take.
+    slow_until: Option<Instant>,
+    /// Calls of this kind that are begun until then are never answered.
+    hung: Option<(Call, Instant)>,
+    astray: Option<Astray>,
 }
 
-/// How a call goes.
+/// A pooler that leads polls to a standby, or a moved file that leads them to a copy: both stand still.
+#[derive(Debug)]
+struct Astray {
+    until: Instant,
+    label: Label,
+    seen: Option<(Position, SessionStatus)>,
+}
+
+/// The fate of a call.
 enum Fate {
     Answered,
     /// It never reaches the store.
     Lost,
     /// The store does what was asked, and the answer never comes back.
     Forgotten,
+    /// There is no answer, and no word of that.
+    Hung,
 }
 
-impl FaultyStore {
-    pub(crate) fn new(inner: Arc<MemoryStore>, dice: Dice) -> Self {
-        Self { inner, weather: Weather { dice, faults: 0, calm: true, cut_off_until: None }.into() }
+impl Network {
+    pub(crate) fn new(dice: Dice, lie: Option<Lie>) -> Self {
+        let weather = Weather {
+            dice,
+            faults: 0,
+            calm: true,
+            cut_off_until: None,
+            busy_until: None,
+            slow_until: None,
+            hung: None,
+            astray: None,
+        };
+        Self { weather: Arc::new(Mutex::new(weather)), is_control: false, lie, due: watch::Sender::new(None) }
     }
 
     /// From now on, so many of a hundred calls go wrong, and all of them take their time.
-    pub(crate) fn begin(&self, faults: usize) {
+    pub(crate) fn begin(&self, faults: u64) {
         let mut weather = self.weather.lock().unwrap();
-        weather.faults = faults as u64;
+        weather.faults = faults;
         weather.calm = false;
     }
 
@@ -81,305 +109,161 @@ impl FaultyStore {
         self.weather.lock().unwrap().cut_off_until = Some(Instant::now() + duration);
     }
 
-    fn roll(&self) -> (Duration, Fate, Duration) {
+    /// For so long, requests wait for requests that came first.
+    pub(crate) fn busy_for(&self, duration: Duration) {
+        self.weather.lock().unwrap().busy_until = Some(Instant::now() + duration);
+    }
+
+    /// For so long, answers come late.
+    pub(crate) fn slow_for(&self, duration: Duration) {
+        self.weather.lock().unwrap().slow_until = Some(Instant::now() + duration);
+    }
+
+    /// For so long, one kind of call hangs.
+    pub(crate) fn hang_for(&self, call: Call, duration: Duration) {
+        self.weather.lock().unwrap().hung = Some((call, Instant::now() + duration));
+    }
+
+    /// For so long, the control plane's calls lead to a place that stands still: a standby, or another file.
+    pub(crate) fn lead_astray_for(&self, to_standby: bool, duration: Duration) {
+        let standby: Label = |told| Provenance { primary: false, ..told };
+        let other: Label = |told| Provenance { store: StoreId::from_bytes([9; 16]), ..told };
+        let label = if to_standby { standby } else { other };
+        self.weather.lock().unwrap().astray = Some(Astray { until: Instant::now() + duration, label, seen: None });
+    }
+
+    /// Ends when an asker has waited for longer than W since the commit that the answer is about, or since it asked again.
+    pub(crate) async fn is_overdue(&self) {
+        let mut changes = self.due.subscribe();
+        loop {
+            let due = *changes.borrow_and_update();
+            match due {
+                None => changes.changed().await.unwrap(),
+                Some(at) if tokio::time::timeout_at(at, changes.changed()).await.is_err() => return,
+                Some(_) => {}
+            }
+        }
+    }
+
+    fn roll(&self, call: Call) -> (Duration, Fate, Duration) {
         let mut weather = self.weather.lock().unwrap();
+        let now = Instant::now();
+        let left = |until: Option<Instant>| until.map_or(Duration::ZERO, |until| until.saturating_duration_since(now));
+        let queue = if self.is_control { Duration::ZERO } else { left(weather.busy_until) };
+        if weather.hung.is_some_and(|(hung, until)| hung == call && now < until) {
+            return (queue, Fate::Hung, Duration::ZERO);
+        }
         if weather.calm {
-            return (Duration::ZERO, Fate::Answered, Duration::ZERO);
+            return (queue, Fate::Answered, Duration::ZERO);
         }
         // Mostly quick, sometimes as slow as a lease is long.
         let mut delay = || {
             let micros = match weather.dice.below(20) {
-                0 => weather.dice.below(3_000_000),
+                0 => weather.dice.below(3_500_000),
                 1..4 => weather.dice.below(100_000),
                 _ => weather.dice.below(1_000),
             };
             Duration::from_micros(micros)
         };
-        let (there, back) = (delay(), delay());
-        let cut_off = weather.cut_off_until.is_some_and(|until| Instant::now() < until);
+        let (there, mut back) = (delay(), delay());
+        if !left(weather.slow_until).is_zero() {
+            back = LEASE * u32::try_from(weather.dice.below(100)).unwrap() / 200;
+        }
         let fate = match weather.dice.below(100) {
-            _ if cut_off => Fate::Lost,
+            _ if !left(weather.cut_off_until).is_zero() => Fate::Lost,
             roll if roll < weather.faults / 2 => Fate::Lost,
             roll if roll < weather.faults => Fate::Forgotten,
             _ => Fate::Answered,
         };
-        (there, fate, back)
+        (queue + there, fate, back)
     }
 
-    async fn call<T>(&self, work: impl Future<Output = Result<T, StoreError>>) -> Result<T, StoreError> {
-        let (there, fate, back) = self.roll();
-        tokio::time::sleep(there).await;
-        let lost = || StoreError::Unavailable("the network".into());
-        match fate {
-            Fate::Lost => Err(lost()),
-            Fate::Forgotten => {
-                let _ = work.await;
-                tokio::time::sleep(back).await;
-                Err(lost())
+    /// Notes by when an asker must have its answer. A call of the asker's own begins and ends.
+    fn note(&self, call: Call, begun: Instant) {
+        let wait = Timing::writer_wait(LEASE) * 100 / 99 + ROUNDING;
+        match call {
+            "change" => drop(self.due.send_replace(Some(Instant::now() + wait + PATIENCE))),
+            // The first call of a wait for an operation that was committed before.
+            "identity" => {
+                let due = (begun + wait).max(Instant::now() + PATIENCE) + PATIENCE;
+                self.due.send_replace(Some(due));
             }
-            Fate::Answered => {
-                let answer = work.await;
-                tokio::time::sleep(back).await;
-                answer
-            }
+            _ => {}
         }
     }
 }
 
-#[async_trait]
-impl KeyStore for FaultyStore {
-    async fn change(&self, change: Change, context: ChangeContext) -> Result<Revision, StoreError> {
-        self.call(self.inner.change(change, context)).await
-    }
+/// How long a writer goes on trying to tell the nodes: `control::effect`'s own.
+const PATIENCE: Duration = Duration::from_millis(500);
 
-    async fn organization(&self, id: OrganizationId) -> Result<Option<Organization>, StoreError> {
-        self.call(self.inner.organization(id)).await
-    }
-
-    async fn organizations(&self, page: Page<OrganizationId>) -> Result<Vec<Organization>, StoreError> {
-        self.call(self.inner.organizations(page)).await
-    }
-
-    async fn allowed_origins(&self, organization: OrganizationId) -> Result<Vec<OriginEntry>, StoreError> {
-        self.call(self.inner.allowed_origins(organization)).await
-    }
-
-    async fn access_keys(&self, organization: OrganizationId) -> Result<Vec<AccessKeyWithSecrets>, StoreError> {
-        self.call(self.inner.access_keys(organization)).await
-    }
-}
+/// Tokio's timers count whole milliseconds.
+const ROUNDING: Duration = Duration::from_millis(2);
 
 #[async_trait]
-impl Coherence for FaultyStore {
-    async fn register(&self, session: Session) -> Result<(), StoreError> {
-        self.call(self.inner.register(session)).await
+impl Way for Network {
+    async fn carry(&self, call: Call, work: Work<'_>) -> Result<(), StoreError> {
+        let begun = Instant::now();
+        if matches!(call, "access_key" | "access_keys" | "change" | "last_change_of" | "operation" | "organization") {
+            self.due.send_replace(None);
+        }
+        let (there, fate, back) = self.roll(call);
+        tokio::time::sleep(there).await;
+        match fate {
+            Fate::Lost => return Err(StoreError::Unavailable("the network".into())),
+            Fate::Hung => return std::future::pending().await,
+            Fate::Forgotten | Fate::Answered => work.await,
+        }
+        tokio::time::sleep(back).await;
+        if matches!(fate, Fate::Forgotten) {
+            return Err(StoreError::Unavailable("the network".into()));
+        }
+        self.note(call, begun);
+        Ok(())
     }
 
-    async fn live_secrets(&self, after: Option<&LiveSecret>, limit: u32) -> Result<Vec<LiveSecret>, StoreError> {
-        self.call(self.inner.live_secrets(after, limit)).await
+    fn retouch(&self, call: Call, answer: &mut dyn Any) {
+        if self.lie == Some(Lie::AnswerBeforeItsRevision) {
+            if let Some(Some(operation)) = answer.downcast_mut::<Option<Operation>>() {
+                operation.revision = Revision::default();
+            } else if call == "last_change_of" {
+                *answer.downcast_mut::<Option<Revision>>().unwrap() = None;
+            }
+        }
+        let mut weather = self.weather.lock().unwrap();
+        let astray = weather.astray.as_mut().filter(|astray| self.is_control && Instant::now() < astray.until);
+        let Some(astray) = astray else { return };
+        if let Some(sourced) = answer.downcast_mut::<Sourced<Observation>>() {
+            let (told, found) = sourced.clone().proved_of_any_store().unwrap();
+            match astray.seen {
+                Some((position, session)) => {
+                    let stale = Observation {
+                        session: Some(session),
+                        position,
+                        operation_there: position.operation,
+                        is_noted: false,
+                        open_loss: None,
+                        touched_by_others: false,
+                        changes: vec![],
+                        origins: vec![],
+                    };
+                    *sourced = Sourced::new(told, stale);
+                }
+                None => astray.seen = found.session.map(|session| (found.position, session)),
+            }
+        }
+        if self.lie != Some(Lie::StaleAnswerAsThePrimarys) {
+            relabel(answer, astray.label);
+        }
     }
 
-    async fn live_origins(&self, after: Option<&OriginEntry>, limit: u32) -> Result<Vec<OriginEntry>, StoreError> {
-        self.call(self.inner.live_origins(after, limit)).await
-    }
-
-    async fn live_secret(&self, locator: Locator) -> Result<Option<LiveSecret>, StoreError> {
-        self.call(self.inner.live_secret(locator)).await
-    }
-
-    async fn position(&self) -> Result<Position, StoreError> {
-        self.call(self.inner.position()).await
-    }
-
-    async fn poll(&self, session: SessionId, since: Position) -> Result<Poll, StoreError> {
-        self.call(self.inner.poll(session, since)).await
-    }
-
-    async fn acknowledge(&self, session: SessionId, revision: Revision) -> Result<(), StoreError> {
-        self.call(self.inner.acknowledge(session, revision)).await
-    }
-
-    async fn sessions(&self) -> Result<Vec<SessionStatus>, StoreError> {
-        self.call(self.inner.sessions()).await
-    }
-
-    async fn retire(&self, sessions: &[SessionId]) -> Result<(), StoreError> {
-        self.call(self.inner.retire(sessions)).await
-    }
-
-    async fn remove(&self, sessions: &[SessionId]) -> Result<(), StoreError> {
-        self.call(self.inner.remove(sessions)).await
+    fn control(&self) -> Option<Arc<Self>> {
+        (self.lie != Some(Lie::SharedQueue)).then(|| {
+            let due = watch::Sender::new(None);
+            Arc::new(Self { weather: Arc::clone(&self.weather), is_control: true, lie: self.lie, due })
+        })
     }
 
     fn poll_interval(&self) -> Duration {
         Duration::from_millis(300)
-    }
-}
-
-#[async_trait]
-impl LostChanges for FaultyStore {
-    async fn report_lost(&self, change: Position) -> Result<(), StoreError> {
-        self.call(self.inner.report_lost(change)).await
-    }
-
-    async fn lost_changes(&self) -> Result<Vec<LostChange>, StoreError> {
-        self.call(self.inner.lost_changes()).await
-    }
-
-    async fn accept_lost(&self, event: EventDraft) -> Result<(), StoreError> {
-        self.call(self.inner.accept_lost(event)).await
-    }
-}
-
-#[async_trait]
-impl UsageLog for FaultyStore {
-    async fn add_uses(&self, uses: &[(Locator, u32)], at: Timestamp) -> Result<(), StoreError> {
-        self.call(self.inner.add_uses(uses, at)).await
-    }
-
-    async fn recent_uses(&self, organization: OrganizationId, now: Timestamp) -> Result<Vec<SpanUses>, StoreError> {
-        self.call(self.inner.recent_uses(organization, now)).await
-    }
-
-    async fn usage(&self, organization: OrganizationId, now: Timestamp) -> Result<Vec<SecretUsage>, StoreError> {
-        self.call(self.inner.usage(organization, now)).await
-    }
-}
-
-#[async_trait]
-impl AuditLog for FaultyStore {
-    async fn events(&self, scope: &Scope, filter: &EventFilter, page: Page<u64>) -> Result<Vec<Event>, StoreError> {
-        self.call(self.inner.events(scope, filter, page)).await
-    }
-
-    async fn record(&self, event: EventDraft) -> Result<(), StoreError> {
-        self.call(self.inner.record(event)).await
-    }
-
-    async fn chain(&self, scope: &Scope, page: Page<u64>) -> Result<Vec<Result<Event, ChainFault>>, StoreError> {
-        self.call(self.inner.chain(scope, page)).await
-    }
-
-    async fn pruned(&self, scope: &Scope) -> Result<Option<Pruned>, StoreError> {
-        self.call(self.inner.pruned(scope)).await
-    }
-
-    async fn prune(&self, scope: &Scope, pruned: Pruned, event: EventDraft) -> Result<(), StoreError> {
-        self.call(self.inner.prune(scope, pruned, event)).await
-    }
-
-    async fn logs(&self) -> Result<Vec<(OrganizationId, Environment)>, StoreError> {
-        self.call(self.inner.logs()).await
-    }
-}
-
-#[async_trait]
-impl Outbox for FaultyStore {
-    async fn events_after(&self, position: u64, limit: u32) -> Result<Vec<Shipment>, StoreError> {
-        self.call(self.inner.events_after(position, limit)).await
-    }
-
-    async fn sinks(&self) -> Result<Vec<SinkState>, StoreError> {
-        self.call(self.inner.sinks()).await
-    }
-
-    async fn take_sink(&self, name: &Name, beat: Option<u64>, holder: SessionId) -> Result<bool, StoreError> {
-        self.call(self.inner.take_sink(name, beat, holder)).await
-    }
-
-    async fn advance_sink(&self, name: &Name, holder: SessionId, position: u64) -> Result<bool, StoreError> {
-        self.call(self.inner.advance_sink(name, holder, position)).await
-    }
-
-    async fn release_sink(&self, name: &Name, holder: SessionId) -> Result<(), StoreError> {
-        self.call(self.inner.release_sink(name, holder)).await
-    }
-
-    async fn forget_sink(&self, name: &Name) -> Result<bool, StoreError> {
-        self.call(self.inner.forget_sink(name)).await
-    }
-}
-
-#[async_trait]
-impl Operators for FaultyStore {
-    async fn add_operator(&self, operator: Operator, event: EventDraft) -> Result<(), StoreError> {
-        self.call(self.inner.add_operator(operator, event)).await
-    }
-
-    async fn remove_operator(&self, id: OperatorId, event: EventDraft) -> Result<(), StoreError> {
-        self.call(self.inner.remove_operator(id, event)).await
-    }
-
-    async fn operators(&self) -> Result<Vec<Operator>, StoreError> {
-        self.call(self.inner.operators()).await
-    }
-
-    async fn operator_by_locator(&self, locator: Locator) -> Result<Option<Operator>, StoreError> {
-        self.call(self.inner.operator_by_locator(locator)).await
-    }
-}
-
-macro_rules! table {
-    ($record:ty, $key:ty) => {
-        #[async_trait]
-        impl Table<$record> for FaultyStore {
-            async fn insert(&self, scope: &Scope, record: $record) -> Result<(), StoreError> {
-                self.call(self.inner.insert(scope, record)).await
-            }
-
-            async fn put(&self, scope: &Scope, record: $record) -> Result<(), StoreError> {
-                self.call(self.inner.put(scope, record)).await
-            }
-
-            async fn get(&self, scope: &Scope, key: &$key) -> Result<Option<$record>, StoreError> {
-                self.call(self.inner.get(scope, key)).await
-            }
-
-            async fn list(&self, scope: &Scope, page: Page<$key>) -> Result<Vec<$record>, StoreError> {
-                self.call(self.inner.list(scope, page)).await
-            }
-
-            async fn delete(&self, scope: &Scope, key: &$key) -> Result<bool, StoreError> {
-                self.call(Table::<$record>::delete(&*self.inner, scope, key)).await
-            }
-        }
-    };
-}
-
-table!(RegisteredUser, RegisteredUserId);
-table!(Credential, CredentialKey);
-table!(Connector, ConnectorName);
-
-#[async_trait]
-impl LinkSessions for FaultyStore {
-    async fn open_link(&self, scope: &Scope, session: LinkSession, now: Timestamp) -> Result<(), StoreError> {
-        self.call(self.inner.open_link(scope, session, now)).await
-    }
-
-    async fn take_link(&self, state: Digest, now: Timestamp) -> Result<Option<TakenLink>, StoreError> {
-        self.call(self.inner.take_link(state, now)).await
-    }
-}
-
-#[async_trait]
-impl ToolCalls for FaultyStore {
-    async fn begin_tool_call(&self, scope: &Scope, call: ToolCall) -> Result<(), StoreError> {
-        self.call(self.inner.begin_tool_call(scope, call)).await
-    }
-
-    async fn end_tool_call(&self, scope: &Scope, call: ToolCall) -> Result<(), StoreError> {
-        self.call(self.inner.end_tool_call(scope, call)).await
-    }
-
-    async fn tool_calls(
-        &self,
-        scope: &Scope,
-        registered_user: Option<RegisteredUserId>,
-        page: Page<ToolCallId>,
-    ) -> Result<Vec<ToolCall>, StoreError> {
-        self.call(self.inner.tool_calls(scope, registered_user, page)).await
-    }
-}
-
-#[async_trait]
-impl SignIns for FaultyStore {
-    async fn add_sign_in(&self, sign_in: SignIn) -> Result<(), StoreError> {
-        self.call(self.inner.add_sign_in(sign_in)).await
-    }
-
-    async fn sign_in(&self, token: Digest, now: Timestamp) -> Result<Option<(SignIn, Operator)>, StoreError> {
-        self.call(self.inner.sign_in(token, now)).await
-    }
-
-    async fn take_sign_in(&self, token: Digest) -> Result<bool, StoreError> {
-        self.call(self.inner.take_sign_in(token)).await
-    }
-
-    async fn see_sign_in(&self, token: Digest, at: Timestamp) -> Result<(), StoreError> {
-        self.call(self.inner.see_sign_in(token, at)).await
-    }
-
-    async fn take_sign_ins(&self, operator: OperatorId) -> Result<u64, StoreError> {
-        self.call(self.inner.take_sign_ins(operator)).await
     }
 }

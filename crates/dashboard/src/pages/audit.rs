@@ -139,7 +139,7 @@ async fn verify(store: &dyn AuditLog, scope: &Scope) -> Result<Verified, Fault> 
 }
 
 fn row(event: Event, now: Timestamp) -> Row {
-    let Event { sequence, draft, previous_hash, hash } = event;
+    let Event { sequence, incarnation, draft, previous_hash, hash } = event;
     let secrets = |secrets: &[SecretSummary]| {
         let each = |secret: &SecretSummary| format!("{} ({}, no. {})", secret.locator, secret.state, secret.generation);
         if secrets.is_empty() { "none".to_owned() } else { secrets.iter().map(each).collect::<Vec<_>>().join(", ") }
@@ -151,6 +151,7 @@ fn row(event: Event, now: Timestamp) -> Row {
         facts.push(("Secrets after", secrets(&draft.detail.after)));
     }
     let others = [
+        ("Incarnation", (!incarnation.is_first()).then(|| incarnation.to_string())),
         ("Source address", draft.source_address.map(|address| address.to_string())),
         ("Request", draft.request_id.map(|id| id.to_string())),
         ("Previous hash", previous_hash.map(|hash| hash.to_string())),

@@ -1,11 +1,45 @@
 //! A PostgreSQL to test on: that of `cargo xtask test`, or any other whose superuser may make schemas.
 
-#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+#![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test fails by panicking")]
+#![allow(dead_code, clippy::allow_attributes, reason = "not every test needs all of it")]
 
-#[allow(dead_code, clippy::allow_attributes, reason = "not every test needs it")]
+pub(crate) mod changes;
 pub(crate) mod pgbouncer;
+pub(crate) mod proxy;
 
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::Duration;
+
+/// How long a test waits for what must come: a guard against a test that hangs, and no measure of speed.
+pub(crate) const GUARD: Duration = Duration::from_secs(120);
+
+/// Returns what comes, if it comes at all.
+pub(crate) async fn comes<T>(work: impl Future<Output = T>) -> T {
+    tokio::time::timeout(GUARD, work).await.unwrap()
+}
+
+/// Waits until a query returns a row.
+pub(crate) async fn until(client: &tokio_postgres::Client, query: &str) -> tokio_postgres::Row {
+    comes(async {
+        loop {
+            if let Some(found) = client.query(query, &[]).await.unwrap().into_iter().next() {
+                return found;
+            }
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    })
+    .await
+}
+
+/// Waits until so many others wait for a lock that this client holds.
+pub(crate) async fn until_blocked(holder: &tokio_postgres::Client, count: u32) {
+    let process: i32 = holder.query_one("SELECT pg_backend_pid()", &[]).await.unwrap().get(0);
+    let blocked = format!(
+        "SELECT 1 FROM pg_stat_activity WHERE {process} = ANY(pg_blocking_pids(pid)) HAVING count(*) >= {count}"
+    );
+    // A transaction sees other connections as they were when it first looked.
+    until(&connect(&server()).await, &blocked).await;
+}
 
 /// The server's URL.
 pub(crate) fn server() -> String {

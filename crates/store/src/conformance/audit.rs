@@ -48,6 +48,40 @@ pub(super) async fn every_event_follows_the_one_before(store: Arc<dyn Store>) {
     assert!(matches!(rewritten, Err(LogFault::Rewritten(3))), "{rewritten:?}");
 }
 
+pub(super) async fn an_event_names_the_incarnation_that_wrote_it(store: Arc<dyn Store>) {
+    let (organization, key, _) = provision(&*store).await;
+    let nil = (OrganizationId::INSTALLATION, Environment::Production);
+    // After the store's own, and after the last one that is known from elsewhere.
+    for (last, begun) in [(1, 2), (1, 3), (7, 8)] {
+        let restored = event(Action::StoreRestored, nil.0, nil.1, "the store");
+        assert_eq!(store.begin_incarnation(Incarnation(last), restored).await.unwrap(), Incarnation(begun));
+    }
+    let staged = Change::Stage { key: reference(&key), secret: secret(2, SecretState::Staged) };
+    store.change(staged, context(Action::AccessKeyStaged, &key)).await.unwrap();
+    let ids = async |organization| {
+        let events = log(&*store, organization, Environment::Production).await;
+        events.iter().map(|event| (event.incarnation.0, event.uid())).collect::<Vec<_>>()
+    };
+    let name = format!("doorward/{}/production", organization.id);
+    assert_eq!(ids(organization.id).await, [(8, format!("{name}/8/2")), (1, format!("{name}/1"))]);
+    let name = format!("doorward/{}/production", nil.0);
+    let restores = [(8, format!("{name}/8/3")), (3, format!("{name}/3/2")), (2, format!("{name}/2/1"))];
+    assert_eq!(ids(nil.0).await, restores);
+
+    // The hashes cover it, and a checkpoint names it.
+    let scope = Scope::assertion(organization.id, Environment::Production);
+    let whole = verify_log(&*store, &scope, None, None, &mut |_| {}).await.unwrap();
+    assert_eq!(whole.incarnation, Incarnation(8));
+    let lost = Checkpoint { root: Hash([7; 32]), incarnation: Incarnation::FIRST, ..whole };
+    for lost in [lost.clone(), Checkpoint { size: 9, ..lost }] {
+        let restored = verify_log(&*store, &scope, Some(&lost), None, &mut |_| {}).await;
+        assert!(matches!(restored, Err(LogFault::Restored { incarnation: Incarnation(8), .. })), "{restored:?}");
+    }
+    let shipped = store.events_after(0, 10).await.unwrap();
+    let shipped: Vec<_> = shipped.into_iter().map(|shipment| shipment.event.unwrap().incarnation.0).collect();
+    assert_eq!(shipped, [1, 2, 3, 8, 8]);
+}
+
 pub(super) async fn events_are_found_by_what_they_say(store: Arc<dyn Store>) {
     let organization = OrganizationId::new(seed());
     let scope = Scope::assertion(organization, Environment::Test);

@@ -7,7 +7,7 @@ pub(super) async fn every_change_is_polled_once_and_in_order(store: Arc<dyn Stor
     let (organization, key, first) = provision(&*store).await;
     let (_, test_secret) = create(&*store, organization.id).await;
     let Poll::Current { position: Position { revision, .. }, changes, acknowledgement_wanted, .. } =
-        store.poll(session, Position::default()).await.unwrap()
+        poll(&*store, session, Position::default()).await
     else {
         panic!("not current")
     };
@@ -24,8 +24,8 @@ pub(super) async fn every_change_is_polled_once_and_in_order(store: Arc<dyn Stor
         &LiveSecret { secret: first, key: key.clone(), organization_name: organization.name.clone() }
     );
 
-    assert_eq!(store.live_secret(first.locator).await.unwrap(), Some(production));
-    assert_eq!(store.live_secret(locator()).await.unwrap(), None);
+    assert_eq!(live_secret(&*store, first.locator).await, Some(production));
+    assert_eq!(live_secret(&*store, locator()).await, None);
 
     let before = store.position().await.unwrap();
     let fresh = secret(2, SecretState::Current);
@@ -33,10 +33,8 @@ pub(super) async fn every_change_is_polled_once_and_in_order(store: Arc<dyn Stor
         Change::Regenerate { key: reference(&key), retired: vec![first.locator], successor: Successor::Fresh(fresh) };
     let context = context(Action::AccessKeyRegenerated, &key);
     let operation = context.operation;
-    assert_eq!(store.change(change, context).await.unwrap(), Revision(3));
-    let Poll::Current { position, changes, .. } = store.poll(session, before).await.unwrap() else {
-        panic!("not current")
-    };
+    assert_eq!(store.change(change, context).await.unwrap().revision, Revision(3));
+    let Poll::Current { position, changes, .. } = poll(&*store, session, before).await else { panic!("not current") };
     assert_eq!(position, Position { revision: Revision(3), operation });
     assert_eq!(store.position().await.unwrap(), position);
     assert_eq!(changes.len(), 2);
@@ -44,7 +42,7 @@ pub(super) async fn every_change_is_polled_once_and_in_order(store: Arc<dyn Stor
         assert_eq!(change.live.map(|live| live.secret), (change.locator == fresh.locator).then_some(fresh));
     }
     assert_eq!(
-        store.poll(session, position).await.unwrap(),
+        poll(&*store, session, position).await,
         Poll::Current { position, changes: vec![], origins: vec![], acknowledgement_wanted: false }
     );
 }
@@ -57,7 +55,7 @@ pub(super) async fn a_poll_says_whether_another_process_waits_for_word(store: Ar
     let change = Change::Create { key: key.clone(), secret: secret(1, SecretState::Current) };
     let context = ChangeContext { node: Some(mine), ..context(Action::AccessKeyCreated, &key) };
     store.change(change, context).await.unwrap();
-    let wanted = async |session, since| match store.poll(session, since).await.unwrap() {
+    let wanted = async |session, since| match poll(&*store, session, since).await {
         Poll::Current { acknowledgement_wanted, .. } => acknowledgement_wanted,
         other => panic!("{other:?}"),
     };
@@ -67,10 +65,69 @@ pub(super) async fn a_poll_says_whether_another_process_waits_for_word(store: Ar
     assert!(wanted(mine, start).await);
 }
 
+pub(super) async fn a_session_that_is_asked_for_word_is_told_so(store: Arc<dyn Store>) {
+    let session = register(&*store).await;
+    provision(&*store).await;
+    let position = store.position().await.unwrap();
+    let wanted = async || match poll(&*store, session, position).await {
+        Poll::Current { acknowledgement_wanted, .. } => acknowledgement_wanted,
+        other => panic!("{other:?}"),
+    };
+    assert!(!wanted().await);
+    store.ask(position.revision).await.unwrap();
+    assert!(wanted().await);
+    assert_eq!(sessions(&*store).await[0].asked, Some(position.revision));
+    store.acknowledge(session, position.revision).await.unwrap();
+    assert!(!wanted().await);
+    store.ask(Revision(0)).await.unwrap();
+    assert!(!wanted().await);
+}
+
+pub(super) async fn a_change_names_the_longest_lease_from_before_it(store: Arc<dyn Store>) {
+    let (organization, ..) = provision(&*store).await;
+    let longest = async || {
+        let key = access_key(organization.id, Environment::Test);
+        let change = Change::Create { key: key.clone(), secret: secret(1, SecretState::Current) };
+        store.change(change, context(Action::AccessKeyCreated, &key)).await.unwrap().longest_lease
+    };
+    let of = |seconds| Session { id: SessionId::new(seed()), lease: Duration::from_secs(seconds) };
+    store.register(of(2)).await.unwrap();
+    assert_eq!(longest().await, Duration::from_secs(2));
+    let long = of(7);
+    store.register(long).await.unwrap();
+    store.register(of(3)).await.unwrap();
+    assert_eq!(longest().await, Duration::from_secs(7));
+    // A session that is gone may have left a lease behind.
+    store.remove(&[long.id]).await.unwrap();
+    assert_eq!(longest().await, Duration::from_secs(7));
+}
+
+pub(super) async fn a_restored_store_begins_an_incarnation(store: Arc<dyn Store>) {
+    let session = register(&*store).await;
+    provision(&*store).await;
+    let position = store.position().await.unwrap();
+    let (before, identity) = store.identity().await.unwrap().proved_of_any_store().unwrap();
+    assert_eq!((before.incarnation, identity.incarnation), (Incarnation::FIRST, Incarnation::FIRST));
+    let later = Position { revision: Revision(position.revision.0 + 1), operation: operation() };
+    store.report_lost(later).await.unwrap();
+    let nil = OrganizationId::INSTALLATION;
+    let restored = event(Action::StoreRestored, nil, Environment::Production, "2");
+    assert_eq!(store.begin_incarnation(Incarnation::FIRST, restored).await.unwrap(), Incarnation(2));
+    let told = log(&*store, nil, Environment::Production).await;
+    assert_eq!(told.iter().map(|event| event.incarnation).collect::<Vec<_>>(), [Incarnation(2)]);
+    assert_eq!(store.lost_changes().await.unwrap(), [LostChange { change: later, accepted: true }]);
+    // A node from before loads everything again, whatever it knows; one that starts now does not.
+    let polled = store.poll(session, later).await.unwrap();
+    assert_eq!(polled.provenance().incarnation, Incarnation(2));
+    let knowledge = Knowledge { store: identity.id, incarnation: Incarnation::FIRST, position: later };
+    assert_eq!(knowledge.judge(polled).unwrap(), Poll::Behind);
+    assert!(matches!(poll(&*store, session, position).await, Poll::Current { .. }));
+}
+
 pub(super) async fn a_retired_session_is_told_so_and_waited_for(store: Arc<dyn Store>) {
     let session = register(&*store).await;
     let other = register(&*store).await;
-    let status = async |id| store.sessions().await.unwrap().into_iter().find(|status| status.session.id == id);
+    let status = async |id| sessions(&*store).await.into_iter().find(|status| status.session.id == id);
     let fresh = status(session).await.unwrap();
     assert_eq!((fresh.acknowledged, fresh.retired, fresh.session.lease), (None, false, Duration::from_secs(3)));
     store.acknowledge(session, Revision(4)).await.unwrap();
@@ -80,12 +137,12 @@ pub(super) async fn a_retired_session_is_told_so_and_waited_for(store: Arc<dyn S
 
     store.retire(&[session]).await.unwrap();
     assert!(status(session).await.unwrap().retired);
-    assert_eq!(store.poll(session, Position::default()).await.unwrap(), Poll::Retired);
-    assert!(matches!(store.poll(other, Position::default()).await.unwrap(), Poll::Current { .. }));
+    assert_eq!(poll(&*store, session, Position::default()).await, Poll::Retired);
+    assert!(matches!(poll(&*store, other, Position::default()).await, Poll::Current { .. }));
 
     store.remove(&[session]).await.unwrap();
     assert_eq!(status(session).await, None);
-    assert_eq!(store.poll(session, Position::default()).await.unwrap(), Poll::Retired);
+    assert_eq!(poll(&*store, session, Position::default()).await, Poll::Retired);
     store.acknowledge(session, Revision(9)).await.unwrap();
     assert_eq!(status(session).await, None);
     assert!(status(other).await.is_some());
@@ -106,15 +163,16 @@ pub(super) async fn a_node_too_far_behind_loads_again(store: Arc<dyn Store>) {
         for (change, action) in [(stage, Action::AccessKeyStaged), (unstage, Action::AccessKeyStageDiscarded)] {
             let context = context(action, &key);
             let operation = context.operation;
-            positions.push(Position { revision: store.change(change, context).await.unwrap(), operation });
+            let revision = store.change(change, context).await.unwrap().revision;
+            positions.push(Position { revision, operation });
         }
     }
     let newest = store.position().await.unwrap();
     assert_eq!(positions.last(), Some(&newest));
     let reach = positions[positions.len() - 1 - CHANGE_LOG_LENGTH];
     let beyond = Position { revision: Revision(reach.revision.0 - 1), ..reach };
-    assert_eq!(store.poll(session, beyond).await.unwrap(), Poll::Behind);
-    assert!(matches!(store.poll(session, reach).await.unwrap(), Poll::Current { .. }));
+    assert_eq!(poll(&*store, session, beyond).await, Poll::Behind);
+    assert!(matches!(poll(&*store, session, reach).await, Poll::Current { .. }));
     assert_eq!(log(&*store, organization.id, Environment::Production).await.len(), 1_000);
 }
 
@@ -125,32 +183,32 @@ pub(super) async fn what_a_store_lost_is_noticed_until_it_is_answered_for(store:
     let newest = store.position().await.unwrap();
     let later = Position { revision: Revision(newest.revision.0 + 1), operation: operation() };
     let instead = Position { revision: newest.revision, operation: operation() };
-    assert!(matches!(store.poll(session, newest).await.unwrap(), Poll::Current { .. }));
-    assert_eq!(store.poll(session, later).await.unwrap(), Poll::Lost(later));
-    assert_eq!(store.poll(session, instead).await.unwrap(), Poll::Lost(instead));
+    assert!(matches!(poll(&*store, session, newest).await, Poll::Current { .. }));
+    assert_eq!(poll(&*store, session, later).await, Poll::Lost(later));
+    assert_eq!(poll(&*store, session, instead).await, Poll::Lost(instead));
     // It is not in the store before it was reported.
-    assert!(matches!(store.poll(other, newest).await.unwrap(), Poll::Current { .. }));
+    assert!(matches!(poll(&*store, other, newest).await, Poll::Current { .. }));
 
     store.report_lost(later).await.unwrap();
     store.report_lost(later).await.unwrap();
     assert_eq!(store.lost_changes().await.unwrap(), [LostChange { change: later, accepted: false }]);
-    assert_eq!(store.poll(other, newest).await.unwrap(), Poll::Lost(later));
-    assert_eq!(store.poll(other, Position::default()).await.unwrap(), Poll::Lost(later));
-    assert_eq!(store.poll(session, later).await.unwrap(), Poll::Lost(later));
+    assert_eq!(poll(&*store, other, newest).await, Poll::Lost(later));
+    assert_eq!(poll(&*store, other, Position::default()).await, Poll::Lost(later));
+    assert_eq!(poll(&*store, session, later).await, Poll::Lost(later));
 
     let nil = OrganizationId::INSTALLATION;
     let accepted = || event(Action::LostChangeAccepted, nil, Environment::Production, "2");
     store.accept_lost(accepted()).await.unwrap();
     assert_eq!(store.lost_changes().await.unwrap(), [LostChange { change: later, accepted: true }]);
     assert_eq!(log(&*store, nil, Environment::Production).await.len(), 1);
-    assert!(matches!(store.poll(other, newest).await.unwrap(), Poll::Current { .. }));
-    assert_eq!(store.poll(session, later).await.unwrap(), Poll::Behind);
+    assert!(matches!(poll(&*store, other, newest).await, Poll::Current { .. }));
+    assert_eq!(poll(&*store, session, later).await, Poll::Behind);
     // What was answered for stays so; what was not is news.
     store.report_lost(later).await.unwrap();
-    assert!(matches!(store.poll(other, newest).await.unwrap(), Poll::Current { .. }));
+    assert!(matches!(poll(&*store, other, newest).await, Poll::Current { .. }));
     assert!(matches!(store.accept_lost(accepted()).await, Err(StoreError::Missing)));
     assert_eq!(log(&*store, nil, Environment::Production).await.len(), 1);
-    assert_eq!(store.poll(session, instead).await.unwrap(), Poll::Lost(instead));
+    assert_eq!(poll(&*store, session, instead).await, Poll::Lost(instead));
 }
 
 pub(super) async fn live_secrets_come_in_pages(store: Arc<dyn Store>) {

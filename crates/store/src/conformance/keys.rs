@@ -178,13 +178,87 @@ pub(super) async fn an_idempotency_key_works_once_per_actor_and_day(store: Arc<d
     let made = attempt("ada", "once", day_one).await.unwrap();
     let before = everything(&*store).await;
     match attempt("ada", "once", day_one).await {
-        Err(StoreError::AlreadyDone { subject }) => assert_eq!(subject, made),
+        Err(StoreError::AlreadyDone { subject, .. }) => assert_eq!(subject, made),
         other => panic!("{other:?}"),
     }
     assert_eq!(everything(&*store).await, before);
     attempt("ada", "another", day_one).await.unwrap();
     attempt("grace", "once", day_one).await.unwrap();
     attempt("ada", "once", day_one + IDEMPOTENCY_WINDOW).await.unwrap();
+}
+
+pub(super) async fn an_operation_is_remembered_by_its_key_and_by_its_subject(store: Arc<dyn Store>) {
+    let (organization, ..) = provision(&*store).await;
+    let key = access_key(organization.id, Environment::Test);
+    let first = secret(1, SecretState::Current);
+    let (once, request) = ("once".parse().unwrap(), RequestHash::of(["create", "ci"]));
+    let create = Change::Create { key: key.clone(), secret: first };
+    let asked = ChangeContext { idempotency_key: Some(once), request, ..context(Action::AccessKeyCreated, &key) };
+    let (once, actor) = ("once".parse().unwrap(), asked.events.first().actor.clone());
+    assert_eq!(store.operation(&actor, &once).await.unwrap(), None);
+    let made = store.change(create.clone(), asked.clone()).await.unwrap();
+    let known = store.operation(&actor, &once).await.unwrap().unwrap();
+    assert_eq!((known.subject, known.request, known.revision), (key.id.to_string(), Some(request), made.revision));
+    assert_eq!(store.operation(&name("grace"), &once).await.unwrap(), None);
+    // The same request is done, another is an error, and neither changes anything.
+    let before = everything(&*store).await;
+    let repeat = ChangeContext { operation: operation(), ..asked };
+    match store.change(create.clone(), repeat.clone()).await {
+        Err(StoreError::AlreadyDone { revision, .. }) => assert_eq!(revision, made.revision),
+        other => panic!("{other:?}"),
+    }
+    let another = ChangeContext { request: RequestHash::of(["create", "cd"]), ..repeat };
+    assert!(matches!(store.change(create, another).await, Err(StoreError::IdempotencyKeyReused)));
+    assert_eq!(everything(&*store).await, before);
+
+    // What happened to a key is known by its id, also when the key is gone, for as long as a lease can last.
+    let subject = key.id.to_string();
+    assert_eq!(store.last_change_of(&subject).await.unwrap(), Some(made.revision));
+    let delete = Change::Delete { key: reference(&key), retired: vec![first.locator] };
+    let deleted = store.change(delete, context(Action::AccessKeyDeleted, &key)).await.unwrap();
+    assert_eq!(store.last_change_of(&subject).await.unwrap(), Some(deleted.revision));
+    assert_eq!(store.last_change_of("key_of_nobody").await.unwrap(), None);
+    let later = access_key(organization.id, Environment::Test);
+    let mut much_later = context(Action::AccessKeyCreated, &later);
+    let time = much_later.events.first().time + OPERATION_WINDOW;
+    much_later.events = EventDraft { time, ..much_later.events.first().clone() }.into();
+    store.change(Change::Create { key: later, secret: secret(1, SecretState::Current) }, much_later).await.unwrap();
+    // The creation had an idempotency key, and is remembered for longer than the deletion.
+    assert_eq!(store.last_change_of(&subject).await.unwrap(), Some(made.revision));
+}
+
+pub(super) async fn a_change_for_another_store_or_prefix_is_refused(store: Arc<dyn Store>) {
+    let identity = async || store.identity().await.unwrap().proved_of_any_store().unwrap().1;
+    assert_eq!(identity().await.prefix, None);
+    let acme: KeyPrefix = "acme".parse().unwrap();
+    store.claim_prefix(&acme).await.unwrap();
+    // A store that has a prefix keeps it.
+    store.claim_prefix(&KeyPrefix::default()).await.unwrap();
+    assert_eq!(identity().await.prefix, Some(acme.clone()));
+    let id = OrganizationId::new(seed());
+    let organization = Organization { id, name: name("Acme"), created_at: Timestamp::from_millis(1) };
+    let key = access_key(id, Environment::Production);
+    let provision = Change::Provision {
+        organization,
+        key: key.clone(),
+        secret: secret(1, SecretState::Current),
+        only_if_empty: false,
+    };
+    let before = everything(&*store).await;
+    match store.change(provision.clone(), context(Action::OrganizationCreated, &key)).await {
+        Err(StoreError::OtherPrefix { store }) => assert_eq!(store, acme),
+        other => panic!("{other:?}"),
+    }
+    let right = ChangeContext { prefix: acme, ..context(Action::OrganizationCreated, &key) };
+    let elsewhere = StoreId::from_bytes([9; 16]);
+    let found = identity().await.id;
+    match store.change(provision.clone(), ChangeContext { store: Some(elsewhere), ..right.clone() }).await {
+        Err(StoreError::Doubtful(doubt)) => assert_eq!(doubt, Doubt::OtherStore { expected: elsewhere, found }),
+        other => panic!("{other:?}"),
+    }
+    assert_eq!(everything(&*store).await, before);
+    let made = store.change(provision, ChangeContext { store: Some(found), ..right }).await.unwrap();
+    assert_eq!(made.store, found);
 }
 
 pub(super) async fn only_an_empty_store_is_provisioned_on_first_start(store: Arc<dyn Store>) {

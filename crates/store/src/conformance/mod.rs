@@ -23,21 +23,22 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use doorward_audit::{Action, Attribution, Checkpoint, Detail, Event, EventDraft, Hash, NoteKey, Pruned, Tree};
-use doorward_key::Digest;
+use doorward_key::{Digest, KeyPrefix};
 use doorward_origin::{AllowedOrigin, CustomSchemes};
 use doorward_types::{
-    AccessKeyId, AllowedOriginId, Environment, IdSeed, LinkSessionId, Locator, Name, OperatorId, OrganizationId,
-    RegisteredUserId, SecretState, SessionId, Timestamp, ToolCallId,
+    AccessKeyId, AllowedOriginId, Environment, IdSeed, Incarnation, LinkSessionId, Locator, Name, OperatorId,
+    OrganizationId, RegisteredUserId, SecretState, SessionId, Timestamp, ToolCallId,
 };
 
 pub use self::moving::moving;
 use self::{audit::*, coherence::*, keys::*, origins::*, outbox::*, tables::*};
 use crate::{
     AccessKey, AccessKeyWithSecrets, CHANGE_LOG_LENGTH, Change, ChangeContext, Conflict, Connector, Credential,
-    CredentialKey, EventFilter, IDEMPOTENCY_WINDOW, KeyRef, LinkSession, LiveSecret, LogFault, LostChange, OperationId,
-    Operator, Organization, OriginEntry, OriginsChange, Page, Poll, Position, Record, RegisteredUser, Revision, Scope,
-    Sealed, Secret, SecretUsage, Session, SignIn, SignInKind, Store, StoreError, Successor, TOOL_CALLS_KEPT,
-    TOOL_CALLS_LET_GO, Table, TakenLink, ToolCall, ToolOutcome, USAGE_KEPT, USAGE_SPAN, verify_log,
+    CredentialKey, Doubt, EventFilter, IDEMPOTENCY_WINDOW, KeyRef, Knowledge, LinkSession, LiveSecret, LogFault,
+    LostChange, OPERATION_WINDOW, OperationId, Operator, Organization, OriginEntry, OriginsChange, Page, Poll,
+    Position, Record, RegisteredUser, RequestHash, Revision, Scope, Sealed, Secret, SecretUsage, Session,
+    SessionStatus, SignIn, SignInKind, Store, StoreError, StoreId, Successor, TOOL_CALLS_KEPT, TOOL_CALLS_LET_GO,
+    Table, TakenLink, ToolCall, ToolOutcome, USAGE_KEPT, USAGE_SPAN, verify_log,
 };
 
 /// Runs every case, each on a fresh engine. Panics at the first that fails, which is named on standard output.
@@ -57,10 +58,15 @@ pub async fn all<Made: Future<Output = Arc<dyn Store>>>(make: impl Fn() -> Made)
         a_key_lives_through_its_whole_life,
         a_refused_change_leaves_nothing_behind,
         an_idempotency_key_works_once_per_actor_and_day,
+        an_operation_is_remembered_by_its_key_and_by_its_subject,
+        a_change_for_another_store_or_prefix_is_refused,
         only_an_empty_store_is_provisioned_on_first_start,
         lists_come_in_pages,
         every_change_is_polled_once_and_in_order,
         a_poll_says_whether_another_process_waits_for_word,
+        a_session_that_is_asked_for_word_is_told_so,
+        a_change_names_the_longest_lease_from_before_it,
+        a_restored_store_begins_an_incarnation,
         a_retired_session_is_told_so_and_waited_for,
         a_node_too_far_behind_loads_again,
         what_a_store_lost_is_noticed_until_it_is_answered_for,
@@ -68,6 +74,7 @@ pub async fn all<Made: Future<Output = Arc<dyn Store>>>(make: impl Fn() -> Made)
         uses_are_added_up_per_secret_and_hour,
         logs_are_apart,
         every_event_follows_the_one_before,
+        an_event_names_the_incarnation_that_wrote_it,
         events_are_found_by_what_they_say,
         the_beginning_of_a_log_is_cut_off_under_a_checkpoint,
         origins_are_allowed_and_disallowed_like_keys_live_and_die,
@@ -143,8 +150,12 @@ fn event(action: Action, organization: OrganizationId, environment: Environment,
 }
 
 fn context(action: Action, key: &AccessKey) -> ChangeContext {
-    let events = event(action, key.organization, key.environment, &key.id.to_string()).into();
-    ChangeContext { operation: operation(), events, idempotency_key: None, node: None }
+    context_of(event(action, key.organization, key.environment, &key.id.to_string()))
+}
+
+fn context_of(event: EventDraft) -> ChangeContext {
+    let request = RequestHash::of([event.action.as_str()]);
+    ChangeContext::new(operation(), event.into(), request, KeyPrefix::default())
 }
 
 async fn provision(store: &dyn Store) -> (Organization, AccessKey, Secret) {
@@ -170,6 +181,21 @@ async fn register(store: &dyn Store) -> SessionId {
     let session = Session { id: SessionId::new(seed()), lease: Duration::from_secs(3) };
     store.register(session).await.unwrap();
     session.id
+}
+
+/// A poll as a node of this store's makes it, judged.
+async fn poll(store: &dyn Store, session: SessionId, position: Position) -> Poll {
+    let (_, identity) = store.identity().await.unwrap().proved_of_any_store().unwrap();
+    let knowledge = Knowledge { store: identity.id, incarnation: identity.incarnation, position };
+    knowledge.judge(store.poll(session, position).await.unwrap()).unwrap()
+}
+
+async fn sessions(store: &dyn Store) -> Vec<SessionStatus> {
+    store.sessions().await.unwrap().proved_of_any_store().unwrap().1
+}
+
+async fn live_secret(store: &dyn Store, locator: Locator) -> Option<LiveSecret> {
+    store.live_secret(locator).await.unwrap().proved_of_any_store().unwrap().1
 }
 
 async fn log(store: &dyn Store, organization: OrganizationId, environment: Environment) -> Vec<Event> {

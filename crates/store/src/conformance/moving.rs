@@ -3,15 +3,16 @@
 use std::sync::Arc;
 
 use doorward_audit::Action;
-use doorward_types::{Environment, OrganizationId, SecretState, Timestamp};
+use doorward_types::{Environment, Incarnation, OrganizationId, SecretState, Timestamp};
 
-use super::{access_key, context, create, name, provision, reference, secret, seed};
+use super::{access_key, context, create, event, log, name, provision, reference, secret, seed};
 use crate::copy::{CopyError, CopyStep, Row, Rows, TABLES, copy};
 use crate::{Change, Engine, Organization, Position, Revision, StoreError};
 
 /// Runs every case of moving, each on fresh engines. Panics at the first that fails.
 pub async fn moving<Made: Future<Output = Arc<dyn Engine>>>(make: impl Fn() -> Made) {
     a_copy_holds_what_its_source_holds(&*make().await, &*make().await).await;
+    a_copy_is_in_the_incarnation_of_its_source(&*make().await, &*make().await).await;
     what_is_in_use_is_not_copied_into(&*make().await, &*make().await).await;
     an_unfinished_copy_is_no_store(&*make().await, &*make().await).await;
 }
@@ -41,14 +42,27 @@ async fn a_copy_holds_what_its_source_holds(from: &dyn Engine, to: &dyn Engine) 
     fill(from).await;
     let live = from.live_secrets(None, 100).await.unwrap();
     assert_eq!(live.len(), 9);
-    // 3 organizations, 6 keys, 9 secrets, and 9 changes of an event each.
-    assert_eq!(moved(from, to).await.unwrap(), 3 + 6 + 9 + 9);
+    // 3 organizations, 6 keys, 9 secrets, and 9 changes of an event and an operation each.
+    assert_eq!(moved(from, to).await.unwrap(), 3 + 6 + 9 + 9 + 9);
     assert_eq!(rows(to).await, rows(from).await);
     assert_eq!(to.live_secrets(None, 100).await.unwrap(), live);
     assert_eq!(to.position().await.unwrap(), Position { revision: Revision(9), ..Position::default() });
     let (organization, ..) = provision(to).await;
     assert_eq!((organization.name, to.position().await.unwrap().revision), (name("Acme"), Revision(10)));
     assert!(matches!(to.abandon_copy().await, Err(StoreError::Missing)));
+}
+
+async fn a_copy_is_in_the_incarnation_of_its_source(from: &dyn Engine, to: &dyn Engine) {
+    fill(from).await;
+    let restored = event(Action::StoreRestored, OrganizationId::INSTALLATION, Environment::Production, "the store");
+    from.begin_incarnation(Incarnation::FIRST, restored).await.unwrap();
+    moved(from, to).await.unwrap();
+    let (provenance, identity) = to.identity().await.unwrap().proved_of_any_store().unwrap();
+    assert_eq!((provenance.incarnation, identity.incarnation), (Incarnation(2), Incarnation(2)));
+    assert_eq!(rows(to).await, rows(from).await);
+    let (organization, ..) = provision(to).await;
+    let events = log(to, organization.id, Environment::Production).await;
+    assert_eq!(events.iter().map(|event| event.incarnation).collect::<Vec<_>>(), [Incarnation(2)]);
 }
 
 async fn what_is_in_use_is_not_copied_into(from: &dyn Engine, to: &dyn Engine) {
@@ -85,5 +99,5 @@ async fn an_unfinished_copy_is_no_store(from: &dyn Engine, to: &dyn Engine) {
         Err(CopyError::Differs { table: "organizations", .. } | CopyError::Store(_))
     ));
     to.abandon_copy().await.unwrap();
-    assert_eq!(moved(from, to).await.unwrap(), 27);
+    assert_eq!(moved(from, to).await.unwrap(), 36);
 }

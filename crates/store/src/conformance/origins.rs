@@ -14,7 +14,7 @@ fn origin(organization: OrganizationId, text: &str) -> OriginEntry {
 
 fn origin_context(organization: OrganizationId) -> ChangeContext {
     let told = event(Action::AllowedOriginAdded, organization, Environment::Production, "ori_1");
-    ChangeContext { operation: operation(), events: told.into(), idempotency_key: None, node: None }
+    context_of(told)
 }
 
 pub(super) async fn origins_are_allowed_and_disallowed_like_keys_live_and_die(store: Arc<dyn Store>) {
@@ -30,7 +30,7 @@ pub(super) async fn origins_are_allowed_and_disallowed_like_keys_live_and_die(st
         (origin(id, "app.example.com"), origin(id, "localhost:3000"), origin(other.id, "com.a.b://c"));
     let before = store.position().await.unwrap();
     let first = allow(&app).await.unwrap();
-    assert_eq!(first.0, before.revision.0 + 1);
+    assert_eq!(first.revision.0, before.revision.0 + 1);
     allow(&local).await.unwrap();
     allow(&apps).await.unwrap();
     assert_eq!(
@@ -45,8 +45,7 @@ pub(super) async fn origins_are_allowed_and_disallowed_like_keys_live_and_die(st
     assert_eq!(store.allowed_origins(id).await.unwrap(), [app.clone(), local.clone()]);
     assert_eq!(store.allowed_origins(other.id).await.unwrap(), [apps.clone(), theirs.clone()]);
 
-    let Poll::Current { position, changes, mut origins, acknowledgement_wanted } =
-        store.poll(session, before).await.unwrap()
+    let Poll::Current { position, changes, mut origins, acknowledgement_wanted } = poll(&*store, session, before).await
     else {
         panic!("not current");
     };
@@ -63,7 +62,7 @@ pub(super) async fn origins_are_allowed_and_disallowed_like_keys_live_and_die(st
     disallow(id, local.id).await.unwrap();
     assert!(matches!(disallow(id, local.id).await, Err(StoreError::Missing)));
     assert_eq!(store.allowed_origins(id).await.unwrap(), []);
-    let Poll::Current { origins, .. } = store.poll(session, position).await.unwrap() else { panic!("not current") };
+    let Poll::Current { origins, .. } = poll(&*store, session, position).await else { panic!("not current") };
     assert_eq!(origins, [OriginsChange { organization: id, entries: vec![] }]);
     // Each was an event, and nothing that was refused is one.
     let told = log(&*store, id, Environment::Production).await;

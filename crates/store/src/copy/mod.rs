@@ -81,6 +81,7 @@ pub async fn copy(
     report: &mut (dyn FnMut(CopyStep) + Send),
 ) -> Result<u64, CopyError> {
     let begun = from.position().await?;
+    let (_, identity) = from.identity().await?.proved_of_any_store()?;
     let progress = match to.begin_copy(source).await {
         Err(StoreError::Conflict(Conflict::NotEmpty)) => return Err(CopyError::NotEmpty),
         other => other?,
@@ -101,7 +102,7 @@ pub async fn copy(
     if ended != begun {
         return Err(CopyError::SourceChanged(begun.revision.0, ended.revision.0));
     }
-    to.finish_copy(begun.revision).await?;
+    to.finish_copy(begun.revision, identity.prefix.as_ref(), identity.incarnation).await?;
     Ok(rows)
 }
 

@@ -1,4 +1,6 @@
 use async_trait::async_trait;
+use doorward_key::KeyPrefix;
+use doorward_types::Incarnation;
 
 use super::{CopiedTable, Row};
 use crate::{Coherence, Revision, StoreError};
@@ -33,8 +35,14 @@ pub trait Rows: Coherence {
     /// Takes out all that a copy has brought so far, so that it can begin anew.
     async fn abandon_copy(&self) -> Result<(), StoreError>;
 
-    /// Opens the store for use, at the source's revision.
-    async fn finish_copy(&self, revision: Revision) -> Result<(), StoreError>;
+    /// Opens the store for use, at the source's revision, with its prefix of keys and its incarnation: an event that the
+    /// source lost in a restore shares its place with no event of the copy.
+    async fn finish_copy(
+        &self,
+        revision: Revision,
+        prefix: Option<&KeyPrefix>,
+        incarnation: Incarnation,
+    ) -> Result<(), StoreError>;
 }
 
 /// How far a copy has come.

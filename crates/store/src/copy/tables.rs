@@ -114,6 +114,7 @@ pub const TABLES: &[CopiedTable] = &[
             ("previous_hash", Bytes),
             ("hash", Bytes),
             ("position", Number),
+            ("incarnation", Number),
         ],
         key: 3,
         only: None,
@@ -201,9 +202,17 @@ pub const TABLES: &[CopiedTable] = &[
         only: None,
     },
     CopiedTable {
-        name: "idempotency_keys",
-        columns: &[("actor", Text), ("idempotency_key", Text), ("subject", Text), ("created_at", Number)],
-        key: 2,
+        name: "operations",
+        columns: &[
+            ("operation", Text),
+            ("actor", Text),
+            ("idempotency_key", Text),
+            ("request", Bytes),
+            ("revision", Number),
+            ("subject", Text),
+            ("time", Number),
+        ],
+        key: 1,
         only: None,
     },
     CopiedTable {

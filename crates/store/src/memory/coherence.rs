@@ -1,23 +1,42 @@
 //! Polls and sessions; what was lost; how often secrets were used.
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
 use doorward_audit::EventDraft;
-use doorward_types::{AccessKeyId, Environment, Locator, OrganizationId, SessionId, Timestamp};
+use doorward_key::KeyPrefix;
+use doorward_types::{AccessKeyId, Environment, Incarnation, Locator, OrganizationId, SessionId, Timestamp};
 
 use super::{MemoryStore, place_of};
 use crate::{
-    CHANGE_LOG_LENGTH, Coherence, LiveSecret, LostChange, LostChanges, OperationId, OriginEntry, OriginsChange, Poll,
-    Position, Revision, SecretChange, SecretUsage, Session, SessionStatus, SpanUses, StoreError, Touched, UsageLog,
+    Coherence, LiveSecret, LostChange, LostChanges, Observation, OperationId, OriginEntry, OriginsChange, Position,
+    Revision, SecretChange, SecretUsage, Session, SessionStatus, Sourced, SpanUses, StoreError, StoreIdentity, Touched,
+    UsageLog,
 };
 
 #[async_trait]
 impl Coherence for MemoryStore {
+    fn control(&self) -> Option<Arc<dyn Coherence>> {
+        None
+    }
+
+    async fn identity(&self) -> Result<Sourced<StoreIdentity>, StoreError> {
+        let state = self.state();
+        Ok(state.sourced(state.identity.clone()))
+    }
+
+    async fn claim_prefix(&self, prefix: &KeyPrefix) -> Result<(), StoreError> {
+        self.state().identity.prefix.get_or_insert_with(|| prefix.clone());
+        Ok(())
+    }
+
     async fn register(&self, session: Session) -> Result<(), StoreError> {
-        let status = SessionStatus { session, acknowledged: None, retired: false };
-        self.state().sessions.insert(session.id, status);
+        let mut state = self.state();
+        let status = SessionStatus { session, acknowledged: None, asked: None, retired: false };
+        state.sessions.insert(session.id, status);
+        state.identity.longest_lease = state.identity.longest_lease.max(session.lease);
         Ok(())
     }
 
@@ -51,35 +70,20 @@ impl Coherence for MemoryStore {
         Ok(later.take(limit as usize).map(|(_, entry)| entry.clone()).collect())
     }
 
-    async fn live_secret(&self, locator: Locator) -> Result<Option<LiveSecret>, StoreError> {
-        Ok(self.state().live(locator))
+    async fn live_secret(&self, locator: Locator) -> Result<Sourced<Option<LiveSecret>>, StoreError> {
+        let state = self.state();
+        Ok(state.sourced(state.live(locator)))
     }
 
     async fn position(&self) -> Result<Position, StoreError> {
         Ok(self.state().position)
     }
 
-    async fn poll(&self, session: SessionId, since: Position) -> Result<Poll, StoreError> {
+    async fn poll(&self, session: SessionId, since: Position) -> Result<Sourced<Observation>, StoreError> {
         let state = self.state();
-        if state.sessions.get(&session).is_none_or(|status| status.retired) {
-            return Ok(Poll::Retired);
-        }
-        let newest = state.position.revision;
-        let behind = since.revision.0 + (CHANGE_LOG_LENGTH as u64) < newest.0;
-        let there = state.log.get(&since.revision).map_or_else(OperationId::default, |logged| logged.operation);
-        let lost = !behind && (since.revision > newest || since.operation != there);
-        if lost && !state.lost.contains_key(&since) {
-            return Ok(Poll::Lost(since));
-        }
-        if let Some((change, _)) = state.lost.iter().find(|(_, accepted)| !**accepted) {
-            return Ok(Poll::Lost(*change));
-        }
-        if behind || lost {
-            return Ok(Poll::Behind);
-        }
-        let touched = state.log.range(Revision(since.revision.0 + 1)..).map(|(_, logged)| logged);
-        let acknowledgement_wanted = touched.clone().any(|logged| logged.node != Some(session));
-        let touched: BTreeSet<Touched> = touched.flat_map(|logged| &logged.touched).copied().collect();
+        let logged = state.log.range(Revision(since.revision.0 + 1)..).map(|(_, logged)| logged);
+        let touched_by_others = logged.clone().any(|logged| logged.node != Some(session));
+        let touched: BTreeSet<Touched> = logged.flat_map(|logged| &logged.touched).copied().collect();
         let (mut changes, mut origins) = (Vec::new(), Vec::new());
         for touched in touched {
             match touched {
@@ -89,7 +93,19 @@ impl Coherence for MemoryStore {
                 Touched::Secret(locator) => changes.push(SecretChange { locator, live: state.live(locator) }),
             }
         }
-        Ok(Poll::Current { position: state.position, acknowledgement_wanted, changes, origins })
+        Ok(state.sourced(Observation {
+            session: state.sessions.get(&session).copied(),
+            position: state.position,
+            operation_there: state
+                .log
+                .get(&since.revision)
+                .map_or_else(OperationId::default, |logged| logged.operation),
+            is_noted: state.lost.contains_key(&since),
+            open_loss: state.lost.iter().find(|(_, accepted)| !**accepted).map(|(change, _)| *change),
+            touched_by_others,
+            changes,
+            origins,
+        }))
     }
 
     async fn acknowledge(&self, session: SessionId, revision: Revision) -> Result<(), StoreError> {
@@ -99,8 +115,21 @@ impl Coherence for MemoryStore {
         Ok(())
     }
 
-    async fn sessions(&self) -> Result<Vec<SessionStatus>, StoreError> {
-        Ok(self.state().sessions.values().copied().collect())
+    async fn report_lost(&self, change: Position) -> Result<(), StoreError> {
+        self.state().lost.entry(change).or_insert(false);
+        Ok(())
+    }
+
+    async fn ask(&self, revision: Revision) -> Result<(), StoreError> {
+        for status in self.state().sessions.values_mut() {
+            status.asked = status.asked.max(Some(revision));
+        }
+        Ok(())
+    }
+
+    async fn sessions(&self) -> Result<Sourced<Vec<SessionStatus>>, StoreError> {
+        let state = self.state();
+        Ok(state.sourced(state.sessions.values().copied().collect()))
     }
 
     async fn retire(&self, sessions: &[SessionId]) -> Result<(), StoreError> {
@@ -125,11 +154,6 @@ impl Coherence for MemoryStore {
 
 #[async_trait]
 impl LostChanges for MemoryStore {
-    async fn report_lost(&self, change: Position) -> Result<(), StoreError> {
-        self.state().lost.entry(change).or_insert(false);
-        Ok(())
-    }
-
     async fn lost_changes(&self) -> Result<Vec<LostChange>, StoreError> {
         Ok(self
             .state()
@@ -147,6 +171,15 @@ impl LostChanges for MemoryStore {
         state.lost.values_mut().for_each(|accepted| *accepted = true);
         state.append(event);
         Ok(())
+    }
+
+    async fn begin_incarnation(&self, last: Incarnation, event: EventDraft) -> Result<Incarnation, StoreError> {
+        let mut state = self.state();
+        let incarnation = Incarnation(state.identity.incarnation.max(last).0 + 1);
+        state.identity.incarnation = incarnation;
+        state.lost.values_mut().for_each(|accepted| *accepted = true);
+        state.append(event);
+        Ok(incarnation)
     }
 }
 

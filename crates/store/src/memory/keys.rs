@@ -1,44 +1,57 @@
 //! Organizations, keys, allowed origins.
 
 use async_trait::async_trait;
-use doorward_types::OrganizationId;
+use doorward_types::{Name, OrganizationId};
 
-use super::{Logged, MemoryStore};
+use super::{Logged, MemoryStore, Remembered};
 use crate::{
-    AccessKeyWithSecrets, CHANGE_LOG_LENGTH, Change, ChangeContext, IDEMPOTENCY_WINDOW, KeyStore, Organization,
-    OriginEntry, Page, Position, Revision, StoreError,
+    AccessKeyWithSecrets, CHANGE_LOG_LENGTH, Change, ChangeContext, Committed, Conflict, IdempotencyKey, KeyStore,
+    Operation, OperationRow, Organization, OriginEntry, Page, Position, Revision, StoreError, operations_forgotten,
 };
 
 #[async_trait]
 impl KeyStore for MemoryStore {
-    async fn change(&self, change: Change, context: ChangeContext) -> Result<Revision, StoreError> {
+    async fn change(&self, change: Change, context: ChangeContext) -> Result<Committed, StoreError> {
         let mut state = self.state();
-        let first = context.events.first();
-        if let Some(key) = &context.idempotency_key {
-            let now = first.time;
-            state.done.retain(|_, (_, then)| *then + IDEMPOTENCY_WINDOW > now);
-            if let Some((subject, _)) = state.done.get(&(first.actor.to_string(), key.as_str().to_owned())) {
-                return Err(StoreError::AlreadyDone { subject: subject.clone() });
-            }
+        let OperationRow { operation, event, idempotency_key, request } = OperationRow::of(&context);
+        let (nameless, all) = operations_forgotten(event.time);
+        state
+            .operations
+            .retain(|_, known| known.time > all && (known.idempotency_key.is_some() || known.time > nameless));
+        let steps = change.plan(&state.facts(&change, &context), &context)?;
+        if steps.iter().any(|step| state.is_taken(step)) {
+            return Err(Conflict::Duplicate.into());
         }
-        state.check(&change)?;
-        let touched = change.touched();
-        state.apply(change)?;
-        if let Some(key) = &context.idempotency_key {
-            let place = (first.actor.to_string(), key.as_str().to_owned());
-            state.done.insert(place, (first.subject.clone(), first.time));
+        for step in steps {
+            state.carry_out(step)?;
         }
         let revision = Revision(state.position.revision.0 + 1);
-        let ChangeContext { operation, node, .. } = context;
         state.position = Position { revision, operation };
-        state.log.insert(revision, Logged { operation, node, touched });
+        let remembered = Remembered {
+            operation: Operation { subject: event.subject.clone(), request: Some(request), revision },
+            actor: event.actor.to_string(),
+            idempotency_key: idempotency_key.map(str::to_owned),
+            time: event.time,
+        };
+        state.operations.insert(operation, remembered);
+        state.log.insert(revision, Logged { operation, node: context.node, touched: change.touched() });
         while state.log.len() > CHANGE_LOG_LENGTH + 1 {
             state.log.pop_first();
         }
         for event in context.events.iter() {
             state.append(event.clone());
         }
-        Ok(revision)
+        Ok(Committed { revision, store: state.identity.id, longest_lease: state.identity.longest_lease })
+    }
+
+    async fn operation(&self, actor: &Name, key: &IdempotencyKey) -> Result<Option<Operation>, StoreError> {
+        Ok(self.state().done(actor.as_str(), key.as_str()).cloned())
+    }
+
+    async fn last_change_of(&self, subject: &str) -> Result<Option<Revision>, StoreError> {
+        let state = self.state();
+        let about = state.operations.values().map(|known| &known.operation).filter(|known| known.subject == subject);
+        Ok(about.map(|known| known.revision).max())
     }
 
     async fn organization(&self, id: OrganizationId) -> Result<Option<Organization>, StoreError> {

@@ -3,29 +3,33 @@ mod coherence;
 mod keys;
 mod tables;
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, HashMap};
 use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use doorward_audit::{Event, EventDraft, Pruned};
+use doorward_key::{Random, SystemRandom};
 use doorward_types::{
-    AccessKeyId, AllowedOriginId, Environment, Locator, Name, OperatorId, OrganizationId, RegisteredUserId,
-    SecretState, SessionId, Timestamp, ToolCallId,
+    AccessKeyId, AllowedOriginId, Environment, Incarnation, Locator, Name, OperatorId, OrganizationId,
+    RegisteredUserId, SecretState, SessionId, Timestamp, ToolCallId,
 };
 
 use crate::{
-    AccessKey, AccessKeyWithSecrets, Change, Conflict, Connector, ConnectorName, Credential, CredentialKey, KeyRef,
-    LinkSession, LiveSecret, OperationId, Operator, Organization, OriginEntry, Position, RegisteredUser, Revision,
-    Scope, Secret, SessionStatus, SignIn, SinkState, StoreError, Successor, ToolCall, Touched,
+    AccessKey, AccessKeyWithSecrets, Change, ChangeContext, Connector, ConnectorName, Credential, CredentialKey, Facts,
+    KeyFacts, KeyRef, LinkSession, LiveSecret, Operation, OperationId, Operator, Organization, OriginEntry, Position,
+    Provenance, RegisteredUser, Revision, Scope, SessionStatus, SignIn, SinkState, Sourced, Step, StoreError, StoreId,
+    StoreIdentity, ToolCall, Touched,
 };
 
 /// An engine that keeps everything in memory: for tests, and to show what the contract means in the plainest way.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct MemoryStore(Mutex<State>);
 
 type KeyPlace = (OrganizationId, Environment, AccessKeyId);
 
-#[derive(Debug, Default)]
+#[derive(Clone, Debug)]
 struct State {
+    identity: StoreIdentity,
     organizations: BTreeMap<OrganizationId, Organization>,
     keys: BTreeMap<KeyPlace, AccessKeyWithSecrets>,
     places: HashMap<Locator, KeyPlace>,
@@ -38,7 +42,7 @@ struct State {
     /// Whose and which event is at each position.
     written: BTreeMap<u64, (Scope, u64)>,
     sinks: BTreeMap<Name, SinkState>,
-    done: BTreeMap<(String, String), (String, Timestamp)>,
+    operations: BTreeMap<OperationId, Remembered>,
     uses: BTreeMap<(Locator, i64), u64>,
     last_uses: HashMap<Locator, Timestamp>,
     origins: BTreeMap<(OrganizationId, AllowedOriginId), OriginEntry>,
@@ -51,18 +55,78 @@ struct State {
     tool_calls: BTreeMap<(Scope, ToolCallId), ToolCall>,
 }
 
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 struct Logged {
     operation: OperationId,
     node: Option<SessionId>,
     touched: Vec<Touched>,
 }
 
+/// An operation, and what it is found by.
+#[derive(Clone, Debug)]
+struct Remembered {
+    operation: Operation,
+    actor: String,
+    idempotency_key: Option<String>,
+    time: Timestamp,
+}
+
+impl Remembered {
+    fn asked_as(&self, actor: &str, key: &str) -> bool {
+        self.actor == actor && self.idempotency_key.as_deref() == Some(key)
+    }
+}
+
+impl Default for MemoryStore {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
 impl MemoryStore {
     /// An empty store.
     #[must_use]
     pub fn new() -> Self {
-        Self::default()
+        let mut name = [0; 16];
+        // Without randomness, the name is merely the same as that of another store in this process.
+        let _ = SystemRandom.fill(&mut name);
+        let id = StoreId::from_bytes(name);
+        Self(Mutex::new(State {
+            identity: StoreIdentity {
+                id,
+                incarnation: Incarnation::FIRST,
+                prefix: None,
+                longest_lease: Duration::ZERO,
+            },
+            organizations: BTreeMap::new(),
+            keys: BTreeMap::new(),
+            places: HashMap::new(),
+            position: Position::default(),
+            log: BTreeMap::new(),
+            lost: BTreeMap::new(),
+            sessions: BTreeMap::new(),
+            events: BTreeMap::new(),
+            pruned: BTreeMap::new(),
+            written: BTreeMap::new(),
+            sinks: BTreeMap::new(),
+            operations: BTreeMap::new(),
+            uses: BTreeMap::new(),
+            last_uses: HashMap::new(),
+            origins: BTreeMap::new(),
+            operators: BTreeMap::new(),
+            users: BTreeMap::new(),
+            credentials: BTreeMap::new(),
+            connectors: BTreeMap::new(),
+            links: Vec::new(),
+            sign_ins: HashMap::new(),
+            tool_calls: BTreeMap::new(),
+        }))
+    }
+
+    /// Returns a copy of the store as it is now: what a backup would hold.
+    #[must_use]
+    pub fn backup(&self) -> Self {
+        Self(Mutex::new(self.state().clone()))
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -84,152 +148,94 @@ impl State {
         self.keys.get_mut(&place(key)).ok_or(StoreError::Missing)
     }
 
-    fn check(&mut self, change: &Change) -> Result<(), StoreError> {
-        let fresh = match change {
-            Change::Provision { organization, secret, only_if_empty, .. } => {
-                if *only_if_empty && !self.organizations.is_empty() {
-                    return Err(Conflict::NotEmpty.into());
-                }
-                if self.organizations.contains_key(&organization.id) {
-                    return Err(Conflict::Duplicate.into());
-                }
-                Some(secret.locator)
-            }
-            Change::Create { key, secret } => {
-                if !self.organizations.contains_key(&key.organization) {
-                    return Err(StoreError::Missing);
-                }
-                if key.environment == Environment::Production || self.keys.contains_key(&place_of(key)) {
-                    return Err(Conflict::Duplicate.into());
-                }
-                Some(secret.locator)
-            }
-            Change::Stage { key, secret } => {
-                let found = self.key(key)?;
-                if found.secrets.iter().any(|secret| secret.state == SecretState::Staged) {
-                    return Err(Conflict::AlreadyStaged.into());
-                }
-                if secret.generation != found.generations + 1 {
-                    return Err(Conflict::Stale.into());
-                }
-                Some(secret.locator)
-            }
-            Change::Unstage { key, staged } => {
-                let found = self.key(key)?;
-                if !found.secrets.iter().any(|s| s.locator == *staged && s.state == SecretState::Staged) {
-                    return Err(Conflict::Stale.into());
-                }
-                None
-            }
-            Change::Regenerate { key, retired, successor } => {
-                let found = self.key(key)?;
-                let mut left: BTreeSet<Locator> = found.secrets.iter().map(|secret| secret.locator).collect();
-                let all_there = retired.iter().all(|locator| left.remove(locator));
-                let fits = match successor {
-                    Successor::Promote(locator) => left.remove(locator),
-                    Successor::Fresh(secret) => secret.generation == found.generations + 1,
-                };
-                if !all_there || !fits || !left.is_empty() {
-                    return Err(Conflict::Stale.into());
-                }
-                match successor {
-                    Successor::Promote(_) => None,
-                    Successor::Fresh(secret) => Some(secret.locator),
-                }
-            }
-            Change::Delete { key, retired } => {
-                let found = self.key(key)?;
-                if key.environment == Environment::Production {
-                    return Err(Conflict::Stale.into());
-                }
-                let there: BTreeSet<Locator> = found.secrets.iter().map(|secret| secret.locator).collect();
-                if there != retired.iter().copied().collect() {
-                    return Err(Conflict::Stale.into());
-                }
-                None
-            }
-            Change::AllowOrigin { entry } => {
-                if !self.organizations.contains_key(&entry.organization) {
-                    return Err(StoreError::Missing);
-                }
-                if self.origins_of(entry.organization).iter().any(|known| known.origin == entry.origin) {
-                    return Err(Conflict::Duplicate.into());
-                }
-                None
-            }
-            Change::DisallowOrigin { organization, id } => {
-                self.origins.get(&(*organization, *id)).ok_or(StoreError::Missing)?;
-                None
-            }
-        };
-        match fresh {
-            Some(locator) if self.places.contains_key(&locator) => Err(Conflict::Duplicate.into()),
-            _ => Ok(()),
+    /// The state that a change is decided on.
+    fn facts(&self, change: &Change, context: &ChangeContext) -> Facts {
+        let organization = change.organization();
+        let actor = context.events.first().actor.as_str();
+        let key = change.key().and_then(|key| self.keys.get(&place(&key))).map(|found| KeyFacts {
+            generations: found.generations,
+            secrets: found.secrets.iter().map(|secret| (secret.locator, secret.state)).collect(),
+        });
+        Facts {
+            store: self.identity.clone(),
+            done: context.idempotency_key.as_ref().and_then(|key| self.done(actor, key.as_str())).cloned(),
+            any_organization: !self.organizations.is_empty(),
+            organization: self.organizations.contains_key(&organization),
+            key,
+            origins: self.origins_of(organization),
         }
     }
 
-    fn add_key(&mut self, key: AccessKey, secret: Secret) {
-        let place = place_of(&key);
-        self.places.insert(secret.locator, place);
-        self.keys.insert(place, AccessKeyWithSecrets { key, generations: secret.generation, secrets: vec![secret] });
+    /// The operation of an actor under an idempotency key.
+    fn done(&self, actor: &str, key: &str) -> Option<&Operation> {
+        let found = self.operations.values().find(|known| known.asked_as(actor, key));
+        found.map(|known| &known.operation)
     }
 
-    fn add_secret(&mut self, key: &KeyRef, secret: Secret) -> Result<(), StoreError> {
-        let found = self.key(key)?;
-        found.generations = secret.generation;
-        found.secrets.push(secret);
-        self.places.insert(secret.locator, place(key));
-        Ok(())
+    /// Another engine's constraint: no two secrets share a locator.
+    fn is_taken(&self, step: &Step) -> bool {
+        matches!(step, Step::AddSecret(_, secret) if self.places.contains_key(&secret.locator))
     }
 
-    fn remove_secrets(&mut self, key: &KeyRef, dead: &[Locator]) -> Result<(), StoreError> {
-        self.key(key)?.secrets.retain(|secret| !dead.contains(&secret.locator));
-        for locator in dead {
-            self.places.remove(locator);
-        }
-        Ok(())
-    }
-
-    fn apply(&mut self, change: Change) -> Result<(), StoreError> {
-        match change {
-            Change::Provision { organization, key, secret, .. } => {
+    fn carry_out(&mut self, step: Step) -> Result<(), StoreError> {
+        match step {
+            Step::AddOrganization(organization) => {
                 self.organizations.insert(organization.id, organization);
-                self.add_key(key, secret);
             }
-            Change::Create { key, secret } => self.add_key(key, secret),
-            Change::Stage { key, secret } => self.add_secret(&key, secret)?,
-            Change::Unstage { key, staged } => self.remove_secrets(&key, &[staged])?,
-            Change::Regenerate { key, retired, successor } => {
-                self.remove_secrets(&key, &retired)?;
-                match successor {
-                    Successor::Promote(locator) => {
-                        let found = self.key(&key)?;
-                        for secret in found.secrets.iter_mut().filter(|secret| secret.locator == locator) {
-                            secret.state = SecretState::Current;
-                        }
-                    }
-                    Successor::Fresh(secret) => self.add_secret(&key, secret)?,
-                }
+            Step::AddKey(key, generations) => {
+                self.keys.insert(place_of(&key), AccessKeyWithSecrets { key, generations, secrets: vec![] });
             }
-            Change::Delete { key, retired } => {
-                self.remove_secrets(&key, &retired)?;
-                self.keys.remove(&place(&key));
+            Step::AddSecret(key, secret) => {
+                self.key(&key)?.secrets.push(secret);
+                self.places.insert(secret.locator, place(&key));
             }
-            Change::AllowOrigin { entry } => {
+            Step::AddOrigin(entry) => {
                 self.origins.insert((entry.organization, entry.id), entry);
             }
-            Change::DisallowOrigin { organization, id } => {
+            Step::Promote(key, locator) => {
+                let found = self.key(&key)?;
+                for secret in found.secrets.iter_mut().filter(|secret| secret.locator == locator) {
+                    secret.state = SecretState::Current;
+                }
+            }
+            Step::RemoveKey(key) => {
+                self.keys.remove(&place(&key));
+            }
+            Step::RemoveOrigin(organization, id) => {
                 self.origins.remove(&(organization, id));
             }
+            Step::RemoveSecret(key, locator) => {
+                self.key(&key)?.secrets.retain(|secret| secret.locator != locator);
+                self.places.remove(&locator);
+            }
+            Step::SetGenerations(key, generations) => self.key(&key)?.generations = generations,
+            Step::SetPrefix(prefix) => self.identity.prefix = Some(prefix),
         }
         Ok(())
+    }
+
+    /// The provenance of what is read here: there is no other place.
+    fn provenance(&self) -> Provenance {
+        Provenance {
+            store: self.identity.id,
+            incarnation: self.identity.incarnation,
+            primary: true,
+            writable: true,
+            needs_schema: 1,
+            knows_schema: 1,
+        }
+    }
+
+    fn sourced<T>(&self, value: T) -> Sourced<T> {
+        Sourced::new(self.provenance(), value)
     }
 
     #[expect(clippy::disallowed_methods, reason = "names the log that an event belongs to; no caller's authority")]
     fn append(&mut self, draft: EventDraft) {
         let scope = Scope::assertion(draft.organization, draft.environment);
         let log = self.events.entry(scope).or_default();
-        let event = Event::following(log.last().map(|last| (last.sequence, last.hash)), draft);
+        let last = log.last().map(|last| (last.sequence, last.hash));
+        let event = Event::following(last, self.identity.incarnation, draft);
         let position = self.written.last_key_value().map_or(1, |(last, _)| last + 1);
         self.written.insert(position, (scope, event.sequence));
         log.push(event);

@@ -9,15 +9,15 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use doorward_audit::{Action, Detail, Event, EventDraft};
-use doorward_key::Digest;
+use doorward_key::{Digest, KeyPrefix};
 use doorward_types::{
     AccessKeyId, Environment, Locator, OperatorId, OrganizationId, RequestId, SecretState, Timestamp,
 };
 
 use super::{name, reference};
 use crate::{
-    AccessKey, Change, ChangeContext, EventFilter, MemoryStore, OperationId, Operator, Organization, Page, Scope,
-    Secret, Store, StoreError, Successor,
+    AccessKey, Change, ChangeContext, EventFilter, MemoryStore, OperationId, Operator, Organization, Page, RequestHash,
+    Scope, Secret, Store, StoreError, Successor,
 };
 
 /// A disk that fails, to be loaded before the C library: its source says how it is told what to do.
@@ -85,7 +85,7 @@ fn plan(rounds: u32) -> Vec<Step> {
         let mut change = |change, action, key: &AccessKey| {
             let event = event(steps.len(), action, organization, key.environment, &key.id.to_string());
             let operation = OperationId::from_bytes((base + steps.len() as u128).to_be_bytes());
-            let context = ChangeContext { operation, events: event.into(), idempotency_key: None, node: None };
+            let context = ChangeContext::new(operation, event.into(), RequestHash::of([]), KeyPrefix::default());
             steps.push(Step::Change(Box::new(change), context));
         };
         change(provision, Action::OrganizationCreated, &production);

@@ -1,5 +1,11 @@
 //! What concerns the store as a whole.
 
+mod backup;
+mod document;
+mod events;
+mod restored;
+mod tables;
+
 use doorward::auth::LossDesk;
 use doorward::http::shapes::{List, LostChangeShape};
 use doorward::store::copy::{self, CopyError, CopyStep};
@@ -15,7 +21,12 @@ use crate::progress::Progress;
 
 pub(crate) async fn run(url: &StoreUrl, command: Store, output: &Output) -> Result<(), Failure> {
     match command {
+        Store::Backup { file } => backup::backup(url, &file, output).await,
         Store::Copy { from, to, restart } => copy(&from, &to, restart, output).await,
+        Store::Restore { file, consent } => backup::restore(&file, url, consent, output).await,
+        Store::Restored { events, dry_run, consent } => {
+            restored::restored(url, &events, dry_run, consent, output).await
+        }
         Store::Lost => {
             let lost = LossDesk::new(&Desk::open_existing(url).await?.core).list().await?;
             let rows = lost.iter().map(|LostChange { change, accepted }| {
@@ -57,7 +68,8 @@ async fn copy(from: &StoreUrl, to: &StoreUrl, restart: bool, output: &Output) ->
             other => other?,
         }
     }
-    let servers = source.sessions().await?.iter().filter(|status| !status.retired).count();
+    let (_, sessions) = source.sessions().await?.proved_of_any_store()?;
+    let servers = sessions.iter().filter(|status| !status.retired).count();
     if servers > 0 {
         output.remark(&format!(
             "{servers} servers are registered at {from}. What they change meanwhile makes the copy fail at its end: stop \

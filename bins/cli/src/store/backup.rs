@@ -1,0 +1,117 @@
+//! Backups of an SQLite store, and putting one back.
+
+use std::path::Path;
+
+use doorward::audit::{Action, Attribution, EventDraft};
+use doorward::sqlite::{BackupProgress, SqliteStore, restore as put_back};
+use doorward::store::{OpenMode, StoreError, StoreUrl};
+use doorward::types::{Clock, Environment, OrganizationId, SystemClock};
+use serde::Serialize;
+
+use crate::arguments::Consent;
+use crate::confirm;
+use crate::desk::actor;
+use crate::failure::Failure;
+use crate::output::Output;
+use crate::progress::Progress;
+
+#[derive(Serialize)]
+struct BackupShape {
+    file: String,
+    bytes: u64,
+    revision: u64,
+    incarnation: u64,
+}
+
+pub(super) async fn backup(url: &StoreUrl, file: &Path, output: &Output) -> Result<(), Failure> {
+    let path = file_of(url)?;
+    let store = SqliteStore::open(path, OpenMode::Existing).await.map_err(|error| match error {
+        StoreError::Missing => Failure::not_found(format!("there is no store at {url}")),
+        other => other.into(),
+    })?;
+    let mut progress = Progress::new(output);
+    let mut report = |BackupProgress { bytes, of }: BackupProgress| {
+        progress.show(&format!("writing {}: {} of {} MiB", file.display(), bytes >> 20, of >> 20), false);
+    };
+    let written = store.backup(file, &mut report).await;
+    progress.end();
+    let written = written.map_err(plainly)?;
+    let shape = BackupShape {
+        file: file.display().to_string(),
+        bytes: written.bytes,
+        revision: written.revision.0,
+        incarnation: written.incarnation.0,
+    };
+    let sentences = format!(
+        "Wrote {} ({} bytes), and checked it. It holds all that was committed when it began.\nIt opens no credential \
+         without the sealing key: keep a copy of that key elsewhere.",
+        shape.file, shape.bytes
+    );
+    output.done(&shape, &sentences)
+}
+
+#[derive(Serialize)]
+struct RestoreShape {
+    store: String,
+    revision: u64,
+    incarnation: u64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    damaged: Option<String>,
+}
+
+pub(super) async fn restore(file: &Path, url: &StoreUrl, consent: Consent, output: &Output) -> Result<(), Failure> {
+    let path = file_of(url)?;
+    if path.exists() {
+        let what = format!(
+            "{} takes the place of {url}: what the store has and the backup does not is gone, and keys that died since \
+             the backup work again.",
+            file.display()
+        );
+        confirm::by_name(consent, &what, "restore")?;
+    }
+    let subject = file.file_name().unwrap_or_default().to_string_lossy().into_owned();
+    let log = (OrganizationId::INSTALLATION, Environment::Production);
+    let (attribution, now) = (Attribution::local(actor()?), SystemClock.now());
+    let event = EventDraft::new(&attribution, now, Action::StoreRestored, subject, log);
+    let restored = put_back(file, path, event).await.map_err(|error| match error {
+        StoreError::Missing => Failure::not_found(format!("there is no backup at {}", file.display())),
+        other => plainly(other),
+    })?;
+    let shape = RestoreShape {
+        store: url.to_string(),
+        revision: restored.revision.0,
+        incarnation: restored.identity.incarnation.0,
+        damaged: restored.damaged.map(|path| path.display().to_string()),
+    };
+    let mut sentences = format!(
+        "Restored {url} as of change {}; its incarnation is {}.\nIf you have an export of the audit logs, or a sink's \
+         file: run `doorward store restored --events FILE` now, which kills again what died since the backup.\nThen \
+         start the servers, with the same sealing key as before.",
+        shape.revision, shape.incarnation
+    );
+    if let Some(damaged) = &shape.damaged {
+        sentences = format!("The file that was there was damaged, and is {damaged} now.\n{sentences}");
+    }
+    output.done(&shape, &sentences)
+}
+
+/// The path of a store that is a file.
+fn file_of(url: &StoreUrl) -> Result<&Path, Failure> {
+    match url {
+        StoreUrl::Sqlite(path) => Ok(path),
+        _ => Err(Failure::usage(
+            "this is for a store on SQLite. On PostgreSQL, back up with `pg_dump --format=custom --file=FILE URL`. To \
+             restore: stop the servers, run `pg_restore --clean --if-exists --single-transaction --dbname=URL FILE`, and \
+             then `doorward store restored`, before the servers start"
+                .to_owned(),
+        )),
+    }
+}
+
+/// The engine's own words: they say what to do about the files.
+fn plainly(error: StoreError) -> Failure {
+    match error {
+        StoreError::Unavailable(error) => Failure::failed(error.to_string()),
+        other => other.into(),
+    }
+}

@@ -1,0 +1,136 @@
+//! `doorward store restored`: the next incarnation, and what died since the backup dies again.
+
+use std::path::PathBuf;
+
+use doorward::auth::restore::{Findings, KilledKey, RestoreDesk, Restored, RevivedKey};
+use doorward::auth::{Ask, IssueError, Management, Receipt};
+use doorward::store::StoreUrl;
+use zeroize::Zeroizing;
+
+use super::document::{Document, NewValue};
+use super::events::{self, Told};
+use super::tables::{sentences, tables};
+use crate::arguments::{Consent, Format};
+use crate::confirm;
+use crate::desk::Desk;
+use crate::failure::Failure;
+use crate::output::{self, Output};
+use crate::progress::Progress;
+
+/// What came of each change, in the order of the findings; as many as were tried.
+#[derive(Debug, Default)]
+pub(super) struct Done {
+    pub(super) restored: Option<Restored>,
+    pub(super) keys: Vec<Result<KilledKey, String>>,
+    pub(super) operators: Vec<Result<(), String>>,
+    pub(super) origins: Vec<Result<Receipt, String>>,
+}
+
+pub(super) async fn restored(
+    url: &StoreUrl,
+    files: &[PathBuf],
+    dry_run: bool,
+    consent: Consent,
+    output: &Output,
+) -> Result<(), Failure> {
+    let desk = Desk::open_existing(url).await?;
+    let management = Management::of_store_holder(desk.ask.attribution.actor.clone());
+    let restore = RestoreDesk::new(&desk.core, management);
+    let told = match files {
+        [] => Told::default(),
+        files => events::read(files, restore.compare(), output).await?,
+    };
+    let mut done = Done::default();
+    let tables = tables(&told);
+    if dry_run {
+        match output.format() {
+            Format::Json => output.done(&Document::new(&told, &done), "")?,
+            Format::Table => output::write(&tables)?,
+        }
+        return finished(&told, &done, output);
+    }
+    if !files.is_empty() {
+        output.remark(tables.trim_end());
+    }
+    confirm::by_name(consent, &what_happens(files, &told.findings), "restored")?;
+    done.restored = Some(restore.restored(told.findings.incarnation, &desk.ask).await?);
+    let killed = kill(&restore, &told.findings, &desk.ask, &mut done, output).await;
+    output.done(&Document::new(&told, &done), &sentences(&told, &done))?;
+    killed?;
+    finished(&told, &done, output)
+}
+
+fn what_happens(files: &[PathBuf], findings: &Findings) -> String {
+    let begins = "The store's next incarnation begins: servers load it again, operators are signed out, and lost changes \
+                  count as answered for.";
+    if files.is_empty() {
+        return format!("{begins} Without --events, keys that died since the backup stay in force.");
+    }
+    let Findings { keys, operators, origins, .. } = findings;
+    format!(
+        "{begins} The dead secrets of {} keys die again, and {} operators and {} allowed origins are removed.",
+        keys.len(),
+        operators.len(),
+        origins.len()
+    )
+}
+
+/// Removes everything again. What cannot be removed is noted, and keeps nothing else from it.
+async fn kill(
+    restore: &RestoreDesk,
+    findings: &Findings,
+    ask: &Ask,
+    done: &mut Done,
+    output: &Output,
+) -> Result<(), Failure> {
+    let Findings { keys, operators, origins, .. } = findings;
+    let mut progress = Progress::new(output);
+    for (number, revived) in (1..).zip(keys) {
+        progress.show(&format!("killing again: key {number} of {}", keys.len()), false);
+        let killed = restore.kill(revived, ask).await;
+        if let Ok(killed) = &killed {
+            show_value(revived, killed, output)?;
+        }
+        done.keys.push(killed.map_err(reason));
+    }
+    for operator in operators {
+        done.operators.push(restore.remove_operator(operator, ask).await.map_err(reason));
+    }
+    for origin in origins {
+        done.origins.push(restore.disallow(origin, ask).await.map_err(reason));
+    }
+    progress.end();
+    Ok(())
+}
+
+/// A value goes out as soon as there is one: what comes next may fail.
+fn show_value(revived: &RevivedKey, killed: &KilledKey, output: &Output) -> Result<(), Failure> {
+    let Some(value) = NewValue::of(revived, killed).filter(|_| output.format() == Format::Table) else { return Ok(()) };
+    let line = serde_json::to_string(&value).map(Zeroizing::new);
+    let line = line.map_err(|error| Failure::failed(error.to_string()))?;
+    output::write(&Zeroizing::new(format!("{}\n", *line)))
+}
+
+fn reason(error: IssueError) -> String {
+    let failure = Failure::from(error);
+    match failure.cause() {
+        Some(cause) => format!("{} ({cause})", failure.problem().detail()),
+        None => failure.problem().detail().to_owned(),
+    }
+}
+
+/// Says by the exit status whether all was read and done.
+fn finished(told: &Told, done: &Done, output: &Output) -> Result<(), Failure> {
+    let keys = done.keys.iter().filter(|done| done.is_err()).count();
+    let operators = done.operators.iter().filter(|done| done.is_err()).count();
+    let failed = keys + operators + done.origins.iter().filter(|done| done.is_err()).count();
+    let what = match (failed, told.unreadable) {
+        (0, 0) => return Ok(()),
+        (0, lines) => format!("{lines} lines could not be read: what died in their events may be in force"),
+        (failed, _) => format!("{failed} changes were not made: run the command again"),
+    };
+    match output.format() {
+        Format::Json => Err(Failure::told(&what)),
+        Format::Table => Err(Failure::failed(what)),
+    }
+}

@@ -1,0 +1,44 @@
+use std::time::Duration;
+
+use doorward_store::{Coherence, LONGEST_LEASE};
+use doorward_types::SessionId;
+
+use super::within;
+use crate::{Core, Timing};
+
+/// Removes the sessions of nodes that died, once they were seen retired for as long as any lease can last: from then on, no
+/// writer waits for them.
+#[derive(Debug)]
+pub(super) struct Janitor {
+    retired: Vec<SessionId>,
+}
+
+impl Janitor {
+    pub(super) const fn new() -> Self {
+        Self { retired: Vec::new() }
+    }
+
+    pub(super) async fn keep_sweeping(mut self, core: &Core, store: &dyn Coherence) {
+        let pause = Timing::writer_wait(LONGEST_LEASE);
+        let mut looked = core.clock.reading();
+        loop {
+            self.sweep(store).await;
+            // By the clock that leases are counted on, and not by the runtime's alone.
+            while core.clock.reading().shortest_since(looked) < pause {
+                tokio::time::sleep(Duration::from_secs(1)).await;
+            }
+            looked = core.clock.reading();
+        }
+    }
+
+    async fn sweep(&mut self, store: &dyn Coherence) {
+        let Ok(sessions) = within(LONGEST_LEASE, store.sessions()).await else { return };
+        let Ok((_, sessions)) = sessions.proved_of_any_store() else { return };
+        let retired = |id: &SessionId| sessions.iter().any(|status| status.session.id == *id && status.retired);
+        self.retired.retain(retired);
+        if !self.retired.is_empty() && within(LONGEST_LEASE, store.remove(&self.retired)).await.is_ok() {
+            self.retired.clear();
+        }
+        self.retired = sessions.iter().filter(|status| status.retired).map(|status| status.session.id).collect();
+    }
+}

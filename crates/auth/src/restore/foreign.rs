@@ -1,0 +1,193 @@
+use std::collections::{HashMap, HashSet};
+
+use doorward_audit::{Action, Checkpoint, Detail, Event, EventDraft, Hash, SecretSummary};
+use doorward_store::{AuditLog, Scope, StoreError};
+use doorward_types::{AccessKeyId, Environment, Locator, Name, OperatorId, OrganizationId, Timestamp};
+
+use super::stretch::Stretch;
+use super::{GoneOperator, GoneOrganization, GoneSecret, Uncertainty};
+
+/// One log as the files have it: which of its events the store does not have, and whether they hang together.
+#[derive(Debug)]
+pub(super) struct ForeignLog {
+    scope: Scope,
+    /// The number of events that were cut off the beginning of the store's log, and the last one's hash.
+    cut_off: Option<(u64, Hash)>,
+    stretch: Stretch,
+    missing: HashSet<Hash>,
+    /// The place of each missing event, and the hash of the event before it.
+    links: Vec<(u64, Option<Hash>)>,
+    changed: Vec<u64>,
+}
+
+/// What the store knows of an event.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) enum Standing {
+    /// The event was cut off the store's log, if the store ever had it.
+    CutOff,
+    /// The store has the event, or it was read before.
+    Known,
+    /// The store does not have the event.
+    Missing,
+}
+
+impl ForeignLog {
+    pub(super) async fn new(store: &dyn AuditLog, scope: Scope) -> Result<Self, StoreError> {
+        let cut_off = store.pruned(&scope).await?.map(|pruned| (pruned.size, pruned.last_hash));
+        let (missing, links, changed) = (HashSet::new(), Vec::new(), Vec::new());
+        Ok(Self { scope, cut_off, stretch: Stretch::default(), missing, links, changed })
+    }
+
+    pub(super) async fn take(
+        &mut self,
+        store: &dyn AuditLog,
+        event: &Event,
+        hash_fits: bool,
+    ) -> Result<Standing, StoreError> {
+        let Event { sequence, previous_hash, hash, .. } = *event;
+        if self.cut_off.is_some_and(|(size, _)| sequence <= size) {
+            return Ok(Standing::CutOff);
+        }
+        if self.stretch.has(store, &self.scope, sequence, hash).await? {
+            return Ok(Standing::Known);
+        }
+        // A sink delivers an event again after a crash.
+        if hash.is_some_and(|hash| !self.missing.insert(hash)) {
+            return Ok(Standing::Known);
+        }
+        self.links.push((sequence, previous_hash));
+        if !hash_fits {
+            self.changed.push(sequence);
+        }
+        Ok(Standing::Missing)
+    }
+
+    /// Returns what is wrong with the missing events.
+    pub(super) async fn uncertain(mut self, store: &dyn AuditLog) -> Result<Vec<Uncertainty>, StoreError> {
+        let log = Checkpoint::origin_of(self.scope.organization(), self.scope.environment());
+        let changed =
+            self.changed.iter().map(|sequence| Uncertainty::Changed { log: log.clone(), sequence: *sequence });
+        let mut found: Vec<_> = changed.collect();
+        self.links.sort_unstable_by_key(|(sequence, _)| *sequence);
+        for (sequence, previous) in std::mem::take(&mut self.links) {
+            if !self.has_before(store, sequence, previous).await? {
+                found.push(Uncertainty::Gap { log: log.clone(), sequence });
+            }
+        }
+        Ok(found)
+    }
+
+    /// Whether the event before this place is in a file or in the store.
+    async fn has_before(
+        &mut self,
+        store: &dyn AuditLog,
+        sequence: u64,
+        previous: Option<Hash>,
+    ) -> Result<bool, StoreError> {
+        if previous.is_some_and(|previous| self.missing.contains(&previous)) || (sequence == 1 && previous.is_none()) {
+            return Ok(true);
+        }
+        let before = sequence.saturating_sub(1);
+        if self.cut_off.is_some_and(|(size, last)| size == before && previous == Some(last)) {
+            return Ok(true);
+        }
+        self.stretch.has(store, &self.scope, before, previous).await
+    }
+}
+
+/// What happened, as events from elsewhere tell.
+#[derive(Debug, Default)]
+pub(super) struct History {
+    pub(super) dead: HashMap<Locator, Removal>,
+    pub(super) removed_operators: HashMap<OperatorId, Removal>,
+    /// The newest word on each origin, with its place in the log.
+    pub(super) origins: HashMap<(OrganizationId, String), (u64, Word)>,
+    pub(super) made_secrets: HashMap<Locator, GoneSecret>,
+    pub(super) made_organizations: HashMap<OrganizationId, GoneOrganization>,
+    pub(super) made_operators: HashMap<OperatorId, GoneOperator>,
+}
+
+/// Who removed something, and when.
+#[derive(Clone, Debug)]
+pub(super) struct Removal {
+    pub(super) at: Timestamp,
+    pub(super) by: Name,
+}
+
+/// What an event says of an origin.
+#[derive(Clone, Debug)]
+pub(super) enum Word {
+    Allowed(Timestamp),
+    Removed(Removal),
+}
+
+impl History {
+    /// Notes what an event tells. Of an event that may be older than the backup, only what it removed counts.
+    pub(super) fn note(&mut self, event: &Event, standing: Standing) {
+        let EventDraft { time, actor, action, subject, organization, environment, detail, .. } = &event.draft;
+        let removal = || Removal { at: *time, by: actor.clone() };
+        let is_new = standing == Standing::Missing;
+        match action {
+            Action::AccessKeyDeleted | Action::AccessKeyRegenerated | Action::AccessKeyStageDiscarded => {
+                for dead in without(&detail.before, &detail.after) {
+                    self.dead.entry(dead.locator).or_insert_with(removal);
+                }
+                if is_new {
+                    self.note_made(event);
+                }
+            }
+            Action::AccessKeyCreated | Action::AccessKeyStaged if is_new => self.note_made(event),
+            Action::AllowedOriginAdded | Action::AllowedOriginRemoved => {
+                let Some(origin) = &detail.origin else { return };
+                let word = match action {
+                    Action::AllowedOriginAdded => Word::Allowed(*time),
+                    _ => Word::Removed(removal()),
+                };
+                let place = (*organization, origin.clone());
+                // An origin may come and go several times.
+                let newest = self.origins.get(&place).map_or(0, |(sequence, _)| *sequence);
+                if is_new && *environment == Environment::Production && event.sequence >= newest {
+                    self.origins.insert(place, (event.sequence, word));
+                }
+            }
+            Action::OperatorCreated if is_new => {
+                if let Ok(id) = subject.parse() {
+                    let made = GoneOperator { id, name: detail.name.clone(), made_at: *time };
+                    self.made_operators.insert(id, made);
+                }
+            }
+            Action::OperatorDeleted => {
+                if let Ok(id) = subject.parse() {
+                    self.removed_operators.entry(id).or_insert_with(removal);
+                }
+            }
+            Action::OrganizationCreated if is_new => {
+                let made = GoneOrganization { id: *organization, name: detail.name.clone(), made_at: *time };
+                self.made_organizations.insert(*organization, made);
+            }
+            _ => {}
+        }
+    }
+
+    fn note_made(&mut self, event: &Event) {
+        let EventDraft { time, subject, organization, environment, detail, .. } = &event.draft;
+        let Ok(key) = subject.parse::<AccessKeyId>() else { return };
+        let Detail { name, before, after, .. } = detail;
+        for made in without(after, before) {
+            let secret = GoneSecret {
+                organization: *organization,
+                environment: *environment,
+                key,
+                key_name: name.clone(),
+                locator: made.locator,
+                made_at: *time,
+            };
+            self.made_secrets.entry(made.locator).or_insert(secret);
+        }
+    }
+}
+
+/// The secrets that the others do not have.
+fn without<'a>(secrets: &'a [SecretSummary], others: &'a [SecretSummary]) -> impl Iterator<Item = &'a SecretSummary> {
+    secrets.iter().filter(|secret| others.iter().all(|other| other.locator != secret.locator))
+}

@@ -1,0 +1,151 @@
+//! After a restore: the store has forgotten which secrets died since the backup, and events from elsewhere tell.
+//!
+//! The events need no trust. A [`Comparison`] takes from them only which secrets, operators and allowed origins were
+//! removed, and the desk removes those again. Whoever can write the events can have these removed, and nothing else: no
+//! event brings anything back to life.
+
+mod comparison;
+mod findings;
+mod foreign;
+mod stretch;
+#[cfg(test)]
+mod tests;
+
+use doorward_audit::{Action, Detail, EventDraft, Reason};
+use doorward_key::ShownOnce;
+use doorward_store::{OriginEntry, Secret, StoreError};
+use doorward_types::Incarnation;
+
+pub use self::comparison::Comparison;
+pub use self::findings::{
+    DeadSecret, Findings, Gone, GoneOperator, GoneOrganization, GoneOrigin, GoneSecret, Remedy, RevivedKey,
+    RevivedOperator, RevivedOrigin, Uncertainty,
+};
+use crate::operators::installation_event;
+use crate::{Ask, Core, IssueError, Issuer, Management, OperatorDesk, Receipt};
+
+/// How many restores that a store does not know of are believed: a file that was forged cannot use the numbers up.
+pub const MOST_RESTORES: u64 = 1_000;
+
+/// Deals with a store that was restored from a backup.
+#[derive(Clone, Debug)]
+pub struct RestoreDesk {
+    issuer: Issuer,
+    operators: OperatorDesk,
+    management: Management,
+}
+
+/// The begin of an incarnation.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct Restored {
+    /// The incarnation that began.
+    pub incarnation: Incarnation,
+    /// How many sessions and sign-in links of operators were ended. They may have ended since the backup.
+    pub ended_sessions: u64,
+}
+
+/// A key whose dead secrets are dead again.
+#[derive(Debug)]
+pub struct KilledKey {
+    /// The secret that is current now; none if the key is deleted, or if only a staged secret was killed.
+    pub secret: Option<Secret>,
+    /// The new secret's value, the only copy; none if no secret was minted.
+    pub value: Option<ShownOnce>,
+    /// The proof that the change is in effect.
+    pub receipt: Receipt,
+}
+
+impl RestoreDesk {
+    /// Returns the desk over this core, for someone who may manage every organization.
+    #[must_use]
+    pub fn new(core: &Core, management: Management) -> Self {
+        let issuer = Issuer::new(core).with_reason(Reason::StoreRestored);
+        Self { issuer, operators: OperatorDesk::new(core), management }
+    }
+
+    /// Begins the store's next incarnation, so that no event from now on shares its id with an event that was lost. Also
+    /// answers for lost changes, and ends the sessions and links of all operators.
+    ///
+    /// `last` is the newest incarnation that is known from elsewhere ([`Findings::incarnation`]): a backup that is restored
+    /// twice does not know of the first time. It is believed up to [`MOST_RESTORES`] beyond the store's own.
+    ///
+    /// # Errors
+    ///
+    /// [`IssueError::Store`].
+    pub async fn restored(&self, last: Incarnation, ask: &Ask) -> Result<Restored, IssueError> {
+        let store = &self.core().store;
+        let begin = async {
+            let (_, identity) = store.identity().await?.proved_of_any_store()?;
+            let event = self.event(Action::StoreRestored, identity.id.to_string(), Detail::default(), ask);
+            let last = last.min(Incarnation(identity.incarnation.0.saturating_add(MOST_RESTORES)));
+            let incarnation = store.begin_incarnation(last, event).await?;
+            let mut ended_sessions = 0;
+            for operator in store.operators().await? {
+                ended_sessions += self.operators.sign_out_everywhere(&operator).await?;
+            }
+            Ok(Restored { incarnation, ended_sessions })
+        };
+        begin.await.map_err(IssueError::Store)
+    }
+
+    /// Begins to compare events from elsewhere with the store.
+    #[must_use]
+    pub fn compare(&self) -> Comparison {
+        Comparison::new(self.core().clone(), self.management.clone())
+    }
+
+    /// Kills the dead secrets of a key again. Returns when no node accepts them.
+    ///
+    /// # Errors
+    ///
+    /// [`IssueError::ChangedMeanwhile`], if the key has other secrets than when it was compared.
+    pub async fn kill(&self, revived: &RevivedKey, ask: &Ask) -> Result<KilledKey, IssueError> {
+        let RevivedKey { key, seen, remedy, .. } = revived;
+        let ask = Ask { idempotency_key: None, seen: Some(seen.clone()), ..ask.clone() };
+        let none = |receipt| KilledKey { secret: None, value: None, receipt };
+        match remedy {
+            Remedy::Delete => self.issuer.delete(key.organization, key.id, &ask).await.map(none),
+            Remedy::Unstage => self.issuer.unstage(key.organization, &ask).await.map(none),
+            Remedy::Promote | Remedy::Regenerate => {
+                let discard_staged = *remedy == Remedy::Regenerate;
+                let made = self.issuer.regenerate(key.organization, discard_staged, &ask).await?;
+                Ok(KilledKey { secret: Some(made.secret), value: made.value, receipt: made.receipt })
+            }
+        }
+    }
+
+    /// Removes an operator again.
+    ///
+    /// # Errors
+    ///
+    /// [`IssueError::NoSuchOperator`], if the operator is gone.
+    pub async fn remove_operator(&self, revived: &RevivedOperator, ask: &Ask) -> Result<(), IssueError> {
+        let operator = &revived.operator;
+        let detail = Detail { name: Some(operator.name.clone()), ..Detail::default() };
+        let event = self.event(Action::OperatorDeleted, operator.id.to_string(), detail, ask);
+        match self.core().store.remove_operator(operator.id, event).await {
+            Err(StoreError::Missing) => Err(IssueError::NoSuchOperator),
+            other => other.map_err(IssueError::Store),
+        }
+    }
+
+    /// Takes an origin off the list again. Returns when no node lets a callback go there.
+    ///
+    /// # Errors
+    ///
+    /// [`IssueError::NoSuchOrigin`], if the origin is no longer on the list.
+    pub async fn disallow(&self, revived: &RevivedOrigin, ask: &Ask) -> Result<Receipt, IssueError> {
+        let OriginEntry { organization, id, .. } = revived.entry;
+        let ask = Ask { idempotency_key: None, ..ask.clone() };
+        self.issuer.disallow_origin(organization, id, &ask).await
+    }
+
+    const fn core(&self) -> &Core {
+        &self.issuer.core
+    }
+
+    fn event(&self, action: Action, subject: String, detail: Detail, ask: &Ask) -> EventDraft {
+        let detail = Detail { reason: self.issuer.reason(), ..detail };
+        installation_event(self.core(), action, subject, detail, ask)
+    }
+}

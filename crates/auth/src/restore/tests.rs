@@ -1,0 +1,358 @@
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use doorward_audit::{Event, FiledEvent, Hash, NoteKey, Pruned, SecretSummary, Tree};
+use doorward_key::ShownOnce;
+use doorward_origin::AllowedOrigin;
+use doorward_store::{AuditLog, EventFilter, MemoryStore, Page, Scope};
+use doorward_types::{Environment, Incarnation, Locator, Name, OrganizationId, SecretState};
+
+use super::*;
+use crate::{Provisioned, Verifier};
+
+/// A store whose backup is put back after more has happened.
+struct Drill {
+    store: Arc<MemoryStore>,
+    issuer: Issuer,
+    operators: OperatorDesk,
+    acme: Provisioned,
+}
+
+fn ask() -> Ask {
+    Ask::local(name("cli:root"))
+}
+
+fn name(text: &str) -> Name {
+    text.parse().unwrap()
+}
+
+fn management() -> Management {
+    Management::of_store_holder(name("cli:root"))
+}
+
+impl Drill {
+    async fn new() -> Self {
+        let store = Arc::new(MemoryStore::new());
+        let core = Core::new(Arc::clone(&store) as Arc<dyn doorward_store::Store>);
+        let issuer = Issuer::new(&core);
+        let acme = issuer.provision(name("Acme"), &ask()).await.unwrap();
+        Self { store, operators: OperatorDesk::new(&core), issuer, acme }
+    }
+
+    const fn acme(&self) -> OrganizationId {
+        self.acme.organization.id
+    }
+
+    /// Takes a backup.
+    async fn backup(&self) -> Core {
+        let backup = Arc::new(self.store.backup());
+        Core::new(backup as Arc<dyn doorward_store::Store>).adopt().await.unwrap()
+    }
+
+    /// All events, as lines of a file.
+    async fn lines(&self) -> Vec<String> {
+        let mut lines = Vec::new();
+        for (organization, environment) in self.store.logs().await.unwrap() {
+            let scope = management().scope(organization, environment);
+            let events = self.store.chain(&scope, Page::first(1_000)).await.unwrap();
+            lines.extend(events.into_iter().map(|event| event.unwrap().to_json_line()));
+        }
+        lines
+    }
+}
+
+async fn compare(restored: &Core, lines: &[String]) -> Findings {
+    let mut comparison = RestoreDesk::new(restored, management()).compare();
+    for line in lines {
+        comparison.add(&FiledEvent::from_line(line).unwrap()).await.unwrap();
+    }
+    comparison.finish().await.unwrap()
+}
+
+/// Removes everything again, and returns the values of keys.
+async fn kill_all(restored: &Core, findings: &Findings) -> Vec<KilledKey> {
+    let desk = RestoreDesk::new(restored, management());
+    let mut killed = Vec::new();
+    for key in &findings.keys {
+        killed.push(desk.kill(key, &ask()).await.unwrap());
+    }
+    for operator in &findings.operators {
+        desk.remove_operator(operator, &ask()).await.unwrap();
+    }
+    for origin in &findings.origins {
+        desk.disallow(origin, &ask()).await.unwrap();
+    }
+    killed
+}
+
+async fn works(restored: &Core, value: &ShownOnce) -> bool {
+    let verifier = Verifier::start(restored).await.unwrap();
+    let verified = verifier.verify(value.expose().as_bytes()).is_ok();
+    verifier.stop().await;
+    verified
+}
+
+async fn newest(restored: &Core, organization: OrganizationId, environment: Environment) -> Event {
+    let scope = management().scope(organization, environment);
+    let events = restored.store().events(&scope, &EventFilter::default(), Page::first(1)).await.unwrap();
+    events.into_iter().next().unwrap()
+}
+
+fn remedies(findings: &Findings) -> Vec<(Remedy, usize)> {
+    findings.keys.iter().map(|key| (key.remedy, key.dead.len())).collect()
+}
+
+#[tokio::test]
+async fn a_regenerated_key_is_regenerated_again() {
+    let drill = Drill::new().await;
+    let restored = drill.backup().await;
+    let lost = drill.issuer.regenerate(drill.acme(), false, &ask()).await.unwrap();
+    assert!(works(&restored, &drill.acme.value).await);
+
+    let findings = compare(&restored, &drill.lines().await).await;
+    assert_eq!(remedies(&findings), [(Remedy::Regenerate, 1)]);
+    assert_eq!((findings.read, findings.missing), (3, 1));
+    let [gone] = &findings.gone.secrets[..] else { panic!("{findings:?}") };
+    assert_eq!((gone.locator, gone.key), (lost.secret.locator, drill.acme.key.id));
+    assert_eq!(findings.uncertain, []);
+
+    let [killed] = &kill_all(&restored, &findings).await[..] else { panic!("one key") };
+    assert!(!works(&restored, &drill.acme.value).await);
+    assert!(!works(&restored, lost.value.as_ref().unwrap()).await);
+    assert!(works(&restored, killed.value.as_ref().unwrap()).await);
+    let event = newest(&restored, drill.acme(), Environment::Production).await;
+    assert_eq!(event.draft.action, Action::AccessKeyRegenerated);
+    assert_eq!(event.draft.detail.reason, Some(Reason::StoreRestored));
+
+    let again = compare(&restored, &drill.lines().await).await;
+    assert!(!again.has_revived(), "{again:?}");
+    let stale = RestoreDesk::new(&restored, management()).kill(&findings.keys[0], &ask()).await;
+    assert!(matches!(stale, Err(IssueError::ChangedMeanwhile)), "{stale:?}");
+}
+
+#[tokio::test]
+async fn a_staged_key_that_was_promoted_is_promoted() {
+    let drill = Drill::new().await;
+    let staged = drill.issuer.stage(drill.acme(), &ask()).await.unwrap();
+    let restored = drill.backup().await;
+    drill.issuer.regenerate(drill.acme(), false, &ask()).await.unwrap();
+
+    let findings = compare(&restored, &drill.lines().await).await;
+    assert_eq!(remedies(&findings), [(Remedy::Promote, 1)]);
+    assert!(findings.gone.is_empty(), "{findings:?}");
+    let [killed] = &kill_all(&restored, &findings).await[..] else { panic!("one key") };
+    assert!(killed.value.is_none() && killed.secret.unwrap().locator == staged.secret.locator);
+    assert!(!works(&restored, &drill.acme.value).await && works(&restored, &staged.value).await);
+}
+
+#[tokio::test]
+async fn a_staged_key_that_was_withdrawn_is_withdrawn() {
+    let drill = Drill::new().await;
+    let staged = drill.issuer.stage(drill.acme(), &ask()).await.unwrap();
+    let restored = drill.backup().await;
+    drill.issuer.unstage(drill.acme(), &ask()).await.unwrap();
+
+    let findings = compare(&restored, &drill.lines().await).await;
+    assert_eq!(remedies(&findings), [(Remedy::Unstage, 1)]);
+    kill_all(&restored, &findings).await;
+    assert!(works(&restored, &drill.acme.value).await && !works(&restored, &staged.value).await);
+}
+
+#[tokio::test]
+async fn both_secrets_of_a_key_die_if_both_died() {
+    let drill = Drill::new().await;
+    let staged = drill.issuer.stage(drill.acme(), &ask()).await.unwrap();
+    let restored = drill.backup().await;
+    // Promoted, and then regenerated.
+    drill.issuer.regenerate(drill.acme(), false, &ask()).await.unwrap();
+    drill.issuer.regenerate(drill.acme(), false, &ask()).await.unwrap();
+
+    let findings = compare(&restored, &drill.lines().await).await;
+    assert_eq!(remedies(&findings), [(Remedy::Regenerate, 2)]);
+    let [killed] = &kill_all(&restored, &findings).await[..] else { panic!("one key") };
+    assert!(!works(&restored, &drill.acme.value).await && !works(&restored, &staged.value).await);
+    assert!(works(&restored, killed.value.as_ref().unwrap()).await);
+}
+
+#[tokio::test]
+async fn everything_that_was_removed_is_removed_again_and_what_was_made_is_named() {
+    let drill = Drill::new().await;
+    let (issuer, operators, acme) = (&drill.issuer, &drill.operators, drill.acme());
+    let deleted = issuer.create(acme, name("deleted"), &ask()).await.unwrap();
+    let kept = issuer.create(acme, name("kept"), &ask()).await.unwrap();
+    let ada = operators.add(name("ada"), &ask()).await.unwrap().operator;
+    operators.add(name("bob"), &ask()).await.unwrap();
+    let [gone, back] = ["https://gone.example", "https://back.example"].map(|text| text.parse().unwrap());
+    for origin in [&gone, &back] {
+        issuer.allow_origin(acme, AllowedOrigin::clone(origin), &ask()).await.unwrap();
+    }
+    let restored = drill.backup().await;
+
+    issuer.delete(acme, deleted.key.id, &ask()).await.unwrap();
+    operators.remove(&ada, &ask()).await.unwrap();
+    for entry in issuer.allowed_origins(acme).await.unwrap() {
+        issuer.disallow_origin(acme, entry.id, &ask()).await.unwrap();
+    }
+    issuer.allow_origin(acme, back.clone(), &ask()).await.unwrap();
+    issuer.allow_origin(acme, "https://made.example".parse().unwrap(), &ask()).await.unwrap();
+    let made = issuer.create(acme, name("made"), &ask()).await.unwrap();
+    let brief = issuer.create(acme, name("brief"), &ask()).await.unwrap();
+    issuer.delete(acme, brief.key.id, &ask()).await.unwrap();
+    let eve = operators.add(name("eve"), &ask()).await.unwrap().operator;
+    let zeta = issuer.provision(name("Zeta"), &ask()).await.unwrap();
+
+    let findings = compare(&restored, &drill.lines().await).await;
+    assert_eq!(remedies(&findings), [(Remedy::Delete, 1)]);
+    assert_eq!(findings.keys[0].key.id, deleted.key.id);
+    assert_eq!(findings.operators.iter().map(|found| found.operator.id).collect::<Vec<_>>(), [ada.id]);
+    assert_eq!(findings.origins.iter().map(|found| found.entry.origin.clone()).collect::<Vec<_>>(), [gone.clone()]);
+    let Gone { organizations, secrets, operators, origins } = &findings.gone;
+    assert_eq!(organizations.iter().map(|gone| gone.id).collect::<Vec<_>>(), [zeta.organization.id]);
+    let gone_secrets: BTreeSet<_> = secrets.iter().map(|gone| gone.locator).collect();
+    assert_eq!(gone_secrets, [made.secret.locator, zeta.secret.locator].into());
+    assert_eq!(operators.iter().map(|gone| gone.id).collect::<Vec<_>>(), [eve.id]);
+    assert_eq!(origins.iter().map(|gone| gone.origin.to_string()).collect::<Vec<_>>(), ["https://made.example"]);
+
+    kill_all(&restored, &findings).await;
+    assert!(!works(&restored, &deleted.value).await && works(&restored, &kept.value).await);
+    let left: Vec<_> = restored.store().operators().await.unwrap().into_iter().map(|found| found.name).collect();
+    assert_eq!(left, [name("bob")]);
+    let left = restored.store().allowed_origins(acme).await.unwrap();
+    assert_eq!(left.into_iter().map(|entry| entry.origin).collect::<Vec<_>>(), [back]);
+    for (log, action) in [
+        ((acme, Environment::Production), Action::AllowedOriginRemoved),
+        ((acme, Environment::Test), Action::AccessKeyDeleted),
+        ((OrganizationId::INSTALLATION, Environment::Production), Action::OperatorDeleted),
+    ] {
+        let event = newest(&restored, log.0, log.1).await;
+        assert_eq!((event.draft.action, event.draft.detail.reason), (action, Some(Reason::StoreRestored)));
+    }
+    assert!(!compare(&restored, &drill.lines().await).await.has_revived());
+}
+
+#[tokio::test]
+async fn a_restore_begins_an_incarnation_and_ends_sessions() {
+    let drill = Drill::new().await;
+    let ada = drill.operators.add(name("ada"), &ask()).await.unwrap().operator;
+    let session = drill.operators.sign_in_as(&ada).await.unwrap();
+    let restored = drill.backup().await;
+    drill.operators.sign_out(&session).await.unwrap();
+    let desk = RestoreDesk::new(&restored, management());
+    let begun = desk.restored(Incarnation::FIRST, &ask()).await.unwrap();
+    assert_eq!(begun, Restored { incarnation: Incarnation(2), ended_sessions: 1 });
+    let signed_in = OperatorDesk::new(&restored).signed_in(&session, crate::Presence::Active).await.unwrap();
+    assert!(signed_in.is_none());
+    let event = newest(&restored, OrganizationId::INSTALLATION, Environment::Production).await;
+    assert_eq!((event.draft.action, event.incarnation), (Action::StoreRestored, Incarnation(2)));
+
+    // The backup is put back once more: the files tell of the first time.
+    let again = drill.backup().await;
+    let log = management().scope(OrganizationId::INSTALLATION, Environment::Production);
+    let events = restored.store().chain(&log, Page::first(10)).await.unwrap();
+    let lines: Vec<_> = events.into_iter().map(|event| event.unwrap().to_json_line()).collect();
+    let findings = compare(&again, &lines).await;
+    assert_eq!(findings.incarnation, Incarnation(2));
+    let desk = RestoreDesk::new(&again, management());
+    assert_eq!(desk.restored(findings.incarnation, &ask()).await.unwrap().incarnation, Incarnation(3));
+    let forged = desk.restored(Incarnation(u64::MAX), &ask()).await.unwrap();
+    assert_eq!(forged.incarnation, Incarnation(3 + MOST_RESTORES + 1));
+}
+
+#[tokio::test]
+async fn a_store_that_lost_nothing_has_nothing_to_remove() {
+    let drill = Drill::new().await;
+    drill.issuer.regenerate(drill.acme(), false, &ask()).await.unwrap();
+    let restored = drill.backup().await;
+    let findings = compare(&restored, &drill.lines().await).await;
+    assert!(!findings.has_revived() && findings.gone.is_empty() && findings.uncertain.is_empty(), "{findings:?}");
+    assert_eq!((findings.read, findings.missing), (3, 0));
+}
+
+/// Whoever writes the file can have things removed, and nothing else.
+#[tokio::test]
+async fn a_forged_event_kills_at_most() {
+    let drill = Drill::new().await;
+    let test = drill.issuer.create(drill.acme(), name("ci"), &ask()).await.unwrap();
+    let restored = drill.backup().await;
+    // Another organization's log, another key's name: the locator decides.
+    let elsewhere = (OrganizationId::from_u128(1), Environment::Test);
+    let secret = |locator| SecretSummary { locator, generation: 1, state: SecretState::Current };
+    let forged = |locator: Locator| {
+        let subject = "key_01h455vb4pex5vsknk084sn02q".to_owned();
+        let now = restored.clock().now();
+        let draft = EventDraft::new(&ask().attribution, now, Action::AccessKeyDeleted, subject, elsewhere);
+        let detail = Detail { before: vec![secret(locator)], ..Detail::default() };
+        Event::following(None, Incarnation::FIRST, EventDraft { detail, ..draft })
+            .to_json_line()
+            .replace("cli:root", "eve")
+    };
+    let lines = [forged(test.secret.locator), forged("0000000000".parse().unwrap())];
+    let findings = compare(&restored, &lines).await;
+    assert_eq!(remedies(&findings), [(Remedy::Delete, 1)]);
+    assert_eq!(findings.keys[0].key.organization, drill.acme());
+    let log = format!("doorward/{}/test", OrganizationId::from_u128(1));
+    assert!(findings.uncertain.contains(&Uncertainty::Changed { log, sequence: 1 }), "{findings:?}");
+}
+
+#[tokio::test]
+async fn what_the_files_do_not_tell_is_named() {
+    let drill = Drill::new().await;
+    drill.issuer.create(drill.acme(), name("ci"), &ask()).await.unwrap();
+    let restored = drill.backup().await;
+    for _ in 0..3 {
+        drill.issuer.regenerate(drill.acme(), false, &ask()).await.unwrap();
+    }
+    let lines = drill.lines().await;
+    let log = |environment| format!("doorward/{}/{environment}", drill.acme());
+    let of = |part: &str| lines.iter().filter(|line| line.contains(part)).cloned().collect::<Vec<_>>();
+    // The test log is in no file.
+    let production = of("\"environment\":\"production\"");
+    let untold = Uncertainty::Untold { log: log("test") };
+    assert_eq!(compare(&restored, &production).await.uncertain, [untold.clone()]);
+    // The order does not count, and neither does a line that comes twice.
+    let mut shuffled = [&production[..], &production[3..]].concat();
+    shuffled.reverse();
+    let findings = compare(&restored, &shuffled).await;
+    assert_eq!((findings.uncertain, findings.missing), (vec![untold.clone()], 3));
+    // The first of the lost events is in no file: the secret that died in it is not known to be dead.
+    let gap = Uncertainty::Gap { log: log("production"), sequence: 4 };
+    let findings = compare(&restored, &[&production[..2], &production[3..]].concat()).await;
+    assert_eq!(findings.uncertain, [gap, untold]);
+    assert_eq!(remedies(&findings), []);
+}
+
+#[tokio::test]
+async fn a_log_that_was_cut_off_hides_no_death() {
+    let drill = Drill::new().await;
+    let scope = management().scope(drill.acme(), Environment::Production);
+    let restored = drill.backup().await;
+    drill.issuer.regenerate(drill.acme(), false, &ask()).await.unwrap();
+    let lines = drill.lines().await;
+    // Meanwhile, the restored log went on, and was pruned as far as the lost event.
+    for _ in 0..2 {
+        let log = (drill.acme(), Environment::Production);
+        let draft =
+            EventDraft::new(&ask().attribution, restored.clock().now(), Action::AuditLogExported, "x".into(), log);
+        restored.store().record(draft).await.unwrap();
+    }
+    prune(&restored, &scope, 3).await;
+    let findings = compare(&restored, &lines).await;
+    assert_eq!(remedies(&findings), [(Remedy::Regenerate, 1)]);
+    assert!(findings.gone.is_empty() && findings.uncertain.is_empty(), "{findings:?}");
+}
+
+async fn prune(restored: &Core, scope: &Scope, size: u64) {
+    let store = restored.store();
+    let mut tree = Tree::default();
+    let chain = store.chain(scope, Page::first(u32::try_from(size).unwrap())).await.unwrap();
+    let hashes: Vec<Hash> = chain.into_iter().map(|event| event.unwrap().hash.unwrap()).collect();
+    hashes.iter().for_each(|hash| tree.push(*hash));
+    let whole = doorward_store::verify_log(&**store, scope, None, None, &mut |_| {}).await.unwrap();
+    let checkpoint = doorward_audit::Checkpoint { size, root: tree.root(), ..whole };
+    let checkpoint = checkpoint.sign(&NoteKey::from_seed(&[7; 32].into()));
+    let last_hash = *hashes.last().unwrap();
+    let pruned = Pruned { size, last_hash, peaks: tree.peaks().to_vec(), checkpoint };
+    let log = (scope.organization(), scope.environment());
+    let event = EventDraft::new(&ask().attribution, restored.clock().now(), Action::AuditLogPruned, "x".into(), log);
+    store.prune(scope, pruned, event).await.unwrap();
+}

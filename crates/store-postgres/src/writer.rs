@@ -1,0 +1,222 @@
+//! Changes that are asked for at the same time share a transaction, and so its round trips.
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::error::Error;
+use std::slice::from_ref;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use doorward_store::{Change, Committed, OperationId, OperationRow, Revision, StoreError};
+use doorward_types::{AccessKeyId, OrganizationId};
+use tokio::runtime::Handle;
+use tokio::sync::oneshot;
+use tokio_postgres::Row;
+
+use crate::changes::{self, Asked};
+use crate::connections::Connections;
+use crate::error::unavailable;
+use crate::row;
+use crate::statement::sql;
+use crate::transaction::{Answers, Decision, Ended, lock, pause};
+
+/// The most changes of one transaction: some tens of milliseconds of the server's time.
+const MOST: usize = 32;
+
+/// How many transactions are under way. While the server carries out one, the next waits for the lock there, and need not be
+/// sent first.
+const TURNS: usize = 2;
+
+/// How often an unanswered commit is looked up.
+const LOOK_UPS: u32 = 5;
+
+/// Carries out the changes of one process, in tasks of its own: a change that was begun ends, also if its caller goes away.
+#[derive(Debug)]
+pub(crate) struct Writer {
+    pool: Arc<Connections>,
+    /// The expression that tells on which timeline the server writes.
+    timeline: &'static str,
+    queue: Mutex<Queue>,
+}
+
+#[derive(Debug, Default)]
+struct Queue {
+    waiting: VecDeque<Waiting>,
+    turns: usize,
+}
+
+#[derive(Debug)]
+struct Waiting {
+    asked: Asked,
+    answer: oneshot::Sender<Outcome>,
+}
+
+type Outcome = Result<Committed, StoreError>;
+
+impl Writer {
+    pub(crate) fn of(pool: Arc<Connections>, timeline: &'static str) -> Arc<Self> {
+        Arc::new(Self { pool, timeline, queue: Mutex::default() })
+    }
+
+    /// Carries out a change, together with those that are asked for meanwhile.
+    pub(crate) async fn change(self: &Arc<Self>, asked: Asked) -> Outcome {
+        let runtime = Handle::try_current().map_err(unavailable)?;
+        let operation = asked.1.operation;
+        let (answer, outcome) = oneshot::channel();
+        {
+            let mut queue = self.queue();
+            queue.waiting.push_back(Waiting { asked, answer });
+            if queue.turns < TURNS {
+                queue.turns += 1;
+                runtime.spawn(Turn { writer: Arc::clone(self), is_over: false }.run());
+            }
+        }
+        match outcome.await {
+            Ok(outcome) => outcome,
+            // The runtime that carried it out has ended.
+            Err(_) => self.look_up(&[operation]).await.pop().unwrap_or(Err(StoreError::OutcomeUnknown)),
+        }
+    }
+
+    /// Carries out changes in one transaction. If one of them stands against all, each is carried out by itself.
+    async fn change_all(&self, asked: &[Asked]) -> Vec<Outcome> {
+        let decide = |answers| changes::decide(asked, answers);
+        match self.pool.transact(&changes::reads(asked, self.timeline), decide).await {
+            Ok(Ended::Committed(outcomes)) => outcomes,
+            Ok(Ended::Unanswered) => {
+                let operations: Vec<_> = asked.iter().map(|(_, context)| context.operation).collect();
+                self.look_up(&operations).await
+            }
+            Err(error) if asked.len() == 1 => vec![Err(error)],
+            Err(StoreError::Conflict(_) | StoreError::Corrupt(_) | StoreError::Missing | StoreError::Unfinished) => {
+                let mut outcomes = Vec::new();
+                for one in asked {
+                    outcomes.append(&mut Box::pin(self.change_all(from_ref(one))).await);
+                }
+                outcomes
+            }
+            Err(StoreError::Doubtful(doubt)) => asked.iter().map(|_| Err(doubt.clone().into())).collect(),
+            Err(StoreError::Unavailable(source)) => {
+                let source: Arc<dyn Error + Send + Sync> = source.into();
+                asked.iter().map(|_| Err(unavailable(Arc::clone(&source)))).collect()
+            }
+            Err(other) => asked.iter().map(|_| Err(unavailable(other.to_string()))).collect(),
+        }
+    }
+
+    /// Finds out what became of an unanswered commit. Its transaction holds the row of `revision` to its end, so that the
+    /// next holder of the row sees how it ended.
+    async fn look_up(&self, operations: &[OperationId]) -> Vec<Outcome> {
+        tracing::warn!(?operations, "a commit was not answered: looking it up");
+        let not_made = || unavailable("the connection broke, and the change was not made: ask for it again");
+        for round in 0..LOOK_UPS {
+            match self.look_up_once(operations).await {
+                Ok(made) => return operations.iter().map(|it| made.get(it).copied().ok_or_else(not_made)).collect(),
+                Err(error) => tracing::warn!(%error, "the commit could not be looked up"),
+            }
+            pause(round).await;
+        }
+        operations.iter().map(|_| Err(StoreError::OutcomeUnknown)).collect()
+    }
+
+    async fn look_up_once(&self, operations: &[OperationId]) -> Result<BTreeMap<OperationId, Committed>, StoreError> {
+        let find = format!(
+            "SELECT {}, o.revision, o.operation FROM store i JOIN operations o ON o.operation = ANY($1) WHERE i.id = 1",
+            row::IDENTITY
+        );
+        let made = |found: &Row| {
+            let (store, revision) = (row::identity(found, 0)?, Revision(row::count(found, 4)?));
+            let committed = Committed { revision, store: store.id, longest_lease: store.longest_lease };
+            Ok::<_, StoreError>((row::parsed(found, 5)?, committed))
+        };
+        let decide = |answers: Answers| {
+            let found = answers.last().unwrap_or_default();
+            Ok(Decision::write(vec![], found.iter().map(made).collect::<Result<_, _>>()?))
+        };
+        self.pool.write(&[lock(), sql(find).texts(operations)], decide).await
+    }
+
+    fn queue(&self) -> MutexGuard<'_, Queue> {
+        self.queue.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// The right to have a transaction under way.
+struct Turn {
+    writer: Arc<Writer>,
+    is_over: bool,
+}
+
+impl Turn {
+    async fn run(mut self) {
+        while let Some((asked, answers)) = self.next() {
+            for (outcome, answer) in self.writer.change_all(&asked).await.into_iter().zip(answers) {
+                // If the caller has gone away, the change stands all the same.
+                let _ = answer.send(outcome);
+            }
+        }
+    }
+
+    /// Takes changes that can share a transaction, oldest first: none alters the facts of another. Ends the turn if there is
+    /// none.
+    fn next(&mut self) -> Option<(Vec<Asked>, Vec<oneshot::Sender<Outcome>>)> {
+        let mut queue = self.writer.queue();
+        let (mut taken, mut left) = (Vec::new(), VecDeque::new());
+        let (mut concerns, mut is_full) = (Concerns::default(), false);
+        for next in queue.waiting.drain(..).filter(|next| !next.answer.is_closed()) {
+            let is_apart = concerns.are_apart_from(&next.asked);
+            let needs_all = matches!(next.asked.0, Change::Provision { only_if_empty: true, .. });
+            if is_full || !is_apart || (needs_all && !taken.is_empty()) {
+                left.push_back(next);
+            } else {
+                taken.push((next.asked, next.answer));
+                is_full = needs_all || taken.len() == MOST;
+            }
+        }
+        queue.waiting = left;
+        if taken.is_empty() {
+            // Under the same lock as the look at what waits, so that the next to come begins a turn.
+            queue.turns -= 1;
+            self.is_over = true;
+            return None;
+        }
+        Some(taken.into_iter().unzip())
+    }
+}
+
+/// The records that the changes of a transaction, and the changes that were left for a later one, are about.
+#[derive(Default)]
+struct Concerns {
+    provisioned: BTreeSet<OrganizationId>,
+    organizations: BTreeSet<OrganizationId>,
+    /// Keys, and lists of origins: those without a key.
+    places: BTreeSet<(OrganizationId, Option<AccessKeyId>)>,
+    idempotency_keys: BTreeSet<(String, String)>,
+}
+
+impl Concerns {
+    /// Returns whether nothing that this change is decided on is altered by those before; and adds it to them.
+    fn are_apart_from(&mut self, (change, context): &Asked) -> bool {
+        let organization = change.organization();
+        let OperationRow { event, idempotency_key, .. } = OperationRow::of(context);
+        let is_named_apart =
+            idempotency_key.is_none_or(|key| self.idempotency_keys.insert((event.actor.to_string(), key.to_owned())));
+        let is_known = !self.organizations.insert(organization);
+        let is_placed_apart = self.places.insert((organization, change.key().map(|key| key.id)));
+        let is_provision = matches!(change, Change::Provision { .. });
+        let follows = if is_provision { is_known } else { self.provisioned.contains(&organization) };
+        if is_provision {
+            self.provisioned.insert(organization);
+        }
+        is_named_apart && is_placed_apart && !follows
+    }
+}
+
+impl Drop for Turn {
+    fn drop(&mut self) {
+        if !self.is_over {
+            // The runtime has ended, and with it what it carried out.
+            let mut queue = self.writer.queue();
+            queue.turns -= 1;
+            queue.waiting.clear();
+        }
+    }
+}

@@ -1,0 +1,188 @@
+//! Handles of the coherence protocol: a node's own, and the one that shares its lanes with requests.
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use doorward_key::KeyPrefix;
+use doorward_store::{
+    Coherence, LiveSecret, Observation, OriginEntry, Position, Revision, Session, SessionStatus, Sourced, StoreError,
+    StoreIdentity,
+};
+use doorward_types::{Locator, SessionId};
+use rusqlite::Connection;
+
+use crate::lane::Lane;
+use crate::queue::Urgency;
+use crate::{Engine, SqliteStore, coherence, identity, lost};
+
+/// The coherence protocol on lanes of its own. Its writes go before all others. Dropping it closes its connections.
+pub(crate) struct Control {
+    polls: Arc<Lane>,
+    pub(crate) reads: Arc<Lane>,
+    engine: Arc<Engine>,
+}
+
+impl Control {
+    pub(crate) fn new(engine: &Arc<Engine>, polls: Arc<Lane>, reads: Arc<Lane>) -> Self {
+        Self { polls, reads, engine: Arc::clone(engine) }
+    }
+
+    async fn write<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&Connection) -> Result<T, StoreError> + Send + 'static,
+    ) -> Result<T, StoreError> {
+        self.engine.writer.run(Urgency::Control, work).await
+    }
+}
+
+#[async_trait]
+impl Coherence for Control {
+    fn control(&self) -> Option<Arc<dyn Coherence>> {
+        None
+    }
+
+    async fn identity(&self) -> Result<Sourced<StoreIdentity>, StoreError> {
+        self.reads.read(|connection| identity::sourced(connection, identity::of(connection)?)).await
+    }
+
+    async fn claim_prefix(&self, prefix: &KeyPrefix) -> Result<(), StoreError> {
+        let prefix = prefix.to_string();
+        self.write(move |connection| coherence::claim_prefix(connection, &prefix)).await
+    }
+
+    async fn register(&self, session: Session) -> Result<(), StoreError> {
+        self.write(move |connection| coherence::register(connection, session)).await
+    }
+
+    async fn live_secrets(&self, after: Option<&LiveSecret>, limit: u32) -> Result<Vec<LiveSecret>, StoreError> {
+        let after = after.cloned();
+        self.reads.read(move |connection| coherence::live_secrets(connection, after.as_ref(), limit)).await
+    }
+
+    async fn live_secret(&self, locator: Locator) -> Result<Sourced<Option<LiveSecret>>, StoreError> {
+        let find = move |connection: &Connection| coherence::live_secret(connection, locator);
+        self.reads.read(move |connection| identity::sourced(connection, find(connection)?)).await
+    }
+
+    async fn live_origins(&self, after: Option<&OriginEntry>, limit: u32) -> Result<Vec<OriginEntry>, StoreError> {
+        let after = after.cloned();
+        self.reads.read(move |connection| coherence::live_origins(connection, after.as_ref(), limit)).await
+    }
+
+    async fn position(&self) -> Result<Position, StoreError> {
+        self.reads.read(|connection| coherence::position(connection)).await
+    }
+
+    async fn poll(&self, session: SessionId, since: Position) -> Result<Sourced<Observation>, StoreError> {
+        self.polls.run(move |reader| coherence::poll(reader, session, since)).await
+    }
+
+    async fn acknowledge(&self, session: SessionId, revision: Revision) -> Result<(), StoreError> {
+        self.write(move |connection| coherence::acknowledge(connection, session, revision)).await
+    }
+
+    async fn report_lost(&self, change: Position) -> Result<(), StoreError> {
+        self.write(move |connection| lost::report(connection, change)).await
+    }
+
+    async fn ask(&self, revision: Revision) -> Result<(), StoreError> {
+        self.write(move |connection| coherence::ask(connection, revision)).await
+    }
+
+    async fn sessions(&self) -> Result<Sourced<Vec<SessionStatus>>, StoreError> {
+        self.reads.read(|connection| identity::sourced(connection, coherence::sessions(connection)?)).await
+    }
+
+    async fn retire(&self, sessions: &[SessionId]) -> Result<(), StoreError> {
+        let (retire, sessions) = ("UPDATE sessions SET retired = 1 WHERE id = ?1", sessions.to_vec());
+        self.write(move |connection| coherence::for_each(connection, retire, &sessions)).await
+    }
+
+    async fn remove(&self, sessions: &[SessionId]) -> Result<(), StoreError> {
+        let (remove, sessions) = ("DELETE FROM sessions WHERE id = ?1", sessions.to_vec());
+        self.write(move |connection| coherence::for_each(connection, remove, &sessions)).await
+    }
+
+    fn poll_interval(&self) -> Duration {
+        // A poll costs microseconds, and a change from another process takes effect with the next one.
+        Duration::from_millis(10)
+    }
+}
+
+impl fmt::Debug for Control {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.engine.fmt(f)
+    }
+}
+
+/// The protocol on the lanes of requests, and a handle with lanes of its own for a node.
+#[async_trait]
+impl Coherence for SqliteStore {
+    fn control(&self) -> Option<Arc<dyn Coherence>> {
+        let polls = self.engine.lane("doorward-poll", 1);
+        let reads = self.engine.lane("doorward-control", 1);
+        Some(Arc::new(Control::new(&self.engine, polls, reads)))
+    }
+
+    async fn identity(&self) -> Result<Sourced<StoreIdentity>, StoreError> {
+        self.requests.identity().await
+    }
+
+    async fn claim_prefix(&self, prefix: &KeyPrefix) -> Result<(), StoreError> {
+        self.requests.claim_prefix(prefix).await
+    }
+
+    async fn register(&self, session: Session) -> Result<(), StoreError> {
+        self.requests.register(session).await
+    }
+
+    async fn live_secrets(&self, after: Option<&LiveSecret>, limit: u32) -> Result<Vec<LiveSecret>, StoreError> {
+        self.requests.live_secrets(after, limit).await
+    }
+
+    async fn live_secret(&self, locator: Locator) -> Result<Sourced<Option<LiveSecret>>, StoreError> {
+        self.requests.live_secret(locator).await
+    }
+
+    async fn live_origins(&self, after: Option<&OriginEntry>, limit: u32) -> Result<Vec<OriginEntry>, StoreError> {
+        self.requests.live_origins(after, limit).await
+    }
+
+    async fn position(&self) -> Result<Position, StoreError> {
+        self.requests.position().await
+    }
+
+    async fn poll(&self, session: SessionId, since: Position) -> Result<Sourced<Observation>, StoreError> {
+        self.requests.poll(session, since).await
+    }
+
+    async fn acknowledge(&self, session: SessionId, revision: Revision) -> Result<(), StoreError> {
+        self.requests.acknowledge(session, revision).await
+    }
+
+    async fn report_lost(&self, change: Position) -> Result<(), StoreError> {
+        self.requests.report_lost(change).await
+    }
+
+    async fn ask(&self, revision: Revision) -> Result<(), StoreError> {
+        self.requests.ask(revision).await
+    }
+
+    async fn sessions(&self) -> Result<Sourced<Vec<SessionStatus>>, StoreError> {
+        self.requests.sessions().await
+    }
+
+    async fn retire(&self, sessions: &[SessionId]) -> Result<(), StoreError> {
+        self.requests.retire(sessions).await
+    }
+
+    async fn remove(&self, sessions: &[SessionId]) -> Result<(), StoreError> {
+        self.requests.remove(sessions).await
+    }
+
+    fn poll_interval(&self) -> Duration {
+        self.requests.poll_interval()
+    }
+}

@@ -1,0 +1,53 @@
+//! Opening: whether the file is a store, decided before anything is written.
+
+use std::path::Path;
+
+use doorward_store::{OpenMode, StoreError};
+use rusqlite::Connection;
+
+use crate::connection::{Settings, connect_to, own, retry};
+use crate::error::{is_busy, unavailable};
+use crate::files::{FileId, Files, Place};
+use crate::migrations;
+
+/// Opens the store's file for writing, with a schema that is up to date.
+pub(crate) fn open(path: &Path, mode: OpenMode, settings: Settings) -> Result<(Connection, Files), StoreError> {
+    migrations::warn_of_old_sqlite();
+    let place = Place::find(path, mode)?;
+    let before = place.inspect()?;
+    let mut connection = look(&place, settings.synchronous)?;
+    own(&connection)?;
+    // A process that waited for a restore to end has the old file open.
+    if FileId::at(&place.real).ok() != Some(before) {
+        return Err(unavailable(format!("{} was replaced while it was opened: try again", place.real.display())));
+    }
+    switch_to_wal(&connection)?;
+    migrations::run(&mut connection, &place.real)?;
+    let files = Files::opened(place, before, settings)?;
+    Ok((connection, files))
+}
+
+/// Connects to a file that is a store or empty, and writes nothing, neither now nor when the connection is closed.
+pub(crate) fn look(place: &Place, synchronous: &str) -> Result<Connection, StoreError> {
+    let connection = connect_to(&place.real, synchronous)?;
+    // On one snapshot: another process may be making the schema.
+    migrations::check(&*connection.unchecked_transaction().map_err(unavailable)?, &place.real)?;
+    Ok(connection)
+}
+
+fn switch_to_wal(connection: &Connection) -> Result<(), StoreError> {
+    let mut tries = 0;
+    let mode: String = loop {
+        match connection.query_row("PRAGMA journal_mode = WAL", [], |row| row.get(0)) {
+            // Of two processes that switch at once, SQLite refuses one without a wait.
+            Err(error) if is_busy(&error) && retry(tries) => tries += 1,
+            mode => break mode.map_err(unavailable)?,
+        }
+    };
+    if mode == "wal" {
+        return Ok(());
+    }
+    Err(unavailable(format!(
+        "the file system does not allow WAL mode (SQLite chose {mode}): keep the store on a local disk"
+    )))
+}

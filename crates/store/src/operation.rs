@@ -1,0 +1,155 @@
+//! Operations: each change under its name, with what it answers to a repeat.
+
+use std::fmt;
+use std::num::ParseIntError;
+use std::str::FromStr;
+use std::time::Duration;
+
+use doorward_audit::EventDraft;
+use doorward_types::Timestamp;
+use sha2::{Digest, Sha256};
+
+use crate::{ChangeContext, Revision, StoreError};
+
+/// A change that was carried out, as the store remembers it for a while: for repeats under the same idempotency key, for
+/// commits that were not answered, and for answers that must wait until the change is in effect.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Operation {
+    /// The id of the record that the change is about, as in its audit event.
+    pub subject: String,
+    /// What was asked for; none if the operation is older than these hashes.
+    pub request: Option<RequestHash>,
+    /// The change's number.
+    pub revision: Revision,
+}
+
+impl Operation {
+    /// Returns the answer to a repeat under the same idempotency key.
+    #[must_use]
+    pub fn repeated(&self, request: &RequestHash) -> StoreError {
+        if self.request.is_none_or(|first| first == *request) {
+            StoreError::AlreadyDone { subject: self.subject.clone(), revision: self.revision }
+        } else {
+            StoreError::IdempotencyKeyReused
+        }
+    }
+}
+
+/// SHA-256 of what was asked for.
+#[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
+pub struct RequestHash(pub [u8; 32]);
+
+impl RequestHash {
+    /// Returns the hash of a request that consists of these parts. Each part is hashed with its length, so that no two
+    /// lists of parts look the same.
+    #[must_use]
+    pub fn of<'a>(parts: impl IntoIterator<Item = &'a str>) -> Self {
+        let mut hash = Sha256::new();
+        for part in parts {
+            hash.update((part.len() as u64).to_be_bytes());
+            hash.update(part.as_bytes());
+        }
+        Self(hash.finalize().into())
+    }
+}
+
+/// How long an operation without an idempotency key is remembered: longer than any lease from before it can last, also if
+/// the clocks of two machines differ by minutes.
+pub const OPERATION_WINDOW: Duration = Duration::from_secs(600);
+
+/// The times up to which operations are forgotten by a change: those without an idempotency key, and all.
+#[must_use]
+pub fn operations_forgotten(now: Timestamp) -> (Timestamp, Timestamp) {
+    let before = |window: Duration| {
+        Timestamp::from_millis(now.as_millis().saturating_sub(i64::try_from(window.as_millis()).unwrap_or(i64::MAX)))
+    };
+    (before(OPERATION_WINDOW), before(IDEMPOTENCY_WINDOW))
+}
+
+/// The row of an operation, as every engine writes it.
+#[derive(Debug)]
+pub struct OperationRow<'a> {
+    /// The name of the operation.
+    pub operation: OperationId,
+    /// The first audit event, which says who asked, about what, and when.
+    pub event: &'a EventDraft,
+    /// The client's name for the request.
+    pub idempotency_key: Option<&'a str>,
+    /// What was asked for.
+    pub request: RequestHash,
+}
+
+impl<'a> OperationRow<'a> {
+    /// Returns the row of a change with this context.
+    #[must_use]
+    pub fn of(context: &'a ChangeContext) -> Self {
+        Self {
+            operation: context.operation,
+            event: context.events.first(),
+            idempotency_key: context.idempotency_key.as_ref().map(IdempotencyKey::as_str),
+            request: context.request,
+        }
+    }
+}
+
+/// The name of one change, for life: 128 random bits, shown as 32 hexadecimal digits.
+#[derive(Clone, Copy, Debug, Default, Eq, Hash, Ord, PartialEq, PartialOrd)]
+pub struct OperationId(u128);
+
+impl OperationId {
+    /// The operation with these bits, which are to be random.
+    #[must_use]
+    pub const fn from_bytes(bytes: [u8; 16]) -> Self {
+        Self(u128::from_be_bytes(bytes))
+    }
+}
+
+impl fmt::Display for OperationId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:032x}", self.0)
+    }
+}
+
+impl FromStr for OperationId {
+    type Err = ParseIntError;
+
+    /// Reads the nil operation from no text: what engines hold of changes that were made before operations were noted.
+    fn from_str(text: &str) -> Result<Self, ParseIntError> {
+        if text.is_empty() { Ok(Self::default()) } else { u128::from_str_radix(text, 16).map(Self) }
+    }
+}
+
+/// How long an operation with an idempotency key is remembered: as long as clients retry, and as others in the field do.
+pub const IDEMPOTENCY_WINDOW: Duration = Duration::from_hours(24);
+
+/// A client's name for one request, so that a repeat changes nothing (the `Idempotency-Key` header).
+#[derive(Clone, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
+pub struct IdempotencyKey(String);
+
+impl IdempotencyKey {
+    /// The most characters in a key.
+    pub const MAX_LENGTH: usize = 128;
+
+    /// The text.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl FromStr for IdempotencyKey {
+    type Err = IdempotencyKeyError;
+
+    fn from_str(text: &str) -> Result<Self, IdempotencyKeyError> {
+        if (1..=Self::MAX_LENGTH).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_graphic()) {
+            Ok(Self(text.to_owned()))
+        } else {
+            Err(IdempotencyKeyError)
+        }
+    }
+}
+
+/// The text is no idempotency key.
+#[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
+#[error("an idempotency key is 1 to 128 visible ASCII characters")]
+pub struct IdempotencyKeyError;

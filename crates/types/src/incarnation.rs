@@ -1,0 +1,32 @@
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+/// The number of restores that a store went through, plus one. It starts at 1 and goes up each time an operator says that
+/// the store was restored, so that two different events never share a place in a log *and* an incarnation.
+#[derive(Clone, Copy, Debug, Deserialize, Eq, Hash, Ord, PartialEq, PartialOrd, Serialize)]
+#[serde(transparent)]
+pub struct Incarnation(pub u64);
+
+impl Incarnation {
+    /// The incarnation of a store that was never restored.
+    pub const FIRST: Self = Self(1);
+
+    /// Returns whether the store was never restored. Takes a reference, as serde wants it.
+    #[must_use]
+    pub const fn is_first(&self) -> bool {
+        self.0 == Self::FIRST.0
+    }
+}
+
+impl Default for Incarnation {
+    fn default() -> Self {
+        Self::FIRST
+    }
+}
+
+impl fmt::Display for Incarnation {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(&self.0, f)
+    }
+}
