@@ -1,6 +1,9 @@
 //! For gateways: one answer to "may this request pass?", by whatever method and path it is asked.
 //!
 //! The path's profile says which environment's keys pass. Query and body are ignored: some gateways hand on the client's own.
+//!
+//! A gateway that hands on every header of a client lets a service read names that no gateway replaces: other spellings of
+//! Doorward's, and those of later versions. A request that has such a name is refused here.
 
 use std::borrow::Cow;
 
@@ -8,7 +11,7 @@ use doorward::auth::Principal;
 use doorward::http::{Code, Problem};
 use doorward::types::Environment;
 use http::header::{CACHE_CONTROL, HeaderName};
-use http::{HeaderValue, Response, StatusCode};
+use http::{HeaderMap, HeaderValue, Response, StatusCode};
 use percent_encoding::{AsciiSet, CONTROLS, utf8_percent_encode};
 
 use crate::answer::{Answer, Body};
@@ -18,7 +21,11 @@ const ORGANIZATION: HeaderName = HeaderName::from_static("x-doorward-organizatio
 const ENVIRONMENT: HeaderName = HeaderName::from_static("x-doorward-environment");
 const KEY_ID: HeaderName = HeaderName::from_static("x-doorward-key-id");
 const KEY_NAME: HeaderName = HeaderName::from_static("x-doorward-key-name");
+const ASSERTION: HeaderName = HeaderName::from_static("x-doorward-assertion");
 const AUTH_STATUS: HeaderName = HeaderName::from_static("x-auth-status");
+
+/// The names that gateways replace. A service can verify the assertion, so an old gateway file may leave a client's.
+const REPLACED: [HeaderName; 5] = [ORGANIZATION, ENVIRONMENT, KEY_ID, KEY_NAME, ASSERTION];
 
 /// What stands percent-encoded in a header, besides what is no ASCII: names of keys may be of any language.
 const NOT_IN_A_HEADER: &AsciiSet = &CONTROLS.add(b'%');
@@ -47,13 +54,13 @@ impl Profile {
 /// Whether the request may pass, with who sends it.
 pub(crate) fn answer(profile: Option<Profile>, presented: Result<Principal, Problem>, call: &Call) -> Answer {
     let nginx = profile.is_some_and(|profile| profile.nginx);
-    match presented.and_then(|principal| passes(profile, &principal)) {
+    match presented.and_then(|principal| passes(profile, &principal, call.request.headers())) {
         Err(problem) if nginx => Ok(for_nginx(problem.for_request(call.id))),
         other => other,
     }
 }
 
-fn passes(profile: Option<Profile>, principal: &Principal) -> Answer {
+fn passes(profile: Option<Profile>, principal: &Principal, sent: &HeaderMap) -> Answer {
     let profile = profile.ok_or_else(|| {
         Problem::new(
             Code::NotFound,
@@ -63,6 +70,12 @@ fn passes(profile: Option<Profile>, principal: &Principal) -> Answer {
     let environment = principal.environment();
     if profile.only.is_some_and(|only| only != environment) {
         return Err(Problem::wrong_environment(environment));
+    }
+    if sent.keys().any(could_be_read_as_ours) {
+        return Err(Problem::new(
+            Code::MalformedRequest,
+            "a header's name begins like `X-Doorward-`, which is for Doorward alone, in every spelling",
+        ));
     }
     let name = Cow::from(utf8_percent_encode(principal.key_name().as_str(), NOT_IN_A_HEADER));
     let mut response = Response::new(Body::from(""));
@@ -80,6 +93,13 @@ fn passes(profile: Option<Profile>, principal: &Principal) -> Answer {
     Ok(response)
 }
 
+/// Whether a service could take a client's header for one of Doorward's that the gateway does not replace: CGI and WSGI read every sign
+/// but letters and digits as `_`.
+fn could_be_read_as_ours(name: &HeaderName) -> bool {
+    let mut letters = name.as_str().bytes().filter(u8::is_ascii_alphanumeric);
+    b"xdoorward".iter().all(|letter| letters.next() == Some(*letter)) && !REPLACED.contains(name)
+}
+
 /// The refusal in a form that nginx hands on: the status that it should have stands in `X-Auth-Status`.
 fn for_nginx(problem: Problem) -> Response<Body> {
     let mut response: Response<Body> = problem.into_response();
@@ -94,6 +114,25 @@ fn for_nginx(problem: Problem) -> Response<Body> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn names_like_ours_are_told_from_those_that_gateways_replace() {
+        let ours = |name: &str| HeaderName::from_bytes(name.as_bytes()).map(|name| could_be_read_as_ours(&name)).ok();
+        for name in [
+            "X_Doorward_Organization",
+            "x.doorward.key.id",
+            "X-Doorward_Key-Id",
+            "XDoorward-Organization",
+            "X!Doorward~Environment",
+            "X-Doorward-Later",
+            "X-Doorward",
+        ] {
+            assert_eq!(ours(name), Some(true), "{name}");
+        }
+        for name in ["X-Doorward-Organization", "x-doorward-assertion", "Authorization", "X-Door", "Doorward-Id", "X"] {
+            assert_eq!(ours(name), Some(false), "{name}");
+        }
+    }
 
     #[test]
     fn a_profile_is_one_of_six() {
