@@ -1,12 +1,17 @@
--- Asks Doorward of each request whether it may pass: `http-request lua.doorward URL`.
+-- Asks Doorward if a request may pass: `http-request lua.doorward PATH ADDRESS`. Sets `txn.doorward` to `passed` if it may.
 
-local IDENTITY = { "x-doorward-organization", "x-doorward-environment", "x-doorward-key-id", "x-doorward-key-name" }
+-- What Doorward says of a caller. The last is there if assertions are switched on.
+local IDENTITY = {
+  "x-doorward-organization", "x-doorward-environment", "x-doorward-key-id", "x-doorward-key-name", "x-doorward-assertion",
+}
 
 -- What Doorward looks at: the credential, and the marks of a browser.
 local ASKED = { "authorization", "origin", "sec-fetch-mode", "sec-fetch-site" }
 
 -- What a client should hear of a refusal.
 local TOLD = { "content-type", "www-authenticate", "retry-after", "cache-control", "x-request-id" }
+
+local UNAVAILABLE = { ["content-type"] = { [0] = "application/problem+json" }, ["retry-after"] = { [0] = "1" } }
 
 -- HAProxy counts the lines of a header from 0.
 local function lines(headers, name)
@@ -29,23 +34,25 @@ local function refuse(txn, status, headers, body)
   txn:done(reply)
 end
 
-core.register_action("doorward", { "http-req" }, function(txn, url)
+core.register_action("doorward", { "http-req" }, function(txn, path, address)
   local headers, asked = txn.http:req_get_headers(), {}
   for _, name in ipairs(ASKED) do
     local values = lines(headers, name)
     if #values > 0 then asked[name] = values end
   end
-  -- No client says who it is.
-  for _, name in ipairs(IDENTITY) do txn.http:req_del_header(name) end
 
-  local answer = core.httpclient():get({ url = url, headers = asked, timeout = 2000 })
-  if not answer or not answer.status or answer.status == 0 or answer.status == 504 then
-    refuse(txn, 503, { ["retry-after"] = { [0] = "1" } }, "")
-  elseif answer.status == 200 then
+  local answer = core.httpclient():get({ url = "http://doorward" .. path, dst = address, headers = asked, timeout = 5000 })
+  local status = answer and answer.status or 0
+  if status == 200 and lines(answer.headers, "x-doorward-organization")[1] then
     for _, name in ipairs(IDENTITY) do
-      txn.http:req_add_header(name, lines(answer.headers, name)[1] or "")
+      local value = lines(answer.headers, name)[1]
+      if value then txn.http:req_set_header(name, value) end
     end
+    txn:set_var("txn.doorward", "passed")
+  elseif status >= 400 and status < 500 or status == 503 and #lines(answer.headers, "x-request-id") > 0 then
+    refuse(txn, status, answer.headers, answer.body or "")
   else
-    refuse(txn, answer.status, answer.headers, answer.body or "")
+    -- No answer, or HAProxy's own word that there is none.
+    refuse(txn, 503, UNAVAILABLE, '{"type":"about:blank","title":"Service Unavailable","status":503,"code":"not_current"}')
   end
-end, 1)
+end, 2)
