@@ -24,7 +24,7 @@ const NEEDED: &[(&str, &str)] = &[
 /// What npm installs, each by a lock file: an OAuth server, clients and servers of MCP, and what judges pages.
 const NODE_PROJECTS: &[&str] = &["bins/server/tests/oauth", "bins/server/tests/mcp", "bins/server/tests/page"];
 
-/// What pip installs, by a list of versions: a client of MCP, and what tests an API by its description.
+/// What pip installs, by a list of versions: a client of MCP, what tests an API by its description, and gateways.
 const PYTHON_PACKAGES: &str = "bins/server/tests/requirements.txt";
 
 /// Where it installs them.
