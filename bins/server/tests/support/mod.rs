@@ -437,7 +437,8 @@ impl Answer {
         let end = received.windows(4).position(|window| window == b"\r\n\r\n")?;
         let head = std::str::from_utf8(&received[..end]).ok()?;
         let mut lines = head.split("\r\n");
-        let status = lines.next()?.strip_prefix("HTTP/1.1 ")?.get(..3)?.parse().ok()?;
+        // 1.0, if a gateway hands on the answer of a service that speaks it.
+        let status = lines.next()?.strip_prefix("HTTP/1.")?.get(2..5)?.parse().ok()?;
         let headers = lines.filter_map(|line| line.split_once(": "));
         let headers: BTreeMap<_, _> = headers.map(|(name, value)| (name.to_lowercase(), value.to_owned())).collect();
         let mut body = String::from_utf8_lossy(&received[end + 4..]).into_owned();
