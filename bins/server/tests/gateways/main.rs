@@ -9,6 +9,7 @@ mod program;
 mod service;
 #[path = "../support/mod.rs"]
 mod support;
+mod surviving;
 
 use std::collections::BTreeMap;
 use std::time::Duration;
