@@ -36,7 +36,8 @@ pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<()> {
     environment.extend(arguments.long.then_some(("DOORWARD_TEST_LONG", "1")));
     // With the features of the tests, which then find it all made.
     shell::run("cargo", &["build", "--workspace", "--bins", "--examples", "--all-features"], &[])?;
-    shell::run("cargo", &["test", "--workspace", "--all-features"], &environment)
+    // One run names all that is broken.
+    shell::run("cargo", &["test", "--workspace", "--all-features", "--no-fail-fast"], &environment)
 }
 
 /// Where the pictures of the page go.
