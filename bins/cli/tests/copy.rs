@@ -14,6 +14,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 use std::time::Duration;
 
+use doorward::key::KeyPrefix;
 use doorward::sqlite::SqliteStore;
 use doorward::store::copy::{Cell, Rows, TABLES};
 use doorward::store::{OpenMode, Revision};
@@ -147,7 +148,7 @@ fn make_large(path: &Path, keys: u32) {
         for (table, rows) in TABLES.iter().zip(rows) {
             store.add_rows(table, rows, String::new()).await.unwrap();
         }
-        store.finish_copy(Revision(7), None, Incarnation::FIRST).await.unwrap();
+        store.finish_copy(Revision(7), Some(&KeyPrefix::default()), Incarnation::FIRST).await.unwrap();
     });
 }
 

@@ -191,7 +191,8 @@ fn refused(error: IssueError) -> Result<Said, Fault> {
     match error {
         IssueError::Store(_) | IssueError::Random(_) | IssueError::NoSuchOrganization => Err(error.into()),
         IssueError::AlreadyDone { .. } => Ok(Said::warning(
-            "This was done before, and is in effect everywhere. A value that it made is shown in the first answer only.".to_owned(),
+            "This was done before. It is in effect everywhere; a value that it made is shown in the first answer only."
+                .to_owned(),
         )),
         error => Ok(Said::warning(sentence(&error.to_string()))),
     }

@@ -18,7 +18,7 @@
 //!
 //! While the store is open, its files belong together: `-wal` and `-shm` beside the file itself. If one of them is moved,
 //! removed, replaced or linked to, other programs see another store, and everything here ends with
-//! [`doorward_store::Doubt::Moved`]. A store that was closed is one file. [`SqliteStore::backup`] and [`restore`] copy a
+//! [`doorward_store::Doubt::Moved`]. A store that was closed is one file. [`SqliteStore::backup`] and [`restore()`] copy a
 //! store, and put a copy in its place, without a look at these files.
 
 mod audit;

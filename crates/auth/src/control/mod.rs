@@ -1,7 +1,7 @@
 //! The control plane: the one room in which a node stays current, and a writer learns that a dead secret is dead.
 //!
 //! One actor per node owns the session, the poll, the lease, the acknowledgement and the sweep. It has a thread and a runtime
-//! of its own, and connections that no request can use ([`Coherence::control`](doorward_store::Coherence::control)), so that
+//! of its own, and connections that no request can use ([`Coherence::control`]), so that
 //! nothing which a request does can delay a poll. It publishes two values: the [`Lease`], which verifications read, and the
 //! revision that is applied, which writers in this process wait for.
 //!
@@ -9,15 +9,15 @@
 //!
 //! | premise | check |
 //! |---|---|
-//! | a poll reads the primary of the store that writers write, in a form that this program understands | the poll's own statement reads its provenance, and [`Sourced::proved`](doorward_store::Sourced::proved) is the only way to the facts; [`Knowledge::judge`](doorward_store::Knowledge::judge) calls it |
-//! | the store has all that it confirmed | [`Knowledge::judge`](doorward_store::Knowledge::judge) compares the operation at the known revision |
+//! | a poll reads the primary of the store that writers write, in a form that this program understands | the poll's own statement reads its provenance, and [`Sourced::proved`](doorward_store::Sourced::proved) is the only way to the facts; [`Knowledge::judge`] calls it |
+//! | the store has all that it confirmed | [`Knowledge::judge`] compares the operation at the known revision |
 //! | a lease is counted from before the poll | [`Control::refresh`] reads the clock before it asks |
 //! | a poll is on time | [`host`]: a thread, a runtime and connections of the actor's own; [`Control::in_time`]: a deadline at every step |
-//! | only what is applied is acknowledged | [`Control::refresh`] names the revision after [`Node::apply`](crate::node::Node::apply); [`Control::keep_acknowledging`] writes it beside the polls |
+//! | only what is applied is acknowledged | [`Control::refresh`] names the revision after [`Node::apply`]; [`Control::keep_acknowledging`] writes it beside the polls |
 //! | a change names its audience | a node registers before its first read; the change's own transaction reads the longest lease that ever registered |
 //! | the wait ends | [`effect`]: a timer at W beside everything else that a writer waits for |
 //! | an answer follows the wait | [`effect::settle`]: every answer about an operation, first or repeated, waits for that operation's revision |
-//! | writers write the same keys | the prefix is in the store: [`Core::adopt`](crate::Core::adopt) at the start, and every change's own transaction |
+//! | writers write the same keys | the prefix is in the store: [`Core::adopt`] at the start, and every change's own transaction |
 //!
 //! If any of them fails, the lease is not renewed, the log names the premise, and the node answers 503.
 
@@ -42,6 +42,9 @@ use crate::{Core, StartError};
 
 /// The longest pause between two tries while the store fails.
 const RETRY: Duration = Duration::from_millis(250);
+
+/// How often a node that starts tries its first poll: a busy machine is slow, and has no lease to lose yet.
+const STARTS: u32 = 8;
 
 /// A pause of this node that a lease cannot have survived unnoticed: the machine was suspended.
 const SUSPENDED: Duration = Duration::from_millis(500);
@@ -120,7 +123,13 @@ impl Control {
     async fn begin(&self) -> Result<(), StoreError> {
         let mut progress = self.progress.lock().await;
         self.load(&mut progress).await?;
-        self.refresh(&mut progress).await
+        let mut tries = 1..STARTS;
+        loop {
+            match self.refresh(&mut progress).await {
+                Err(StoreError::Unavailable(_)) if tries.next().is_some() => tokio::time::sleep(RETRY).await,
+                other => return other,
+            }
+        }
     }
 
     pub(crate) const fn node(&self) -> &Arc<Node> {
@@ -277,6 +286,10 @@ impl Control {
     /// the log which secrets live again.
     async fn lose(&self, progress: &mut Progress, change: Position) -> Result<StoreError, StoreError> {
         self.node.lease().end();
+        if self.node.store_is_whole() {
+            let error = StoreError::LostChange(change);
+            tracing::error!(%error, "this node serves nothing until an operator has answered for the loss");
+        }
         self.node.set_store_is_whole(false);
         if change == progress.knowledge.position && progress.reported != Some(change) {
             self.in_time(self.store.report_lost(change)).await?;

@@ -205,7 +205,10 @@ async fn everything_that_was_removed_is_removed_again_and_what_was_made_is_named
     assert_eq!(remedies(&findings), [(Remedy::Delete, 1)]);
     assert_eq!(findings.keys[0].key.id, deleted.key.id);
     assert_eq!(findings.operators.iter().map(|found| found.operator.id).collect::<Vec<_>>(), [ada.id]);
-    assert_eq!(findings.origins.iter().map(|found| found.entry.origin.clone()).collect::<Vec<_>>(), [gone.clone()]);
+    assert_eq!(
+        findings.origins.iter().map(|found| found.entry.origin.clone()).collect::<Vec<_>>(),
+        std::slice::from_ref(&gone)
+    );
     let Gone { organizations, secrets, operators, origins } = &findings.gone;
     assert_eq!(organizations.iter().map(|gone| gone.id).collect::<Vec<_>>(), [zeta.organization.id]);
     let gone_secrets: BTreeSet<_> = secrets.iter().map(|gone| gone.locator).collect();
@@ -308,7 +311,7 @@ async fn what_the_files_do_not_tell_is_named() {
     // The test log is in no file.
     let production = of("\"environment\":\"production\"");
     let untold = Uncertainty::Untold { log: log("test") };
-    assert_eq!(compare(&restored, &production).await.uncertain, [untold.clone()]);
+    assert_eq!(compare(&restored, &production).await.uncertain, std::slice::from_ref(&untold));
     // The order does not count, and neither does a line that comes twice.
     let mut shuffled = [&production[..], &production[3..]].concat();
     shuffled.reverse();
