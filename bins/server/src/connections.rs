@@ -21,7 +21,7 @@ const SHARE: usize = 4;
 /// Files that the process needs beside its clients' connections: the store, probes, scrapers, sinks, connectors.
 const RESERVED_FILES: usize = 512;
 
-/// How often the log tells of one kind of limit. Metrics count every case.
+/// The pause between two log lines about one kind of limit. Metrics count every case.
 const TELLING: Duration = Duration::from_secs(10);
 
 /// The connections that a server takes.
@@ -150,7 +150,7 @@ impl Drop for Place {
 #[derive(Debug)]
 pub(crate) struct Told {
     metrics: Arc<Metrics>,
-    /// When each kind was last told, and how many were not told since.
+    /// The time at which each kind was last told, and the number of cases that were not told since.
     last: Mutex<HashMap<&'static str, (Instant, u64)>>,
 }
 

@@ -12,7 +12,7 @@ use tokio::time::Sleep;
 
 use crate::connections::Told;
 
-/// How long a write may wait for its client to take anything at all.
+/// The longest time that a write may wait for its client to take anything at all.
 pub(crate) const WRITE_DEADLINE: Duration = Duration::from_secs(10);
 
 /// A socket that breaks with [`io::ErrorKind::TimedOut`] if a write makes no progress for [`WRITE_DEADLINE`].

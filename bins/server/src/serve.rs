@@ -42,7 +42,7 @@ const CONNECTION_WINDOW: u32 = 256 * 1024;
 /// How long requests that are under way may take to finish when the server is told to stop.
 const DRAIN: Duration = Duration::from_secs(20);
 
-/// How long the last bytes of the last answers may take to leave.
+/// The time that the last bytes of the last answers may take to leave.
 const LAST_BYTES: Duration = Duration::from_secs(1);
 
 /// How long to wait after accepting failed, as it does when file descriptors have run out.
@@ -247,7 +247,7 @@ struct Running {
     changed: Notify,
     /// Counts spans of [`WRITE_DEADLINE`].
     span: AtomicUsize,
-    /// How many answers wait for their client since a span, by the span's number modulo three.
+    /// The number of answers that wait for their client since a span, by the span's number modulo three.
     waiting: [AtomicUsize; 3],
 }
 

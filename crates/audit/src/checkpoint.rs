@@ -47,7 +47,7 @@ impl Checkpoint {
     }
 }
 
-/// What the extension line begins with that names the incarnation. A store that was never restored writes none.
+/// The beginning of the extension line that names the incarnation. A store that was never restored writes none.
 const INCARNATION: &str = "incarnation ";
 
 impl fmt::Display for Checkpoint {

@@ -50,7 +50,7 @@ fn shown_as_ocsf(unmapped: &Value) -> bool {
     unmapped.get("sequence").is_some()
 }
 
-/// Why a line is no event.
+/// The reason that a line is no event.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum FiledEventError {

@@ -426,7 +426,7 @@ impl Issuer {
         }
     }
 
-    /// What the store's refusal means to the asker. A change that was made before is told once it is in effect.
+    /// The meaning of the store's refusal to the asker. A change that was made before is told once it is in effect.
     async fn refused(&self, error: StoreError) -> IssueError {
         match error {
             StoreError::AlreadyDone { subject, revision } => {

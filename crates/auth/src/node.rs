@@ -1,4 +1,4 @@
-//! What one node holds in memory: the side of it that verifications read.
+//! The knowledge that one node holds in memory: the side of it that verifications read.
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -17,7 +17,7 @@ use crate::index::{Draft, Index};
 /// How often uses that were counted in memory are written to the store: what a crash may lose of them.
 const FLUSH: Duration = Duration::from_secs(5);
 
-/// How many uses are written at a time: an engine takes so many in one transaction, so that all of them arrive or none.
+/// The number of uses that are written at a time: an engine takes so many in one transaction, so that all of them arrive or none.
 const CHUNK: usize = 1_000;
 
 /// The knowledge of a node, and the lease on it. The [control plane](crate::control) is the only one to write.

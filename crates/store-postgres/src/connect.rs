@@ -1,4 +1,4 @@
-//! How a connection is made: to all servers of the store's URL side by side, of which the first that accepts writes is taken.
+//! The making of a connection: to all servers of the store's URL side by side, of which the first that accepts writes is taken.
 
 use std::future::poll_fn;
 use std::net::IpAddr;
@@ -21,17 +21,17 @@ use crate::error::{Failure, unavailable};
 use crate::row;
 use crate::statement::sql;
 
-/// How long connecting may take, unless the URL says otherwise. It takes up to seven round trips, and some databases are
+/// The time that connecting may take, unless the URL says otherwise. It takes up to seven round trips, and some databases are
 /// most of a second away.
 const CONNECT: Duration = Duration::from_secs(10);
 
-/// How long to wait before a server is tried again, while another has not answered yet.
+/// The time to wait before a server is tried again, while another has not answered yet.
 const PAUSE: Duration = Duration::from_millis(250);
 
 /// How long the server may leave what was sent without an answer from its network.
 const SILENCE: Duration = Duration::from_secs(5);
 
-/// How long the protocol waits before it probes a silent connection, where the URL does not say.
+/// The time that the protocol waits before it probes a silent connection, if the URL does not say.
 const DEFAULT_KEEPALIVE: Duration = Duration::from_hours(2);
 
 /// The place of the database: its servers, and how they are reached.

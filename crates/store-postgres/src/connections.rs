@@ -24,13 +24,13 @@ use crate::transaction::again;
 /// Connections of one node's requests. Changes wait for each other anyway.
 const SIZE: usize = 8;
 
-/// How long any statement may take. Each takes about a millisecond, and the way there and back.
+/// The time that any statement may take. Each takes about a millisecond, and the way there and back.
 const PATIENCE: Duration = Duration::from_secs(10);
 
-/// How long a connection that was not heard of lately may take to show that it works.
+/// The time that a connection that was not heard of lately may take to show that it works.
 const CHECK: Duration = Duration::from_secs(5);
 
-/// How long an answer counts as proof that its connection works.
+/// The time for which an answer counts as proof that its connection works.
 const FRESH: Duration = Duration::from_secs(5);
 
 /// The source of a handle's connections.
@@ -168,7 +168,7 @@ pub(crate) struct Pool {
 
 struct Idle {
     connection: Arc<Connection>,
-    /// When it last answered; none if it was given up in the middle of work.
+    /// The time of its last answer; none if it was given up in the middle of work.
     heard: Option<Instant>,
 }
 

@@ -1,4 +1,4 @@
-//! How values of ours stand in rows.
+//! The form of our values in rows.
 
 use std::fmt::Display;
 use std::str::FromStr;
@@ -122,7 +122,7 @@ pub(crate) fn identity(row: &Row, at: usize) -> Result<StoreIdentity> {
 pub(crate) const PROVENANCE: &str =
     "i.identity, i.incarnation, i.oldest_schema, pg_is_in_recovery(), current_setting('transaction_read_only')";
 
-/// How many columns [`PROVENANCE`] has.
+/// The number of columns of [`PROVENANCE`].
 pub(crate) const AFTER_PROVENANCE: usize = 5;
 
 /// Reads the columns of [`PROVENANCE`], which stand first.

@@ -39,7 +39,7 @@ impl<T> Decision<T> {
     }
 }
 
-/// How a transaction ended, if not by an error.
+/// The end of a transaction, if not by an error.
 pub(crate) enum Ended<T> {
     Committed(T),
     /// The commit was not answered: it may have happened, or happen yet.

@@ -21,11 +21,11 @@ use crate::transaction::{Answers, Decision, Ended, lock, pause};
 /// The most changes of one transaction: some tens of milliseconds of the server's time.
 const MOST: usize = 32;
 
-/// How many transactions are under way. While the server carries out one, the next waits for the lock there, and need not be
+/// The most transactions that are under way. While the server carries out one, the next waits for the lock there, and need not be
 /// sent first.
 const TURNS: usize = 2;
 
-/// How often an unanswered commit is looked up.
+/// The number of times that an unanswered commit is looked up.
 const LOOK_UPS: u32 = 5;
 
 /// Carries out the changes of one process, in tasks of its own: a change that was begun ends, also if its caller goes away.

@@ -151,7 +151,7 @@ pub struct Facts {
 /// The state of one key.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct KeyFacts {
-    /// How many secrets it ever had.
+    /// The number of secrets that it ever had.
     pub generations: u32,
     /// The secrets that work.
     pub secrets: Vec<(Locator, SecretState)>,
@@ -410,7 +410,7 @@ pub struct ChangeContext {
     pub events: Events,
     /// Refuse, with [`StoreError::AlreadyDone`], what was asked for under this key before.
     pub idempotency_key: Option<IdempotencyKey>,
-    /// What was asked for: another request under the same idempotency key is an error.
+    /// The hash of the request: another request under the same idempotency key is an error.
     pub request: RequestHash,
     /// The prefix that the writer gives to keys. The store's first change notes it; a change with another one is refused.
     pub prefix: KeyPrefix,

@@ -141,7 +141,7 @@ pub struct SessionStatus {
 pub struct Observation {
     /// The session that polls; none if the store does not have it.
     pub session: Option<SessionStatus>,
-    /// How far the history has come.
+    /// The newest change of the history.
     pub position: Position,
     /// The operation of the change log at the revision that the node knows; the nil operation if the log has none there.
     pub operation_there: OperationId,
@@ -157,7 +157,7 @@ pub struct Observation {
     pub origins: Vec<OriginsChange>,
 }
 
-/// What a node knows of the store: all that a poll is judged by.
+/// The knowledge that a node has of the store: all that a poll is judged by.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct Knowledge {
     /// The store that the node started on.
@@ -216,7 +216,7 @@ pub enum Poll {
     Retired,
     /// All that happened since.
     Current {
-        /// How far the history has come.
+        /// The newest change of the history.
         position: Position,
         /// Each secret that was touched, once, as it is now.
         changes: Vec<SecretChange>,

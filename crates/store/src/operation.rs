@@ -17,7 +17,7 @@ use crate::{ChangeContext, Revision, StoreError};
 pub struct Operation {
     /// The id of the record that the change is about, as in its audit event.
     pub subject: String,
-    /// What was asked for; none if the operation is older than these hashes.
+    /// The hash of the request; none if the operation is older than these hashes.
     pub request: Option<RequestHash>,
     /// The change's number.
     pub revision: Revision,
@@ -53,7 +53,7 @@ impl RequestHash {
     }
 }
 
-/// How long an operation without an idempotency key is remembered: longer than any lease from before it can last, also if
+/// The time for which an operation without an idempotency key is remembered: longer than any lease from before it can last, also if
 /// the clocks of two machines differ by minutes.
 pub const OPERATION_WINDOW: Duration = Duration::from_secs(600);
 
@@ -75,7 +75,7 @@ pub struct OperationRow<'a> {
     pub event: &'a EventDraft,
     /// The client's name for the request.
     pub idempotency_key: Option<&'a str>,
-    /// What was asked for.
+    /// The hash of the request.
     pub request: RequestHash,
 }
 
@@ -119,7 +119,7 @@ impl FromStr for OperationId {
     }
 }
 
-/// How long an operation with an idempotency key is remembered: as long as clients retry, and as others in the field do.
+/// The time for which an operation with an idempotency key is remembered: as long as clients retry, and as others in the field do.
 pub const IDEMPOTENCY_WINDOW: Duration = Duration::from_hours(24);
 
 /// A client's name for one request, so that a repeat changes nothing (the `Idempotency-Key` header).

@@ -84,7 +84,7 @@ struct OriginShape<'a> {
     outcome: Outcome<'a>,
 }
 
-/// What came of a change; nothing, if it was not tried.
+/// The outcome of a change; nothing, if it was not tried.
 #[derive(Default, Serialize)]
 struct Outcome<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]

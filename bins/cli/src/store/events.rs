@@ -14,14 +14,14 @@ use crate::progress::Progress;
 /// The longest line that is read as a whole: an event has some kilobytes.
 const LONGEST_LINE: u64 = 1 << 20;
 
-/// How many of the lines that could not be read are named.
+/// The most lines that are named if they could not be read.
 const NAMED: usize = 20;
 
 /// The findings from some files.
 #[derive(Debug, Default)]
 pub(super) struct Told {
     pub(super) findings: Findings,
-    /// How many lines could not be read.
+    /// The number of lines that could not be read.
     pub(super) unreadable: u64,
     /// The first of them, and why each could not be read.
     pub(super) named: Vec<String>,

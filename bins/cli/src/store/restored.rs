@@ -17,7 +17,7 @@ use crate::failure::Failure;
 use crate::output::{self, Output};
 use crate::progress::Progress;
 
-/// What came of each change, in the order of the findings; as many as were tried.
+/// The outcome of each change, in the order of the findings; as many as were tried.
 #[derive(Debug, Default)]
 pub(super) struct Done {
     pub(super) restored: Option<Restored>,

@@ -12,7 +12,7 @@ use super::events::Told;
 use super::restored::Done;
 use crate::output::table;
 
-/// How many reasons for doubt are shown.
+/// The most reasons for doubt that are shown.
 const NAMED: usize = 20;
 
 /// The findings for people.
@@ -87,7 +87,7 @@ fn gone_rows(gone: &Gone) -> Vec<Vec<String>> {
     organizations.chain(operators.iter().map(operator)).chain(origins.iter().map(origin)).collect()
 }
 
-/// What was done, for people.
+/// The change that was made, for people.
 pub(super) fn sentences(told: &Told, done: &Done) -> String {
     let Done { restored, keys, operators, origins } = done;
     let Findings { keys: all_keys, operators: all_operators, origins: all_origins, .. } = &told.findings;
@@ -119,7 +119,7 @@ fn errors<R: Titled, T>(revived: &[R], done: &[Result<T, String>]) -> Vec<String
     failed.map(|(revived, error)| format!("Not done: {}: {error}", revived.title())).collect()
 }
 
-/// What people recognize.
+/// The name that people recognize.
 trait Titled {
     fn title(&self) -> String;
 }

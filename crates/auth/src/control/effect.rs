@@ -11,10 +11,10 @@ use super::{Applied, Control, within};
 use crate::node::describe;
 use crate::{Core, Nodes, Receipt, Timing};
 
-/// How often a writer looks for acknowledgements: well below what a person notices.
+/// The pause between two looks of a writer for acknowledgements: well below what a person notices.
 const LOOK: Duration = Duration::from_millis(2);
 
-/// How long one look, and the retirement of silent nodes, may take before the writer goes on without.
+/// The time that one look, and the retirement of silent nodes, may take before the writer goes on without.
 const PATIENCE: Duration = Duration::from_millis(500);
 
 /// Commits a change, and returns once no node can miss it: within W of the commit, [`Timing::writer_wait`] of the longest
@@ -67,9 +67,9 @@ pub(crate) async fn settle(core: &Core, control: Option<&Arc<Control>>, revision
 
 /// The sessions that a writer found.
 struct Looks {
-    /// Those of its first look: any other registered later, and read later.
+    /// The sessions of its first look: any other registered later, and read later.
     first: Vec<SessionStatus>,
-    /// Those of them that have kept silent so far.
+    /// The sessions of the first look that have kept silent so far.
     silent: Vec<SessionStatus>,
 }
 
@@ -83,7 +83,7 @@ struct Wait<'a> {
     revision: Revision,
     /// A moment after the commit: a lease from before it started before this.
     since: Reading,
-    /// How far the node in this process has come. It is told directly, so that its word needs no commit of its own.
+    /// The progress of the node in this process. It is told directly, so that its word needs no commit of its own.
     here: Option<watch::Receiver<Applied>>,
 }
 
@@ -131,7 +131,7 @@ impl<'a> Wait<'a> {
         }
     }
 
-    /// Those of the first look that may still serve what they knew before the change. A session that is gone was removed by
+    /// The sessions of the first look that may still serve what they knew before the change. A session that is gone was removed by
     /// its owner, or by a process that outwaited it.
     fn silent(&self, first: &[SessionStatus], now: &[SessionStatus]) -> Vec<SessionStatus> {
         let here = self.here.as_ref().map(|applied| *applied.borrow());

@@ -8,7 +8,7 @@ use tokio::sync::Notify;
 use crate::Core;
 use crate::node::Node;
 
-/// How long the watch sleeps at most before it looks again: a clock may have been set or have stood still.
+/// The longest sleep of the watch before it looks again: a clock may have been set or have stood still.
 const LOOK: Duration = Duration::from_millis(500);
 
 /// The end of the lease, in nanoseconds of [`Clock::tick`](doorward_types::Clock::tick). Zero means that there is none.

@@ -13,16 +13,16 @@ use tokio::sync::Notify;
 use super::{Control, Progress, within};
 use crate::index::Draft;
 
-/// How many secrets are read at a time: a few megabytes.
+/// The number of secrets that are read at a time: a few megabytes.
 const PAGE: u32 = 10_000;
 
-/// How often the change log is read meanwhile: often enough that it cannot outgrow its length in between.
+/// The pause between two reads of the change log meanwhile: short enough that it cannot outgrow its length in between.
 const FOLLOW: Duration = Duration::from_millis(250);
 
-/// How many locators one line of the log names.
+/// The most locators that one line of the log names.
 const NAMED: usize = 100;
 
-/// How long a page may take.
+/// The time that a page may take.
 const PATIENCE: Duration = LONGEST_LEASE;
 
 /// The state of everything that changed during a load, as the newest poll has it.

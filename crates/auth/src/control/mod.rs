@@ -43,7 +43,7 @@ use crate::{Core, StartError};
 /// The longest pause between two tries while the store fails.
 const RETRY: Duration = Duration::from_millis(250);
 
-/// How often a node that starts tries its first poll: a busy machine is slow, and has no lease to lose yet.
+/// The number of tries that a node that starts gives its first poll: a busy machine is slow, and has no lease to lose yet.
 const STARTS: u32 = 8;
 
 /// A pause of this node that a lease cannot have survived unnoticed: the machine was suspended.
@@ -57,7 +57,7 @@ pub(crate) struct Control {
     store: Arc<dyn Coherence>,
     /// The state of the actor. Nobody else locks it while the actor runs.
     progress: Mutex<Progress>,
-    /// How far this node has come, for writers in this process.
+    /// The progress of this node, for writers in this process.
     applied: watch::Sender<Applied>,
     /// The revision that other processes wait for.
     wanted: watch::Sender<Option<Applied>>,
@@ -75,7 +75,7 @@ pub(crate) struct Applied {
     pub(crate) revision: Revision,
 }
 
-/// How far the actor has come.
+/// The progress of the actor.
 #[derive(Debug)]
 struct Progress {
     session: SessionId,

@@ -5,9 +5,9 @@ use doorward_types::{AccessKeyId, Environment, Incarnation, Locator, Name, Opera
 /// The result of a comparison.
 #[derive(Clone, Debug, Default)]
 pub struct Findings {
-    /// How many events were read.
+    /// The number of events that were read.
     pub read: u64,
-    /// How many of them the store does not have, each counted once.
+    /// The number of them that the store does not have, each counted once.
     pub missing: u64,
     /// The newest incarnation that an event names.
     pub incarnation: Incarnation,

@@ -20,7 +20,7 @@ pub(super) struct ForeignLog {
     changed: Vec<u64>,
 }
 
-/// What the store knows of an event.
+/// The knowledge that the store has of an event.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(super) enum Standing {
     /// The event was cut off the store's log, if the store ever had it.
@@ -95,7 +95,7 @@ impl ForeignLog {
     }
 }
 
-/// What happened, as events from elsewhere tell.
+/// The history that events from elsewhere tell.
 #[derive(Debug, Default)]
 pub(super) struct History {
     pub(super) dead: HashMap<Locator, Removal>,
@@ -107,14 +107,14 @@ pub(super) struct History {
     pub(super) made_operators: HashMap<OperatorId, GoneOperator>,
 }
 
-/// Who removed something, and when.
+/// The actor who removed something, and the time.
 #[derive(Clone, Debug)]
 pub(super) struct Removal {
     pub(super) at: Timestamp,
     pub(super) by: Name,
 }
 
-/// What an event says of an origin.
+/// The statement of an event about an origin.
 #[derive(Clone, Debug)]
 pub(super) enum Word {
     Allowed(Timestamp),

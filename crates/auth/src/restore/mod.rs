@@ -24,7 +24,7 @@ pub use self::findings::{
 use crate::operators::installation_event;
 use crate::{Ask, Core, IssueError, Issuer, Management, OperatorDesk, Receipt};
 
-/// How many restores that a store does not know of are believed: a file that was forged cannot use the numbers up.
+/// The most restores that are believed although the store does not know of them: a file that was forged cannot use the numbers up.
 pub const MOST_RESTORES: u64 = 1_000;
 
 /// Deals with a store that was restored from a backup.
@@ -40,7 +40,7 @@ pub struct RestoreDesk {
 pub struct Restored {
     /// The incarnation that began.
     pub incarnation: Incarnation,
-    /// How many sessions and sign-in links of operators were ended. They may have ended since the backup.
+    /// The number of sessions and sign-in links of operators that were ended. They may have ended since the backup.
     pub ended_sessions: u64,
 }
 
