@@ -1,5 +1,4 @@
 use std::sync::Arc;
-use std::sync::atomic::AtomicU64;
 
 use doorward_key::{KeyPrefix, Random, RandomError, SystemRandom};
 use doorward_store::{Store, StoreError, StoreIdentity};
@@ -16,8 +15,6 @@ pub struct Core {
     pub(crate) prefix: KeyPrefix,
     prefix_is_chosen: bool,
     pub(crate) timing: Timing,
-    /// The newest revision that this process knows to be in effect everywhere.
-    pub(crate) settled: Arc<AtomicU64>,
 }
 
 impl Core {
@@ -32,7 +29,6 @@ impl Core {
             prefix: KeyPrefix::default(),
             prefix_is_chosen: false,
             timing: Timing::default(),
-            settled: Arc::default(),
         }
     }
 

@@ -381,8 +381,8 @@ impl Issuer {
     /// what there is to see.
     pub(crate) async fn refuse_repeat(&self, request: &RequestHash, ask: &Ask) -> Result<(), IssueError> {
         let Some(key) = &ask.idempotency_key else { return Ok(()) };
-        let done = self.core.store.operation(&ask.attribution.actor, key).await.map_err(IssueError::Store)?;
-        match done {
+        let done = self.core.store.operation(&ask.attribution.actor, key).await;
+        match done.and_then(|done| effect::of_this_store(self.control.as_ref(), done)).map_err(IssueError::Store)? {
             Some(done) => Err(self.refused(done.repeated(request)).await),
             None => Ok(()),
         }
@@ -395,7 +395,8 @@ impl Issuer {
 
     /// Returns once the newest change of a record is in effect everywhere.
     pub(crate) async fn settle(&self, subject: &str) -> Result<(), IssueError> {
-        let settled = match self.core.store.last_change_of(subject).await {
+        let newest = self.core.store.last_change_of(subject).await;
+        let settled = match newest.and_then(|newest| effect::of_this_store(self.control.as_ref(), newest)) {
             Ok(Some(revision)) => effect::settle(&self.core, self.control.as_ref(), revision).await,
             other => other.map(drop),
         };

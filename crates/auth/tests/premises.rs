@@ -11,14 +11,14 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use doorward_audit::{Action, Attribution, EventDraft};
-use doorward_auth::{Core, IssueError, Issuer, Refusal, StartError, Timing, Verifier};
+use doorward_auth::{Core, IssueError, Issuer, LossDesk, Refusal, StartError, Timing, Verifier};
 use doorward_store::{
-    CHANGE_LOG_LENGTH, Change, ChangeContext, Coherence, KeyStore, LostChanges, MemoryStore, OperationId, OriginEntry,
-    Provenance, RequestHash, StoreError, StoreId,
+    CHANGE_LOG_LENGTH, Change, ChangeContext, Coherence, Committed, KeyStore, LostChanges, MemoryStore, OperationId,
+    OriginEntry, Position, Provenance, RequestHash, Revision, SessionStatus, Sourced, StoreError, StoreId,
 };
 use doorward_types::{AllowedOriginId, Clock, Environment, Incarnation, OrganizationId, SystemClock, Timestamp};
 use support::scripted::Scripted;
-use support::store::{Label, Work};
+use support::store::{Label, Work, relabel};
 use support::{ask, process, sessions, silent};
 use tokio::time::{Instant, sleep, timeout};
 
@@ -174,7 +174,7 @@ async fn make_changes(store: &MemoryStore, organization: OrganizationId, pairs: 
         for change in
             [Change::AllowOrigin { entry: entry.clone() }, Change::DisallowOrigin { organization, id: entry.id }]
         {
-            let next = store.position().await.unwrap().revision.0 + 1;
+            let next = store.position().await.unwrap().proved_of_any_store().unwrap().1.revision.0 + 1;
             // Operations of long ago are forgotten, which keeps this quick.
             let time = Timestamp::from_millis(0) + Duration::from_secs(next);
             let log = (organization, Environment::Production);
@@ -265,7 +265,7 @@ async fn a_prefix_other_than_the_stores_is_refused_before_anything_changes() {
     let (claims, other) = (claims.with_prefix("acme".parse().unwrap()), other.with_prefix("zen".parse().unwrap()));
     let acme = Issuer::new(&claims).provision("Acme".parse().unwrap(), &ask()).await.unwrap();
     assert!(acme.value.expose().starts_with("acme_"));
-    let position = store.position().await.unwrap();
+    let position = store.position().await.unwrap().proved_of_any_store().unwrap().1;
 
     assert!(other_prefix(Verifier::start_in_runtime(&other).await));
     assert!(other_prefix(other.clone().adopt().await));
@@ -274,7 +274,7 @@ async fn a_prefix_other_than_the_stores_is_refused_before_anything_changes() {
         let refused = Issuer::new(&core).regenerate(acme.organization.id, false, &ask()).await;
         assert!(matches!(refused, Err(IssueError::Store(StoreError::OtherPrefix { .. }))), "{refused:?}");
     }
-    assert_eq!(store.position().await.unwrap(), position);
+    assert_eq!(store.position().await.unwrap().proved_of_any_store().unwrap().1, position);
     assert_eq!(sessions(&claims).await, []);
 }
 
@@ -377,13 +377,128 @@ async fn a_restored_store_is_loaded_again() {
     });
     sleep(Duration::from_secs(1)).await;
     assert_eq!(loads.load(Ordering::SeqCst), 0);
-    let by = Attribution::local("ada".parse().unwrap());
-    let log = (OrganizationId::INSTALLATION, Environment::Production);
-    let event = EventDraft::new(&by, core.clock().now(), Action::StoreRestored, String::new(), log);
-    store.begin_incarnation(Incarnation::FIRST, event).await.unwrap();
+    restore(&store.store).await;
     sleep(Duration::from_secs(1)).await;
     assert_eq!(loads.load(Ordering::SeqCst), 1, "once");
     assert_eq!(was_current.load(Ordering::SeqCst), 0, "nothing is verified until all is loaded");
     assert!(node.verify(acme.value.expose().as_bytes()).is_ok());
     assert_eq!(store.lost_changes().await.unwrap(), []);
+}
+
+/// Makes the node of this store load everything again.
+async fn restore(store: &MemoryStore) {
+    let by = Attribution::local("ada".parse().unwrap());
+    let log = (OrganizationId::INSTALLATION, Environment::Production);
+    let event = EventDraft::new(&by, Timestamp::from_millis(0), Action::StoreRestored, String::new(), log);
+    store.begin_incarnation(Incarnation::FIRST, event).await.unwrap();
+}
+
+#[tokio::test(start_paused = true)]
+async fn one_read_of_a_load_from_elsewhere_keeps_the_node_from_serving() {
+    let standby: Label = |told| Provenance { primary: false, ..told };
+    let other: Label = |told| Provenance { store: StoreId::from_bytes([9; 16]), ..told };
+    let labels = [(standby, false), (other, true)];
+    let reads = ["identity", "live_origins", "live_secrets", "position"];
+    for ((label, is_other), read) in labels.into_iter().flat_map(|label| reads.map(|read| (label, read))) {
+        let store = Scripted::store();
+        let core = process(store.clone());
+        let node = Verifier::start_in_runtime(&core).await.unwrap();
+        let acme = Issuer::beside(&node).provision("Acme".parse().unwrap(), &ask()).await.unwrap();
+        let key = acme.value.expose().as_bytes();
+
+        store.way.after(move |call, answer| {
+            if call == read {
+                relabel(answer, label);
+            }
+        });
+        restore(&store.store).await;
+        sleep(Duration::from_secs(5)).await;
+        assert_eq!(node.verify(key).err(), Some(Refusal::NotCurrent), "{read}");
+        let started = Verifier::start_in_runtime(&process(store.clone())).await;
+        // A node that starts learns the store's name from the identity.
+        let learns = read == "identity" && is_other;
+        assert!(learns || matches!(started, Err(StartError::Store(StoreError::Doubtful(_)))), "{read}: {started:?}");
+
+        store.way.after(|_, _| {});
+        sleep(Duration::from_secs(1)).await;
+        assert!(node.verify(key).is_ok(), "{read}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_load_that_fails_in_the_middle_is_begun_again_before_anything_is_served() {
+    let store = Scripted::store();
+    let (core, elsewhere) = (process(store.clone()), process(store.store.clone()));
+    let node = Verifier::start_in_runtime(&core).await.unwrap();
+    let issuer = Issuer::new(&elsewhere);
+    let acme = issuer.provision("Acme".parse().unwrap(), &ask()).await.unwrap().organization.id;
+    let made = issuer.create(acme, "ci".parse().unwrap(), &ask()).await.unwrap();
+    let key = made.value.expose().as_bytes();
+    sleep(Duration::from_millis(300)).await;
+    assert!(node.verify(key).is_ok());
+
+    // The deletion is in no poll of this node's, and in no load that ends.
+    store.way.hang(&["poll"]);
+    issuer.delete(acme, made.key.id, &ask()).await.unwrap();
+    restore(&store.store).await;
+    let mut pages = 0;
+    store.way.before(move |call| {
+        pages += usize::from(call == "live_origins");
+        // The first of them hangs for as long as a page may take.
+        (call == "live_origins" && pages == 1).then(|| Box::pin(sleep(MINUTE)) as Work<'static>)
+    });
+    for _ in 0..100 {
+        sleep(Duration::from_millis(300)).await;
+        assert!(node.verify(key).is_err());
+    }
+    assert_eq!(node.verify(key).err(), Some(Refusal::Unknown));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_node_that_knows_a_history_which_ended_is_no_word_on_a_change_after_it() {
+    let store = Scripted::store();
+    let core = process(store.clone());
+    let node = Verifier::start_in_runtime(&core).await.unwrap();
+    let issuer = Issuer::beside(&node);
+    let acme = issuer.provision("Acme".parse().unwrap(), &ask()).await.unwrap();
+    for number in 0..3 {
+        issuer.create(acme.organization.id, format!("ci-{number}").parse().unwrap(), &ask()).await.unwrap();
+    }
+    // The store went back to before the keys, with the sessions of then, and the node has not noticed yet.
+    store.way.hang(&["poll"]);
+    store.way.after(|_, answer| {
+        if let Some(committed) = answer.downcast_mut::<Committed>() {
+            committed.revision = Revision(2);
+        } else if let Some(found) = answer.downcast_mut::<Sourced<Vec<SessionStatus>>>() {
+            let (told, mut sessions) = found.clone().proved_of_any_store().unwrap();
+            sessions.iter_mut().for_each(|status| status.acknowledged = None);
+            *found = Sourced::new(told, sessions);
+        }
+    });
+    let receipt = issuer.regenerate(acme.organization.id, false, &ask()).await.unwrap().receipt;
+    assert!(receipt.waited >= wait(), "{receipt:?}");
+    assert!(node.verify(acme.value.expose().as_bytes()).is_err());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_node_that_serves_nothing_after_a_loss_keeps_no_writer_waiting() {
+    let store = Arc::new(MemoryStore::new());
+    let (here, elsewhere) = (process(store.clone()), process(store.clone()));
+    let node = Verifier::start_in_runtime(&here).await.unwrap();
+    let issuer = Issuer::new(&elsewhere);
+    let acme = issuer.provision("Acme".parse().unwrap(), &ask()).await.unwrap();
+    let newest = store.position().await.unwrap().proved_of_any_store().unwrap().1;
+    store.report_lost(Position { revision: Revision(newest.revision.0 + 1), ..newest }).await.unwrap();
+    sleep(Duration::from_millis(300)).await;
+    assert_eq!(node.verify(acme.value.expose().as_bytes()).unwrap_err(), Refusal::NotCurrent);
+
+    for _ in 0..3 {
+        // The node tries again four times a second.
+        let receipt = issuer.regenerate(acme.organization.id, false, &ask()).await.unwrap().receipt;
+        assert!(receipt.waited < Duration::from_millis(500), "{receipt:?}");
+    }
+    assert_eq!(node.verify(acme.value.expose().as_bytes()).unwrap_err(), Refusal::NotCurrent);
+    LossDesk::new(&elsewhere).accept(&ask()).await.unwrap();
+    sleep(Duration::from_secs(1)).await;
+    assert_eq!(node.verify(acme.value.expose().as_bytes()).unwrap_err(), Refusal::Unknown);
 }

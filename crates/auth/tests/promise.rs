@@ -185,12 +185,12 @@ async fn a_store_that_does_not_know_the_prefix_of_its_keys_is_changed_by_nobody_
     let acme = Issuer::new(&maker).provision("Acme".parse().unwrap(), &ask()).await.unwrap();
     // As the program that made the keys left it, before stores noted their prefix.
     rusqlite::Connection::open(&path).unwrap().execute("UPDATE store SET prefix = NULL", []).unwrap();
-    let position = core.store().position().await.unwrap();
+    let position = core.store().position().await.unwrap().proved_of_any_store().unwrap().1;
     for core in [core.clone(), core.clone().adopt().await.unwrap(), maker.clone().adopt().await.unwrap()] {
         let refused = Issuer::new(&core).regenerate(acme.organization.id, false, &ask()).await;
         assert!(matches!(refused, Err(IssueError::Store(StoreError::PrefixUnknown))), "{refused:?}");
     }
-    assert_eq!(core.store().position().await.unwrap(), position);
+    assert_eq!(core.store().position().await.unwrap().proved_of_any_store().unwrap().1, position);
     let node = Verifier::start(&maker).await.unwrap();
     assert!(node.verify(acme.value.expose().as_bytes()).is_ok());
     assert_eq!(core.adopt().await.unwrap().prefix().as_str(), "acme");

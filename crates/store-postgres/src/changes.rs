@@ -105,7 +105,7 @@ fn facts(change: &Change, store: &StoreIdentity, answers: &mut Answers) -> Resul
     let there = there.first().ok_or(StoreError::Missing)?;
     let mut facts = Facts {
         store: store.clone(),
-        done: done.first().map(row::operation).transpose()?,
+        done: done.first().map(|done| row::operation(done, 0)).transpose()?,
         any_organization: row::get(there, 0)?,
         organization: row::get(there, 1)?,
         key: None,

@@ -5,8 +5,8 @@ use std::time::Duration;
 use async_trait::async_trait;
 use doorward_key::KeyPrefix;
 use doorward_store::{
-    CHANGE_LOG_LENGTH, Coherence, LiveSecret, Observation, OperationId, OriginEntry, OriginsChange, Position, Revision,
-    SecretChange, Session, SessionStatus, Sourced, StoreError, StoreIdentity, Touched,
+    CHANGE_LOG_LENGTH, Coherence, LiveSecret, Observation, OperationId, OriginEntry, OriginsChange, Position,
+    Provenance, Revision, SecretChange, Session, SessionStatus, Sourced, StoreError, StoreIdentity, Touched,
 };
 use doorward_types::{Locator, SessionId};
 use tokio_postgres::Row;
@@ -46,33 +46,42 @@ impl Coherence for PostgresStore {
         self.protocol.write(&[], |_| Ok(Decision::write(writes(), ()))).await
     }
 
-    async fn live_secrets(&self, after: Option<&LiveSecret>, limit: u32) -> Result<Vec<LiveSecret>, StoreError> {
+    async fn live_secrets(
+        &self,
+        after: Option<&LiveSecret>,
+        limit: u32,
+    ) -> Result<Sourced<Vec<LiveSecret>>, StoreError> {
         let after = after.map(|live| {
             let (key, secret) = (&live.key, &live.secret);
             [key.organization.to_string(), key.environment.to_string(), key.id.to_string(), secret.state.to_string()]
         });
         let columns = format!("{}, {}, o.name", row::ACCESS_KEY, row::SECRET);
-        let page = sql(format!(
-            "SELECT {columns} FROM secrets s
-             JOIN access_keys k ON k.organization = s.organization AND k.environment = s.environment
-                               AND k.id = s.access_key
-             JOIN organizations o ON o.id = s.organization
-             WHERE (s.organization, s.environment, s.access_key, s.state) > ($1, $2, $3, $4)
-             ORDER BY s.organization, s.environment, s.access_key, s.state LIMIT $5"
+        let place = "s.organization, s.environment, s.access_key, s.state";
+        let page = sql(page_sql(
+            place,
+            &format!(
+                "{columns} FROM secrets s
+                 JOIN access_keys k ON k.organization = s.organization AND k.environment = s.environment
+                                   AND k.id = s.access_key
+                 JOIN organizations o ON o.id = s.organization
+                 WHERE ({place}) > ($1, $2, $3, $4) ORDER BY {place} LIMIT $5"
+            ),
         ));
         let page = after.unwrap_or_default().iter().fold(page, |page, part| page.text(part)).number(i64::from(limit));
-        self.protocol.query(page).await?.iter().map(|found| row::live_secret(found, 0)).collect()
+        read_page(self.protocol.sourced(page).await?, row::live_secret)
     }
 
-    async fn live_origins(&self, after: Option<&OriginEntry>, limit: u32) -> Result<Vec<OriginEntry>, StoreError> {
+    async fn live_origins(
+        &self,
+        after: Option<&OriginEntry>,
+        limit: u32,
+    ) -> Result<Sourced<Vec<OriginEntry>>, StoreError> {
         let after = after.map(|entry| [entry.organization.to_string(), entry.id.to_string()]);
         let [organization, id] = after.unwrap_or_default();
-        let page = sql(format!(
-            "SELECT {} FROM allowed_origins a WHERE (a.organization, a.id) > ($1, $2) ORDER BY a.organization, a.id LIMIT $3",
-            origins::COLUMNS
-        ));
-        let found = self.protocol.query(page.text(organization).text(id).number(i64::from(limit))).await?;
-        found.iter().map(|found| origins::entry(found, 0)).collect()
+        let (place, columns) = ("a.organization, a.id", origins::COLUMNS);
+        let page = format!("{columns} FROM allowed_origins a WHERE ({place}) > ($1, $2) ORDER BY {place} LIMIT $3");
+        let page = sql(page_sql(place, &page)).text(organization).text(id).number(i64::from(limit));
+        read_page(self.protocol.sourced(page).await?, origins::entry)
     }
 
     async fn live_secret(&self, locator: Locator) -> Result<Sourced<Option<LiveSecret>>, StoreError> {
@@ -90,11 +99,14 @@ impl Coherence for PostgresStore {
         Ok(Sourced::new(provenance, live(found, AFTER_PROVENANCE)?))
     }
 
-    async fn position(&self) -> Result<Position, StoreError> {
-        let newest = "SELECT r.value, (SELECT min(operation) FROM changes WHERE revision = r.value)
-                      FROM revision r WHERE r.id = 1";
-        let found = self.protocol.query(sql(newest)).await?;
-        position(found.first().ok_or(StoreError::Unfinished)?, 0)
+    async fn position(&self) -> Result<Sourced<Position>, StoreError> {
+        let newest = format!(
+            "SELECT {PROVENANCE}, r.value, (SELECT min(operation) FROM changes WHERE revision = r.value)
+             FROM store i JOIN revision r ON r.id = 1 WHERE i.id = 1"
+        );
+        let (provenance, found) = self.protocol.sourced(sql(newest)).await?;
+        let found = found.first().ok_or(StoreError::Unfinished)?;
+        Ok(Sourced::new(provenance, position(found, AFTER_PROVENANCE)?))
     }
 
     async fn poll(&self, session: SessionId, since: Position) -> Result<Sourced<Observation>, StoreError> {
@@ -154,6 +166,29 @@ impl Coherence for PostgresStore {
     async fn hint(&self) {
         self.hints.next().await;
     }
+}
+
+/// The statement that reads a page with its provenance. An empty page is one row, which has a provenance and no place.
+fn page_sql(place: &str, columns_and_rows: &str) -> String {
+    format!(
+        "SELECT {PROVENANCE}, p.* FROM store i
+         LEFT JOIN (SELECT row_number() OVER (ORDER BY {place}) AS place, {columns_and_rows}) p ON TRUE
+         WHERE i.id = 1 ORDER BY p.place"
+    )
+}
+
+/// Reads the answer of [`page_sql`].
+fn read_page<T>(
+    (provenance, found): (Provenance, Vec<Row>),
+    read: impl Fn(&Row, usize) -> Result<T, StoreError>,
+) -> Result<Sourced<Vec<T>>, StoreError> {
+    let mut page = Vec::with_capacity(found.len());
+    for found in &found {
+        if row::get::<Option<i64>>(found, AFTER_PROVENANCE)?.is_some() {
+            page.push(read(found, AFTER_PROVENANCE + 1)?);
+        }
+    }
+    Ok(Sourced::new(provenance, page))
 }
 
 /// One statement, and so one snapshot of one server: what the server is, where the history has come to and what it holds at

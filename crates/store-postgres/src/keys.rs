@@ -1,10 +1,11 @@
 use async_trait::async_trait;
 use doorward_store::{
     AccessKeyWithSecrets, Change, ChangeContext, Committed, IdempotencyKey, KeyStore, Operation, Organization,
-    OriginEntry, Page, Revision, StoreError,
+    OriginEntry, Page, Revision, Sourced, StoreError,
 };
 use doorward_types::{Name, OrganizationId};
 
+use crate::row::{AFTER_PROVENANCE, PROVENANCE};
 use crate::statement::sql;
 use crate::{PostgresStore, origins, row};
 
@@ -14,15 +15,25 @@ impl KeyStore for PostgresStore {
         self.writer.change((change, context)).await
     }
 
-    async fn operation(&self, actor: &Name, key: &IdempotencyKey) -> Result<Option<Operation>, StoreError> {
-        let find = "SELECT subject, request, revision FROM operations WHERE actor = $1 AND idempotency_key = $2";
-        self.query(sql(find).text(actor).text(key.as_str())).await?.first().map(row::operation).transpose()
+    async fn operation(&self, actor: &Name, key: &IdempotencyKey) -> Result<Sourced<Option<Operation>>, StoreError> {
+        let find = sql(format!(
+            "SELECT {PROVENANCE}, o.subject, o.request, o.revision FROM store i
+             LEFT JOIN operations o ON o.actor = $1 AND o.idempotency_key = $2 WHERE i.id = 1"
+        ));
+        let (provenance, found) = self.pool.sourced(find.text(actor).text(key.as_str())).await?;
+        let found = found.first().ok_or(StoreError::Unfinished)?;
+        let is_there = row::get::<Option<&str>>(found, AFTER_PROVENANCE)?.is_some();
+        let operation = is_there.then(|| row::operation(found, AFTER_PROVENANCE)).transpose()?;
+        Ok(Sourced::new(provenance, operation))
     }
 
-    async fn last_change_of(&self, subject: &str) -> Result<Option<Revision>, StoreError> {
-        let found = self.query(sql("SELECT max(revision) FROM operations WHERE subject = $1").text(subject)).await?;
-        let newest: Option<i64> = found.first().map(|found| row::get(found, 0)).transpose()?.flatten();
-        Ok(newest.and_then(|newest| u64::try_from(newest).ok()).map(Revision))
+    async fn last_change_of(&self, subject: &str) -> Result<Sourced<Option<Revision>>, StoreError> {
+        let find = sql(format!(
+            "SELECT {PROVENANCE}, (SELECT max(revision) FROM operations WHERE subject = $1) FROM store i WHERE i.id = 1"
+        ));
+        let (provenance, found) = self.pool.sourced(find.text(subject)).await?;
+        let newest: Option<i64> = row::get(found.first().ok_or(StoreError::Unfinished)?, AFTER_PROVENANCE)?;
+        Ok(Sourced::new(provenance, newest.and_then(|newest| u64::try_from(newest).ok()).map(Revision)))
     }
 
     async fn organization(&self, id: OrganizationId) -> Result<Option<Organization>, StoreError> {

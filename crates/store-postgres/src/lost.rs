@@ -38,7 +38,7 @@ impl LostChanges for PostgresStore {
                 let next = answers.nth(1).unwrap_or_default();
                 let incarnation = Incarnation(row::count(next.first().ok_or(StoreError::Unfinished)?, 0)?);
                 let event = Logs::of([&event], answers)?.append(&event)?;
-                Ok(Decision::write(vec![accept(), event], incarnation))
+                Ok(Decision::write(vec![event], incarnation))
             })
             .await
     }

@@ -137,10 +137,10 @@ pub(crate) fn provenance(row: &Row) -> Result<Provenance> {
     })
 }
 
-/// Reads three columns: subject, request, revision.
-pub(crate) fn operation(row: &Row) -> Result<Operation> {
-    let request: Option<&[u8]> = get(row, 1)?;
+/// Reads three columns: subject, request, revision; the first of them is at `at`.
+pub(crate) fn operation(row: &Row, at: usize) -> Result<Operation> {
+    let request: Option<&[u8]> = get(row, at + 1)?;
     let request = request.map(|hash| hash.try_into().map(RequestHash)).transpose();
-    let request = request.map_err(|error| unreadable(row, 1, error))?;
-    Ok(Operation { subject: get(row, 0)?, request, revision: Revision(count(row, 2)?) })
+    let request = request.map_err(|error| unreadable(row, at + 1, error))?;
+    Ok(Operation { subject: get(row, at)?, request, revision: Revision(count(row, at + 2)?) })
 }

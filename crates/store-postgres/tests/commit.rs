@@ -89,7 +89,7 @@ async fn an_unanswered_commit_is_looked_up_and_never_guessed() {
             (CUT_BEFORE, Err(StoreError::Unavailable(_))) => {}
             (mode, other) => panic!("{mode}: {other:?}"),
         }
-        assert_eq!(witness.position().await.unwrap().revision, Revision(there));
+        assert_eq!(witness.position().await.unwrap().proved_of_any_store().unwrap().1.revision, Revision(there));
         assert_eq!(witness.organizations(Page::first(100)).await.unwrap().len() as u64, there);
     }
 }
@@ -129,7 +129,7 @@ async fn a_commit_that_cannot_be_looked_up_is_no_success() {
     assert!(matches!(changed, Err(StoreError::OutcomeUnknown)), "{changed:?}");
     // It did happen, as it may.
     let witness = PostgresStore::open_deaf(&direct, OpenMode::Existing).await.unwrap();
-    assert_eq!(witness.position().await.unwrap().revision, Revision(1));
+    assert_eq!(witness.position().await.unwrap().proved_of_any_store().unwrap().1.revision, Revision(1));
 }
 
 /// A transaction that the server chose as the victim of a conflict is tried again, a few times.
@@ -161,7 +161,11 @@ async fn who_loses_a_conflict_tries_again() {
         let (change, context) = provision(2);
         let lost = store.change(change, context).await;
         assert!(matches!(lost, Err(StoreError::Unavailable(_))), "{lost:?}");
-        assert_eq!((attempts().await, store.position().await.unwrap().revision), (10, Revision(1)), "{code}");
+        assert_eq!(
+            (attempts().await, store.position().await.unwrap().proved_of_any_store().unwrap().1.revision),
+            (10, Revision(1)),
+            "{code}"
+        );
     }
 }
 

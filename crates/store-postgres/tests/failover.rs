@@ -31,13 +31,13 @@ async fn a_poll_at_a_standby_says_so() {
         lease: Duration::from_secs(3),
     };
     node.register(session).await.unwrap();
-    let position = node.position().await.unwrap();
+    let position = node.position().await.unwrap().proved_of_any_store().unwrap().1;
     let polled = node.poll(session.id, position).await.unwrap();
     assert!(polled.provenance().primary && polled.provenance().writable);
     let (store_id, incarnation) = (polled.provenance().store, polled.provenance().incarnation);
 
     for handle in [&asking, &waiting, &naming] {
-        handle.position().await.unwrap();
+        handle.position().await.unwrap().proved_of_any_store().unwrap().1;
     }
 
     // The standby has all of this, and then lags.
@@ -80,7 +80,7 @@ async fn a_node_finds_the_primary_at_another_host() {
     let node = store.control().unwrap();
     let (change, context) = provision(1);
     store.change(change, context).await.unwrap();
-    node.position().await.unwrap();
+    node.position().await.unwrap().proved_of_any_store().unwrap().1;
     first.point_at(standby.port()).await;
     second.point_at(primary.port()).await;
     let (change, context) = provision(2);
@@ -140,7 +140,7 @@ async fn a_promoted_server_is_found_beside_a_silent_one() {
     let opening = tokio::spawn(async move { PostgresStore::open_deaf(&both, OpenMode::Existing).await });
     standby.promote().unwrap();
     let store = support::comes(opening).await.unwrap().unwrap();
-    assert_eq!(store.position().await.unwrap().revision, Revision(0));
+    assert_eq!(store.position().await.unwrap().proved_of_any_store().unwrap().1.revision, Revision(0));
 }
 
 /// The first change after a failover waits for nodes that the old primary alone knew of.

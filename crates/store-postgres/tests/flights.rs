@@ -83,7 +83,7 @@ async fn a_change_that_is_refused_does_not_harm_those_it_was_asked_for_with() {
         matches!(refused, [Err(StoreError::Conflict(Conflict::Stale)), Err(StoreError::Conflict(Conflict::Duplicate))]),
         "{refused:?}"
     );
-    assert_eq!(store.position().await.unwrap().revision, Revision(6));
+    assert_eq!(store.position().await.unwrap().proved_of_any_store().unwrap().1.revision, Revision(6));
 }
 
 /// Two programs make changes about the same organizations and others, all at once.

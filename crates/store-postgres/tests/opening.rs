@@ -31,7 +31,7 @@ async fn nodes_that_start_at_once_make_one_schema() {
         let mut names = BTreeSet::new();
         for node in nodes {
             let node = node.await.unwrap().unwrap();
-            assert_eq!(node.position().await.unwrap(), Position::default());
+            assert_eq!(node.position().await.unwrap().proved_of_any_store().unwrap().1, Position::default());
             names.insert(node.identity().await.unwrap().provenance().store);
         }
         assert_eq!(names.len(), 1);
@@ -83,7 +83,14 @@ async fn an_older_store_is_brought_up_to_date_with_what_it_remembers() {
     );
     server.batch_execute(&rest).await.unwrap();
     let store = PostgresStore::open(&url, OpenMode::Existing).await.unwrap();
-    let known = store.operation(&"ada".parse().unwrap(), &"twice".parse().unwrap()).await.unwrap().unwrap();
+    let known = store
+        .operation(&"ada".parse().unwrap(), &"twice".parse().unwrap())
+        .await
+        .unwrap()
+        .proved_of_any_store()
+        .unwrap()
+        .1
+        .unwrap();
     assert_eq!((known.subject.as_str(), known.request, known.revision), ("key_2", None, Revision(0)));
     let (_, identity) = store.identity().await.unwrap().proved_of_any_store().unwrap();
     // Nodes of that release did not say how long their leases last.
@@ -183,5 +190,5 @@ async fn a_standby_is_refused_until_it_is_promoted() {
     primary.stop("immediate").unwrap();
     standby.promote().unwrap();
     let store = PostgresStore::open(&both, OpenMode::Existing).await.unwrap();
-    assert_eq!(store.position().await.unwrap(), Position::default());
+    assert_eq!(store.position().await.unwrap().proved_of_any_store().unwrap().1, Position::default());
 }

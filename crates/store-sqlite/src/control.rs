@@ -56,9 +56,14 @@ impl Coherence for Control {
         self.write(move |connection| coherence::register(connection, session)).await
     }
 
-    async fn live_secrets(&self, after: Option<&LiveSecret>, limit: u32) -> Result<Vec<LiveSecret>, StoreError> {
+    async fn live_secrets(
+        &self,
+        after: Option<&LiveSecret>,
+        limit: u32,
+    ) -> Result<Sourced<Vec<LiveSecret>>, StoreError> {
         let after = after.cloned();
-        self.reads.read(move |connection| coherence::live_secrets(connection, after.as_ref(), limit)).await
+        let page = move |connection: &Connection| coherence::live_secrets(connection, after.as_ref(), limit);
+        self.reads.read(move |connection| identity::sourced(connection, page(connection)?)).await
     }
 
     async fn live_secret(&self, locator: Locator) -> Result<Sourced<Option<LiveSecret>>, StoreError> {
@@ -66,13 +71,18 @@ impl Coherence for Control {
         self.reads.read(move |connection| identity::sourced(connection, find(connection)?)).await
     }
 
-    async fn live_origins(&self, after: Option<&OriginEntry>, limit: u32) -> Result<Vec<OriginEntry>, StoreError> {
+    async fn live_origins(
+        &self,
+        after: Option<&OriginEntry>,
+        limit: u32,
+    ) -> Result<Sourced<Vec<OriginEntry>>, StoreError> {
         let after = after.cloned();
-        self.reads.read(move |connection| coherence::live_origins(connection, after.as_ref(), limit)).await
+        let page = move |connection: &Connection| coherence::live_origins(connection, after.as_ref(), limit);
+        self.reads.read(move |connection| identity::sourced(connection, page(connection)?)).await
     }
 
-    async fn position(&self) -> Result<Position, StoreError> {
-        self.reads.read(|connection| coherence::position(connection)).await
+    async fn position(&self) -> Result<Sourced<Position>, StoreError> {
+        self.reads.read(|connection| identity::sourced(connection, coherence::position(connection)?)).await
     }
 
     async fn poll(&self, session: SessionId, since: Position) -> Result<Sourced<Observation>, StoreError> {
@@ -138,7 +148,11 @@ impl Coherence for SqliteStore {
         self.requests.register(session).await
     }
 
-    async fn live_secrets(&self, after: Option<&LiveSecret>, limit: u32) -> Result<Vec<LiveSecret>, StoreError> {
+    async fn live_secrets(
+        &self,
+        after: Option<&LiveSecret>,
+        limit: u32,
+    ) -> Result<Sourced<Vec<LiveSecret>>, StoreError> {
         self.requests.live_secrets(after, limit).await
     }
 
@@ -146,11 +160,15 @@ impl Coherence for SqliteStore {
         self.requests.live_secret(locator).await
     }
 
-    async fn live_origins(&self, after: Option<&OriginEntry>, limit: u32) -> Result<Vec<OriginEntry>, StoreError> {
+    async fn live_origins(
+        &self,
+        after: Option<&OriginEntry>,
+        limit: u32,
+    ) -> Result<Sourced<Vec<OriginEntry>>, StoreError> {
         self.requests.live_origins(after, limit).await
     }
 
-    async fn position(&self) -> Result<Position, StoreError> {
+    async fn position(&self) -> Result<Sourced<Position>, StoreError> {
         self.requests.position().await
     }
 

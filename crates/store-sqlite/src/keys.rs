@@ -3,13 +3,13 @@
 use async_trait::async_trait;
 use doorward_store::{
     AccessKeyWithSecrets, Change, ChangeContext, Committed, IdempotencyKey, KeyStore, Operation, Organization,
-    OriginEntry, Page, Revision, StoreError,
+    OriginEntry, Page, Revision, Sourced, StoreError,
 };
 use doorward_types::{Name, OrganizationId};
-use rusqlite::{OptionalExtension, params};
+use rusqlite::{Connection, OptionalExtension, params};
 
 use crate::error::{of_read, unavailable};
-use crate::{SqliteStore, change, on_a_thread, origins, row};
+use crate::{SqliteStore, change, identity, on_a_thread, origins, row};
 
 #[async_trait]
 impl KeyStore for SqliteStore {
@@ -17,19 +17,20 @@ impl KeyStore for SqliteStore {
         self.write_first(move |connection| change::make(connection, &change, &context)).await
     }
 
-    async fn operation(&self, actor: &Name, key: &IdempotencyKey) -> Result<Option<Operation>, StoreError> {
+    async fn operation(&self, actor: &Name, key: &IdempotencyKey) -> Result<Sourced<Option<Operation>>, StoreError> {
         let (actor, key) = (actor.clone(), key.clone());
-        self.read(move |connection| change::operation(connection, actor.as_str(), key.as_str())).await
+        let find = move |connection: &Connection| change::operation(connection, actor.as_str(), key.as_str());
+        self.read(move |connection| identity::sourced(connection, find(connection)?)).await
     }
 
-    async fn last_change_of(&self, subject: &str) -> Result<Option<Revision>, StoreError> {
+    async fn last_change_of(&self, subject: &str) -> Result<Sourced<Option<Revision>>, StoreError> {
         let subject = subject.to_owned();
         self.read(move |connection| {
             let mut find = connection
                 .prepare_cached("SELECT max(revision) FROM operations WHERE subject = ?1")
                 .map_err(unavailable)?;
             let newest: Option<u64> = find.query_row([subject], |row| row.get(0)).map_err(of_read)?;
-            Ok(newest.map(Revision))
+            identity::sourced(connection, newest.map(Revision))
         })
         .await
     }

@@ -41,7 +41,7 @@ pub(crate) fn report(connection: &Connection, change: Position) -> Result<(), St
     row::write_some(connection, insert, params![change.revision.0, change.operation.to_string()]).map(drop)
 }
 
-fn answer_for_all(connection: &Connection) -> Result<usize, StoreError> {
+pub(crate) fn answer_for_all(connection: &Connection) -> Result<usize, StoreError> {
     row::write_some(connection, "UPDATE lost_changes SET accepted = 1 WHERE accepted = 0", [])
 }
 
@@ -53,7 +53,6 @@ pub(crate) fn begin_incarnation(
 ) -> Result<Incarnation, StoreError> {
     let next = "UPDATE store SET incarnation = max(incarnation, ?1) + 1 WHERE id = 1 RETURNING incarnation";
     let incarnation = connection.query_row(next, [last.0], |row| row.get(0)).map_err(unavailable)?;
-    answer_for_all(connection)?;
     audit::append(connection, event)?;
     Ok(Incarnation(incarnation))
 }

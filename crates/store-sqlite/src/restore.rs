@@ -86,6 +86,7 @@ fn prepare(
         row::write_some(&transaction, &format!("DELETE FROM {table}"), [])?;
     }
     lost::begin_incarnation(&transaction, old.unwrap_or_default(), event)?;
+    lost::answer_for_all(&transaction)?;
     let prepared = (identity::of(&transaction)?, coherence::position(&transaction)?.revision);
     transaction.commit().map_err(unavailable)?;
     Ok(prepared)

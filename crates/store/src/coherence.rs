@@ -34,17 +34,25 @@ pub trait Coherence: fmt::Debug + Send + Sync {
     /// Returns a page of the secrets that work, in the engine's own order, after the last secret of the page before. The
     /// pages need not be of one snapshot: the caller follows them with [`Coherence::poll`] from a position that it took
     /// first.
-    async fn live_secrets(&self, after: Option<&LiveSecret>, limit: u32) -> Result<Vec<LiveSecret>, StoreError>;
+    async fn live_secrets(
+        &self,
+        after: Option<&LiveSecret>,
+        limit: u32,
+    ) -> Result<Sourced<Vec<LiveSecret>>, StoreError>;
 
     /// Returns the secret with this locator if it works: for a verifier that would rather ask than remember.
     async fn live_secret(&self, locator: Locator) -> Result<Sourced<Option<LiveSecret>>, StoreError>;
 
     /// Returns a page of the origins that are allowed, of all organizations, in the engine's own order, after the last entry
     /// of the page before. As with [`Coherence::live_secrets`], the pages need not be of one snapshot.
-    async fn live_origins(&self, after: Option<&OriginEntry>, limit: u32) -> Result<Vec<OriginEntry>, StoreError>;
+    async fn live_origins(
+        &self,
+        after: Option<&OriginEntry>,
+        limit: u32,
+    ) -> Result<Sourced<Vec<OriginEntry>>, StoreError>;
 
     /// Returns how far the history has come.
-    async fn position(&self) -> Result<Position, StoreError>;
+    async fn position(&self) -> Result<Sourced<Position>, StoreError>;
 
     /// Reads the facts of a poll, in one statement or one snapshot, without a lock.
     async fn poll(&self, session: SessionId, since: Position) -> Result<Sourced<Observation>, StoreError>;
@@ -185,10 +193,10 @@ impl Knowledge {
             && !restored
             && (since.revision > found.position.revision || since.operation != found.operation_there);
         if lost && !found.is_noted {
-            return Ok(Poll::Lost(since));
+            return Ok(Poll::Lost { change: since, newest: found.position.revision });
         }
         if let Some(open) = found.open_loss {
-            return Ok(Poll::Lost(open));
+            return Ok(Poll::Lost { change: open, newest: found.position.revision });
         }
         if behind || lost || restored {
             return Ok(Poll::Behind);
@@ -209,9 +217,13 @@ pub enum Poll {
     /// The change log no longer reaches back so far, the store was restored, or an operator answered for what was lost: load
     /// everything again.
     Behind,
-    /// The store lost this change, which it had confirmed, and no operator has answered for it yet: serve nothing. It is the
-    /// change that the node knows, or a change that another node missed (see [`crate::LostChanges`]).
-    Lost(Position),
+    /// The store lost a change that it had confirmed, and no operator has answered for it yet: serve nothing.
+    Lost {
+        /// The change that the node knows, or a change that another node missed (see [`crate::LostChanges`]).
+        change: Position,
+        /// The newest revision that the store has.
+        newest: Revision,
+    },
     /// The session is not in force: stop serving, and register again.
     Retired,
     /// All that happened since.
@@ -293,6 +305,11 @@ mod tests {
         knowledge().judge(Sourced::new(provenance(), observation)).unwrap()
     }
 
+    /// The answer that `change` is lost, from a store that has come to this revision.
+    fn lost(change: Position, newest: u64) -> Poll {
+        Poll::Lost { change, newest: Revision(newest) }
+    }
+
     fn wanted(observation: Observation) -> bool {
         match judged(observation) {
             Poll::Current { acknowledgement_wanted, .. } => acknowledgement_wanted,
@@ -311,13 +328,13 @@ mod tests {
     #[test]
     fn a_change_that_the_store_lacks_is_lost_until_it_was_noted_and_answered_for() {
         let other = Observation { operation_there: at(5, 4).operation, ..observation() };
-        assert_eq!(judged(other.clone()), Poll::Lost(at(5, 5)));
+        assert_eq!(judged(other.clone()), lost(at(5, 5), 6));
         let older = Observation { position: at(4, 4), operation_there: OperationId::default(), ..observation() };
-        assert_eq!(judged(older), Poll::Lost(at(5, 5)));
+        assert_eq!(judged(older), lost(at(5, 5), 4));
         assert_eq!(judged(Observation { is_noted: true, ..other.clone() }), Poll::Behind);
         let open = Some(at(8, 8));
-        assert_eq!(judged(Observation { is_noted: true, open_loss: open, ..other }), Poll::Lost(at(8, 8)));
-        assert_eq!(judged(Observation { open_loss: open, ..observation() }), Poll::Lost(at(8, 8)));
+        assert_eq!(judged(Observation { is_noted: true, open_loss: open, ..other }), lost(at(8, 8), 6));
+        assert_eq!(judged(Observation { open_loss: open, ..observation() }), lost(at(8, 8), 6));
     }
 
     #[test]
@@ -329,7 +346,7 @@ mod tests {
             ..observation()
         };
         assert_eq!(judged(far(5 + reach + 1)), Poll::Behind);
-        assert_eq!(judged(far(5 + reach)), Poll::Lost(at(5, 5)));
+        assert_eq!(judged(far(5 + reach)), lost(at(5, 5), 5 + reach));
     }
 
     #[test]

@@ -16,9 +16,9 @@ pub trait LostChanges: Send + Sync {
     /// Answers for all that were noted, with the event that tells of it; [`StoreError::Missing`] where none is open.
     async fn accept_lost(&self, event: EventDraft) -> Result<(), StoreError>;
 
-    /// Begins the next incarnation of a store that was restored, after the store's own and after `last`; answers for all
-    /// lost changes, and writes the event that tells of it, in one transaction under the lock of changes. Returns the new
-    /// incarnation, which that event has already.
+    /// Begins the next incarnation of a store that was restored, after the store's own and after `last`, and writes
+    /// the event that tells of it, in one transaction under the lock of changes. Returns the new incarnation, which that
+    /// event has already. Lost changes stay open: what died must die again before a node serves.
     async fn begin_incarnation(&self, last: Incarnation, event: EventDraft) -> Result<Incarnation, StoreError>;
 }
 

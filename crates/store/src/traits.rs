@@ -6,7 +6,7 @@ use crate::copy::Rows;
 use crate::{
     AccessKeyWithSecrets, Change, ChangeContext, Coherence, Committed, Connector, Credential, IdempotencyKey,
     LinkSessions, LostChanges, Operation, Operator, Organization, OriginEntry, Outbox, Record, RegisteredUser,
-    Revision, Scope, SecretUsage, SignIns, SpanUses, StoreError, ToolCalls,
+    Revision, Scope, SecretUsage, SignIns, Sourced, SpanUses, StoreError, ToolCalls,
 };
 
 /// Everything that the core and the reference server need of an engine.
@@ -61,11 +61,11 @@ pub trait KeyStore: Send + Sync {
     async fn change(&self, change: Change, context: ChangeContext) -> Result<Committed, StoreError>;
 
     /// Returns the operation that this actor asked for under this idempotency key, if the store remembers one.
-    async fn operation(&self, actor: &Name, key: &IdempotencyKey) -> Result<Option<Operation>, StoreError>;
+    async fn operation(&self, actor: &Name, key: &IdempotencyKey) -> Result<Sourced<Option<Operation>>, StoreError>;
 
     /// Returns the number of the newest change about the record with this id, if the store remembers one: an answer that
     /// tells of the record's state waits until that change is in effect.
-    async fn last_change_of(&self, subject: &str) -> Result<Option<Revision>, StoreError>;
+    async fn last_change_of(&self, subject: &str) -> Result<Sourced<Option<Revision>>, StoreError>;
 
     /// Closes the store: what was begun ends, and nothing is begun any more. An engine in files leaves one file behind.
     async fn close(&self) -> Result<(), StoreError> {

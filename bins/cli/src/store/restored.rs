@@ -57,7 +57,13 @@ pub(super) async fn restored(
     let killed = kill(&restore, &told.findings, &desk.ask, &mut done, output).await;
     output.done(&Document::new(&told, &done), &sentences(&told, &done))?;
     killed?;
-    finished(&told, &done, output)
+    let answered = match failures(&done) {
+        0 => restore.answer_for_losses(&desk.ask).await,
+        // What lives again must die before any server that knows of a loss serves.
+        _ => Ok(()),
+    };
+    finished(&told, &done, output)?;
+    Ok(answered?)
 }
 
 fn what_happens(files: &[PathBuf], findings: &Findings) -> String {
@@ -119,15 +125,22 @@ fn reason(error: IssueError) -> String {
     }
 }
 
-/// Says by the exit status whether all was read and done.
-fn finished(told: &Told, done: &Done, output: &Output) -> Result<(), Failure> {
+/// Returns how many of the changes were not made.
+fn failures(done: &Done) -> usize {
     let keys = done.keys.iter().filter(|done| done.is_err()).count();
     let operators = done.operators.iter().filter(|done| done.is_err()).count();
-    let failed = keys + operators + done.origins.iter().filter(|done| done.is_err()).count();
-    let what = match (failed, told.unreadable) {
+    keys + operators + done.origins.iter().filter(|done| done.is_err()).count()
+}
+
+/// Says by the exit status whether all was read and done.
+fn finished(told: &Told, done: &Done, output: &Output) -> Result<(), Failure> {
+    let what = match (failures(done), told.unreadable) {
         (0, 0) => return Ok(()),
         (0, lines) => format!("{lines} lines could not be read: what died in their events may be in force"),
-        (failed, _) => format!("{failed} changes were not made: run the command again"),
+        (failed, _) => format!(
+            "{failed} changes were not made: run the command again. Until then, servers that know of a lost change serve \
+             nothing"
+        ),
     };
     match output.format() {
         Format::Json => Err(Failure::told(&what)),

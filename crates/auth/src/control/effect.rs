@@ -3,11 +3,12 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use doorward_store::{Change, ChangeContext, Coherence, LONGEST_LEASE, Revision, SessionStatus, StoreError, StoreId};
+use doorward_store::{
+    Change, ChangeContext, Coherence, LONGEST_LEASE, Revision, SessionStatus, Sourced, StoreError, StoreId,
+};
 use doorward_types::{Reading, SessionId};
-use tokio::sync::watch;
 
-use super::{Applied, Control, within};
+use super::{Control, Hearing, within};
 use crate::node::describe;
 use crate::{Core, Nodes, Receipt, Timing};
 
@@ -33,36 +34,46 @@ pub(crate) async fn commit(
     };
     let committed = core.store.change(change, context).await?;
     let since = core.clock.reading();
-    let wait = Wait::new(core, control, committed.store, committed.revision, since);
+    let mut wait = Wait::new(core, control, committed.store, committed.revision, since);
     let nodes = wait.until(Timing::writer_wait(committed.longest_lease)).await;
-    core.settled.fetch_max(committed.revision.0, std::sync::atomic::Ordering::AcqRel);
     Ok(Receipt { revision: committed.revision, waited: core.clock.reading().shortest_since(since), nodes })
 }
 
 /// Returns once a change that was committed before is in effect, by whatever process: within W of the call. Nodes that
 /// have not said so yet are asked to.
 ///
+/// Every call asks the nodes: what this process remembers of an earlier answer may be of a history that a restore has ended.
+///
 /// # Errors
 ///
 /// As the store, if it cannot be asked who it is.
 pub(crate) async fn settle(core: &Core, control: Option<&Arc<Control>>, revision: Revision) -> Result<(), StoreError> {
-    if core.settled.load(std::sync::atomic::Ordering::Acquire) >= revision.0 {
-        return Ok(());
-    }
     // A node that registers from here on reads the change.
     let since = core.clock.reading();
     let identity = within(LONGEST_LEASE, core.store.identity()).await?;
-    let (_, identity) = identity.proved_of_any_store()?;
-    let wait = Wait::new(core, control, identity.id, revision, since);
+    let identity = of_this_store(control, identity)?;
+    let mut wait = Wait::new(core, control, identity.id, revision, since);
     let ask = async {
-        if let Err(error) = within(PATIENCE, wait.store.ask(revision)).await {
+        let asked = within(PATIENCE, wait.store.ask(revision)).await;
+        if let Err(error) = asked {
             tracing::warn!(error = describe(&error), "nodes could not be asked for word: their leases run out instead");
         }
         wait.until(Timing::writer_wait(identity.longest_lease)).await
     };
     ask.await;
-    core.settled.fetch_max(revision.0, std::sync::atomic::Ordering::AcqRel);
     Ok(())
+}
+
+/// Returns the value if it comes from the primary: of the node's store, if this process has a node.
+///
+/// # Errors
+///
+/// [`StoreError::Doubtful`], if it may come from elsewhere.
+pub(crate) fn of_this_store<T>(control: Option<&Arc<Control>>, found: Sourced<T>) -> Result<T, StoreError> {
+    match control {
+        Some(control) => found.proved(control.store_id()),
+        None => found.proved_of_any_store().map(|(_, value)| value),
+    }
 }
 
 /// The sessions that a writer found.
@@ -83,8 +94,8 @@ struct Wait<'a> {
     revision: Revision,
     /// A moment after the commit: a lease from before it started before this.
     since: Reading,
-    /// The progress of the node in this process. It is told directly, so that its word needs no commit of its own.
-    here: Option<watch::Receiver<Applied>>,
+    /// The progress of the node in this process since the commit. It is told directly, so that its word needs no commit.
+    here: Option<Hearing>,
 }
 
 impl<'a> Wait<'a> {
@@ -99,11 +110,12 @@ impl<'a> Wait<'a> {
     /// Waits until each node that may know the old state has said that it knows the new one, or until its lease from before
     /// the commit must have run out: at the latest when `longest` has passed. Nodes that register later read later, and need
     /// not be waited for.
-    async fn until(&self, longest: Duration) -> Nodes {
+    async fn until(&mut self, longest: Duration) -> Nodes {
         let mut looks = None;
+        let mut here = self.here.take();
         tokio::select! {
             biased;
-            () = self.ask_all(&mut looks) => {}
+            () = self.ask_all(&mut here, &mut looks) => {}
             () = self.pass(longest) => {}
         }
         match looks {
@@ -116,26 +128,25 @@ impl<'a> Wait<'a> {
     }
 
     /// Looks at the sessions until each has said so, or its own lease must have run out.
-    async fn ask_all(&self, looks: &mut Option<Looks>) {
+    async fn ask_all(&self, here: &mut Option<Hearing>, looks: &mut Option<Looks>) {
         loop {
             let answer = within(PATIENCE, self.store.sessions()).await.and_then(|sessions| sessions.proved(self.id));
             if let Ok(sessions) = answer {
                 let looks = looks.get_or_insert_with(|| Looks { first: sessions.clone(), silent: vec![] });
-                looks.silent = self.silent(&looks.first, &sessions);
+                let here = here.as_mut().and_then(|here| here.session_at(self.revision));
+                looks.silent = self.silent(here, &looks.first, &sessions);
                 let waited = self.waited();
                 if looks.silent.iter().all(|status| waited >= Timing::writer_wait(status.session.lease)) {
                     return;
                 }
             }
-            self.heard_or_paused().await;
+            self.heard_or_paused(here.as_mut()).await;
         }
     }
 
     /// The sessions of the first look that may still serve what they knew before the change. A session that is gone was removed by
-    /// its owner, or by a process that outwaited it.
-    fn silent(&self, first: &[SessionStatus], now: &[SessionStatus]) -> Vec<SessionStatus> {
-        let here = self.here.as_ref().map(|applied| *applied.borrow());
-        let here = here.filter(|applied| applied.revision >= self.revision).map(|applied| applied.session);
+    /// its owner, or by a process that outwaited it. The session `here` has told this process directly.
+    fn silent(&self, here: Option<SessionId>, first: &[SessionStatus], now: &[SessionStatus]) -> Vec<SessionStatus> {
         let has_said_so = |status: &&SessionStatus| {
             let latest = now.iter().find(|latest| latest.session.id == status.session.id);
             latest.is_none_or(|latest| {
@@ -147,16 +158,16 @@ impl<'a> Wait<'a> {
     }
 
     /// Waits for the node in this process to come on, or for a moment.
-    async fn heard_or_paused(&self) {
+    async fn heard_or_paused(&self, here: Option<&mut Hearing>) {
         let pause = tokio::time::sleep(LOOK);
-        let Some(mut here) = self.here.clone() else { return pause.await };
-        if here.borrow_and_update().revision >= self.revision {
+        let Some(here) = here else { return pause.await };
+        if here.session_at(self.revision).is_some() {
             return pause.await;
         }
         tokio::select! {
             biased;
             () = pause => {}
-            Ok(()) = here.changed() => {}
+            () = here.changed() => {}
         }
     }
 

@@ -6,7 +6,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use doorward_origin::AllowList;
-use doorward_store::{Knowledge, LONGEST_LEASE, OriginsChange, Poll, SecretChange, StoreError};
+use doorward_store::{
+    Knowledge, LONGEST_LEASE, LiveSecret, OriginEntry, OriginsChange, Poll, SecretChange, StoreError,
+};
 use doorward_types::{Locator, OrganizationId};
 use tokio::sync::Notify;
 
@@ -36,9 +38,10 @@ impl Control {
     /// Loads everything. The lease must have ended: until the next poll, this node verifies nothing, so that it may
     /// acknowledge what it only follows.
     pub(super) async fn load(&self, progress: &mut Progress) -> Result<(), StoreError> {
+        progress.is_loaded = false;
         // The identity first: a restore in between shows at the first poll.
         let identity = within(PATIENCE, self.store.identity()).await?.proved(self.store_id())?;
-        let position = within(PATIENCE, self.store.position()).await?;
+        let position = within(PATIENCE, self.store.position()).await?.proved(self.store_id())?;
         progress.knowledge = Knowledge { store: identity.id, incarnation: identity.incarnation, position };
         let (mut meanwhile, finished) = (Meanwhile::default(), Notify::new());
         let (loaded, followed) = {
@@ -59,25 +62,26 @@ impl Control {
         self.node.become_like(draft, origins);
         // States and not steps: what a page had already does no harm.
         self.node.apply(meanwhile.secrets.into_values(), meanwhile.origins.into_values());
+        progress.is_loaded = true;
         Ok(())
     }
 
     async fn read_pages(&self) -> Result<(Draft, HashMap<OrganizationId, Arc<AllowList>>), StoreError> {
         let mut draft = self.node.index().draft();
-        let mut page = within(PATIENCE, self.store.live_secrets(None, PAGE)).await?;
+        let mut page = self.secrets_after(None).await?;
         while let Some(last) = page.last().cloned() {
             // The store reads the next page meanwhile.
             let add = async { page.into_iter().for_each(|live| draft.insert(live)) };
-            let (next, ()) = tokio::join!(within(PATIENCE, self.store.live_secrets(Some(&last), PAGE)), add);
+            let (next, ()) = tokio::join!(self.secrets_after(Some(&last)), add);
             page = next?;
         }
         let mut lists: HashMap<OrganizationId, Vec<_>> = HashMap::new();
-        let mut page = within(PATIENCE, self.store.live_origins(None, PAGE)).await?;
+        let mut page = self.origins_after(None).await?;
         while let Some(last) = page.last().cloned() {
             for entry in page {
                 lists.entry(entry.organization).or_default().push(entry.origin);
             }
-            page = within(PATIENCE, self.store.live_origins(Some(&last), PAGE)).await?;
+            page = self.origins_after(Some(&last)).await?;
         }
         // A piece at a time: acknowledgements go out in between.
         while draft.trim() {
@@ -85,6 +89,16 @@ impl Control {
         }
         let lists = lists.into_iter().map(|(of, list)| (of, Arc::new(list.into_iter().collect()))).collect();
         Ok((draft, lists))
+    }
+
+    /// Returns a page of secrets: the newest state of this node's store, and not of a standby that one page was led to.
+    async fn secrets_after(&self, last: Option<&LiveSecret>) -> Result<Vec<LiveSecret>, StoreError> {
+        within(PATIENCE, self.store.live_secrets(last, PAGE)).await?.proved(self.store_id())
+    }
+
+    /// Returns a page of allowed origins, likewise.
+    async fn origins_after(&self, last: Option<&OriginEntry>) -> Result<Vec<OriginEntry>, StoreError> {
+        within(PATIENCE, self.store.live_origins(last, PAGE)).await?.proved(self.store_id())
     }
 
     /// Follows the change log until the load has finished.
@@ -110,9 +124,10 @@ impl Control {
                     progress.acknowledgement_due |= acknowledgement_wanted;
                     meanwhile.secrets.extend(changes.into_iter().map(|change| (change.locator, change)));
                     meanwhile.origins.extend(origins.into_iter().map(|change| (change.organization, change)));
-                    self.announce(progress);
+                    self.announce(progress, position.revision);
                 }
-                Ok(Poll::Lost(change)) => return Err(StoreError::LostChange(change)),
+                // The first poll after the load says so again.
+                Ok(Poll::Lost { .. }) => {}
                 Ok(_) => return Err(StoreError::Unavailable("the store was restored during a load".into())),
                 // A poll that fails is tried again: the position stands.
                 Err(error) => tracing::debug!(%error, "a poll failed during a load"),
@@ -124,11 +139,11 @@ impl Control {
     /// them before any node serves again.
     pub(super) async fn tell_what_lives_again(&self) -> Result<(), StoreError> {
         let mut revived = Vec::new();
-        let mut page = within(PATIENCE, self.store.live_secrets(None, PAGE)).await?;
+        let mut page = self.secrets_after(None).await?;
         while let Some(last) = page.last() {
             let unknown = |locator: &Locator| self.node.index().identity(locator).is_none();
             revived.extend(page.iter().map(|live| live.secret.locator).filter(unknown));
-            page = within(PATIENCE, self.store.live_secrets(Some(last), PAGE)).await?;
+            page = self.secrets_after(Some(last)).await?;
         }
         let (count, locators) = (revived.len(), revived.get(..NAMED).unwrap_or(&revived));
         tracing::error!(

@@ -10,6 +10,7 @@
 //! | premise | check |
 //! |---|---|
 //! | a poll reads the primary of the store that writers write, in a form that this program understands | the poll's own statement reads its provenance, and [`Sourced::proved`](doorward_store::Sourced::proved) is the only way to the facts; [`Knowledge::judge`] calls it |
+//! | a load reads the same, and ends before anything is served | each page is a [`Sourced`](doorward_store::Sourced); [`Control::refresh`] begins a load that failed again |
 //! | the store has all that it confirmed | [`Knowledge::judge`] compares the operation at the known revision |
 //! | a lease is counted from before the poll | [`Control::refresh`] reads the clock before it asks |
 //! | a poll is on time | [`host`]: a thread, a runtime and connections of the actor's own; [`Control::in_time`]: a deadline at every step |
@@ -17,6 +18,7 @@
 //! | a change names its audience | a node registers before its first read; the change's own transaction reads the longest lease that ever registered |
 //! | the wait ends | [`effect`]: a timer at W beside everything else that a writer waits for |
 //! | an answer follows the wait | [`effect::settle`]: every answer about an operation, first or repeated, waits for that operation's revision |
+//! | a node's own word is about this history | [`Hearing`]: only polls that began after the commit count |
 //! | writers write the same keys | the prefix is in the store: [`Core::adopt`] at the start, and every change's own transaction |
 //!
 //! If any of them fails, the lease is not renewed, the log names the premise, and the node answers 503.
@@ -27,6 +29,7 @@ mod janitor;
 mod lease;
 mod load;
 
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex as PlainMutex, PoisonError};
 use std::time::Duration;
 
@@ -57,6 +60,8 @@ pub(crate) struct Control {
     store: Arc<dyn Coherence>,
     /// The state of the actor. Nobody else locks it while the actor runs.
     progress: Mutex<Progress>,
+    /// The number of polls that were begun.
+    polls: AtomicU64,
     /// The progress of this node, for writers in this process.
     applied: watch::Sender<Applied>,
     /// The revision that other processes wait for.
@@ -68,11 +73,37 @@ pub(crate) struct Control {
     failure: PlainMutex<Option<String>>,
 }
 
-/// A session, and the newest revision that it has applied and published.
+/// A session, and the newest revision that it has applied and published: or that it need not apply, since it serves nothing
+/// and loads everything before it serves again.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(crate) struct Applied {
-    pub(crate) session: SessionId,
-    pub(crate) revision: Revision,
+struct Applied {
+    session: SessionId,
+    revision: Revision,
+    /// The number of the poll that told of it.
+    poll: u64,
+}
+
+/// A view of this node's progress, for a writer in this process.
+#[derive(Clone, Debug)]
+pub(crate) struct Hearing {
+    applied: watch::Receiver<Applied>,
+    /// The newest poll that was begun before. An older poll may tell of a history that a restore has ended since.
+    polls: u64,
+}
+
+impl Hearing {
+    /// Returns the node's session, if the node has come to this revision in a poll that began after [`Control::hear`].
+    pub(crate) fn session_at(&mut self, revision: Revision) -> Option<SessionId> {
+        let newest = *self.applied.borrow_and_update();
+        (newest.poll > self.polls && newest.revision >= revision).then_some(newest.session)
+    }
+
+    /// Waits until the node comes on.
+    pub(crate) async fn changed(&mut self) {
+        if self.applied.changed().await.is_err() {
+            std::future::pending().await
+        }
+    }
 }
 
 /// The progress of the actor.
@@ -80,6 +111,10 @@ pub(crate) struct Applied {
 struct Progress {
     session: SessionId,
     knowledge: Knowledge,
+    /// Whether the node has applied all that `knowledge` speaks of. A load that failed knows of more than it brought.
+    is_loaded: bool,
+    /// The number of the newest poll.
+    poll: u64,
     /// Whether a writer may be waiting for word from this session, whatever the next poll says.
     acknowledgement_due: bool,
     /// The change that this node knew, and told the store that it has lost.
@@ -100,12 +135,21 @@ impl Control {
         let session = register(&core, &*store).await?;
         let (incarnation, position) = (Incarnation::FIRST, Position::default());
         let knowledge = Knowledge { store: node.store_id(), incarnation, position };
-        let progress = Progress { session, knowledge, acknowledgement_due: true, reported: None, told: None };
+        let progress = Progress {
+            session,
+            knowledge,
+            is_loaded: false,
+            poll: 0,
+            acknowledgement_due: true,
+            reported: None,
+            told: None,
+        };
         let control = Self {
             node,
             store,
             progress: Mutex::new(progress),
-            applied: watch::Sender::new(Applied { session, revision: Revision::default() }),
+            polls: AtomicU64::new(0),
+            applied: watch::Sender::new(Applied { session, revision: Revision::default(), poll: 0 }),
             wanted: watch::Sender::new(None),
             nudge: Notify::new(),
             stop: watch::Sender::new(false),
@@ -151,11 +195,11 @@ impl Control {
         self.applied.borrow().session
     }
 
-    /// Tells the actor that this process has committed a change, and returns a view of how far the node has come.
-    pub(crate) fn hear(&self) -> watch::Receiver<Applied> {
-        let applied = self.applied.subscribe();
+    /// Tells the actor that this process has committed a change, and returns a view of how far the node comes from here on.
+    pub(crate) fn hear(&self) -> Hearing {
+        let hearing = Hearing { applied: self.applied.subscribe(), polls: self.polls.load(Ordering::SeqCst) };
         self.nudge.notify_one();
-        applied
+        hearing
     }
 
     /// Runs until [`Control::stop`]: polls, acknowledges, sweeps and watches the lease, none behind another.
@@ -231,6 +275,9 @@ impl Control {
     /// Polls once: applies and publishes all that happened, and extends the lease.
     async fn refresh(&self, progress: &mut Progress) -> Result<(), StoreError> {
         loop {
+            if !progress.is_loaded {
+                self.load(progress).await?;
+            }
             // Before anything is sent: a lease counted from the answer would speak for a time that nobody looked at.
             let asked = self.node.core().clock.tick();
             match self.observe(progress).await? {
@@ -241,16 +288,16 @@ impl Control {
                     self.node.apply(changes, origins);
                     self.node.set_store_is_whole(true);
                     self.node.lease().extend_from(asked, self.node.core());
-                    self.announce(progress);
+                    self.announce(progress, position.revision);
                     return Ok(());
                 }
-                Poll::Lost(change) => return Err(self.lose(progress, change).await?),
+                Poll::Lost { change, newest } => return Err(self.lose(progress, change, newest).await?),
                 // Behind, or an answer that this version does not know.
                 _ => {
                     self.node.lease().end();
                     let revision = progress.knowledge.position.revision.0;
                     tracing::warn!(revision, "this node fell behind or the store was restored: it loads everything");
-                    self.load(progress).await?;
+                    progress.is_loaded = false;
                 }
             }
         }
@@ -259,6 +306,7 @@ impl Control {
     /// Polls once and judges the answer. A session that a writer gave up on is replaced on the way.
     async fn observe(&self, progress: &mut Progress) -> Result<Poll, StoreError> {
         loop {
+            progress.poll = self.polls.fetch_add(1, Ordering::SeqCst) + 1;
             let poll = self.store.poll(progress.session, progress.knowledge.position);
             // Half a lease: after a poll that hangs there is time for another one before the lease ends.
             let observed = within(self.node.core().timing.lease() / 2, poll).await?;
@@ -274,9 +322,9 @@ impl Control {
     }
 
     /// Publishes how far the node has come: to writers in this process, and to others if they wait for word.
-    fn announce(&self, progress: &mut Progress) {
-        let applied = Applied { session: progress.session, revision: progress.knowledge.position.revision };
-        self.applied.send_if_modified(|before| std::mem::replace(before, applied) != applied);
+    fn announce(&self, progress: &mut Progress, revision: Revision) {
+        let applied = Applied { session: progress.session, revision, poll: progress.poll };
+        self.applied.send_replace(applied);
         if std::mem::take(&mut progress.acknowledgement_due) {
             self.wanted.send_replace(Some(applied));
         }
@@ -284,8 +332,17 @@ impl Control {
 
     /// Ends the lease over a change that the store has lost. Tells the store of it if it is this node's own discovery, and
     /// the log which secrets live again.
-    async fn lose(&self, progress: &mut Progress, change: Position) -> Result<StoreError, StoreError> {
+    async fn lose(
+        &self,
+        progress: &mut Progress,
+        change: Position,
+        newest: Revision,
+    ) -> Result<StoreError, StoreError> {
         self.node.lease().end();
+        // This node serves nothing until it has loaded what the store then holds: no writer need wait for it, and what died
+        // before a restore dies again without delay.
+        progress.acknowledgement_due |= self.applied.borrow().revision != newest;
+        self.announce(progress, newest);
         if self.node.store_is_whole() {
             let error = StoreError::LostChange(change);
             tracing::error!(%error, "this node serves nothing until an operator has answered for the loss");
@@ -307,7 +364,7 @@ impl Control {
         let mut wanted = self.wanted.subscribe();
         loop {
             let newest = *wanted.borrow_and_update();
-            if let Some(Applied { session, revision }) = newest
+            if let Some(Applied { session, revision, .. }) = newest
                 && let Err(error) = self.in_time(self.store.acknowledge(session, revision)).await
             {
                 tracing::debug!(error = describe(&error), "an acknowledgement was not written; it is tried again");

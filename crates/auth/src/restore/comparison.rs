@@ -90,7 +90,7 @@ impl Comparison {
     /// Looks through all secrets that are in force: returns those that died, and takes the others out of the secrets made.
     async fn revived_secrets(&mut self) -> Result<Vec<LiveSecret>, StoreError> {
         let mut revived = Vec::new();
-        let mut page = self.core.store.live_secrets(None, PAGE).await?;
+        let mut page = self.core.store.live_secrets(None, PAGE).await?.proved_of_any_store()?.1;
         while let Some(last) = page.last().cloned() {
             for live in page {
                 self.history.made_secrets.remove(&live.secret.locator);
@@ -98,7 +98,7 @@ impl Comparison {
                     revived.push(live);
                 }
             }
-            page = self.core.store.live_secrets(Some(&last), PAGE).await?;
+            page = self.core.store.live_secrets(Some(&last), PAGE).await?.proved_of_any_store()?.1;
         }
         let dead = &self.history.dead;
         self.history.made_secrets.retain(|locator, _| !dead.contains_key(locator));

@@ -22,7 +22,7 @@ pub use self::findings::{
     RevivedOperator, RevivedOrigin, Uncertainty,
 };
 use crate::operators::installation_event;
-use crate::{Ask, Core, IssueError, Issuer, Management, OperatorDesk, Receipt};
+use crate::{Ask, Core, IssueError, Issuer, LossDesk, Management, OperatorDesk, Receipt};
 
 /// The most restores that are believed although the store does not know of them: a file that was forged cannot use the numbers up.
 pub const MOST_RESTORES: u64 = 1_000;
@@ -64,7 +64,7 @@ impl RestoreDesk {
     }
 
     /// Begins the store's next incarnation, so that no event from now on shares its id with an event that was lost. Also
-    /// answers for lost changes, and ends the sessions and links of all operators.
+    /// ends the sessions and links of all operators. Lost changes stay open until [`RestoreDesk::answer_for_losses`].
     ///
     /// `last` is the newest incarnation that is known from elsewhere ([`Findings::incarnation`]): a backup that is restored
     /// twice does not know of the first time. It is believed up to [`MOST_RESTORES`] beyond the store's own.
@@ -86,6 +86,18 @@ impl RestoreDesk {
             Ok(Restored { incarnation, ended_sessions })
         };
         begin.await.map_err(IssueError::Store)
+    }
+
+    /// Answers for lost changes, if any are open, so that nodes serve again: the last step, when all that died is dead again.
+    ///
+    /// # Errors
+    ///
+    /// [`IssueError::Store`].
+    pub async fn answer_for_losses(&self, ask: &Ask) -> Result<(), IssueError> {
+        match LossDesk::new(self.core()).accept(ask).await {
+            Err(IssueError::NothingLost) => Ok(()),
+            other => other.map(drop),
+        }
     }
 
     /// Begins to compare events from elsewhere with the store.

@@ -7,7 +7,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use doorward_auth::Timing;
 use doorward_store::{
-    Observation, Operation, Position, Provenance, Revision, SessionStatus, Sourced, StoreError, StoreId,
+    LiveSecret, Observation, Operation, Position, Provenance, Revision, SessionStatus, Sourced, StoreError, StoreId,
 };
 use tokio::sync::watch;
 use tokio::time::Instant;
@@ -61,6 +61,10 @@ struct Weather {
     /// Calls of this kind that are begun until then are never answered.
     hung: Option<(Call, Instant)>,
     astray: Option<Astray>,
+    /// The pages of a load come from a standby until then.
+    pages_astray_until: Option<Instant>,
+    /// The secrets of the newest load from the primary: what the standby has.
+    page: Vec<LiveSecret>,
 }
 
 /// A pooler that leads polls to a standby, or a moved file that leads them to a copy: both stand still.
@@ -93,6 +97,8 @@ impl Network {
             slow_until: None,
             hung: None,
             astray: None,
+            pages_astray_until: None,
+            page: vec![],
         };
         Self { weather: Arc::new(Mutex::new(weather)), is_control: false, lie, due: watch::Sender::new(None) }
     }
@@ -130,6 +136,11 @@ impl Network {
         let other: Label = |told| Provenance { store: StoreId::from_bytes([9; 16]), ..told };
         let label = if to_standby { standby } else { other };
         self.weather.lock().unwrap().astray = Some(Astray { until: Instant::now() + duration, label, seen: None });
+    }
+
+    /// For so long, a load's pages come from a standby that stands still, and everything else from the primary.
+    pub(crate) fn lead_pages_astray_for(&self, duration: Duration) {
+        self.weather.lock().unwrap().pages_astray_until = Some(Instant::now() + duration);
     }
 
     /// Ends when an asker has waited for longer than W since the commit that the answer is about, or since it asked again.
@@ -178,6 +189,22 @@ impl Network {
         (queue + there, fate, back)
     }
 
+    /// Puts what a standby has in the place of a page, if that is where the page comes from.
+    fn turn_page(&self, page: &mut Sourced<Vec<LiveSecret>>) {
+        let mut weather = self.weather.lock().unwrap();
+        let (told, secrets) = page.clone().proved_of_any_store().unwrap();
+        // The page after the last is empty everywhere.
+        if secrets.is_empty() {
+            return;
+        }
+        if weather.pages_astray_until.is_none_or(|until| Instant::now() >= until) {
+            weather.page = secrets;
+            return;
+        }
+        let primary = self.lie == Some(Lie::StalePageAsThePrimarys);
+        *page = Sourced::new(Provenance { primary, ..told }, weather.page.clone());
+    }
+
     /// Notes by when an asker must have its answer. A call of the asker's own begins and ends.
     fn note(&self, call: Call, begun: Instant) {
         let wait = Timing::writer_wait(LEASE) * 100 / 99 + ROUNDING;
@@ -221,13 +248,18 @@ impl Way for Network {
         Ok(())
     }
 
-    fn retouch(&self, call: Call, answer: &mut dyn Any) {
+    fn retouch(&self, _call: Call, answer: &mut dyn Any) {
         if self.lie == Some(Lie::AnswerBeforeItsRevision) {
-            if let Some(Some(operation)) = answer.downcast_mut::<Option<Operation>>() {
-                operation.revision = Revision::default();
-            } else if call == "last_change_of" {
-                *answer.downcast_mut::<Option<Revision>>().unwrap() = None;
+            if let Some(sourced) = answer.downcast_mut::<Sourced<Option<Operation>>>() {
+                let (told, found) = sourced.clone().proved_of_any_store().unwrap();
+                let forgotten = found.map(|operation| Operation { revision: Revision::default(), ..operation });
+                *sourced = Sourced::new(told, forgotten);
+            } else if let Some(sourced) = answer.downcast_mut::<Sourced<Option<Revision>>>() {
+                *sourced = Sourced::new(*sourced.provenance(), None);
             }
+        }
+        if let Some(page) = answer.downcast_mut::<Sourced<Vec<LiveSecret>>>() {
+            self.turn_page(page);
         }
         let mut weather = self.weather.lock().unwrap();
         let astray = weather.astray.as_mut().filter(|astray| self.is_control && Instant::now() < astray.until);

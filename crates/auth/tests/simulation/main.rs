@@ -46,6 +46,8 @@ enum Lie {
     SharedQueue,
     /// A standby's, or another file's, answers carry the provenance of the primary.
     StaleAnswerAsThePrimarys,
+    /// A standby's pages of a load carry the provenance of the primary.
+    StalePageAsThePrimarys,
 }
 
 /// The part of the promise that a world broke.
@@ -228,6 +230,10 @@ async fn world(seed: u64, lie: Option<Lie>) -> Result<Tally, Broken> {
             6 => network.hang_for(["acknowledge", "poll", "sessions"][usize::try_from(dice.below(3)).unwrap()], long),
             7 => {
                 writer.network.hang_for(["remove", "retire", "sessions"][usize::try_from(dice.below(3)).unwrap()], long)
+            }
+            8 => {
+                network.lead_pages_astray_for(long);
+                machines[unlucky].verifier = None;
             }
             _ => {}
         }
@@ -417,6 +423,11 @@ fn assert_caught(lie: Lie, broken: Broken) {
 #[test]
 fn a_stale_answer_presented_as_the_primarys_is_caught() {
     assert_caught(Lie::StaleAnswerAsThePrimarys, Broken::DeadSecretAccepted);
+}
+
+#[test]
+fn a_stale_page_presented_as_the_primarys_is_caught() {
+    assert_caught(Lie::StalePageAsThePrimarys, Broken::DeadSecretAccepted);
 }
 
 #[test]

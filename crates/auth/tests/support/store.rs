@@ -85,7 +85,12 @@ pub(crate) fn relabel(answer: &mut dyn Any, label: Label) {
     }
     relabel::<Observation>(answer, label);
     relabel::<Option<LiveSecret>>(answer, label);
+    relabel::<Option<Operation>>(answer, label);
+    relabel::<Option<Revision>>(answer, label);
+    relabel::<Position>(answer, label);
     relabel::<StoreIdentity>(answer, label);
+    relabel::<Vec<LiveSecret>>(answer, label);
+    relabel::<Vec<OriginEntry>>(answer, label);
     relabel::<Vec<SessionStatus>>(answer, label);
 }
 
@@ -106,8 +111,8 @@ macro_rules! carried {
 
 carried! { KeyStore:
     fn change(change: Change, context: ChangeContext) -> Committed;
-    fn operation(actor: &Name, key: &IdempotencyKey) -> Option<Operation>;
-    fn last_change_of(subject: &str) -> Option<Revision>;
+    fn operation(actor: &Name, key: &IdempotencyKey) -> Sourced<Option<Operation>>;
+    fn last_change_of(subject: &str) -> Sourced<Option<Revision>>;
     fn organization(id: OrganizationId) -> Option<Organization>;
     fn organizations(page: Page<OrganizationId>) -> Vec<Organization>;
     fn access_keys(organization: OrganizationId) -> Vec<AccessKeyWithSecrets>;
@@ -118,10 +123,10 @@ carried! { Coherence:
     fn identity() -> Sourced<StoreIdentity>;
     fn claim_prefix(prefix: &KeyPrefix) -> ();
     fn register(session: Session) -> ();
-    fn live_secrets(after: Option<&LiveSecret>, limit: u32) -> Vec<LiveSecret>;
+    fn live_secrets(after: Option<&LiveSecret>, limit: u32) -> Sourced<Vec<LiveSecret>>;
     fn live_secret(locator: Locator) -> Sourced<Option<LiveSecret>>;
-    fn live_origins(after: Option<&OriginEntry>, limit: u32) -> Vec<OriginEntry>;
-    fn position() -> Position;
+    fn live_origins(after: Option<&OriginEntry>, limit: u32) -> Sourced<Vec<OriginEntry>>;
+    fn position() -> Sourced<Position>;
     fn poll(session: SessionId, since: Position) -> Sourced<Observation>;
     fn acknowledge(session: SessionId, revision: Revision) -> ();
     fn report_lost(change: Position) -> ();

@@ -27,7 +27,7 @@ pub(super) async fn every_change_is_polled_once_and_in_order(store: Arc<dyn Stor
     assert_eq!(live_secret(&*store, first.locator).await, Some(production));
     assert_eq!(live_secret(&*store, locator()).await, None);
 
-    let before = store.position().await.unwrap();
+    let before = store.position().await.unwrap().proved_of_any_store().unwrap().1;
     let fresh = secret(2, SecretState::Current);
     let change =
         Change::Regenerate { key: reference(&key), retired: vec![first.locator], successor: Successor::Fresh(fresh) };
@@ -36,7 +36,7 @@ pub(super) async fn every_change_is_polled_once_and_in_order(store: Arc<dyn Stor
     assert_eq!(store.change(change, context).await.unwrap().revision, Revision(3));
     let Poll::Current { position, changes, .. } = poll(&*store, session, before).await else { panic!("not current") };
     assert_eq!(position, Position { revision: Revision(3), operation });
-    assert_eq!(store.position().await.unwrap(), position);
+    assert_eq!(store.position().await.unwrap().proved_of_any_store().unwrap().1, position);
     assert_eq!(changes.len(), 2);
     for change in changes {
         assert_eq!(change.live.map(|live| live.secret), (change.locator == fresh.locator).then_some(fresh));
@@ -50,7 +50,7 @@ pub(super) async fn every_change_is_polled_once_and_in_order(store: Arc<dyn Stor
 pub(super) async fn a_poll_says_whether_another_process_waits_for_word(store: Arc<dyn Store>) {
     let (organization, ..) = provision(&*store).await;
     let (mine, other) = (register(&*store).await, register(&*store).await);
-    let start = store.position().await.unwrap();
+    let start = store.position().await.unwrap().proved_of_any_store().unwrap().1;
     let key = access_key(organization.id, Environment::Test);
     let change = Change::Create { key: key.clone(), secret: secret(1, SecretState::Current) };
     let context = ChangeContext { node: Some(mine), ..context(Action::AccessKeyCreated, &key) };
@@ -68,7 +68,7 @@ pub(super) async fn a_poll_says_whether_another_process_waits_for_word(store: Ar
 pub(super) async fn a_session_that_is_asked_for_word_is_told_so(store: Arc<dyn Store>) {
     let session = register(&*store).await;
     provision(&*store).await;
-    let position = store.position().await.unwrap();
+    let position = store.position().await.unwrap().proved_of_any_store().unwrap().1;
     let wanted = async || match poll(&*store, session, position).await {
         Poll::Current { acknowledgement_wanted, .. } => acknowledgement_wanted,
         other => panic!("{other:?}"),
@@ -105,7 +105,7 @@ pub(super) async fn a_change_names_the_longest_lease_from_before_it(store: Arc<d
 pub(super) async fn a_restored_store_begins_an_incarnation(store: Arc<dyn Store>) {
     let session = register(&*store).await;
     provision(&*store).await;
-    let position = store.position().await.unwrap();
+    let position = store.position().await.unwrap().proved_of_any_store().unwrap().1;
     let (before, identity) = store.identity().await.unwrap().proved_of_any_store().unwrap();
     assert_eq!((before.incarnation, identity.incarnation), (Incarnation::FIRST, Incarnation::FIRST));
     let later = Position { revision: Revision(position.revision.0 + 1), operation: operation() };
@@ -115,7 +115,10 @@ pub(super) async fn a_restored_store_begins_an_incarnation(store: Arc<dyn Store>
     assert_eq!(store.begin_incarnation(Incarnation::FIRST, restored).await.unwrap(), Incarnation(2));
     let told = log(&*store, nil, Environment::Production).await;
     assert_eq!(told.iter().map(|event| event.incarnation).collect::<Vec<_>>(), [Incarnation(2)]);
-    assert_eq!(store.lost_changes().await.unwrap(), [LostChange { change: later, accepted: true }]);
+    // What was lost stays lost until what died is dead again, and somebody has said so.
+    assert_eq!(store.lost_changes().await.unwrap(), [LostChange { change: later, accepted: false }]);
+    assert!(matches!(poll(&*store, session, position).await, Poll::Lost { change, .. } if change == later));
+    store.accept_lost(event(Action::LostChangeAccepted, nil, Environment::Production, "2")).await.unwrap();
     // A node from before loads everything again, whatever it knows; one that starts now does not.
     let polled = store.poll(session, later).await.unwrap();
     assert_eq!(polled.provenance().incarnation, Incarnation(2));
@@ -152,7 +155,7 @@ pub(super) async fn a_node_too_far_behind_loads_again(store: Arc<dyn Store>) {
     let session = register(&*store).await;
     let (organization, key, _) = provision(&*store).await;
     let reference = reference(&key);
-    let mut positions = vec![store.position().await.unwrap()];
+    let mut positions = vec![store.position().await.unwrap().proved_of_any_store().unwrap().1];
     for generation in 2.. {
         if positions.len() > CHANGE_LOG_LENGTH {
             break;
@@ -167,7 +170,7 @@ pub(super) async fn a_node_too_far_behind_loads_again(store: Arc<dyn Store>) {
             positions.push(Position { revision, operation });
         }
     }
-    let newest = store.position().await.unwrap();
+    let newest = store.position().await.unwrap().proved_of_any_store().unwrap().1;
     assert_eq!(positions.last(), Some(&newest));
     let reach = positions[positions.len() - 1 - CHANGE_LOG_LENGTH];
     let beyond = Position { revision: Revision(reach.revision.0 - 1), ..reach };
@@ -180,21 +183,22 @@ pub(super) async fn a_node_too_far_behind_loads_again(store: Arc<dyn Store>) {
 pub(super) async fn what_a_store_lost_is_noticed_until_it_is_answered_for(store: Arc<dyn Store>) {
     let (session, other) = (register(&*store).await, register(&*store).await);
     provision(&*store).await;
-    let newest = store.position().await.unwrap();
+    let newest = store.position().await.unwrap().proved_of_any_store().unwrap().1;
     let later = Position { revision: Revision(newest.revision.0 + 1), operation: operation() };
     let instead = Position { revision: newest.revision, operation: operation() };
+    let lost = |change| Poll::Lost { change, newest: newest.revision };
     assert!(matches!(poll(&*store, session, newest).await, Poll::Current { .. }));
-    assert_eq!(poll(&*store, session, later).await, Poll::Lost(later));
-    assert_eq!(poll(&*store, session, instead).await, Poll::Lost(instead));
+    assert_eq!(poll(&*store, session, later).await, lost(later));
+    assert_eq!(poll(&*store, session, instead).await, lost(instead));
     // It is not in the store before it was reported.
     assert!(matches!(poll(&*store, other, newest).await, Poll::Current { .. }));
 
     store.report_lost(later).await.unwrap();
     store.report_lost(later).await.unwrap();
     assert_eq!(store.lost_changes().await.unwrap(), [LostChange { change: later, accepted: false }]);
-    assert_eq!(poll(&*store, other, newest).await, Poll::Lost(later));
-    assert_eq!(poll(&*store, other, Position::default()).await, Poll::Lost(later));
-    assert_eq!(poll(&*store, session, later).await, Poll::Lost(later));
+    assert_eq!(poll(&*store, other, newest).await, lost(later));
+    assert_eq!(poll(&*store, other, Position::default()).await, lost(later));
+    assert_eq!(poll(&*store, session, later).await, lost(later));
 
     let nil = OrganizationId::INSTALLATION;
     let accepted = || event(Action::LostChangeAccepted, nil, Environment::Production, "2");
@@ -208,7 +212,7 @@ pub(super) async fn what_a_store_lost_is_noticed_until_it_is_answered_for(store:
     assert!(matches!(poll(&*store, other, newest).await, Poll::Current { .. }));
     assert!(matches!(store.accept_lost(accepted()).await, Err(StoreError::Missing)));
     assert_eq!(log(&*store, nil, Environment::Production).await.len(), 1);
-    assert_eq!(poll(&*store, session, instead).await, Poll::Lost(instead));
+    assert_eq!(poll(&*store, session, instead).await, lost(instead));
 }
 
 pub(super) async fn live_secrets_come_in_pages(store: Arc<dyn Store>) {
@@ -226,7 +230,7 @@ pub(super) async fn live_secrets_come_in_pages(store: Arc<dyn Store>) {
         let mut seen = Vec::new();
         let mut last: Option<LiveSecret> = None;
         loop {
-            let page = store.live_secrets(last.as_ref(), limit).await.unwrap();
+            let page = store.live_secrets(last.as_ref(), limit).await.unwrap().proved_of_any_store().unwrap().1;
             seen.extend(page.iter().map(|live| live.secret.locator));
             match page.into_iter().next_back() {
                 Some(live) => last = Some(live),

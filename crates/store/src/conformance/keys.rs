@@ -84,7 +84,7 @@ pub(super) async fn a_key_lives_through_its_whole_life(store: Arc<dyn Store>) {
         actions(log(&*store, organization.id, Environment::Test).await),
         [Action::AccessKeyCreated, Action::AccessKeyDeleted]
     );
-    assert_eq!(store.position().await.unwrap().revision, Revision(9));
+    assert_eq!(store.position().await.unwrap().proved_of_any_store().unwrap().1.revision, Revision(9));
 }
 
 pub(super) async fn a_refused_change_leaves_nothing_behind(store: Arc<dyn Store>) {
@@ -195,11 +195,11 @@ pub(super) async fn an_operation_is_remembered_by_its_key_and_by_its_subject(sto
     let create = Change::Create { key: key.clone(), secret: first };
     let asked = ChangeContext { idempotency_key: Some(once), request, ..context(Action::AccessKeyCreated, &key) };
     let (once, actor) = ("once".parse().unwrap(), asked.events.first().actor.clone());
-    assert_eq!(store.operation(&actor, &once).await.unwrap(), None);
+    assert_eq!(store.operation(&actor, &once).await.unwrap().proved_of_any_store().unwrap().1, None);
     let made = store.change(create.clone(), asked.clone()).await.unwrap();
-    let known = store.operation(&actor, &once).await.unwrap().unwrap();
+    let known = store.operation(&actor, &once).await.unwrap().proved_of_any_store().unwrap().1.unwrap();
     assert_eq!((known.subject, known.request, known.revision), (key.id.to_string(), Some(request), made.revision));
-    assert_eq!(store.operation(&name("grace"), &once).await.unwrap(), None);
+    assert_eq!(store.operation(&name("grace"), &once).await.unwrap().proved_of_any_store().unwrap().1, None);
     // The same request is done, another is an error, and neither changes anything.
     let before = everything(&*store).await;
     let repeat = ChangeContext { operation: operation(), ..asked };
@@ -213,18 +213,18 @@ pub(super) async fn an_operation_is_remembered_by_its_key_and_by_its_subject(sto
 
     // What happened to a key is known by its id, also when the key is gone, for as long as a lease can last.
     let subject = key.id.to_string();
-    assert_eq!(store.last_change_of(&subject).await.unwrap(), Some(made.revision));
+    assert_eq!(store.last_change_of(&subject).await.unwrap().proved_of_any_store().unwrap().1, Some(made.revision));
     let delete = Change::Delete { key: reference(&key), retired: vec![first.locator] };
     let deleted = store.change(delete, context(Action::AccessKeyDeleted, &key)).await.unwrap();
-    assert_eq!(store.last_change_of(&subject).await.unwrap(), Some(deleted.revision));
-    assert_eq!(store.last_change_of("key_of_nobody").await.unwrap(), None);
+    assert_eq!(store.last_change_of(&subject).await.unwrap().proved_of_any_store().unwrap().1, Some(deleted.revision));
+    assert_eq!(store.last_change_of("key_of_nobody").await.unwrap().proved_of_any_store().unwrap().1, None);
     let later = access_key(organization.id, Environment::Test);
     let mut much_later = context(Action::AccessKeyCreated, &later);
     let time = much_later.events.first().time + OPERATION_WINDOW;
     much_later.events = EventDraft { time, ..much_later.events.first().clone() }.into();
     store.change(Change::Create { key: later, secret: secret(1, SecretState::Current) }, much_later).await.unwrap();
     // The creation had an idempotency key, and is remembered for longer than the deletion.
-    assert_eq!(store.last_change_of(&subject).await.unwrap(), Some(made.revision));
+    assert_eq!(store.last_change_of(&subject).await.unwrap().proved_of_any_store().unwrap().1, Some(made.revision));
 }
 
 pub(super) async fn a_change_for_another_store_or_prefix_is_refused(store: Arc<dyn Store>) {

@@ -207,14 +207,14 @@ async fn log(store: &dyn Store, organization: OrganizationId, environment: Envir
 
 /// All that a refused change must leave as it was.
 async fn everything(store: &dyn Store) -> String {
-    let mut shown = format!("{:?}", store.position().await.unwrap());
+    let mut shown = format!("{:?}", store.position().await.unwrap().proved_of_any_store().unwrap().1);
     for organization in store.organizations(Page::first(1_000)).await.unwrap() {
         shown += &format!("{organization:?} {:?}", store.access_keys(organization.id).await.unwrap());
         for environment in Environment::ALL {
             shown += &format!("{:?}", log(store, organization.id, environment).await);
         }
     }
-    shown + &format!("{:?}", store.live_secrets(None, 1_000).await.unwrap())
+    shown + &format!("{:?}", store.live_secrets(None, 1_000).await.unwrap().proved_of_any_store().unwrap().1)
 }
 
 fn conflict<T: std::fmt::Debug>(result: Result<T, StoreError>) -> Conflict {

@@ -40,15 +40,21 @@ async fn rows(store: &dyn Rows) -> Vec<Vec<Row>> {
 
 async fn a_copy_holds_what_its_source_holds(from: &dyn Engine, to: &dyn Engine) {
     fill(from).await;
-    let live = from.live_secrets(None, 100).await.unwrap();
+    let live = from.live_secrets(None, 100).await.unwrap().proved_of_any_store().unwrap().1;
     assert_eq!(live.len(), 9);
     // 3 organizations, 6 keys, 9 secrets, and 9 changes of an event and an operation each.
     assert_eq!(moved(from, to).await.unwrap(), 3 + 6 + 9 + 9 + 9);
     assert_eq!(rows(to).await, rows(from).await);
-    assert_eq!(to.live_secrets(None, 100).await.unwrap(), live);
-    assert_eq!(to.position().await.unwrap(), Position { revision: Revision(9), ..Position::default() });
+    assert_eq!(to.live_secrets(None, 100).await.unwrap().proved_of_any_store().unwrap().1, live);
+    assert_eq!(
+        to.position().await.unwrap().proved_of_any_store().unwrap().1,
+        Position { revision: Revision(9), ..Position::default() }
+    );
     let (organization, ..) = provision(to).await;
-    assert_eq!((organization.name, to.position().await.unwrap().revision), (name("Acme"), Revision(10)));
+    assert_eq!(
+        (organization.name, to.position().await.unwrap().proved_of_any_store().unwrap().1.revision),
+        (name("Acme"), Revision(10))
+    );
     assert!(matches!(to.abandon_copy().await, Err(StoreError::Missing)));
 }
 
@@ -71,7 +77,10 @@ async fn what_is_in_use_is_not_copied_into(from: &dyn Engine, to: &dyn Engine) {
     let before = rows(to).await;
     assert!(matches!(moved(from, to).await, Err(CopyError::NotEmpty)));
     assert!(matches!(to.abandon_copy().await, Err(StoreError::Missing)));
-    assert_eq!((rows(to).await, to.position().await.unwrap().revision), (before, Revision(1)));
+    assert_eq!(
+        (rows(to).await, to.position().await.unwrap().proved_of_any_store().unwrap().1.revision),
+        (before, Revision(1))
+    );
 }
 
 async fn an_unfinished_copy_is_no_store(from: &dyn Engine, to: &dyn Engine) {

@@ -28,7 +28,7 @@ pub(super) async fn origins_are_allowed_and_disallowed_like_keys_live_and_die(st
     };
     let (app, local, apps) =
         (origin(id, "app.example.com"), origin(id, "localhost:3000"), origin(other.id, "com.a.b://c"));
-    let before = store.position().await.unwrap();
+    let before = store.position().await.unwrap().proved_of_any_store().unwrap().1;
     let first = allow(&app).await.unwrap();
     assert_eq!(first.revision.0, before.revision.0 + 1);
     allow(&local).await.unwrap();
@@ -82,7 +82,7 @@ pub(super) async fn every_allowed_origin_is_loaded_page_by_page(store: Arc<dyn S
     all.sort_by_key(|entry| (entry.organization, entry.id));
     let mut loaded: Vec<OriginEntry> = Vec::new();
     loop {
-        let page = store.live_origins(loaded.last(), 2).await.unwrap();
+        let page = store.live_origins(loaded.last(), 2).await.unwrap().proved_of_any_store().unwrap().1;
         if page.is_empty() {
             break;
         }

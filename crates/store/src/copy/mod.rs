@@ -80,7 +80,7 @@ pub async fn copy(
     source: &str,
     report: &mut (dyn FnMut(CopyStep) + Send),
 ) -> Result<u64, CopyError> {
-    let begun = from.position().await?;
+    let begun = from.position().await?.proved_of_any_store()?.1;
     let (_, identity) = from.identity().await?.proved_of_any_store()?;
     let progress = match to.begin_copy(source).await {
         Err(StoreError::Conflict(Conflict::NotEmpty)) => return Err(CopyError::NotEmpty),
@@ -98,7 +98,7 @@ pub async fn copy(
         rows += verify(from, to, table, report).await?;
     }
     verify_logs(to).await?;
-    let ended: Position = from.position().await?;
+    let ended: Position = from.position().await?.proved_of_any_store()?.1;
     if ended != begun {
         return Err(CopyError::SourceChanged(begun.revision.0, ended.revision.0));
     }

@@ -40,7 +40,11 @@ impl Coherence for MemoryStore {
         Ok(())
     }
 
-    async fn live_secrets(&self, after: Option<&LiveSecret>, limit: u32) -> Result<Vec<LiveSecret>, StoreError> {
+    async fn live_secrets(
+        &self,
+        after: Option<&LiveSecret>,
+        limit: u32,
+    ) -> Result<Sourced<Vec<LiveSecret>>, StoreError> {
         let state = self.state();
         let after = after.map(|live| (place_of(&live.key), live.secret.state));
         let page = state
@@ -60,14 +64,18 @@ impl Coherence for MemoryStore {
             .filter_map(|(_, secret)| state.live(secret.locator))
             .take(limit as usize)
             .collect();
-        Ok(page)
+        Ok(state.sourced(page))
     }
 
-    async fn live_origins(&self, after: Option<&OriginEntry>, limit: u32) -> Result<Vec<OriginEntry>, StoreError> {
+    async fn live_origins(
+        &self,
+        after: Option<&OriginEntry>,
+        limit: u32,
+    ) -> Result<Sourced<Vec<OriginEntry>>, StoreError> {
         let state = self.state();
         let after = after.map(|entry| (entry.organization, entry.id));
         let later = state.origins.iter().filter(|(place, _)| after.is_none_or(|after| **place > after));
-        Ok(later.take(limit as usize).map(|(_, entry)| entry.clone()).collect())
+        Ok(state.sourced(later.take(limit as usize).map(|(_, entry)| entry.clone()).collect()))
     }
 
     async fn live_secret(&self, locator: Locator) -> Result<Sourced<Option<LiveSecret>>, StoreError> {
@@ -75,8 +83,9 @@ impl Coherence for MemoryStore {
         Ok(state.sourced(state.live(locator)))
     }
 
-    async fn position(&self) -> Result<Position, StoreError> {
-        Ok(self.state().position)
+    async fn position(&self) -> Result<Sourced<Position>, StoreError> {
+        let state = self.state();
+        Ok(state.sourced(state.position))
     }
 
     async fn poll(&self, session: SessionId, since: Position) -> Result<Sourced<Observation>, StoreError> {
@@ -177,7 +186,6 @@ impl LostChanges for MemoryStore {
         let mut state = self.state();
         let incarnation = Incarnation(state.identity.incarnation.max(last).0 + 1);
         state.identity.incarnation = incarnation;
-        state.lost.values_mut().for_each(|accepted| *accepted = true);
         state.append(event);
         Ok(incarnation)
     }

@@ -6,7 +6,8 @@ use doorward_types::{Name, OrganizationId};
 use super::{Logged, MemoryStore, Remembered};
 use crate::{
     AccessKeyWithSecrets, CHANGE_LOG_LENGTH, Change, ChangeContext, Committed, Conflict, IdempotencyKey, KeyStore,
-    Operation, OperationRow, Organization, OriginEntry, Page, Position, Revision, StoreError, operations_forgotten,
+    Operation, OperationRow, Organization, OriginEntry, Page, Position, Revision, Sourced, StoreError,
+    operations_forgotten,
 };
 
 #[async_trait]
@@ -44,14 +45,15 @@ impl KeyStore for MemoryStore {
         Ok(Committed { revision, store: state.identity.id, longest_lease: state.identity.longest_lease })
     }
 
-    async fn operation(&self, actor: &Name, key: &IdempotencyKey) -> Result<Option<Operation>, StoreError> {
-        Ok(self.state().done(actor.as_str(), key.as_str()).cloned())
+    async fn operation(&self, actor: &Name, key: &IdempotencyKey) -> Result<Sourced<Option<Operation>>, StoreError> {
+        let state = self.state();
+        Ok(state.sourced(state.done(actor.as_str(), key.as_str()).cloned()))
     }
 
-    async fn last_change_of(&self, subject: &str) -> Result<Option<Revision>, StoreError> {
+    async fn last_change_of(&self, subject: &str) -> Result<Sourced<Option<Revision>>, StoreError> {
         let state = self.state();
         let about = state.operations.values().map(|known| &known.operation).filter(|known| known.subject == subject);
-        Ok(about.map(|known| known.revision).max())
+        Ok(state.sourced(about.map(|known| known.revision).max()))
     }
 
     async fn organization(&self, id: OrganizationId) -> Result<Option<Organization>, StoreError> {

@@ -235,11 +235,11 @@ async fn state(store: &dyn Store, organizations: &[OrganizationId]) -> impl Part
         records.push((store.organization(*id).await.unwrap(), store.access_keys(*id).await.unwrap()));
     }
     let mut live = Vec::new();
-    let mut page = store.live_secrets(None, 1_000).await.unwrap();
+    let mut page = store.live_secrets(None, 1_000).await.unwrap().proved_of_any_store().unwrap().1;
     while let Some(last) = page.last().cloned() {
         live.append(&mut page);
-        page = store.live_secrets(Some(&last), 1_000).await.unwrap();
+        page = store.live_secrets(Some(&last), 1_000).await.unwrap().proved_of_any_store().unwrap().1;
     }
     live.sort_by_key(|live| live.secret.locator);
-    (store.position().await.unwrap(), records, live, store.operators().await.unwrap())
+    (store.position().await.unwrap().proved_of_any_store().unwrap().1, records, live, store.operators().await.unwrap())
 }
