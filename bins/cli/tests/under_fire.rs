@@ -49,7 +49,7 @@ fn no_dead_key_is_accepted_whatever_happens_to_the_servers() {
         let trouble = match round % 100 {
             10 => Some(Duration::from_millis(300)),
             20 => Some(Duration::from_millis(3_500)),
-            30 => Some(Duration::from_millis(6_000)),
+            30 => Some(Duration::from_millis(5_000)),
             _ => None,
         };
         let port = second.address.port();

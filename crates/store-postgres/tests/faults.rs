@@ -164,7 +164,8 @@ async fn whatever_is_struck_nothing_acknowledged_is_lost_and_nothing_is_made_up(
     assert!(!struck && left.is_ok() && calls > 100, "{calls} calls, {left:?}");
     let (mut points, mut wrong) = (0, Vec::new());
     for (mode, name) in MODES {
-        for at in (1..=calls).step_by(if long { 1 } else { 11 }) {
+        // Each mode strikes other calls.
+        for at in (mode..=calls).step_by(if long { 1 } else { 23 }) {
             let (_, struck, left) = site.strike(mode, at).await;
             points += u64::from(struck);
             wrong.extend(left.err().map(|error| format!("{name} at call {at} of {calls}: {error}")));
@@ -172,5 +173,5 @@ async fn whatever_is_struck_nothing_acknowledged_is_lost_and_nothing_is_made_up(
     }
     println!("{points} points");
     assert_eq!(wrong, Vec::<String>::new());
-    assert!(points >= if long { 500 } else { 40 }, "{points} points");
+    assert!(points >= if long { 500 } else { 20 }, "{points} points");
 }
