@@ -10,7 +10,7 @@ use crate::shell;
 /// Each may use those above it, and those beside it only where a line below says so.
 const LAYERS: &[&[&str]] = &[
     &["doorward-types"],
-    &["doorward-key", "doorward-origin", "doorward-audit", "doorward-client"],
+    &["doorward-key", "doorward-origin", "doorward-assertion", "doorward-audit", "doorward-client"],
     &["doorward-store"],
     &["doorward-auth", "doorward-sink", "doorward-store-sqlite", "doorward-store-postgres"],
     &["doorward-http", "doorward-link", "doorward-testing"],
@@ -25,6 +25,7 @@ const BINARIES: &[&str] = &["bins", "examples"];
 const FOREIGN: &[(&str, &[&str])] = &[
     ("doorward-types", &["tokio", "http", "hyper", "rusqlite", "tokio-postgres"]),
     ("doorward-key", &["tokio", "http", "hyper", "rusqlite", "tokio-postgres"]),
+    ("doorward-assertion", &["tokio", "http", "hyper", "rusqlite", "tokio-postgres"]),
     ("doorward-audit", &["tokio", "http", "hyper", "rusqlite", "tokio-postgres"]),
     ("doorward-origin", &["tokio", "http", "hyper", "rusqlite", "tokio-postgres"]),
     ("doorward-store", &["tokio", "http", "hyper", "rusqlite", "tokio-postgres"]),

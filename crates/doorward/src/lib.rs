@@ -7,6 +7,7 @@
 //! | [`types`] | `doorward-types` | |
 //! | [`key`] | `doorward-key` | |
 //! | [`origin`] | `doorward-origin` | |
+//! | [`assertion`] | `doorward-assertion` | |
 //! | [`audit`] | `doorward-audit` | |
 //! | [`store`] | `doorward-store` | |
 //! | [`auth`] | `doorward-auth` | |
@@ -36,6 +37,7 @@
 //!
 //! `examples/` has whole services: on hyper (`embedded`), axum and tonic, with a table of their own, and an MCP server.
 
+pub use doorward_assertion as assertion;
 pub use doorward_audit as audit;
 pub use doorward_auth as auth;
 #[cfg(feature = "dashboard")]
