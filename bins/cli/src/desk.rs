@@ -68,10 +68,12 @@ impl Desk {
     }
 }
 
-/// Whoever runs this program, as audit events name them.
+/// Returns the person who runs this program, as audit events name them: `cli:ada@host`, or `cli:root@host (sudo: ada)`.
 pub(crate) fn actor() -> Result<Name, Failure> {
-    let user = std::env::var("USER").ok().filter(|user| !user.is_empty());
-    let user = user.unwrap_or_else(|| format!("uid-{}", rustix::process::getuid().as_raw()));
-    let named = format!("cli:{user}").parse();
-    named.map_err(|error| Failure::usage(format!("USER cannot stand in the audit log: {error}")))
+    let variable = |name| std::env::var(name).ok().filter(|value| !value.is_empty());
+    let user = variable("USER").unwrap_or_else(|| format!("uid-{}", rustix::process::getuid().as_raw()));
+    let host = rustix::system::uname().nodename().to_string_lossy().into_owned();
+    let sudo = variable("SUDO_USER").map(|person| format!(" (sudo: {person})")).unwrap_or_default();
+    let named = format!("cli:{user}@{host}{sudo}").parse();
+    named.map_err(|error| Failure::usage(format!("USER or SUDO_USER cannot stand in the audit log: {error}")))
 }

@@ -57,6 +57,11 @@ pub enum IssueError {
     /// The name is taken.
     #[error("the name is taken")]
     NameTaken,
+    /// The name is kept for Doorward's own programs, so that nobody is taken for one of them in an audit log.
+    #[error(
+        "names that begin with `cli:`, `doorward` or `server` are those of Doorward's own programs: choose another"
+    )]
+    NameReserved,
     /// There is no such key in this organization.
     #[error("there is no such access key in this organization")]
     NoSuchKey,

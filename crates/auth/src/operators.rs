@@ -64,8 +64,11 @@ impl OperatorDesk {
     ///
     /// # Errors
     ///
-    /// [`IssueError::NameTaken`] where there is one of this name.
+    /// [`IssueError::NameTaken`] if there is one of this name, [`IssueError::NameReserved`] if the name is one of Doorward's own.
     pub async fn add(&self, name: Name, ask: &Ask) -> Result<AddedOperator, IssueError> {
+        if is_our_own(&name) {
+            return Err(IssueError::NameReserved);
+        }
         let fresh = FreshOperatorToken::generate(&*self.core.random)?;
         let operator = Operator {
             id: OperatorId::new(self.core.id_seed()?),
@@ -117,6 +120,12 @@ impl OperatorDesk {
         let detail = Detail { name: Some(operator.name.clone()), ..Detail::default() };
         installation_event(&self.core, action, operator.id.to_string(), detail, ask)
     }
+}
+
+/// Returns whether an audit log could take this name for one of Doorward's own programs: `cli:ada@host`, `doorward-server`.
+fn is_our_own(name: &Name) -> bool {
+    let name = name.as_str().trim_start().to_lowercase();
+    ["cli:", "doorward", "server"].iter().any(|own| name.starts_with(own)) || name == "cli"
 }
 
 /// Tells of what belongs to the installation and to no organization.

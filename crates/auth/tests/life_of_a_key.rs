@@ -227,6 +227,10 @@ async fn operators_come_and_go_at_once() {
         let token = added.value.expose();
         assert_eq!(desk.authenticate(token.as_bytes()).await.unwrap().actor().as_str(), "grace");
         assert!(matches!(desk.add("grace".parse().unwrap(), &ask()).await, Err(IssueError::NameTaken)));
+        for own in ["cli:root", "CLI:root@host", "cli", "doorward-server", "Doorward", "server"] {
+            let refused = desk.add(own.parse().unwrap(), &ask()).await;
+            assert!(matches!(refused, Err(IssueError::NameReserved)), "{own}");
+        }
 
         let acme = bench.issuer.provision("Acme".parse().unwrap(), &ask()).await.unwrap();
         let access_key = desk.authenticate(acme.value.expose().as_bytes()).await;

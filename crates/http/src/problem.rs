@@ -61,12 +61,16 @@ pub enum Code {
     NotFound,
     /// The store broke at the commit.
     OutcomeUnknown,
+    /// The server has as much of this work under way as it takes.
+    Overloaded,
     /// An organization always has its production key.
     ProductionKeyRequired,
     /// The body did not arrive in time.
     RequestTimeout,
     /// The store failed.
     StoreUnavailable,
+    /// The key, address or connection has as much of this work under way as it may.
+    TooManyRequests,
     /// A callback may not go there.
     UnauthorizedOrigin,
     /// The body is no JSON.
@@ -118,9 +122,11 @@ impl Code {
             Self::NotCurrent => ("not_current", StatusCode::SERVICE_UNAVAILABLE),
             Self::NotFound => ("not_found", StatusCode::NOT_FOUND),
             Self::OutcomeUnknown => ("outcome_unknown", StatusCode::SERVICE_UNAVAILABLE),
+            Self::Overloaded => ("overloaded", StatusCode::SERVICE_UNAVAILABLE),
             Self::ProductionKeyRequired => ("production_key_required", StatusCode::CONFLICT),
             Self::RequestTimeout => ("request_timeout", StatusCode::REQUEST_TIMEOUT),
             Self::StoreUnavailable => ("store_unavailable", StatusCode::SERVICE_UNAVAILABLE),
+            Self::TooManyRequests => ("too_many_requests", StatusCode::TOO_MANY_REQUESTS),
             Self::UnauthorizedOrigin => ("unauthorized_origin", StatusCode::FORBIDDEN),
             Self::UnsupportedMediaType => ("unsupported_media_type", StatusCode::UNSUPPORTED_MEDIA_TYPE),
             Self::UpstreamFailed => ("upstream_failed", StatusCode::BAD_GATEWAY),
@@ -235,7 +241,9 @@ impl Problem {
         match status {
             // Without `resource_metadata`: clients with static keys would go looking for an OAuth server.
             StatusCode::UNAUTHORIZED => headers.insert(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer")),
-            StatusCode::SERVICE_UNAVAILABLE => headers.insert(RETRY_AFTER, HeaderValue::from_static("1")),
+            StatusCode::SERVICE_UNAVAILABLE | StatusCode::TOO_MANY_REQUESTS => {
+                headers.insert(RETRY_AFTER, HeaderValue::from_static("1"))
+            }
             _ => None,
         };
     }
@@ -263,6 +271,7 @@ impl From<IssueError> for Problem {
             IssueError::ChangedMeanwhile | IssueError::NameTaken | IssueError::NotEmpty => {
                 Self::new(Code::Conflict, detail)
             }
+            IssueError::NameReserved => Self::new(Code::InvalidRequest, detail),
             IssueError::NoSuchKey
             | IssueError::NoSuchOperator
             | IssueError::NoSuchOrganization
