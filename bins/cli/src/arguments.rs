@@ -62,6 +62,9 @@ pub enum Command {
     /// Operators, who may use the management API
     #[command(subcommand)]
     Operator(Operator),
+    /// The keys that sign assertions of who sent a request
+    #[command(subcommand)]
+    AssertionKey(AssertionKey),
     /// The store itself: back it up, restore it, move it to another engine, deal with what it lost
     #[command(subcommand)]
     Store(Store),
@@ -83,6 +86,21 @@ pub enum Org {
     },
     /// List organizations, newest first
     List,
+}
+
+#[derive(Debug, Subcommand)]
+#[expect(missing_docs, reason = "each has its help")]
+pub enum AssertionKey {
+    /// Add a key to the file, which is made if there is none; needs no store
+    #[command(
+        after_help = "The new key signs after ten minutes, unless it is the first: copy the file to every server in that time. A \
+                            server reads the file again by itself. Keys that no assertion in use can be of are left out.\n\n    \
+                            doorward assertion-key rotate /etc/doorward/assertion-keys.json"
+    )]
+    Rotate {
+        /// The file that the servers' --assertion-key-file names
+        file: PathBuf,
+    },
 }
 
 /// Which organization.

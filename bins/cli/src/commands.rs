@@ -14,11 +14,11 @@ use doorward::types::{AccessKeyId, Environment, Name, OrganizationId, SecretStat
 use serde::Serialize;
 use zeroize::Zeroizing;
 
-use crate::arguments::{Arguments, Command, Consent, Format, Key, Operator, Org, Which};
+use crate::arguments::{Arguments, AssertionKey, Command, Consent, Format, Key, Operator, Org, Which};
 use crate::desk::{Desk, MANY};
 use crate::failure::Failure;
 use crate::output::{self, Output};
-use crate::{audit, confirm, origin, store};
+use crate::{assertion_key, audit, confirm, origin, store};
 
 /// Runs a command.
 ///
@@ -53,6 +53,7 @@ pub async fn run(arguments: Arguments, output: &Output) -> Result<(), Failure> {
         Command::Key(command) => key(&Desk::open_existing(&arguments.store).await?, command, output).await,
         Command::Origin(command) => origin::run(&Desk::open_existing(&arguments.store).await?, command, output).await,
         Command::Audit(command) => audit::run(&arguments.store, command, output).await,
+        Command::AssertionKey(AssertionKey::Rotate { file }) => assertion_key::rotate(&file, output),
         Command::Store(command) => store::run(&arguments.store, command, output).await,
     }
 }

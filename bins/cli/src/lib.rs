@@ -9,6 +9,7 @@
 //! | [`failure`] | what went wrong, and the exit status that says so |
 
 pub mod arguments;
+mod assertion_key;
 mod audit;
 pub mod commands;
 pub mod confirm;

@@ -14,6 +14,8 @@ use http_body_util::combinators::UnsyncBoxBody;
 use http_body_util::{BodyExt, Either, Full};
 use serde::Serialize;
 
+use crate::assertions::Assertions;
+
 /// What every handler comes back with.
 pub type Answer = Result<Response<Body>, Problem>;
 
@@ -140,4 +142,16 @@ pub fn described() -> Response<Body> {
     let mut response = Response::new(Body::from(include_str!("openapi.json")));
     response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
     response
+}
+
+/// Returns the public keys of assertions: a JSON Web Key Set, which services may keep for half of the time between a key's making and its
+/// first signature.
+pub(crate) fn assertion_keys(assertions: Option<&Assertions>) -> Answer {
+    let off =
+        || Problem::new(Code::NotFound, "this server makes no assertions: docs/gateways says how to switch them on");
+    let mut response = Response::new(Body::from(assertions.ok_or_else(off)?.public()));
+    let headers = response.headers_mut();
+    headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/jwk-set+json"));
+    headers.insert(CACHE_CONTROL, HeaderValue::from_static("public, max-age=300"));
+    Ok(response)
 }

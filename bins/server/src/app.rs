@@ -23,12 +23,15 @@ use tokio::sync::Notify;
 use tokio::time::Instant;
 
 use crate::answer::{self, Answer, Body};
+use crate::assertions::Assertions;
+use crate::budget::{self, Budgets};
+use crate::connections::Told;
 use crate::forward_auth::{self, Profile};
 use crate::metrics::Metrics;
 use crate::routes::{Action, Door, PATHS, Path};
 #[cfg(feature = "otel")]
 use crate::traces;
-use crate::{backend, link, management, mcp, request_id};
+use crate::{backend, body, link, management, mcp, request_id};
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
@@ -52,6 +55,7 @@ pub struct App {
     settings: Settings,
     paths: matchit::Router<&'static Path>,
     metrics: Arc<Metrics>,
+    budgets: Budgets,
     draining: AtomicBool,
     under_way: AtomicUsize,
     idle: Notify,
@@ -64,10 +68,14 @@ pub struct Settings {
     pub custom_schemes: CustomSchemes,
     /// What signs checkpoints, where there is such a key.
     pub signing_key: Option<NoteKey>,
+    /// What signs assertions of who sent a request, if that is switched on.
+    pub assertions: Option<Arc<Assertions>>,
     /// Whether each verification reads the store.
     pub strict: bool,
     /// What MCP clients call this server, as `Host` headers have it.
     pub mcp_hosts: Vec<String>,
+    /// How much of each kind of work may be under way.
+    pub budgets: budget::Limits,
 }
 
 impl App {
@@ -78,13 +86,14 @@ impl App {
     /// Where two routes of the table overlap, which a test would have shown.
     #[must_use]
     #[expect(clippy::expect_used, reason = "the table is fixed, and every test goes through it")]
-    pub fn new(
+    pub(crate) fn new(
         verifier: Verifier,
         sealing_key: Arc<SealingKey>,
         linker: Linker,
         dashboard: Dashboard,
         settings: Settings,
         metrics: Arc<Metrics>,
+        told: &Arc<Told>,
     ) -> Self {
         let mut paths = matchit::Router::new();
         for path in PATHS {
@@ -98,6 +107,7 @@ impl App {
             sealing_key,
             linker,
             dashboard,
+            budgets: Budgets::new(settings.budgets, told),
             settings,
             paths,
             metrics,
@@ -189,6 +199,16 @@ impl App {
         self.settings.signing_key.as_ref()
     }
 
+    /// What signs assertions of who sent a request, if that is switched on.
+    pub(crate) fn assertions(&self) -> Option<&Assertions> {
+        self.settings.assertions.as_deref()
+    }
+
+    /// The budgets of work that one client could fill the server with.
+    pub(crate) const fn budgets(&self) -> &Budgets {
+        &self.budgets
+    }
+
     /// What seals credentials.
     #[must_use]
     pub fn sealing_key(&self) -> &SealingKey {
@@ -251,10 +271,12 @@ impl App {
             Door::Open => match allowed()? {
                 Action::OAuthCallback => Box::pin(link::callback(self, &call)).await,
                 Action::Describe => Ok(answer::described()),
+                Action::AssertionKeys => answer::assertion_keys(self.assertions()),
                 action => self.probe(action),
             },
             Door::Dashboard => {
                 allowed()?;
+                let _room = body::room(self, &call).await?;
                 let (source, id) = (call.source(), call.id);
                 let extensions = call.request.extensions_mut();
                 extensions.insert(source);
@@ -271,7 +293,7 @@ impl App {
             }
             Door::Gateway => {
                 let profile = params.get("profile").and_then(Profile::named);
-                forward_auth::answer(profile, self.access_key(&call).await, &call)
+                forward_auth::answer(self, profile, self.access_key(&call).await, &call)
             }
             Door::Operator => {
                 let management = self.operator(&call.request).await?;

@@ -16,6 +16,7 @@ use http_body_util::channel::{Channel, Sender};
 use crate::answer::{self, Answer, Body, BodyError};
 use crate::app::{App, Call};
 use crate::backend;
+use crate::budget::Holder;
 use crate::cursor::{self, Parameters};
 use crate::management;
 
@@ -29,9 +30,9 @@ pub(crate) const ENVIRONMENT: &str = "environment";
 const PAGES_AHEAD: usize = 2;
 
 /// The log of the key's own environment, newest first.
-pub(crate) async fn list_own(app: &App, scope: &Scope, call: &Call) -> Answer {
+pub(crate) async fn list_own(app: &App, key: AccessKeyId, scope: &Scope, call: &Call) -> Answer {
     let (page, parameters) = cursor::query(call.uri(), &PARAMETERS)?;
-    list_one(app, scope, page, &parameters).await
+    list_one(app, Holder::Key(key), scope, page, &parameters).await
 }
 
 /// The log of an operator's choice, newest first.
@@ -39,10 +40,15 @@ pub(crate) async fn list(app: &App, management: &Management, organization: Organ
     let names = [&[ENVIRONMENT], &PARAMETERS[..]].concat();
     let (page, parameters) = cursor::query(call.uri(), &names)?;
     let scope = chosen(app, management, organization, &parameters).await?;
-    list_one(app, &scope, page, &parameters).await
+    list_one(app, operator(management), &scope, page, &parameters).await
 }
 
-async fn list_one(app: &App, scope: &Scope, page: Page<u64>, parameters: &Parameters) -> Answer {
+/// Returns whose part of the budget for scans an operator's read takes.
+fn operator(management: &Management) -> Holder {
+    Holder::Operator(management.actor().clone())
+}
+
+async fn list_one(app: &App, by: Holder, scope: &Scope, page: Page<u64>, parameters: &Parameters) -> Answer {
     let filter = EventFilter {
         since: parameters.get("since")?,
         until: parameters.get("until")?,
@@ -50,6 +56,8 @@ async fn list_one(app: &App, scope: &Scope, page: Page<u64>, parameters: &Parame
         actor: parameters.get("actor")?,
         subject: parameters.get::<AccessKeyId>("key")?.map(|key| key.to_string()),
     };
+    // A filter that fits few events reads all of the log.
+    let _share = if filter == EventFilter::default() { None } else { Some(app.budgets().scan(by)?) };
     let rows = AuditLog::events(app.store(), scope, &filter, cursor::one_more(&page)).await.map_err(backend::failed)?;
     answer::ok(&cursor::list(&page, rows, |event| event.sequence.to_string(), |event| event))
 }
@@ -73,12 +81,16 @@ pub(crate) async fn export(app: &App, management: &Management, organization: Org
     let parameters = cursor::parameters(call.uri(), &[ENVIRONMENT, "format"])?;
     let format = parameters.get::<ExportFormat>("format")?.unwrap_or_default();
     let scope = chosen(app, management, organization, &parameters).await?;
+    let share = app.budgets().scan(operator(management))?;
     let environment = scope.environment();
     let attribution = call.ask(management)?.attribution;
     let store = Arc::clone(app.core().store());
     let export = LogExport::begin(store, scope, &attribution, app.clock().now()).await.map_err(backend::failed)?;
     let (sender, channel) = Channel::new(PAGES_AHEAD);
-    tokio::spawn(send(export, format, sender));
+    tokio::spawn(async move {
+        send(export, format, sender).await;
+        drop(share);
+    });
 
     let mut response = Response::new(Body::streamed(channel));
     let headers = response.headers_mut();
@@ -127,6 +139,7 @@ pub(crate) async fn checkpoint(
             "this server signs no checkpoints: `doorward audit keygen` makes a key, and --signing-key-file names it",
         )
     })?;
+    let _share = app.budgets().scan(operator(management))?;
     match verify_log(app.store(), &scope, None, None, &mut |_| {}).await {
         Ok(checkpoint) => answer::ok(&CheckpointShape::new(&checkpoint, key)),
         Err(LogFault::Store(error)) => Err(backend::failed(error)),

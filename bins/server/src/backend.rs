@@ -38,7 +38,7 @@ pub(crate) async fn handle(
     match action {
         Action::ListUsers => answer::ok(&list_users(app, &scope, &cursor::page(call.uri())?).await?),
         Action::RegisterUser => {
-            let NewUser { origin_user_id, origin_user_name } = body::json(*call.request).await?;
+            let NewUser { origin_user_id, origin_user_name } = body::json(app, call).await?;
             answer::created(&register_user(app, &scope, origin_user_id, origin_user_name).await?)
         }
         Action::ReadUser => answer::ok(&read_user(app, &scope, user(params, &scope)?).await?),
@@ -56,7 +56,7 @@ pub(crate) async fn handle(
         Action::ReadCredential => read_credential(app, &scope, credential(params, &scope)?).await,
         Action::DeleteCredential => delete_credential(app, &scope, credential(params, &scope)?).await,
         Action::BeginLink => link::begin(app, principal, call).await,
-        Action::ListOwnEvents => audit::list_own(app, &scope, &call).await,
+        Action::ListOwnEvents => audit::list_own(app, principal.key_id(), &scope, &call).await,
         _ => Err(Problem::new(Code::Internal, "this route has no handler")),
     }
 }
@@ -184,7 +184,7 @@ impl Shape for NewCredential {
 }
 
 async fn put_credential(app: &App, scope: &Scope, key: CredentialKey, call: Call) -> Answer {
-    let NewCredential { secret } = body::json(*call.request).await?;
+    let NewCredential { secret } = body::json(app, call).await?;
     if secret.is_empty() || secret.len() > MAX_SECRET {
         return Err(Problem::new(Code::InvalidRequest, "a secret has 1 to 16384 bytes"));
     }

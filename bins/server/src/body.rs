@@ -4,11 +4,16 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use doorward::http::{Code, Problem};
+use http::HeaderMap;
 use http::header::CONTENT_TYPE;
-use http::{HeaderMap, Request};
+use http::request::Parts;
 use http_body::Body;
 use http_body_util::{BodyExt, LengthLimitError, Limited};
+use hyper::body::Incoming;
 use serde::de::DeserializeOwned;
+
+use crate::app::{App, Call};
+use crate::budget::Share;
 
 /// Ample for what the routes take, and little to hold for a thousand connections.
 pub const MAX_BODY: usize = 64 * 1024;
@@ -27,12 +32,8 @@ pub trait Shape: DeserializeOwned {
 /// # Errors
 ///
 /// A [`Problem`] that says what should have come.
-pub async fn json<T: Shape, B>(request: Request<B>) -> Result<T, Problem>
-where
-    B: Body<Data = Bytes, Error: Into<Box<dyn std::error::Error + Send + Sync>>>,
-{
-    let (head, body) = request.into_parts();
-    parse(&read(&head.headers, body).await?)
+pub(crate) async fn json<T: Shape>(app: &App, call: Call) -> Result<T, Problem> {
+    parse(&read(app, call).await?.1)
 }
 
 /// Reads a body that may be absent.
@@ -40,24 +41,40 @@ where
 /// # Errors
 ///
 /// A [`Problem`] that says what should have come.
-pub async fn json_or_default<T: Shape + Default, B>(request: Request<B>) -> Result<T, Problem>
-where
-    B: Body<Data = Bytes, Error: Into<Box<dyn std::error::Error + Send + Sync>>>,
-{
-    let (head, body) = request.into_parts();
-    let bytes = read(&head.headers, body).await?;
+pub(crate) async fn json_or_default<T: Shape + Default>(app: &App, call: Call) -> Result<T, Problem> {
+    let (_, bytes) = read(app, call).await?;
     if bytes.is_empty() { Ok(T::default()) } else { parse(&bytes) }
 }
 
-/// Reads a JSON body as it is; none is an empty one.
+/// Reads a JSON body as it is; none is an empty one. Returns the request's head, and the body.
 ///
 /// # Errors
 ///
-/// A [`Problem`] where it is declared as something else, is too long, or does not arrive.
-pub async fn read<B>(headers: &HeaderMap, body: B) -> Result<Bytes, Problem>
-where
-    B: Body<Data = Bytes, Error: Into<Box<dyn std::error::Error + Send + Sync>>>,
-{
+/// A [`Problem`], if the body is declared as something else, is too long, does not arrive, or if there is no room for it.
+pub(crate) async fn read(app: &App, call: Call) -> Result<(Parts, Bytes), Problem> {
+    let room = room(app, &call).await?;
+    let (head, body) = call.request.into_parts();
+    let bytes = receive(&head.headers, body).await?;
+    drop(room);
+    Ok((head, bytes))
+}
+
+/// Waits for room for the body of this request; none, if it has no body.
+///
+/// # Errors
+///
+/// A [`Problem`], if there is no room within the time that a body may take.
+pub(crate) async fn room(app: &App, call: &Call) -> Result<Option<Share>, Problem> {
+    let body = call.request.body();
+    if body.is_end_stream() {
+        return Ok(None);
+    }
+    // A body of unknown length may be as long as any; a longer one is refused before it is read.
+    let most = body.size_hint().exact().and_then(|exact| usize::try_from(exact).ok()).unwrap_or(MAX_BODY);
+    app.budgets().body(most.min(MAX_BODY), call.peer, BODY_DEADLINE).await.map(Some)
+}
+
+async fn receive(headers: &HeaderMap, body: Incoming) -> Result<Bytes, Problem> {
     let declared_json = headers.get(CONTENT_TYPE).is_some_and(|value| is_json(value.as_bytes()));
     let body = Limited::new(body, MAX_BODY);
     if !declared_json && !body.is_end_stream() {

@@ -1,5 +1,6 @@
 //! Configuration: flags, then environment, then file, then defaults.
 
+use std::collections::BTreeMap;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 use std::time::Duration;
@@ -9,6 +10,8 @@ use clap::Parser;
 use doorward::store::StoreUrl;
 use serde::Deserialize;
 
+use crate::assertions::Audience;
+use crate::budget;
 use crate::connections::Limits;
 #[cfg(feature = "oidc")]
 use crate::identity::IdentityConfig;
@@ -53,6 +56,17 @@ pub struct Arguments {
     /// The file with the key that signs checkpoints of audit logs, as `doorward audit keygen` prints it
     #[arg(long, env = "DOORWARD_SIGNING_KEY_FILE", value_name = "FILE")]
     pub signing_key_file: Option<PathBuf>,
+    /// The file with the keys that sign assertions of who sent a request, as `doorward assertion-key rotate` makes it
+    #[arg(long, env = "DOORWARD_ASSERTION_KEY_FILE", value_name = "FILE")]
+    pub assertion_key_file: Option<PathBuf>,
+    /// For whom the assertions of a forward-auth profile are: `production=https://api.example.com`; can be repeated
+    #[arg(
+        long = "assertion-audience",
+        env = "DOORWARD_ASSERTION_AUDIENCES",
+        value_name = "PROFILE=AUDIENCE",
+        value_delimiter = ','
+    )]
+    pub assertion_audiences: Vec<Audience>,
     /// What to log, such as `info` or `doorward=debug` [default: info]
     #[arg(long, env = "DOORWARD_LOG", value_name = "FILTER")]
     pub log: Option<String>,
@@ -69,6 +83,21 @@ pub struct Arguments {
     /// The most connections of one source address; more are closed [default: a quarter of all]
     #[arg(long, env = "DOORWARD_MAX_CONNECTIONS_PER_ADDRESS", value_name = "N")]
     pub max_connections_per_address: Option<usize>,
+    /// The most bytes of bodies that are being received at once; a quarter for one address [default: 67108864]
+    #[arg(long, env = "DOORWARD_MAX_BODY_BYTES", value_name = "N", value_parser = at_least_a_body)]
+    pub max_body_bytes: Option<usize>,
+    /// The most calls of connectors at once [default: 256]
+    #[arg(long, env = "DOORWARD_MAX_CONNECTOR_CALLS", value_name = "N")]
+    pub max_connector_calls: Option<usize>,
+    /// The most calls of connectors at once by one key [default: 16]
+    #[arg(long, env = "DOORWARD_MAX_CONNECTOR_CALLS_PER_KEY", value_name = "N")]
+    pub max_connector_calls_per_key: Option<usize>,
+    /// The most filtered lists, exports and checkpoints of audit logs at once [default: 8]
+    #[arg(long, env = "DOORWARD_MAX_SCANS", value_name = "N")]
+    pub max_scans: Option<usize>,
+    /// The most of them at once by one key or operator [default: 2]
+    #[arg(long, env = "DOORWARD_MAX_SCANS_PER_KEY", value_name = "N")]
+    pub max_scans_per_key: Option<usize>,
     /// How long to serve on, not ready, once told to stop, so that load balancers notice [default: 5s]
     #[arg(long, env = "DOORWARD_SHUTDOWN_DELAY", value_name = "TIME", value_parser = parse_duration)]
     pub shutdown_delay: Option<Duration>,
@@ -122,12 +151,20 @@ struct File {
     tls_key: Option<PathBuf>,
     sealing_key_file: Option<PathBuf>,
     signing_key_file: Option<PathBuf>,
+    assertion_key_file: Option<PathBuf>,
+    #[serde(default)]
+    assertion_audiences: BTreeMap<String, String>,
     log: Option<String>,
     log_format: Option<LogFormat>,
     #[cfg(feature = "otel")]
     otlp_endpoint: Option<String>,
     max_connections: Option<usize>,
     max_connections_per_address: Option<usize>,
+    max_body_bytes: Option<usize>,
+    max_connector_calls: Option<usize>,
+    max_connector_calls_per_key: Option<usize>,
+    max_scans: Option<usize>,
+    max_scans_per_key: Option<usize>,
     shutdown_delay: Option<String>,
     strict: Option<bool>,
     clock: Option<HotClock>,
@@ -157,6 +194,10 @@ pub struct Config {
     pub sealing_key_file: Option<PathBuf>,
     /// The file of the key that signs checkpoints.
     pub signing_key_file: Option<PathBuf>,
+    /// The file of the keys that sign assertions.
+    pub assertion_key_file: Option<PathBuf>,
+    /// For whom assertions are.
+    pub assertion_audiences: Vec<Audience>,
     /// What to log.
     pub log: String,
     /// How to log.
@@ -164,8 +205,10 @@ pub struct Config {
     /// Where spans of requests go.
     #[cfg(feature = "otel")]
     pub otlp_endpoint: Option<String>,
-    /// Limits on connections and requests.
+    /// Limits on connections.
     pub limits: Limits,
+    /// Limits on work that is under way.
+    pub budgets: budget::Limits,
     /// How long to serve on, not ready, once told to stop.
     pub shutdown_delay: Duration,
     /// Whether each verification reads the store.
@@ -185,6 +228,13 @@ pub struct Config {
 
 /// How long load balancers take to notice, if nobody chose: two of the usual checks.
 const SHUTDOWN_DELAY: Duration = Duration::from_secs(5);
+
+/// Reads a number of bytes in which a body of one address fits.
+fn at_least_a_body(text: &str) -> Result<usize, String> {
+    let least = budget::LEAST_BODY_BYTES;
+    let bytes: usize = text.parse().map_err(|_| "a number of bytes is called for".to_owned())?;
+    if bytes < least { Err(format!("one body must fit: at least {least}")) } else { Ok(bytes) }
+}
 
 /// Reads `500ms`, `5s` or `2m`; a bare number counts seconds.
 fn parse_duration(text: &str) -> Result<Duration, String> {
@@ -216,6 +266,9 @@ impl Config {
         };
         let file_delay = file.shutdown_delay.as_deref().map(parse_duration).transpose();
         let file_delay = file_delay.map_err(anyhow::Error::msg).context("`shutdown_delay` in the file")?;
+        let audiences = file.assertion_audiences.into_iter().map(|(profile, audience)| format!("{profile}={audience}"));
+        let file_audiences = audiences.map(|text| text.parse()).collect::<Result<_, &str>>();
+        let file_audiences = file_audiences.map_err(anyhow::Error::msg).context("`assertion_audiences` in the file")?;
         let file_store = file.store.map(|url| url.parse::<StoreUrl>()).transpose().context("`store` in the file")?;
         Ok(Self {
             store: arguments.store.or(file_store).unwrap_or_default(),
@@ -225,6 +278,12 @@ impl Config {
             tls: TlsFiles::both(arguments.tls_cert.or(file.tls_cert), arguments.tls_key.or(file.tls_key))?,
             sealing_key_file: arguments.sealing_key_file.or(file.sealing_key_file),
             signing_key_file: arguments.signing_key_file.or(file.signing_key_file),
+            assertion_key_file: arguments.assertion_key_file.or(file.assertion_key_file),
+            assertion_audiences: if arguments.assertion_audiences.is_empty() {
+                file_audiences
+            } else {
+                arguments.assertion_audiences
+            },
             log: arguments.log.or(file.log).unwrap_or_else(|| "info".to_owned()),
             log_format: arguments.log_format.or(file.log_format).unwrap_or_default(),
             #[cfg(feature = "otel")]
@@ -233,6 +292,13 @@ impl Config {
                 arguments.max_connections.or(file.max_connections),
                 arguments.max_connections_per_address.or(file.max_connections_per_address),
             ),
+            budgets: budget::Limits {
+                body_bytes: arguments.max_body_bytes.or(file.max_body_bytes),
+                connector_calls: arguments.max_connector_calls.or(file.max_connector_calls),
+                connector_calls_per_key: arguments.max_connector_calls_per_key.or(file.max_connector_calls_per_key),
+                scans: arguments.max_scans.or(file.max_scans),
+                scans_per_key: arguments.max_scans_per_key.or(file.max_scans_per_key),
+            },
             shutdown_delay: arguments.shutdown_delay.or(file_delay).unwrap_or(SHUTDOWN_DELAY),
             strict: arguments.strict.or(file.strict).unwrap_or_default(),
             clock: arguments.clock.or(file.clock).unwrap_or_default(),

@@ -83,7 +83,7 @@ impl Room {
             all: Arc::new(Semaphore::new(connections)),
             per_address,
             by_address: Mutex::default(),
-            told: Arc::new(Told { metrics, last: Mutex::default() }),
+            told: Told::new(metrics),
         })
     }
 
@@ -151,10 +151,14 @@ impl Drop for Place {
 pub(crate) struct Told {
     metrics: Arc<Metrics>,
     /// The time at which each kind was last told, and the number of cases that were not told since.
-    last: Mutex<HashMap<&'static str, (Instant, u64)>>,
+    last: Mutex<HashMap<(&'static str, &'static str), (Instant, u64)>>,
 }
 
 impl Told {
+    pub(crate) fn new(metrics: Arc<Metrics>) -> Arc<Self> {
+        Arc::new(Self { metrics, last: Mutex::default() })
+    }
+
     /// A client was cut off: it does not take its answers.
     pub(crate) fn does_not_read(&self) {
         self.tell("not_reading", None);
@@ -163,19 +167,33 @@ impl Told {
     /// A client was limited, for a reason that is a metric's label too.
     pub(crate) fn tell(&self, reason: &'static str, address: Option<IpAddr>) {
         self.metrics.connection_limited(reason);
+        if let Some(untold) = self.is_due(("connection", reason)) {
+            tracing::warn!(reason, address = address.map(tracing::field::display), untold, "a client was limited");
+        }
+    }
+
+    /// A request was refused since too much of its kind was under way.
+    pub(crate) fn work_limited(&self, kind: &'static str, by: &'static str, who: &str) {
+        self.metrics.request_limited(kind, by);
+        if let Some(untold) = self.is_due((kind, by)) {
+            tracing::warn!(kind, by, who, untold, "a client was limited");
+        }
+    }
+
+    /// Returns the number of cases that were not told, if one of this kind is to be told now.
+    fn is_due(&self, kind: (&'static str, &'static str)) -> Option<u64> {
         let mut last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
         let now = Instant::now();
-        let untold = match last.get_mut(reason) {
+        let untold = match last.get_mut(&kind) {
             Some((then, untold)) if now.duration_since(*then) < TELLING => {
                 *untold += 1;
-                return;
+                return None;
             }
             Some((_, untold)) => *untold,
             None => 0,
         };
-        last.insert(reason, (now, 0));
-        drop(last);
-        tracing::warn!(reason, address = address.map(tracing::field::display), untold, "a client was limited");
+        last.insert(kind, (now, 0));
+        Some(untold)
     }
 }
 

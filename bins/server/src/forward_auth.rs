@@ -15,7 +15,8 @@ use http::{HeaderMap, HeaderValue, Response, StatusCode};
 use percent_encoding::{AsciiSet, CONTROLS, utf8_percent_encode};
 
 use crate::answer::{Answer, Body};
-use crate::app::Call;
+use crate::app::{App, Call};
+use crate::assertions::Assertions;
 
 const ORGANIZATION: HeaderName = HeaderName::from_static("x-doorward-organization");
 const ENVIRONMENT: HeaderName = HeaderName::from_static("x-doorward-environment");
@@ -30,11 +31,24 @@ const REPLACED: [HeaderName; 5] = [ORGANIZATION, ENVIRONMENT, KEY_ID, KEY_NAME, 
 /// What stands percent-encoded in a header, besides what is no ASCII: names of keys may be of any language.
 const NOT_IN_A_HEADER: &AsciiSet = &CONTROLS.add(b'%');
 
+/// Whose keys pass.
+#[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
+pub(crate) enum Keys {
+    Any,
+    Of(Environment),
+}
+
+impl Keys {
+    /// Reads `production`, `test` or `any`.
+    pub(crate) fn named(text: &str) -> Option<Self> {
+        if text == "any" { Some(Self::Any) } else { text.parse().ok().map(Self::Of) }
+    }
+}
+
 /// What a gateway asks for.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) struct Profile {
-    /// Whose keys pass; those of both, where it is none.
-    only: Option<Environment>,
+    keys: Keys,
     /// Whether nginx asks, which makes 500 of all but 200, 401 and 403.
     nginx: bool,
 }
@@ -43,24 +57,25 @@ impl Profile {
     /// `production`, `test` or `any`; with `-nginx` after it where nginx asks.
     pub(crate) fn named(text: &str) -> Option<Self> {
         let (name, nginx) = text.strip_suffix("-nginx").map_or((text, false), |name| (name, true));
-        let only = match name {
-            "any" => None,
-            name => Some(name.parse().ok()?),
-        };
-        Some(Self { only, nginx })
+        Some(Self { keys: Keys::named(name)?, nginx })
     }
 }
 
-/// Whether the request may pass, with who sends it.
-pub(crate) fn answer(profile: Option<Profile>, presented: Result<Principal, Problem>, call: &Call) -> Answer {
+/// Says whether the request may pass, and who sends it.
+pub(crate) fn answer(
+    app: &App,
+    profile: Option<Profile>,
+    presented: Result<Principal, Problem>,
+    call: &Call,
+) -> Answer {
     let nginx = profile.is_some_and(|profile| profile.nginx);
-    match presented.and_then(|principal| passes(profile, &principal, call.request.headers())) {
+    match presented.and_then(|principal| passes(app, profile, &principal, call.request.headers())) {
         Err(problem) if nginx => Ok(for_nginx(problem.for_request(call.id))),
         other => other,
     }
 }
 
-fn passes(profile: Option<Profile>, principal: &Principal, sent: &HeaderMap) -> Answer {
+fn passes(app: &App, profile: Option<Profile>, principal: &Principal, sent: &HeaderMap) -> Answer {
     let profile = profile.ok_or_else(|| {
         Problem::new(
             Code::NotFound,
@@ -68,7 +83,7 @@ fn passes(profile: Option<Profile>, principal: &Principal, sent: &HeaderMap) -> 
         )
     })?;
     let environment = principal.environment();
-    if profile.only.is_some_and(|only| only != environment) {
+    if profile.keys != Keys::Any && profile.keys != Keys::Of(environment) {
         return Err(Problem::wrong_environment(environment));
     }
     if sent.keys().any(could_be_read_as_ours) {
@@ -89,6 +104,11 @@ fn passes(profile: Option<Profile>, principal: &Principal, sent: &HeaderMap) -> 
         (KEY_NAME, HeaderValue::from_str(&name)),
     ] {
         headers.insert(header, value.map_err(|_| Problem::new(Code::Internal, "a name cannot stand in a header"))?);
+    }
+    let sign = |assertions: &Assertions| assertions.sign(profile.keys, principal, app.clock().now());
+    if let Some(assertion) = app.assertions().and_then(sign) {
+        let refused = |_| Problem::new(Code::Internal, "an assertion cannot stand in a header");
+        headers.insert(ASSERTION, HeaderValue::try_from(assertion).map_err(refused)?);
     }
     Ok(response)
 }
@@ -136,10 +156,10 @@ mod tests {
 
     #[test]
     fn a_profile_is_one_of_six() {
-        let of = |only, nginx| Some(Profile { only, nginx });
-        assert_eq!(Profile::named("production"), of(Some(Environment::Production), false));
-        assert_eq!(Profile::named("test-nginx"), of(Some(Environment::Test), true));
-        assert_eq!(Profile::named("any"), of(None, false));
+        let of = |keys, nginx| Some(Profile { keys, nginx });
+        assert_eq!(Profile::named("production"), of(Keys::Of(Environment::Production), false));
+        assert_eq!(Profile::named("test-nginx"), of(Keys::Of(Environment::Test), true));
+        assert_eq!(Profile::named("any"), of(Keys::Any, false));
         for other in ["", "-nginx", "nginx", "Production", "any-nginx-nginx", "staging", "any "] {
             assert_eq!(Profile::named(other), None, "{other}");
         }

@@ -19,9 +19,11 @@
 
 pub mod answer;
 pub mod app;
+pub mod assertions;
 pub mod audit;
 pub mod backend;
 pub mod body;
+pub mod budget;
 pub mod config;
 pub mod connections;
 pub mod cursor;
@@ -63,6 +65,7 @@ use tokio::net::TcpListener;
 use tokio::runtime::Runtime;
 
 use crate::app::{App, Settings};
+use crate::assertions::Assertions;
 use crate::config::{Config, HotClock};
 use crate::connections::Room;
 use crate::logging::Logging;
@@ -98,6 +101,7 @@ async fn serve_until_stopped(config: Config) -> anyhow::Result<()> {
     let core = Core::new(store).with_clock(clock);
     let sealing_key = sealing_key::load(&config, &core)?;
     let signing_key = signing_key::load(&config)?;
+    let assertions = Assertions::start(&config)?;
     let sinks = sinks::open(&config.sinks, &core)?;
     let tls = match config.tls.clone() {
         Some(files) => Some(Tls::start(files).await?),
@@ -119,16 +123,18 @@ async fn serve_until_stopped(config: Config) -> anyhow::Result<()> {
 
     let custom_schemes = if config.custom_schemes { CustomSchemes::Allowed } else { CustomSchemes::Refused };
     let mcp_hosts = first_start::hosts(&config, address);
-    let settings = Settings { custom_schemes, signing_key, strict: config.strict, mcp_hosts };
+    let (strict, budgets) = (config.strict, config.budgets);
+    let settings = Settings { custom_schemes, signing_key, assertions, strict, mcp_hosts, budgets };
     let dashboard = dashboard(&config, &verifier, &first_start::public_url(&config, address), custom_schemes)?;
-    let app = Arc::new(App::new(verifier.clone(), sealing_key, linker, dashboard, settings, Arc::clone(&metrics)));
+    let room = Room::new(config.limits, Arc::clone(&metrics));
+    let metered = Arc::clone(&metrics);
+    let app = Arc::new(App::new(verifier.clone(), sealing_key, linker, dashboard, settings, metered, room.told()));
     let shipping = Shipping::start(sinks, &core, &metrics)?;
     tokio::spawn(reminder::remind(verifier.clone()));
     if let Some(listener) = metrics_listener {
         tokio::spawn(metrics::serve(listener, Arc::clone(&metrics), Arc::clone(&app)));
     }
     tracing::info!(%address, store = %config.store, version = env!("CARGO_PKG_VERSION"), "serving");
-    let room = Room::new(config.limits, metrics);
     let stage = stopping::listen(Arc::clone(&app), config.shutdown_delay)?;
     serve::serve(listener, tls, Arc::clone(&app), room, stage).await;
     shipping.stop().await;

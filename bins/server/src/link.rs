@@ -39,7 +39,7 @@ struct LinkSessionShape {
 /// Begins a link for a registered user of the key's own environment.
 pub(crate) async fn begin(app: &App, principal: &Principal, call: Call) -> Answer {
     let scope = principal.scope();
-    let NewLinkSession { registered_user_id, connector, callback_url } = body::json(*call.request).await?;
+    let NewLinkSession { registered_user_id, connector, callback_url } = body::json(app, call).await?;
     let registered_user: RegisteredUserId =
         registered_user_id.parse().map_err(|_| failed(LinkError::NoSuchUser, scope.environment()))?;
     let connector = connector.parse().map_err(|_| failed(LinkError::NoSuchConnector, scope.environment()))?;
@@ -131,7 +131,7 @@ pub(crate) async fn put_connector(
     let scope = scope(app, management, organization, &call).await?;
     let name = params.get("connector").and_then(|text| text.parse().ok());
     let name = name.ok_or_else(|| Problem::new(Code::InvalidRequest, ConnectorNameError.to_string()))?;
-    let settings: ConnectorSettings = body::json(*call.request).await?;
+    let settings: ConnectorSettings = body::json(app, call).await?;
     let put = app.linker().put_connector(&scope, name, &settings).await;
     put.map_err(|error| failed(error, scope.environment()))?;
     answer::no_content()

@@ -91,7 +91,7 @@ impl Shape for NewName {
 
 async fn create_organization(app: &App, management: &Management, call: Call) -> Answer {
     let ask = call.ask(management)?;
-    let NewName { name } = body::json(*call.request).await?;
+    let NewName { name } = body::json(app, call).await?;
     let made = app.issuer().provision(name, &ask).await.map_err(failed)?;
     answer::created(&ProvisionedShape::from(&made))
 }
@@ -115,7 +115,7 @@ async fn list_keys(app: &App, organization: OrganizationId) -> Answer {
 
 async fn create_key(app: &App, management: &Management, organization: OrganizationId, call: Call) -> Answer {
     let ask = call.ask(management)?;
-    let NewName { name } = body::json(*call.request).await?;
+    let NewName { name } = body::json(app, call).await?;
     let made = app.issuer().create(organization, name, &ask).await.map_err(failed)?;
     answer::created(&CreatedShape::from(&made))
 }
@@ -130,7 +130,7 @@ impl Shape for Nothing {
 
 async fn stage_key(app: &App, management: &Management, organization: OrganizationId, call: Call) -> Answer {
     let ask = call.ask(management)?;
-    let Nothing {} = body::json_or_default(*call.request).await?;
+    let Nothing {} = body::json_or_default(app, call).await?;
     let staged = app.issuer().stage(organization, &ask).await.map_err(failed)?;
     answer::created(&StagedShape::from(&staged))
 }
@@ -148,7 +148,7 @@ impl Shape for Regeneration {
 
 async fn regenerate_key(app: &App, management: &Management, organization: OrganizationId, call: Call) -> Answer {
     let ask = call.ask(management)?;
-    let Regeneration { discard_staged } = body::json_or_default(*call.request).await?;
+    let Regeneration { discard_staged } = body::json_or_default(app, call).await?;
     let regenerated = app.issuer().regenerate(organization, discard_staged, &ask).await.map_err(failed)?;
     answer::ok(&RegeneratedShape::from(&regenerated))
 }
@@ -172,7 +172,7 @@ impl Shape for NewOrigin {
 /// 201 where it is new, 200 where it was there.
 async fn add_origin(app: &App, management: &Management, organization: OrganizationId, call: Call) -> Answer {
     let ask = call.ask(management)?;
-    let NewOrigin { origin } = body::json(*call.request).await?;
+    let NewOrigin { origin } = body::json(app, call).await?;
     let origin = AllowedOrigin::parse(&origin, app.custom_schemes())
         .map_err(|error| Problem::new(Code::InvalidRequest, error.to_string()))?;
     let Allowed { entry, receipt } = app.issuer().allow_origin(organization, origin, &ask).await.map_err(failed)?;
@@ -192,7 +192,7 @@ impl Shape for Callback {
 
 async fn check_origin(app: &App, organization: OrganizationId, call: Call) -> Answer {
     app.issuer().organization(organization).await.map_err(failed)?;
-    let Callback { url } = body::json(*call.request).await?;
+    let Callback { url } = body::json(app, call).await?;
     let checked = match app.verifier().check_origin(organization, &url) {
         Ok(entry) => Ok(entry),
         Err(OriginRefusal::Refused(refusal)) => Err(refusal),

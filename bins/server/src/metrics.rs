@@ -47,6 +47,7 @@ pub struct Metrics {
     due: Gauge,
     connections: Gauge,
     connections_limited: Family<LimitLabels, Counter>,
+    requests_limited: Family<WorkLabels, Counter>,
     sink_lag_events: Family<SinkLabels, Gauge>,
     sink_lag_seconds: Family<SinkLabels, Gauge>,
 }
@@ -94,6 +95,12 @@ struct UnusualLabels {
 #[derive(Clone, Debug, EncodeLabelSet, Eq, Hash, PartialEq)]
 struct LimitLabels {
     reason: &'static str,
+}
+
+#[derive(Clone, Debug, EncodeLabelSet, Eq, Hash, PartialEq)]
+struct WorkLabels {
+    kind: &'static str,
+    by: &'static str,
 }
 
 #[derive(Clone, Debug, EncodeLabelSet, Eq, Hash, PartialEq)]
@@ -145,6 +152,12 @@ impl Metrics {
             "Connections that were turned away, cut off or made to wait, by reason",
             connections_limited.clone(),
         );
+        let requests_limited = Family::<WorkLabels, Counter<u64, AtomicU64>>::default();
+        registry.register(
+            "requests_limited",
+            "Requests that were refused since too much of their kind was under way, by kind and by whose limit it was",
+            requests_limited.clone(),
+        );
         let sink_lag_events = Family::<SinkLabels, Gauge>::default();
         let sink_lag_seconds = Family::<SinkLabels, Gauge>::default();
         registry.register(
@@ -164,6 +177,7 @@ impl Metrics {
             due,
             connections,
             connections_limited,
+            requests_limited,
             sink_lag_events,
             sink_lag_seconds,
         }
@@ -203,6 +217,11 @@ impl Metrics {
     /// Counts a connection that was limited, by its reason.
     pub fn connection_limited(&self, reason: &'static str) {
         self.connections_limited.get_or_create(&LimitLabels { reason }).inc();
+    }
+
+    /// Counts a request that was refused since too much of its kind was under way.
+    pub fn request_limited(&self, kind: &'static str, by: &'static str) {
+        self.requests_limited.get_or_create(&WorkLabels { kind, by }).inc();
     }
 
     /// Counts an unusual use of a key.

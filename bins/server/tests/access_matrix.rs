@@ -77,7 +77,9 @@ impl World {
     fn new() -> Self {
         let folder = tempfile::tempdir().unwrap();
         let signing_key = support::signing_key(folder.path());
-        let options = ["--signing-key-file", &signing_key];
+        let assertions = support::assertions(folder.path());
+        let options: Vec<_> =
+            ["--signing-key-file", &signing_key].into_iter().chain(assertions.iter().map(String::as_str)).collect();
         let server = Server::start_with(env!("CARGO_BIN_EXE_doorward-server").as_ref(), &options);
         let (operator, removed_operator) = (server.operator("ada"), server.operator("removed"));
         server.remove_operator("removed");
@@ -169,6 +171,7 @@ impl World {
             Action::Health
             | Action::Readiness
             | Action::Describe
+            | Action::AssertionKeys
             | Action::OAuthCallback
             | Action::Dashboard
             | Action::WhoAmI

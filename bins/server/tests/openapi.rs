@@ -44,7 +44,9 @@ fn every_route_is_described_and_nothing_else() {
 fn schemathesis_finds_no_lie() {
     let folder = tempfile::tempdir().unwrap();
     let signing_key = support::signing_key(folder.path());
-    let options = ["--signing-key-file", &signing_key];
+    let assertions = support::assertions(folder.path());
+    let options: Vec<_> =
+        ["--signing-key-file", &signing_key].into_iter().chain(assertions.iter().map(String::as_str)).collect();
     let server = Server::start_with(env!("CARGO_BIN_EXE_doorward-server").as_ref(), &options);
     let operator = server.operator("ada");
 
@@ -64,8 +66,9 @@ fn schemathesis_finds_no_lie() {
                 &format!("Authorization: Bearer {credential}"),
                 "--max-examples",
                 "40",
+                // Two threads that parse Python at once break CPython 3.11 (python/cpython#106905).
                 "--workers",
-                "2",
+                "1",
             ])
             .args(["--suppress-health-check", "all", "--warnings", "off"])
             .args(tags.iter().flat_map(|tag| ["--include-tag", tag]))

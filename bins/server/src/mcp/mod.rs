@@ -15,6 +15,7 @@ use http::{HeaderValue, Request, StatusCode};
 use http_body_util::Full;
 use rmcp::transport::streamable_http_server::session::never::NeverSessionManager;
 use rmcp::transport::streamable_http_server::{StreamableHttpServerConfig, StreamableHttpService};
+use tokio::sync::watch;
 
 use self::tools::Tools;
 use crate::answer::{Answer, Body};
@@ -23,11 +24,10 @@ use crate::body::{self, MAX_BODY};
 
 /// Answers one message of an MCP client.
 pub(crate) async fn answer(app: &Arc<App>, principal: Principal, call: Call) -> Answer {
-    let (mut head, body) = call.request.into_parts();
+    let (mut head, body) = body::read(app, call).await?;
     // What comes after knows who asks, and has no use for the key.
     head.headers.remove(AUTHORIZATION);
     head.extensions.clear();
-    let body = body::read(&head.headers, body).await?;
 
     // Every Origin is refused: keys belong to backends.
     let config = StreamableHttpServerConfig::default()
@@ -37,7 +37,9 @@ pub(crate) async fn answer(app: &Arc<App>, principal: Principal, call: Call) -> 
         .with_allowed_hosts(app.mcp_hosts())
         .enforce_origin_validation();
     let app = Arc::clone(app);
-    let tools = move || Ok(Tools::new(Arc::clone(&app), principal.clone()));
+    // The library's tasks outlive a client that leaves: they find out by the end of this.
+    let (_client, gone) = watch::channel(());
+    let tools = move || Ok(Tools::new(Arc::clone(&app), principal.clone(), gone.clone()));
     let service = StreamableHttpService::new(tools, Arc::new(NeverSessionManager::default()), config);
     let mut response = service.handle(Request::from_parts(head, Full::new(body))).await;
     // The library's refusals of what is no message: in its own words, some of which are the client's.

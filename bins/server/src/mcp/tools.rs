@@ -19,6 +19,7 @@ use rmcp::{ErrorData, RoleServer, ServerHandler, tool, tool_router};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
+use tokio::sync::watch;
 
 use super::upstream;
 use crate::app::App;
@@ -36,6 +37,8 @@ static TOOLS: LazyLock<ToolRouter<Tools>> = LazyLock::new(Tools::tool_router);
 pub(super) struct Tools {
     app: Arc<App>,
     principal: Principal,
+    /// Closed once the client has its answer, or has left.
+    client: watch::Receiver<()>,
 }
 
 #[derive(Deserialize, JsonSchema)]
@@ -82,8 +85,8 @@ struct ConnectorCall {
 
 #[tool_router]
 impl Tools {
-    pub(super) const fn new(app: Arc<App>, principal: Principal) -> Self {
-        Self { app, principal }
+    pub(super) const fn new(app: Arc<App>, principal: Principal, client: watch::Receiver<()>) -> Self {
+        Self { app, principal, client }
     }
 
     fn scope(&self) -> Scope {
@@ -151,9 +154,21 @@ impl Tools {
             Ok(key) => self.app.linker().upstream(&self.scope(), &key).await,
             Err(problem) => return refused(&problem),
         };
-        match upstream {
-            Ok(upstream) => upstream::call(self.app.linker().client(), &upstream, tool, arguments).await,
-            Err(error) => refused(&link::failed(error, self.scope().environment())),
+        let upstream = match upstream {
+            Ok(upstream) => upstream,
+            Err(error) => return refused(&link::failed(error, self.scope().environment())),
+        };
+        let _share = match self.app.budgets().connector_call(self.principal.key_id()) {
+            Ok(share) => share,
+            Err(problem) => return refused(&problem),
+        };
+        let mut client = self.client.clone();
+        tokio::select! {
+            result = upstream::call(self.app.linker().client(), &upstream, tool, arguments) => result,
+            // It fails once the sender is gone.
+            Err(_) = client.changed() => {
+                refused(&Problem::new(Code::UpstreamFailed, "the client left before the connector's server answered"))
+            }
         }
     }
 

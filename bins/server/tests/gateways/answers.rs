@@ -1,6 +1,10 @@
 //! The answer that gateways ask for.
 
-use crate::{lose_the_store, server, test_key};
+use jsonwebtoken::jwk::JwkSet;
+use jsonwebtoken::{Algorithm, DecodingKey, Validation, decode, decode_header};
+use serde_json::Value;
+
+use crate::{Answer, Server, lose_the_store, server, support, test_key};
 
 #[test]
 fn every_header_is_there_every_time_and_the_body_is_empty() {
@@ -133,4 +137,52 @@ fn what_traefik_and_envoy_ask_is_answered_as_they_want_it() {
             assert!(!answer.headers[&format!("x-doorward-{name}")].is_empty());
         }
     }
+}
+
+/// Reads the token as a service does, with the keys that Doorward publishes.
+fn asserted(token: &str, published: &Answer, audience: &str) -> Option<Value> {
+    let set: JwkSet = serde_json::from_str(&published.body).unwrap();
+    let key = set.find(&decode_header(token).unwrap().kid.unwrap())?;
+    let mut validation = Validation::new(Algorithm::EdDSA);
+    validation.set_audience(&[audience]);
+    validation.set_issuer(&["https://keys.example.com"]);
+    Some(decode(token, &DecodingKey::from_jwk(key).unwrap(), &validation).ok()?.claims)
+}
+
+#[test]
+fn an_assertion_says_who_sent_the_request_and_a_service_verifies_it_by_itself() {
+    let folder = tempfile::tempdir().unwrap();
+    let given = support::assertions(folder.path());
+    let more = ["--assertion-audience", "production=https://api.example.com"];
+    let options: Vec<_> = given.iter().map(String::as_str).chain(more).collect();
+    let server = Server::start_with(env!("CARGO_BIN_EXE_doorward-server").as_ref(), &options);
+    let me = server.call(&server.production_key, "GET", "/v1/whoami", None);
+    let published = server.send("GET", "/.well-known/jwks.json", &[], None);
+    assert_eq!((published.status, published.headers["content-type"].as_str()), (200, "application/jwk-set+json"));
+    let ask = |profile: &str| server.call(&server.production_key, "GET", &format!("/v1/forward-auth/{profile}"), None);
+    for (profile, audience) in
+        [("production", "https://api.example.com"), ("production-nginx/a", "https://api.example.com"), ("any", "other")]
+    {
+        let token = ask(profile).headers["x-doorward-assertion"].clone();
+        let claims = asserted(&token, &published, audience).unwrap();
+        let told = ["sub", "org", "env", "key_name"].map(|claim| claims[claim].as_str().unwrap().to_owned());
+        let known = ["/key/id", "/organization/id", "/environment", "/key/name"].map(|field| me.text(field));
+        assert_eq!(told, known, "{profile}");
+        assert_eq!(claims["exp"].as_i64().unwrap() - claims["iat"].as_i64().unwrap(), 60);
+        assert_eq!(asserted(&token, &published, "https://elsewhere.example.com"), None);
+    }
+    // A profile without an audience has no assertion, and a refusal has none either.
+    let key = test_key(&server, "ci").text("/value");
+    let answer = server.call(&key, "GET", "/v1/forward-auth/test", None);
+    assert!(answer.status == 200 && !answer.headers.contains_key("x-doorward-assertion"));
+    let answer = server.call(&key, "GET", "/v1/forward-auth/production", None);
+    assert!(answer.status == 403 && !answer.headers.contains_key("x-doorward-assertion"));
+}
+
+#[test]
+fn assertions_are_off_unless_somebody_switches_them_on() {
+    let server = server();
+    let answer = server.call(&server.production_key, "GET", "/v1/forward-auth/any", None);
+    assert!(answer.status == 200 && !answer.headers.contains_key("x-doorward-assertion"));
+    assert_eq!(server.send("GET", "/.well-known/jwks.json", &[], None).status, 404);
 }

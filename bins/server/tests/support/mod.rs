@@ -15,6 +15,7 @@ use std::sync::mpsc::{Receiver, channel};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use doorward::assertion::AssertionKeys;
 use doorward::audit::NoteKey;
 use doorward::auth::{Ask, Core, OperatorDesk};
 use doorward::sqlite::SqliteStore;
@@ -77,6 +78,11 @@ impl Server {
     /// A second server on the store of another one.
     pub fn beside(binary: &Path, folder: &Path, port: u16) -> Self {
         Self::launch(binary, folder, tempfile::tempdir().unwrap(), port, "info", &[])
+    }
+
+    /// The same with more options; the first of them makes the store.
+    pub fn beside_with(binary: &Path, folder: &Path, port: u16, options: &[&str]) -> Self {
+        Self::launch(binary, folder, tempfile::tempdir().unwrap(), port, "info", options)
     }
 
     /// A server on a store that is made already, of any engine; the first of them make it together.
@@ -285,6 +291,16 @@ pub fn signing_key(folder: &Path) -> String {
     std::fs::write(&path, NoteKey::seed_text(&[7; 32].into()).as_str()).unwrap();
     std::fs::set_permissions(&path, std::os::unix::fs::PermissionsExt::from_mode(0o600)).unwrap();
     path.to_str().unwrap().to_owned()
+}
+
+/// The options that switch assertions on, with a key of their own.
+pub fn assertions(folder: &Path) -> [String; 6] {
+    let (path, keys) = (folder.join("assertion-keys.json"), AssertionKeys::default());
+    std::fs::write(&path, keys.rotated([7; 32].into(), SystemClock.now()).to_text().as_bytes()).unwrap();
+    std::fs::set_permissions(&path, std::os::unix::fs::PermissionsExt::from_mode(0o600)).unwrap();
+    let path = path.to_str().unwrap();
+    ["--assertion-key-file", path, "--public-url", "https://keys.example.com/", "--assertion-audience", "any=other"]
+        .map(str::to_owned)
 }
 
 /// Adds an operator to a store, and returns its token.

@@ -1,0 +1,148 @@
+//! Assertions of who sent a request, for services behind a gateway; off unless a file of keys is named.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::str::FromStr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::{Context, bail};
+use arc_swap::ArcSwap;
+use doorward::assertion::{AssertionKeys, Claims};
+use doorward::auth::Principal;
+use doorward::types::Timestamp;
+use zeroize::Zeroizing;
+
+use crate::config::Config;
+use crate::forward_auth::Keys;
+use crate::secret_file;
+
+/// The pause between two looks at the file.
+const LOOK: Duration = Duration::from_secs(10);
+
+/// A profile of forward-auth with the audience of its assertions, written `production=https://api.example.com`.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Audience {
+    pub(crate) profile: Keys,
+    pub(crate) audience: String,
+}
+
+impl FromStr for Audience {
+    type Err = &'static str;
+
+    fn from_str(text: &str) -> Result<Self, &'static str> {
+        let form = "a profile and its audience are written as `production=https://api.example.com`";
+        let (profile, audience) = text.split_once('=').ok_or(form)?;
+        let profile = Keys::named(profile).ok_or("the profile is one of `production`, `test` and `any`")?;
+        if audience.is_empty() { Err(form) } else { Ok(Self { profile, audience: audience.to_owned() }) }
+    }
+}
+
+/// The maker of assertions.
+#[derive(Debug)]
+pub struct Assertions {
+    issuer: String,
+    audiences: BTreeMap<Keys, String>,
+    file: PathBuf,
+    keys: ArcSwap<AssertionKeys>,
+}
+
+impl Assertions {
+    /// Reads the keys, if the configuration names a file, and looks after the file from now on.
+    ///
+    /// # Errors
+    ///
+    /// If the file cannot be used, or if what else an assertion needs is missing.
+    pub fn start(config: &Config) -> anyhow::Result<Option<Arc<Self>>> {
+        let Some(file) = config.assertion_key_file.clone() else {
+            if config.assertion_audiences.is_empty() {
+                return Ok(None);
+            }
+            bail!("--assertion-audience needs --assertion-key-file: `doorward assertion-key rotate FILE` makes one");
+        };
+        let issuer =
+            config.public_url.clone().context("--assertion-key-file needs --public-url, which assertions name")?;
+        if config.assertion_audiences.is_empty() {
+            bail!("--assertion-key-file needs --assertion-audience: a service must refuse assertions for another");
+        }
+        let given = config.assertion_audiences.iter().cloned();
+        let audiences = given.map(|given| (given.profile, given.audience)).collect();
+        let text = secret_file::read(&file)?;
+        let keys = ArcSwap::from_pointee(text.parse().with_context(|| format!("in {}", file.display()))?);
+        let issuer = issuer.trim_end_matches('/').to_owned();
+        let assertions = Arc::new(Self { issuer, audiences, file, keys });
+        tokio::spawn(Arc::clone(&assertions).look_after(text));
+        Ok(Some(assertions))
+    }
+
+    /// Reads the file again when it has changed. A file that cannot be used is logged, and changes nothing.
+    async fn look_after(self: Arc<Self>, mut seen: Zeroizing<String>) {
+        loop {
+            tokio::time::sleep(LOOK).await;
+            let read = secret_file::read(&self.file);
+            if read.as_ref().is_ok_and(|text| *text == seen) {
+                continue;
+            }
+            let keys = read.and_then(|text| Ok((text.parse::<AssertionKeys>()?, text)));
+            match keys {
+                Ok((keys, text)) => {
+                    tracing::info!(file = %self.file.display(), newest = keys.newest(), "read the assertion keys again");
+                    self.keys.store(Arc::new(keys));
+                    seen = text;
+                }
+                Err(error) => tracing::error!("the assertion keys cannot be used; those before are kept: {error:#}"),
+            }
+        }
+    }
+
+    /// Returns an assertion of who sent a request, if the profile has an audience.
+    pub(crate) fn sign(&self, profile: Keys, principal: &Principal, now: Timestamp) -> Option<String> {
+        let claims = Claims {
+            issuer: &self.issuer,
+            audience: self.audiences.get(&profile)?,
+            access_key: principal.key_id(),
+            organization: principal.organization_id(),
+            environment: principal.environment(),
+            key_name: principal.key_name().as_str(),
+        };
+        self.keys.load().sign(&claims, now)
+    }
+
+    /// Returns the public keys: a JSON Web Key Set.
+    pub(crate) fn public(&self) -> String {
+        self.keys.load().public()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser;
+
+    use super::*;
+    use crate::config::Arguments;
+
+    fn started(arguments: &[&str]) -> anyhow::Result<Option<Arc<Assertions>>> {
+        Assertions::start(&Config::new(Arguments::try_parse_from([&["doorward-server"], arguments].concat())?)?)
+    }
+
+    #[tokio::test]
+    async fn assertions_are_off_unless_all_that_they_need_is_there() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("keys.json");
+        let keys = AssertionKeys::default().rotated(Zeroizing::new([1; 32]), Timestamp::from_millis(0));
+        std::fs::write(&file, keys.to_text().as_bytes()).unwrap();
+        let mode: std::fs::Permissions = std::os::unix::fs::PermissionsExt::from_mode(0o600);
+        std::fs::set_permissions(&file, mode).unwrap();
+        let file = ["--assertion-key-file", file.to_str().unwrap()];
+        let (audience, url) = (["--assertion-audience", "any=a"], ["--public-url", "https://keys.example.com"]);
+        assert!(started(&[]).unwrap().is_none());
+        assert!(started(&[file, audience, url].concat()).unwrap().is_some());
+        let lacking = [vec![file, audience], vec![file, url], vec![audience, url]];
+        for lacking in lacking {
+            assert!(started(&lacking.concat()).is_err(), "{lacking:?}");
+        }
+        for audience in ["any", "any=", "=a", "staging=a", "any-nginx=a"] {
+            assert!(started(&[&file[..], &["--assertion-audience", audience], &url].concat()).is_err(), "{audience}");
+        }
+    }
+}
