@@ -114,8 +114,8 @@ async fn serve_until_stopped(config: Config) -> anyhow::Result<()> {
     let address = listener.local_addr()?;
     first_start::provision(&config, &verifier, address).await?;
     let sealing_key = Arc::new(sealing_key);
-    let redirect_uri = format!("{}/oauth/callback", first_start::public_url(&config, address));
-    let linker = Linker::new(verifier.clone(), Arc::clone(&sealing_key), redirect_uri)?;
+    let base = format!("{}/oauth", first_start::public_url(&config, address));
+    let linker = Linker::new(verifier.clone(), Arc::clone(&sealing_key), &base)?;
 
     let custom_schemes = if config.custom_schemes { CustomSchemes::Allowed } else { CustomSchemes::Refused };
     let mcp_hosts = first_start::hosts(&config, address);
@@ -124,6 +124,8 @@ async fn serve_until_stopped(config: Config) -> anyhow::Result<()> {
     let app = Arc::new(App::new(verifier.clone(), sealing_key, linker, dashboard, settings, Arc::clone(&metrics)));
     let shipping = Shipping::start(sinks, &core, &metrics)?;
     tokio::spawn(reminder::remind(verifier.clone()));
+    let linker = app.linker().clone();
+    tokio::spawn(async move { linker.keep_up().await });
     if let Some(listener) = metrics_listener {
         tokio::spawn(metrics::serve(listener, Arc::clone(&metrics), Arc::clone(&app)));
     }

@@ -131,11 +131,6 @@ struct Keys {
 }
 
 #[derive(Deserialize)]
-struct Tokens {
-    id_token: Zeroizing<String>,
-}
-
-#[derive(Deserialize)]
 struct Claims {
     nonce: Option<String>,
     azp: Option<String>,
@@ -224,11 +219,11 @@ impl IdentityProvider {
     async fn claims(&self, code: &str, begun: &Begun) -> Result<Map<String, Value>, IdentityFault> {
         let discovered = self.discover().await?;
         let application = self.application(&discovered, None);
-        let answer = self.grant(&application).exchange(&self.client, code, &begun.pkce_verifier).await?;
-        let tokens: Tokens = serde_json::from_slice(&answer).map_err(|_| IdentityFault::Proof("it has no ID token"))?;
+        let tokens = self.grant(&application).exchange(&self.client, code, &begun.pkce_verifier).await?;
+        let id_token = tokens.id_token().ok_or(IdentityFault::Proof("it has no ID token"))?;
         let Keys { keys } = self.document(&discovered.jwks_uri).await?;
         let keys: Vec<Jwk> = keys.into_iter().filter_map(|key| serde_json::from_value(key).ok()).collect();
-        verify(&tokens.id_token, &keys, &self.settings, &begun.nonce)
+        verify(id_token, &keys, &self.settings, &begun.nonce)
     }
 
     /// Which operator someone claims to be.
@@ -279,6 +274,7 @@ impl IdentityProvider {
             scope: Some("openid email profile".to_owned()),
             issuer: None,
             authorization_parameters: nonce.map(|nonce| ("nonce".to_owned(), nonce.to_owned())).into_iter().collect(),
+            revocation_endpoint: None,
             upstream: None,
         }
     }

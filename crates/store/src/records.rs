@@ -5,8 +5,8 @@ use std::time::Duration;
 use doorward_key::Digest;
 use doorward_origin::AllowedOrigin;
 use doorward_types::{
-    AccessKeyId, AllowedOriginId, Environment, LinkSessionId, Locator, Name, OperatorId, OrganizationId,
-    RegisteredUserId, SecretState, Timestamp,
+    AccessKeyId, AllowedOriginId, Environment, Locator, Name, OperatorId, OrganizationId, RegisteredUserId,
+    SecretState, Timestamp,
 };
 
 use crate::Sealed;
@@ -242,21 +242,6 @@ impl Record for Connector {
     fn key(&self) -> ConnectorName {
         self.name.clone()
     }
-}
-
-/// One try to link a registered user's account elsewhere: used once, or never.
-#[derive(Clone, Debug, Eq, PartialEq)]
-pub struct LinkSession {
-    /// Names it.
-    pub id: LinkSessionId,
-    /// SHA-256 of the state that the third party brings back.
-    pub state: Digest,
-    /// Whose account it is. The session goes when the user goes.
-    pub registered_user: RegisteredUserId,
-    /// What else the callback needs to know.
-    pub sealed: Sealed,
-    /// When it is worth nothing any more.
-    pub expires_at: Timestamp,
 }
 
 /// Names what a credential opens, such as `github`: it stands in paths.

@@ -6,7 +6,7 @@ use crate::copy::Rows;
 use crate::{
     AccessKeyWithSecrets, Change, ChangeContext, Coherence, Committed, Connector, Credential, IdempotencyKey,
     LinkSessions, LostChanges, Operation, Operator, Organization, OriginEntry, Outbox, Record, RegisteredUser,
-    Revision, Scope, SecretUsage, SignIns, SpanUses, StoreError, ToolCalls,
+    Revision, Revocations, Scope, SecretUsage, SignIns, SpanUses, StoreError, ToolCalls,
 };
 
 /// Everything that the core and the reference server need of an engine.
@@ -22,6 +22,7 @@ pub trait Store:
     + Table<Connector>
     + Table<Credential>
     + LinkSessions
+    + Revocations
     + ToolCalls
     + SignIns
     + std::fmt::Debug
@@ -41,6 +42,7 @@ impl<S> Store for S where
         + Table<Connector>
         + Table<Credential>
         + LinkSessions
+        + Revocations
         + ToolCalls
         + SignIns
         + std::fmt::Debug
@@ -181,6 +183,9 @@ pub trait Operators: Send + Sync {
 }
 
 /// Records of one kind, each in its organization and environment.
+///
+/// A [`Credential`] that another one replaces, that is deleted, or whose user is deleted, becomes a [`crate::Revocation`] in the
+/// same transaction.
 #[async_trait]
 pub trait Table<R: Record>: Send + Sync {
     /// Adds a record; [`crate::Conflict::Duplicate`] where its key or a unique field is taken in this scope.

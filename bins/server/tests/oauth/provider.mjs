@@ -18,7 +18,7 @@ const provider = new Provider(issuer, {
     },
   ],
   pkce: { required: () => true },
-  features: { devInteractions: { enabled: true } },
+  features: { devInteractions: { enabled: true }, revocation: { enabled: true } },
   cookies: { keys: ["only for tests"] },
   // Claims stand in the ID token too, as with most providers that companies have.
   conformIdTokenClaims: false,

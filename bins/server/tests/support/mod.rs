@@ -425,7 +425,7 @@ fn without_chunks(mut text: &str) -> Option<String> {
 }
 
 /// An answer, as it came over the wire.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Answer {
     pub status: u16,
     pub headers: BTreeMap<String, String>,

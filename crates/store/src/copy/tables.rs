@@ -185,6 +185,21 @@ pub const TABLES: &[CopiedTable] = &[
         only: None,
     },
     CopiedTable {
+        name: "revocations",
+        columns: &[
+            ("organization", Text),
+            ("environment", Text),
+            ("id", Text),
+            ("connector", Text),
+            ("record", Text),
+            ("sealed", Bytes),
+            ("attempts", Number),
+            ("due_at", Number),
+        ],
+        key: 3,
+        only: None,
+    },
+    CopiedTable {
         name: "tool_calls",
         columns: &[
             ("organization", Text),

@@ -1,4 +1,4 @@
-//! Operators, data of one environment, link sessions, and tool calls.
+//! Operators, data of one environment, and tool calls.
 
 use std::collections::BTreeMap;
 
@@ -9,9 +9,8 @@ use doorward_types::{Locator, OperatorId, RegisteredUserId, Timestamp, ToolCallI
 
 use super::MemoryStore;
 use crate::{
-    Conflict, Connector, ConnectorName, Credential, CredentialKey, LinkSession, LinkSessions, Operator, Operators,
-    Page, Record, RegisteredUser, Scope, SignIn, SignIns, StoreError, TOOL_CALLS_KEPT, Table, TakenLink, ToolCall,
-    ToolCalls,
+    Conflict, Connector, ConnectorName, Credential, CredentialKey, Operator, Operators, Page, Record, RegisteredUser,
+    Scope, SignIn, SignIns, StoreError, TOOL_CALLS_KEPT, Table, ToolCall, ToolCalls,
 };
 
 #[async_trait]
@@ -94,8 +93,16 @@ impl Table<RegisteredUser> for MemoryStore {
 
     async fn delete(&self, scope: &Scope, key: &RegisteredUserId) -> Result<bool, StoreError> {
         let mut state = self.state();
-        state.credentials.retain(|(of, credential), _| of != scope || credential.registered_user != *key);
-        state.links.retain(|(of, session)| of != scope || session.registered_user != *key);
+        let gone: Vec<_> =
+            state.credentials.extract_if(.., |(of, known), _| of == scope && known.registered_user == *key).collect();
+        for (_, credential) in gone {
+            state.revoke_credential(scope, credential);
+        }
+        let gone: Vec<_> =
+            state.links.extract_if(.., |(of, _), session| of == scope && session.registered_user == *key).collect();
+        for (_, session) in gone {
+            state.revoke_pending(scope, &session);
+        }
         Ok(state.users.remove(&(*scope, *key)).is_some())
     }
 }
@@ -114,16 +121,8 @@ impl Table<Credential> for MemoryStore {
         Ok(())
     }
 
-    async fn put(&self, scope: &Scope, mut record: Credential) -> Result<(), StoreError> {
-        let mut state = self.state();
-        if !state.users.contains_key(&(*scope, record.registered_user)) {
-            return Err(StoreError::Missing);
-        }
-        if let Some(known) = state.credentials.get(&(*scope, record.key())) {
-            record.created_at = known.created_at;
-        }
-        state.credentials.insert((*scope, record.key()), record);
-        Ok(())
+    async fn put(&self, scope: &Scope, record: Credential) -> Result<(), StoreError> {
+        self.state().put_credential(scope, record)
     }
 
     async fn get(&self, scope: &Scope, key: &CredentialKey) -> Result<Option<Credential>, StoreError> {
@@ -135,7 +134,13 @@ impl Table<Credential> for MemoryStore {
     }
 
     async fn delete(&self, scope: &Scope, key: &CredentialKey) -> Result<bool, StoreError> {
-        Ok(self.state().credentials.remove(&(*scope, key.clone())).is_some())
+        let mut state = self.state();
+        let gone = state.credentials.remove(&(*scope, key.clone()));
+        let is_gone = gone.is_some();
+        if let Some(credential) = gone {
+            state.revoke_credential(scope, credential);
+        }
+        Ok(is_gone)
     }
 }
 
@@ -169,33 +174,6 @@ impl Table<Connector> for MemoryStore {
 
     async fn delete(&self, scope: &Scope, key: &ConnectorName) -> Result<bool, StoreError> {
         Ok(self.state().connectors.remove(&(*scope, key.clone())).is_some())
-    }
-}
-
-#[async_trait]
-impl LinkSessions for MemoryStore {
-    async fn open_link(&self, scope: &Scope, session: LinkSession, now: Timestamp) -> Result<(), StoreError> {
-        let mut state = self.state();
-        state.links.retain(|(_, session)| session.expires_at > now);
-        if !state.users.contains_key(&(*scope, session.registered_user)) {
-            return Err(StoreError::Missing);
-        }
-        if state.links.iter().any(|(_, known)| known.state == session.state) {
-            return Err(Conflict::Duplicate.into());
-        }
-        state.links.push((*scope, session));
-        Ok(())
-    }
-
-    async fn take_link(&self, link_state: Digest, now: Timestamp) -> Result<Option<TakenLink>, StoreError> {
-        let mut state = self.state();
-        state.links.retain(|(_, session)| session.expires_at > now);
-        let found = state.links.iter().position(|(_, session)| session.state == link_state);
-        let (scope, session) = match found {
-            Some(place) => state.links.swap_remove(place),
-            None => return Ok(None),
-        };
-        Ok(Some(TakenLink { organization: scope.organization(), environment: scope.environment(), session }))
     }
 }
 
