@@ -57,7 +57,7 @@ use doorward::auth::{Core, Verifier};
 use doorward::dashboard::Dashboard;
 use doorward::link::Linker;
 use doorward::origin::CustomSchemes;
-use doorward::store::OpenMode;
+use doorward::store::{OpenMode, SealingKey};
 use doorward::types::{Clock, PreciseClock, SystemClock};
 use tokio::net::TcpListener;
 use tokio::runtime::Runtime;
@@ -120,7 +120,8 @@ async fn serve_until_stopped(config: Config) -> anyhow::Result<()> {
     let custom_schemes = if config.custom_schemes { CustomSchemes::Allowed } else { CustomSchemes::Refused };
     let mcp_hosts = first_start::hosts(&config, address);
     let settings = Settings { custom_schemes, signing_key, strict: config.strict, mcp_hosts };
-    let dashboard = dashboard(&config, &verifier, &first_start::public_url(&config, address), custom_schemes)?;
+    let public_url = first_start::public_url(&config, address);
+    let dashboard = dashboard(&config, &verifier, &public_url, custom_schemes, &sealing_key)?;
     let app = Arc::new(App::new(verifier.clone(), sealing_key, linker, dashboard, settings, Arc::clone(&metrics)));
     let shipping = Shipping::start(sinks, &core, &metrics)?;
     tokio::spawn(reminder::remind(verifier.clone()));
@@ -146,14 +147,15 @@ fn dashboard(
     verifier: &Verifier,
     public_url: &str,
     custom_schemes: CustomSchemes,
+    sealing_key: &Arc<SealingKey>,
 ) -> anyhow::Result<Dashboard> {
     let dashboard = Dashboard::new(verifier.clone())
         .with_custom_schemes(custom_schemes)
         .with_strict_transport(public_url.starts_with("https://"));
     #[cfg(feature = "oidc")]
     if let Some(provider) = config.identity_provider.clone() {
-        return Ok(dashboard.with_identity_provider(identity::open(provider, public_url)?));
+        return Ok(dashboard.with_identity_provider(identity::open(provider, public_url, Arc::clone(sealing_key))?));
     }
-    let _ = config;
+    let _ = (config, sealing_key);
     Ok(dashboard)
 }

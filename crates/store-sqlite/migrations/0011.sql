@@ -44,3 +44,11 @@ CREATE TABLE revocations (
 ) WITHOUT ROWID;
 
 CREATE INDEX revocations_by_time ON revocations (due_at);
+
+-- Operators whom an identity provider can sign in. The others are local ones, whatever names a provider gives.
+
+ALTER TABLE operators ADD COLUMN by_provider BIGINT NOT NULL DEFAULT 0;
+ALTER TABLE operators ADD COLUMN issuer TEXT;
+ALTER TABLE operators ADD COLUMN subject TEXT;
+
+CREATE UNIQUE INDEX operators_by_identity ON operators (issuer, subject);

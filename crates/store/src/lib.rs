@@ -72,8 +72,8 @@ pub use outbox::{Outbox, Shipment, SinkState};
 pub use provenance::{Doubt, Provenance, Sourced, StoreId, StoreIdentity};
 pub use records::{
     AccessKey, AccessKeyWithSecrets, Connector, ConnectorName, ConnectorNameError, Credential, CredentialKey,
-    LiveSecret, Operator, Organization, OriginEntry, Record, RegisteredUser, Secret, SecretUsage, SpanUses, USAGE_KEPT,
-    USAGE_SPAN,
+    LiveSecret, Operator, Organization, OriginEntry, ProviderAccess, ProviderIdentity, Record, RegisteredUser, Secret,
+    SecretUsage, SpanUses, USAGE_KEPT, USAGE_SPAN,
 };
 pub use scope::Scope;
 pub use seal::{SealError, Sealed, SealingKey};

@@ -153,6 +153,30 @@ pub struct Operator {
     pub digest: Digest,
     /// When it was added.
     pub created_at: Timestamp,
+    /// Whether an identity provider can sign it in.
+    pub provider: ProviderAccess,
+}
+
+/// Whether an identity provider can sign an operator in.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub enum ProviderAccess {
+    /// It cannot: the operator is a local one, whatever names a provider gives.
+    #[default]
+    Local,
+    /// It can, and whom it calls by the operator's name first, is the operator from then on.
+    Expected,
+    /// It can, if it names this identity.
+    Bound(ProviderIdentity),
+}
+
+/// A person, as an identity provider tells people apart: no subject is ever given to someone else (OpenID Connect Core 1.0,
+/// section 5.7). Names and addresses are.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct ProviderIdentity {
+    /// The provider.
+    pub issuer: String,
+    /// The person.
+    pub subject: String,
 }
 
 /// A record of one environment, kept in a [`crate::Table`].

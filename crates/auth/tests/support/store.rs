@@ -11,9 +11,9 @@ use doorward_store::{
     AccessKeyWithSecrets, AuditLog, Change, ChangeContext, Coherence, Committed, Connector, ConnectorName, Credential,
     CredentialKey, EventFilter, FoundLink, IdempotencyKey, KeyStore, LinkSession, LinkSessions, LinkStatus, LiveSecret,
     LostChange, LostChanges, MemoryStore, Observation, Operation, Operator, Operators, Organization, OriginEntry,
-    Outbox, Page, Position, Provenance, RegisteredUser, Revision, Revocation, Revocations, Scope, SecretUsage, Session,
-    SessionStatus, Shipment, SignIn, SignIns, SinkState, Sourced, SpanUses, StoreError, StoreIdentity, Table, ToolCall,
-    ToolCalls, UsageLog,
+    Outbox, Page, Position, Provenance, ProviderIdentity, RegisteredUser, Revision, Revocation, Revocations, Scope,
+    SecretUsage, Session, SessionStatus, Shipment, SignIn, SignIns, SinkState, Sourced, SpanUses, StoreError,
+    StoreIdentity, Table, ToolCall, ToolCalls, UsageLog,
 };
 use doorward_types::{
     Environment, Incarnation, LinkSessionId, Locator, Name, OperatorId, OrganizationId, RegisteredUserId, SessionId,
@@ -176,6 +176,8 @@ carried! { Operators:
     fn remove_operator(id: OperatorId, event: EventDraft) -> ();
     fn operators() -> Vec<Operator>;
     fn operator_by_locator(locator: Locator) -> Option<Operator>;
+    fn operator_by_identity(identity: &ProviderIdentity) -> Option<Operator>;
+    fn bind_operator(id: OperatorId, identity: &ProviderIdentity) -> ();
 }
 
 macro_rules! table {

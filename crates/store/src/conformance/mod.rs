@@ -37,9 +37,10 @@ use crate::{
     AccessKey, AccessKeyWithSecrets, CHANGE_LOG_LENGTH, Change, ChangeContext, Conflict, Connector, Credential,
     CredentialKey, Doubt, EventFilter, FoundLink, IDEMPOTENCY_WINDOW, KeyRef, Knowledge, LINKS_KEPT, LinkSession,
     LinkStatus, LiveSecret, LogFault, LostChange, OPERATION_WINDOW, OperationId, Operator, Organization, OriginEntry,
-    OriginsChange, Page, Poll, Position, Record, RegisteredUser, RequestHash, Revision, Revocation, Scope, Sealed,
-    Secret, SecretUsage, Session, SessionStatus, SignIn, SignInKind, Store, StoreError, StoreId, Successor,
-    TOOL_CALLS_KEPT, TOOL_CALLS_LET_GO, Table, ToolCall, ToolOutcome, USAGE_KEPT, USAGE_SPAN, verify_log,
+    OriginsChange, Page, Poll, Position, ProviderAccess, ProviderIdentity, Record, RegisteredUser, RequestHash,
+    Revision, Revocation, Scope, Sealed, Secret, SecretUsage, Session, SessionStatus, SignIn, SignInKind, Store,
+    StoreError, StoreId, Successor, TOOL_CALLS_KEPT, TOOL_CALLS_LET_GO, Table, ToolCall, ToolOutcome, USAGE_KEPT,
+    USAGE_SPAN, verify_log,
 };
 
 /// Runs every case, each on a fresh engine. Panics at the first that fails, which is named on standard output.
@@ -84,6 +85,7 @@ pub async fn all<Made: Future<Output = Arc<dyn Store>>>(make: impl Fn() -> Made)
         a_sink_is_held_by_one_at_a_time,
         nothing_is_cut_off_that_a_sink_has_yet_to_ship,
         operators_are_added_and_removed_with_their_events,
+        an_operator_is_bound_to_one_identity_for_good,
         no_operation_reaches_another_scope,
         a_users_credentials_go_with_it,
         a_link_session_is_found_by_its_tokens_in_its_scope,

@@ -9,6 +9,7 @@ pub(super) async fn operators_are_added_and_removed_with_their_events(store: Arc
         locator: locator(),
         digest: Digest::from_bytes([9; 32]),
         created_at: Timestamp::from_millis(2),
+        provider: ProviderAccess::Local,
     };
     let installation = OrganizationId::INSTALLATION;
     let told =
@@ -27,6 +28,54 @@ pub(super) async fn operators_are_added_and_removed_with_their_events(store: Arc
     assert!(matches!(again, Err(StoreError::Missing)), "{again:?}");
     assert_eq!(store.operators().await.unwrap(), [grace]);
     assert_eq!(log(&*store, installation, Environment::Production).await.len(), 3);
+}
+
+pub(super) async fn an_operator_is_bound_to_one_identity_for_good(store: Arc<dyn Store>) {
+    let operator = |text, provider| Operator {
+        id: OperatorId::new(seed()),
+        name: name(text),
+        locator: locator(),
+        digest: Digest::from_bytes([9; 32]),
+        created_at: Timestamp::from_millis(2),
+        provider,
+    };
+    let identity = |issuer: &str, subject: &str| ProviderIdentity { issuer: issuer.into(), subject: subject.into() };
+    let (first, second) = (identity("https://id.example", "1"), identity("https://id.example", "2"));
+    let admin = operator("admin", ProviderAccess::Local);
+    let (ada, grace) = (operator("ada", ProviderAccess::Expected), operator("grace", ProviderAccess::Expected));
+    let carol = operator("carol", ProviderAccess::Bound(identity("https://other.example", "1")));
+    for operator in [&admin, &ada, &grace, &carol] {
+        let told = event(
+            Action::OperatorCreated,
+            OrganizationId::INSTALLATION,
+            Environment::Production,
+            &operator.id.to_string(),
+        );
+        store.add_operator(operator.clone(), told).await.unwrap();
+    }
+    let all = [&admin, &ada, &grace, &carol].map(Clone::clone);
+    assert_eq!(store.operators().await.unwrap(), all);
+    assert_eq!(store.operator_by_identity(&first).await.unwrap(), None);
+    let found = store.operator_by_identity(&identity("https://other.example", "1")).await.unwrap();
+    assert_eq!(found, Some(carol.clone()));
+    let refused = store.bind_operator(admin.id, &first).await;
+    assert!(matches!(refused, Err(StoreError::Missing)), "{refused:?}");
+    let refused = store.bind_operator(OperatorId::new(seed()), &first).await;
+    assert!(matches!(refused, Err(StoreError::Missing)), "{refused:?}");
+
+    store.bind_operator(ada.id, &first).await.unwrap();
+    for again in [&first, &second] {
+        let refused = store.bind_operator(ada.id, again).await;
+        assert!(matches!(refused, Err(StoreError::Missing)), "{refused:?}");
+    }
+    assert_eq!(conflict(store.bind_operator(grace.id, &first).await), Conflict::Duplicate);
+    let bound = Operator { provider: ProviderAccess::Bound(first.clone()), ..ada };
+    assert_eq!(store.operator_by_identity(&first).await.unwrap(), Some(bound.clone()));
+    store.bind_operator(grace.id, &second).await.unwrap();
+    let told =
+        event(Action::OperatorDeleted, OrganizationId::INSTALLATION, Environment::Production, &bound.id.to_string());
+    store.remove_operator(bound.id, told).await.unwrap();
+    assert_eq!(store.operator_by_identity(&first).await.unwrap(), None);
 }
 
 pub(super) fn user(text: &str) -> RegisteredUser {
@@ -226,6 +275,7 @@ pub(super) async fn operators_sign_in_once_by_a_link_and_stay_so_long(store: Arc
         locator: locator(),
         digest: Digest::from_bytes([9; 32]),
         created_at: Timestamp::from_millis(2),
+        provider: ProviderAccess::Local,
     };
     let (ada, grace) = (operator("ada"), operator("grace"));
     let told = |action, subject: &Operator| {

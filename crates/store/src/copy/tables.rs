@@ -140,7 +140,16 @@ pub const TABLES: &[CopiedTable] = &[
     },
     CopiedTable {
         name: "operators",
-        columns: &[("id", Text), ("name", Text), ("locator", Text), ("digest", Bytes), ("created_at", Number)],
+        columns: &[
+            ("id", Text),
+            ("name", Text),
+            ("locator", Text),
+            ("digest", Bytes),
+            ("created_at", Number),
+            ("by_provider", Number),
+            ("issuer", Text),
+            ("subject", Text),
+        ],
         key: 1,
         only: None,
     },

@@ -9,8 +9,9 @@ use doorward_types::{Locator, OperatorId, RegisteredUserId, Timestamp, ToolCallI
 
 use super::MemoryStore;
 use crate::{
-    Conflict, Connector, ConnectorName, Credential, CredentialKey, Operator, Operators, Page, Record, RegisteredUser,
-    Scope, SignIn, SignIns, StoreError, TOOL_CALLS_KEPT, Table, ToolCall, ToolCalls,
+    Conflict, Connector, ConnectorName, Credential, CredentialKey, Operator, Operators, Page, ProviderAccess,
+    ProviderIdentity, Record, RegisteredUser, Scope, SignIn, SignIns, StoreError, TOOL_CALLS_KEPT, Table, ToolCall,
+    ToolCalls,
 };
 
 #[async_trait]
@@ -41,6 +42,26 @@ impl Operators for MemoryStore {
     async fn operator_by_locator(&self, locator: Locator) -> Result<Option<Operator>, StoreError> {
         Ok(self.state().operators.values().find(|operator| operator.locator == locator).cloned())
     }
+
+    async fn operator_by_identity(&self, identity: &ProviderIdentity) -> Result<Option<Operator>, StoreError> {
+        Ok(self.state().operators.values().find(|operator| is_bound(operator, identity)).cloned())
+    }
+
+    async fn bind_operator(&self, id: OperatorId, identity: &ProviderIdentity) -> Result<(), StoreError> {
+        let mut state = self.state();
+        let is_taken = state.operators.values().any(|operator| is_bound(operator, identity));
+        let found = state.operators.get_mut(&id).filter(|operator| operator.provider == ProviderAccess::Expected);
+        let operator = found.ok_or(StoreError::Missing)?;
+        if is_taken {
+            return Err(Conflict::Duplicate.into());
+        }
+        operator.provider = ProviderAccess::Bound(identity.clone());
+        Ok(())
+    }
+}
+
+fn is_bound(operator: &Operator, identity: &ProviderIdentity) -> bool {
+    matches!(&operator.provider, ProviderAccess::Bound(bound) if bound == identity)
 }
 
 /// The rows of one scope, newest key first.
