@@ -24,6 +24,7 @@ mod callback;
 mod code_grant;
 mod complete;
 mod connector;
+mod discovery;
 mod linker;
 mod redirect;
 mod revocation;

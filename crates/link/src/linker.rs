@@ -13,12 +13,12 @@ use tokio::sync::Notify;
 use zeroize::Zeroizing;
 
 use crate::code_grant::pkce_verifier;
-use crate::{ConnectorFault, ConnectorSettings, redirect};
+use crate::{ConnectorFault, ConnectorSettings, discovery, redirect};
 
-/// How long a browser may take from the beginning of a session to its return from the third party.
+/// The time that a browser may take from the beginning of a session to its return from the third party.
 pub const SESSION_LIFETIME: Duration = Duration::from_mins(30);
 
-/// How long tokens wait for the backend's confirmation.
+/// The time for which tokens wait for the backend's confirmation.
 pub const CONFIRMATION_LIFETIME: Duration = Duration::from_mins(10);
 
 /// Begins links, and finishes them.
@@ -49,7 +49,7 @@ pub struct NewLink {
 pub struct Begun {
     /// Names the session.
     pub id: LinkSessionId,
-    /// Where to send the user's browser: it is bound there, and sent on to the third party.
+    /// The URL to send the user's browser to: the browser is bound there, and sent on to the third party.
     pub start_url: String,
     /// Until when.
     pub expires_at: Timestamp,
@@ -103,7 +103,7 @@ pub enum LinkError {
     Store(#[from] StoreError),
 }
 
-/// What the start and the callback need to know, sealed beside the session.
+/// The facts that the start and the callback need, sealed beside the session.
 #[derive(Deserialize, Serialize)]
 pub(crate) struct Plan {
     pub(crate) callback_url: String,
@@ -132,7 +132,8 @@ impl Linker {
         Ok(Self { verifier, sealing_key, client, base, revocations })
     }
 
-    /// Puts a connector into an environment, or another in its place.
+    /// Puts a connector into an environment, or another in its place. If the settings name no issuer, and the third party's own
+    /// documents say that its answers bear one, the connector has this issuer from then on.
     ///
     /// # Errors
     ///
@@ -144,7 +145,12 @@ impl Linker {
         settings: &ConnectorSettings,
     ) -> Result<(), LinkError> {
         settings.check()?;
-        let text = Zeroizing::new(serde_json::to_vec(settings).unwrap_or_default());
+        let issuer = match &settings.issuer {
+            None if settings.links_accounts() => discovery::issuer_of(&self.client, settings).await,
+            issuer => issuer.clone(),
+        };
+        let settings = ConnectorSettings { issuer, ..settings.clone() };
+        let text = Zeroizing::new(serde_json::to_vec(&settings).unwrap_or_default());
         let sealed = self.sealing_key.seal(scope, &record(&name), &text, &**self.core().random())?;
         let now = self.core().clock().now();
         Ok(self.connectors_table().put(scope, Connector { name, sealed, created_at: now, updated_at: now }).await?)

@@ -288,6 +288,58 @@ async fn an_answer_bears_the_issuer_of_its_connector_and_no_other() {
     assert_eq!(failed.provider_error.as_deref(), Some("it calls itself https://evil.example"));
 }
 
+/// A third party that sends its name is held to it, though no operator has said so.
+#[tokio::test]
+async fn an_issuer_is_learned_when_the_connector_is_put() {
+    let world = World::new().await;
+    let url = world.third_party.url.clone();
+    let settings = ConnectorSettings {
+        authorization_endpoint: format!("{url}/realms/a/authorize?tenant=1"),
+        issuer: None,
+        ..world.third_party.settings()
+    };
+    let document = |issuer: &str, supports: bool, token_endpoint: &str| {
+        format!(
+            r#"{{"issuer":"{issuer}","authorization_endpoint":"{url}/realms/a/authorize","token_endpoint":"{token_endpoint}",
+                "authorization_response_iss_parameter_supported":{supports}}}"#
+        )
+    };
+    let own_token_endpoint = format!("{url}/token");
+    let realm = format!("{url}/realms/a");
+    let learned = async || {
+        world.put(&settings).await;
+        let (_, kept) = world.linker.connectors(&world.scope).await.unwrap().remove(0);
+        kept.issuer
+    };
+    assert_eq!(learned().await, None, "there is no document");
+    let place = "/realms/a/.well-known/openid-configuration";
+    for (status, body) in [
+        (StatusCode::NOT_FOUND, document(&realm, true, &own_token_endpoint)),
+        (StatusCode::OK, document(&realm, false, &own_token_endpoint)),
+        (StatusCode::OK, document("https://github.example", true, &own_token_endpoint)),
+        (StatusCode::OK, document(&realm, true, "https://github.example/token")),
+        (StatusCode::OK, "{}".to_owned()),
+    ] {
+        world.third_party.answers(place, status, &body);
+        assert_eq!(learned().await, None, "{status} {body}");
+    }
+    for place in [place, "/.well-known/oauth-authorization-server/realms/a"] {
+        world.third_party.answers(place, StatusCode::OK, &document(&realm, true, &own_token_endpoint));
+        assert_eq!(learned().await, Some(realm.clone()));
+        // An answer without it is refused from then on.
+        let mut browser = Browser::default();
+        let (begun, sent) = world.begin_in(&mut browser).await;
+        let finish = world.answer(&browser, &format!("code=c&state={}", sent["state"])).await;
+        assert_eq!(finish, error(&begun, "issuer_mismatch"));
+        world.third_party.answers(place, StatusCode::NOT_FOUND, "");
+    }
+    // What an operator says stands.
+    world.third_party.answers(place, StatusCode::OK, &document(&realm, true, &own_token_endpoint));
+    world.put(&ConnectorSettings { issuer: Some("https://id.example".to_owned()), ..settings.clone() }).await;
+    let (_, kept) = world.linker.connectors(&world.scope).await.unwrap().remove(0);
+    assert_eq!(kept.issuer.as_deref(), Some("https://id.example"));
+}
+
 #[tokio::test]
 async fn an_answer_that_is_not_as_it_should_be_links_nothing() {
     let world = World::new().await;
