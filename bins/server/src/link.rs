@@ -44,7 +44,7 @@ struct BegunShape {
     expires_at: Timestamp,
 }
 
-/// How far a link session has come.
+/// The progress of a link session.
 #[derive(Serialize)]
 struct LinkSessionShape {
     id: LinkSessionId,
@@ -97,7 +97,7 @@ fn session(params: &Params<'_, '_>, scope: &Scope) -> Result<LinkSessionId, Prob
     id.ok_or_else(|| failed(LinkError::NoSuchSession, scope.environment()))
 }
 
-/// How far a link session of the key's own environment has come.
+/// Answers with the progress of a link session of the key's own environment.
 pub(crate) async fn read(app: &App, params: &Params<'_, '_>, scope: &Scope) -> Answer {
     let session = app.linker().session(scope, session(params, scope)?).await;
     answer::ok(&LinkSessionShape::from(session.map_err(|error| failed(error, scope.environment()))?))

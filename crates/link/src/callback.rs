@@ -14,15 +14,15 @@ use crate::code_grant::code_or;
 use crate::linker::{CONFIRMATION_LIFETIME, Plan};
 use crate::{CodeGrant, ConnectorSettings, ExchangeError, Finish, LinkError, Linker, Tokens, browser, redirect};
 
-/// How often a browser that came twice looks whether its first request has ended, and how often at most: longer than the third
-/// party may take.
+/// The pause between two looks of a browser that came twice, until its first request has ended; and the number of looks, which
+/// last longer than the third party may take.
 const LOOK_INTERVAL: Duration = Duration::from_millis(200);
 const LOOKS: u32 = 60;
 
 /// The most letters that are kept of what a third party says of a failure.
 const MAX_WORDS: usize = 200;
 
-/// What the third party said.
+/// The third party's answer.
 struct Answer<'a> {
     code: Option<&'a str>,
     error: Option<&'a str>,
@@ -46,7 +46,7 @@ impl<'a> Answer<'a> {
     }
 }
 
-/// Why a link failed.
+/// The reason of a failed link.
 struct Failure {
     /// The word for the browser.
     error: String,
@@ -284,7 +284,7 @@ fn refused(session: &LinkSession, refusal: &OriginRefusal) -> Finish {
         OriginRefusal::NotCurrent => Finish::try_again(),
         OriginRefusal::Refused(refusal) => {
             let text =
-                format!("{refusal}.\n\nNothing was sent there. Ask whoever runs this service to add the origin.");
+                format!("{refusal}.\n\nNothing was sent there. Ask the operator of this service to add the origin.");
             Finish::Page(StatusCode::FORBIDDEN, text)
         }
     }

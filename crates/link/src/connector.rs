@@ -77,7 +77,7 @@ pub enum TokenEndpointAuth {
     ClientSecretPost,
 }
 
-/// What the authorization request says already, or could be replaced by (RFC 9101).
+/// Parameters that the authorization request has already, or could be replaced by (RFC 9101).
 const OURS: [&str; 10] = [
     "response_type",
     "client_id",
@@ -165,7 +165,7 @@ pub enum ConnectorFault {
     /// A parameter that is ours to say.
     #[error("`authorization_parameters` may not have `{0}`, which is said already")]
     Parameter(String),
-    /// Where tokens are revoked.
+    /// The place where tokens are revoked.
     #[error("`revocation_endpoint`: {0}")]
     RevocationEndpoint(EndpointError),
     /// Where codes are exchanged.

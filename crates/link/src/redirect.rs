@@ -1,4 +1,4 @@
-//! Where browsers are sent, and what they are told on the way.
+//! The places that browsers are sent to, and the words that they bring there.
 
 use base64::Engine;
 use base64::prelude::BASE64_URL_SAFE_NO_PAD;
@@ -10,7 +10,7 @@ use url::form_urlencoded::Serializer;
 
 use crate::code_grant::MAX_CODE;
 
-/// Where the browser goes.
+/// The way of the browser from here.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub enum Finish {
     /// On to the backend's page, whose origin was checked just now.

@@ -11,15 +11,15 @@ use zeroize::Zeroizing;
 use crate::code_grant::RevokeError;
 use crate::{CodeGrant, ConnectorSettings, LinkError, Linker, Tokens};
 
-/// How often a node looks what is to be expired and revoked, if nobody wakes it.
+/// The pause of a node between two looks for what is to be expired and revoked, if nobody wakes it.
 const ROUND: Duration = Duration::from_secs(10);
 
-/// How many are revoked side by side, and how long a node has for them before another node tries.
+/// The number of revocations side by side, and the time that a node has for them before another node tries.
 const BATCH: u32 = 16;
 const LEASE: Duration = Duration::from_mins(1);
 
-/// How often a third party that does not answer is asked, and how long after the first time it is asked again; the time doubles
-/// with each: a day and a half in all.
+/// The number of questions to a third party that does not answer, and the pause after the first one; the pause doubles with
+/// each: a day and a half in all.
 const ATTEMPTS: u32 = 12;
 const FIRST_PAUSE: Duration = Duration::from_mins(1);
 

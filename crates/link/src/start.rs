@@ -10,7 +10,7 @@ use crate::{CodeGrant, Finish, LinkError, Linker, browser};
 /// The answer to a browser at a start URL.
 #[derive(Debug)]
 pub struct Start {
-    /// Where the browser goes.
+    /// The way of the browser from here.
     pub finish: Finish,
     /// The cookie to set.
     pub cookie: Option<HeaderValue>,

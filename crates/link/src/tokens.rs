@@ -15,7 +15,7 @@ const MAX_TOKEN: usize = 8 * 1024;
 /// the bearer tokens of its bots `bot`.
 const BEARER: [&str; 2] = ["bearer", "bot"];
 
-/// What a token endpoint granted. Nothing formats the tokens.
+/// The tokens that a token endpoint granted. Nothing formats them.
 #[derive(Deserialize, Serialize)]
 pub struct Tokens {
     pub(crate) access_token: Zeroizing<String>,
@@ -103,7 +103,7 @@ struct Answer {
     error_description: Option<String>,
 }
 
-/// Why an answer has no tokens that can be kept.
+/// The reason that an answer has no tokens that can be kept.
 #[derive(Debug, Eq, PartialEq)]
 pub(crate) enum TokenFault {
     Refused { error: String, description: String },

@@ -1,4 +1,4 @@
-//! Whether one host may be a misspelling of another.
+//! Misspellings: hosts that differ by a letter or two.
 
 /// The most steps that are taken for one refusal, of a word or a letter each: some twenty microseconds. A list that would take
 /// longer gets no hint.
@@ -34,7 +34,7 @@ impl Speller {
     }
 }
 
-/// Whether at most two edits make one text of the other, if neither begins or ends like the other: then one edit is at the very
+/// Returns whether at most two edits make one text of the other, if neither begins or ends like the other: then one edit is at the very
 /// beginning, one is at the very end, and what is between them is the same.
 fn is_two_edits(one: &[u8], other: &[u8]) -> bool {
     /// The letters that an edit takes of each text. The last of them is a change of places.

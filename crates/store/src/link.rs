@@ -22,9 +22,9 @@ pub struct LinkSession {
     pub start: Digest,
     /// SHA-256 of the state that the third party brings back.
     pub state: Digest,
-    /// What the start and the callback need to know.
+    /// The facts that the start and the callback need.
     pub plan: Sealed,
-    /// How far the session has come.
+    /// The progress of the session.
     pub status: LinkStatus,
     /// SHA-256 of the cookie of the browser that began, once a browser has begun.
     pub browser: Option<Digest>,
@@ -48,7 +48,7 @@ impl LinkSession {
     }
 }
 
-/// How far a link session has come. The order is that of a session that goes well.
+/// The progress of a link session, in the order of a session that goes well.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum LinkStatus {
     /// No browser has been at the start URL.
@@ -111,7 +111,7 @@ impl FromStr for LinkStatus {
 #[error("no such status of a link session")]
 pub struct UnknownLinkStatus;
 
-/// How long the record of a session is kept after its end, for the backend to ask.
+/// The time for which the record of a session is kept after its end, for the backend to ask.
 pub const LINKS_KEPT: std::time::Duration = std::time::Duration::from_hours(1);
 
 /// Link sessions: opened in a scope, and found by tokens that only their holders know.
@@ -180,7 +180,7 @@ pub struct Revocation {
     pub record: String,
     /// The tokens.
     pub sealed: Sealed,
-    /// How often it was taken.
+    /// The number of times that it was taken.
     pub attempts: u32,
 }
 

@@ -24,7 +24,7 @@ const LIFETIME: Duration = Duration::from_mins(10);
 const COOKIE_NAME: &str = "__Host-doorward-provider-";
 const ATTRIBUTES: &str = "Path=/; Secure; HttpOnly; SameSite=Lax";
 
-/// What the cookie is sealed for. Nobody makes one up, and nobody reads the PKCE verifier in it.
+/// The purpose that the cookie is sealed for: nobody makes a cookie up, and nobody reads the PKCE verifier in it.
 const PURPOSE: &str = "sign-in";
 
 /// The most sign-ins that were used and whose time is not over. Each took a request at the provider.

@@ -1,4 +1,4 @@
-//! What the provider publishes: asked for seldom, however many people want to sign in.
+//! The provider's documents: asked for seldom, however many people want to sign in.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -14,15 +14,14 @@ use tokio::sync::Mutex;
 
 use super::{IdentityFault, PATIENCE};
 
-/// How long a document is taken for what the provider would answer.
+/// The time for which a document is taken for what the provider would answer.
 const KEPT: Duration = Duration::from_mins(10);
 
-/// How long nobody asks again after an answer, or after there was none: for a key that is not known, and for a provider that is
-/// away.
+/// The pause after an answer, in which nobody asks again for a key that is not known; and after there was no answer.
 const PAUSE: Duration = Duration::from_mins(1);
 const PAUSE_AFTER_FAILURE: Duration = Duration::from_secs(10);
 
-/// What is needed of the discovery document (OpenID Connect Discovery 1.0, section 3).
+/// The part of the discovery document that is needed (OpenID Connect Discovery 1.0, section 3).
 #[derive(Deserialize)]
 pub(super) struct Discovered {
     issuer: String,
@@ -43,7 +42,7 @@ struct Keys {
 pub(super) struct Documents {
     client: Client,
     issuer: String,
-    /// Who asks, holds it: the others wait for the one answer.
+    /// The one who asks holds it: the others wait for the one answer.
     kept: Mutex<Kept>,
 }
 
@@ -54,7 +53,7 @@ struct Kept {
     failed: Option<(String, Timestamp)>,
 }
 
-/// Whether less than this time has gone by. A clock that was set back ends it too.
+/// Returns whether less than this time has gone by. A clock that was set back ends it too.
 fn is_within(since: Timestamp, now: Timestamp, time: Duration) -> bool {
     since <= now && now < since + time
 }

@@ -2,7 +2,7 @@
 //!
 //! The provider says who someone is; whether that is an operator, the store says. Nobody becomes an operator by signing in, and
 //! nobody becomes a *local* operator, whatever name the provider gives: only an operator that was made for the provider can be
-//! signed in to. The first time, it is found by its name; from then on by issuer and subject, which are one person's for ever.
+//! signed in to. The first time, it is found by its name; from then on by issuer and subject, which never become another person's.
 //!
 //! Whoever is not signed in costs the provider next to nothing: its documents are kept, a sign-in asks it once, and what leads
 //! to nobody is limited.
@@ -263,7 +263,7 @@ impl IdentityProvider {
             authorization_parameters: nonce.map(|nonce| ("nonce".to_owned(), nonce.to_owned())).into_iter().collect(),
             upstream: None,
         };
-        // A browser is sent there, and it is said nowhere that it may be sent anywhere.
+        // Browsers are sent there, and so it is checked like a connector's.
         settings.check()?;
         Ok(settings)
     }

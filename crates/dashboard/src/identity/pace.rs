@@ -1,4 +1,4 @@
-//! How often the provider is asked what a code is worth.
+//! The limit of questions to the provider that lead to nothing.
 
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;

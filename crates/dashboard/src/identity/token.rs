@@ -9,7 +9,8 @@ use serde_json::{Map, Value};
 
 use super::{IdentityFault, ProviderSettings};
 
-/// How far the provider's clock and ours may be apart, in seconds, and how old a token may be that was made for this sign-in.
+/// The most seconds that the provider's clock and ours may be apart, and the greatest age of a token that was made for this
+/// sign-in.
 const LEEWAY: u64 = 60;
 const MAX_AGE: u64 = 3_600;
 
@@ -38,7 +39,7 @@ struct Claims {
     others: Map<String, Value>,
 }
 
-/// What a token proves.
+/// The facts that a token proves.
 #[derive(Debug)]
 pub(super) struct Proven {
     /// The one who is always the same at this provider.
@@ -65,7 +66,7 @@ fn header(token: &str) -> Result<Header, IdentityFault> {
     }
 }
 
-/// Whether a key is there to verify signatures of this algorithm (RFC 7517, sections 4.2 to 4.4).
+/// Returns whether a key is there to verify signatures of this algorithm (RFC 7517, sections 4.2 to 4.4).
 fn verifies(key: &Jwk, algorithm: Algorithm) -> bool {
     let common = &key.common;
     common.public_key_use.as_ref().is_none_or(|of| *of == PublicKeyUse::Signature)
