@@ -382,7 +382,13 @@ pub struct Log {
 #[expect(missing_docs, reason = "each has its help")]
 pub enum Operator {
     /// Add an operator, and show its token once
-    Create { name: Name },
+    Create {
+        /// The operator's name; with --by-provider, what the identity provider calls the person
+        name: Name,
+        /// Let the identity provider sign this operator in: the first person whom it calls by this name
+        #[arg(long)]
+        by_provider: bool,
+    },
     /// List operators
     List,
     /// Print a link by which an operator signs in to the page Settings → API Keys; it works once, for ten minutes

@@ -44,8 +44,8 @@ pub async fn run(arguments: Arguments, output: &Output) -> Result<(), Failure> {
             let desk = Desk::open_with(&arguments.store, OpenMode::Create, prefix).await?;
             create_organization(&desk, name, output).await
         }
-        Command::Operator(Operator::Create { name }) => {
-            create_operator(&Desk::open(&arguments.store, OpenMode::Create).await?, name, output).await
+        Command::Operator(Operator::Create { name, by_provider }) => {
+            create_operator(&Desk::open(&arguments.store, OpenMode::Create).await?, name, by_provider, output).await
         }
         Command::Org(Org::List) => list_organizations(&Desk::open_existing(&arguments.store).await?, output).await,
         Command::Operator(command) => operator(&Desk::open_existing(&arguments.store).await?, command, output).await,
@@ -276,8 +276,12 @@ async fn owner(desk: &Desk, presented: &PresentedKey<'_>) -> Result<Option<Acces
     Ok(same.map(|live| live.key.id))
 }
 
-async fn create_operator(desk: &Desk, name: Name, output: &Output) -> Result<(), Failure> {
-    let added = OperatorDesk::new(&desk.core).add(name, &desk.ask).await?;
+async fn create_operator(desk: &Desk, name: Name, by_provider: bool, output: &Output) -> Result<(), Failure> {
+    let operators = OperatorDesk::new(&desk.core);
+    let added = match by_provider {
+        true => operators.add_by_provider(name, &desk.ask).await?,
+        false => operators.add(name, &desk.ask).await?,
+    };
     let sentences = format!(
         "Added the operator {} ({}). Its token for the management API, shown this one time:",
         added.operator.name, added.operator.id
@@ -288,7 +292,7 @@ async fn create_operator(desk: &Desk, name: Name, output: &Output) -> Result<(),
 async fn operator(desk: &Desk, command: Operator, output: &Output) -> Result<(), Failure> {
     let operators = OperatorDesk::new(&desk.core);
     match command {
-        Operator::Create { name } => create_operator(desk, name, output).await,
+        Operator::Create { name, by_provider } => create_operator(desk, name, by_provider, output).await,
         Operator::List => {
             let all = operators.list().await?;
             let data: Vec<_> = all.iter().map(|operator| OperatorShape::new(operator, None)).collect();

@@ -269,7 +269,8 @@ impl App {
         // What is large and rare is boxed, so that the rest is small to move.
         match path.door {
             Door::Open => match allowed()? {
-                Action::OAuthCallback => Box::pin(link::callback(self, &call)).await,
+                Action::StartLink => Box::pin(link::start(self, params, &call)).await,
+                Action::OAuthCallback => Box::pin(link::callback(self, params, &call)).await,
                 Action::Describe => Ok(answer::described()),
                 Action::AssertionKeys => answer::assertion_keys(self.assertions()),
                 action => self.probe(action),
@@ -431,11 +432,11 @@ fn may_stand_in_a_host(byte: &u8) -> bool {
     byte.is_ascii_alphanumeric() || b"-._~%!$&'()*+,;=:[]".contains(byte)
 }
 
-/// A request under way.
-struct UnderWay(Arc<App>);
+/// A request under way, or work that it left behind.
+pub(crate) struct UnderWay(Arc<App>);
 
 impl UnderWay {
-    fn of(app: &Arc<App>) -> Self {
+    pub(crate) fn of(app: &Arc<App>) -> Self {
         app.under_way.fetch_add(1, Ordering::AcqRel);
         Self(Arc::clone(app))
     }

@@ -56,6 +56,8 @@ pub(crate) async fn handle(
         Action::ReadCredential => read_credential(app, &scope, credential(params, &scope)?).await,
         Action::DeleteCredential => delete_credential(app, &scope, credential(params, &scope)?).await,
         Action::BeginLink => link::begin(app, principal, call).await,
+        Action::ReadLink => link::read(app, params, &scope).await,
+        Action::CompleteLink => link::complete(app, params, &scope, call).await,
         Action::ListOwnEvents => audit::list_own(app, principal.key_id(), &scope, &call).await,
         _ => Err(Problem::new(Code::Internal, "this route has no handler")),
     }
@@ -158,10 +160,13 @@ pub(crate) async fn read_user(app: &App, scope: &Scope, id: RegisteredUserId) ->
     found.map(RegisteredUserShape::from).ok_or_else(|| absent("registered user", scope.environment()))
 }
 
-/// Deletes a registered user, and the credentials with it.
+/// Deletes a registered user, and the credentials with it, which are revoked.
 pub(crate) async fn delete_user(app: &App, scope: &Scope, id: RegisteredUserId) -> Result<(), Problem> {
     match users(app).delete(scope, &id).await.map_err(failed)? {
-        true => Ok(()),
+        true => {
+            app.linker().revoke_soon();
+            Ok(())
+        }
         false => Err(absent("registered user", scope.environment())),
     }
 }
@@ -196,7 +201,10 @@ async fn put_credential(app: &App, scope: &Scope, key: CredentialKey, call: Call
     let CredentialKey { registered_user, connector } = key;
     let record = Credential { registered_user, connector, sealed, created_at: now, updated_at: now };
     match credentials(app).put(scope, record).await {
-        Ok(()) => answer::no_content(),
+        Ok(()) => {
+            app.linker().revoke_soon();
+            answer::no_content()
+        }
         Err(StoreError::Missing) => Err(absent("registered user", scope.environment())),
         Err(error) => Err(failed(error)),
     }
@@ -210,7 +218,10 @@ async fn read_credential(app: &App, scope: &Scope, key: CredentialKey) -> Answer
 
 async fn delete_credential(app: &App, scope: &Scope, key: CredentialKey) -> Answer {
     match credentials(app).delete(scope, &key).await.map_err(failed)? {
-        true => answer::no_content(),
+        true => {
+            app.linker().revoke_soon();
+            answer::no_content()
+        }
         false => Err(absent("credential", scope.environment())),
     }
 }

@@ -1,9 +1,12 @@
 //! The company's identity provider, as the table `[identity_provider]` of the configuration has it.
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use anyhow::Context;
 use doorward::dashboard::{IdentityProvider, ProviderSettings};
+use doorward::store::SealingKey;
 use serde::Deserialize;
 use zeroize::Zeroizing;
 
@@ -21,9 +24,12 @@ pub struct IdentityConfig {
     pub client_id: String,
     /// The file with what proves that it is this server; none for a public client.
     pub client_secret_file: Option<PathBuf>,
-    /// The claim that says which operator it is.
+    /// The claim that says, the first time, which operator it is.
     #[serde(default = "email")]
     pub claim: String,
+    /// Claims that everybody must have who signs in, with their values.
+    #[serde(default)]
+    pub required_claims: BTreeMap<String, String>,
 }
 
 fn email() -> String {
@@ -35,11 +41,22 @@ fn email() -> String {
 /// # Errors
 ///
 /// Where the file of the secret cannot be read, or others can read it too.
-pub fn open(config: IdentityConfig, public_url: &str) -> anyhow::Result<IdentityProvider> {
-    let IdentityConfig { name, issuer, client_id, client_secret_file, claim } = config;
+pub fn open(
+    config: IdentityConfig,
+    public_url: &str,
+    sealing_key: Arc<SealingKey>,
+) -> anyhow::Result<IdentityProvider> {
+    let IdentityConfig { name, issuer, client_id, client_secret_file, claim, required_claims } = config;
+    if !matches!(&*claim, "email" | "sub") {
+        tracing::warn!(
+            claim,
+            "people may be able to change this claim at the identity provider, and so choose which operator they are the \
+             first time: use `email` or `sub`"
+        );
+    }
     let client_secret = client_secret_file.map(|path| secret_file::read(&path)).transpose()?;
     let client_secret = client_secret.map(|text| Zeroizing::new(text.trim().to_owned()));
     let redirect_uri = format!("{public_url}/dashboard/sign-in-with-provider/callback");
-    let settings = ProviderSettings { name, issuer, client_id, client_secret, redirect_uri, claim };
-    IdentityProvider::new(settings).context("the identity provider cannot be asked")
+    let settings = ProviderSettings { name, issuer, client_id, client_secret, redirect_uri, claim, required_claims };
+    IdentityProvider::new(settings, sealing_key).context("the identity provider cannot be asked")
 }

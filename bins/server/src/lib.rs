@@ -59,7 +59,7 @@ use doorward::auth::{Core, Verifier};
 use doorward::dashboard::Dashboard;
 use doorward::link::Linker;
 use doorward::origin::CustomSchemes;
-use doorward::store::OpenMode;
+use doorward::store::{OpenMode, SealingKey};
 use doorward::types::{Clock, PreciseClock, SystemClock};
 use tokio::net::TcpListener;
 use tokio::runtime::Runtime;
@@ -118,19 +118,22 @@ async fn serve_until_stopped(config: Config) -> anyhow::Result<()> {
     let address = listener.local_addr()?;
     first_start::provision(&config, &verifier, address).await?;
     let sealing_key = Arc::new(sealing_key);
-    let redirect_uri = format!("{}/oauth/callback", first_start::public_url(&config, address));
-    let linker = Linker::new(verifier.clone(), Arc::clone(&sealing_key), redirect_uri)?;
+    let base = format!("{}/oauth", first_start::public_url(&config, address));
+    let linker = Linker::new(verifier.clone(), Arc::clone(&sealing_key), &base)?;
 
     let custom_schemes = if config.custom_schemes { CustomSchemes::Allowed } else { CustomSchemes::Refused };
     let mcp_hosts = first_start::hosts(&config, address);
     let (strict, budgets) = (config.strict, config.budgets);
     let settings = Settings { custom_schemes, signing_key, assertions, strict, mcp_hosts, budgets };
-    let dashboard = dashboard(&config, &verifier, &first_start::public_url(&config, address), custom_schemes)?;
+    let public_url = first_start::public_url(&config, address);
+    let dashboard = dashboard(&config, &verifier, &public_url, custom_schemes, &sealing_key)?;
     let room = Room::new(config.limits, Arc::clone(&metrics));
     let metered = Arc::clone(&metrics);
     let app = Arc::new(App::new(verifier.clone(), sealing_key, linker, dashboard, settings, metered, room.told()));
     let shipping = Shipping::start(sinks, &core, &metrics)?;
     tokio::spawn(reminder::remind(verifier.clone()));
+    let linker = app.linker().clone();
+    tokio::spawn(async move { linker.keep_up().await });
     if let Some(listener) = metrics_listener {
         tokio::spawn(metrics::serve(listener, Arc::clone(&metrics), Arc::clone(&app)));
     }
@@ -150,14 +153,15 @@ fn dashboard(
     verifier: &Verifier,
     public_url: &str,
     custom_schemes: CustomSchemes,
+    sealing_key: &Arc<SealingKey>,
 ) -> anyhow::Result<Dashboard> {
     let dashboard = Dashboard::new(verifier.clone())
         .with_custom_schemes(custom_schemes)
         .with_strict_transport(public_url.starts_with("https://"));
     #[cfg(feature = "oidc")]
     if let Some(provider) = config.identity_provider.clone() {
-        return Ok(dashboard.with_identity_provider(identity::open(provider, public_url)?));
+        return Ok(dashboard.with_identity_provider(identity::open(provider, public_url, Arc::clone(sealing_key))?));
     }
-    let _ = config;
+    let _ = (config, sealing_key);
     Ok(dashboard)
 }

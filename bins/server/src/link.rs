@@ -1,18 +1,24 @@
-//! Linking accounts: connectors behind the operator's door, links behind the key's, and the callback, which is open.
+//! Linking accounts: connectors behind the operator's door, links behind the key's; a link's start and callback are open.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use doorward::auth::{Management, Principal};
 use doorward::http::shapes::List;
 use doorward::http::{Code, Problem};
-use doorward::link::{Begun, ConnectorSettings, Finish, LinkError, NewLink, UpstreamSettings};
-use doorward::store::{Connector, ConnectorName, ConnectorNameError, Scope};
+use doorward::link::{
+    Begun, ConnectorSettings, Finish, LinkError, NewLink, Start, TokenEndpointAuth, UpstreamSettings,
+};
+use doorward::store::{Connector, ConnectorName, ConnectorNameError, LinkSession, LinkStatus, Scope};
 use doorward::types::{Environment, LinkSessionId, OrganizationId, RegisteredUserId, Timestamp};
-use http::header::{CACHE_CONTROL, CONTENT_TYPE, LOCATION, REFERRER_POLICY, X_CONTENT_TYPE_OPTIONS};
+use http::header::{CACHE_CONTROL, CONTENT_TYPE, LOCATION, REFERRER_POLICY, SET_COOKIE, X_CONTENT_TYPE_OPTIONS};
 use http::{HeaderValue, Response, StatusCode};
 use matchit::Params;
 use serde::{Deserialize, Serialize};
+use zeroize::Zeroizing;
 
 use crate::answer::{self, Answer, Body};
-use crate::app::{App, Call};
+use crate::app::{App, Call, UnderWay};
 use crate::audit::{ENVIRONMENT, chosen};
 use crate::body::{self, Shape};
 use crate::{backend, cursor};
@@ -30,10 +36,46 @@ impl Shape for NewLinkSession {
 }
 
 #[derive(Serialize)]
-struct LinkSessionShape {
+struct BegunShape {
     id: LinkSessionId,
+    start_url: String,
+    /// The former name of `start_url`, for one release. The third party's own URL would let a browser in that nobody bound.
     authorize_url: String,
     expires_at: Timestamp,
+}
+
+/// The progress of a link session.
+#[derive(Serialize)]
+struct LinkSessionShape {
+    id: LinkSessionId,
+    registered_user_id: RegisteredUserId,
+    connector: String,
+    status: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    error: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    provider_error: Option<String>,
+    expires_at: Timestamp,
+}
+
+impl From<LinkSession> for LinkSessionShape {
+    fn from(session: LinkSession) -> Self {
+        let LinkSession { id, registered_user, connector, status, error, provider_error, expires_at, .. } = session;
+        let status = match status {
+            // A backend has the same to do in each of them: to wait.
+            LinkStatus::Begun | LinkStatus::Started | LinkStatus::Exchanging => LinkStatus::Begun,
+            other => other,
+        };
+        Self {
+            id,
+            registered_user_id: registered_user,
+            connector: connector.to_string(),
+            status: status.as_str(),
+            error,
+            provider_error,
+            expires_at,
+        }
+    }
 }
 
 /// Begins a link for a registered user of the key's own environment.
@@ -45,13 +87,69 @@ pub(crate) async fn begin(app: &App, principal: &Principal, call: Call) -> Answe
     let connector = connector.parse().map_err(|_| failed(LinkError::NoSuchConnector, scope.environment()))?;
     let new = NewLink { registered_user, connector, callback_url };
     let begun = app.linker().begin(&scope, new).await.map_err(|error| failed(error, scope.environment()))?;
-    let Begun { id, authorize_url, expires_at } = begun;
-    answer::created(&LinkSessionShape { id, authorize_url, expires_at })
+    let Begun { id, start_url, expires_at } = begun;
+    answer::created(&BegunShape { id, authorize_url: start_url.clone(), start_url, expires_at })
 }
 
-/// Where third parties send browsers back to. What is in the query goes to no log, and the page that comes next does not hear of it.
-pub(crate) async fn callback(app: &App, call: &Call) -> Answer {
-    let mut response = match app.linker().finish(call.uri().query().unwrap_or_default()).await {
+/// A text that cannot be an id names something that does not exist.
+fn session(params: &Params<'_, '_>, scope: &Scope) -> Result<LinkSessionId, Problem> {
+    let id = params.get("session").and_then(|text| text.parse().ok());
+    id.ok_or_else(|| failed(LinkError::NoSuchSession, scope.environment()))
+}
+
+/// Answers with the progress of a link session of the key's own environment.
+pub(crate) async fn read(app: &App, params: &Params<'_, '_>, scope: &Scope) -> Answer {
+    let session = app.linker().session(scope, session(params, scope)?).await;
+    answer::ok(&LinkSessionShape::from(session.map_err(|error| failed(error, scope.environment()))?))
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Confirmation {
+    registered_user_id: String,
+    confirmation: Zeroizing<String>,
+}
+
+impl Shape for Confirmation {
+    const DESCRIPTION: &'static str = r#"{"registered_user_id": string, "confirmation": string}"#;
+}
+
+/// Makes the tokens of a link session the credential of its user, if the backend names the same user.
+pub(crate) async fn complete(app: &App, params: &Params<'_, '_>, scope: &Scope, call: Call) -> Answer {
+    let id = session(params, scope)?;
+    let Confirmation { registered_user_id, confirmation } = body::json(app, call).await?;
+    // A text that is no id is another user's.
+    let user = registered_user_id.parse().ok();
+    let completed = app.linker().complete(scope, id, user, &confirmation).await;
+    answer::ok(&LinkSessionShape::from(completed.map_err(|error| failed(error, scope.environment()))?))
+}
+
+/// Sends a browser to the third party, bound to its session.
+pub(crate) async fn start(app: &App, params: &Params<'_, '_>, call: &Call) -> Answer {
+    let token = params.get("token").unwrap_or_default();
+    let Start { finish, cookie } = app.linker().start(token, call.request.headers()).await;
+    let mut response = onward(finish)?;
+    if let Some(cookie) = cookie {
+        response.headers_mut().insert(SET_COOKIE, cookie);
+    }
+    Ok(response)
+}
+
+/// Where third parties send browsers back to. The work goes on if the browser leaves, and the server does not stop before its end.
+pub(crate) async fn callback(app: &Arc<App>, params: &Params<'_, '_>, call: &Call) -> Answer {
+    let reference = params.get("reference").map(str::to_owned);
+    let (query, headers) = (call.uri().query().unwrap_or_default().to_owned(), call.request.headers().clone());
+    let (app, under_way) = (Arc::clone(app), UnderWay::of(app));
+    let finished = tokio::spawn(async move {
+        let _under_way = under_way;
+        app.linker().finish(reference.as_deref(), &query, &headers).await
+    });
+    onward(finished.await.map_err(|_| Problem::new(Code::Internal, "the server failed at this request"))?)
+}
+
+/// What is in the query goes to no log, and the page that comes next does not hear of it.
+fn onward(finish: Finish) -> Answer {
+    let mut response = match finish {
         Finish::Redirect(url) => {
             let mut response = Response::new(Body::from(""));
             *response.status_mut() = StatusCode::SEE_OTHER;
@@ -76,7 +174,7 @@ pub(crate) async fn callback(app: &App, call: &Call) -> Answer {
 }
 
 impl Shape for ConnectorSettings {
-    const DESCRIPTION: &'static str = r#"{"authorization_endpoint"?: string, "token_endpoint"?: string, "client_id"?: string, "upstream"?: {"protocol": "http"|"mcp", "url": string}, "client_secret"?: string, "token_endpoint_auth_method"?: "client_secret_basic"|"client_secret_post", "scope"?: string, "issuer"?: string, "authorization_parameters"?: {string: string}}"#;
+    const DESCRIPTION: &'static str = r#"{"authorization_endpoint"?: string, "token_endpoint"?: string, "revocation_endpoint"?: string, "client_id"?: string, "upstream"?: {"protocol": "http"|"mcp", "url": string}, "client_secret"?: string, "token_endpoint_auth_method"?: "client_secret_basic"|"client_secret_post", "scope"?: string, "issuer"?: string, "authorization_parameters"?: {string: string}}"#;
 }
 
 /// Everything but the secret.
@@ -85,22 +183,34 @@ struct ConnectorShape {
     name: String,
     authorization_endpoint: Option<String>,
     token_endpoint: Option<String>,
+    revocation_endpoint: Option<String>,
     client_id: Option<String>,
+    token_endpoint_auth_method: Option<TokenEndpointAuth>,
     scope: Option<String>,
+    issuer: Option<String>,
+    authorization_parameters: BTreeMap<String, String>,
+    /// To be registered at the third party.
+    redirect_uri: Option<String>,
     upstream: Option<UpstreamSettings>,
     created_at: Timestamp,
     updated_at: Timestamp,
 }
 
-impl From<(Connector, ConnectorSettings)> for ConnectorShape {
-    fn from((connector, settings): (Connector, ConnectorSettings)) -> Self {
-        let of_application = |text: &String| settings.links_accounts().then(|| text.clone());
+impl ConnectorShape {
+    fn of(app: &App, scope: &Scope, connector: &Connector, settings: ConnectorSettings) -> Self {
+        let links_accounts = settings.links_accounts();
+        let of_application = |text: String| links_accounts.then_some(text);
         Self {
             name: connector.name.to_string(),
-            authorization_endpoint: of_application(&settings.authorization_endpoint),
-            token_endpoint: of_application(&settings.token_endpoint),
-            client_id: of_application(&settings.client_id),
+            authorization_endpoint: of_application(settings.authorization_endpoint),
+            token_endpoint: of_application(settings.token_endpoint),
+            revocation_endpoint: settings.revocation_endpoint,
+            client_id: of_application(settings.client_id),
+            token_endpoint_auth_method: links_accounts.then_some(settings.token_endpoint_auth_method),
             scope: settings.scope,
+            issuer: settings.issuer,
+            authorization_parameters: settings.authorization_parameters,
+            redirect_uri: of_application(app.linker().redirect_uri(scope, &connector.name)),
             upstream: settings.upstream,
             created_at: connector.created_at,
             updated_at: connector.updated_at,
@@ -117,7 +227,8 @@ pub(crate) async fn connectors(
 ) -> Answer {
     let scope = scope(app, management, organization, call).await?;
     let all = app.linker().connectors(&scope).await.map_err(|error| failed(error, scope.environment()))?;
-    let data: Vec<_> = all.into_iter().map(ConnectorShape::from).collect();
+    let shape = |(connector, settings)| ConnectorShape::of(app, &scope, &connector, settings);
+    let data: Vec<_> = all.into_iter().map(shape).collect();
     answer::ok(&List { data, next_cursor: None })
 }
 
@@ -169,6 +280,10 @@ pub(crate) fn failed(error: LinkError, environment: Environment) -> Problem {
         LinkError::NoSuchUser => backend::absent("registered user", environment),
         LinkError::NoSuchConnector => backend::absent("connector", environment),
         LinkError::NoCredential => backend::absent("credential", environment),
+        LinkError::NoSuchSession => backend::absent("link session", environment),
+        LinkError::NotPending(_) | LinkError::OtherConfirmation | LinkError::OtherUser => {
+            Problem::new(Code::Conflict, error.to_string())
+        }
         LinkError::Origin(refusal) => refusal.into(),
         LinkError::Store(error) => backend::failed(error),
         LinkError::Connector(_) | LinkError::Fragment => Problem::new(Code::InvalidRequest, error.to_string()),

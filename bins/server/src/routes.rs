@@ -25,6 +25,7 @@ pub enum Action {
     Readiness,
     Describe,
     OAuthCallback,
+    StartLink,
     Dashboard,
     WhoAmI,
     ForwardAuth,
@@ -37,6 +38,8 @@ pub enum Action {
     ReadCredential,
     DeleteCredential,
     BeginLink,
+    ReadLink,
+    CompleteLink,
     ListOwnEvents,
     ListToolCalls,
     ListUsersToolCalls,
@@ -63,9 +66,10 @@ pub enum Action {
 }
 
 impl Action {
-    /// Whether a GET of it leaves everything as it was: a callback takes its session, and an export is an event.
+    /// Whether a GET of it leaves everything as it was: the start of a link and its callback take a session on, and an export is an
+    /// event.
     const fn only_reads(self) -> bool {
-        !matches!(self, Self::OAuthCallback | Self::ExportEvents)
+        !matches!(self, Self::StartLink | Self::OAuthCallback | Self::ExportEvents)
     }
 }
 
@@ -89,7 +93,10 @@ pub const PATHS: &[Path] = &[
     Path { pattern: "/readyz", door: Door::Open, methods: &[(Method::GET, Action::Readiness)] },
     Path { pattern: "/openapi.json", door: Door::Open, methods: &[(Method::GET, Action::Describe)] },
     Path { pattern: "/.well-known/jwks.json", door: Door::Open, methods: &[(Method::GET, Action::AssertionKeys)] },
+    Path { pattern: "/oauth/start/{token}", door: Door::Open, methods: &[(Method::GET, Action::StartLink)] },
+    // Of links from before each connector had a redirect URI of its own: the answer is a page that says so.
     Path { pattern: "/oauth/callback", door: Door::Open, methods: &[(Method::GET, Action::OAuthCallback)] },
+    Path { pattern: "/oauth/callback/{reference}", door: Door::Open, methods: &[(Method::GET, Action::OAuthCallback)] },
     Path { pattern: "/dashboard", door: Door::Dashboard, methods: PAGE },
     Path { pattern: "/dashboard/", door: Door::Dashboard, methods: PAGE },
     Path { pattern: "/dashboard/{*rest}", door: Door::Dashboard, methods: PAGE },
@@ -132,6 +139,12 @@ pub const PATHS: &[Path] = &[
     Path { pattern: "/v1/tool-calls", door: Door::AccessKey, methods: &[(Method::GET, Action::ListToolCalls)] },
     Path { pattern: "/mcp", door: Door::AccessKey, methods: &[(Method::POST, Action::Mcp)] },
     Path { pattern: "/v1/link-sessions", door: Door::AccessKey, methods: &[(Method::POST, Action::BeginLink)] },
+    Path { pattern: "/v1/link-sessions/{session}", door: Door::AccessKey, methods: &[(Method::GET, Action::ReadLink)] },
+    Path {
+        pattern: "/v1/link-sessions/{session}/complete",
+        door: Door::AccessKey,
+        methods: &[(Method::POST, Action::CompleteLink)],
+    },
     Path { pattern: "/v1/audit-events", door: Door::AccessKey, methods: &[(Method::GET, Action::ListOwnEvents)] },
     Path {
         pattern: "/v1/organizations",

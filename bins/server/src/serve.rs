@@ -107,7 +107,8 @@ pub async fn serve(
     stopping.send_replace(());
     let ended = async {
         tokio::select! {
-            () = stopping.closed() => {}
+            // What a browser has left behind goes on without a connection.
+            () = stopping.closed() => app.idle().await,
             // A head that a stranger never finishes holds nobody up.
             () = app.idle() => {
                 let _ = tokio::time::timeout(LAST_BYTES, stopping.closed()).await;

@@ -53,6 +53,7 @@ enum Resource {
 const RESOURCES: [Resource; 4] = [Resource::Production, Resource::Test, Resource::OtherOrganization, Resource::Nowhere];
 
 const NO_USER: &str = "ru_01h455vb4pex5vsknk084sn02q";
+const NO_SESSION: &str = "ls_01h455vb4pex5vsknk084sn02q";
 const NO_ORGANIZATION: &str = "org_01h455vb4pex5vsknk084sn02q";
 const CONNECTOR: &str = r#"{"authorization_endpoint":"https://github.example/authorize","token_endpoint":"https://github.example/token","client_id":"c"}"#;
 const NO_ORIGIN: &str = "ori_01h455vb4pex5vsknk084sn02q";
@@ -149,6 +150,21 @@ impl World {
         user
     }
 
+    /// A fresh link session, which no browser has begun, with its user.
+    fn session(&self, resource: Resource) -> (String, String) {
+        let owner = match resource {
+            Resource::Production => &self.production_key,
+            Resource::Test => &self.test_key,
+            Resource::OtherOrganization => &self.other_key,
+            Resource::Nowhere => return (NO_SESSION.to_owned(), NO_USER.to_owned()),
+        };
+        let user = self.user(resource);
+        let body = format!(
+            r#"{{"registered_user_id":"{user}","connector":"github","callback_url":"https://app.example.com/"}}"#
+        );
+        (self.server.call(owner, "POST", "/v1/link-sessions", Some(&body)).text("/id"), user)
+    }
+
     /// An organization: the first, or a fresh one where the action would spoil it for what comes after.
     fn organization(&self, resource: Resource, fresh: bool) -> String {
         match resource {
@@ -172,6 +188,7 @@ impl World {
             | Action::Readiness
             | Action::Describe
             | Action::AssertionKeys
+            | Action::StartLink
             | Action::OAuthCallback
             | Action::Dashboard
             | Action::WhoAmI
@@ -182,6 +199,7 @@ impl World {
                 if !matches!(resource, Resource::Production) {
                     return None;
                 }
+                path = path.replace("{token}", &"x".repeat(43)).replace("{reference}", "x");
             }
             Action::ForwardAuth => {
                 let profile = match resource {
@@ -218,6 +236,12 @@ impl World {
                     r#"{{"registered_user_id":"{}","connector":"github","callback_url":"https://app.example.com/"}}"#,
                     self.user(resource)
                 ));
+            }
+            Action::ReadLink | Action::CompleteLink => {
+                let (session, user) = self.session(resource);
+                path = path.replace("{session}", &session);
+                body = matches!(action, Action::CompleteLink)
+                    .then(|| format!(r#"{{"registered_user_id":"{user}","confirmation":"x"}}"#));
             }
             Action::PutCredential => {
                 path = path.replace("{user}", &self.user(resource)).replace("{connector}", "github");
@@ -299,7 +323,8 @@ fn the_matrix_is_as_it_was_reviewed() {
                 for actor in ACTORS {
                     let Some(answer) = world.ask(actor, *action, resource) else { continue };
                     let allowed = answer.status < 300;
-                    let speaks_to_people = matches!(action, Action::OAuthCallback | Action::Dashboard);
+                    let speaks_to_people =
+                        matches!(action, Action::StartLink | Action::OAuthCallback | Action::Dashboard);
                     let cell = if allowed || speaks_to_people {
                         answer.status.to_string()
                     } else {
@@ -315,8 +340,8 @@ fn the_matrix_is_as_it_was_reviewed() {
                         Actor::ProductionKey | Actor::StagedKey | Actor::TestKey | Actor::OtherOrganizationsKey
                     );
                     match path.door {
-                        // A callback without a state is of no one.
-                        Door::Open => assert!(allowed || *action == Action::OAuthCallback),
+                        // A callback without a state is of no one, and so is a start URL that nobody got.
+                        Door::Open => assert!(allowed || matches!(action, Action::StartLink | Action::OAuthCallback)),
                         // Sessions open it, and no credential of an API: `dashboard.rs` tests the rest.
                         Door::Dashboard => assert_eq!(answer.status, 401, "{actor:?}"),
                         Door::AccessKey | Door::Gateway if !is_live_key => {

@@ -52,18 +52,26 @@ struct World {
 impl World {
     fn new() -> Self {
         let server = Server::start(env!("CARGO_BIN_EXE_doorward-server").as_ref());
-        let provider = Provider::start(&format!("http://{}/oauth/callback", server.address));
         let operator = server.operator("ada");
         let organization = server.call(&server.production_key, "GET", "/v1/whoami", None).text("/organization/id");
+        let put = |issuer: &str| {
+            let settings = json!({
+                "authorization_endpoint": format!("{issuer}/auth"), "token_endpoint": format!("{issuer}/token"),
+                "revocation_endpoint": format!("{issuer}/token/revocation"), "client_id": "doorward",
+                "client_secret": Provider::SECRET, "scope": "openid", "issuer": issuer,
+            });
+            let path = format!("/v1/organizations/{organization}/connectors/oidc?environment=production");
+            assert_eq!(server.call(&operator, "PUT", &path, Some(&settings.to_string())).status, 204);
+        };
+        // The redirect URI does not hang on the settings: the third party is told of it first.
+        put("https://id.example");
+        let connectors = format!("/v1/organizations/{organization}/connectors?environment=production");
+        let redirect_uri = server.call(&operator, "GET", &connectors, None).text("/data/0/redirect_uri");
+        let provider = Provider::start(&redirect_uri);
+        put(&provider.issuer);
         let (page, asked) = page();
         let world = Self { server, provider, operator, organization, page, asked };
         assert_eq!(world.manage("POST", "allowed-origins", &json!({"origin": world.page})).status, 201);
-        let issuer = &world.provider.issuer;
-        let settings = json!({
-            "authorization_endpoint": format!("{issuer}/auth"), "token_endpoint": format!("{issuer}/token"),
-            "client_id": "doorward", "client_secret": Provider::SECRET, "scope": "openid", "issuer": issuer,
-        });
-        assert_eq!(world.manage("PUT", "connectors/oidc?environment=production", &settings).status, 204);
         world
     }
 
@@ -80,6 +88,18 @@ impl World {
     fn begin(&self, key: &str, user: &str, callback_url: &str) -> support::Answer {
         let body = json!({"registered_user_id": user, "connector": "oidc", "callback_url": callback_url});
         self.server.call(key, "POST", "/v1/link-sessions", Some(&body.to_string()))
+    }
+
+    /// What the backend's page was told when a browser arrived with a confirmation.
+    fn confirmation(&self, begun: &support::Answer) -> String {
+        let asked = self.asked.lock().unwrap().pop().unwrap();
+        let told = format!("/done?mine=1&link_session_id={}&status=success&confirmation=", begun.text("/id"));
+        asked.strip_prefix(&told).unwrap_or_else(|| panic!("{asked}")).to_owned()
+    }
+
+    fn complete(&self, key: &str, begun: &support::Answer, user: &str, confirmation: &str) -> support::Answer {
+        let body = json!({"registered_user_id": user, "confirmation": confirmation}).to_string();
+        self.server.call(key, "POST", &format!("/v1/link-sessions/{}/complete", begun.text("/id")), Some(&body))
     }
 
     fn done(&self) -> String {
@@ -114,18 +134,25 @@ fn a_user_links_an_account_in_a_browser() {
     let user = world.user(&key, "u1");
     let begun = world.begin(&key, &user, &world.done());
     assert_eq!(begun.status, 201, "{begun:?}");
-    let authorize_url = begun.text("/authorize_url");
+    let start_url = begun.text("/start_url");
     let browser = Browser::start();
-    let looked = world.server.send("HEAD", "/oauth/callback?state=x", &[], None);
-    assert_eq!((looked.status, looked.headers["allow"].as_str()), (405, "GET"));
-    browser.go(&authorize_url);
+    for path in ["/oauth/callback/x?state=x", "/oauth/start/x"] {
+        let looked = world.server.send("HEAD", path, &[], None);
+        assert_eq!((looked.status, looked.headers["allow"].as_str()), (405, "GET"));
+    }
+    browser.go(&start_url);
     Provider::sign_in(&browser, "grace");
     browser.reads("landed");
-    let expected = format!("/done?mine=1&link_session_id={}&status=success", begun.text("/id"));
-    assert_eq!(*world.asked.lock().unwrap(), [expected]);
+    let confirmation = world.confirmation(&begun);
+
+    // Nothing is kept before the backend has said whose it is.
+    let credential = format!("/v1/registered-users/{user}/credentials/oidc");
+    assert_eq!(world.server.call(&key, "GET", &credential, None).status, 404);
+    let completed = world.complete(&key, &begun, &user, &confirmation);
+    assert_eq!((completed.status, completed.text("/status").as_str()), (200, "complete"), "{completed:?}");
+    assert_eq!(world.complete(&key, &begun, &user, &confirmation).status, 409);
 
     // What was kept is a token that the OAuth server takes, of this environment only.
-    let credential = format!("/v1/registered-users/{user}/credentials/oidc");
     let metadata = world.server.call(&key, "GET", &credential, None);
     assert_eq!(metadata.status, 200);
     let tokens = world.tokens(&user);
@@ -136,18 +163,18 @@ fn a_user_links_an_account_in_a_browser() {
     let test_key = world.manage("POST", "access-keys", &json!({"name": "ci"})).text("/value");
     assert_eq!(world.server.call(&test_key, "GET", &credential, None).status, 404);
 
-    // A state is worth something once; and whoever only looks at the URL does not take it.
-    let state = authorize_url.split("state=").nth(1).unwrap().split('&').next().unwrap().to_owned();
-    let again = world.server.send("GET", &format!("/oauth/callback?code=x&state={state}"), &[], None);
+    // A start URL leads nowhere any more.
+    let start = start_url.rsplit('/').next().unwrap().to_owned();
+    let again = world.server.send("GET", &format!("/oauth/start/{start}"), &[], None);
     assert!(again.status == 400 && again.body.starts_with("This link is not valid"), "{again:?}");
     assert_eq!(
         (again.headers["referrer-policy"].as_str(), again.headers["cache-control"].as_str()),
         ("no-referrer", "no-store")
     );
 
-    // Neither token nor secret nor state lies anywhere.
+    // Neither token nor secret nor confirmation lies anywhere.
     let refresh = tokens["id_token"].as_str().unwrap_or("no id token");
-    for secret in [token, refresh, Provider::SECRET, &state] {
+    for secret in [token, refresh, Provider::SECRET, &confirmation, &start] {
         assert!(!world.server.output.lock().unwrap().contains(secret), "{secret} is in the log");
         for file in std::fs::read_dir(world.server.folder.path()).unwrap() {
             let bytes = std::fs::read(file.unwrap().path()).unwrap();
@@ -155,6 +182,42 @@ fn a_user_links_an_account_in_a_browser() {
         }
     }
     assert!(world.server.output.lock().unwrap().lines().count() > 20, "the server was to be talkative");
+
+    // A credential that is deleted is worth nothing at the third party either.
+    assert_eq!(world.server.call(&key, "DELETE", &credential, None).status, 204);
+    let refused = || support::send_bytes(userinfo, request.as_bytes()).unwrap().status == 401;
+    assert!((0..600).any(|_| refused() || {
+        std::thread::sleep(std::time::Duration::from_millis(50));
+        false
+    }));
+}
+
+/// An ordinary user of the app begins a link and sends it to someone who is signed in at the third party.
+#[test]
+fn a_victim_who_follows_an_attackers_link_gives_nothing_away() {
+    let world = World::new();
+    let key = world.server.production_key.clone();
+    let (attacker, victim) = (world.user(&key, "attacker"), world.user(&key, "victim"));
+    for url in ["/start_url", "/authorize_url"] {
+        let begun = world.begin(&key, &attacker, &world.done());
+        let victims = Browser::start();
+        victims.go(&begun.text(url));
+        Provider::sign_in(&victims, "grace");
+        victims.reads("landed");
+        // The backend names who is signed in in that browser.
+        let confirmation = world.confirmation(&begun);
+        let refused = world.complete(&key, &begun, &victim, &confirmation);
+        assert_eq!((refused.status, refused.code().as_str()), (409, "conflict"), "{refused:?}");
+        assert_eq!(world.complete(&key, &begun, &attacker, &confirmation).status, 409);
+        for user in [&attacker, &victim] {
+            let credential = format!("/v1/registered-users/{user}/credentials/oidc");
+            assert_eq!(world.server.call(&key, "GET", &credential, None).status, 404);
+        }
+        // Nor can the attacker finish in his browser what the victim began.
+        let attackers = Browser::start();
+        attackers.go(&begun.text(url));
+        attackers.reads("This link is not valid");
+    }
 }
 
 #[test]
@@ -163,12 +226,14 @@ fn a_user_who_declines_comes_back_with_the_reason() {
     let key = world.server.production_key.clone();
     let begun = world.begin(&key, &world.user(&key, "u1"), &world.done());
     let browser = Browser::start();
-    browser.go(&begun.text("/authorize_url"));
+    browser.go(&begun.text("/start_url"));
     browser.click("a[href$=abort]");
     browser.reads("landed");
     let id = begun.text("/id");
     let expected = format!("/done?mine=1&link_session_id={id}&status=error&error=access_denied");
     assert_eq!(*world.asked.lock().unwrap(), [expected]);
+    let session = world.server.call(&key, "GET", &format!("/v1/link-sessions/{id}"), None);
+    assert_eq!((session.text("/status"), session.text("/error")), ("failed".into(), "access_denied".into()));
 }
 
 /// The list is asked again when the browser comes back: whoever was taken off it meanwhile, gets nothing.
@@ -181,11 +246,11 @@ fn an_origin_that_was_removed_meanwhile_gets_nothing() {
     let entry = world.manage("GET", "allowed-origins", &json!({})).text("/data/0/id");
     assert_eq!(world.manage("DELETE", &format!("allowed-origins/{entry}"), &json!({})).status, 200);
     let browser = Browser::start();
-    browser.go(&begun.text("/authorize_url"));
+    browser.go(&begun.text("/start_url"));
     Provider::sign_in(&browser, "grace");
     browser.reads(&format!("unauthorized origin: `http://{}` is not on the list", world.page));
     let stopped_at = browser.url();
-    assert!(stopped_at.starts_with(&format!("http://{}/oauth/callback?", world.server.address)), "{stopped_at}");
+    assert!(stopped_at.starts_with(&format!("http://{}/oauth/callback/", world.server.address)), "{stopped_at}");
     assert!(world.asked.lock().unwrap().is_empty());
     let credential = format!("/v1/registered-users/{user}/credentials/oidc");
     assert_eq!(world.server.call(&key, "GET", &credential, None).status, 404, "nothing was exchanged");
@@ -219,12 +284,14 @@ fn a_link_is_begun_by_the_rules_only() {
         assert_eq!((refused.status, refused.code().as_str()), (status, code), "{url}: {refused:?}");
     }
     for query in ["", "?", "?state=", "?state=x&code=y", "?code=y", "?state=%00", "?error=access_denied"] {
-        let refused = world.server.send("GET", &format!("/oauth/callback{query}"), &[], None);
-        assert!(refused.status == 400 && !refused.headers.contains_key("location"), "{query}: {refused:?}");
+        for path in ["", "/x"] {
+            let refused = world.server.send("GET", &format!("/oauth/callback{path}{query}"), &[], None);
+            assert!(refused.status == 400 && !refused.headers.contains_key("location"), "{query}: {refused:?}");
+        }
     }
     let listed = world.manage("GET", "connectors?environment=production", &json!({}));
     assert_eq!(listed.json()["data"][0]["client_id"], "doorward");
-    assert!(!listed.body.contains("secret"), "{listed:?}");
+    assert!(!listed.body.contains(Provider::SECRET) && !listed.body.contains("\"client_secret\""), "{listed:?}");
     for (settings, why) in [
         (
             json!({"authorization_endpoint": "http://a.example/", "token_endpoint": "https://a.example/", "client_id": "c"}),

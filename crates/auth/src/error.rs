@@ -54,6 +54,9 @@ pub enum IssueError {
     /// Someone else changed the same key at the same moment.
     #[error("someone else changed this key at the same moment; look at it again before you go on")]
     ChangedMeanwhile,
+    /// The list of allowed origins is full.
+    #[error("the list of allowed origins has 1000 entries, and takes no more: remove those that nobody needs")]
+    ListFull,
     /// The name is taken.
     #[error("the name is taken")]
     NameTaken,

@@ -436,6 +436,7 @@ impl Issuer {
             }
             StoreError::IdempotencyKeyReused => IssueError::IdempotencyKeyReused,
             StoreError::Conflict(Conflict::AlreadyStaged) => IssueError::AlreadyStaged,
+            StoreError::Conflict(Conflict::ListFull) => IssueError::ListFull,
             StoreError::Conflict(Conflict::NotEmpty) => IssueError::NotEmpty,
             StoreError::Conflict(_) => IssueError::ChangedMeanwhile,
             other => IssueError::Store(other),

@@ -67,7 +67,7 @@ pub use crate::issuer::{Created, Issuer, Provisioned, Regenerated, Staged};
 pub use crate::lost::LossDesk;
 pub use crate::operators::{AddedOperator, OperatorDesk, OperatorRefusal};
 pub use crate::origins::{Allowed, OriginRefusal};
-pub use crate::principal::{LinkGrant, Management, Principal};
+pub use crate::principal::{LinkGrant, Management, Principal, RevocationGrant};
 pub use crate::receipt::{Nodes, Receipt};
 pub use crate::sign_in::{LINK_LIFETIME, Presence, SESSION_IDLE, SESSION_LIFETIME};
 pub use crate::timing::{Timing, TimingError};

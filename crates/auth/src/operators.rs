@@ -1,6 +1,6 @@
 use doorward_audit::{Action, Detail, EventDraft};
 use doorward_key::{FreshOperatorToken, KeyFault, PresentedOperatorToken, ShownOnce};
-use doorward_store::{Conflict, Operator, StoreError};
+use doorward_store::{Conflict, Operator, ProviderAccess, ProviderIdentity, StoreError};
 use doorward_types::{Environment, Name, OperatorId, OrganizationId};
 
 use crate::{Ask, Core, IssueError, Management};
@@ -66,6 +66,19 @@ impl OperatorDesk {
     ///
     /// [`IssueError::NameTaken`] if there is one of this name, [`IssueError::NameReserved`] if the name is one of Doorward's own.
     pub async fn add(&self, name: Name, ask: &Ask) -> Result<AddedOperator, IssueError> {
+        self.add_with(name, ProviderAccess::Local, ask).await
+    }
+
+    /// Adds an operator whom an identity provider can sign in: the first one whom it calls by this name.
+    ///
+    /// # Errors
+    ///
+    /// As [`OperatorDesk::add`].
+    pub async fn add_by_provider(&self, name: Name, ask: &Ask) -> Result<AddedOperator, IssueError> {
+        self.add_with(name, ProviderAccess::Expected, ask).await
+    }
+
+    async fn add_with(&self, name: Name, provider: ProviderAccess, ask: &Ask) -> Result<AddedOperator, IssueError> {
         if is_our_own(&name) {
             return Err(IssueError::NameReserved);
         }
@@ -76,6 +89,7 @@ impl OperatorDesk {
             locator: fresh.locator(),
             digest: fresh.digest(),
             created_at: self.core.clock.now(),
+            provider,
         };
         let event = self.event(Action::OperatorCreated, &operator, ask);
         match self.core.store.add_operator(operator.clone(), event).await {
@@ -114,6 +128,38 @@ impl OperatorDesk {
     /// [`IssueError::Store`].
     pub async fn named(&self, name: &str) -> Result<Option<Operator>, IssueError> {
         Ok(self.list().await?.into_iter().find(|known| known.name.as_str() == name))
+    }
+
+    /// Returns the operator that is bound to an identity.
+    ///
+    /// # Errors
+    ///
+    /// [`IssueError::Store`].
+    pub async fn by_identity(&self, identity: &ProviderIdentity) -> Result<Option<Operator>, IssueError> {
+        self.core.store.operator_by_identity(identity).await.map_err(IssueError::Store)
+    }
+
+    /// Binds the operator with this name to an identity, and returns the operator; none if no operator of this name waits for
+    /// an identity. A local operator never does.
+    ///
+    /// # Errors
+    ///
+    /// [`IssueError::Store`].
+    pub async fn bind(&self, name: &str, identity: &ProviderIdentity) -> Result<Option<Operator>, IssueError> {
+        let named = self.named(name).await?;
+        let Some(operator) = named.filter(|operator| operator.provider == ProviderAccess::Expected) else {
+            return Ok(None);
+        };
+        match self.core.store.bind_operator(operator.id, identity).await {
+            Ok(()) => {
+                let (operator_id, issuer) = (&operator.id, &identity.issuer);
+                tracing::info!(%operator_id, issuer, "an operator is bound to an identity from now on");
+                Ok(Some(Operator { provider: ProviderAccess::Bound(identity.clone()), ..operator }))
+            }
+            // Someone else was quicker.
+            Err(StoreError::Missing | StoreError::Conflict(Conflict::Duplicate)) => Ok(None),
+            Err(error) => Err(IssueError::Store(error)),
+        }
     }
 
     fn event(&self, action: Action, operator: &Operator, ask: &Ask) -> EventDraft {

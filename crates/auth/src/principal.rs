@@ -1,10 +1,11 @@
-//! Where a proven credential becomes a [`Scope`]: the three callers of its one mint, and there are no others.
+//! Where a proven credential becomes a [`Scope`]: the callers of its one mint, and there are no others.
 
 use std::fmt;
 use std::sync::Arc;
+use std::time::Duration;
 
 use doorward_key::OpaqueToken;
-use doorward_store::{LinkSession, LiveSecret, Scope, StoreError, TakenLink};
+use doorward_store::{FoundLink, LinkSession, LiveSecret, Revocation, Scope, StoreError};
 use doorward_types::{AccessKeyId, Environment, Locator, Name, OrganizationId};
 
 use crate::Core;
@@ -128,7 +129,7 @@ impl Management {
     }
 }
 
-/// What the bearer of a link session's state may do: finish linking that one user's account.
+/// The right of the holder of a link session's token: to go on with linking that one user's account.
 #[derive(Debug)]
 pub struct LinkGrant {
     scope: Scope,
@@ -136,31 +137,77 @@ pub struct LinkGrant {
 }
 
 impl LinkGrant {
+    #[expect(clippy::disallowed_methods, reason = "the token is known, and the stored session names its environment")]
+    fn of(FoundLink { organization, environment, session }: FoundLink) -> Self {
+        Self { scope: Scope::assertion(organization, environment), session }
+    }
+
     /// The way to the data of the organization and environment that the session was opened in.
     #[must_use]
     pub const fn scope(&self) -> &Scope {
         &self.scope
     }
 
-    /// The session, which no one can take again.
+    /// The session as it was found.
     #[must_use]
     pub const fn session(&self) -> &LinkSession {
         &self.session
     }
 }
 
+/// The right to revoke tokens that the store has queued for it.
+#[derive(Debug)]
+pub struct RevocationGrant {
+    scope: Scope,
+    revocation: Revocation,
+}
+
+impl RevocationGrant {
+    #[expect(clippy::disallowed_methods, reason = "nobody asks: the stored record names its environment")]
+    fn of(revocation: Revocation) -> Self {
+        Self { scope: Scope::assertion(revocation.organization, revocation.environment), revocation }
+    }
+
+    /// The way to the data of the organization and environment that the tokens are of.
+    #[must_use]
+    pub const fn scope(&self) -> &Scope {
+        &self.scope
+    }
+
+    /// The tokens, sealed, with their place in the queue.
+    #[must_use]
+    pub const fn revocation(&self) -> &Revocation {
+        &self.revocation
+    }
+}
+
 impl Core {
-    /// Takes the session whose state this is; none where there is none, it was taken, or it has expired.
+    /// Returns the link session whose start URL has this token.
     ///
     /// # Errors
     ///
-    /// Where the store fails.
-    #[expect(clippy::disallowed_methods, reason = "the state is known, and the stored session names its environment")]
-    pub async fn redeem_link_state(&self, state: &OpaqueToken) -> Result<Option<LinkGrant>, StoreError> {
-        let taken = self.store.take_link(state.digest(), self.clock.now()).await?;
-        Ok(taken.map(|TakenLink { organization, environment, session }| LinkGrant {
-            scope: Scope::assertion(organization, environment),
-            session,
-        }))
+    /// Fails if the store fails.
+    pub async fn link_by_start(&self, start: &OpaqueToken) -> Result<Option<LinkGrant>, StoreError> {
+        Ok(self.store.link_by_start(start.digest()).await?.map(LinkGrant::of))
+    }
+
+    /// Returns the link session with this state.
+    ///
+    /// # Errors
+    ///
+    /// Fails if the store fails.
+    pub async fn link_by_state(&self, state: &OpaqueToken) -> Result<Option<LinkGrant>, StoreError> {
+        Ok(self.store.link_by_state(state.digest()).await?.map(LinkGrant::of))
+    }
+
+    /// Takes up to `limit` revocations that are due. Each is due again after `lease`, if it was not ended by then.
+    ///
+    /// # Errors
+    ///
+    /// Fails if the store fails.
+    pub async fn take_revocations(&self, lease: Duration, limit: u32) -> Result<Vec<RevocationGrant>, StoreError> {
+        let now = self.clock.now();
+        let taken = self.store.take_revocations(now, now + lease, limit).await?;
+        Ok(taken.into_iter().map(RevocationGrant::of).collect())
     }
 }

@@ -62,3 +62,22 @@ async fn a_node_that_is_late_says_neither_yes_nor_no() {
         assert_eq!(node.check_origin(acme, url), Err(OriginRefusal::NotCurrent));
     }
 }
+
+#[tokio::test]
+async fn a_list_takes_a_thousand_entries_and_no_more() {
+    let core = Core::new(Arc::new(MemoryStore::new()));
+    let issuer = Issuer::new(&core);
+    let acme = issuer.provision("Acme".parse().unwrap(), &ask()).await.unwrap().organization.id;
+    let allow = async |number: u32| {
+        issuer.allow_origin(acme, format!("app-{number}.example.com").parse().unwrap(), &ask()).await
+    };
+    for number in 0..1_000 {
+        allow(number).await.unwrap();
+    }
+    let full = allow(1_000).await;
+    assert!(matches!(full, Err(IssueError::ListFull)), "{full:?}");
+    assert_eq!(allow(7).await.unwrap().receipt, None, "it is there already");
+    let first = issuer.allowed_origins(acme).await.unwrap().remove(0);
+    issuer.disallow_origin(acme, first.id, &ask()).await.unwrap();
+    allow(1_000).await.unwrap();
+}

@@ -268,7 +268,7 @@ impl From<IssueError> for Problem {
             IssueError::AlreadyStaged => Self::new(Code::AlreadyStaged, detail),
             IssueError::IdempotencyKeyReused => Self::new(Code::IdempotencyKeyReused, detail),
             IssueError::ProductionKeyRequired => Self::new(Code::ProductionKeyRequired, detail),
-            IssueError::ChangedMeanwhile | IssueError::NameTaken | IssueError::NotEmpty => {
+            IssueError::ChangedMeanwhile | IssueError::ListFull | IssueError::NameTaken | IssueError::NotEmpty => {
                 Self::new(Code::Conflict, detail)
             }
             IssueError::NameReserved => Self::new(Code::InvalidRequest, detail),

@@ -14,12 +14,13 @@ use url::Url;
 use url::form_urlencoded::{Serializer, byte_serialize};
 use zeroize::Zeroizing;
 
-use crate::{ConnectorFault, ConnectorSettings, TokenEndpointAuth};
+use crate::tokens::TokenFault;
+use crate::{ConnectorFault, ConnectorSettings, TokenEndpointAuth, Tokens};
 
 /// How long the third party may take.
 const PATIENCE: Duration = Duration::from_secs(10);
 
-/// Why there are no tokens. None of it holds a code, a token or a secret.
+/// Why there are no tokens. What is displayed of it holds no code, no token and no secret.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum ExchangeError {
@@ -31,15 +32,47 @@ pub enum ExchangeError {
     Refused {
         /// The answer's status.
         status: StatusCode,
-        /// OAuth's code for it, where there was one.
+        /// OAuth's code for it, if there was one.
         error: String,
+        /// The third party's own words. They may hold anything that it knows.
+        description: String,
     },
     /// The third party did not answer.
     #[error(transparent)]
     Send(#[from] SendError),
-    /// It answered otherwise than OAuth has it.
-    #[error("the token endpoint's answer has no access token")]
-    NoToken,
+    /// It answered what cannot be kept.
+    #[error("the token endpoint's answer cannot be kept: {0}")]
+    Unusable(&'static str),
+}
+
+impl ExchangeError {
+    fn refused(status: StatusCode, error: &str, description: String) -> Self {
+        Self::Refused { status, error: code_or(error, "").to_owned(), description }
+    }
+}
+
+/// Why a token is not revoked.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum RevokeError {
+    /// The third party cannot do it now.
+    #[error("the revocation endpoint answers {status}")]
+    Busy { status: StatusCode },
+    /// The settings name no revocation endpoint that can be asked.
+    #[error("the connector has no revocation endpoint")]
+    Endpoint,
+    /// The third party says no.
+    #[error("the revocation endpoint answers {status} {error}")]
+    Refused { status: StatusCode, error: String },
+    /// The third party does not answer.
+    #[error(transparent)]
+    Send(#[from] SendError),
+}
+
+impl RevokeError {
+    /// Returns whether another try may succeed.
+    pub(crate) const fn may_pass(&self) -> bool {
+        matches!(self, Self::Busy { .. } | Self::Send(_))
+    }
 }
 
 /// 256 bits, as RFC 7636, section 4.1, recommends.
@@ -62,15 +95,12 @@ pub struct CodeGrant<'a> {
     pub redirect_uri: &'a str,
 }
 
-#[derive(Deserialize)]
-struct Tokens {
-    access_token: Zeroizing<String>,
-}
-
 #[derive(Default, Deserialize)]
 struct Refusal {
     #[serde(default)]
     error: String,
+    #[serde(default)]
+    error_description: String,
 }
 
 impl CodeGrant<'_> {
@@ -95,47 +125,71 @@ impl CodeGrant<'_> {
         Ok(url.into())
     }
 
-    /// A code for tokens (RFC 6749, section 4.1.3): the JSON that the third party answers, with an access token in it.
+    /// Exchanges a code for tokens (RFC 6749, section 4.1.3).
     ///
     /// # Errors
     ///
     /// [`ExchangeError`].
-    pub async fn exchange(
-        &self,
-        client: &Client,
-        code: &str,
-        pkce_verifier: &str,
-    ) -> Result<Zeroizing<Vec<u8>>, ExchangeError> {
+    pub async fn exchange(&self, client: &Client, code: &str, pkce_verifier: &str) -> Result<Tokens, ExchangeError> {
         let endpoint: Endpoint = self.settings.token_endpoint.parse().map_err(|_| ExchangeError::Endpoint)?;
-        let (headers, body) = self.token_request(code, pkce_verifier)?;
+        let parameters = [
+            ("grant_type", "authorization_code"),
+            ("code", code),
+            ("redirect_uri", self.redirect_uri),
+            ("code_verifier", pkce_verifier),
+        ];
+        let (headers, body) = self.request(&parameters).ok_or(ExchangeError::Endpoint)?;
         let answer = client.post(&endpoint, headers, body, PATIENCE).await?;
         if !answer.status().is_success() {
-            let Refusal { error } = serde_json::from_slice(answer.body()).unwrap_or_default();
-            return Err(ExchangeError::Refused { status: answer.status(), error: code_or(&error, "").to_owned() });
+            let refusal: Refusal = serde_json::from_slice(answer.body()).unwrap_or_default();
+            return Err(ExchangeError::refused(answer.status(), &refusal.error, refusal.error_description));
         }
-        match serde_json::from_slice::<Tokens>(answer.body()) {
-            Ok(Tokens { access_token }) if !access_token.is_empty() => Ok(Zeroizing::new(answer.body().to_vec())),
-            _ => Err(ExchangeError::NoToken),
+        Tokens::judge(answer.body()).map_err(|fault| match fault {
+            TokenFault::Refused { error, description } => ExchangeError::refused(answer.status(), &error, description),
+            TokenFault::Unusable(why) => ExchangeError::Unusable(why),
+        })
+    }
+
+    /// Revokes a token (RFC 7009, section 2.1).
+    ///
+    /// # Errors
+    ///
+    /// [`RevokeError`].
+    pub(crate) async fn revoke(&self, client: &Client, token: &str, kind: &str) -> Result<(), RevokeError> {
+        let endpoint = self.settings.revocation_endpoint.as_deref().and_then(|endpoint| endpoint.parse().ok());
+        let endpoint: Endpoint = endpoint.ok_or(RevokeError::Endpoint)?;
+        let parameters = [("token", token), ("token_type_hint", kind)];
+        let (headers, body) = self.request(&parameters).ok_or(RevokeError::Endpoint)?;
+        let answer = client.post(&endpoint, headers, body, PATIENCE).await?;
+        let status = answer.status();
+        if status.is_success() {
+            return Ok(());
+        }
+        let Refusal { error, .. } = serde_json::from_slice(answer.body()).unwrap_or_default();
+        let error = code_or(&error, "").to_owned();
+        if status.is_server_error() || status == StatusCode::TOO_MANY_REQUESTS {
+            Err(RevokeError::Busy { status })
+        } else {
+            Err(RevokeError::Refused { status, error })
         }
     }
 
-    fn token_request(&self, code: &str, pkce_verifier: &str) -> Result<(HeaderMap, String), ExchangeError> {
+    /// Returns the headers and the body of a request of this application, which proves itself in one of them (RFC 6749, section
+    /// 2.3.1).
+    fn request(&self, parameters: &[(&str, &str)]) -> Option<(HeaderMap, String)> {
         let settings = self.settings;
+        let mut body = Serializer::new(String::new());
+        body.extend_pairs(parameters);
         let mut headers = HeaderMap::new();
         headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/x-www-form-urlencoded"));
         headers.insert(ACCEPT, HeaderValue::from_static("application/json"));
-        let mut body = Serializer::new(String::new());
-        body.append_pair("grant_type", "authorization_code")
-            .append_pair("code", code)
-            .append_pair("redirect_uri", self.redirect_uri)
-            .append_pair("code_verifier", pkce_verifier);
         match (&settings.client_secret, settings.token_endpoint_auth_method) {
             (Some(secret), TokenEndpointAuth::ClientSecretBasic) => {
-                // Each is form-encoded first (RFC 6749, section 2.3.1).
+                // Each is form-encoded first.
                 let encoded = |text: &str| byte_serialize(text.as_bytes()).collect::<String>();
                 let pair = Zeroizing::new(format!("{}:{}", encoded(&settings.client_id), encoded(secret)));
                 let basic = Zeroizing::new(format!("Basic {}", BASE64_STANDARD.encode(pair.as_bytes())));
-                let mut basic = HeaderValue::try_from(basic.as_str()).map_err(|_| ExchangeError::Endpoint)?;
+                let mut basic = HeaderValue::try_from(basic.as_str()).ok()?;
                 basic.set_sensitive(true);
                 headers.insert(AUTHORIZATION, basic);
             }
@@ -146,12 +200,16 @@ impl CodeGrant<'_> {
                 body.append_pair("client_id", &settings.client_id);
             }
         }
-        Ok((headers, body.finish()))
+        Some((headers, body.finish()))
     }
 }
 
+/// The longest error code that is handed on.
+pub(crate) const MAX_CODE: usize = 64;
+
 /// An error code as OAuth has them; what is none, is not handed on.
 pub(crate) fn code_or<'a>(code: &'a str, otherwise: &'a str) -> &'a str {
-    let is_code = (1..=64).contains(&code.len()) && code.bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'_');
+    let may_stand = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || matches!(byte, b'_' | b'-');
+    let is_code = (1..=MAX_CODE).contains(&code.len()) && code.bytes().all(may_stand);
     if is_code { code } else { otherwise }
 }

@@ -1,8 +1,12 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
+use base64::Engine;
+use base64::prelude::BASE64_URL_SAFE_NO_PAD;
 use doorward_client::{Endpoint, EndpointError};
 use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
+use url::form_urlencoded::parse;
 use zeroize::Zeroizing;
 
 /// How one environment reaches a third party: the OAuth application by which users link accounts, and the server whose tools
@@ -16,6 +20,9 @@ pub struct ConnectorSettings {
     /// Where a code is exchanged for tokens (RFC 6749, section 3.2).
     #[serde(default)]
     pub token_endpoint: String,
+    /// The place where tokens are revoked (RFC 7009), if the third party has one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub revocation_endpoint: Option<String>,
     /// The application, as the third party knows it.
     #[serde(default)]
     pub client_id: String,
@@ -28,7 +35,7 @@ pub struct ConnectorSettings {
     /// What is asked for, with spaces between.
     #[serde(default)]
     pub scope: Option<String>,
-    /// Who must have answered, where the third party says who it is (RFC 9207).
+    /// The third party's name for itself. Each of its answers must bear it (RFC 9207); without an issuer here, none may.
     #[serde(default)]
     pub issuer: Option<String>,
     /// What else the authorization endpoint wants to hear, such as `access_type=offline`.
@@ -70,8 +77,8 @@ pub enum TokenEndpointAuth {
     ClientSecretPost,
 }
 
-/// What the authorization request says already.
-const OURS: [&str; 8] = [
+/// Parameters that the authorization request has already, or could be replaced by (RFC 9101).
+const OURS: [&str; 10] = [
     "response_type",
     "client_id",
     "redirect_uri",
@@ -80,6 +87,8 @@ const OURS: [&str; 8] = [
     "code_challenge",
     "code_challenge_method",
     "response_mode",
+    "request",
+    "request_uri",
 ];
 
 impl ConnectorSettings {
@@ -97,13 +106,32 @@ impl ConnectorSettings {
         }
         self.authorization_endpoint.parse::<Endpoint>().map_err(ConnectorFault::AuthorizationEndpoint)?;
         self.token_endpoint.parse::<Endpoint>().map_err(ConnectorFault::TokenEndpoint)?;
+        if let Some(endpoint) = &self.revocation_endpoint {
+            endpoint.parse::<Endpoint>().map_err(ConnectorFault::RevocationEndpoint)?;
+        }
+        if let Some(issuer) = &self.issuer {
+            issuer.parse::<Endpoint>().map_err(ConnectorFault::Issuer)?;
+        }
         if self.client_id.is_empty() {
             return Err(ConnectorFault::ClientId);
         }
-        match self.authorization_parameters.keys().find(|name| OURS.contains(&name.as_str())) {
-            Some(name) => Err(ConnectorFault::Parameter(name.clone())),
+        let is_ours = |name: &str| OURS.iter().any(|ours| name.eq_ignore_ascii_case(ours));
+        if let Some(name) = self.authorization_parameters.keys().find(|name| is_ours(name)) {
+            return Err(ConnectorFault::Parameter(name.clone()));
+        }
+        // No parameter may be sent twice (RFC 6749, section 3.1).
+        let query = self.authorization_endpoint.split_once('?').map_or("", |(_, query)| query);
+        match parse(query.as_bytes()).find(|(name, _)| is_ours(name)) {
+            Some((name, _)) => Err(ConnectorFault::EndpointParameter(name.into_owned())),
             None => Ok(()),
         }
+    }
+
+    /// Returns the name of the application: tokens that it got are sent to no other one. A change of its secret, or of what
+    /// it asks for, leaves it the same.
+    pub(crate) fn application(&self) -> String {
+        let name = format!("doorward:application:1\n{}\n{}", self.token_endpoint, self.client_id);
+        BASE64_URL_SAFE_NO_PAD.encode(Sha256::digest(name.as_bytes()))
     }
 
     /// Whether there is an OAuth application.
@@ -128,9 +156,18 @@ pub enum ConnectorFault {
     /// No client.
     #[error("`client_id` is empty")]
     ClientId,
+    /// The authorization endpoint has a parameter that is ours to say.
+    #[error("`authorization_endpoint` may not have the parameter `{0}`, which is said already")]
+    EndpointParameter(String),
+    /// The third party's name.
+    #[error("`issuer`: {0}")]
+    Issuer(EndpointError),
     /// A parameter that is ours to say.
     #[error("`authorization_parameters` may not have `{0}`, which is said already")]
     Parameter(String),
+    /// The place where tokens are revoked.
+    #[error("`revocation_endpoint`: {0}")]
+    RevocationEndpoint(EndpointError),
     /// Where codes are exchanged.
     #[error("`token_endpoint`: {0}")]
     TokenEndpoint(EndpointError),

@@ -5,17 +5,21 @@ use doorward_auth::{Core, OriginRefusal, Verifier};
 use doorward_client::{Client, RootsError};
 use doorward_key::{OpaqueToken, RandomError};
 use doorward_store::{
-    Connector, ConnectorName, LinkSession, LinkSessions, Page, Scope, SealError, SealingKey, StoreError, Table,
+    Connector, ConnectorName, LinkSession, LinkStatus, Page, Scope, SealError, SealingKey, StoreError, Table,
 };
 use doorward_types::{LinkSessionId, RegisteredUserId, Timestamp};
 use serde::{Deserialize, Serialize};
+use tokio::sync::Notify;
 use zeroize::Zeroizing;
 
 use crate::code_grant::pkce_verifier;
-use crate::{CodeGrant, ConnectorFault, ConnectorSettings};
+use crate::{ConnectorFault, ConnectorSettings, discovery, redirect};
 
-/// How long a session is worth something.
+/// The time that a browser may take from the beginning of a session to its return from the third party.
 pub const SESSION_LIFETIME: Duration = Duration::from_mins(30);
+
+/// The time for which tokens wait for the backend's confirmation.
+pub const CONFIRMATION_LIFETIME: Duration = Duration::from_mins(10);
 
 /// Begins links, and finishes them.
 #[derive(Clone, Debug)]
@@ -23,7 +27,10 @@ pub struct Linker {
     pub(crate) verifier: Verifier,
     pub(crate) sealing_key: Arc<SealingKey>,
     pub(crate) client: Client,
-    pub(crate) redirect_uri: String,
+    /// The URL under which `start/…` and `callback/…` are.
+    pub(crate) base: Arc<str>,
+    /// Wakes what revokes.
+    pub(crate) revocations: Arc<Notify>,
 }
 
 /// What a backend asks for.
@@ -42,8 +49,8 @@ pub struct NewLink {
 pub struct Begun {
     /// Names the session.
     pub id: LinkSessionId,
-    /// Where to send the user's browser.
-    pub authorize_url: String,
+    /// The URL to send the user's browser to: the browser is bound there, and sent on to the third party.
+    pub start_url: String,
     /// Until when.
     pub expires_at: Timestamp,
 }
@@ -58,18 +65,33 @@ pub enum LinkError {
     /// The callback has a fragment, which no server sees (RFC 6749, section 3.1.2).
     #[error("`callback_url` has a fragment; nothing could be added after it")]
     Fragment,
+    /// The session waits for no confirmation.
+    #[error("the link session is {0}: it waits for no confirmation")]
+    NotPending(LinkStatus),
     /// No such connector in this scope.
     #[error("there is no such connector in this environment")]
     NoSuchConnector,
     /// The user entrusted nothing for this connector.
     #[error("the registered user has no credential for this connector")]
     NoCredential,
+    /// No such session in this scope.
+    #[error("there is no such link session in this environment")]
+    NoSuchSession,
     /// No such user in this scope.
     #[error("there is no such registered user in this environment")]
     NoSuchUser,
     /// A callback may not go there.
     #[error(transparent)]
     Origin(#[from] OriginRefusal),
+    /// The confirmation is another one.
+    #[error("this is not the confirmation that the browser got last")]
+    OtherConfirmation,
+    /// The browser was signed in as another user than the session is of.
+    #[error(
+        "the link session is of another registered user: whoever brought this confirmation is not the user that the link \
+         was begun for. The session has failed, and its tokens are revoked"
+    )]
+    OtherUser,
     /// No randomness.
     #[error(transparent)]
     Random(#[from] RandomError),
@@ -81,26 +103,37 @@ pub enum LinkError {
     Store(#[from] StoreError),
 }
 
-/// What the callback needs to know, sealed beside the session.
+/// The facts that the start and the callback need, sealed beside the session.
 #[derive(Deserialize, Serialize)]
 pub(crate) struct Plan {
-    pub(crate) connector: String,
     pub(crate) callback_url: String,
+    pub(crate) state: Zeroizing<String>,
     pub(crate) pkce_verifier: Zeroizing<String>,
+    /// The application that the link was begun with: another one gets neither browser nor code.
+    pub(crate) application: String,
+}
+
+impl Plan {
+    /// Returns what the plan of a session is sealed for. Whoever moves the session to another user or connector has no plan.
+    pub(crate) fn record(id: LinkSessionId, user: RegisteredUserId, connector: &ConnectorName) -> String {
+        format!("link/{id}/{user}/{connector}")
+    }
 }
 
 impl Linker {
-    /// A linker beside a verifying node. Third parties send browsers back to `redirect_uri`, whose query is
-    /// [`Linker::finish`]'s.
+    /// Returns a linker beside a verifying node. Browsers reach it under the URL `base`: `start/{token}` leads to
+    /// [`Linker::start`], and `callback/{reference}` to [`Linker::finish`]. Run [`Linker::keep_up`] beside it.
     ///
     /// # Errors
     ///
-    /// Where the machine's roots of trust cannot be read.
-    pub fn new(verifier: Verifier, sealing_key: Arc<SealingKey>, redirect_uri: String) -> Result<Self, RootsError> {
-        Ok(Self { verifier, sealing_key, client: Client::new()?, redirect_uri })
+    /// Fails if the machine's roots of trust cannot be read.
+    pub fn new(verifier: Verifier, sealing_key: Arc<SealingKey>, base: &str) -> Result<Self, RootsError> {
+        let (client, base, revocations) = (Client::new()?, base.trim_end_matches('/').into(), Arc::default());
+        Ok(Self { verifier, sealing_key, client, base, revocations })
     }
 
-    /// Puts a connector into an environment, or another in its place.
+    /// Puts a connector into an environment, or another in its place. If the settings name no issuer, and the third party's own
+    /// documents say that its answers bear one, the connector has this issuer from then on.
     ///
     /// # Errors
     ///
@@ -112,7 +145,12 @@ impl Linker {
         settings: &ConnectorSettings,
     ) -> Result<(), LinkError> {
         settings.check()?;
-        let text = Zeroizing::new(serde_json::to_vec(settings).unwrap_or_default());
+        let issuer = match &settings.issuer {
+            None if settings.links_accounts() => discovery::issuer_of(&self.client, settings).await,
+            issuer => issuer.clone(),
+        };
+        let settings = ConnectorSettings { issuer, ..settings.clone() };
+        let text = Zeroizing::new(serde_json::to_vec(&settings).unwrap_or_default());
         let sealed = self.sealing_key.seal(scope, &record(&name), &text, &**self.core().random())?;
         let now = self.core().clock().now();
         Ok(self.connectors_table().put(scope, Connector { name, sealed, created_at: now, updated_at: now }).await?)
@@ -151,23 +189,67 @@ impl Linker {
         if callback_url.contains('#') {
             return Err(LinkError::Fragment);
         }
-        let (state, pkce_verifier) =
-            (OpaqueToken::generate(&**self.core().random())?, pkce_verifier(&**self.core().random())?);
-        let plan = Plan { connector: connector.to_string(), callback_url, pkce_verifier };
-        let authorize_url = self.grant(&settings).authorize_url(state.expose(), &plan.pkce_verifier)?;
         let id = LinkSessionId::new(self.core().id_seed()?);
+        // What is longest of all that may be added in the end: a URL that has no room for it is refused now.
+        self.verifier.check_origin(scope.organization(), &redirect::longest(&callback_url, id))?;
+        let random = &**self.core().random();
+        let (start, state) = (OpaqueToken::generate(random)?, OpaqueToken::generate(random)?);
+        let plan = Plan {
+            callback_url,
+            state: Zeroizing::new(state.expose().to_owned()),
+            pkce_verifier: pkce_verifier(random)?,
+            application: settings.application(),
+        };
         let text = Zeroizing::new(serde_json::to_vec(&plan).unwrap_or_default());
-        let sealed = self.sealing_key.seal(scope, &id.to_string(), &text, &**self.core().random())?;
+        let sealed = self.sealing_key.seal(scope, &Plan::record(id, registered_user, &connector), &text, random)?;
         let now = self.core().clock().now();
-        let expires_at = now + SESSION_LIFETIME;
-        let session = LinkSession { id, state: state.digest(), registered_user, sealed, expires_at };
-        match LinkSessions::open_link(&**self.core().store(), scope, session, now).await {
+        let session = LinkSession {
+            id,
+            registered_user,
+            connector,
+            start: start.digest(),
+            state: state.digest(),
+            plan: sealed,
+            status: LinkStatus::Begun,
+            browser: None,
+            confirmation: None,
+            tokens: None,
+            error: None,
+            provider_error: None,
+            expires_at: now + SESSION_LIFETIME,
+        };
+        let expires_at = session.expires_at;
+        match self.core().store().open_link(scope, session, now).await {
             Err(StoreError::Missing) => Err(LinkError::NoSuchUser),
             opened => {
                 opened?;
-                Ok(Begun { id, authorize_url, expires_at })
+                Ok(Begun { id, start_url: format!("{}/start/{}", self.base, start.expose()), expires_at })
             }
         }
+    }
+
+    /// Returns the plan of a session.
+    pub(crate) fn plan(&self, scope: &Scope, session: &LinkSession) -> Result<Plan, SealError> {
+        let record = Plan::record(session.id, session.registered_user, &session.connector);
+        let text = self.sealing_key.open(scope, &record, &session.plan)?;
+        serde_json::from_slice(&text).map_err(|_| SealError)
+    }
+
+    /// Returns the settings of a connector, if it is still the application with this name.
+    pub(crate) async fn settings_of(
+        &self,
+        scope: &Scope,
+        name: &ConnectorName,
+        application: &str,
+    ) -> Result<Option<ConnectorSettings>, LinkError> {
+        Ok(self.settings(scope, name).await?.filter(|settings| settings.application() == application))
+    }
+
+    /// Returns the redirect URI to register at a connector's third party. Each connector has its own, and keeps it when it is
+    /// put again.
+    #[must_use]
+    pub fn redirect_uri(&self, scope: &Scope, connector: &ConnectorName) -> String {
+        format!("{}/callback/{}", self.base, redirect::reference(scope, connector))
     }
 
     /// The connector's settings, where it is there.
@@ -183,10 +265,6 @@ impl Linker {
     fn open(&self, scope: &Scope, connector: &Connector) -> Result<ConnectorSettings, LinkError> {
         let text = self.sealing_key.open(scope, &record(&connector.name), &connector.sealed)?;
         serde_json::from_slice(&text).map_err(|_| LinkError::Sealed(SealError))
-    }
-
-    pub(crate) fn grant<'a>(&'a self, settings: &'a ConnectorSettings) -> CodeGrant<'a> {
-        CodeGrant { settings, redirect_uri: &self.redirect_uri }
     }
 
     /// What sends requests to third parties.

@@ -30,6 +30,7 @@ mod fault;
 mod list;
 mod origin;
 mod reading;
+mod spelling;
 
 pub use entry::{AllowedOrigin, CustomSchemes};
 pub use fault::{EntryError, EntryFault};

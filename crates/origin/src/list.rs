@@ -2,6 +2,7 @@ use std::fmt;
 
 use crate::origin::is_loopback;
 use crate::reading::origin_of;
+use crate::spelling::Speller;
 use crate::{AllowedOrigin, CustomSchemes, Origin, UrlFault};
 
 /// The origins that a callback may go to.
@@ -11,6 +12,9 @@ pub struct AllowList {
 }
 
 impl AllowList {
+    /// The most entries of a list that grows: far more than an organization has pages, and what bounds the cost of a refusal.
+    pub const MAX_ENTRIES: usize = 1_000;
+
     /// The entry that a URL is of.
     ///
     /// # Errors
@@ -31,11 +35,10 @@ impl AllowList {
     }
 
     fn nearest(&self, seen: &Origin) -> Option<Nearest> {
-        let of = |entry: &AllowedOrigin| {
-            let difference = difference(entry, seen)?;
-            Some(Nearest { entry: entry.clone(), difference })
-        };
-        self.entries.iter().filter_map(of).min_by_key(|nearest| nearest.difference)
+        let mut speller = Speller::new();
+        let different = self.entries.iter().filter_map(|entry| Some((entry, difference(entry, seen, &mut speller)?)));
+        let (entry, difference) = different.min_by_key(|(_, difference)| *difference)?;
+        Some(Nearest { entry: entry.clone(), difference })
     }
 }
 
@@ -46,7 +49,7 @@ impl FromIterator<AllowedOrigin> for AllowList {
 }
 
 /// In what an entry differs that someone may have taken for it; those that differ least stand first.
-fn difference(entry: &Origin, seen: &Origin) -> Option<Difference> {
+fn difference(entry: &Origin, seen: &Origin, speller: &mut Speller) -> Option<Difference> {
     let (host, entry_host) = (seen.host(), entry.host());
     let below = |below: &str, above: &str| below.strip_suffix(above).is_some_and(|rest| rest.ends_with('.'));
     if host == entry_host {
@@ -65,7 +68,7 @@ fn difference(entry: &Origin, seen: &Origin) -> Option<Difference> {
     if below(entry_host, host) {
         return Some(Difference::ParentDomain);
     }
-    (strsim::damerau_levenshtein(host, entry_host) <= 2).then_some(Difference::Spelling)
+    speller.is_close(host, entry_host).then_some(Difference::Spelling)
 }
 
 /// Why a URL may not receive a callback.

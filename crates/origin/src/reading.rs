@@ -19,6 +19,9 @@ pub enum UrlFault {
         "its host is not written as browsers write it: in lower case, of letters, digits, `-`, `_` and `.`, without `%`"
     )]
     Host,
+    /// A host that is longer than any.
+    #[error("its host is longer than 253 bytes, or a part of it than 63")]
+    HostLength,
     /// Too long.
     #[error("it is longer than {MAX_URL_LENGTH} bytes")]
     Length,
@@ -78,6 +81,9 @@ fn literal(text: &str) -> Result<Origin, UrlFault> {
     if !is_host(host) {
         return Err(UrlFault::Host);
     }
+    if !fits_a_domain(host) {
+        return Err(UrlFault::HostLength);
+    }
     Ok(Origin::new(scheme, host, port))
 }
 
@@ -108,6 +114,12 @@ pub(crate) fn is_host(text: &str) -> bool {
         Some(address) => address.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f' | b':' | b'.')),
         None => text.bytes().all(|byte| matches!(byte, b'a'..=b'z' | b'0'..=b'9' | b'-' | b'_' | b'.')),
     }
+}
+
+/// Whether a host is within the limits of domain names (RFC 1035, section 2.3.4). What is longer can be no entry, and costs
+/// little to refuse.
+fn fits_a_domain(host: &str) -> bool {
+    host.len() <= 253 && host.split('.').all(|part| part.len() <= 63)
 }
 
 /// What browsers read.

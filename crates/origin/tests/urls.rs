@@ -7,7 +7,7 @@ use std::io::Write;
 use std::process::{Command, Stdio};
 
 use cargo_metadata::MetadataCommand;
-use doorward_origin::{AllowList, AllowedOrigin};
+use doorward_origin::{AllowList, AllowedOrigin, Refusal, UrlFault};
 use proptest::prelude::*;
 use serde_json::Value;
 
@@ -253,6 +253,21 @@ fn nothing_goes_through_whose_origin_others_do_not_find_on_the_list() {
             assert_eq!(theirs.as_ref(), Some(ours), "{program} reads {url:?} otherwise");
             assert!(listed.contains(ours), "{url}");
         }
+    }
+}
+
+/// A host that no entry can have is not held against all entries: that took a third of a second once.
+#[test]
+fn a_host_that_is_longer_than_any_is_on_no_list() {
+    let fits = format!("{0}.{0}.{0}.{1}", "a".repeat(63), "a".repeat(61));
+    let fault = |host: &str| match list().check(&format!("https://{host}/")) {
+        Err(Refusal::Malformed(fault)) => Some(fault),
+        Err(Refusal::NotListed { .. }) => None,
+        other => panic!("{other:?}"),
+    };
+    assert_eq!((fits.len(), fault(&fits)), (253, None));
+    for host in [format!("{fits}a"), "a".repeat(64), format!("a.{}.example", "a".repeat(64)), "a.".repeat(2_000)] {
+        assert_eq!(fault(&host), Some(UrlFault::HostLength), "{host:.80}");
     }
 }
 

@@ -305,3 +305,60 @@ INSERT INTO operations (operation, actor, idempotency_key, request, revision, su
 SELECT md5(actor || ' ' || idempotency_key), actor, idempotency_key, NULL, 0, subject, created_at FROM idempotency_keys;
 
 DROP TABLE idempotency_keys;
+
+-- Tries to link an account, step by step: a session is bound to the browser that began, and its tokens wait for the backend's
+-- confirmation. The table before it stays empty from here on: a program from before finds no session of this table there, and
+-- so keeps no tokens that nobody confirmed. Its sessions end with it.
+
+CREATE TABLE links (
+    organization    TEXT   NOT NULL,
+    environment     TEXT   NOT NULL,
+    id              TEXT   NOT NULL,
+    registered_user TEXT   NOT NULL,
+    connector       TEXT   NOT NULL,
+    start           BYTEA  NOT NULL UNIQUE,
+    state           BYTEA  NOT NULL UNIQUE,
+    plan            BYTEA  NOT NULL,
+    status          TEXT   NOT NULL,
+    browser         BYTEA,
+    confirmation    BYTEA,
+    tokens          BYTEA,
+    error           TEXT,
+    provider_error  TEXT,
+    expires_at      BIGINT NOT NULL,
+    PRIMARY KEY (organization, environment, id),
+    FOREIGN KEY (organization, environment, registered_user)
+        REFERENCES registered_users (organization, environment, id) ON DELETE CASCADE
+);
+
+CREATE INDEX links_by_expiry ON links (expires_at);
+
+CREATE INDEX links_by_user ON links (organization, environment, registered_user);
+
+DELETE FROM link_sessions;
+
+-- Tokens that third parties are to be told to revoke.
+
+CREATE TABLE revocations (
+    organization TEXT   NOT NULL,
+    environment  TEXT   NOT NULL,
+    id           TEXT   NOT NULL,
+    connector    TEXT   NOT NULL,
+    record       TEXT   NOT NULL,
+    sealed       BYTEA  NOT NULL,
+    attempts     BIGINT NOT NULL,
+    due_at       BIGINT NOT NULL,
+    PRIMARY KEY (organization, environment, id)
+);
+
+CREATE INDEX revocations_by_time ON revocations (due_at);
+
+-- Operators whom an identity provider can sign in. The others are local ones, whatever names a provider gives.
+
+ALTER TABLE operators ADD COLUMN by_provider BIGINT NOT NULL DEFAULT 0;
+
+ALTER TABLE operators ADD COLUMN issuer TEXT;
+
+ALTER TABLE operators ADD COLUMN subject TEXT;
+
+CREATE UNIQUE INDEX operators_by_identity ON operators (issuer, subject);

@@ -26,6 +26,7 @@ mod changes;
 mod coherence;
 mod connect;
 mod connections;
+mod connectors;
 mod copy;
 mod error;
 mod failover;

@@ -13,12 +13,12 @@ use crate::{PostgresStore, row};
 fn sign_in(row: &Row) -> Result<(SignIn, Operator), StoreError> {
     let operator = operator(row)?;
     let sign_in = SignIn {
-        token: row::digest(row, 5)?,
-        kind: row::parsed(row, 6)?,
+        token: row::digest(row, 8)?,
+        kind: row::parsed(row, 9)?,
         operator: operator.id,
-        created_at: row::timestamp(row, 7)?,
-        seen_at: row::timestamp(row, 8)?,
-        expires_at: row::timestamp(row, 9)?,
+        created_at: row::timestamp(row, 10)?,
+        seen_at: row::timestamp(row, 11)?,
+        expires_at: row::timestamp(row, 12)?,
     };
     Ok((sign_in, operator))
 }
@@ -37,7 +37,7 @@ impl SignIns for PostgresStore {
     }
 
     async fn sign_in(&self, token: Digest, now: Timestamp) -> Result<Option<(SignIn, Operator)>, StoreError> {
-        let find = "SELECT o.id, o.name, o.locator, o.digest, o.created_at,
+        let find = "SELECT o.id, o.name, o.locator, o.digest, o.created_at, o.by_provider, o.issuer, o.subject,
                            s.token, s.kind, s.created_at, s.seen_at, s.expires_at
                     FROM sign_ins s JOIN operators o ON o.id = s.operator
                     WHERE s.token = $1 AND s.expires_at > $2";

@@ -1,11 +1,13 @@
 //! Data of one environment. Every statement here names the organization and the environment.
 
 use async_trait::async_trait;
-use doorward_store::{Credential, CredentialKey, Page, RegisteredUser, Scope, Sealed, StoreError, Table};
+use doorward_store::{Credential, CredentialKey, Page, Record, RegisteredUser, Scope, Sealed, StoreError, Table};
 use doorward_types::RegisteredUserId;
 use tokio_postgres::Row;
 
-use crate::statement::of_scope;
+use crate::links::{lock_links_of, lock_user, revoke_all_of, revoke_credential};
+use crate::statement::{Statement, of_scope};
+use crate::transaction::{Answers, Decision};
 use crate::{PostgresStore, row};
 
 const INSERT_USER: &str =
@@ -32,13 +34,16 @@ impl PostgresStore {
         let write = write.text_or_null(record.origin_user_name).number(record.created_at.as_millis());
         self.execute(write).await.map(drop)
     }
+}
 
-    async fn write_credential(&self, text: &'static str, scope: &Scope, record: Credential) -> Result<(), StoreError> {
-        let write = of_scope(text, scope).text(record.registered_user).text(&record.connector);
-        let write = write.bytes(record.sealed.as_bytes());
-        let write = write.number(record.created_at.as_millis()).number(record.updated_at.as_millis());
-        self.execute(write).await.map(drop)
-    }
+fn write_credential(text: &'static str, scope: &Scope, record: &Credential) -> Statement {
+    let write = of_scope(text, scope).text(record.registered_user).text(&record.connector);
+    let write = write.bytes(record.sealed.as_bytes());
+    write.number(record.created_at.as_millis()).number(record.updated_at.as_millis())
+}
+
+pub(crate) fn put_credential(scope: &Scope, record: &Credential) -> Statement {
+    write_credential(PUT_CREDENTIAL, scope, record)
 }
 
 fn user(row: &Row) -> Result<RegisteredUser, StoreError> {
@@ -76,7 +81,14 @@ impl Table<RegisteredUser> for PostgresStore {
 
     async fn delete(&self, scope: &Scope, key: &RegisteredUserId) -> Result<bool, StoreError> {
         let delete = "DELETE FROM registered_users WHERE organization = $1 AND environment = $2 AND id = $3";
-        Ok(self.execute(of_scope(delete, scope).text(key)).await? == 1)
+        let decide = |mut answers: Answers| {
+            if answers.next().unwrap_or_default().is_empty() {
+                return Ok(Decision::write(vec![], false));
+            }
+            let delete = of_scope(delete, scope).text(key);
+            Ok(Decision::write(revoke_all_of(scope, *key).into_iter().chain([delete]).collect(), true))
+        };
+        self.pool.write(&[lock_user(scope, *key), lock_links_of(scope, *key)], decide).await
     }
 }
 
@@ -93,11 +105,17 @@ fn credential(row: &Row) -> Result<Credential, StoreError> {
 #[async_trait]
 impl Table<Credential> for PostgresStore {
     async fn insert(&self, scope: &Scope, record: Credential) -> Result<(), StoreError> {
-        self.write_credential(INSERT_CREDENTIAL, scope, record).await
+        self.execute(write_credential(INSERT_CREDENTIAL, scope, &record)).await.map(drop)
     }
 
     async fn put(&self, scope: &Scope, record: Credential) -> Result<(), StoreError> {
-        self.write_credential(PUT_CREDENTIAL, scope, record).await
+        let decide = |mut answers: Answers| {
+            if answers.next().unwrap_or_default().is_empty() {
+                return Err(StoreError::Missing);
+            }
+            Ok(Decision::write(vec![revoke_credential(scope, &record.key()), put_credential(scope, &record)], ()))
+        };
+        self.pool.write(&[lock_user(scope, record.registered_user)], decide).await
     }
 
     async fn get(&self, scope: &Scope, key: &CredentialKey) -> Result<Option<Credential>, StoreError> {
@@ -120,6 +138,15 @@ impl Table<Credential> for PostgresStore {
     async fn delete(&self, scope: &Scope, key: &CredentialKey) -> Result<bool, StoreError> {
         let delete = "DELETE FROM credentials
                       WHERE organization = $1 AND environment = $2 AND registered_user = $3 AND connector = $4";
-        Ok(self.execute(of_scope(delete, scope).text(key.registered_user).text(&key.connector)).await? == 1)
+        let find = "SELECT connector FROM credentials
+                    WHERE organization = $1 AND environment = $2 AND registered_user = $3 AND connector = $4";
+        let of_key = |text| of_scope(text, scope).text(key.registered_user).text(&key.connector);
+        let decide = |answers: Answers| {
+            if answers.last().unwrap_or_default().is_empty() {
+                return Ok(Decision::write(vec![], false));
+            }
+            Ok(Decision::write(vec![revoke_credential(scope, key), of_key(delete)], true))
+        };
+        self.pool.write(&[lock_user(scope, key.registered_user), of_key(find)], decide).await
     }
 }

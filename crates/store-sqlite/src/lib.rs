@@ -26,6 +26,7 @@ mod backup;
 mod change;
 mod coherence;
 mod connection;
+mod connectors;
 mod control;
 mod copy;
 mod error;

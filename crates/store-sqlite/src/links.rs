@@ -1,93 +1,115 @@
-//! Connectors, and tries to link an account through one.
+//! Tries to link an account, and what is to be revoked at third parties.
 
 use async_trait::async_trait;
 use doorward_key::Digest;
 use doorward_store::{
-    Connector, ConnectorName, LinkSession, LinkSessions, Page, Scope, Sealed, StoreError, Table, TakenLink,
+    Conflict, Credential, CredentialKey, FoundLink, LINKS_KEPT, LinkSession, LinkSessions, LinkStatus, Record,
+    Revocation, Revocations, Scope, Sealed, StoreError,
 };
-use doorward_types::Timestamp;
-use rusqlite::{Connection, OptionalExtension, Row, params};
+use doorward_types::{LinkSessionId, Timestamp};
+use rusqlite::{Connection, OptionalExtension, Params, Row, ToSql, params};
 
-use crate::error::{of_read, of_write, unavailable};
-use crate::tables::place;
+use crate::error::{of_read, unavailable};
+use crate::tables::{PUT_CREDENTIAL, place, put_credential};
 use crate::{SqliteStore, row};
 
-const INSERT: &str = "INSERT INTO connectors (organization, environment, name, sealed, created_at, updated_at)
-                      VALUES (?1, ?2, ?3, ?4, ?5, ?6)";
-const PUT: &str = "INSERT INTO connectors (organization, environment, name, sealed, created_at, updated_at)
-                   VALUES (?1, ?2, ?3, ?4, ?5, ?6)
-                   ON CONFLICT (organization, environment, name) DO UPDATE
-                   SET sealed = excluded.sealed, updated_at = excluded.updated_at";
+const INSERT: &str = "INSERT INTO links (organization, environment, id, registered_user, connector, start, state, plan,
+                                         status, browser, confirmation, tokens, error, provider_error, expires_at)
+                      VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15)";
+const FIND: &str = "SELECT organization, environment, id, registered_user, connector, start, state, plan,
+                           status, browser, confirmation, tokens, error, provider_error, expires_at FROM links";
+const ADVANCE: &str = "UPDATE links SET status = ?4, browser = ?5, confirmation = ?6, tokens = ?7, error = ?8,
+                                        provider_error = ?9, expires_at = ?10
+                       WHERE organization = ?1 AND environment = ?2 AND id = ?3";
+const COMPLETE: &str = "UPDATE links SET status = 'complete', confirmation = NULL, tokens = NULL
+                        WHERE organization = ?1 AND environment = ?2 AND id = ?3";
+const EXPIRE: &str = "UPDATE links SET status = 'expired', confirmation = NULL, tokens = NULL
+                      WHERE expires_at <= ?1 AND status NOT IN ('complete', 'failed', 'expired')";
 
-impl SqliteStore {
-    async fn write_connector(&self, sql: &'static str, scope: &Scope, record: Connector) -> Result<(), StoreError> {
-        let (organization, environment) = place(scope);
-        self.write(move |connection| {
-            let Connector { name, sealed, created_at, updated_at } = &record;
-            let (created_at, updated_at) = (created_at.as_millis(), updated_at.as_millis());
-            let record = params![organization, environment, name.as_str(), sealed.as_bytes(), created_at, updated_at];
-            connection.execute(sql, record).map(drop).map_err(of_write)
-        })
-        .await
-    }
+const ANY_EXPIRED: &str = "SELECT 1 FROM links
+                           WHERE expires_at <= ?1 AND (status NOT IN ('complete', 'failed', 'expired') OR expires_at <= ?2)
+                           LIMIT 1";
+
+/// The beginning of every statement that revokes what sessions hold.
+const REVOKE_TOKENS: &str =
+    "INSERT INTO revocations (organization, environment, id, connector, record, sealed, attempts, due_at)
+                             SELECT organization, environment, lower(hex(randomblob(16))), connector,
+                                    'link-tokens/' || id || '/' || registered_user, tokens, 0, 0
+                             FROM links WHERE tokens IS NOT NULL AND ";
+
+/// The beginning of every statement that revokes credentials.
+const REVOKE_CREDENTIALS: &str = "INSERT INTO revocations (organization, environment, id, connector, record, sealed, attempts, due_at)
+                                  SELECT organization, environment, lower(hex(randomblob(16))), connector,
+                                         registered_user || '/' || connector, sealed, 0, 0
+                                  FROM credentials WHERE organization = ?1 AND environment = ?2 AND registered_user = ?3";
+
+fn link(row: &Row<'_>) -> rusqlite::Result<FoundLink> {
+    let digest = |column| Ok::<_, rusqlite::Error>(row.get::<_, Option<[u8; 32]>>(column)?.map(Digest::from_bytes));
+    let session = LinkSession {
+        id: row::parsed(row, 2)?,
+        registered_user: row::parsed(row, 3)?,
+        connector: row::parsed(row, 4)?,
+        start: row::digest(row, 5)?,
+        state: row::digest(row, 6)?,
+        plan: Sealed::from_bytes(row.get(7)?),
+        status: row::parsed(row, 8)?,
+        browser: digest(9)?,
+        confirmation: digest(10)?,
+        tokens: row.get::<_, Option<Vec<u8>>>(11)?.map(Sealed::from_bytes),
+        error: row.get(12)?,
+        provider_error: row.get(13)?,
+        expires_at: row::timestamp(row, 14)?,
+    };
+    Ok(FoundLink { organization: row::parsed(row, 0)?, environment: row::parsed(row, 1)?, session })
 }
 
-fn connector(row: &Row<'_>) -> rusqlite::Result<Connector> {
-    Ok(Connector {
-        name: row::parsed(row, 0)?,
-        sealed: Sealed::from_bytes(row.get(1)?),
-        created_at: row::timestamp(row, 2)?,
-        updated_at: row::timestamp(row, 3)?,
-    })
+fn find(connection: &Connection, condition: &str, params: impl Params) -> Result<Option<FoundLink>, StoreError> {
+    let mut find = connection.prepare_cached(&format!("{FIND} WHERE {condition}")).map_err(unavailable)?;
+    find.query_row(params, link).optional().map_err(of_read)
 }
 
-#[async_trait]
-impl Table<Connector> for SqliteStore {
-    async fn insert(&self, scope: &Scope, record: Connector) -> Result<(), StoreError> {
-        self.write_connector(INSERT, scope, record).await
-    }
+fn find_in(
+    connection: &Connection,
+    (organization, environment): &(String, &'static str),
+    id: LinkSessionId,
+) -> Result<Option<LinkSession>, StoreError> {
+    let key = params![organization, environment, id.to_string()];
+    let found = find(connection, "organization = ?1 AND environment = ?2 AND id = ?3", key)?;
+    Ok(found.map(|found| found.session))
+}
 
-    async fn put(&self, scope: &Scope, record: Connector) -> Result<(), StoreError> {
-        self.write_connector(PUT, scope, record).await
-    }
+fn revoke_tokens(connection: &Connection, condition: &str, params: impl Params) -> Result<(), StoreError> {
+    row::write_some(connection, &format!("{REVOKE_TOKENS}{condition}"), params).map(drop)
+}
 
-    async fn get(&self, scope: &Scope, key: &ConnectorName) -> Result<Option<Connector>, StoreError> {
-        let ((organization, environment), name) = (place(scope), key.clone());
-        self.read(move |connection| {
-            let find = "SELECT name, sealed, created_at, updated_at FROM connectors
-                        WHERE organization = ?1 AND environment = ?2 AND name = ?3";
-            let key = params![organization, environment, name.as_str()];
-            connection.query_row(find, key, connector).optional().map_err(of_read)
-        })
-        .await
-    }
+fn expire(connection: &Connection, now: Timestamp) -> Result<(), StoreError> {
+    let (now, forgotten) = (now.as_millis(), (now - LINKS_KEPT).as_millis());
+    revoke_tokens(connection, "expires_at <= ?1", [now])?;
+    row::write_some(connection, EXPIRE, [now])?;
+    row::write_some(connection, "DELETE FROM links WHERE expires_at <= ?1", [forgotten]).map(drop)
+}
 
-    async fn list(&self, scope: &Scope, page: Page<ConnectorName>) -> Result<Vec<Connector>, StoreError> {
-        let ((organization, environment), after) = (place(scope), page.after.map(|name| name.to_string()));
-        self.read(move |connection| {
-            let mut list = connection
-                .prepare_cached(
-                    "SELECT name, sealed, created_at, updated_at FROM connectors
-                     WHERE organization = ?1 AND environment = ?2 AND (?3 IS NULL OR name < ?3)
-                     ORDER BY name DESC LIMIT ?4",
-                )
-                .map_err(unavailable)?;
-            list.query_map(params![organization, environment, after, page.limit], connector)
-                .and_then(Iterator::collect)
-                .map_err(of_read)
-        })
-        .await
-    }
+/// Revokes what a user entrusted and what was to become that, before the user goes.
+pub(crate) fn revoke_all_of(
+    connection: &Connection,
+    organization: &str,
+    environment: &str,
+    user: &str,
+) -> Result<(), StoreError> {
+    let params = params![organization, environment, user];
+    row::write_some(connection, REVOKE_CREDENTIALS, params)?;
+    revoke_tokens(connection, "organization = ?1 AND environment = ?2 AND registered_user = ?3", params)
+}
 
-    async fn delete(&self, scope: &Scope, key: &ConnectorName) -> Result<bool, StoreError> {
-        let ((organization, environment), name) = (place(scope), key.clone());
-        self.write(move |connection| {
-            let delete = "DELETE FROM connectors WHERE organization = ?1 AND environment = ?2 AND name = ?3";
-            let key = params![organization, environment, name.as_str()];
-            connection.execute(delete, key).map(|deleted| deleted == 1).map_err(of_write)
-        })
-        .await
-    }
+/// Revokes a credential, before it goes or another one takes its place.
+pub(crate) fn revoke_credential(
+    connection: &Connection,
+    organization: &str,
+    environment: &str,
+    key: &CredentialKey,
+) -> Result<(), StoreError> {
+    let params = params![organization, environment, key.registered_user.to_string(), key.connector.as_str()];
+    row::write_some(connection, &format!("{REVOKE_CREDENTIALS} AND connector = ?4"), params).map(drop)
 }
 
 #[async_trait]
@@ -95,41 +117,178 @@ impl LinkSessions for SqliteStore {
     async fn open_link(&self, scope: &Scope, session: LinkSession, now: Timestamp) -> Result<(), StoreError> {
         let (organization, environment) = place(scope);
         self.write(move |connection| {
-            forget_expired(connection, now)?;
-            let LinkSession { id, state, registered_user, sealed, expires_at } = session;
-            let insert =
-                "INSERT INTO link_sessions (organization, environment, id, state, registered_user, sealed, expires_at)
-                          VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)";
-            let (id, registered_user) = (id.to_string(), registered_user.to_string());
-            let (state, sealed, expires_at) = (state.to_bytes(), sealed.as_bytes(), expires_at.as_millis());
-            let params = params![organization, environment, id, state, registered_user, sealed, expires_at];
-            connection.execute(insert, params).map(drop).map_err(of_write)
+            expire(connection, now)?;
+            let (id, user) = (session.id.to_string(), session.registered_user.to_string());
+            let (start, state) = (session.start.to_bytes(), session.state.to_bytes());
+            let (connector, plan, status) =
+                (session.connector.as_str(), session.plan.as_bytes(), session.status.as_str());
+            let (browser, confirmation) = (bytes(session.browser), bytes(session.confirmation));
+            let tokens = session.tokens.as_ref().map(Sealed::as_bytes);
+            let (error, provider_error) = (&session.error, &session.provider_error);
+            let expires_at = session.expires_at.as_millis();
+            let columns: [&dyn ToSql; 15] = [
+                &organization,
+                &environment,
+                &id,
+                &user,
+                &connector,
+                &start,
+                &state,
+                &plan,
+                &status,
+                &browser,
+                &confirmation,
+                &tokens,
+                error,
+                provider_error,
+                &expires_at,
+            ];
+            row::write(connection, INSERT, columns)
         })
         .await
     }
 
-    async fn take_link(&self, state: Digest, now: Timestamp) -> Result<Option<TakenLink>, StoreError> {
+    async fn link(&self, scope: &Scope, id: LinkSessionId) -> Result<Option<LinkSession>, StoreError> {
+        let place = place(scope);
+        self.read(move |connection| find_in(connection, &place, id)).await
+    }
+
+    async fn link_by_start(&self, start: Digest) -> Result<Option<FoundLink>, StoreError> {
+        self.read(move |connection| find(connection, "start = ?1", [start.to_bytes()])).await
+    }
+
+    async fn link_by_state(&self, state: Digest) -> Result<Option<FoundLink>, StoreError> {
+        self.read(move |connection| find(connection, "state = ?1", [state.to_bytes()])).await
+    }
+
+    async fn advance_link(&self, scope: &Scope, from: LinkStatus, session: LinkSession) -> Result<(), StoreError> {
+        let place = place(scope);
         self.write(move |connection| {
-            forget_expired(connection, now)?;
-            let take = "DELETE FROM link_sessions WHERE state = ?1
-                        RETURNING organization, environment, id, state, registered_user, sealed, expires_at";
-            let taken = |row: &Row<'_>| {
-                let session = LinkSession {
-                    id: row::parsed(row, 2)?,
-                    state: row::digest(row, 3)?,
-                    registered_user: row::parsed(row, 4)?,
-                    sealed: Sealed::from_bytes(row.get(5)?),
-                    expires_at: row::timestamp(row, 6)?,
-                };
-                Ok(TakenLink { organization: row::parsed(row, 0)?, environment: row::parsed(row, 1)?, session })
-            };
-            connection.query_row(take, [state.to_bytes()], taken).optional().map_err(of_read)
+            let known = find_in(connection, &place, session.id)?.ok_or(StoreError::Missing)?;
+            if known.status != from {
+                return Err(Conflict::Stale.into());
+            }
+            let ((organization, environment), id) = (&place, session.id.to_string());
+            if session.tokens.is_none() {
+                let key = params![organization, environment, id];
+                revoke_tokens(connection, "organization = ?1 AND environment = ?2 AND id = ?3", key)?;
+            }
+            let advanced = params![
+                organization,
+                environment,
+                id,
+                session.status.as_str(),
+                bytes(session.browser),
+                bytes(session.confirmation),
+                session.tokens.as_ref().map(Sealed::as_bytes),
+                session.error,
+                session.provider_error,
+                session.expires_at.as_millis(),
+            ];
+            row::write(connection, ADVANCE, advanced)
+        })
+        .await
+    }
+
+    async fn complete_link(&self, scope: &Scope, id: LinkSessionId, credential: Credential) -> Result<(), StoreError> {
+        let place = place(scope);
+        self.write(move |connection| {
+            let known = find_in(connection, &place, id)?.ok_or(StoreError::Missing)?;
+            let fits = known.registered_user == credential.registered_user && known.connector == credential.connector;
+            if known.status != LinkStatus::Pending || !fits {
+                return Err(Conflict::Stale.into());
+            }
+            let (organization, environment) = &place;
+            revoke_credential(connection, organization, environment, &credential.key())?;
+            put_credential(connection, PUT_CREDENTIAL, organization, environment, &credential)?;
+            row::write(connection, COMPLETE, params![organization, environment, id.to_string()])
+        })
+        .await
+    }
+
+    async fn expire_links(&self, now: Timestamp) -> Result<(), StoreError> {
+        let (moment, forgotten) = (now.as_millis(), (now - LINKS_KEPT).as_millis());
+        let any = self.read(move |connection| {
+            let mut any = connection.prepare_cached(ANY_EXPIRED).map_err(unavailable)?;
+            any.exists([moment, forgotten]).map_err(unavailable)
+        });
+        // Most of the time there is nothing, and nobody has to wait for the disk to hear so.
+        match any.await? {
+            true => self.write(move |connection| expire(connection, now)).await,
+            false => Ok(()),
+        }
+    }
+}
+
+fn bytes(digest: Option<Digest>) -> Option<[u8; 32]> {
+    digest.map(Digest::to_bytes)
+}
+
+const TAKE: &str = "UPDATE revocations SET due_at = ?2, attempts = attempts + 1
+                    WHERE (organization, environment, id) IN (
+                        SELECT organization, environment, id FROM revocations
+                        WHERE due_at <= ?1 ORDER BY due_at LIMIT ?3
+                    )
+                    RETURNING organization, environment, id, connector, record, sealed, attempts";
+
+fn revocation(row: &Row<'_>) -> rusqlite::Result<Revocation> {
+    Ok(Revocation {
+        organization: row::parsed(row, 0)?,
+        environment: row::parsed(row, 1)?,
+        id: row.get(2)?,
+        connector: row::parsed(row, 3)?,
+        record: row.get(4)?,
+        sealed: Sealed::from_bytes(row.get(5)?),
+        attempts: row.get(6)?,
+    })
+}
+
+#[async_trait]
+impl Revocations for SqliteStore {
+    async fn take_revocations(
+        &self,
+        now: Timestamp,
+        next: Timestamp,
+        limit: u32,
+    ) -> Result<Vec<Revocation>, StoreError> {
+        let is_due = "SELECT 1 FROM revocations WHERE due_at <= ?1 LIMIT 1";
+        let any = self.read(move |connection| {
+            let mut any = connection.prepare_cached(is_due).map_err(unavailable)?;
+            any.exists([now.as_millis()]).map_err(unavailable)
+        });
+        // Most of the time there is nothing, and nobody has to wait for the disk to hear so.
+        if !any.await? {
+            return Ok(vec![]);
+        }
+        self.write(move |connection| {
+            let mut take = connection.prepare_cached(TAKE).map_err(unavailable)?;
+            take.query_map(params![now.as_millis(), next.as_millis(), limit], revocation)
+                .and_then(Iterator::collect)
+                .map_err(of_read)
+        })
+        .await
+    }
+
+    async fn postpone_revocation(&self, revocation: &Revocation, until: Timestamp) -> Result<(), StoreError> {
+        let (organization, environment, id) = key_of(revocation);
+        self.write(move |connection| {
+            let postpone =
+                "UPDATE revocations SET due_at = ?4 WHERE organization = ?1 AND environment = ?2 AND id = ?3";
+            row::write(connection, postpone, params![organization, environment, id, until.as_millis()])
+        })
+        .await
+    }
+
+    async fn end_revocation(&self, revocation: &Revocation) -> Result<(), StoreError> {
+        let (organization, environment, id) = key_of(revocation);
+        self.write(move |connection| {
+            let end = "DELETE FROM revocations WHERE organization = ?1 AND environment = ?2 AND id = ?3";
+            row::write(connection, end, params![organization, environment, id])
         })
         .await
     }
 }
 
-fn forget_expired(connection: &Connection, now: Timestamp) -> Result<(), StoreError> {
-    let expired = "DELETE FROM link_sessions WHERE expires_at <= ?1";
-    connection.execute(expired, [now.as_millis()]).map(drop).map_err(unavailable)
+fn key_of(revocation: &Revocation) -> (String, &'static str, String) {
+    (revocation.organization.to_string(), revocation.environment.as_str(), revocation.id.clone())
 }

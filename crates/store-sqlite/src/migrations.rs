@@ -8,7 +8,7 @@ use rusqlite::{Connection, OptionalExtension, TransactionBehavior};
 use crate::error::unavailable;
 
 /// Each brings the schema from its place in the list to the next. One that was released is never edited.
-const MIGRATIONS: [&str; 10] = [
+const MIGRATIONS: [&str; 11] = [
     include_str!("../migrations/0001.sql"),
     include_str!("../migrations/0002.sql"),
     include_str!("../migrations/0003.sql"),
@@ -19,6 +19,7 @@ const MIGRATIONS: [&str; 10] = [
     include_str!("../migrations/0008.sql"),
     include_str!("../migrations/0009.sql"),
     include_str!("../migrations/0010.sql"),
+    include_str!("../migrations/0011.sql"),
 ];
 
 /// The newest version of the schema that this program knows.
@@ -133,6 +134,39 @@ mod tests {
             let known = change::operation(&connection, "ada", "twice").unwrap().unwrap();
             assert_eq!(known, Operation { subject: "key_1".into(), request: None, revision: Revision(0) });
         }
+    }
+
+    /// Programs from before bound operators to no identity, and kept tokens that nobody confirmed.
+    #[test]
+    fn an_older_store_keeps_its_operators_and_credentials_and_ends_its_links() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("doorward.db");
+        create_private(&path).unwrap();
+        let mut connection = connect_to(&path, FULL).unwrap();
+        for migration in &MIGRATIONS[..10] {
+            connection.execute_batch(migration).unwrap();
+        }
+        connection.pragma_update(None, "user_version", 10).unwrap();
+        connection.pragma_update(None, "application_id", APPLICATION_ID).unwrap();
+        connection
+            .execute_batch(
+                "INSERT INTO operators VALUES ('op_1', 'admin', 'AAAAAAAAAA', zeroblob(32), 1);
+                 INSERT INTO registered_users VALUES ('org_1', 'test', 'ru_1', 'u1', NULL, 1);
+                 INSERT INTO credentials VALUES ('org_1', 'test', 'ru_1', 'github', x'0102', 1, 2);
+                 INSERT INTO connectors VALUES ('org_1', 'test', 'github', x'03', 1, 2);
+                 INSERT INTO link_sessions VALUES ('org_1', 'test', 'ls_1', zeroblob(32), 'ru_1', x'04', 9000000000000);",
+            )
+            .unwrap();
+        run(&mut connection, &path).unwrap();
+        let count = |sql: &str| connection.query_row(sql, [], |row| row.get::<_, i64>(0)).unwrap();
+        assert_eq!(count("SELECT count(*) FROM operators WHERE by_provider = 0 AND issuer IS NULL"), 1);
+        assert_eq!(count("SELECT count(*) FROM credentials WHERE sealed = x'0102'"), 1);
+        assert_eq!(count("SELECT count(*) FROM connectors WHERE sealed = x'03'"), 1);
+        for empty in ["link_sessions", "links", "revocations"] {
+            assert_eq!(count(&format!("SELECT count(*) FROM {empty}")), 0, "{empty}");
+        }
+        // A program from before may go on beside this one.
+        assert_eq!(count("SELECT oldest_schema FROM store"), 10);
     }
 
     /// Events that were written before positions were kept get theirs, in the order of their times.

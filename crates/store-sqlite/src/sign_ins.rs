@@ -13,12 +13,12 @@ use crate::{SqliteStore, row};
 fn sign_in(row: &Row<'_>) -> rusqlite::Result<(SignIn, Operator)> {
     let operator = operator(row)?;
     let sign_in = SignIn {
-        token: row::digest(row, 5)?,
-        kind: row::parsed(row, 6)?,
+        token: row::digest(row, 8)?,
+        kind: row::parsed(row, 9)?,
         operator: operator.id,
-        created_at: row::timestamp(row, 7)?,
-        seen_at: row::timestamp(row, 8)?,
-        expires_at: row::timestamp(row, 9)?,
+        created_at: row::timestamp(row, 10)?,
+        seen_at: row::timestamp(row, 11)?,
+        expires_at: row::timestamp(row, 12)?,
     };
     Ok((sign_in, operator))
 }
@@ -49,7 +49,7 @@ impl SignIns for SqliteStore {
         self.read(move |connection| {
             let mut find = connection
                 .prepare_cached(
-                    "SELECT o.id, o.name, o.locator, o.digest, o.created_at,
+                    "SELECT o.id, o.name, o.locator, o.digest, o.created_at, o.by_provider, o.issuer, o.subject,
                             s.token, s.kind, s.created_at, s.seen_at, s.expires_at
                      FROM sign_ins s JOIN operators o ON o.id = s.operator
                      WHERE s.token = ?1 AND s.expires_at > ?2",

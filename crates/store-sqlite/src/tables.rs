@@ -1,11 +1,12 @@
 //! Data of one environment. Every statement here names the organization and the environment.
 
 use async_trait::async_trait;
-use doorward_store::{Credential, CredentialKey, Page, RegisteredUser, Scope, Sealed, StoreError, Table};
+use doorward_store::{Credential, CredentialKey, Page, Record, RegisteredUser, Scope, Sealed, StoreError, Table};
 use doorward_types::RegisteredUserId;
-use rusqlite::{OptionalExtension, Row, params};
+use rusqlite::{Connection, OptionalExtension, Row, params};
 
 use crate::error::{of_read, of_write, unavailable};
+use crate::links::{revoke_all_of, revoke_credential};
 use crate::{SqliteStore, row};
 
 pub(crate) fn place(scope: &Scope) -> (String, &'static str) {
@@ -42,28 +43,25 @@ impl SqliteStore {
         })
         .await
     }
+}
 
-    async fn write_credential(&self, sql: &'static str, scope: &Scope, record: Credential) -> Result<(), StoreError> {
-        let (organization, environment) = place(scope);
-        self.write(move |connection| {
-            connection
-                .prepare_cached(sql)
-                .and_then(|mut write| {
-                    write.execute(params![
-                        organization,
-                        environment,
-                        record.registered_user.to_string(),
-                        record.connector.as_str(),
-                        record.sealed.as_bytes(),
-                        record.created_at.as_millis(),
-                        record.updated_at.as_millis(),
-                    ])
-                })
-                .map_err(of_write)?;
-            Ok(())
-        })
-        .await
-    }
+pub(crate) fn put_credential(
+    connection: &Connection,
+    sql: &str,
+    organization: &str,
+    environment: &str,
+    record: &Credential,
+) -> Result<(), StoreError> {
+    let row = params![
+        organization,
+        environment,
+        record.registered_user.to_string(),
+        record.connector.as_str(),
+        record.sealed.as_bytes(),
+        record.created_at.as_millis(),
+        record.updated_at.as_millis(),
+    ];
+    row::write(connection, sql, row)
 }
 
 fn user(row: &Row<'_>) -> rusqlite::Result<RegisteredUser> {
@@ -119,6 +117,7 @@ impl Table<RegisteredUser> for SqliteStore {
     async fn delete(&self, scope: &Scope, key: &RegisteredUserId) -> Result<bool, StoreError> {
         let ((organization, environment), key) = (place(scope), key.to_string());
         self.write(move |connection| {
+            revoke_all_of(connection, &organization, environment, &key)?;
             connection
                 .execute(
                     "DELETE FROM registered_users WHERE organization = ?1 AND environment = ?2 AND id = ?3",
@@ -134,7 +133,7 @@ impl Table<RegisteredUser> for SqliteStore {
 const INSERT_CREDENTIAL: &str =
     "INSERT INTO credentials (organization, environment, registered_user, connector, sealed, created_at, updated_at)
      VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)";
-const PUT_CREDENTIAL: &str =
+pub(crate) const PUT_CREDENTIAL: &str =
     "INSERT INTO credentials (organization, environment, registered_user, connector, sealed, created_at, updated_at)
      VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)
      ON CONFLICT (organization, environment, registered_user, connector) DO UPDATE
@@ -153,11 +152,18 @@ fn credential(row: &Row<'_>) -> rusqlite::Result<Credential> {
 #[async_trait]
 impl Table<Credential> for SqliteStore {
     async fn insert(&self, scope: &Scope, record: Credential) -> Result<(), StoreError> {
-        self.write_credential(INSERT_CREDENTIAL, scope, record).await
+        let (organization, environment) = place(scope);
+        self.write(move |connection| put_credential(connection, INSERT_CREDENTIAL, &organization, environment, &record))
+            .await
     }
 
     async fn put(&self, scope: &Scope, record: Credential) -> Result<(), StoreError> {
-        self.write_credential(PUT_CREDENTIAL, scope, record).await
+        let (organization, environment) = place(scope);
+        self.write(move |connection| {
+            revoke_credential(connection, &organization, environment, &record.key())?;
+            put_credential(connection, PUT_CREDENTIAL, &organization, environment, &record)
+        })
+        .await
     }
 
     async fn get(&self, scope: &Scope, key: &CredentialKey) -> Result<Option<Credential>, StoreError> {
@@ -198,6 +204,7 @@ impl Table<Credential> for SqliteStore {
     async fn delete(&self, scope: &Scope, key: &CredentialKey) -> Result<bool, StoreError> {
         let ((organization, environment), key) = (place(scope), key.clone());
         self.write(move |connection| {
+            revoke_credential(connection, &organization, environment, &key)?;
             connection
                 .execute(
                     "DELETE FROM credentials

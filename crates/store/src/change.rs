@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use doorward_audit::EventDraft;
 use doorward_key::KeyPrefix;
+use doorward_origin::AllowList;
 use doorward_types::{
     AccessKeyId, AllowedOriginId, Environment, Locator, LocatorError, OrganizationId, SecretState, SessionId,
 };
@@ -69,7 +70,8 @@ pub enum Change {
         /// All of its secrets.
         retired: Vec<Locator>,
     },
-    /// Adds an origin to an organization's list; refused with [`crate::Conflict::Duplicate`] where it is there.
+    /// Adds an origin to an organization's list; refused with [`crate::Conflict::Duplicate`] if it is there, and with
+    /// [`crate::Conflict::ListFull`] if the list has [`AllowList::MAX_ENTRIES`].
     AllowOrigin {
         /// The entry.
         entry: OriginEntry,
@@ -329,6 +331,9 @@ impl Change {
                 if facts.origins.iter().any(|known| known.id == entry.id || known.origin == entry.origin) {
                     return Err(Conflict::Duplicate.into());
                 }
+                if facts.origins.len() >= AllowList::MAX_ENTRIES {
+                    return Err(Conflict::ListFull.into());
+                }
                 Ok(vec![Step::AddOrigin(entry.clone())])
             }
             Self::DisallowOrigin { organization, id } => {
@@ -466,5 +471,60 @@ impl Events {
 impl From<EventDraft> for Events {
     fn from(event: EventDraft) -> Self {
         Self { first: event, others: vec![] }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use doorward_audit::{Action, Attribution};
+    use doorward_origin::AllowedOrigin;
+    use doorward_types::{Incarnation, Name, Timestamp};
+
+    use super::*;
+
+    #[test]
+    fn a_list_of_origins_is_full_at_a_thousand_entries() {
+        let organization = OrganizationId::from_u128(1);
+        let name: Name = "ada".parse().unwrap();
+        let entry = |number: u128| OriginEntry {
+            id: AllowedOriginId::from_u128(number),
+            organization,
+            origin: format!("app-{number}.example.com").parse::<AllowedOrigin>().unwrap(),
+            created_at: Timestamp::from_millis(1),
+            created_by: name.clone(),
+        };
+        let log = (organization, Environment::Production);
+        let attribution = Attribution::local(name.clone());
+        let told =
+            EventDraft::new(&attribution, Timestamp::from_millis(1), Action::AllowedOriginAdded, "x".into(), log);
+        let (operation, request) = (OperationId::from_bytes([0; 16]), RequestHash::of(["x"]));
+        let context = ChangeContext::new(operation, told.into(), request, KeyPrefix::default());
+        let plan = |there: u128, change: Change| {
+            let facts = Facts {
+                store: StoreIdentity {
+                    id: StoreId::from_bytes([0; 16]),
+                    incarnation: Incarnation::FIRST,
+                    prefix: Some(KeyPrefix::default()),
+                    longest_lease: Duration::ZERO,
+                },
+                done: None,
+                any_organization: true,
+                organization: true,
+                key: None,
+                origins: (0..there).map(entry).collect(),
+            };
+            change.plan(&facts, &context).map(|steps| steps.len())
+        };
+        let allow = |number| Change::AllowOrigin { entry: entry(number) };
+        assert_eq!(plan(999, allow(5_000)).unwrap(), 1);
+        for there in [1_000, 1_500] {
+            let refused = plan(there, allow(5_000));
+            assert!(matches!(refused, Err(StoreError::Conflict(Conflict::ListFull))), "{refused:?}");
+            // What is there is there, and may go.
+            let refused = plan(there, allow(7));
+            assert!(matches!(refused, Err(StoreError::Conflict(Conflict::Duplicate))), "{refused:?}");
+            let id = AllowedOriginId::from_u128(7);
+            assert_eq!(plan(there, Change::DisallowOrigin { organization, id }).unwrap(), 1);
+        }
     }
 }

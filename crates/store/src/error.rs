@@ -85,6 +85,9 @@ pub enum Conflict {
     /// A record with the same unique field exists in this scope.
     #[error("such a record exists already")]
     Duplicate,
+    /// The organization's list of allowed origins has as many entries as a list may have.
+    #[error("the list of allowed origins is full")]
+    ListFull,
     /// The store was to be empty, and is not.
     #[error("the store has an organization already")]
     NotEmpty,

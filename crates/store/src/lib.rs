@@ -13,6 +13,7 @@
 //! | [`AuditLog`] | reading the events back, to be shown and to be verified |
 //! | [`Outbox`] | shipping events elsewhere: which have not arrived yet |
 //! | [`LinkSessions`] | tries to link a user's account elsewhere |
+//! | [`Revocations`] | tokens that third parties are to be told to revoke |
 //! | [`Operators`] | who may use the management side |
 //! | [`Rows`](copy::Rows) | everything, row by row: how a store moves to another engine |
 //! | [`Table<R>`](Table) | data of one environment, reached through a [`Scope`] only |
@@ -58,7 +59,9 @@ pub use coherence::{
 };
 pub use error::{BoxError, Conflict, StoreError};
 pub use export::LogExport;
-pub use link::{LinkSessions, TakenLink};
+pub use link::{
+    FoundLink, LINKS_KEPT, LinkSession, LinkSessions, LinkStatus, Revocation, Revocations, UnknownLinkStatus,
+};
 pub use lost::{LostChange, LostChanges};
 pub use memory::MemoryStore;
 pub use operation::{
@@ -69,8 +72,8 @@ pub use outbox::{Outbox, Shipment, SinkState};
 pub use provenance::{Doubt, Provenance, Sourced, StoreId, StoreIdentity};
 pub use records::{
     AccessKey, AccessKeyWithSecrets, Connector, ConnectorName, ConnectorNameError, Credential, CredentialKey,
-    LinkSession, LiveSecret, Operator, Organization, OriginEntry, Record, RegisteredUser, Secret, SecretUsage,
-    SpanUses, USAGE_KEPT, USAGE_SPAN,
+    LiveSecret, Operator, Organization, OriginEntry, ProviderAccess, ProviderIdentity, Record, RegisteredUser, Secret,
+    SecretUsage, SpanUses, USAGE_KEPT, USAGE_SPAN,
 };
 pub use scope::Scope;
 pub use seal::{SealError, Sealed, SealingKey};

@@ -5,8 +5,8 @@ use std::time::Duration;
 use doorward_key::Digest;
 use doorward_origin::AllowedOrigin;
 use doorward_types::{
-    AccessKeyId, AllowedOriginId, Environment, LinkSessionId, Locator, Name, OperatorId, OrganizationId,
-    RegisteredUserId, SecretState, Timestamp,
+    AccessKeyId, AllowedOriginId, Environment, Locator, Name, OperatorId, OrganizationId, RegisteredUserId,
+    SecretState, Timestamp,
 };
 
 use crate::Sealed;
@@ -153,6 +153,30 @@ pub struct Operator {
     pub digest: Digest,
     /// When it was added.
     pub created_at: Timestamp,
+    /// Whether an identity provider can sign it in.
+    pub provider: ProviderAccess,
+}
+
+/// Whether an identity provider can sign an operator in.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub enum ProviderAccess {
+    /// It cannot: the operator is a local one, whatever names a provider gives.
+    #[default]
+    Local,
+    /// It can, and whom it calls by the operator's name first, is the operator from then on.
+    Expected,
+    /// It can, if it names this identity.
+    Bound(ProviderIdentity),
+}
+
+/// A person, as an identity provider tells people apart: no subject is ever given to someone else (OpenID Connect Core 1.0,
+/// section 5.7). Names and addresses are.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct ProviderIdentity {
+    /// The provider.
+    pub issuer: String,
+    /// The person.
+    pub subject: String,
 }
 
 /// A record of one environment, kept in a [`crate::Table`].
@@ -242,21 +266,6 @@ impl Record for Connector {
     fn key(&self) -> ConnectorName {
         self.name.clone()
     }
-}
-
-/// One try to link a registered user's account elsewhere: used once, or never.
-#[derive(Clone, Debug, Eq, PartialEq)]
-pub struct LinkSession {
-    /// Names it.
-    pub id: LinkSessionId,
-    /// SHA-256 of the state that the third party brings back.
-    pub state: Digest,
-    /// Whose account it is. The session goes when the user goes.
-    pub registered_user: RegisteredUserId,
-    /// What else the callback needs to know.
-    pub sealed: Sealed,
-    /// When it is worth nothing any more.
-    pub expires_at: Timestamp,
 }
 
 /// Names what a credential opens, such as `github`: it stands in paths.

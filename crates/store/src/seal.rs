@@ -32,11 +32,38 @@ impl SealingKey {
     ///
     /// Where the generator fails.
     pub fn seal(&self, scope: &Scope, record: &str, secret: &[u8], random: &dyn Random) -> Result<Sealed, RandomError> {
+        self.seal_with(associated_data(scope, record), secret, random)
+    }
+
+    /// Seals a text that belongs to no record of a scope, such as a cookie, for one purpose.
+    ///
+    /// # Errors
+    ///
+    /// Fails if the generator fails.
+    pub fn seal_for(&self, purpose: &str, text: &[u8], random: &dyn Random) -> Result<Sealed, RandomError> {
+        self.seal_with(purpose_data(purpose), text, random)
+    }
+
+    /// Opens what was sealed for this purpose.
+    ///
+    /// # Errors
+    ///
+    /// Fails if it was sealed with another key or for something else, or was changed since.
+    pub fn open_for(&self, purpose: &str, sealed: &Sealed) -> Result<Zeroizing<Vec<u8>>, SealError> {
+        self.open_with(purpose_data(purpose), sealed)
+    }
+
+    fn seal_with(&self, aad: Vec<u8>, msg: &[u8], random: &dyn Random) -> Result<Sealed, RandomError> {
         let mut nonce = [0; NONCE_LENGTH];
         random.fill(&mut nonce)?;
-        let payload = Payload { msg: secret, aad: &associated_data(scope, record) };
-        let sealed = self.0.encrypt(&XNonce::from(nonce), payload).map_err(|_| RandomError)?;
+        let sealed = self.0.encrypt(&XNonce::from(nonce), Payload { msg, aad: &aad }).map_err(|_| RandomError)?;
         Ok(Sealed([nonce.as_slice(), &sealed].concat()))
+    }
+
+    fn open_with(&self, aad: Vec<u8>, sealed: &Sealed) -> Result<Zeroizing<Vec<u8>>, SealError> {
+        let (nonce, msg) = sealed.0.split_first_chunk::<NONCE_LENGTH>().ok_or(SealError)?;
+        let payload = Payload { msg, aad: &aad };
+        self.0.decrypt(&XNonce::from(*nonce), payload).map(Zeroizing::new).map_err(|_| SealError)
     }
 
     /// Opens what was sealed for this record of this scope.
@@ -45,15 +72,18 @@ impl SealingKey {
     ///
     /// Where it was sealed with another key or for another record, or was changed since.
     pub fn open(&self, scope: &Scope, record: &str, sealed: &Sealed) -> Result<Zeroizing<Vec<u8>>, SealError> {
-        let (nonce, sealed) = sealed.0.split_first_chunk::<NONCE_LENGTH>().ok_or(SealError)?;
-        let payload = Payload { msg: sealed, aad: &associated_data(scope, record) };
-        self.0.decrypt(&XNonce::from(*nonce), payload).map(Zeroizing::new).map_err(|_| SealError)
+        self.open_with(associated_data(scope, record), sealed)
     }
 }
 
 /// Ids and environments have no line breaks, so that no two lists of them read the same.
 fn associated_data(scope: &Scope, record: &str) -> Vec<u8> {
     format!("doorward:credential:1\n{}\n{}\n{record}", scope.organization(), scope.environment()).into_bytes()
+}
+
+/// No purpose has a line break, and every record has.
+fn purpose_data(purpose: &str) -> Vec<u8> {
+    format!("doorward:{}:1", purpose.replace('\n', "")).into_bytes()
 }
 
 impl fmt::Debug for SealingKey {
@@ -113,5 +143,19 @@ mod tests {
             assert_eq!(key.open(&scope, "ru_a/github", &Sealed::from_bytes(bytes)), Err(SealError));
         }
         assert_eq!(key.open(&scope, "ru_a/github", &Sealed::from_bytes(vec![0; 5])), Err(SealError));
+    }
+
+    #[test]
+    #[expect(clippy::disallowed_methods, reason = "a test of what a scope is bound into")]
+    fn a_text_opens_for_its_own_purpose_only() {
+        let key = SealingKey::new(&Zeroizing::new([7; 32]));
+        let scope = Scope::assertion(OrganizationId::from_u128(1), Environment::Production);
+        let sealed = key.seal_for("sign-in", b"hunter2", &SystemRandom).unwrap();
+        assert_eq!(key.open_for("sign-in", &sealed).unwrap().as_slice(), b"hunter2");
+        assert_eq!(key.open_for("sign-out", &sealed), Err(SealError));
+        assert_eq!(SealingKey::new(&Zeroizing::new([8; 32])).open_for("sign-in", &sealed), Err(SealError));
+        let record = key.seal(&scope, "ru_a/github", b"hunter2", &SystemRandom).unwrap();
+        let posing = format!("credential:1\n{}\nproduction\nru_a/github", scope.organization());
+        assert_eq!(key.open_for(&posing, &record), Err(SealError));
     }
 }

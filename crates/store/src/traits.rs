@@ -5,8 +5,8 @@ use doorward_types::{AccessKeyId, Environment, Locator, Name, OperatorId, Organi
 use crate::copy::Rows;
 use crate::{
     AccessKeyWithSecrets, Change, ChangeContext, Coherence, Committed, Connector, Credential, IdempotencyKey,
-    LinkSessions, LostChanges, Operation, Operator, Organization, OriginEntry, Outbox, Record, RegisteredUser,
-    Revision, Scope, SecretUsage, SignIns, Sourced, SpanUses, StoreError, ToolCalls,
+    LinkSessions, LostChanges, Operation, Operator, Organization, OriginEntry, Outbox, ProviderIdentity, Record,
+    RegisteredUser, Revision, Revocations, Scope, SecretUsage, SignIns, Sourced, SpanUses, StoreError, ToolCalls,
 };
 
 /// Everything that the core and the reference server need of an engine.
@@ -22,6 +22,7 @@ pub trait Store:
     + Table<Connector>
     + Table<Credential>
     + LinkSessions
+    + Revocations
     + ToolCalls
     + SignIns
     + std::fmt::Debug
@@ -41,6 +42,7 @@ impl<S> Store for S where
         + Table<Connector>
         + Table<Credential>
         + LinkSessions
+        + Revocations
         + ToolCalls
         + SignIns
         + std::fmt::Debug
@@ -178,9 +180,23 @@ pub trait Operators: Send + Sync {
 
     /// The operator whose token has this locator.
     async fn operator_by_locator(&self, locator: Locator) -> Result<Option<Operator>, StoreError>;
+
+    /// Returns the operator that is bound to this identity.
+    async fn operator_by_identity(&self, identity: &ProviderIdentity) -> Result<Option<Operator>, StoreError>;
+
+    /// Binds an operator to an identity, for good.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError::Missing`] if there is no such operator, or it is not [`crate::ProviderAccess::Expected`];
+    /// [`crate::Conflict::Duplicate`] if the identity is another operator's.
+    async fn bind_operator(&self, id: OperatorId, identity: &ProviderIdentity) -> Result<(), StoreError>;
 }
 
 /// Records of one kind, each in its organization and environment.
+///
+/// A [`Credential`] that another one replaces, that is deleted, or whose user is deleted, becomes a [`crate::Revocation`] in the
+/// same transaction.
 #[async_trait]
 pub trait Table<R: Record>: Send + Sync {
     /// Adds a record; [`crate::Conflict::Duplicate`] where its key or a unique field is taken in this scope.

@@ -18,14 +18,21 @@ const provider = new Provider(issuer, {
     },
   ],
   pkce: { required: () => true },
-  features: { devInteractions: { enabled: true } },
+  features: { devInteractions: { enabled: true }, revocation: { enabled: true } },
   cookies: { keys: ["only for tests"] },
   // Claims stand in the ID token too, as with most providers that companies have.
   conformIdTokenClaims: false,
-  claims: { openid: ["sub"], email: ["email", "email_verified"], profile: ["name"] },
+  claims: { openid: ["sub"], email: ["email", "email_verified"], profile: ["name", "groups"] },
+  // "hire-with-the-address-of-grace" is another person with grace's address.
   findAccount: (_, id) => ({
     accountId: id,
-    claims: () => ({ sub: id, name: id, email: `${id}@example.com`, email_verified: id !== "mallory" }),
+    claims: () => ({
+      sub: id,
+      name: id,
+      groups: id.startsWith("operator-") ? ["staff", "operators"] : ["staff"],
+      email: `${id.replace(/^.*-with-the-address-of-/, "")}@example.com`,
+      email_verified: id !== "mallory",
+    }),
   }),
 });
 server.on("request", provider.callback());

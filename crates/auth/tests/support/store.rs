@@ -9,14 +9,15 @@ use doorward_audit::{ChainFault, Event, EventDraft, Pruned};
 use doorward_key::{Digest, KeyPrefix};
 use doorward_store::{
     AccessKeyWithSecrets, AuditLog, Change, ChangeContext, Coherence, Committed, Connector, ConnectorName, Credential,
-    CredentialKey, EventFilter, IdempotencyKey, KeyStore, LinkSession, LinkSessions, LiveSecret, LostChange,
-    LostChanges, MemoryStore, Observation, Operation, Operator, Operators, Organization, OriginEntry, Outbox, Page,
-    Position, Provenance, RegisteredUser, Revision, Scope, SecretUsage, Session, SessionStatus, Shipment, SignIn,
-    SignIns, SinkState, Sourced, SpanUses, StoreError, StoreIdentity, Table, TakenLink, ToolCall, ToolCalls, UsageLog,
+    CredentialKey, EventFilter, FoundLink, IdempotencyKey, KeyStore, LinkSession, LinkSessions, LinkStatus, LiveSecret,
+    LostChange, LostChanges, MemoryStore, Observation, Operation, Operator, Operators, Organization, OriginEntry,
+    Outbox, Page, Position, Provenance, ProviderIdentity, RegisteredUser, Revision, Revocation, Revocations, Scope,
+    SecretUsage, Session, SessionStatus, Shipment, SignIn, SignIns, SinkState, Sourced, SpanUses, StoreError,
+    StoreIdentity, Table, ToolCall, ToolCalls, UsageLog,
 };
 use doorward_types::{
-    Environment, Incarnation, Locator, Name, OperatorId, OrganizationId, RegisteredUserId, SessionId, Timestamp,
-    ToolCallId,
+    Environment, Incarnation, LinkSessionId, Locator, Name, OperatorId, OrganizationId, RegisteredUserId, SessionId,
+    Timestamp, ToolCallId,
 };
 
 /// A call to the store, by the name of its method.
@@ -180,6 +181,8 @@ carried! { Operators:
     fn remove_operator(id: OperatorId, event: EventDraft) -> ();
     fn operators() -> Vec<Operator>;
     fn operator_by_locator(locator: Locator) -> Option<Operator>;
+    fn operator_by_identity(identity: &ProviderIdentity) -> Option<Operator>;
+    fn bind_operator(id: OperatorId, identity: &ProviderIdentity) -> ();
 }
 
 macro_rules! table {
@@ -200,7 +203,18 @@ table!(Connector, ConnectorName);
 
 carried! { LinkSessions:
     fn open_link(scope: &Scope, session: LinkSession, now: Timestamp) -> ();
-    fn take_link(state: Digest, now: Timestamp) -> Option<TakenLink>;
+    fn link(scope: &Scope, id: LinkSessionId) -> Option<LinkSession>;
+    fn link_by_start(start: Digest) -> Option<FoundLink>;
+    fn link_by_state(state: Digest) -> Option<FoundLink>;
+    fn advance_link(scope: &Scope, from: LinkStatus, session: LinkSession) -> ();
+    fn complete_link(scope: &Scope, id: LinkSessionId, credential: Credential) -> ();
+    fn expire_links(now: Timestamp) -> ();
+}
+
+carried! { Revocations:
+    fn take_revocations(now: Timestamp, next: Timestamp, limit: u32) -> Vec<Revocation>;
+    fn postpone_revocation(revocation: &Revocation, until: Timestamp) -> ();
+    fn end_revocation(revocation: &Revocation) -> ();
 }
 
 carried! { ToolCalls:

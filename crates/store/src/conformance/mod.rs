@@ -13,6 +13,7 @@ mod audit;
 mod coherence;
 pub mod faults;
 mod keys;
+mod links;
 mod moving;
 mod origins;
 mod outbox;
@@ -31,14 +32,15 @@ use doorward_types::{
 };
 
 pub use self::moving::moving;
-use self::{audit::*, coherence::*, keys::*, origins::*, outbox::*, tables::*};
+use self::{audit::*, coherence::*, keys::*, links::*, origins::*, outbox::*, tables::*};
 use crate::{
     AccessKey, AccessKeyWithSecrets, CHANGE_LOG_LENGTH, Change, ChangeContext, Conflict, Connector, Credential,
-    CredentialKey, Doubt, EventFilter, IDEMPOTENCY_WINDOW, KeyRef, Knowledge, LinkSession, LiveSecret, LogFault,
-    LostChange, OPERATION_WINDOW, OperationId, Operator, Organization, OriginEntry, OriginsChange, Page, Poll,
-    Position, Record, RegisteredUser, RequestHash, Revision, Scope, Sealed, Secret, SecretUsage, Session,
-    SessionStatus, SignIn, SignInKind, Store, StoreError, StoreId, Successor, TOOL_CALLS_KEPT, TOOL_CALLS_LET_GO,
-    Table, TakenLink, ToolCall, ToolOutcome, USAGE_KEPT, USAGE_SPAN, verify_log,
+    CredentialKey, Doubt, EventFilter, FoundLink, IDEMPOTENCY_WINDOW, KeyRef, Knowledge, LINKS_KEPT, LinkSession,
+    LinkStatus, LiveSecret, LogFault, LostChange, OPERATION_WINDOW, OperationId, Operator, Organization, OriginEntry,
+    OriginsChange, Page, Poll, Position, ProviderAccess, ProviderIdentity, Record, RegisteredUser, RequestHash,
+    Revision, Revocation, Scope, Sealed, Secret, SecretUsage, Session, SessionStatus, SignIn, SignInKind, Store,
+    StoreError, StoreId, Successor, TOOL_CALLS_KEPT, TOOL_CALLS_LET_GO, Table, ToolCall, ToolOutcome, USAGE_KEPT,
+    USAGE_SPAN, verify_log,
 };
 
 /// Runs every case, each on a fresh engine. Panics at the first that fails, which is named on standard output.
@@ -83,9 +85,15 @@ pub async fn all<Made: Future<Output = Arc<dyn Store>>>(make: impl Fn() -> Made)
         a_sink_is_held_by_one_at_a_time,
         nothing_is_cut_off_that_a_sink_has_yet_to_ship,
         operators_are_added_and_removed_with_their_events,
+        an_operator_is_bound_to_one_identity_for_good,
         no_operation_reaches_another_scope,
         a_users_credentials_go_with_it,
-        a_link_session_is_taken_once_and_in_time,
+        a_link_session_is_found_by_its_tokens_in_its_scope,
+        a_link_session_goes_on_once_from_each_status,
+        a_link_becomes_a_credential_once,
+        tokens_that_nobody_confirms_are_revoked,
+        a_credential_that_goes_is_revoked,
+        a_revocation_is_taken_by_one_at_a_time,
         user_ids_are_unique_within_an_environment,
         operators_sign_in_once_by_a_link_and_stay_so_long,
         tool_calls_begin_and_end_in_their_own_scope,

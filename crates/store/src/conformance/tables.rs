@@ -9,6 +9,7 @@ pub(super) async fn operators_are_added_and_removed_with_their_events(store: Arc
         locator: locator(),
         digest: Digest::from_bytes([9; 32]),
         created_at: Timestamp::from_millis(2),
+        provider: ProviderAccess::Local,
     };
     let installation = OrganizationId::INSTALLATION;
     let told =
@@ -29,7 +30,55 @@ pub(super) async fn operators_are_added_and_removed_with_their_events(store: Arc
     assert_eq!(log(&*store, installation, Environment::Production).await.len(), 3);
 }
 
-fn user(text: &str) -> RegisteredUser {
+pub(super) async fn an_operator_is_bound_to_one_identity_for_good(store: Arc<dyn Store>) {
+    let operator = |text, provider| Operator {
+        id: OperatorId::new(seed()),
+        name: name(text),
+        locator: locator(),
+        digest: Digest::from_bytes([9; 32]),
+        created_at: Timestamp::from_millis(2),
+        provider,
+    };
+    let identity = |issuer: &str, subject: &str| ProviderIdentity { issuer: issuer.into(), subject: subject.into() };
+    let (first, second) = (identity("https://id.example", "1"), identity("https://id.example", "2"));
+    let admin = operator("admin", ProviderAccess::Local);
+    let (ada, grace) = (operator("ada", ProviderAccess::Expected), operator("grace", ProviderAccess::Expected));
+    let carol = operator("carol", ProviderAccess::Bound(identity("https://other.example", "1")));
+    for operator in [&admin, &ada, &grace, &carol] {
+        let told = event(
+            Action::OperatorCreated,
+            OrganizationId::INSTALLATION,
+            Environment::Production,
+            &operator.id.to_string(),
+        );
+        store.add_operator(operator.clone(), told).await.unwrap();
+    }
+    let all = [&admin, &ada, &grace, &carol].map(Clone::clone);
+    assert_eq!(store.operators().await.unwrap(), all);
+    assert_eq!(store.operator_by_identity(&first).await.unwrap(), None);
+    let found = store.operator_by_identity(&identity("https://other.example", "1")).await.unwrap();
+    assert_eq!(found, Some(carol.clone()));
+    let refused = store.bind_operator(admin.id, &first).await;
+    assert!(matches!(refused, Err(StoreError::Missing)), "{refused:?}");
+    let refused = store.bind_operator(OperatorId::new(seed()), &first).await;
+    assert!(matches!(refused, Err(StoreError::Missing)), "{refused:?}");
+
+    store.bind_operator(ada.id, &first).await.unwrap();
+    for again in [&first, &second] {
+        let refused = store.bind_operator(ada.id, again).await;
+        assert!(matches!(refused, Err(StoreError::Missing)), "{refused:?}");
+    }
+    assert_eq!(conflict(store.bind_operator(grace.id, &first).await), Conflict::Duplicate);
+    let bound = Operator { provider: ProviderAccess::Bound(first.clone()), ..ada };
+    assert_eq!(store.operator_by_identity(&first).await.unwrap(), Some(bound.clone()));
+    store.bind_operator(grace.id, &second).await.unwrap();
+    let told =
+        event(Action::OperatorDeleted, OrganizationId::INSTALLATION, Environment::Production, &bound.id.to_string());
+    store.remove_operator(bound.id, told).await.unwrap();
+    assert_eq!(store.operator_by_identity(&first).await.unwrap(), None);
+}
+
+pub(super) fn user(text: &str) -> RegisteredUser {
     RegisteredUser {
         id: RegisteredUserId::new(seed()),
         origin_user_id: name(text),
@@ -38,7 +87,7 @@ fn user(text: &str) -> RegisteredUser {
     }
 }
 
-fn credential(user: &RegisteredUser, connector: &str) -> Credential {
+pub(super) fn credential(user: &RegisteredUser, connector: &str) -> Credential {
     Credential {
         registered_user: user.id,
         connector: connector.parse().unwrap(),
@@ -97,56 +146,6 @@ pub(super) async fn no_operation_reaches_another_scope(store: Arc<dyn Store>) {
     for own in &scopes.as_flattened()[1..] {
         assert_eq!(users.get(own, &twin.id).await.unwrap(), Some(twin.clone()));
     }
-}
-
-pub(super) async fn a_link_session_is_taken_once_and_in_time(store: Arc<dyn Store>) {
-    let (organization, ..) = provision(&*store).await;
-    let scope = Scope::assertion(organization.id, Environment::Test);
-    let users: &dyn Table<RegisteredUser> = &*store;
-    let ada = user("ada");
-    let session = |state: u8| LinkSession {
-        id: LinkSessionId::new(seed()),
-        state: Digest::from_bytes([state; 32]),
-        registered_user: ada.id,
-        sealed: Sealed::from_bytes(vec![state]),
-        expires_at: Timestamp::from_millis(1_000),
-    };
-    let open = async |scope: &Scope, session| store.open_link(scope, session, Timestamp::from_millis(5)).await;
-    assert!(matches!(open(&scope, session(1)).await, Err(StoreError::Missing)));
-    users.insert(&scope, ada.clone()).await.unwrap();
-    let (first, second, third) = (session(1), session(2), session(3));
-    for opened in [&first, &second, &third] {
-        open(&scope, opened.clone()).await.unwrap();
-    }
-    assert_eq!(conflict(open(&scope, session(1)).await), Conflict::Duplicate);
-    let elsewhere = Scope::assertion(organization.id, Environment::Production);
-    assert!(matches!(open(&elsewhere, session(4)).await, Err(StoreError::Missing)));
-
-    let take = async |state: u8, now| {
-        store.take_link(Digest::from_bytes([state; 32]), Timestamp::from_millis(now)).await.unwrap()
-    };
-    let taken = TakenLink { organization: organization.id, environment: Environment::Test, session: first };
-    assert_eq!(take(9, 5).await, None);
-    assert_eq!(take(1, 5).await, Some(taken));
-    assert_eq!(take(1, 5).await, None);
-    assert!(take(2, 999).await.is_some());
-    assert_eq!(take(3, 1_000).await, None);
-    assert_eq!(take(3, 5).await, None, "what has expired is gone");
-    // One that has expired makes way when another is opened.
-    open(&scope, session(6)).await.unwrap();
-    store
-        .open_link(
-            &scope,
-            LinkSession { expires_at: Timestamp::from_millis(2_000), ..session(7) },
-            Timestamp::from_millis(1_000),
-        )
-        .await
-        .unwrap();
-    assert_eq!(take(6, 5).await, None);
-    // It goes with its user.
-    open(&scope, session(5)).await.unwrap();
-    assert!(users.delete(&scope, &ada.id).await.unwrap());
-    assert_eq!(take(5, 5).await, None);
 }
 
 pub(super) async fn a_users_credentials_go_with_it(store: Arc<dyn Store>) {
@@ -276,6 +275,7 @@ pub(super) async fn operators_sign_in_once_by_a_link_and_stay_so_long(store: Arc
         locator: locator(),
         digest: Digest::from_bytes([9; 32]),
         created_at: Timestamp::from_millis(2),
+        provider: ProviderAccess::Local,
     };
     let (ada, grace) = (operator("ada"), operator("grace"));
     let told = |action, subject: &Operator| {

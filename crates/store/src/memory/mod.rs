@@ -1,6 +1,7 @@
 mod audit;
 mod coherence;
 mod keys;
+mod links;
 mod tables;
 
 use std::collections::{BTreeMap, HashMap};
@@ -10,15 +11,15 @@ use std::time::Duration;
 use doorward_audit::{Event, EventDraft, Pruned};
 use doorward_key::{Random, SystemRandom};
 use doorward_types::{
-    AccessKeyId, AllowedOriginId, Environment, Incarnation, Locator, Name, OperatorId, OrganizationId,
+    AccessKeyId, AllowedOriginId, Environment, Incarnation, LinkSessionId, Locator, Name, OperatorId, OrganizationId,
     RegisteredUserId, SecretState, SessionId, Timestamp, ToolCallId,
 };
 
 use crate::{
     AccessKey, AccessKeyWithSecrets, Change, ChangeContext, Connector, ConnectorName, Credential, CredentialKey, Facts,
     KeyFacts, KeyRef, LinkSession, LiveSecret, Operation, OperationId, Operator, Organization, OriginEntry, Position,
-    Provenance, RegisteredUser, Revision, Scope, SessionStatus, SignIn, SinkState, Sourced, Step, StoreError, StoreId,
-    StoreIdentity, ToolCall, Touched,
+    Provenance, RegisteredUser, Revision, Revocation, Scope, SessionStatus, SignIn, SinkState, Sourced, Step,
+    StoreError, StoreId, StoreIdentity, ToolCall, Touched,
 };
 
 /// An engine that keeps everything in memory: for tests, and to show what the contract means in the plainest way.
@@ -50,7 +51,10 @@ struct State {
     users: BTreeMap<(Scope, RegisteredUserId), RegisteredUser>,
     credentials: BTreeMap<(Scope, CredentialKey), Credential>,
     connectors: BTreeMap<(Scope, ConnectorName), Connector>,
-    links: Vec<(Scope, LinkSession)>,
+    links: BTreeMap<(Scope, LinkSessionId), LinkSession>,
+    revocations: Vec<Due>,
+    /// Counts revocations, to name them.
+    revoked: u64,
     sign_ins: HashMap<[u8; 32], SignIn>,
     tool_calls: BTreeMap<(Scope, ToolCallId), ToolCall>,
 }
@@ -60,6 +64,13 @@ struct Logged {
     operation: OperationId,
     node: Option<SessionId>,
     touched: Vec<Touched>,
+}
+
+/// A revocation, and when it is due.
+#[derive(Clone, Debug)]
+struct Due {
+    revocation: Revocation,
+    at: Timestamp,
 }
 
 /// An operation, and what it is found by.
@@ -117,7 +128,9 @@ impl MemoryStore {
             users: BTreeMap::new(),
             credentials: BTreeMap::new(),
             connectors: BTreeMap::new(),
-            links: Vec::new(),
+            links: BTreeMap::new(),
+            revocations: Vec::new(),
+            revoked: 0,
             sign_ins: HashMap::new(),
             tool_calls: BTreeMap::new(),
         }))

@@ -1,4 +1,4 @@
-//! Operators, data of one environment, link sessions, and tool calls.
+//! Operators, data of one environment, and tool calls.
 
 use std::collections::BTreeMap;
 
@@ -9,8 +9,8 @@ use doorward_types::{Locator, OperatorId, RegisteredUserId, Timestamp, ToolCallI
 
 use super::MemoryStore;
 use crate::{
-    Conflict, Connector, ConnectorName, Credential, CredentialKey, LinkSession, LinkSessions, Operator, Operators,
-    Page, Record, RegisteredUser, Scope, SignIn, SignIns, StoreError, TOOL_CALLS_KEPT, Table, TakenLink, ToolCall,
+    Conflict, Connector, ConnectorName, Credential, CredentialKey, Operator, Operators, Page, ProviderAccess,
+    ProviderIdentity, Record, RegisteredUser, Scope, SignIn, SignIns, StoreError, TOOL_CALLS_KEPT, Table, ToolCall,
     ToolCalls,
 };
 
@@ -42,6 +42,26 @@ impl Operators for MemoryStore {
     async fn operator_by_locator(&self, locator: Locator) -> Result<Option<Operator>, StoreError> {
         Ok(self.state().operators.values().find(|operator| operator.locator == locator).cloned())
     }
+
+    async fn operator_by_identity(&self, identity: &ProviderIdentity) -> Result<Option<Operator>, StoreError> {
+        Ok(self.state().operators.values().find(|operator| is_bound(operator, identity)).cloned())
+    }
+
+    async fn bind_operator(&self, id: OperatorId, identity: &ProviderIdentity) -> Result<(), StoreError> {
+        let mut state = self.state();
+        let is_taken = state.operators.values().any(|operator| is_bound(operator, identity));
+        let found = state.operators.get_mut(&id).filter(|operator| operator.provider == ProviderAccess::Expected);
+        let operator = found.ok_or(StoreError::Missing)?;
+        if is_taken {
+            return Err(Conflict::Duplicate.into());
+        }
+        operator.provider = ProviderAccess::Bound(identity.clone());
+        Ok(())
+    }
+}
+
+fn is_bound(operator: &Operator, identity: &ProviderIdentity) -> bool {
+    matches!(&operator.provider, ProviderAccess::Bound(bound) if bound == identity)
 }
 
 /// The rows of one scope, newest key first.
@@ -94,8 +114,16 @@ impl Table<RegisteredUser> for MemoryStore {
 
     async fn delete(&self, scope: &Scope, key: &RegisteredUserId) -> Result<bool, StoreError> {
         let mut state = self.state();
-        state.credentials.retain(|(of, credential), _| of != scope || credential.registered_user != *key);
-        state.links.retain(|(of, session)| of != scope || session.registered_user != *key);
+        let gone: Vec<_> =
+            state.credentials.extract_if(.., |(of, known), _| of == scope && known.registered_user == *key).collect();
+        for (_, credential) in gone {
+            state.revoke_credential(scope, credential);
+        }
+        let gone: Vec<_> =
+            state.links.extract_if(.., |(of, _), session| of == scope && session.registered_user == *key).collect();
+        for (_, session) in gone {
+            state.revoke_pending(scope, &session);
+        }
         Ok(state.users.remove(&(*scope, *key)).is_some())
     }
 }
@@ -114,16 +142,8 @@ impl Table<Credential> for MemoryStore {
         Ok(())
     }
 
-    async fn put(&self, scope: &Scope, mut record: Credential) -> Result<(), StoreError> {
-        let mut state = self.state();
-        if !state.users.contains_key(&(*scope, record.registered_user)) {
-            return Err(StoreError::Missing);
-        }
-        if let Some(known) = state.credentials.get(&(*scope, record.key())) {
-            record.created_at = known.created_at;
-        }
-        state.credentials.insert((*scope, record.key()), record);
-        Ok(())
+    async fn put(&self, scope: &Scope, record: Credential) -> Result<(), StoreError> {
+        self.state().put_credential(scope, record)
     }
 
     async fn get(&self, scope: &Scope, key: &CredentialKey) -> Result<Option<Credential>, StoreError> {
@@ -135,7 +155,13 @@ impl Table<Credential> for MemoryStore {
     }
 
     async fn delete(&self, scope: &Scope, key: &CredentialKey) -> Result<bool, StoreError> {
-        Ok(self.state().credentials.remove(&(*scope, key.clone())).is_some())
+        let mut state = self.state();
+        let gone = state.credentials.remove(&(*scope, key.clone()));
+        let is_gone = gone.is_some();
+        if let Some(credential) = gone {
+            state.revoke_credential(scope, credential);
+        }
+        Ok(is_gone)
     }
 }
 
@@ -169,33 +195,6 @@ impl Table<Connector> for MemoryStore {
 
     async fn delete(&self, scope: &Scope, key: &ConnectorName) -> Result<bool, StoreError> {
         Ok(self.state().connectors.remove(&(*scope, key.clone())).is_some())
-    }
-}
-
-#[async_trait]
-impl LinkSessions for MemoryStore {
-    async fn open_link(&self, scope: &Scope, session: LinkSession, now: Timestamp) -> Result<(), StoreError> {
-        let mut state = self.state();
-        state.links.retain(|(_, session)| session.expires_at > now);
-        if !state.users.contains_key(&(*scope, session.registered_user)) {
-            return Err(StoreError::Missing);
-        }
-        if state.links.iter().any(|(_, known)| known.state == session.state) {
-            return Err(Conflict::Duplicate.into());
-        }
-        state.links.push((*scope, session));
-        Ok(())
-    }
-
-    async fn take_link(&self, link_state: Digest, now: Timestamp) -> Result<Option<TakenLink>, StoreError> {
-        let mut state = self.state();
-        state.links.retain(|(_, session)| session.expires_at > now);
-        let found = state.links.iter().position(|(_, session)| session.state == link_state);
-        let (scope, session) = match found {
-            Some(place) => state.links.swap_remove(place),
-            None => return Ok(None),
-        };
-        Ok(Some(TakenLink { organization: scope.organization(), environment: scope.environment(), session }))
     }
 }
 

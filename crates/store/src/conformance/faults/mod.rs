@@ -121,6 +121,7 @@ fn plan(rounds: u32) -> Vec<Step> {
 fn operator(base: u128) -> Operator {
     let number = format!("{:010}", base >> 32);
     Operator {
+        provider: crate::ProviderAccess::Local,
         id: OperatorId::from_u128(base),
         name: name(&number),
         locator: number.parse().unwrap(),
