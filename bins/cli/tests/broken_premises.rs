@@ -108,8 +108,10 @@ fn a_store_that_breaks(name: &str, break_it: Break) {
     while client.whoami(&truth.current.read().unwrap()) != Some(503) {
         std::thread::sleep(Duration::from_millis(10));
     }
-    let log = server.output.lock().unwrap().clone();
-    assert!(log.contains("this node cannot prove that it is current") && log.contains("doorward.db"), "{name}: {log}");
+    support::waits_for(name, || {
+        let log = server.output.lock().unwrap();
+        log.contains("this node cannot prove that it is current") && log.contains("doorward.db")
+    });
 }
 
 #[test]
@@ -234,7 +236,7 @@ fn a_server_that_a_pooler_leads_to_a_lagging_standby_serves_nothing() {
         }
         // What it reads may lack any change, and so it says nothing at all.
         await_status(&dead, 503);
-        assert!(server.output.lock().unwrap().contains("this server is a standby"));
+        support::waits_for("the reason", || server.output.lock().unwrap().contains("this server is a standby"));
         sql(standby.port(), "postgres", "SELECT pg_wal_replay_resume()");
         pooler.point_at(primary.port());
         await_status(&current, 200);

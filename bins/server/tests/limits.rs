@@ -115,7 +115,7 @@ fn a_key_has_so_many_calls_of_connectors_under_way_and_each_ends_with_its_client
     assert_eq!(next(), "left");
     calls.push(production.call());
     assert_eq!(next(), "came");
-    assert!(server.output.lock().unwrap().contains("a client was limited"));
+    support::waits_for("a line of the log", || server.output.lock().unwrap().contains("a client was limited"));
 }
 
 #[test]

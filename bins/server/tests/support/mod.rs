@@ -310,6 +310,18 @@ pub fn assertions(folder: &Path) -> [String; 6] {
         .map(str::to_owned)
 }
 
+/// Waits until something holds, and fails with `what` if it never does.
+pub fn waits_for(what: &str, mut holds: impl FnMut() -> bool) {
+    let tries = GUARD.as_millis() / 10;
+    assert!(
+        (0..tries).any(|_| holds() || {
+            std::thread::sleep(Duration::from_millis(10));
+            false
+        }),
+        "{what}"
+    );
+}
+
 /// Adds an operator to a store, and returns its token.
 pub fn operator_of(store: &Path, name: &str) -> String {
     with_desk(store, async |desk| {
