@@ -49,8 +49,12 @@ impl Linker {
                 let linker = self.clone();
                 tasks.spawn(async move { linker.revoke(&grant).await });
             }
-            for ended in tasks.join_all().await {
-                ended?;
+            while let Some(ended) = tasks.join_next().await {
+                match ended {
+                    Ok(ended) => ended?,
+                    // One that panics takes no other along, and is due again.
+                    Err(error) => tracing::error!(%error, "a revocation broke off"),
+                }
             }
             if is_last {
                 return Ok(());
