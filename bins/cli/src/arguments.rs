@@ -246,10 +246,14 @@ pub enum Audit {
     },
     /// Recompute every hash of the audit logs; say where the first wrong event is, and what was done to it
     #[command(
-        after_help = "Without --org, every log of the store is verified. Hashes show what was changed within a log; that its \
-                            end was not cut off, or all of it written anew, only a checkpoint shows that someone kept elsewhere:\n\n    \
+        after_help = "Without --org, every log of the store is verified, and a log that is missing is found. Hashes show what \
+                            was changed within a log. Only a verifier key shows that a beginning which is gone was pruned. Only \
+                            a checkpoint that someone kept elsewhere shows that the end was not cut off, nor the whole log \
+                            written again:\n\n    \
                             doorward audit verify --org acme --checkpoint friday.note --verifier-key \"$(cat verifier.key)\"\n\n\
-                            Exit status: 0 all is well, 1 it is not."
+                            A verifier key holds for all logs: each was signed by the same signing key. A key that was shown \
+                            for none of the logs in question is an error.\n\n\
+                            Exit status: 0 all is well, 1 it is not, 2 a key fits no log."
     )]
     Verify {
         #[command(flatten)]
@@ -257,14 +261,16 @@ pub enum Audit {
         /// A checkpoint that the log must extend
         #[arg(long, value_name = "FILE", requires = "verifier_key")]
         checkpoint: Option<PathBuf>,
-        /// Whose signature the checkpoint must have, and one that stands for pruned events, as `audit checkpoint` shows it
+        /// Who must have signed the checkpoint, and what stands for pruned events, as `audit checkpoint` shows it; may be given
+        /// several times, of which one must have
         #[arg(long, value_name = "NAME+ID+KEY")]
-        verifier_key: Option<NoteVerifier>,
+        verifier_key: Vec<NoteVerifier>,
     },
     /// Verify a log, and print a signed checkpoint of it, to be kept elsewhere
     #[command(
         after_help = "The form is that of C2SP (tlog-checkpoint in a signed note), which other programs verify too. The key that \
-                            verifies it goes to standard error."
+                            verifies it goes to standard error. If the log was pruned, the signing key must have signed that, or \
+                            the key of a --verifier-key."
     )]
     Checkpoint {
         #[command(flatten)]
@@ -272,6 +278,9 @@ pub enum Audit {
         /// The file with the signing key, as `audit keygen` prints it; keep it away from the store
         #[arg(long, value_name = "FILE", env = "DOORWARD_SIGNING_KEY_FILE")]
         signing_key_file: PathBuf,
+        /// Another key that is trusted, such as the signing key from before; may be given several times
+        #[arg(long, value_name = "NAME+ID+KEY")]
+        verifier_key: Vec<NoteVerifier>,
     },
     /// Print the proof that one event is in a log, for someone who has none of the other events
     #[command(
@@ -296,9 +305,12 @@ pub enum Audit {
         #[arg(long, value_name = "NAME+ID+KEY")]
         verifier_key: NoteVerifier,
     },
-    /// Cut the beginning of a log off; a signed checkpoint stands for it, and the log can be verified as before
-    #[command(after_help = "Nothing is ever cut off by itself. Export the log first: what is cut off is gone.\n\n    \
-                            doorward audit prune --org acme --before 2020-01-01 --signing-key-file signing.key")]
+    /// Cut the beginning of a log off; a signed statement stands for it, and the log can be verified as before
+    #[command(
+        after_help = "Nothing is ever cut off by itself. Export the log first: what is cut off is gone. If another key \
+                            signed the last prune, give its --verifier-key too.\n\n    \
+                            doorward audit prune --org acme --before 2020-01-01 --signing-key-file signing.key"
+    )]
     Prune {
         #[command(flatten)]
         log: Log,
@@ -308,6 +320,27 @@ pub enum Audit {
         /// The file with the signing key, as `audit keygen` prints it
         #[arg(long, value_name = "FILE", env = "DOORWARD_SIGNING_KEY_FILE")]
         signing_key_file: PathBuf,
+        /// Another key that is trusted, such as the signing key from before; may be given several times
+        #[arg(long, value_name = "NAME+ID+KEY")]
+        verifier_key: Vec<NoteVerifier>,
+        #[command(flatten)]
+        consent: Consent,
+    },
+    /// Sign what stands for pruned events with another key, after which logs and their checkpoints verify with that key
+    #[command(after_help = "Run it once after a change of the signing key, with the verifier key from before:\n\n    \
+                            doorward audit resign --signing-key-file new.key --verifier-key \"$(cat old-verifier.key)\"\n\n\
+                            Without --org, all logs are looked at. What the old key signed still verifies with the old key. \
+                            If no given key has signed that events were pruned, or an older program pruned them, nothing \
+                            proves that they were not deleted: you are asked to answer for it, log by log.")]
+    Resign {
+        #[command(flatten)]
+        log: Log,
+        /// The file with the signing key, as `audit keygen` prints it
+        #[arg(long, value_name = "FILE", env = "DOORWARD_SIGNING_KEY_FILE")]
+        signing_key_file: PathBuf,
+        /// A key that is trusted: what it signed needs no further answer; may be given several times
+        #[arg(long, value_name = "NAME+ID+KEY")]
+        verifier_key: Vec<NoteVerifier>,
         #[command(flatten)]
         consent: Consent,
     },

@@ -1,4 +1,4 @@
-use doorward_audit::{ChainFault, ChainVerifier, Checkpoint, Event, NoteVerifier, PrunedFault};
+use doorward_audit::{ChainFault, ChainVerifier, Checkpoint, Event, NoteVerifier, Pruned, PrunedFault, VerifiedLog};
 use doorward_types::Incarnation;
 use futures_util::future::join;
 
@@ -9,6 +9,18 @@ const BATCH: u32 = 5_000;
 
 /// How many events after a fault are looked at to say what happened.
 const LOOK_AHEAD: usize = 10_000;
+
+/// What a log is held against.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct LogCheck<'a> {
+    /// A checkpoint from before, which the log must extend.
+    pub earlier: Option<&'a Checkpoint>,
+    /// The keys that are trusted: one of them must have signed what stands for pruned events. Without any, nothing is proved
+    /// of those events, and [`VerifiedLog::is_proved`] says so.
+    pub keys: &'a [NoteVerifier],
+    /// What stands for pruned events, in the place of what the store has.
+    pub base: Option<&'a Pruned>,
+}
 
 /// Why a log cannot be relied on.
 #[derive(Debug, thiserror::Error)]
@@ -37,6 +49,14 @@ pub enum LogFault {
     /// The log begins otherwise than when the checkpoint was made.
     #[error("the first {0} events are not those that the checkpoint was made of: the log was written anew")]
     Rewritten(u64),
+    /// A prune cut off events that an export had yet to read.
+    #[error("events {from} to {to} were pruned while the log was exported: export it again")]
+    Overtaken {
+        /// The first that the export does not have.
+        from: u64,
+        /// The last.
+        to: u64,
+    },
     /// The engine failed.
     #[error(transparent)]
     Store(#[from] StoreError),
@@ -51,8 +71,10 @@ pub enum LogFault {
 }
 
 /// Recomputes every hash of a log, from its first event on, and the root of the tree over them: the checkpoint that could
-/// be made of it now. With an earlier checkpoint, also proves that the log extends it; with a key, that what stands for
-/// pruned events is signed by it.
+/// be made of it now. A log whose beginning was pruned goes on from what stands for it, and must have the event that tells of
+/// the prune.
+///
+/// A prune meanwhile does no harm: if it cuts off events that were not read yet, the log is read again from there.
 ///
 /// `report` hears how many events are done.
 ///
@@ -62,12 +84,40 @@ pub enum LogFault {
 pub async fn verify_log(
     store: &dyn AuditLog,
     scope: &Scope,
-    earlier: Option<&Checkpoint>,
-    key: Option<&NoteVerifier>,
+    check: &LogCheck<'_>,
     report: &mut (dyn FnMut(u64) + Send),
-) -> Result<Checkpoint, LogFault> {
-    let mut chain = match store.pruned(scope).await? {
-        Some(pruned) => pruned.verifier(key)?,
+) -> Result<VerifiedLog, LogFault> {
+    let stored = async || Ok::<_, LogFault>(store.pruned(scope).await?);
+    let mut base = match check.base {
+        Some(base) => Some(base.clone()),
+        None => stored().await?,
+    };
+    loop {
+        let mut followed = 0;
+        let fault = match follow(store, scope, check, base.as_ref(), &mut followed, report).await {
+            Err(LogFault::Chain(fault @ ChainFault::Missing { .. })) => fault,
+            found => return found,
+        };
+        // What is missing may have been pruned since the base was read. A base only ever grows, so that this ends.
+        base = match stored().await? {
+            Some(now) if check.base.is_none() && now.size > followed => Some(now),
+            _ => return Err(fault.into()),
+        };
+    }
+}
+
+/// Follows the log from its base to its end. `followed` tells how far it came.
+async fn follow(
+    store: &dyn AuditLog,
+    scope: &Scope,
+    check: &LogCheck<'_>,
+    base: Option<&Pruned>,
+    followed: &mut u64,
+    report: &mut (dyn FnMut(u64) + Send),
+) -> Result<VerifiedLog, LogFault> {
+    let (log, earlier) = (Checkpoint::origin_of(scope.organization(), scope.environment()), check.earlier);
+    let mut chain = match base {
+        Some(base) => base.verifier(&log, check.keys)?,
         None => ChainVerifier::default(),
     };
     let pruned = chain.tree().size();
@@ -107,8 +157,9 @@ pub async fn verify_log(
             Ok::<_, LogFault>(())
         };
         let (next, looked) = join(next, look).await;
+        *followed = chain.tree().size();
         looked?;
-        report(chain.tree().size());
+        report(*followed);
         page = next?;
     }
     let events = chain.tree().size();
@@ -116,12 +167,7 @@ pub async fn verify_log(
         Some(earlier) if earlier.size > events => {
             Err(restored(earlier, &chain).unwrap_or(LogFault::Truncated { size: earlier.size, events }))
         }
-        _ => Ok(Checkpoint {
-            origin: Checkpoint::origin_of(scope.organization(), scope.environment()),
-            size: events,
-            root: chain.tree().root(),
-            incarnation: chain.incarnation(),
-        }),
+        _ => Ok(chain.end(log)?),
     }
 }
 
