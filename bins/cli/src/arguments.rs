@@ -1,13 +1,18 @@
 //! Every command, with the help that teaches it.
 
+use std::ffi::OsString;
 use std::path::PathBuf;
 
-use clap::{Args, Parser, Subcommand};
+use clap::builder::Resettable;
+use clap::error::ErrorKind;
+use clap::parser::ValueSource;
+use clap::{ArgMatches, Args, CommandFactory, FromArgMatches, Parser, Subcommand};
 use clap_complete::Shell;
 use doorward::audit::{Action, ExportFormat, NoteVerifier};
 use doorward::key::KeyPrefix;
-use doorward::store::StoreUrl;
+use doorward::store::{StoreUrl, StoreUrlError};
 use doorward::types::{AccessKeyId, Environment, Name, Timestamp};
+use zeroize::Zeroizing;
 
 /// Issue, rotate and inspect access keys.
 ///
@@ -23,7 +28,8 @@ use doorward::types::{AccessKeyId, Environment, Name, Timestamp};
                   Exit status: 0 done, 1 failed, 2 usage, 3 cancelled, 4 not authorized, 5 not found, 6 conflict."
 )]
 pub struct Arguments {
-    /// Where the keys live: sqlite:PATH or postgres://USER@HOST/DATABASE
+    /// Where the keys live: sqlite:PATH or postgres://USER@HOST/DATABASE; a URL with a password can come from the file of
+    /// DOORWARD_STORE_FILE
     #[arg(long, global = true, env = "DOORWARD_STORE", hide_env_values = true, value_name = "URL", default_value_t)]
     pub store: StoreUrl,
     /// How to print: tables for people, or one JSON document of the HTTP API's shape
@@ -32,6 +38,46 @@ pub struct Arguments {
     #[command(subcommand)]
     #[expect(missing_docs, reason = "shown as the list of commands")]
     pub command: Command,
+}
+
+/// The file with the store's URL, for those whose URL holds a password.
+const STORE_FILE: &str = "DOORWARD_STORE_FILE";
+
+impl Arguments {
+    /// Reads the program's arguments, or ends it with the help or the error that they call for. A variable that is empty counts
+    /// as unset.
+    #[must_use]
+    pub fn read() -> Self {
+        Self::of(std::env::args_os()).unwrap_or_else(|error| error.exit())
+    }
+
+    fn of(arguments: impl IntoIterator<Item = OsString>) -> Result<Self, clap::Error> {
+        let matches = without_empty_variables(Self::command()).try_get_matches_from(arguments)?;
+        let mut read = Self::from_arg_matches(&matches)?;
+        let path = std::env::var_os(STORE_FILE).filter(|path| !path.is_empty());
+        if let (false, Some(path)) = (chose_store(&matches), path) {
+            let refused =
+                |why: String| Self::command().error(ErrorKind::ValueValidation, format!("{STORE_FILE}: {why}"));
+            let text = std::fs::read_to_string(&path).map(Zeroizing::new);
+            let text = text.map_err(|error| refused(format!("{} cannot be read: {error}", path.display())))?;
+            read.store = text.trim().parse().map_err(|error: StoreUrlError| refused(error.to_string()))?;
+        }
+        Ok(read)
+    }
+}
+
+fn without_empty_variables(command: clap::Command) -> clap::Command {
+    let command = command.mut_args(|argument| match argument.get_env() {
+        Some(name) if std::env::var_os(name).is_some_and(|value| value.is_empty()) => argument.env(Resettable::Reset),
+        _ => argument,
+    });
+    command.mut_subcommands(without_empty_variables)
+}
+
+/// Whether an option or a variable named the store, at whatever place of the line.
+fn chose_store(matches: &ArgMatches) -> bool {
+    let is_default = matches!(matches.value_source("store"), None | Some(ValueSource::DefaultValue));
+    !is_default || matches.subcommand().is_some_and(|(_, matches)| chose_store(matches))
 }
 
 /// How to print.

@@ -130,7 +130,7 @@ pub(crate) async fn checkpoint(
     let verifier = [key.verifier(&Checkpoint::origin_of(organization, scope.environment()))];
     let check = LogCheck { keys: &verifier, ..LogCheck::default() };
     let fault = match verify_log(app.store(), &scope, &check, &mut |_| {}).await {
-        Ok(verified) => match CheckpointShape::new(&verified, key) {
+        Ok(verified) => match CheckpointShape::new(&verified, &key) {
             Ok(shape) => return answer::ok(&shape),
             Err(unproved) => unproved.to_string(),
         },

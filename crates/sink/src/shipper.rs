@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use doorward_audit::Event;
 use doorward_store::{Shipment, SinkState, Store, StoreError};
-use doorward_types::{Name, SessionId};
+use doorward_types::{Causes, Foreign, Name, SessionId};
 use tokio::sync::watch;
 use tokio::time::{Instant, sleep};
 
@@ -163,8 +163,7 @@ impl Shipper {
         while let Err(error) = self.sink.deliver(&events).await {
             if !failed {
                 failed = true;
-                let error: &dyn std::error::Error = &error;
-                tracing::warn!(sink = %self.name, error, "events do not arrive; trying on");
+                tracing::warn!(sink = %self.name, error = %Foreign::new(Causes(&error)), "events do not arrive; trying on");
             }
             let asked_for = match error {
                 SinkError::Refused { retry_after: Some(asked_for), .. } => asked_for.min(LONGEST_ASKED_FOR),

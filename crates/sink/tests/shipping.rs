@@ -298,6 +298,29 @@ async fn a_webhook_is_signed_retried_and_in_order() {
 }
 
 #[tokio::test]
+async fn a_webhooks_secrets_are_replaced_while_events_go_out() {
+    let store = MemoryStore::new();
+    write(&store, 1).await;
+    let events: Vec<Event> =
+        store.events_after(0, 1).await.unwrap().into_iter().map(|shipment| shipment.event.unwrap()).collect();
+    let (url, taken) = receiver(vec![]).await;
+    let next = "whsec_AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=";
+    let mut webhook = webhook(&url, &[SECRET]);
+    let secrets = webhook.secrets();
+    webhook.deliver(&events).await.unwrap();
+    secrets.replace(vec![next.parse().unwrap()]).unwrap();
+    webhook.deliver(&events).await.unwrap();
+    assert!(secrets.replace(vec![]).is_err(), "nothing would be signed");
+    webhook.deliver(&events).await.unwrap();
+    let verifies = |secret: &str| {
+        let receiver = Receiver::new(secret).unwrap();
+        let taken = taken.lock().unwrap();
+        taken.iter().map(|(_, headers, body)| receiver.verify(body, headers).is_ok()).collect::<Vec<_>>()
+    };
+    assert_eq!((verifies(SECRET), verifies(next)), (vec![true, false, false], vec![false, true, true]));
+}
+
+#[tokio::test]
 async fn a_webhook_that_could_be_read_on_its_way_is_refused() {
     let new =
         |url: &str| Webhook::new(url, vec![SECRET.parse().unwrap()], Shape::Event, Arc::new(SystemClock)).map(drop);

@@ -81,6 +81,16 @@ impl LogShape {
         };
         vec![self.organization.to_string(), self.environment.to_string(), events, found]
     }
+
+    /// What is said of pruned events that nothing proves.
+    fn unproved(&self) -> String {
+        let log = Checkpoint::origin_of(self.organization, self.environment);
+        let pruned = self.pruned.unwrap_or_default();
+        format!(
+            "Events 1 to {pruned} of {log} are gone. The log says that they were pruned, and anyone who can write to the \
+             database could have written that: --verifier-key proves it."
+        )
+    }
 }
 
 /// What a log lacks that must have events, and has none of its own making.
@@ -163,17 +173,6 @@ pub(super) async fn verify(
         1 if is_unsigned => Err(Failure::told("it is not proved that the beginning of one audit log was pruned")),
         1 => Err(Failure::told("one audit log was tampered with, or is damaged")),
         _ => Err(Failure::told("several audit logs were tampered with, are damaged, or are not proved")),
-    }
-}
-
-impl LogShape {
-    fn unproved(&self) -> String {
-        let log = Checkpoint::origin_of(self.organization, self.environment);
-        let pruned = self.pruned.unwrap_or_default();
-        format!(
-            "Events 1 to {pruned} of {log} are gone. The log says that they were pruned, and anyone who can write to the \
-             database could have written that: --verifier-key proves it."
-        )
     }
 }
 
