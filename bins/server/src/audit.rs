@@ -7,7 +7,9 @@ use doorward::audit::{Checkpoint, ExportFormat};
 use doorward::auth::Management;
 use doorward::http::shapes::CheckpointShape;
 use doorward::http::{Code, Problem};
-use doorward::store::{AuditLog, EventFilter, LogCheck, LogExport, LogFault, Page, Scope, verify_log};
+use doorward::store::{
+    AuditLog, EventFilter, LogCheck, LogExport, LogFault, Page, Scope, must_have_events, verify_log,
+};
 use doorward::types::{AccessKeyId, Environment, OrganizationId};
 use http::header::{CACHE_CONTROL, CONTENT_DISPOSITION, CONTENT_TYPE};
 use http::{HeaderValue, Response};
@@ -128,7 +130,8 @@ pub(crate) async fn checkpoint(
         )
     })?;
     let verifier = [key.verifier(&Checkpoint::origin_of(organization, scope.environment()))];
-    let check = LogCheck { keys: &verifier, ..LogCheck::default() };
+    let must_have_events = must_have_events(&**app.core().store(), &scope).await.map_err(backend::failed)?;
+    let check = LogCheck { keys: &verifier, must_have_events, ..LogCheck::default() };
     let fault = match verify_log(app.store(), &scope, &check, &mut |_| {}).await {
         Ok(verified) => match CheckpointShape::new(&verified, &key) {
             Ok(shape) => return answer::ok(&shape),

@@ -140,6 +140,10 @@ fn no_checkpoint_goes_on_from_events_that_nobody_proves_to_be_pruned() {
             .unwrap();
     }
     assert_eq!(checkpoint().status, 200);
+    // Nor is one made of a log that is gone.
+    store.execute_batch(&format!("DELETE FROM audit_events WHERE {in_log}")).unwrap();
+    let refused = checkpoint();
+    assert!(refused.status == 409 && refused.text("/detail").contains("the log is missing"), "{refused:?}");
 }
 
 #[test]

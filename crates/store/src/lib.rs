@@ -60,7 +60,7 @@ pub use coherence::{
 pub use error::{BoxError, Conflict, StoreError};
 pub use export::LogExport;
 pub use link::{LinkSessions, TakenLink};
-pub use logs::known_logs;
+pub use logs::{known_logs, must_have_events};
 pub use lost::{LostChange, LostChanges};
 pub use memory::MemoryStore;
 pub use operation::{

@@ -1,5 +1,7 @@
-use doorward_audit::{ChainFault, ChainVerifier, Checkpoint, Event, NoteVerifier, Pruned, PrunedFault, VerifiedLog};
-use doorward_types::Incarnation;
+use doorward_audit::{
+    Action, ChainFault, ChainVerifier, Checkpoint, Event, NoteVerifier, Pruned, PrunedFault, VerifiedLog,
+};
+use doorward_types::{Environment, Incarnation, OrganizationId};
 use futures_util::future::join;
 
 use crate::{AuditLog, Page, Scope, StoreError};
@@ -20,15 +22,26 @@ pub struct LogCheck<'a> {
     pub keys: &'a [NoteVerifier],
     /// What stands for pruned events, in the place of what the store has.
     pub base: Option<&'a Pruned>,
+    /// Whether the log [must have events](crate::must_have_events).
+    pub must_have_events: bool,
 }
 
 /// Why a log cannot be relied on.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum LogFault {
+    /// The log was begun again after its first events were gone.
+    #[error(
+        "the log does not begin with the making of the organization: events before the first are missing, and those after it \
+         were numbered again or written since"
+    )]
+    Begun,
     /// An event does not belong where it stands.
     #[error(transparent)]
     Chain(#[from] ChainFault),
+    /// The log must have events, and has none.
+    #[error("the log is missing: it must have events, since what they tell of is in the store")]
+    Missing,
     /// What stands for events that were cut off.
     #[error(transparent)]
     Pruned(#[from] PrunedFault),
@@ -167,7 +180,26 @@ async fn follow(
         Some(earlier) if earlier.size > events => {
             Err(restored(earlier, &chain).unwrap_or(LogFault::Truncated { size: earlier.size, events }))
         }
-        _ => Ok(chain.end(log)?),
+        _ => {
+            let verified = chain.end(log)?;
+            match missing(scope, &verified).filter(|_| check.must_have_events) {
+                Some(fault) => Err(fault),
+                None => Ok(verified),
+            }
+        }
+    }
+}
+
+/// What a log lacks that must have events.
+fn missing(scope: &Scope, verified: &VerifiedLog) -> Option<LogFault> {
+    let begins_with_organization =
+        scope.organization() != OrganizationId::INSTALLATION && scope.environment() == Environment::Production;
+    match (verified.size(), verified.pruned(), verified.first()) {
+        (0, ..) => Some(LogFault::Missing),
+        (_, 0, first) if begins_with_organization && first != Some(Action::OrganizationCreated) => {
+            Some(LogFault::Begun)
+        }
+        _ => None,
     }
 }
 

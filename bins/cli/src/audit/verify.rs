@@ -4,10 +4,10 @@ use std::io::BufRead;
 use std::path::Path;
 
 use doorward::audit::{
-    Action, Checkpoint, Event, EventProof, NoteKey, NoteVerifier, Pruned, PrunedFault, VerifiedLog, inclusion_proof,
+    Checkpoint, Event, EventProof, NoteKey, NoteVerifier, Pruned, PrunedFault, VerifiedLog, inclusion_proof,
 };
 use doorward::http::shapes::CheckpointShape;
-use doorward::store::{LogCheck, LogFault, Page, Scope, verify_log};
+use doorward::store::{LogCheck, LogFault, Page, Scope, must_have_events, verify_log};
 use doorward::types::{Environment, OrganizationId};
 use serde::Serialize;
 use zeroize::Zeroizing;
@@ -93,29 +93,6 @@ impl LogShape {
     }
 }
 
-/// What a log lacks that must have events, and has none of its own making.
-fn lacks(scope: &Scope, verified: &VerifiedLog, must_have_events: bool) -> Option<&'static str> {
-    let is_of_organization =
-        scope.organization() != OrganizationId::INSTALLATION && scope.environment() == Environment::Production;
-    match verified.size() {
-        0 if must_have_events => {
-            Some("the log is missing: it must have events, since what they tell of is in the store")
-        }
-        0 => None,
-        _ if is_of_organization
-            && must_have_events
-            && verified.pruned() == 0
-            && verified.first() != Some(Action::OrganizationCreated) =>
-        {
-            Some(
-                "the log does not begin with the making of the organization: events before the first are missing, and \
-                 those after it were numbered again or written since",
-            )
-        }
-        _ => None,
-    }
-}
-
 pub(super) async fn verify(
     desk: &Desk,
     log: &Log,
@@ -141,12 +118,10 @@ pub(super) async fn verify(
     for (scope, must_have_events) in &logs {
         let name = origin_of(scope);
         let mut report = |done| progress.show(&format!("verifying {name}: {done} events"), false);
-        let check = LogCheck { earlier: earlier.as_ref(), keys, base: None };
+        let must_have_events = *must_have_events;
+        let check = LogCheck { earlier: earlier.as_ref(), keys, must_have_events, ..LogCheck::default() };
         let found = match verify_log(&**desk.core.store(), scope, &check, &mut report).await {
-            Ok(verified) => match lacks(scope, &verified, *must_have_events) {
-                Some(lack) => Err(lack.to_owned()),
-                None => Ok(verified),
-            },
+            Ok(verified) => Ok(verified),
             Err(LogFault::Store(error)) => return Err(error.into()),
             Err(fault) => {
                 is_unsigned |= is_about_a_signature(&fault);
@@ -254,7 +229,8 @@ pub(super) async fn verified(
     let keys = signer.trusted(&origin_of(scope));
     let mut progress = Progress::new(output);
     let mut report = |done| progress.show(&format!("verifying: {done} events"), false);
-    let check = LogCheck { keys: &keys, ..LogCheck::default() };
+    let must_have_events = must_have_events(&**desk.core.store(), scope).await?;
+    let check = LogCheck { keys: &keys, must_have_events, ..LogCheck::default() };
     let found = verify_log(&**desk.core.store(), scope, &check, &mut report).await;
     progress.end();
     found.map_err(|fault| match fault {

@@ -4,7 +4,9 @@ use askama::Template;
 use bytes::Bytes;
 use doorward_audit::{Action, Event, ExportFormat, SecretSummary};
 use doorward_auth::Management;
-use doorward_store::{AuditLog, EventFilter, LogCheck, LogExport, LogFault, Page, Scope, verify_log};
+use doorward_store::{
+    AuditLog, EventFilter, LogCheck, LogExport, LogFault, Page, Scope, Store, must_have_events, verify_log,
+};
 use doorward_types::{Environment, Name, OrganizationId, Timestamp};
 use futures_util::stream;
 use http::StatusCode;
@@ -119,8 +121,9 @@ fn below(query: &Form, environment: Environment, sequence: u64) -> String {
     text.finish()
 }
 
-async fn verify(store: &dyn AuditLog, scope: &Scope) -> Result<Verified, Fault> {
-    match verify_log(store, scope, &LogCheck::default(), &mut |_| {}).await {
+async fn verify(store: &dyn Store, scope: &Scope) -> Result<Verified, Fault> {
+    let check = LogCheck { must_have_events: must_have_events(store, scope).await?, ..LogCheck::default() };
+    match verify_log(store, scope, &check, &mut |_| {}).await {
         Ok(verified) => {
             let (there, pruned) = (counted(verified.size() - verified.pruned(), "event"), verified.pruned());
             let cut = match pruned {

@@ -236,8 +236,19 @@ pub(super) async fn a_log_that_must_be_there_is_known(store: Arc<dyn Store>) {
     let (organization, ..) = provision(&*store).await;
     let (production, test) = ((organization.id, Environment::Production), (organization.id, Environment::Test));
     assert_eq!(known_logs(&*store).await.unwrap(), BTreeMap::from([(production, true)]));
+    // An empty log is none that must have events, and neither is one that begins with something else.
+    let check = LogCheck { must_have_events: true, ..LogCheck::default() };
+    let verify = async |scope| verify_log(&*store, &scope, &check, &mut |_| {}).await;
+    let [scope, of_tests] =
+        [production, test].map(|(organization, environment)| Scope::assertion(organization, environment));
+    assert_eq!(verify(scope).await.unwrap().size(), 1);
+    assert!(matches!(verify(of_tests).await, Err(LogFault::Missing)));
+    let elsewhere = OrganizationId::new(seed());
+    store.record(event(Action::AuditLogExported, elsewhere, Environment::Production, "x")).await.unwrap();
+    assert!(matches!(verify(Scope::assertion(elsewhere, Environment::Production)).await, Err(LogFault::Begun)));
+    let elsewhere = ((elsewhere, Environment::Production), false);
     create(&*store, organization.id).await;
-    assert_eq!(known_logs(&*store).await.unwrap(), BTreeMap::from([(production, true), (test, true)]));
+    assert_eq!(known_logs(&*store).await.unwrap(), BTreeMap::from([(production, true), (test, true), elsewhere]));
     let installation = (OrganizationId::INSTALLATION, Environment::Production);
     store.record(event(Action::StoreRestored, installation.0, installation.1, "x")).await.unwrap();
     assert!(!known_logs(&*store).await.unwrap()[&installation]);
