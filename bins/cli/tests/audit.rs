@@ -407,7 +407,7 @@ fn what_was_cut_off_is_stood_for_by_a_signed_checkpoint() {
     assert!(status == Some(1) && said.contains("is not of those that were cut off"), "{said}");
 }
 
-/// What stands for the first events of the production log, as whoever can write to the database makes it: from public parts,
+/// What stands for the first events of the production log, as a writer of the database makes it: from public parts,
 /// with a note of their choice.
 fn forge(site: &dyn Site, size: usize, note: &str) {
     let export = done(site.folder(), &site.url(), &["audit", "export"]);
@@ -507,7 +507,7 @@ fn a_verifier_key_that_fits_no_log_is_an_error() {
         let refused = run(folder, store, &[more, &["--verifier-key", &foreign]].concat());
         assert_eq!(refused.status.code(), Some(2), "{refused:?}");
     }
-    // A key of production holds for the test log too: whoever forges there is seen.
+    // A key of production holds for the test log too: a forgery there is seen.
     let size = "(organization, environment, size, last_hash, peaks, checkpoint)";
     site.sql(&format!(
         "INSERT INTO pruned_logs {size} SELECT organization, environment, 1, hash, hash, \

@@ -46,7 +46,7 @@ pub(crate) struct Reload {
     pub(crate) filter: Filter,
     pub(crate) app: Arc<App>,
     pub(crate) secrets: Secrets,
-    /// Tells whoever looks after the certificate to look now.
+    /// Has the certificate looked at now.
     pub(crate) certificate: watch::Sender<u64>,
 }
 

@@ -100,7 +100,7 @@ fn a_checkpoint_is_signed_with_the_key_of_the_configuration() {
     assert!(refused.text("/detail").starts_with("event 1 was changed"), "{refused:?}");
 }
 
-/// What stands for deleted events is vouched for by a key, or by nobody: whoever writes to the store gets no checkpoint over it.
+/// What stands for deleted events is vouched for by a key, or by nobody: a writer of the store gets no checkpoint over it.
 #[test]
 fn no_checkpoint_goes_on_from_events_that_nobody_proves_to_be_pruned() {
     let folder = tempfile::tempdir().unwrap();

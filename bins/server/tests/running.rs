@@ -88,7 +88,7 @@ impl Drop for Process {
     }
 }
 
-/// The server, without what whoever runs the tests has set.
+/// The server, without the variables of the one who runs the tests.
 fn command() -> Command {
     let mut command = Command::new(BINARY);
     for (name, _) in std::env::vars_os().filter(|(name, _)| name.to_string_lossy().starts_with("DOORWARD_")) {

@@ -40,7 +40,7 @@ fn unusual_uses_are_counted_and_told_and_leave_the_audit_log_alone() {
         assert_eq!(server.send("GET", &format!("/v1/whoami?key={current}"), &[], None).code(), "key_in_wrong_place");
     }
     assert_eq!((metric(&server, "after_death"), metric(&server, "in_browser"), metric(&server, "in_query")), (6, 3, 3));
-    // Whoever makes keys up is refused as before, and neither counts nor hides what counts.
+    // A made-up key is refused as before, and neither counts nor hides what counts.
     for _ in 0..150 {
         let made_up = FreshKey::generate(&KeyPrefix::default(), Environment::Test, &SystemRandom).unwrap().into_value();
         let refused = server.send("GET", &format!("/v1/whoami?key={}", made_up.expose()), &[], None);

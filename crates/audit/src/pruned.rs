@@ -55,7 +55,7 @@ impl Pruned {
     }
 
     /// Whether this key has signed that these events of this log were pruned. The name of the key does not count: a key
-    /// speaks for whoever holds it.
+    /// speaks for its holder.
     #[must_use]
     pub fn is_signed_by(&self, log: &str, key: &NoteVerifier) -> bool {
         key.named(&Self::name_of(log)).open(&self.note).is_ok()

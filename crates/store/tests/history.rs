@@ -1,5 +1,5 @@
 //! A log is verified and exported in one state, whatever is done to it meanwhile; and what stands for pruned events cannot be
-//! forged by whoever can write to the store.
+//! forged by a writer of the store.
 
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 #![expect(clippy::disallowed_methods, reason = "the tests stand in for the core, which mints scopes")]
@@ -71,7 +71,7 @@ impl World {
         self.put(pruned, &Pruned::subject(&self.log, size)).await;
     }
 
-    /// What whoever can write to the store does: the row, the event and the deletion.
+    /// What a writer of the store does: the row, the event and the deletion.
     async fn put(&self, pruned: Pruned, told: &str) {
         let event = draft_of(self.scope.environment(), Action::AuditLogPruned, told);
         self.store.prune(&self.scope, pruned, event).await.unwrap();
@@ -170,7 +170,7 @@ async fn an_export_that_a_prune_overtakes_breaks_off() {
     assert!(matches!(never.next_page().await, Err(LogFault::Overtaken { .. })));
 }
 
-/// Whoever can write to the store has any checkpoint that was ever given away, any statement of another log, and keys of
+/// A writer of the store has any checkpoint that was ever given away, any statement of another log, and keys of
 /// their own.
 #[tokio::test]
 async fn what_stands_for_pruned_events_is_signed_as_that_and_for_nothing_else() {
@@ -198,7 +198,7 @@ async fn what_stands_for_pruned_events_is_signed_as_that_and_for_nothing_else() 
     let plain = Checkpoint::open(&genuine.note, &keys[0]);
     assert!(plain.is_err() && Checkpoint::open_any(&genuine.note, &keys).is_ok_and(|other| other.origin != world.log));
 
-    // A statement that another key signed: seen by whoever has a key.
+    // A statement that another key signed: seen by the holder of a key.
     let mine = NoteKey::from_seed(&[66; 32].into());
     let world = restored();
     let mut chain = ChainVerifier::default();
