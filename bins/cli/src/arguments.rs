@@ -1,13 +1,18 @@
 //! Every command, with the help that teaches it.
 
+use std::ffi::OsString;
 use std::path::PathBuf;
 
-use clap::{Args, Parser, Subcommand};
+use clap::builder::Resettable;
+use clap::error::ErrorKind;
+use clap::parser::ValueSource;
+use clap::{ArgMatches, Args, CommandFactory, FromArgMatches, Parser, Subcommand};
 use clap_complete::Shell;
 use doorward::audit::{Action, ExportFormat, NoteVerifier};
 use doorward::key::KeyPrefix;
-use doorward::store::StoreUrl;
+use doorward::store::{StoreUrl, StoreUrlError};
 use doorward::types::{AccessKeyId, Environment, Name, Timestamp};
+use zeroize::Zeroizing;
 
 /// Issue, rotate and inspect access keys.
 ///
@@ -23,7 +28,8 @@ use doorward::types::{AccessKeyId, Environment, Name, Timestamp};
                   Exit status: 0 done, 1 failed, 2 usage, 3 cancelled, 4 not authorized, 5 not found, 6 conflict."
 )]
 pub struct Arguments {
-    /// Where the keys live: sqlite:PATH or postgres://USER@HOST/DATABASE
+    /// Where the keys live: sqlite:PATH or postgres://USER@HOST/DATABASE; a URL with a password can come from the file of
+    /// DOORWARD_STORE_FILE
     #[arg(long, global = true, env = "DOORWARD_STORE", hide_env_values = true, value_name = "URL", default_value_t)]
     pub store: StoreUrl,
     /// How to print: tables for people, or one JSON document of the HTTP API's shape
@@ -32,6 +38,46 @@ pub struct Arguments {
     #[command(subcommand)]
     #[expect(missing_docs, reason = "shown as the list of commands")]
     pub command: Command,
+}
+
+/// The file with the store's URL, for those whose URL holds a password.
+const STORE_FILE: &str = "DOORWARD_STORE_FILE";
+
+impl Arguments {
+    /// Reads the program's arguments, or ends it with the help or the error that they call for. A variable that is empty counts
+    /// as unset.
+    #[must_use]
+    pub fn read() -> Self {
+        Self::of(std::env::args_os()).unwrap_or_else(|error| error.exit())
+    }
+
+    fn of(arguments: impl IntoIterator<Item = OsString>) -> Result<Self, clap::Error> {
+        let matches = without_empty_variables(Self::command()).try_get_matches_from(arguments)?;
+        let mut read = Self::from_arg_matches(&matches)?;
+        let path = std::env::var_os(STORE_FILE).filter(|path| !path.is_empty());
+        if let (false, Some(path)) = (chose_store(&matches), path) {
+            let refused =
+                |why: String| Self::command().error(ErrorKind::ValueValidation, format!("{STORE_FILE}: {why}"));
+            let text = std::fs::read_to_string(&path).map(Zeroizing::new);
+            let text = text.map_err(|error| refused(format!("{} cannot be read: {error}", path.display())))?;
+            read.store = text.trim().parse().map_err(|error: StoreUrlError| refused(error.to_string()))?;
+        }
+        Ok(read)
+    }
+}
+
+fn without_empty_variables(command: clap::Command) -> clap::Command {
+    let command = command.mut_args(|argument| match argument.get_env() {
+        Some(name) if std::env::var_os(name).is_some_and(|value| value.is_empty()) => argument.env(Resettable::Reset),
+        _ => argument,
+    });
+    command.mut_subcommands(without_empty_variables)
+}
+
+/// Whether an option or a variable named the store, at whatever place of the line.
+fn chose_store(matches: &ArgMatches) -> bool {
+    let is_default = matches!(matches.value_source("store"), None | Some(ValueSource::DefaultValue));
+    !is_default || matches.subcommand().is_some_and(|(_, matches)| chose_store(matches))
 }
 
 /// How to print.
@@ -264,10 +310,14 @@ pub enum Audit {
     },
     /// Recompute every hash of the audit logs; say where the first wrong event is, and what was done to it
     #[command(
-        after_help = "Without --org, every log of the store is verified. Hashes show what was changed within a log; that its \
-                            end was not cut off, or all of it written anew, only a checkpoint shows that someone kept elsewhere:\n\n    \
+        after_help = "Without --org, every log of the store is verified, and a log that is missing is found. Hashes show what \
+                            was changed within a log. Only a verifier key shows that a beginning which is gone was pruned. Only \
+                            a checkpoint that someone kept elsewhere shows that the end was not cut off, nor the whole log \
+                            written again:\n\n    \
                             doorward audit verify --org acme --checkpoint friday.note --verifier-key \"$(cat verifier.key)\"\n\n\
-                            Exit status: 0 all is well, 1 it is not."
+                            A verifier key holds for all logs: each was signed by the same signing key. A key that was shown \
+                            for none of the logs in question is an error.\n\n\
+                            Exit status: 0 all is well, 1 it is not, 2 a key fits no log."
     )]
     Verify {
         #[command(flatten)]
@@ -275,14 +325,16 @@ pub enum Audit {
         /// A checkpoint that the log must extend
         #[arg(long, value_name = "FILE", requires = "verifier_key")]
         checkpoint: Option<PathBuf>,
-        /// Whose signature the checkpoint must have, and one that stands for pruned events, as `audit checkpoint` shows it
+        /// Who must have signed the checkpoint, and what stands for pruned events, as `audit checkpoint` shows it; may be given
+        /// several times, of which one must have
         #[arg(long, value_name = "NAME+ID+KEY")]
-        verifier_key: Option<NoteVerifier>,
+        verifier_key: Vec<NoteVerifier>,
     },
     /// Verify a log, and print a signed checkpoint of it, to be kept elsewhere
     #[command(
         after_help = "The form is that of C2SP (tlog-checkpoint in a signed note), which other programs verify too. The key that \
-                            verifies it goes to standard error."
+                            verifies it goes to standard error. If the log was pruned, the signing key must have signed that, or \
+                            the key of a --verifier-key."
     )]
     Checkpoint {
         #[command(flatten)]
@@ -290,6 +342,9 @@ pub enum Audit {
         /// The file with the signing key, as `audit keygen` prints it; keep it away from the store
         #[arg(long, value_name = "FILE", env = "DOORWARD_SIGNING_KEY_FILE")]
         signing_key_file: PathBuf,
+        /// Another key that is trusted, such as the signing key from before; may be given several times
+        #[arg(long, value_name = "NAME+ID+KEY")]
+        verifier_key: Vec<NoteVerifier>,
     },
     /// Print the proof that one event is in a log, for someone who has none of the other events
     #[command(
@@ -314,9 +369,12 @@ pub enum Audit {
         #[arg(long, value_name = "NAME+ID+KEY")]
         verifier_key: NoteVerifier,
     },
-    /// Cut the beginning of a log off; a signed checkpoint stands for it, and the log can be verified as before
-    #[command(after_help = "Nothing is ever cut off by itself. Export the log first: what is cut off is gone.\n\n    \
-                            doorward audit prune --org acme --before 2020-01-01 --signing-key-file signing.key")]
+    /// Cut the beginning of a log off; a signed statement stands for it, and the log can be verified as before
+    #[command(
+        after_help = "Nothing is ever cut off by itself. Export the log first: what is cut off is gone. If another key \
+                            signed the last prune, give its --verifier-key too.\n\n    \
+                            doorward audit prune --org acme --before 2020-01-01 --signing-key-file signing.key"
+    )]
     Prune {
         #[command(flatten)]
         log: Log,
@@ -326,6 +384,27 @@ pub enum Audit {
         /// The file with the signing key, as `audit keygen` prints it
         #[arg(long, value_name = "FILE", env = "DOORWARD_SIGNING_KEY_FILE")]
         signing_key_file: PathBuf,
+        /// Another key that is trusted, such as the signing key from before; may be given several times
+        #[arg(long, value_name = "NAME+ID+KEY")]
+        verifier_key: Vec<NoteVerifier>,
+        #[command(flatten)]
+        consent: Consent,
+    },
+    /// Sign what stands for pruned events with another key, after which logs and their checkpoints verify with that key
+    #[command(after_help = "Run it once after a change of the signing key, with the verifier key from before:\n\n    \
+                            doorward audit resign --signing-key-file new.key --verifier-key \"$(cat old-verifier.key)\"\n\n\
+                            Without --org, all logs are looked at. What the old key signed still verifies with the old key. \
+                            If no given key has signed that events were pruned, or an older program pruned them, nothing \
+                            proves that they were not deleted: you are asked to answer for it, log by log.")]
+    Resign {
+        #[command(flatten)]
+        log: Log,
+        /// The file with the signing key, as `audit keygen` prints it
+        #[arg(long, value_name = "FILE", env = "DOORWARD_SIGNING_KEY_FILE")]
+        signing_key_file: PathBuf,
+        /// A key that is trusted: what it signed needs no further answer; may be given several times
+        #[arg(long, value_name = "NAME+ID+KEY")]
+        verifier_key: Vec<NoteVerifier>,
         #[command(flatten)]
         consent: Consent,
     },

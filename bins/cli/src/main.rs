@@ -2,9 +2,8 @@
 
 use std::process::ExitCode;
 
-use clap::Parser;
 use doorward_cli::{Arguments, run};
 
 fn main() -> ExitCode {
-    run(Arguments::parse())
+    run(Arguments::read())
 }

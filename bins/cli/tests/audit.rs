@@ -11,6 +11,7 @@ use std::io::{BufRead, BufReader, Write};
 use std::path::Path;
 use std::process::{Command, Output, Stdio};
 
+use doorward::audit::{NoteKey, Tree};
 use postgres::Cluster;
 use serde_json::Value;
 
@@ -177,7 +178,16 @@ fn tamper_with(site: &dyn Site) {
     // The whole log gone.
     site.sql(&format!("DELETE FROM audit_events WHERE {log}"));
     let (status, said) = site.verify(&extends);
-    assert!(status == Some(1) && said.contains("the store has no log"), "{said}");
+    assert!(status == Some(1) && said.contains("the log has 0 events, and had"), "{said}");
+    // That is seen without a checkpoint too, and whatever is written after it.
+    for asked in [&[][..], &production, &["--verifier-key", &verifier]] {
+        let (status, said) = site.verify(asked);
+        assert!(status == Some(1) && said.contains("the log is missing"), "{said}");
+    }
+    done(folder, &store, &["key", "stage"]);
+    let (status, said) = site.verify(&[]);
+    assert!(status == Some(1) && said.contains("does not begin with the making of the organization"), "{said}");
+    site.sql(&format!("DELETE FROM audit_events WHERE {log}"));
 
     site.sql(&format!("INSERT INTO audit_events ({columns}) SELECT {columns} FROM kept WHERE {log}"));
     assert_eq!(site.verify(&extends), (Some(0), String::new()));
@@ -244,23 +254,16 @@ fn without_its_event_no_change_is_made() {
     refuse_events(&Postgres(tempfile::tempdir().unwrap(), Cluster::start(&[]).unwrap()));
 }
 
-/// Another's reading of an export: Python's standard library, with nothing of ours but what docs/audit.md says.
-const PYTHON: &str = r#"
-import hashlib, json, sys
-previous = None
-for line in sys.stdin:
-    event = json.loads(line)
-    hash = event.pop("hash")
-    canonical = json.dumps(event, sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode()
-    assert event["previous_hash"] == previous, event["sequence"]
-    assert hashlib.sha256(b"\0" + canonical).hexdigest() == hash, event["sequence"]
-    previous = hash
-    print(event["sequence"], event["action"])
-"#;
+/// Another's reading of an export: Python's standard library, with the very program that docs/audit.md prints.
+fn documented_verifier() -> String {
+    let page = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/audit.md");
+    let page = std::fs::read_to_string(page).unwrap();
+    page.split("```python\n").nth(1).unwrap().split("```").next().unwrap().to_owned()
+}
 
 fn python(export: &str) -> Result<String, String> {
     let mut child = Command::new("python3");
-    let child = child.args(["-c", PYTHON]);
+    let child = child.args(["-c", &documented_verifier()]);
     let mut child = child.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
     child.stdin.take().unwrap().write_all(export.as_bytes()).unwrap();
     let done = child.wait_with_output().unwrap();
@@ -281,10 +284,13 @@ fn an_export_can_be_verified_by_others_and_harms_no_spreadsheet() {
     let test = ["--environment", "test"];
     let export = done(folder, store, &[&["audit", "export"], &test[..]].concat());
     let seen = python(&export).unwrap();
-    assert_eq!(seen.lines().last(), Some("5 audit_log.exported"), "{seen}");
+    assert_eq!(seen, "events 1 to 5 follow each other\n");
     for (from, to) in [("key", "kex"), ("\"sequence\":2", "\"sequence\":3"), ("cli:", "cli;")] {
         assert!(python(&export.replacen(from, to, 1)).is_err(), "{from}");
     }
+    let without = |number: usize| export.lines().enumerate().filter(move |(at, _)| *at != number);
+    let gap: String = without(2).map(|(_, line)| format!("{line}\n")).collect();
+    assert!(python(&gap).is_err(), "{gap}");
     // An export is an event; each is in the next.
     let export = done(folder, store, &[&["audit", "export", "--format", "csv"], &test[..]].concat());
     let rows: Vec<Vec<String>> = csv::Reader::from_reader(export.as_bytes())
@@ -300,7 +306,8 @@ fn an_export_can_be_verified_by_others_and_harms_no_spreadsheet() {
     // Into a file, which is never written over.
     let to_file = [&["audit", "export", "-f", "log.jsonl"], &test[..]].concat();
     done(folder, store, &to_file);
-    assert_eq!(python(&std::fs::read_to_string(folder.join("log.jsonl")).unwrap()).unwrap().lines().count(), 7);
+    let seen = python(&std::fs::read_to_string(folder.join("log.jsonl")).unwrap());
+    assert_eq!(seen.unwrap(), "events 1 to 7 follow each other\n");
     let refused = run(folder, store, &to_file);
     assert!(String::from_utf8_lossy(&refused.stderr).contains("log.jsonl cannot be made"));
     assert_eq!(done(folder, store, &["audit", "verify"]).matches("whole").count(), 2);
@@ -377,13 +384,241 @@ fn what_was_cut_off_is_stood_for_by_a_signed_checkpoint() {
     let kept = site.verify(&["--checkpoint", "friday.note", "--verifier-key", &mine]);
     assert_eq!(kept, (Some(0), String::new()));
     let (status, said) = site.verify(&["--verifier-key", &other]);
-    assert!(status == Some(1) && said.contains("has not signed this note"), "{said}");
+    assert!(status == Some(1) && said.contains("none of the given keys has signed"), "{said}");
+    // What the docs print works on what is left.
+    let export = done(folder, store, &["audit", "export"]);
+    assert_eq!(
+        python(&export).unwrap(),
+        "events 1 to 3 are not here: they were pruned\nevents 4 to 6 follow each other\n"
+    );
+    // Without a key, nothing is proved, and that is said.
+    let plain = run(folder, store, &["audit", "verify"]);
+    let said = String::from_utf8_lossy(&plain.stderr);
+    assert!(String::from_utf8_lossy(&plain.stdout).contains("whole from event 4 on"), "{plain:?}");
+    assert!(said.contains("Events 1 to 3 of doorward/org_") && said.contains("--verifier-key proves it"), "{said}");
+    let proved = run(folder, store, &["audit", "verify", "--verifier-key", &mine]);
+    assert!(String::from_utf8_lossy(&proved.stdout).contains("whole; events 1 to 3 were pruned"), "{proved:?}");
+    assert!(proved.stderr.is_empty(), "{proved:?}");
     // Someone cuts more off, and changes what stands for it.
     site.sql("DELETE FROM audit_events WHERE sequence = 4");
     assert!(site.verify(&[]).1.contains("events 4 to 4 are missing"));
     site.sql("UPDATE pruned_logs SET size = 4");
     let (status, said) = site.verify(&[]);
     assert!(status == Some(1) && said.contains("is not of those that were cut off"), "{said}");
+}
+
+/// What stands for the first events of the production log, as a writer of the database makes it: from public parts,
+/// with a note of their choice.
+fn forge(site: &dyn Site, size: usize, note: &str) {
+    let export = done(site.folder(), &site.url(), &["audit", "export"]);
+    let (mut tree, mut last) = (Tree::default(), String::new());
+    for line in export.lines().take(size) {
+        last = serde_json::from_str::<Value>(line).unwrap()["hash"].as_str().unwrap().to_owned();
+        tree.push(last.parse().unwrap());
+    }
+    let peaks: String = tree.peaks().iter().map(ToString::to_string).collect();
+    let bytes = |hex: &str| if site.url().starts_with("sqlite") { format!("x'{hex}'") } else { format!("'\\x{hex}'") };
+    let log = "environment = 'production' AND organization <> 'org_00000000000000000000000000'";
+    site.sql(&format!(
+        "DELETE FROM pruned_logs; INSERT INTO pruned_logs (organization, environment, size, last_hash, peaks, checkpoint) \
+         SELECT organization, environment, {size}, {}, {}, '{note}' FROM audit_events WHERE {log} AND sequence = 1; \
+         DELETE FROM audit_events WHERE {log} AND sequence <= {size}",
+        bytes(&last),
+        bytes(&peaks)
+    ));
+}
+
+/// The beginning of a log is deleted with all that an attacker may have: genuine checkpoints, a key of their own, SQL.
+fn delete_the_beginning(site: &dyn Site) {
+    let (folder, store) = (site.folder(), site.url());
+    done(folder, &store, &["org", "create", "Acme"]);
+    for name in ["signing.key", "other.key"] {
+        std::fs::write(folder.join(name), done(folder, &store, &["audit", "keygen"])).unwrap();
+    }
+    for _ in 0..4 {
+        done(folder, &store, &["key", "regenerate", "--yes"]);
+    }
+    let checkpoint = |key: &str, file: &str| {
+        let made = run(folder, &store, &["audit", "checkpoint", "--signing-key-file", key]);
+        std::fs::write(folder.join(file), &made.stdout).unwrap();
+        (made.status.code(), String::from_utf8_lossy(&made.stderr).trim().rsplit(' ').next().unwrap().to_owned())
+    };
+    let (_, verifier) = checkpoint("signing.key", "six.note");
+    for _ in 0..3 {
+        done(folder, &store, &["key", "regenerate", "--yes"]);
+    }
+    checkpoint("signing.key", "nine.note");
+    let six = std::fs::read_to_string(folder.join("six.note")).unwrap();
+    let unsigned = six.lines().take(3).map(|line| format!("{line}\n")).collect::<String>() + "\n";
+    let statement = {
+        let mut lines: Vec<String> = six.lines().take(3).map(str::to_owned).collect();
+        lines[0] += "/pruned";
+        lines.join("\n")
+    };
+    site.sql("CREATE TABLE kept AS SELECT * FROM audit_events");
+    for note in [&six, &unsigned, &statement] {
+        forge(site, 6, note);
+        for asked in [
+            &[][..],
+            &["--verifier-key", &verifier],
+            &["--verifier-key", &verifier, "--checkpoint", "six.note"],
+            &["--verifier-key", &verifier, "--checkpoint", "nine.note"],
+        ] {
+            let (status, said) = site.verify(asked);
+            assert!(status == Some(1) && said.contains("pruned"), "{note} {asked:?}: {said}");
+        }
+        assert_eq!(checkpoint("signing.key", "forged.note").0, Some(1), "nothing is signed of such a log");
+        let answer = run(folder, &store, &["audit", "resign", "--signing-key-file", "signing.key", "--yes"]);
+        let said = String::from_utf8_lossy(&answer.stderr);
+        assert!(answer.status.code() == Some(1) && said.contains("Nothing is signed of such a log"), "{said}");
+        site.sql("DELETE FROM pruned_logs; DELETE FROM audit_events; INSERT INTO audit_events SELECT * FROM kept");
+    }
+    assert_eq!(site.verify(&["--verifier-key", &verifier]), (Some(0), String::new()));
+}
+
+#[test]
+fn deleting_the_beginning_of_a_log_is_seen_on_every_engine() {
+    delete_the_beginning(&Sqlite(tempfile::tempdir().unwrap()));
+    delete_the_beginning(&Postgres(tempfile::tempdir().unwrap(), Cluster::start(&[]).unwrap()));
+}
+
+#[test]
+fn a_verifier_key_that_fits_no_log_is_an_error() {
+    let site = Sqlite(tempfile::tempdir().unwrap());
+    let (folder, store) = (site.folder(), &site.url());
+    done(folder, store, &["org", "create", "Acme"]);
+    done(folder, store, &["key", "create", "--name", "ci"]);
+    std::fs::write(folder.join("signing.key"), done(folder, store, &["audit", "keygen"])).unwrap();
+    let checkpoint = |environment: &str| {
+        let of = ["audit", "checkpoint", "--signing-key-file", "signing.key", "--environment", environment];
+        let made = run(folder, store, &of);
+        String::from_utf8_lossy(&made.stderr).trim().rsplit(' ').next().unwrap().to_owned()
+    };
+    let (production, test) = (checkpoint("production"), checkpoint("test"));
+    let of_test = ["--environment", "test", "--verifier-key"];
+    assert_eq!(site.verify(&[&of_test[..], &[&test]].concat()).0, Some(0));
+    let (status, said) = site.verify(&[&of_test[..], &[&production]].concat());
+    assert!(status == Some(2) && said.contains("fits no log in question"), "{said}");
+    let both = site.verify(&["--verifier-key", &production, "--verifier-key", &test]);
+    assert_eq!(both, (Some(0), String::new()));
+    let elsewhere = "doorward/org_01h455vb4pex5vsknk084sn02q/production";
+    let foreign = NoteKey::from_seed(&[7; 32].into()).verifier(elsewhere).to_string();
+    for more in [&["audit", "verify"][..], &["audit", "checkpoint", "--signing-key-file", "signing.key"]] {
+        let refused = run(folder, store, &[more, &["--verifier-key", &foreign]].concat());
+        assert_eq!(refused.status.code(), Some(2), "{refused:?}");
+    }
+    // A key of production holds for the test log too: a forgery there is seen.
+    let size = "(organization, environment, size, last_hash, peaks, checkpoint)";
+    site.sql(&format!(
+        "INSERT INTO pruned_logs {size} SELECT organization, environment, 1, hash, hash, \
+         'doorward/' || organization || '/test/pruned' || char(10) || '1' || char(10) FROM audit_events \
+         WHERE environment = 'test' AND sequence = 1"
+    ));
+    assert_eq!(site.verify(&["--verifier-key", &production]).0, Some(1));
+}
+
+/// A checkpoint of a log without events verifies, now and later.
+#[test]
+fn an_empty_log_has_a_checkpoint_that_verifies() {
+    let site = Sqlite(tempfile::tempdir().unwrap());
+    let (folder, store) = (site.folder(), &site.url());
+    done(folder, store, &["org", "create", "Acme"]);
+    std::fs::write(folder.join("signing.key"), done(folder, store, &["audit", "keygen"])).unwrap();
+    let test = ["--org", "Acme", "--environment", "test"];
+    let made = run(folder, store, &[&["audit", "checkpoint", "--signing-key-file", "signing.key"], &test[..]].concat());
+    std::fs::write(folder.join("empty.note"), &made.stdout).unwrap();
+    let verifier = String::from_utf8_lossy(&made.stderr).trim().rsplit(' ').next().unwrap().to_owned();
+    let kept = ["--checkpoint", "empty.note", "--verifier-key", &verifier];
+    let asked = [&test[..], &kept].concat();
+    assert_eq!(site.verify(&asked), (Some(0), String::new()));
+    done(folder, store, &["key", "create", "--name", "ci"]);
+    assert_eq!(site.verify(&asked), (Some(0), String::new()));
+}
+
+/// A signing key is lost, stolen or simply old: logs that it signed for go on under another one.
+#[test]
+fn signing_keys_rotate() {
+    let site = Sqlite(tempfile::tempdir().unwrap());
+    let (folder, store) = (site.folder(), &site.url());
+    done(folder, store, &["org", "create", "Acme"]);
+    for name in ["old.key", "new.key"] {
+        std::fs::write(folder.join(name), done(folder, store, &["audit", "keygen"])).unwrap();
+    }
+    let verifier = |key: &str, file: &str, more: &[&str]| {
+        let made = run(folder, store, &[&["audit", "checkpoint", "--signing-key-file", key], more].concat());
+        std::fs::write(folder.join(file), &made.stdout).unwrap();
+        let last = String::from_utf8_lossy(&made.stderr).trim().rsplit(' ').next().unwrap().to_owned();
+        if made.status.success() { Ok(last) } else { Err(String::from_utf8_lossy(&made.stderr).into_owned()) }
+    };
+    let (old, new) = (verifier("old.key", "old.note", &[]).unwrap(), verifier("new.key", "before.note", &[]).unwrap());
+    let prune = |key: &str, more: &[&str]| {
+        let prune = ["audit", "prune", "--before", "2100-01-01", "--yes", "--signing-key-file", key];
+        run(folder, store, &[&prune[..], more].concat())
+    };
+    assert!(prune("old.key", &[]).status.success());
+    done(folder, store, &["key", "regenerate", "--yes"]);
+    // The new key alone proves nothing; with the old one beside it, everything goes on.
+    assert!(String::from_utf8_lossy(&prune("new.key", &[]).stderr).contains("none of the given keys has signed"));
+    assert!(verifier("new.key", "no.note", &[]).unwrap_err().contains("none of the given keys has signed"));
+    let (status, said) = site.verify(&["--verifier-key", &new]);
+    assert!(status == Some(1) && said.contains("none of the given keys has signed"), "{said}");
+    assert_eq!(site.verify(&["--verifier-key", &new, "--verifier-key", &old]), (Some(0), String::new()));
+    assert_eq!(verifier("new.key", "both.note", &["--verifier-key", &old]), Ok(new.clone()));
+    let beside = site.verify(&["--checkpoint", "both.note", "--verifier-key", &old, "--verifier-key", &new]);
+    assert_eq!(beside, (Some(0), String::new()));
+
+    // Signed again once, the new key is enough, and the old one still holds.
+    let resign = |key: &str, more: &[&str]| {
+        run(folder, store, &[&["audit", "resign", "--signing-key-file", key], more].concat())
+    };
+    let unanswered = resign("new.key", &[]);
+    let said = String::from_utf8_lossy(&unanswered.stderr);
+    assert!(unanswered.status.code() == Some(3) && said.contains("you answer for it"), "{said}");
+    let signed = resign("new.key", &["--verifier-key", &old]);
+    assert!(signed.status.success(), "{signed:?}");
+    let again = resign("new.key", &[]);
+    assert!(again.status.success() && String::from_utf8_lossy(&again.stderr).contains("Every log that was pruned"));
+    for key in [&old, &new] {
+        assert_eq!(site.verify(&["--verifier-key", key]), (Some(0), String::new()));
+    }
+    assert!(done(folder, store, &["audit", "list"]).contains("audit_log.resigned"));
+    assert_eq!(verifier("new.key", "new.note", &[]), Ok(new.clone()));
+    assert_eq!(site.verify(&["--checkpoint", "new.note", "--verifier-key", &new]), (Some(0), String::new()));
+    assert!(prune("new.key", &[]).status.success());
+    assert_eq!(site.verify(&["--verifier-key", &new]), (Some(0), String::new()));
+    assert_eq!(site.verify(&["--verifier-key", &old]).0, Some(1), "the new prune is not the old key's");
+}
+
+/// Programs from before let a checkpoint stand for pruned events. The log says what to do, and is proved after it was done.
+#[test]
+fn a_prune_of_an_older_program_is_answered_for_once() {
+    let site = Sqlite(tempfile::tempdir().unwrap());
+    let (folder, store) = (site.folder(), &site.url());
+    done(folder, store, &["org", "create", "Acme"]);
+    std::fs::write(folder.join("signing.key"), done(folder, store, &["audit", "keygen"])).unwrap();
+    let made = run(folder, store, &["audit", "checkpoint", "--signing-key-file", "signing.key"]);
+    let verifier = String::from_utf8_lossy(&made.stderr).trim().rsplit(' ').next().unwrap().to_owned();
+    let prune = ["audit", "prune", "--before", "2100-01-01", "--yes", "--signing-key-file", "signing.key"];
+    done(folder, store, &prune);
+    let note = String::from_utf8(made.stdout).unwrap();
+    site.sql(&format!("UPDATE pruned_logs SET checkpoint = '{note}'"));
+
+    for keys in [&[][..], &["--verifier-key", &verifier]] {
+        let (status, said) = site.verify(keys);
+        assert!(status == Some(1) && said.contains("run `doorward audit resign` once"), "{said}");
+    }
+    let moved = run(folder, store, &["store", "copy", "--from", store, "--to", "sqlite:copy.db"]);
+    assert!(moved.status.success(), "{moved:?}");
+    let resign = ["audit", "resign", "--signing-key-file", "signing.key"];
+    for url in [store.as_str(), "sqlite:copy.db"] {
+        let asked = run(folder, url, &resign);
+        let said = String::from_utf8_lossy(&asked.stderr);
+        assert!(asked.status.code() == Some(3) && said.contains("Its event 3 says that cli:"), "{said}");
+        done(folder, url, &[&resign[..], &["--yes"]].concat());
+        done(folder, url, &["audit", "verify", "--verifier-key", &verifier]);
+    }
+    done(folder, store, &prune);
+    assert_eq!(site.verify(&["--verifier-key", &verifier]), (Some(0), String::new()));
 }
 
 #[test]

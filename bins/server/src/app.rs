@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::task::{Context, Poll};
 
+use arc_swap::ArcSwapOption;
 use doorward::audit::{Attribution, NoteKey};
 use doorward::auth::{Ask, Core, Issuer, Management, OperatorDesk, OperatorRefusal, Principal, Verifier};
 use doorward::dashboard::Dashboard;
@@ -52,6 +53,7 @@ pub struct App {
     sealing_key: Arc<SealingKey>,
     linker: Linker,
     dashboard: Dashboard,
+    signing_key: ArcSwapOption<NoteKey>,
     settings: Settings,
     paths: matchit::Router<&'static Path>,
     metrics: Arc<Metrics>,
@@ -66,7 +68,7 @@ pub struct App {
 pub struct Settings {
     /// Whether the schemes of apps may be allowed origins.
     pub custom_schemes: CustomSchemes,
-    /// What signs checkpoints, where there is such a key.
+    /// What signs checkpoints at first, if there is such a key.
     pub signing_key: Option<NoteKey>,
     /// What signs assertions of who sent a request, if that is switched on.
     pub assertions: Option<Arc<Assertions>>,
@@ -91,7 +93,7 @@ impl App {
         sealing_key: Arc<SealingKey>,
         linker: Linker,
         dashboard: Dashboard,
-        settings: Settings,
+        mut settings: Settings,
         metrics: Arc<Metrics>,
         told: &Arc<Told>,
     ) -> Self {
@@ -108,6 +110,7 @@ impl App {
             linker,
             dashboard,
             budgets: Budgets::new(settings.budgets, told),
+            signing_key: ArcSwapOption::from_pointee(settings.signing_key.take()),
             settings,
             paths,
             metrics,
@@ -193,10 +196,15 @@ impl App {
         &self.settings.mcp_hosts
     }
 
-    /// What signs checkpoints, where there is such a key.
+    /// What signs checkpoints, if there is such a key.
     #[must_use]
-    pub const fn signing_key(&self) -> Option<&NoteKey> {
-        self.settings.signing_key.as_ref()
+    pub fn signing_key(&self) -> Option<Arc<NoteKey>> {
+        self.signing_key.load_full()
+    }
+
+    /// Signs checkpoints with this key from now on.
+    pub fn set_signing_key(&self, key: Option<NoteKey>) {
+        self.signing_key.store(key.map(Arc::new));
     }
 
     /// What signs assertions of who sent a request, if that is switched on.

@@ -3,11 +3,13 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use doorward::audit::ExportFormat;
+use doorward::audit::{Checkpoint, ExportFormat};
 use doorward::auth::Management;
 use doorward::http::shapes::CheckpointShape;
 use doorward::http::{Code, Problem};
-use doorward::store::{AuditLog, EventFilter, LogExport, LogFault, Page, Scope, verify_log};
+use doorward::store::{
+    AuditLog, EventFilter, LogCheck, LogExport, LogFault, Page, Scope, must_have_events, verify_log,
+};
 use doorward::types::{AccessKeyId, Environment, OrganizationId};
 use http::header::{CACHE_CONTROL, CONTENT_DISPOSITION, CONTENT_TYPE};
 use http::{HeaderValue, Response};
@@ -140,12 +142,17 @@ pub(crate) async fn checkpoint(
         )
     })?;
     let _share = app.budgets().scan(operator(management))?;
-    match verify_log(app.store(), &scope, None, None, &mut |_| {}).await {
-        Ok(checkpoint) => answer::ok(&CheckpointShape::new(&checkpoint, key)),
-        Err(LogFault::Store(error)) => Err(backend::failed(error)),
-        Err(fault) => {
-            tracing::error!(error = &fault as &dyn std::error::Error, %organization, "a log does not verify");
-            Err(Problem::new(Code::Conflict, format!("{fault}: no checkpoint is made of such a log")))
-        }
-    }
+    let verifier = [key.verifier(&Checkpoint::origin_of(organization, scope.environment()))];
+    let must_have_events = must_have_events(&**app.core().store(), &scope).await.map_err(backend::failed)?;
+    let check = LogCheck { keys: &verifier, must_have_events, ..LogCheck::default() };
+    let fault = match verify_log(app.store(), &scope, &check, &mut |_| {}).await {
+        Ok(verified) => match CheckpointShape::new(&verified, &key) {
+            Ok(shape) => return answer::ok(&shape),
+            Err(unproved) => unproved.to_string(),
+        },
+        Err(LogFault::Store(error)) => return Err(backend::failed(error)),
+        Err(fault) => fault.to_string(),
+    };
+    tracing::error!(fault, %organization, "a log does not verify");
+    Err(Problem::new(Code::Conflict, format!("{fault}: no checkpoint is made of such a log")))
 }

@@ -1,35 +1,42 @@
 //! Configuration: flags, then environment, then file, then defaults.
 
 use std::collections::BTreeMap;
-use std::net::{Ipv4Addr, SocketAddr};
-use std::path::PathBuf;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use anyhow::Context;
+use anyhow::{Context, bail};
 use clap::Parser;
 use doorward::store::StoreUrl;
+use doorward::types::Foreign;
+use http::Uri;
 use serde::Deserialize;
 
 use crate::assertions::Audience;
 use crate::budget;
 use crate::connections::Limits;
+use crate::environment;
 #[cfg(feature = "oidc")]
 use crate::identity::IdentityConfig;
 use crate::sinks::SinkConfig;
 use crate::tls::TlsFiles;
+use crate::{logging, secret_file};
 
 /// The access-key layer of a backend: verifies API keys, keeps production and test apart, rotates without an outage.
 ///
 /// With no arguments it listens on 127.0.0.1:8080, over the SQLite file doorward.db in this folder. On an empty store it
 /// makes the organization `default`, and prints its production key and a request to try, once.
-#[derive(Debug, Parser)]
+#[derive(Clone, Debug, Parser)]
 #[command(
     name = "doorward-server",
     version,
     after_help = "Every option can also stand in the file of --config, under the same name with _ for - (`mcp_hosts` is a list). Only there are the sinks \
                   that audit events are shipped to (docs/audit.md).\n\
                   The key that seals credentials at rest comes from DOORWARD_SEALING_KEY (32 bytes in base64), from \
-                  --sealing-key-file, or is made beside the store on first start."
+                  --sealing-key-file, or is made beside the store on first start. A store's URL with a password can come from \
+                  the file of DOORWARD_STORE_FILE. Credentials of systemd are found by the names doorward-store, \
+                  doorward-sealing-key and doorward-signing-key.\n\
+                  SIGHUP reads certificates, secrets and --log again."
 )]
 pub struct Arguments {
     /// Where the keys live: sqlite:PATH or postgres://USER@HOST/DATABASE [default: sqlite:doorward.db]
@@ -224,6 +231,8 @@ pub struct Config {
     /// Whom operators can sign in with: in the file only.
     #[cfg(feature = "oidc")]
     pub identity_provider: Option<IdentityConfig>,
+    /// What is said at the start of settings that may not be meant so.
+    pub warnings: Vec<String>,
 }
 
 /// How long load balancers take to notice, if nobody chose: two of the usual checks.
@@ -254,7 +263,8 @@ impl Config {
     ///
     /// # Errors
     ///
-    /// Where the file cannot be read, has an unknown name, or a value that is not what its name calls for.
+    /// If the file cannot be read, has an unknown name, or a value that is not what its name calls for; and if settings
+    /// cannot work. The error names the setting.
     pub fn new(arguments: Arguments) -> anyhow::Result<Self> {
         let file = match &arguments.config {
             None => File::default(),
@@ -270,14 +280,18 @@ impl Config {
         let file_audiences = audiences.map(|text| text.parse()).collect::<Result<_, &str>>();
         let file_audiences = file_audiences.map_err(anyhow::Error::msg).context("`assertion_audiences` in the file")?;
         let file_store = file.store.map(|url| url.parse::<StoreUrl>()).transpose().context("`store` in the file")?;
-        Ok(Self {
-            store: arguments.store.or(file_store).unwrap_or_default(),
+        if let (Some(path), Some(store)) = (&arguments.config, &file_store) {
+            refuse_password_for_everyone(path, store)?;
+        }
+        let signing_key = secret_file::credential(environment::SIGNING_KEY_CREDENTIAL);
+        let config = Self {
+            store: environment::store(arguments.store)?.or(file_store).unwrap_or_default(),
             listen: arguments.listen.or(file.listen).unwrap_or((Ipv4Addr::LOCALHOST, 8080).into()),
             metrics_listen: arguments.metrics_listen.or(file.metrics_listen),
             public_url: arguments.public_url.or(file.public_url),
             tls: TlsFiles::both(arguments.tls_cert.or(file.tls_cert), arguments.tls_key.or(file.tls_key))?,
             sealing_key_file: arguments.sealing_key_file.or(file.sealing_key_file),
-            signing_key_file: arguments.signing_key_file.or(file.signing_key_file),
+            signing_key_file: arguments.signing_key_file.or(signing_key).or(file.signing_key_file),
             assertion_key_file: arguments.assertion_key_file.or(file.assertion_key_file),
             assertion_audiences: if arguments.assertion_audiences.is_empty() {
                 file_audiences
@@ -307,8 +321,84 @@ impl Config {
             sinks: file.sinks,
             #[cfg(feature = "oidc")]
             identity_provider: file.identity_provider,
-        })
+            warnings: environment::unknown()
+                .into_iter()
+                .map(|name| format!("the variable {name} is set, and this program reads no such variable"))
+                .collect(),
+        };
+        config.checked()
     }
+
+    /// Refuses settings that cannot work, each or together.
+    fn checked(mut self) -> anyhow::Result<Self> {
+        logging::filter(&self.log).context("`--log`")?;
+        let serves_others = !self.listen.ip().is_loopback();
+        match &self.public_url {
+            Some(url) => {
+                let host = host_of(url).with_context(|| format!("`--public-url {}`", Foreign::new(url)))?;
+                if serves_others && is_this_machine(&host) {
+                    bail!(
+                        "`--listen {}` serves other machines, and `--public-url {url}` leads each of them to itself: set \
+                         --public-url to the name by which they reach this server, or listen on 127.0.0.1",
+                        self.listen
+                    );
+                }
+            }
+            None if serves_others && self.listen.ip().is_unspecified() => self.warnings.push(format!(
+                "`--listen {}` serves other machines, and --public-url is not set: sign-in links and the redirect URIs of \
+                 third parties lead to 127.0.0.1, which is another machine for each of them",
+                self.listen
+            )),
+            None => {}
+        }
+        Ok(self)
+    }
+}
+
+/// Returns the host of a URL that paths can be put behind.
+fn host_of(url: &str) -> anyhow::Result<String> {
+    let Some((scheme, rest)) = url.split_once("://") else {
+        bail!("it has no scheme: write it as https://keys.example.com");
+    };
+    if !matches!(scheme, "https" | "http") {
+        bail!("its scheme is neither https nor http");
+    }
+    if rest.contains(['?', '#', '@']) {
+        bail!(
+            "it has a query, a fragment or a user, and paths are put behind it: write it as https://keys.example.com"
+        );
+    }
+    let uri: Uri = url.parse().context("it is no URL")?;
+    let host = uri.host().filter(|host| !host.is_empty()).context("it has no host")?;
+    if uri.authority().is_some_and(|authority| authority.as_str() != host && authority.port_u16().is_none()) {
+        bail!("its port is no number from 0 to 65535");
+    }
+    Ok(host.trim_start_matches('[').trim_end_matches(']').to_owned())
+}
+
+fn is_this_machine(host: &str) -> bool {
+    let is_loopback = host.parse::<IpAddr>().is_ok_and(|ip| ip.is_loopback() || ip.is_unspecified());
+    is_loopback || host == "localhost" || host.ends_with(".localhost")
+}
+
+/// Everyone on the machine could read the password.
+#[cfg(unix)]
+fn refuse_password_for_everyone(path: &Path, store: &StoreUrl) -> anyhow::Result<()> {
+    use std::os::unix::fs::PermissionsExt;
+    let mode = std::fs::metadata(path)?.permissions().mode() & 0o777;
+    if store.has_password() && mode & 0o007 != 0 {
+        bail!(
+            "`store` in {} holds a password, and everyone can read that file (mode {mode:o}): chmod 640 it, or bring the URL by \
+             DOORWARD_STORE_FILE",
+            path.display()
+        );
+    }
+    Ok(())
+}
+
+#[cfg(not(unix))]
+fn refuse_password_for_everyone(_: &Path, _: &StoreUrl) -> anyhow::Result<()> {
+    Ok(())
 }
 
 #[cfg(test)]
@@ -362,5 +452,73 @@ mod tests {
         }
         assert!(config(&["--store", "mysql:x"]).is_err());
         assert!(config(&["--config", "/nowhere.toml"]).is_err());
+    }
+
+    #[test]
+    fn settings_that_cannot_work_are_named() {
+        for (settings, why) in [
+            (&["--public-url", "keys.example.com"][..], "`--public-url keys.example.com`: it has no scheme"),
+            (&["--public-url", "not-a-url"], "it has no scheme"),
+            (&["--public-url", ""], "it has no scheme"),
+            (&["--public-url", "ftp://keys.example.com"], "its scheme is neither"),
+            (&["--public-url", "https://"], "it is no URL"),
+            (&["--public-url", "https://keys.example.com/?x"], "it has a query"),
+            (&["--public-url", "https://keys.example.com/#y"], "a fragment"),
+            (&["--public-url", "https://a:b@keys.example.com"], "or a user"),
+            (&["--public-url", "https://keys.example.com:x"], "its port is no number"),
+            (&["--public-url", "https://keys.example.com:99999"], "its port is no number"),
+            (&["--log", "inof"], "`--log`: `inof` is no level"),
+            (&["--log", "doorward=debgu"], "`--log`"),
+            (&["--log", "dooward=debug"], "`--log`: no part of this program is called `dooward`"),
+            (&["--log", "foo=bar=baz"], "`--log`"),
+            (&["--log", "doorward=[[bad"], "`--log`"),
+            (&["--log", ""], "`--log`"),
+            (
+                &["--listen", "0.0.0.0:1", "--public-url", "http://127.0.0.1:1"],
+                "`--listen 0.0.0.0:1` serves other machines",
+            ),
+            (&["--listen", "[::]:1", "--public-url", "http://localhost:1"], "`--public-url http://localhost:1`"),
+            (&["--listen", "192.0.2.1:1", "--public-url", "http://[::1]:1"], "leads each of them to itself"),
+            (&["--tls-cert", "a.pem"], "both --tls-cert and --tls-key"),
+        ] {
+            let refused = format!("{:#}", config(settings).unwrap_err());
+            assert!(refused.contains(why), "{settings:?}: {refused}");
+        }
+        for settings in [
+            &["--public-url", "https://keys.example.com"][..],
+            &["--public-url", "http://keys.example.com:8080/behind/a/path/"],
+            &["--listen", "0.0.0.0:1", "--public-url", "https://keys.example.com"],
+            &["--public-url", "http://localhost:8080"],
+            &["--log", "info"],
+            &["--log", "WARN,doorward=debug,hyper=off,doorward_server::serve=trace"],
+        ] {
+            assert!(config(settings).is_ok_and(|config| config.warnings.is_empty()), "{settings:?}");
+        }
+        let warned = config(&["--listen", "0.0.0.0:1"]).unwrap().warnings;
+        assert!(warned.len() == 1 && warned[0].contains("--public-url is not set"), "{warned:?}");
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn a_password_that_everyone_can_read_is_refused() {
+        use std::os::unix::fs::PermissionsExt;
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("doorward.toml");
+        let with = |store: &str, mode| {
+            std::fs::write(&path, format!("store = '{store}'")).unwrap();
+            std::fs::set_permissions(&path, std::fs::Permissions::from_mode(mode)).unwrap();
+            config(&["--config", path.to_str().unwrap()]).map(drop).map_err(|error| format!("{error:#}"))
+        };
+        let secret = "postgres://doorward:s3cret@db.internal/doorward";
+        for mode in [0o644, 0o666, 0o604] {
+            let refused = with(secret, mode).unwrap_err();
+            assert!(refused.contains("`store` in ") && refused.contains("holds a password"), "{refused}");
+            assert!(!refused.contains("s3cret"), "{refused}");
+        }
+        for mode in [0o600, 0o640] {
+            assert_eq!(with(secret, mode), Ok(()));
+        }
+        assert_eq!(with("postgres://doorward@db.internal/doorward", 0o644), Ok(()));
+        assert_eq!(with("sqlite:a.db", 0o644), Ok(()));
     }
 }

@@ -13,7 +13,7 @@
 //! | `forward_auth` | the answer that gateways ask for |
 //! | `mcp` | tools for MCP clients, each call of which is recorded |
 //! | [`sinks`] | shipping audit events elsewhere |
-//! | [`config`], [`logging`], [`metrics`], [`reminder`], [`sealing_key`], [`signing_key`], `secret_file`, [`first_start`] | around it |
+//! | [`config`], [`environment`], [`logging`], `line`, [`metrics`], [`reload`], [`reminder`], [`sealing_key`], [`signing_key`], `secret_file`, `certificate`, [`first_start`] | around it |
 //! | `identity` | signing in to the page through an identity provider, by the feature `oidc` |
 //! | `traces` | spans for a collector of OpenTelemetry's, by the feature `otel` |
 
@@ -24,19 +24,23 @@ pub mod audit;
 pub mod backend;
 pub mod body;
 pub mod budget;
+mod certificate;
 pub mod config;
 pub mod connections;
 pub mod cursor;
+pub mod environment;
 pub mod first_start;
 mod forward_auth;
 #[cfg(feature = "oidc")]
 pub mod identity;
+mod line;
 pub mod link;
 pub mod logging;
 pub mod management;
 mod mcp;
 pub mod metrics;
 mod progress;
+pub mod reload;
 pub mod reminder;
 mod request_id;
 pub mod routes;
@@ -63,26 +67,39 @@ use doorward::store::{OpenMode, SealingKey};
 use doorward::types::{Clock, PreciseClock, SystemClock};
 use tokio::net::TcpListener;
 use tokio::runtime::Runtime;
+use tokio::sync::watch;
 
 use crate::app::{App, Settings};
 use crate::assertions::Assertions;
-use crate::config::{Config, HotClock};
+use crate::config::{Arguments, Config, HotClock};
 use crate::connections::Room;
-use crate::logging::Logging;
+use crate::logging::{Filter, Logging};
 use crate::metrics::Metrics;
+use crate::reload::{Hangups, Reload};
 use crate::sinks::Shipping;
 use crate::tls::Tls;
 
 /// How long threads that block may go on after the last request.
 const LINGER: Duration = Duration::from_secs(1);
 
+/// What a server runs with.
+#[derive(Debug)]
+pub struct Start {
+    /// What the program was started with, to be read again at each of `hangups`.
+    pub arguments: Arguments,
+    /// What came of it.
+    pub config: Config,
+    /// The signals that ask for that.
+    pub hangups: Hangups,
+}
+
 /// Serves until it is told to stop.
 ///
 /// # Errors
 ///
-/// Where it cannot start: the store, the addresses, the sealing key. The error says which, and why.
-pub fn run(config: Config, runtime: Runtime, logging: Logging) -> anyhow::Result<()> {
-    let served = runtime.block_on(serve_until_stopped(config));
+/// If it cannot start: the store, the addresses, the sealing key. The error says which, and why.
+pub fn run(start: Start, runtime: Runtime, logging: Logging) -> anyhow::Result<()> {
+    let served = runtime.block_on(serve_until_stopped(start, logging.filter()));
     // The last spans leave by the runtime.
     drop(logging);
     // A sink that hangs holds a thread, which must not hold the program.
@@ -90,7 +107,11 @@ pub fn run(config: Config, runtime: Runtime, logging: Logging) -> anyhow::Result
     served
 }
 
-async fn serve_until_stopped(config: Config) -> anyhow::Result<()> {
+async fn serve_until_stopped(start: Start, filter: Filter) -> anyhow::Result<()> {
+    let Start { arguments, config, hangups } = start;
+    for warning in &config.warnings {
+        tracing::warn!("{warning}");
+    }
     let store = doorward::open(&config.store, OpenMode::Create)
         .await
         .with_context(|| format!("the store {} cannot be used", config.store))?;
@@ -102,15 +123,16 @@ async fn serve_until_stopped(config: Config) -> anyhow::Result<()> {
     let sealing_key = sealing_key::load(&config, &core)?;
     let signing_key = signing_key::load(&config)?;
     let assertions = Assertions::start(&config)?;
-    let sinks = sinks::open(&config.sinks, &core)?;
+    let (sinks, secrets) = sinks::open(&config.sinks, &core)?;
+    let metrics = Arc::new(Metrics::new());
+    let (certificate, asked) = watch::channel(0);
     let tls = match config.tls.clone() {
-        Some(files) => Some(Tls::start(files).await?),
+        Some(files) => Some(Tls::start(files, Arc::clone(core.clock()), Arc::clone(&metrics), asked).await?),
         None => None,
     };
     let listener = TcpListener::bind(config.listen)
         .await
         .with_context(|| format!("cannot listen on {}; choose another with --listen", config.listen))?;
-    let metrics = Arc::new(Metrics::new());
     let metrics_listener = metrics::listen(&config).await?;
     let verifier = Verifier::start(&core).await.context("the keys cannot be loaded")?;
     // The store decides with which prefix keys begin.
@@ -131,6 +153,8 @@ async fn serve_until_stopped(config: Config) -> anyhow::Result<()> {
     let metered = Arc::clone(&metrics);
     let app = Arc::new(App::new(verifier.clone(), sealing_key, linker, dashboard, settings, metered, room.told()));
     let shipping = Shipping::start(sinks, &core, &metrics)?;
+    let reload = Reload { arguments, filter, app: Arc::clone(&app), secrets, certificate };
+    tokio::spawn(reload.run(hangups));
     tokio::spawn(reminder::remind(verifier.clone()));
     let linker = app.linker().clone();
     tokio::spawn(async move { linker.keep_up().await });

@@ -2,51 +2,120 @@
 
 use std::io::IsTerminal;
 
+use anyhow::{Context, bail, ensure};
 use tokio::runtime::Runtime;
 use tracing_subscriber::layer::SubscriberExt;
+use tracing_subscriber::reload::Handle;
 use tracing_subscriber::util::SubscriberInitExt;
-use tracing_subscriber::{EnvFilter, Layer};
+use tracing_subscriber::{EnvFilter, Layer, Registry, reload};
 
-use crate::config::{Config, LogFormat};
+use crate::config::Config;
+use crate::line::Line;
 #[cfg(feature = "otel")]
 use crate::traces::Traces;
 
-/// Starts to log, and to trace where someone chose so.
+/// The MCP library tells of every message, arguments and all: only to whom asks for that by its name. Spans of requests are for
+/// a collector: lines say the same.
+const QUIET: &str = "rmcp=off,doorward_server::traces=off";
+
+const LEVELS: [&str; 6] = ["off", "error", "warn", "info", "debug", "trace"];
+
+/// The parts of the program that a filter can name: our crates, and the libraries that say anything.
+const PARTS: [&str; 22] = [
+    "doorward",
+    "doorward_audit",
+    "doorward_auth",
+    "doorward_client",
+    "doorward_dashboard",
+    "doorward_http",
+    "doorward_link",
+    "doorward_server",
+    "doorward_sink",
+    "doorward_store",
+    "doorward_store_postgres",
+    "doorward_store_sqlite",
+    "h2",
+    "hyper",
+    "hyper_util",
+    "opentelemetry",
+    "opentelemetry_sdk",
+    "rmcp",
+    "rustls",
+    "tokio",
+    "tokio_postgres",
+    "tracing",
+];
+
+/// Reads a filter: a level, or levels of parts of the program, such as `info,doorward_store=debug`.
 ///
 /// # Errors
 ///
-/// Where spans cannot be sent to the endpoint.
+/// If a level or a part is none: the filter would let nothing through, or something else than was meant.
+pub(crate) fn filter(text: &str) -> anyhow::Result<EnvFilter> {
+    ensure!(!text.trim().is_empty(), "it is empty: use a level, such as `info`");
+    for directive in text.split(',').map(str::trim) {
+        let (part, level) = directive.split_once('=').map_or((None, directive), |(part, level)| (Some(part), level));
+        if !LEVELS.iter().any(|known| known.eq_ignore_ascii_case(level)) {
+            bail!(
+                "`{level}` is no level: use off, error, warn, info, debug or trace, or PART=LEVEL such as doorward=debug"
+            );
+        }
+        let Some(part) = part else { continue };
+        let name = part.split(['[', ':']).next().unwrap_or_default();
+        ensure!(PARTS.contains(&name), "no part of this program is called `{name}`: use one of {}", PARTS.join(", "));
+    }
+    EnvFilter::try_new(format!("{QUIET},{text}")).context("it is no filter")
+}
+
+/// Starts to log, and to trace if someone chose so.
+///
+/// # Errors
+///
+/// If spans cannot be sent to the endpoint, or the filter is none.
 pub fn start(config: &Config, runtime: &Runtime) -> anyhow::Result<Logging> {
-    // The MCP library tells of every message, arguments and all: only to who asks for that by its name. Spans of requests are for a
-    // collector: lines say the same.
-    let quiet = "rmcp=off,doorward_server::traces=off";
-    let filter = EnvFilter::try_new(format!("{quiet},{}", config.log));
-    let filter = filter.unwrap_or_else(|_| EnvFilter::new(format!("{quiet},info")));
-    let lines =
-        tracing_subscriber::fmt::layer().with_writer(std::io::stderr).with_ansi(std::io::stderr().is_terminal());
-    let lines = match config.log_format {
-        LogFormat::Text => lines.boxed(),
-        LogFormat::Json => lines.json().boxed(),
-    };
+    let (filter, reload) = reload::Layer::new(filter(&config.log)?);
+    let lines = tracing_subscriber::fmt::layer()
+        .with_writer(std::io::stderr)
+        .with_ansi(std::io::stderr().is_terminal())
+        .event_format(Line(config.log_format));
     let registry = tracing_subscriber::registry().with(lines.with_filter(filter));
     #[cfg(feature = "otel")]
     {
         let traces = config.otlp_endpoint.as_deref().map(|endpoint| Traces::to(endpoint, runtime.handle().clone()));
         let traces = traces.transpose()?;
         registry.with(traces.as_ref().map(Traces::layer)).init();
-        Ok(Logging { _traces: traces })
+        Ok(Logging { filter: Filter(reload), _traces: traces })
     }
     #[cfg(not(feature = "otel"))]
     {
         let _ = runtime;
         registry.init();
-        Ok(Logging {})
+        Ok(Logging { filter: Filter(reload) })
     }
 }
 
 /// What must live as long as there is something to tell.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Logging {
+    filter: Filter,
     #[cfg(feature = "otel")]
     _traces: Option<Traces>,
+}
+
+impl Logging {
+    /// Returns what changes the filter later.
+    pub(crate) fn filter(&self) -> Filter {
+        self.filter.clone()
+    }
+}
+
+/// The filter in force.
+#[derive(Clone, Debug)]
+pub(crate) struct Filter(Handle<EnvFilter, Registry>);
+
+impl Filter {
+    /// Puts another filter in its place.
+    pub(crate) fn replace(&self, filter: EnvFilter) -> anyhow::Result<()> {
+        self.0.reload(filter).context("the log's filter is gone")
+    }
 }

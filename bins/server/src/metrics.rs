@@ -10,7 +10,7 @@ use bytes::Bytes;
 use doorward::auth::Verifier;
 use doorward::http::shapes::ROTATION_PERIOD;
 use doorward::http::{Code, UnusualUse};
-use doorward::types::{Environment, Name};
+use doorward::types::{Environment, Name, Timestamp};
 use http::header::CONTENT_TYPE;
 use http::{HeaderValue, Method, Request, Response, StatusCode};
 use http_body_util::Full;
@@ -50,6 +50,8 @@ pub struct Metrics {
     requests_limited: Family<WorkLabels, Counter>,
     sink_lag_events: Family<SinkLabels, Gauge>,
     sink_lag_seconds: Family<SinkLabels, Gauge>,
+    certificate_end: Family<ListenerLabels, Gauge>,
+    certificate_readable: Family<ListenerLabels, Gauge>,
 }
 
 #[derive(Clone, Debug, EncodeLabelSet, Eq, Hash, PartialEq)]
@@ -107,6 +109,14 @@ struct WorkLabels {
 struct SinkLabels {
     sink: String,
 }
+
+#[derive(Clone, Debug, EncodeLabelSet, Eq, Hash, PartialEq)]
+struct ListenerLabels {
+    listener: &'static str,
+}
+
+/// The listener of clients, which is the one that speaks TLS.
+const CLIENTS: ListenerLabels = ListenerLabels { listener: "clients" };
 
 impl Default for Metrics {
     fn default() -> Self {
@@ -166,6 +176,19 @@ impl Metrics {
             sink_lag_events.clone(),
         );
         registry.register("sink_lag_seconds", "How long ago the oldest of them was written", sink_lag_seconds.clone());
+        // Without TLS, neither is there: a zero would be an alarm.
+        let certificate_end = Family::<ListenerLabels, Gauge>::default();
+        registry.register(
+            "tls_certificate_expiry_timestamp_seconds",
+            "When the first certificate of the file of --tls-cert ends, in seconds since 1970",
+            certificate_end.clone(),
+        );
+        let certificate_readable = Family::<ListenerLabels, Gauge>::default();
+        registry.register(
+            "tls_certificate_readable",
+            "Whether the files of --tls-cert and --tls-key can be read",
+            certificate_readable.clone(),
+        );
         let accepted = Accepted::of(&verifications);
         Self {
             registry: whole,
@@ -180,6 +203,8 @@ impl Metrics {
             requests_limited,
             sink_lag_events,
             sink_lag_seconds,
+            certificate_end,
+            certificate_readable,
         }
     }
 
@@ -234,6 +259,14 @@ impl Metrics {
         let labels = SinkLabels { sink: sink.to_string() };
         self.sink_lag_events.get_or_create(&labels).set(i64::try_from(events).unwrap_or(i64::MAX));
         self.sink_lag_seconds.get_or_create(&labels).set(seconds);
+    }
+
+    /// Notes when the certificate ends, and whether its files can be read.
+    pub fn certificate(&self, end: Option<Timestamp>, is_readable: bool) {
+        if let Some(end) = end {
+            self.certificate_end.get_or_create(&CLIENTS).set(end.as_millis() / 1_000);
+        }
+        self.certificate_readable.get_or_create(&CLIENTS).set(is_readable.into());
     }
 
     fn text(&self, verifier: &Verifier) -> Result<String, std::fmt::Error> {

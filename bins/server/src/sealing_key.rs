@@ -12,7 +12,7 @@ use doorward::store::{SealingKey, StoreUrl};
 use zeroize::Zeroizing;
 
 use crate::config::Config;
-use crate::secret_file;
+use crate::{environment, secret_file};
 
 const VARIABLE: &str = "DOORWARD_SEALING_KEY";
 
@@ -22,11 +22,14 @@ const VARIABLE: &str = "DOORWARD_SEALING_KEY";
 ///
 /// Where it is not 32 bytes in base64, where its file is open to others, or where it can neither be read nor made.
 pub fn load(config: &Config, core: &Core) -> anyhow::Result<SealingKey> {
-    if let Ok(text) = std::env::var(VARIABLE) {
-        return decode(&Zeroizing::new(text)).with_context(|| format!("in {VARIABLE}"));
+    if let Some(text) = environment::variable(VARIABLE) {
+        let text = Zeroizing::new(text.into_string().unwrap_or_default());
+        return decode(&text).with_context(|| format!("in {VARIABLE}"));
     }
-    let path = match (&config.sealing_key_file, &config.store) {
-        (Some(path), _) => path.clone(),
+    let brought = config.sealing_key_file.clone();
+    let brought = brought.or_else(|| secret_file::credential(environment::SEALING_KEY_CREDENTIAL));
+    let path = match (brought, &config.store) {
+        (Some(path), _) => path,
         (None, StoreUrl::Sqlite(path)) => beside(path),
         (None, other) => bail!(
             "{other} is no file to keep the sealing key beside: make one for all nodes with `openssl rand -base64 32`, \

@@ -10,7 +10,7 @@ use crate::secret_file;
 ///
 /// # Errors
 ///
-/// Where the file cannot be read, is open to others, or holds no key.
+/// If the file cannot be read, is open to others, or holds no key.
 pub fn load(config: &Config) -> anyhow::Result<Option<NoteKey>> {
     let Some(path) = &config.signing_key_file else { return Ok(None) };
     secret_file::read(path)?.parse().map(Some).with_context(|| format!("in {}", path.display()))

@@ -1,13 +1,13 @@
 //! Shipping audit events elsewhere: the sinks of the configuration, each with a shipper of its own.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context, bail, ensure};
 use doorward::auth::Core;
-use doorward::sink::{FileSink, Shape, Shipper, Sink, StandardOutput, Webhook, WebhookSecret};
+use doorward::sink::{FileSink, Shape, Shipper, Sink, StandardOutput, Webhook, WebhookSecret, WebhookSecrets};
 use doorward::types::{Name, SessionId};
 use serde::Deserialize;
 use tokio::sync::watch;
@@ -43,16 +43,18 @@ pub struct SinkConfig {
 }
 
 impl SinkConfig {
-    fn open(&self, core: &Core) -> anyhow::Result<Box<dyn Sink>> {
+    fn open(&self, core: &Core, secrets: &mut Secrets) -> anyhow::Result<Box<dyn Sink>> {
         match (&self.file, self.stdout, &self.webhook, &self.secret_file) {
             (Some(path), false, None, None) => {
                 let file = FileSink::open(path, self.shape);
                 Ok(Box::new(file.with_context(|| format!("{} cannot be written", path.display()))?))
             }
             (None, true, None, None) => Ok(Box::new(StandardOutput::new(self.shape))),
-            (None, false, Some(url), Some(secrets)) => {
+            (None, false, Some(url), Some(file)) => {
                 let clock = Arc::clone(core.clock());
-                Ok(Box::new(Webhook::new(url, read_secrets(secrets)?, self.shape, clock)?))
+                let webhook = Webhook::new(url, read_secrets(file)?, self.shape, clock)?;
+                secrets.0.insert(self.name.clone(), webhook.secrets());
+                Ok(Box::new(webhook))
             }
             (None, false, Some(_), None) => {
                 bail!(
@@ -73,20 +75,55 @@ fn read_secrets(path: &Path) -> anyhow::Result<Vec<WebhookSecret>> {
     lines.map(|line| line.parse().with_context(|| format!("in {}", path.display()))).collect()
 }
 
-/// The sinks of the configuration, opened.
+/// The secrets of the webhooks that there are, by the name of the sink.
+#[derive(Debug, Default)]
+pub struct Secrets(BTreeMap<Name, WebhookSecrets>);
+
+/// Secrets that were read again, and are not in use yet.
+pub(crate) struct Renewed(Vec<(WebhookSecrets, Vec<WebhookSecret>)>);
+
+impl Secrets {
+    /// Reads the files of the webhooks that there are again. Sinks that came or went since the start are left to a restart.
+    pub(crate) fn read(&self, configs: &[SinkConfig]) -> anyhow::Result<Renewed> {
+        let renewed = configs.iter().filter_map(|config| {
+            let (secrets, file) = (self.0.get(&config.name)?, config.secret_file.as_ref()?);
+            let read = read_secrets(file).and_then(|read| {
+                ensure!(!read.is_empty(), "{} holds no secret", file.display());
+                Ok((secrets.clone(), read))
+            });
+            Some(read.with_context(|| format!("the sink `{}`", config.name)))
+        });
+        renewed.collect::<anyhow::Result<_>>().map(Renewed)
+    }
+}
+
+impl Renewed {
+    pub(crate) fn take_effect(self) {
+        for (secrets, read) in self.0 {
+            // There is one at least, which was looked at.
+            let _ = secrets.replace(read);
+        }
+    }
+}
+
+/// Sinks that are open, by their names.
+pub type Named = Vec<(Name, Box<dyn Sink>)>;
+
+/// The sinks of the configuration, opened; and their secrets, to be replaced.
 ///
 /// # Errors
 ///
 /// The first that cannot be used, and why.
-pub fn open(configs: &[SinkConfig], core: &Core) -> anyhow::Result<Vec<(Name, Box<dyn Sink>)>> {
+pub fn open(configs: &[SinkConfig], core: &Core) -> anyhow::Result<(Named, Secrets)> {
     let mut names = BTreeSet::new();
-    let mut sinks = Vec::new();
+    let (mut sinks, mut secrets) = (Vec::new(), Secrets::default());
     for config in configs {
         ensure!(names.insert(&config.name), "two sinks are called `{}`", config.name);
-        let sink = config.open(core).with_context(|| format!("the sink `{}` cannot be used", config.name))?;
+        let sink =
+            config.open(core, &mut secrets).with_context(|| format!("the sink `{}` cannot be used", config.name))?;
         sinks.push((config.name.clone(), sink));
     }
-    Ok(sinks)
+    Ok((sinks, secrets))
 }
 
 /// The shippers at work.
@@ -102,7 +139,7 @@ impl Shipping {
     /// # Errors
     ///
     /// Where there is no randomness.
-    pub fn start(sinks: Vec<(Name, Box<dyn Sink>)>, core: &Core, metrics: &Arc<Metrics>) -> anyhow::Result<Self> {
+    pub fn start(sinks: Named, core: &Core, metrics: &Arc<Metrics>) -> anyhow::Result<Self> {
         let (stop, _) = watch::channel(false);
         let mut shippers = JoinSet::new();
         if !sinks.is_empty() {

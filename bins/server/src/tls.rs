@@ -1,4 +1,5 @@
-//! TLS, by rustls: the certificate and its key are read again when their files change.
+//! TLS, by rustls: the certificate and its key are read again when their files change, and watched: what ends soon, or cannot be
+//! read any more, is told in the log and in the metrics.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -6,15 +7,26 @@ use std::time::Duration;
 
 use anyhow::{Context, bail};
 use arc_swap::ArcSwap;
+use doorward::types::{Clock, Timestamp};
 use rustls::ServerConfig;
 use rustls::crypto::ring;
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use tokio::sync::watch;
 use tokio_rustls::TlsAcceptor;
 use zeroize::Zeroizing;
 
+use crate::certificate::not_after;
+use crate::metrics::Metrics;
+
 /// How often the files are looked at.
 const LOOK: Duration = Duration::from_secs(2);
+
+/// How long before its end a certificate should have been replaced: what renews certificates does so a month before.
+const SOON: Duration = Duration::from_secs(14 * 24 * 60 * 60);
+
+/// How often what is wrong with the files is told.
+const TELLING: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// The files, both in PEM.
 #[derive(Clone, Debug)]
@@ -70,6 +82,11 @@ impl Texts {
         config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
         Ok(config)
     }
+
+    /// The end of the certificate that ends first.
+    fn end(&self) -> Option<Timestamp> {
+        CertificateDer::pem_slice_iter(&self.certificates).flatten().filter_map(|der| not_after(&der)).min()
+    }
 }
 
 /// What makes TLS of connections, with the files as they were last read.
@@ -77,30 +94,48 @@ impl Texts {
 pub struct Tls(Arc<ArcSwap<ServerConfig>>);
 
 impl Tls {
-    /// Reads the files, and looks after them from now on. Files that cannot be used later are logged, and change nothing.
+    /// Reads the files, and looks after them from now on, at once when `asked` changes. Files that cannot be used later are
+    /// logged, and change nothing.
     ///
     /// # Errors
     ///
-    /// Where they cannot be used now.
-    pub async fn start(files: TlsFiles) -> anyhow::Result<Self> {
+    /// If they cannot be used now.
+    pub async fn start(
+        files: TlsFiles,
+        clock: Arc<dyn Clock>,
+        metrics: Arc<Metrics>,
+        asked: watch::Receiver<u64>,
+    ) -> anyhow::Result<Self> {
         let texts = Texts::read(&files).await?;
         let tls = Self(Arc::new(ArcSwap::from_pointee(texts.config()?)));
-        tokio::spawn(tls.clone().look_after(files, texts));
+        let mut health = Health { clock, metrics, told: None };
+        health.look(texts.end(), None);
+        tokio::spawn(tls.clone().look_after(files, texts, health, asked));
         Ok(tls)
     }
 
-    async fn look_after(self, files: TlsFiles, mut seen: Texts) {
-        // What is written over is read in the middle at times: only what stands still is taken.
+    async fn look_after(self, files: TlsFiles, mut seen: Texts, mut health: Health, mut asked: watch::Receiver<u64>) {
+        // What is written over is read in the middle at times: only what stands still is taken, or what somebody says is whole.
         let mut before: Option<Texts> = None;
         loop {
-            tokio::time::sleep(LOOK).await;
-            let Ok(now) = Texts::read(&files).await else { continue };
+            let is_asked = tokio::select! {
+                () = tokio::time::sleep(LOOK) => false,
+                changed = asked.changed() => changed.is_ok(),
+            };
+            let now = match Texts::read(&files).await {
+                Ok(now) => now,
+                Err(error) => {
+                    health.look(seen.end(), Some(&error));
+                    continue;
+                }
+            };
             if now == seen {
                 before = None;
-            } else if before.as_ref() == Some(&now) {
+            } else if is_asked || before.as_ref() == Some(&now) {
                 match now.config() {
                     Ok(config) => {
                         self.0.store(Arc::new(config));
+                        health.told = None;
                         tracing::info!(certificates = %files.certificates.display(), "serving with a new certificate");
                     }
                     Err(error) => {
@@ -111,6 +146,7 @@ impl Tls {
             } else {
                 before = Some(now);
             }
+            health.look(seen.end(), None);
         }
     }
 
@@ -118,5 +154,53 @@ impl Tls {
     #[must_use]
     pub fn acceptor(&self) -> TlsAcceptor {
         self.0.load_full().into()
+    }
+}
+
+/// What is wrong with the files, and when it was told.
+struct Health {
+    clock: Arc<dyn Clock>,
+    metrics: Arc<Metrics>,
+    told: Option<(Trouble, Timestamp)>,
+}
+
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+enum Trouble {
+    EndsSoon,
+    Unreadable,
+}
+
+impl Health {
+    /// Takes in a look at the files, and tells once a day what is wrong with them.
+    fn look(&mut self, end: Option<Timestamp>, unreadable: Option<&anyhow::Error>) {
+        let now = self.clock.now();
+        self.metrics.certificate(end, unreadable.is_none());
+        let trouble = match (unreadable, end) {
+            (Some(_), _) => Some(Trouble::Unreadable),
+            (None, Some(end)) if end < now + SOON => Some(Trouble::EndsSoon),
+            _ => None,
+        };
+        let was = self.told;
+        let is_told =
+            matches!((trouble, was), (Some(trouble), Some((told, at))) if trouble == told && now < at + TELLING);
+        if is_told {
+            return;
+        }
+        self.told = trouble.map(|trouble| (trouble, now));
+        match (trouble, unreadable, end) {
+            (Some(Trouble::Unreadable), Some(error), _) => {
+                tracing::error!("the certificate cannot be read any more; the one before is kept: {error:#}");
+            }
+            (Some(Trouble::EndsSoon), _, Some(end)) if end <= now => {
+                tracing::error!(%end, "the certificate has expired: clients refuse this server. Renew it");
+            }
+            (Some(Trouble::EndsSoon), _, Some(end)) => {
+                tracing::error!(%end, "the certificate expires within 14 days, and was not renewed");
+            }
+            _ if was.is_some_and(|(told, _)| told == Trouble::Unreadable) => {
+                tracing::info!("the certificate can be read again");
+            }
+            _ => {}
+        }
     }
 }

@@ -4,7 +4,7 @@
 
 mod support;
 
-use doorward::audit::{Checkpoint, Event, NoteKey, NoteVerifier};
+use doorward::audit::{ChainVerifier, Checkpoint, Event, FiledEvent, NoteKey, NoteVerifier};
 use serde_json::Value;
 use support::{Answer, Server};
 
@@ -98,6 +98,52 @@ fn a_checkpoint_is_signed_with_the_key_of_the_configuration() {
     let refused = checkpoint();
     assert_eq!(refused.status, 409);
     assert!(refused.text("/detail").starts_with("event 1 was changed"), "{refused:?}");
+}
+
+/// What stands for deleted events is vouched for by a key, or by nobody: a writer of the store gets no checkpoint over it.
+#[test]
+fn no_checkpoint_goes_on_from_events_that_nobody_proves_to_be_pruned() {
+    let folder = tempfile::tempdir().unwrap();
+    let (server, operator, log) = world(&["--signing-key-file", &support::signing_key(folder.path())]);
+    let checkpoint = || server.call(&operator, "GET", &format!("{log}/checkpoint?environment=production"), None);
+    let genuine = checkpoint().text("/checkpoint");
+    let export = server.call(&operator, "GET", &format!("{log}/export?environment=production"), None);
+    let mut chain = ChainVerifier::default();
+    for line in export.body.lines().take(2) {
+        chain.follow(&FiledEvent::from_line(line).unwrap().event).unwrap();
+    }
+    let name = checkpoint().text("/origin");
+    let other = chain.prune(&name, &NoteKey::from_seed(&[8; 32].into())).unwrap().unwrap();
+    let own = chain.prune(&name, &NoteKey::from_seed(&[7; 32].into())).unwrap().unwrap();
+    let store = rusqlite::Connection::open(server.store()).unwrap();
+    let in_log = "environment = 'production' AND organization <> 'org_00000000000000000000000000'";
+    store.execute_batch("CREATE TABLE kept AS SELECT * FROM audit_events").unwrap();
+    let peaks = own.peaks.iter().flat_map(|peak| peak.0).collect::<Vec<u8>>();
+    for (note, why) in [
+        (&genuine, "does not prove that they were pruned"),
+        (&other.note, "none of the given keys has signed"),
+        // Even of a real statement, the event is missing.
+        (&own.note, "no event tells that they were pruned"),
+    ] {
+        let insert = format!(
+            "INSERT INTO pruned_logs SELECT organization, environment, 2, ?1, ?2, ?3 FROM audit_events WHERE {in_log} AND sequence = 1"
+        );
+        store.execute(&insert, rusqlite::params![own.last_hash.0, peaks, note]).unwrap();
+        store.execute_batch(&format!("DELETE FROM audit_events WHERE {in_log} AND sequence <= 2")).unwrap();
+        let refused = checkpoint();
+        assert_eq!((refused.status, refused.code().as_str()), (409, "conflict"));
+        assert!(refused.text("/detail").contains(why), "{refused:?}");
+        store
+            .execute_batch(
+                "DELETE FROM pruned_logs; DELETE FROM audit_events; INSERT INTO audit_events SELECT * FROM kept",
+            )
+            .unwrap();
+    }
+    assert_eq!(checkpoint().status, 200);
+    // Nor is one made of a log that is gone.
+    store.execute_batch(&format!("DELETE FROM audit_events WHERE {in_log}")).unwrap();
+    let refused = checkpoint();
+    assert!(refused.status == 409 && refused.text("/detail").contains("the log is missing"), "{refused:?}");
 }
 
 #[test]

@@ -94,6 +94,57 @@ fn a_new_certificate_is_served_without_a_restart_and_a_broken_one_never() {
     assert!(!server.output.lock().unwrap().contains(line), "the private key is in a log");
 }
 
+/// What ends soon or is gone is told in the log and in a metric, long before clients notice; SIGHUP has it read at once.
+#[test]
+fn a_certificate_that_ends_soon_or_vanishes_is_told() {
+    let folder = tempfile::tempdir().unwrap();
+    let (first, first_key) = certificate(folder.path(), "first");
+    let (second, second_key) = certificate(folder.path(), "second");
+    let (served, served_key) = (folder.path().join("served.pem"), folder.path().join("served.key"));
+    let put = |certificate: &Path, key: &Path| {
+        std::fs::copy(certificate, &served).unwrap();
+        std::fs::copy(key, &served_key).unwrap();
+    };
+    put(&first, &first_key);
+    let server = start(folder.path(), &served, &served_key);
+    let metric = |name: &str| {
+        let scraped =
+            support::send_bytes(server.metrics, b"GET /metrics HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n");
+        let body = scraped.unwrap().body;
+        let name = format!("{name}{{listener=\"clients\"}} ");
+        body.lines().find_map(|line| line.strip_prefix(&name)?.parse::<u64>().ok()).unwrap()
+    };
+    let until = |message: &str, count: usize| {
+        let begun = Instant::now();
+        while server.output.lock().unwrap().matches(message).count() < count {
+            assert!(begun.elapsed() < Duration::from_secs(30), "never: {message}");
+            std::thread::sleep(Duration::from_millis(100));
+        }
+    };
+    // The certificates of these tests last for a day.
+    until("the certificate expires within 14 days", 1);
+    let output = Command::new("date").args(["+%s"]).output().unwrap();
+    let now: u64 = String::from_utf8(output.stdout).unwrap().trim().parse().unwrap();
+    let end = metric("doorward_tls_certificate_expiry_timestamp_seconds");
+    assert!((now + 80_000..now + 90_000).contains(&end), "{now} {end}");
+    assert_eq!(metric("doorward_tls_certificate_readable"), 1);
+
+    std::fs::remove_file(&served).unwrap();
+    until("the certificate cannot be read any more", 1);
+    assert_eq!(metric("doorward_tls_certificate_readable"), 0);
+    assert_eq!(curl(&server, &first, &[]).0, "2 200");
+
+    put(&second, &second_key);
+    let hang_up = Command::new("kill").args(["-HUP", &server.process_id().to_string()]).status().unwrap();
+    assert!(hang_up.success());
+    until("serving with a new certificate", 1);
+    until("read certificates, secrets and the log's filter again", 1);
+    assert_eq!(curl(&server, &second, &[]).0, "2 200");
+    assert_eq!(metric("doorward_tls_certificate_readable"), 1);
+    until("the certificate expires within 14 days", 2);
+    assert_eq!(server.output.lock().unwrap().matches("cannot be read any more").count(), 1, "told once");
+}
+
 #[test]
 fn who_stays_silent_is_let_go() {
     let folder = tempfile::tempdir().unwrap();

@@ -5,6 +5,8 @@
 
 mod support;
 
+use doorward::key::{FreshKey, KeyPrefix, SystemRandom};
+use doorward::types::Environment;
 use serde_json::Value;
 use support::Server;
 
@@ -38,6 +40,14 @@ fn unusual_uses_are_counted_and_told_and_leave_the_audit_log_alone() {
         assert_eq!(server.send("GET", &format!("/v1/whoami?key={current}"), &[], None).code(), "key_in_wrong_place");
     }
     assert_eq!((metric(&server, "after_death"), metric(&server, "in_browser"), metric(&server, "in_query")), (6, 3, 3));
+    // A made-up key is refused as before, and neither counts nor hides what counts.
+    for _ in 0..150 {
+        let made_up = FreshKey::generate(&KeyPrefix::default(), Environment::Test, &SystemRandom).unwrap().into_value();
+        let refused = server.send("GET", &format!("/v1/whoami?key={}", made_up.expose()), &[], None);
+        assert_eq!((refused.status, refused.code().as_str()), (401, "key_in_wrong_place"));
+    }
+    assert_eq!(server.send("GET", &format!("/v1/whoami?key={old}"), &[], None).code(), "key_in_wrong_place");
+    assert_eq!(metric(&server, "in_query"), 4);
     let log = server.output.lock().unwrap().clone();
     let told: Vec<Value> = log
         .lines()
@@ -54,6 +64,7 @@ fn unusual_uses_are_counted_and_told_and_leave_the_audit_log_alone() {
         ("after_death", test.text("/locator")),
         ("in_browser", locator(&current)),
         ("in_query", locator(&current)),
+        ("in_query", locator(&old)),
     ];
     assert_eq!(lines, expected, "each once a minute");
     assert!(told.iter().all(|line| line["level"] == "WARN" && line["fields"]["source"] == "127.0.0.1"));

@@ -24,8 +24,10 @@ pub enum Action {
     AllowedOriginRemoved,
     /// The log was exported.
     AuditLogExported,
-    /// The beginning of the log was cut off, under a signed checkpoint.
+    /// The beginning of the log was cut off, under a signed statement.
     AuditLogPruned,
+    /// What stands for pruned events was signed again, by another key or in a newer form.
+    AuditLogResigned,
     /// An operator answered for changes that the store had lost.
     LostChangeAccepted,
     /// An operator was added.
@@ -40,7 +42,7 @@ pub enum Action {
 
 impl Action {
     /// Every action.
-    pub const ALL: [Self; 14] = [
+    pub const ALL: [Self; 15] = [
         Self::AccessKeyCreated,
         Self::AccessKeyDeleted,
         Self::AccessKeyRegenerated,
@@ -50,6 +52,7 @@ impl Action {
         Self::AllowedOriginRemoved,
         Self::AuditLogExported,
         Self::AuditLogPruned,
+        Self::AuditLogResigned,
         Self::LostChangeAccepted,
         Self::OperatorCreated,
         Self::OperatorDeleted,
@@ -70,6 +73,7 @@ impl Action {
             Self::AllowedOriginRemoved => "allowed_origin.removed",
             Self::AuditLogExported => "audit_log.exported",
             Self::AuditLogPruned => "audit_log.pruned",
+            Self::AuditLogResigned => "audit_log.resigned",
             Self::LostChangeAccepted => "lost_change.accepted",
             Self::OperatorCreated => "operator.created",
             Self::OperatorDeleted => "operator.deleted",

@@ -2,14 +2,26 @@ use std::cmp::Ordering;
 
 use doorward_types::Incarnation;
 
-use crate::{Event, Hash, Tree};
+use crate::{Action, Event, Hash, NoteKey, Pruned, PrunedFault, Tree, Unproved, VerifiedLog};
 
 /// Follows a log from its first event, and stops at the first that does not belong where it stands.
 #[derive(Debug, Default)]
 pub struct ChainVerifier {
     last: Option<(u64, Hash)>,
+    first: Option<Action>,
     incarnation: Incarnation,
     tree: Tree,
+    base: Option<Base>,
+}
+
+/// The pruned events that a log goes on after.
+#[derive(Debug)]
+struct Base {
+    size: u64,
+    /// Whether a trusted key has signed that they were pruned.
+    is_proved: bool,
+    /// The subject of the event that must tell of the prune, until it has come.
+    told_by: Option<String>,
 }
 
 /// What is wrong with a log, and where it begins.
@@ -51,8 +63,9 @@ pub enum ChainFault {
 
 impl ChainVerifier {
     /// Goes on after events that are known only by the last one's hash, and the tree over them.
-    pub(crate) const fn after(sequence: u64, hash: Hash, incarnation: Incarnation, tree: Tree) -> Self {
-        Self { last: Some((sequence, hash)), incarnation, tree }
+    pub(crate) fn after(tree: Tree, hash: Hash, incarnation: Incarnation, told_by: String, is_proved: bool) -> Self {
+        let base = Some(Base { size: tree.size(), is_proved, told_by: Some(told_by) });
+        Self { last: Some((tree.size(), hash)), first: None, incarnation, tree, base }
     }
 
     /// Looks at the next event.
@@ -77,7 +90,48 @@ impl ChainVerifier {
         }
         self.tree.push(hash);
         (self.last, self.incarnation) = (Some((due, hash)), event.incarnation);
+        self.first.get_or_insert(event.draft.action);
+        if let Some(Base { told_by, .. }) = &mut self.base
+            && event.draft.action == Action::AuditLogPruned
+        {
+            told_by.take_if(|subject| *subject == event.draft.subject);
+        }
         Ok(())
+    }
+
+    /// Ends at the log's end: the log of this name is whole from its first event on, or from the one after those that were
+    /// pruned.
+    ///
+    /// # Errors
+    ///
+    /// [`PrunedFault::Untold`], if no event tells of the prune.
+    pub fn end(&self, log: String) -> Result<VerifiedLog, PrunedFault> {
+        match &self.base {
+            Some(Base { size, told_by: Some(_), .. }) => Err(PrunedFault::Untold(*size)),
+            base => Ok(VerifiedLog::new(self, log, base.as_ref().map_or(0, |base| base.size), self.is_proved())),
+        }
+    }
+
+    /// Signs that the events so far are pruned from the log of this name; none, if there is no event.
+    ///
+    /// # Errors
+    ///
+    /// [`Unproved`], if nobody vouches for what was pruned before.
+    pub fn prune(&self, log: &str, key: &NoteKey) -> Result<Option<Pruned>, Unproved> {
+        match &self.base {
+            Some(base) if !base.is_proved => Err(Unproved(base.size)),
+            _ => Ok(self.last.map(|(_, hash)| Pruned::new(log, &self.tree, hash, self.incarnation, key))),
+        }
+    }
+
+    fn is_proved(&self) -> bool {
+        self.base.as_ref().is_none_or(|base| base.is_proved)
+    }
+
+    /// Returns the action of the first event that is not pruned.
+    #[must_use]
+    pub const fn first(&self) -> Option<Action> {
+        self.first
     }
 
     /// What happened to a log whose event `at` does not belong there, seen from that event and those after it.

@@ -30,9 +30,9 @@ impl Checkpoint {
         format!("doorward/{organization}/{environment}")
     }
 
-    /// The checkpoint as a signed note.
-    #[must_use]
-    pub fn sign(&self, key: &NoteKey) -> String {
+    /// The checkpoint as a signed note. Only a log that was verified is vouched for: see
+    /// [`VerifiedLog::sign`](crate::VerifiedLog::sign).
+    pub(crate) fn sign(&self, key: &NoteKey) -> String {
         key.sign(&self.origin, &self.to_string())
     }
 
@@ -45,6 +45,24 @@ impl Checkpoint {
         let checkpoint: Self = verifier.open(note)?.parse()?;
         if checkpoint.origin == verifier.name() { Ok(checkpoint) } else { Err(CheckpointError::Malformed) }
     }
+
+    /// The checkpoint in a note that one of these keys has signed, whatever log each key was shown for: signing keys rotate,
+    /// and one key signs the checkpoints of many logs.
+    ///
+    /// # Errors
+    ///
+    /// [`CheckpointError`]: what the last key says.
+    pub fn open_any(note: &str, verifiers: &[NoteVerifier]) -> Result<Self, CheckpointError> {
+        let origin = note.lines().next().unwrap_or_default();
+        let mut error = CheckpointError::Malformed;
+        for verifier in verifiers {
+            match Self::open(note, &verifier.named(origin)) {
+                Ok(checkpoint) => return Ok(checkpoint),
+                Err(other) => error = other,
+            }
+        }
+        Err(error)
+    }
 }
 
 /// The beginning of the extension line that names the incarnation. A store that was never restored writes none.
@@ -53,11 +71,22 @@ const INCARNATION: &str = "incarnation ";
 impl fmt::Display for Checkpoint {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}\n{}\n{}\n", self.origin, self.size, BASE64.encode(self.root.0))?;
-        match self.incarnation {
-            Incarnation::FIRST => Ok(()),
-            restored => writeln!(f, "{INCARNATION}{restored}"),
-        }
+        f.write_str(&incarnation_line(self.incarnation))
     }
+}
+
+/// The extension line of a store that was restored.
+pub(crate) fn incarnation_line(incarnation: Incarnation) -> String {
+    match incarnation {
+        Incarnation::FIRST => String::new(),
+        restored => format!("{INCARNATION}{restored}\n"),
+    }
+}
+
+/// The incarnation that one of these lines names.
+pub(crate) fn incarnation_of<'a>(mut lines: impl Iterator<Item = &'a str>) -> Result<Incarnation, CheckpointError> {
+    let incarnation = lines.find_map(|line| line.strip_prefix(INCARNATION)).map(number).transpose()?;
+    Ok(incarnation.map_or(Incarnation::FIRST, Incarnation))
 }
 
 impl FromStr for Checkpoint {
@@ -74,14 +103,12 @@ impl FromStr for Checkpoint {
         if origin.is_empty() {
             return Err(CheckpointError::Malformed);
         }
-        let incarnation = lines.find_map(|line| line.strip_prefix(INCARNATION)).map(number).transpose()?;
-        let incarnation = incarnation.map_or(Incarnation::FIRST, Incarnation);
-        Ok(Self { origin: origin.to_owned(), size, root: Hash(root), incarnation })
+        Ok(Self { origin: origin.to_owned(), size, root: Hash(root), incarnation: incarnation_of(lines)? })
     }
 }
 
 /// A number has one way to be written.
-fn number(text: &str) -> Result<u64, CheckpointError> {
+pub(crate) fn number(text: &str) -> Result<u64, CheckpointError> {
     let number: u64 = text.parse().map_err(|_| CheckpointError::Malformed)?;
     if number.to_string() == text { Ok(number) } else { Err(CheckpointError::Malformed) }
 }

@@ -23,6 +23,7 @@ mod note;
 mod ocsf;
 mod proof;
 mod pruned;
+mod verified;
 
 pub use action::{Action, UnknownAction};
 pub use chain::{ChainFault, ChainVerifier};
@@ -34,3 +35,4 @@ pub use merkle::{Tree, inclusion_proof, proves_inclusion};
 pub use note::{NoteError, NoteKey, NoteKeyError, NoteVerifier};
 pub use proof::EventProof;
 pub use pruned::{Pruned, PrunedFault};
+pub use verified::{Unproved, VerifiedLog};

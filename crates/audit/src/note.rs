@@ -77,6 +77,12 @@ impl NoteVerifier {
         &self.name
     }
 
+    /// The same key under another name. One key signs under many names, and who trusts it under one trusts its holder.
+    #[must_use]
+    pub fn named(&self, name: &str) -> Self {
+        Self { name: name.to_owned(), key: self.key }
+    }
+
     /// The text of a note that this key has signed. Signatures of others are passed over.
     ///
     /// # Errors

@@ -31,6 +31,7 @@ const fn activity(action: Action) -> (Activity, &'static str) {
         Action::AllowedOriginRemoved => (Activity::Delete, "Allowed Origin"),
         Action::AuditLogExported => (Activity::Read, "Audit Log"),
         Action::AuditLogPruned => (Activity::Delete, "Audit Log"),
+        Action::AuditLogResigned => (Activity::Update, "Audit Log"),
         Action::LostChangeAccepted | Action::StoreRestored => (Activity::Update, "Store"),
         Action::OperatorCreated => (Activity::Create, "Operator"),
         Action::OperatorDeleted => (Activity::Delete, "Operator"),

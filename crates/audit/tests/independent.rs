@@ -4,7 +4,7 @@
 
 use doorward_audit::{
     Action, ChainVerifier, Checkpoint, CheckpointError, Detail, Event, EventDraft, Hash, NoteError, NoteKey,
-    NoteVerifier, Reason, SecretSummary, Tree, inclusion_proof, proves_inclusion,
+    NoteVerifier, Reason, SecretSummary, Tree, VerifiedLog, inclusion_proof, proves_inclusion,
 };
 use doorward_types::{Environment, Incarnation, Name, OrganizationId, RequestId, SecretState, Timestamp};
 use proptest::prelude::*;
@@ -37,10 +37,14 @@ fn draft(time: i64, actor: Name, subject: String, name: Option<Name>, secrets: u
 }
 
 fn log(count: u64) -> Vec<Event> {
+    log_of(count, Incarnation::FIRST)
+}
+
+fn log_of(count: u64, incarnation: Incarnation) -> Vec<Event> {
     let mut log: Vec<Event> = Vec::new();
     for number in 0..count {
         let draft = draft(i64::try_from(number).unwrap(), "ada".parse().unwrap(), format!("key_{number}"), None, 1);
-        log.push(Event::following(log.last().map(|last| (last.sequence, last.hash)), Incarnation::FIRST, draft));
+        log.push(Event::following(log.last().map(|last| (last.sequence, last.hash)), incarnation, draft));
     }
     log
 }
@@ -107,11 +111,10 @@ fn roots_and_proofs_are_those_of_another_implementation() {
     }
 }
 
-fn checkpoint(log: &[Event]) -> Checkpoint {
+fn verified(log: &[Event]) -> VerifiedLog {
     let mut chain = ChainVerifier::default();
     log.iter().for_each(|event| chain.follow(event).unwrap());
-    let origin = Checkpoint::origin_of(OrganizationId::from_u128(7), Environment::Production);
-    Checkpoint { origin, size: chain.tree().size(), root: chain.tree().root(), incarnation: chain.incarnation() }
+    chain.end(Checkpoint::origin_of(OrganizationId::from_u128(7), Environment::Production)).unwrap()
 }
 
 const SEED: &str = "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=";
@@ -120,13 +123,13 @@ const SEED: &str = "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=";
 fn another_implementation_accepts_our_checkpoints_and_refuses_what_was_changed() {
     let key: NoteKey = SEED.parse().unwrap();
     for incarnation in [Incarnation::FIRST, Incarnation(20)] {
-        judge(&key, &Checkpoint { incarnation, ..checkpoint(&log(12)) });
+        judge(&key, &verified(&log_of(12, incarnation)));
     }
 }
 
 /// A restored store's checkpoint has an extension line, which others pass over.
-fn judge(key: &NoteKey, checkpoint: &Checkpoint) {
-    let note = checkpoint.sign(key);
+fn judge(key: &NoteKey, verified: &VerifiedLog) {
+    let (note, checkpoint) = (verified.sign(key).unwrap(), verified.checkpoint());
     let verifier = key.verifier(&checkpoint.origin);
     let verify = |note: &str| {
         let theirs = VerifierList::new(vec![Box::new(StandardVerifier::new(&verifier.to_string()).unwrap())]);

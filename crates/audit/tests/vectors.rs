@@ -58,9 +58,8 @@ fn the_published_vectors_hold() {
     let mut chain = ChainVerifier::default();
     events.iter().for_each(|event| chain.follow(event).unwrap());
     let origin = Checkpoint::origin_of(events.first().unwrap().draft.organization, Environment::Test);
-    let (size, root) = (chain.tree().size(), chain.tree().root());
-    let checkpoint = Checkpoint { origin, size, root, incarnation: chain.incarnation() };
     let key: NoteKey = "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=".parse().unwrap();
-    golden("vectors.note", &checkpoint.sign(&key));
-    golden("vectors.vkey", &format!("{}\n", key.verifier(&checkpoint.origin)));
+    golden("vectors.note", &chain.end(origin.clone()).unwrap().sign(&key).unwrap());
+    golden("vectors.vkey", &format!("{}\n", key.verifier(&origin)));
+    golden("vectors.pruned.note", &chain.prune(&origin, &key).unwrap().unwrap().note);
 }

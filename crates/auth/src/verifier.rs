@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use doorward_key::{KeyClaim, KeyPrefix, PresentedKey};
 use doorward_store::LiveSecret;
-use doorward_types::{Environment, Locator, OrganizationId, Tick, Timestamp};
+use doorward_types::{AccessKeyId, Environment, Locator, OrganizationId, Tick, Timestamp};
 
 use crate::control::{Actor, Control, Host};
 use crate::node::{Node, describe};
@@ -140,6 +140,17 @@ impl Verifier {
     #[must_use]
     pub fn dead_key(&self, text: &[u8]) -> Option<DeadKey> {
         self.node.dead().find(&PresentedKey::parse(self.prefix(), text).ok()?)
+    }
+
+    /// Returns whose key this text is: a key in force, or one that this node saw die. Counts no use: it is for a key that was
+    /// presented where none may be.
+    #[must_use]
+    pub fn knows(&self, presented: &PresentedKey<'_>) -> Option<AccessKeyId> {
+        let is_it = |live: &LiveSecret| {
+            (live.secret.digest == presented.digest()) & (live.key.environment == presented.environment())
+        };
+        let live = self.node.index().identity(&presented.locator()).filter(|identity| is_it(&identity.live));
+        live.map(|identity| identity.live.key.id).or_else(|| Some(self.node.dead().find(presented)?.key))
     }
 
     /// Returns the number of production keys with a current secret of this age or older, and the organization and creation

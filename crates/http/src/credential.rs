@@ -1,7 +1,5 @@
 use std::borrow::Cow;
 
-use doorward_key::{KeyPrefix, PresentedKey};
-use doorward_types::Locator;
 use http::header::AUTHORIZATION;
 use http::{HeaderMap, Uri};
 
@@ -53,8 +51,7 @@ pub fn credential(headers: &HeaderMap) -> Result<&[u8], CredentialFault> {
     }
 }
 
-/// The public part of a well-formed key in the query string, percent-encoded or not.
-pub(crate) fn key_in_query(uri: &Uri, prefix: &KeyPrefix) -> Option<Locator> {
-    let decoded: Cow<'_, [u8]> = percent_encoding::percent_decode_str(uri.query()?).into();
-    PresentedKey::find(prefix, &decoded).map(|found| found.locator())
+/// The query string, percent-decoded: a key in it may stand either way.
+pub(crate) fn decoded_query(uri: &Uri) -> Option<Cow<'_, [u8]>> {
+    Some(percent_encoding::percent_decode_str(uri.query()?).into())
 }

@@ -5,13 +5,14 @@ use std::task::{Context, Poll, ready};
 
 use bytes::Bytes;
 use doorward_auth::{Principal, Refusal, Verifier};
+use doorward_key::PresentedKey;
 use doorward_types::{AccessKeyId, Environment, Locator, RequestId};
 use http::request::Parts;
 use http::{Extensions, HeaderMap, Method, Request, Response, Uri};
 use tower_layer::Layer;
 use tower_service::Service;
 
-use crate::credential::{credential, key_in_query};
+use crate::credential::{credential, decoded_query};
 use crate::unusual::Told;
 use crate::{Code, Problem, ResponseBody, SourceAddress, UnusualUse, browser};
 
@@ -211,7 +212,7 @@ impl AccessKeyLayer {
     ) -> Result<Principal, Problem> {
         match outcome.and_then(|verified| verified.map_err(Problem::from)) {
             Ok(principal) if !self.browsers && browser::made_by_a_page(asked.headers) => {
-                self.tell(UnusualUse::InBrowser, principal.locator(), Some(principal.key_id()), asked);
+                self.tell(UnusualUse::InBrowser, principal.locator(), principal.key_id(), asked);
                 let problem = Problem::new(
                     Code::KeyUsedInBrowser,
                     "a page in a browser sent this key, where everyone can read it: regenerate it, and call from a backend",
@@ -233,24 +234,27 @@ impl AccessKeyLayer {
             Code::InvalidKey => {
                 let dead = presented(asked).ok().and_then(|presented| self.verifier.dead_key(presented));
                 let Some(dead) = dead else { return problem };
-                self.tell(UnusualUse::AfterDeath, dead.locator, Some(dead.key), asked);
+                self.tell(UnusualUse::AfterDeath, dead.locator, dead.key, asked);
                 problem.of_unusual_use(UnusualUse::AfterDeath)
             }
             Code::NotCurrent => problem,
             _ => {
-                let Some(locator) = key_in_query(asked.uri, self.verifier.prefix()) else { return problem };
-                self.tell(UnusualUse::InQuery, locator, None, asked);
+                let Some(decoded) = decoded_query(asked.uri) else { return problem };
+                let Some(found) = PresentedKey::find(self.verifier.prefix(), &decoded) else { return problem };
                 let problem = Problem::new(
                     Code::KeyInWrongPlace,
                     "a key stands in the query string, which logs and histories keep: treat it as leaked, regenerate it, \
                      and send the new one in the header `Authorization: Bearer <key>`",
                 );
+                // Anybody can make a text up that looks like a key. Only a key that somebody has is worth a word.
+                let Some(key) = self.verifier.knows(&found) else { return problem };
+                self.tell(UnusualUse::InQuery, found.locator(), key, asked);
                 problem.of_unusual_use(UnusualUse::InQuery)
             }
         }
     }
 
-    fn tell(&self, used: UnusualUse, locator: Locator, key: Option<AccessKeyId>, asked: Asked<'_>) {
+    fn tell(&self, used: UnusualUse, locator: Locator, key: AccessKeyId, asked: Asked<'_>) {
         let now = self.verifier.core().clock().tick();
         self.told.tell(used, locator, key, (asked.source, asked.id), now);
     }

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::time::Duration;
 
-use doorward_audit::{Checkpoint, NoteKey};
+use doorward_audit::{Checkpoint, NoteKey, Unproved, VerifiedLog};
 use doorward_auth::{Created, Principal, Provisioned, Receipt, Regenerated, Staged};
 use doorward_key::{OpaqueToken, ShownOnce};
 use doorward_origin::{AllowedOrigin, Refusal};
@@ -93,18 +93,21 @@ pub struct CheckpointShape {
 }
 
 impl CheckpointShape {
-    /// A checkpoint, signed.
-    #[must_use]
-    pub fn new(checkpoint: &Checkpoint, key: &NoteKey) -> Self {
-        let Checkpoint { origin, size, root, incarnation } = checkpoint;
-        Self {
+    /// The checkpoint of a log that was verified, signed.
+    ///
+    /// # Errors
+    ///
+    /// [`Unproved`], if the log's beginning is gone and nobody vouches for that.
+    pub fn new(verified: &VerifiedLog, key: &NoteKey) -> Result<Self, Unproved> {
+        let Checkpoint { origin, size, root, incarnation } = verified.checkpoint();
+        Ok(Self {
             origin: origin.clone(),
             size: *size,
             root: root.to_string(),
             incarnation: *incarnation,
-            checkpoint: checkpoint.sign(key),
+            checkpoint: verified.sign(key)?,
             verifier_key: key.verifier(origin).to_string(),
-        }
+        })
     }
 }
 

@@ -48,17 +48,21 @@ pub struct SourceAddress(pub IpAddr);
 /// How often the same use of the same key is told.
 const PAUSE: Duration = Duration::from_secs(60);
 
-/// How many uses are told in that time: whoever sends millions fills no log.
+/// How many keys are told of in that time, for each kind of use: a flood of one kind hides no other kind, and one key uses up
+/// one line.
 const MOST: usize = 100;
 
-/// Tells of unusual uses, each once a minute.
+/// Tells of unusual uses of keys that are known, each once a minute.
 #[derive(Debug, Default)]
-pub(crate) struct Told(Mutex<Lately>);
+pub(crate) struct Told(Mutex<[Lately; UnusualUse::ALL.len()]>);
 
+/// What was told of one kind of use since a minute ago at most.
 #[derive(Debug, Default)]
 struct Lately {
     since: Option<Tick>,
-    told: HashSet<(UnusualUse, Locator)>,
+    told: HashSet<Locator>,
+    /// How many keys were not told of: at most so many, since a key that comes again counts again.
+    untold: u64,
 }
 
 impl Told {
@@ -67,23 +71,75 @@ impl Told {
         &self,
         used: UnusualUse,
         locator: Locator,
-        key: Option<AccessKeyId>,
+        key: AccessKeyId,
         (source, request): (Option<SourceAddress>, Option<RequestId>),
         now: Tick,
     ) {
-        if !self.is_due(used, locator, now) {
+        let (is_due, untold) = self.is_due(used, locator, now);
+        if untold > 0 {
+            tracing::warn!(use = used.as_str(), untold, "more keys were used so in the minute before than were told of");
+        }
+        if !is_due {
             return;
         }
         let source = source.map(|SourceAddress(address)| tracing::field::display(address));
         let request = request.map(tracing::field::display);
-        tracing::warn!(use = used.as_str(), %locator, key = key.map(tracing::field::display), source, request, "{}", used.sentence());
+        tracing::warn!(use = used.as_str(), %locator, %key, source, request, "{}", used.sentence());
     }
 
-    fn is_due(&self, used: UnusualUse, locator: Locator, now: Tick) -> bool {
-        let mut lately = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+    /// Whether to tell, and how much was left out in the minute that is over.
+    fn is_due(&self, used: UnusualUse, locator: Locator, now: Tick) -> (bool, u64) {
+        let mut kinds = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let place = match used {
+            UnusualUse::AfterDeath => 0,
+            UnusualUse::InBrowser => 1,
+            UnusualUse::InQuery => 2,
+        };
+        let Some(lately) = kinds.get_mut(place) else { return (true, 0) };
+        let mut untold = 0;
         if lately.since.is_none_or(|since| now.since(since) >= PAUSE) {
-            *lately = Lately { since: Some(now), told: HashSet::new() };
+            untold = lately.untold;
+            *lately = Lately { since: Some(now), ..Lately::default() };
         }
-        lately.told.len() < MOST && lately.told.insert((used, locator))
+        if lately.told.contains(&locator) {
+            return (false, untold);
+        }
+        if lately.told.len() >= MOST {
+            lately.untold += 1;
+            return (false, untold);
+        }
+        (lately.told.insert(locator), untold)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn locator(number: usize) -> Locator {
+        format!("{number:010}").parse().unwrap()
+    }
+
+    #[test]
+    fn a_flood_of_one_kind_hides_no_other_and_is_summed_up() {
+        let (told, now) = (Told::default(), Tick::ZERO);
+        for number in 0..500 {
+            assert_eq!(told.is_due(UnusualUse::InQuery, locator(number), now), (number < MOST, 0));
+        }
+        for kind in [UnusualUse::AfterDeath, UnusualUse::InBrowser] {
+            assert_eq!(told.is_due(kind, locator(1), now), (true, 0));
+            assert_eq!(told.is_due(kind, locator(1), now), (false, 0), "the same use of the same key");
+        }
+        let later = now + PAUSE;
+        assert_eq!(told.is_due(UnusualUse::InQuery, locator(1), later), (true, 400));
+        assert_eq!(told.is_due(UnusualUse::InQuery, locator(2), later), (true, 0));
+    }
+
+    #[test]
+    fn one_key_takes_one_line() {
+        let (told, now) = (Told::default(), Tick::ZERO);
+        let lines = (0..10_000).filter(|_| told.is_due(UnusualUse::AfterDeath, locator(7), now).0).count();
+        assert_eq!(lines, 1);
+        assert_eq!(told.is_due(UnusualUse::AfterDeath, locator(8), now), (true, 0));
     }
 }

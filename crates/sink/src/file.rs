@@ -9,40 +9,86 @@ use crate::{Shape, Sink, SinkError};
 
 /// Lines of JSON at the end of a file.
 ///
-/// The file is opened anew for each batch: whoever rotates it needs to tell no one. What a crash has left of a line is cut
-/// off, since its event comes again.
+/// The file is opened again for each batch: whatever rotates it needs to tell no one. What a crash has left of a line is cut
+/// off, since its event comes again. An attempt that failed, as on a full disk, is cut off whole, so that a retry repeats
+/// nothing.
 #[derive(Debug)]
 pub struct FileSink {
     path: PathBuf,
     shape: Shape,
+    /// The attempt that failed and could not be cut off.
+    failed: Option<Attempt>,
 }
 
+/// Where in which file an attempt began.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+struct Attempt {
+    file: Identity,
+    begin: u64,
+}
+
+/// The device and the number of a file, if the system has such: a file that was rotated is another one.
+type Identity = Option<(u64, u64)>;
+
 impl FileSink {
-    /// Appends to this file, which is made where there is none, so that no one else can read it.
+    /// Appends to this file. If there is none, it is made, so that no one else can read it.
     ///
     /// # Errors
     ///
-    /// Where it can neither be opened nor made.
+    /// If it can neither be opened nor made.
     pub fn open(path: impl Into<PathBuf>, shape: Shape) -> io::Result<Self> {
         let path = path.into();
         open(&path)?;
-        Ok(Self { path, shape })
+        Ok(Self { path, shape, failed: None })
     }
 }
 
 fn open(path: &Path) -> io::Result<File> {
     let mut options = OpenOptions::new();
-    options.read(true).append(true).create(true);
+    options.read(true).append(true);
+    match options.open(path) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+        opened => return opened,
+    }
     #[cfg(unix)]
     std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-    options.open(path)
+    let file = options.create(true).open(path)?;
+    // After a power loss, the name must be there as well.
+    #[cfg(unix)]
+    File::open(path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new(".")))?.sync_all()?;
+    Ok(file)
 }
 
-fn append(path: &Path, lines: &str) -> io::Result<()> {
-    let mut file = open(path)?;
-    cut_off_half_a_line(&mut file)?;
-    file.write_all(lines.as_bytes())?;
-    file.sync_data()
+/// Appends the lines whole, or not at all. Returns the attempt if it failed and could not be undone.
+fn append(path: &Path, lines: &str, failed: Option<Attempt>) -> Result<(), (io::Error, Option<Attempt>)> {
+    let begin = || {
+        let mut file = open(path)?;
+        let identity = identity(&file)?;
+        match failed {
+            Some(attempt) if attempt.file == identity && file.metadata()?.len() > attempt.begin => {
+                file.set_len(attempt.begin)?;
+            }
+            _ => {}
+        }
+        cut_off_half_a_line(&mut file)?;
+        let begin = file.metadata()?.len();
+        Ok((file, Attempt { file: identity, begin }))
+    };
+    let (mut file, attempt) = begin().map_err(|error| (error, failed))?;
+    let written = file.write_all(lines.as_bytes()).and_then(|()| file.sync_data());
+    written.map_err(|error| (error, file.set_len(attempt.begin).err().map(|_| attempt)))
+}
+
+#[cfg(unix)]
+fn identity(file: &File) -> io::Result<Identity> {
+    use std::os::unix::fs::MetadataExt;
+    let metadata = file.metadata()?;
+    Ok(Some((metadata.dev(), metadata.ino())))
+}
+
+#[cfg(not(unix))]
+fn identity(_: &File) -> io::Result<Identity> {
+    Ok(None)
 }
 
 fn cut_off_half_a_line(file: &mut File) -> io::Result<()> {
@@ -71,8 +117,35 @@ impl Sink for FileSink {
 
     async fn deliver(&mut self, events: &[Event]) -> Result<(), SinkError> {
         let (path, lines) = (self.path.clone(), self.shape.lines(events));
+        let failed = self.failed.take();
         // A disk that hangs, hangs a thread of its own.
-        tokio::task::spawn_blocking(move || append(&path, &lines)).await.map_err(io::Error::other)??;
-        Ok(())
+        let appended = tokio::task::spawn_blocking(move || append(&path, &lines, failed)).await;
+        match appended.map_err(io::Error::other)? {
+            Ok(()) => Ok(()),
+            Err((error, left)) => {
+                self.failed = left;
+                Err(error.into())
+            }
+        }
+    }
+}
+
+#[cfg(all(test, unix))]
+mod tests {
+    use super::*;
+
+    /// The disk may be too full even to be cut back: the next attempt does that first, unless the file was rotated meanwhile.
+    #[test]
+    fn an_attempt_that_could_not_be_cut_off_is_cut_off_by_the_next() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("audit.jsonl");
+        std::fs::write(&path, "1\n2\n3\n").unwrap();
+        let attempt = Attempt { file: identity(&open(&path).unwrap()).unwrap(), begin: 2 };
+        append(&path, "2\n3\n4\n", Some(attempt)).unwrap();
+        assert_eq!(std::fs::read_to_string(&path).unwrap(), "1\n2\n3\n4\n");
+        std::fs::rename(&path, folder.path().join("audit.jsonl.1")).unwrap();
+        std::fs::write(&path, "4\n5\n").unwrap();
+        append(&path, "6\n", Some(attempt)).unwrap();
+        assert_eq!(std::fs::read_to_string(&path).unwrap(), "4\n5\n6\n");
     }
 }

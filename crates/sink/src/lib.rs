@@ -31,7 +31,7 @@ pub use file::FileSink;
 pub use shape::Shape;
 pub use shipper::Shipper;
 pub use standard_output::StandardOutput;
-pub use webhook::{Webhook, WebhookError, WebhookSecret};
+pub use webhook::{Webhook, WebhookError, WebhookSecret, WebhookSecrets};
 
 /// Where events arrive.
 #[async_trait]

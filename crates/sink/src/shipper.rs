@@ -3,8 +3,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use doorward_audit::Event;
-use doorward_store::{Shipment, Store, StoreError};
-use doorward_types::{Name, SessionId};
+use doorward_store::{Shipment, SinkState, Store, StoreError};
+use doorward_types::{Causes, Foreign, Name, SessionId};
 use tokio::sync::watch;
 use tokio::time::{Instant, sleep};
 
@@ -24,6 +24,9 @@ const BEAT: Duration = Duration::from_secs(5);
 
 /// After how long without a word, with events to ship, a shipper is thought dead: longer than any delivery may take.
 const SILENCE: Duration = Duration::from_secs(15);
+
+/// The most that the time between two looks counts for: a looker that stood still itself has seen nothing meanwhile.
+const MOST_OF_A_LOOK: Duration = Duration::from_secs(1);
 
 /// The pauses between attempts: they double, and a receiver may ask for longer ones, up to the second.
 const PAUSE: Duration = Duration::from_secs(1);
@@ -116,22 +119,16 @@ impl Shipper {
 
     /// Waits until the sink is this one's.
     async fn take(&mut self) -> Result<(), StoreError> {
-        // The beat that stands still, and since when.
-        let mut known: Option<(u64, Instant)> = None;
+        let mut silence = Silence::default();
         loop {
             let state = self.store.sinks().await?.into_iter().find(|state| state.name == self.name);
-            let (beat, free) = match (&state, &known) {
-                (None, _) => (None, true),
-                (Some(state), _) if state.holder.is_none_or(|holder| holder == self.holder) => (Some(state.beat), true),
-                (Some(state), Some((first, since))) if state.beat == *first => {
-                    (Some(state.beat), state.behind > 0 && since.elapsed() >= SILENCE)
-                }
-                (Some(state), _) => {
-                    known = Some((state.beat, Instant::now()));
-                    (Some(state.beat), false)
-                }
+            let is_free = match &state {
+                None => true,
+                Some(state) if state.holder.is_none_or(|holder| holder == self.holder) => true,
+                Some(state) => silence.looked(state, Instant::now()) >= SILENCE,
             };
-            if free && self.store.take_sink(&self.name, beat, self.holder).await? {
+            let beat = state.as_ref().map(|state| state.beat);
+            if is_free && self.store.take_sink(&self.name, beat, self.holder).await? {
                 self.position = Some(state.map_or(0, |state| state.position));
                 self.noted = Instant::now();
                 tracing::info!(sink = %self.name, position = self.position, "this node ships audit events");
@@ -166,8 +163,7 @@ impl Shipper {
         while let Err(error) = self.sink.deliver(&events).await {
             if !failed {
                 failed = true;
-                let error: &dyn std::error::Error = &error;
-                tracing::warn!(sink = %self.name, error, "events do not arrive; trying on");
+                tracing::warn!(sink = %self.name, error = %Foreign::new(Causes(&error)), "events do not arrive; trying on");
             }
             let asked_for = match error {
                 SinkError::Refused { retry_after: Some(asked_for), .. } => asked_for.min(LONGEST_ASKED_FOR),
@@ -189,5 +185,30 @@ impl Shipper {
             sleep(BEAT.min(until - Instant::now())).await;
         }
         Ok(())
+    }
+}
+
+/// For how long a holder has said nothing, although there was something to ship. An idle holder has nothing to say.
+#[derive(Debug, Default)]
+struct Silence {
+    /// The beat that stands still, and when that was looked at last.
+    seen: Option<(u64, Instant)>,
+    lasts: Duration,
+}
+
+impl Silence {
+    /// Takes in a look at the sink; returns how long the silence lasts.
+    fn looked(&mut self, state: &SinkState, now: Instant) -> Duration {
+        match self.seen {
+            Some((beat, last)) if beat == state.beat && state.behind > 0 => {
+                self.lasts += (now - last).min(MOST_OF_A_LOOK);
+                self.seen = Some((beat, now));
+            }
+            _ => {
+                self.lasts = Duration::ZERO;
+                self.seen = (state.behind > 0).then_some((state.beat, now));
+            }
+        }
+        self.lasts
     }
 }

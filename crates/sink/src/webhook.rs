@@ -1,6 +1,6 @@
 use std::fmt;
 use std::str::FromStr;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -30,7 +30,7 @@ const PATIENCE: Duration = Duration::from_secs(10);
 /// Source: <https://github.com/standard-webhooks/standard-webhooks/blob/main/spec/standard-webhooks.md>
 pub struct Webhook {
     url: Endpoint,
-    secrets: Vec<WebhookSecret>,
+    secrets: WebhookSecrets,
     shape: Shape,
     clock: Arc<dyn Clock>,
     client: Client,
@@ -50,24 +50,27 @@ impl Webhook {
         clock: Arc<dyn Clock>,
     ) -> Result<Self, WebhookError> {
         let url = url.parse()?;
-        if secrets.is_empty() {
-            return Err(WebhookError::NoSecret);
-        }
+        let secrets = WebhookSecrets::new(secrets)?;
         let client = Client::new()?;
         Ok(Self { url, secrets, shape, clock, client })
+    }
+
+    /// Returns the secrets, so that they can be replaced while events go out.
+    #[must_use]
+    pub fn secrets(&self) -> WebhookSecrets {
+        self.secrets.clone()
     }
 
     async fn post(&self, event: &Event) -> Result<(), SinkError> {
         let body = self.shape.line(event);
         let body = body.trim_end();
         let (id, timestamp) = (event.uid(), (self.clock.now().as_millis() / 1_000).to_string());
-        let signatures: Vec<String> =
-            self.secrets.iter().map(|secret| secret.sign(&id, &timestamp, body.as_bytes())).collect();
+        let signatures = self.secrets.sign(&id, &timestamp, body.as_bytes());
         let signed = [
             ("content-type", "application/json".to_owned()),
             ("webhook-id", id),
             ("webhook-timestamp", timestamp),
-            ("webhook-signature", signatures.join(" ")),
+            ("webhook-signature", signatures),
         ];
         let mut headers = HeaderMap::new();
         for (name, value) in signed {
@@ -103,6 +106,44 @@ impl Sink for Webhook {
 impl fmt::Debug for Webhook {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Webhook").field("url", &self.url).finish_non_exhaustive()
+    }
+}
+
+/// The secrets that sign for a webhook, each of them. Clones are the same secrets.
+#[derive(Clone)]
+pub struct WebhookSecrets(Arc<Mutex<Vec<WebhookSecret>>>);
+
+impl WebhookSecrets {
+    fn new(secrets: Vec<WebhookSecret>) -> Result<Self, WebhookError> {
+        if secrets.is_empty() { Err(WebhookError::NoSecret) } else { Ok(Self(Arc::new(Mutex::new(secrets)))) }
+    }
+
+    /// Signs with these secrets from the next event on.
+    ///
+    /// # Errors
+    ///
+    /// [`WebhookError::NoSecret`]: the secrets stay as they were.
+    pub fn replace(&self, secrets: Vec<WebhookSecret>) -> Result<(), WebhookError> {
+        if secrets.is_empty() {
+            return Err(WebhookError::NoSecret);
+        }
+        *self.all() = secrets;
+        Ok(())
+    }
+
+    fn sign(&self, id: &str, timestamp: &str, body: &[u8]) -> String {
+        let signatures: Vec<_> = self.all().iter().map(|secret| secret.sign(id, timestamp, body)).collect();
+        signatures.join(" ")
+    }
+
+    fn all(&self) -> MutexGuard<'_, Vec<WebhookSecret>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl fmt::Debug for WebhookSecrets {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("WebhookSecrets")
     }
 }
 

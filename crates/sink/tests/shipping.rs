@@ -198,6 +198,35 @@ async fn an_idle_sink_stays_where_it_is() {
     second.stop().await;
 }
 
+/// A healthy node keeps its sink however long it was idle: what another node saw stand still meanwhile was no silence.
+#[tokio::test(start_paused = true)]
+async fn an_idle_node_keeps_its_sink_when_there_is_something_to_ship_again() {
+    let store = Arc::new(MemoryStore::new());
+    let taken = Arc::new(Mutex::new(vec![]));
+    let recorder = || Recorder { taken: Arc::clone(&taken), hangs_after: usize::MAX };
+    let first = Running::start(&store, 1, recorder());
+    sleep(Duration::from_secs(1)).await;
+    let second = Running::start(&store, 2, recorder());
+    let holder = async || store.sinks().await.unwrap()[0].holder;
+    let held = holder().await;
+    for idle in [17, 17, 300, 86_400] {
+        sleep(Duration::from_millis(idle * 1_000 + 130)).await;
+        write(&store, 5).await;
+        sleep(Duration::from_secs(2)).await;
+        assert_eq!(holder().await, held, "after {idle} s");
+    }
+    assert_eq!(*taken.lock().unwrap(), (1..=20).collect::<Vec<_>>());
+    // The clock of the silence begins with the first event that waits, and then runs.
+    first.kill();
+    sleep(Duration::from_secs(300)).await;
+    write(&store, 1).await;
+    sleep(Duration::from_secs(14)).await;
+    assert_eq!(holder().await, held);
+    sleep(Duration::from_secs(3)).await;
+    assert_eq!(taken.lock().unwrap().last(), Some(&21));
+    second.stop().await;
+}
+
 const SECRET: &str = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw";
 
 type Taken = Arc<Mutex<Vec<(StatusCode, HeaderMap, Bytes)>>>;
@@ -266,6 +295,29 @@ async fn a_webhook_is_signed_retried_and_in_order() {
     let ids: Vec<_> = taken.iter().map(|(_, headers, _)| headers["webhook-id"].to_str().unwrap()).collect();
     let log = "doorward/org_00000000000000000000000000/test";
     assert_eq!(ids[0..3], [format!("{log}/1"), format!("{log}/2"), format!("{log}/2")]);
+}
+
+#[tokio::test]
+async fn a_webhooks_secrets_are_replaced_while_events_go_out() {
+    let store = MemoryStore::new();
+    write(&store, 1).await;
+    let events: Vec<Event> =
+        store.events_after(0, 1).await.unwrap().into_iter().map(|shipment| shipment.event.unwrap()).collect();
+    let (url, taken) = receiver(vec![]).await;
+    let next = "whsec_AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=";
+    let mut webhook = webhook(&url, &[SECRET]);
+    let secrets = webhook.secrets();
+    webhook.deliver(&events).await.unwrap();
+    secrets.replace(vec![next.parse().unwrap()]).unwrap();
+    webhook.deliver(&events).await.unwrap();
+    assert!(secrets.replace(vec![]).is_err(), "nothing would be signed");
+    webhook.deliver(&events).await.unwrap();
+    let verifies = |secret: &str| {
+        let receiver = Receiver::new(secret).unwrap();
+        let taken = taken.lock().unwrap();
+        taken.iter().map(|(_, headers, body)| receiver.verify(body, headers).is_ok()).collect::<Vec<_>>()
+    };
+    assert_eq!((verifies(SECRET), verifies(next)), (vec![true, false, false], vec![false, true, true]));
 }
 
 #[tokio::test]

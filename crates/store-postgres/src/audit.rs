@@ -134,7 +134,7 @@ impl AuditLog for PostgresStore {
                 size: row::count(found, 0)?,
                 last_hash: hash(found, 1)?.ok_or_else(|| StoreError::Corrupt("pruned events without a hash".into()))?,
                 peaks: peaks.as_chunks().0.iter().copied().map(Hash).collect(),
-                checkpoint: row::get(found, 3)?,
+                note: row::get(found, 3)?,
             })
         };
         self.query(of_scope(find, scope)).await?.first().map(pruned).transpose()
@@ -164,13 +164,27 @@ impl AuditLog for PostgresStore {
                 let peaks: Vec<u8> = pruned.peaks.iter().flat_map(|peak| peak.0).collect();
                 let insert = of_scope(insert, scope).count(pruned.size).bytes(pruned.last_hash.0).bytes(peaks);
                 let cut = of_scope(cut, scope).count(pruned.size);
-                Ok(Decision::write(vec![event, cut, insert.text(&pruned.checkpoint)], ()))
+                Ok(Decision::write(vec![event, cut, insert.text(&pruned.note)], ()))
             })
             .await
     }
 
+    async fn resign(&self, before: &Pruned, after: Pruned, event: EventDraft) -> Result<(), StoreError> {
+        let resign = "UPDATE pruned_logs SET checkpoint = $1
+                      WHERE organization = $2 AND environment = $3 AND size = $4 AND last_hash = $5 AND checkpoint = $6
+                        AND size = (SELECT max(size) FROM pruned_logs WHERE organization = $2 AND environment = $3)
+                      RETURNING size";
+        let resign = sql(resign).text(&after.note).text(event.organization).text(event.environment);
+        let resign = resign.count(before.size).bytes(before.last_hash.0).text(&before.note);
+        match self.write_with_event(resign, &event).await {
+            Err(StoreError::Missing) => Err(Conflict::Stale.into()),
+            written => written,
+        }
+    }
+
     async fn logs(&self) -> Result<Vec<(OrganizationId, Environment)>, StoreError> {
-        let all = "SELECT DISTINCT organization, environment FROM audit_events ORDER BY 1, 2";
+        let all = "SELECT organization, environment FROM audit_events
+                   UNION SELECT organization, environment FROM pruned_logs ORDER BY 1, 2";
         let log = |found: &Row| Ok((row::parsed(found, 0)?, row::parsed(found, 1)?));
         self.query(sql(all)).await?.iter().map(log).collect()
     }

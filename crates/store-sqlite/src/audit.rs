@@ -118,7 +118,7 @@ impl AuditLog for SqliteStore {
                     size: row.get(0)?,
                     last_hash: Hash(row.get(1)?),
                     peaks: peaks.as_chunks().0.iter().copied().map(Hash).collect(),
-                    checkpoint: row.get(3)?,
+                    note: row.get(3)?,
                 })
             };
             find.query_row([organization.as_str(), environment.as_str()], pruned).optional().map_err(of_read)
@@ -148,9 +148,25 @@ impl AuditLog for SqliteStore {
             let peaks: Vec<u8> = pruned.peaks.iter().flat_map(|peak| peak.0).collect();
             let insert = "INSERT INTO pruned_logs (organization, environment, size, last_hash, peaks, checkpoint)
                           VALUES (?1, ?2, ?3, ?4, ?5, ?6)";
-            let Pruned { size, last_hash, checkpoint, .. } = &pruned;
-            let params = params![organization, environment, size, last_hash.0, peaks, checkpoint];
+            let Pruned { size, last_hash, note, .. } = &pruned;
+            let params = params![organization, environment, size, last_hash.0, peaks, note];
             connection.execute(insert, params).map(drop).map_err(of_write)
+        })
+        .await
+    }
+
+    async fn resign(&self, before: &Pruned, after: Pruned, event: EventDraft) -> Result<(), StoreError> {
+        let before = before.clone();
+        self.write(move |connection| {
+            let resign = "UPDATE pruned_logs SET checkpoint = ?1
+                          WHERE organization = ?2 AND environment = ?3 AND size = ?4 AND last_hash = ?5 AND checkpoint = ?6
+                            AND size = (SELECT max(size) FROM pruned_logs WHERE organization = ?2 AND environment = ?3)";
+            let (organization, environment) = (event.organization.to_string(), event.environment.as_str());
+            let place = params![after.note, organization, environment, before.size, before.last_hash.0, before.note];
+            if connection.execute(resign, place).map_err(unavailable)? != 1 {
+                return Err(Conflict::Stale.into());
+            }
+            append(connection, &event)
         })
         .await
     }
@@ -158,7 +174,10 @@ impl AuditLog for SqliteStore {
     async fn logs(&self) -> Result<Vec<(OrganizationId, Environment)>, StoreError> {
         self.scan(|connection| {
             let mut list = connection
-                .prepare_cached("SELECT DISTINCT organization, environment FROM audit_events ORDER BY 1, 2")
+                .prepare_cached(
+                    "SELECT organization, environment FROM audit_events
+                     UNION SELECT organization, environment FROM pruned_logs ORDER BY 1, 2",
+                )
                 .map_err(unavailable)?;
             list.query_map([], |row| Ok((row::parsed(row, 0)?, row::parsed(row, 1)?)))
                 .and_then(Iterator::collect)

@@ -38,6 +38,7 @@ pub mod copy;
 mod error;
 mod export;
 mod link;
+mod logs;
 mod lost;
 mod memory;
 mod operation;
@@ -62,6 +63,7 @@ pub use export::LogExport;
 pub use link::{
     FoundLink, LINKS_KEPT, LinkSession, LinkSessions, LinkStatus, Revocation, Revocations, UnknownLinkStatus,
 };
+pub use logs::{known_logs, must_have_events};
 pub use lost::{LostChange, LostChanges};
 pub use memory::MemoryStore;
 pub use operation::{
@@ -81,4 +83,4 @@ pub use sign_in::{SignIn, SignInKind, SignIns, UnknownSignIn};
 pub use tool_call::{TOOL_CALLS_KEPT, TOOL_CALLS_LET_GO, ToolCall, ToolCalls, ToolOutcome, UnknownOutcome};
 pub use traits::{AuditLog, Engine, EventFilter, KeyStore, Operators, Page, Store, Table, UsageLog};
 pub use url::{OpenMode, StoreUrl, StoreUrlError};
-pub use verify::{LogFault, verify_log};
+pub use verify::{LogCheck, LogFault, verify_log};

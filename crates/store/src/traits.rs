@@ -134,7 +134,15 @@ pub trait AuditLog: Send + Sync {
     /// sink has not come as far.
     async fn prune(&self, scope: &Scope, pruned: Pruned, event: EventDraft) -> Result<(), StoreError>;
 
-    /// Every log that has an event.
+    /// Puts what stands for pruned events in the place of `before`, and writes the event, in one transaction: the same events,
+    /// signed again.
+    ///
+    /// # Errors
+    ///
+    /// [`crate::Conflict::Stale`] if something else stands for the log's pruned events.
+    async fn resign(&self, before: &Pruned, after: Pruned, event: EventDraft) -> Result<(), StoreError>;
+
+    /// Every log that has an event, or something that stands for pruned events.
     async fn logs(&self) -> Result<Vec<(OrganizationId, Environment)>, StoreError>;
 }
 

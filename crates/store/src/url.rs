@@ -21,6 +21,17 @@ pub enum OpenMode {
     Existing,
 }
 
+impl StoreUrl {
+    /// Whether the URL holds a password, so that its readers get into the store.
+    #[must_use]
+    pub fn has_password(&self) -> bool {
+        let Self::Postgres(url) = self else { return false };
+        let (address, parameters) = url.split_once('?').unwrap_or((url, ""));
+        let user = address.split_once("://").and_then(|(_, rest)| rest.rsplit_once('@')).map(|(user, _)| user);
+        user.is_some_and(|user| user.contains(':')) || parameters.split('&').any(|one| one.starts_with("password="))
+    }
+}
+
 impl fmt::Debug for StoreUrl {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         fmt::Display::fmt(self, f)
@@ -103,7 +114,8 @@ mod tests {
             ("postgres://db.internal/doorward?user=ada&password=s3cret", "postgres://db.internal/doorward"),
             ("postgres:///doorward", "postgres:///doorward"),
         ] {
-            let url: StoreUrl = url.parse().unwrap();
+            let (raw, url) = (url, url.parse::<StoreUrl>().unwrap());
+            assert_eq!(url.has_password(), raw.contains("s3c"));
             assert_eq!((url.to_string(), format!("{url:?}")), (shown.to_owned(), shown.to_owned()));
         }
     }

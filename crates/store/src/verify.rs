@@ -1,5 +1,7 @@
-use doorward_audit::{ChainFault, ChainVerifier, Checkpoint, Event, NoteVerifier, PrunedFault};
-use doorward_types::Incarnation;
+use doorward_audit::{
+    Action, ChainFault, ChainVerifier, Checkpoint, Event, NoteVerifier, Pruned, PrunedFault, VerifiedLog,
+};
+use doorward_types::{Environment, Incarnation, OrganizationId};
 use futures_util::future::join;
 
 use crate::{AuditLog, Page, Scope, StoreError};
@@ -10,13 +12,36 @@ const BATCH: u32 = 5_000;
 /// How many events after a fault are looked at to say what happened.
 const LOOK_AHEAD: usize = 10_000;
 
+/// What a log is held against.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct LogCheck<'a> {
+    /// A checkpoint from before, which the log must extend.
+    pub earlier: Option<&'a Checkpoint>,
+    /// The keys that are trusted: one of them must have signed what stands for pruned events. Without any, nothing is proved
+    /// of those events, and [`VerifiedLog::is_proved`] says so.
+    pub keys: &'a [NoteVerifier],
+    /// What stands for pruned events, in the place of what the store has.
+    pub base: Option<&'a Pruned>,
+    /// Whether the log [must have events](crate::must_have_events).
+    pub must_have_events: bool,
+}
+
 /// Why a log cannot be relied on.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum LogFault {
+    /// The log was begun again after its first events were gone.
+    #[error(
+        "the log does not begin with the making of the organization: events before the first are missing, and those after it \
+         were numbered again or written since"
+    )]
+    Begun,
     /// An event does not belong where it stands.
     #[error(transparent)]
     Chain(#[from] ChainFault),
+    /// The log must have events, and has none.
+    #[error("the log is missing: it must have events, since what they tell of is in the store")]
+    Missing,
     /// What stands for events that were cut off.
     #[error(transparent)]
     Pruned(#[from] PrunedFault),
@@ -37,6 +62,14 @@ pub enum LogFault {
     /// The log begins otherwise than when the checkpoint was made.
     #[error("the first {0} events are not those that the checkpoint was made of: the log was written anew")]
     Rewritten(u64),
+    /// A prune cut off events that an export had yet to read.
+    #[error("events {from} to {to} were pruned while the log was exported: export it again")]
+    Overtaken {
+        /// The first that the export does not have.
+        from: u64,
+        /// The last.
+        to: u64,
+    },
     /// The engine failed.
     #[error(transparent)]
     Store(#[from] StoreError),
@@ -51,8 +84,10 @@ pub enum LogFault {
 }
 
 /// Recomputes every hash of a log, from its first event on, and the root of the tree over them: the checkpoint that could
-/// be made of it now. With an earlier checkpoint, also proves that the log extends it; with a key, that what stands for
-/// pruned events is signed by it.
+/// be made of it now. A log whose beginning was pruned goes on from what stands for it, and must have the event that tells of
+/// the prune.
+///
+/// A prune meanwhile does no harm: if it cuts off events that were not read yet, the log is read again from there.
 ///
 /// `report` hears how many events are done.
 ///
@@ -62,12 +97,40 @@ pub enum LogFault {
 pub async fn verify_log(
     store: &dyn AuditLog,
     scope: &Scope,
-    earlier: Option<&Checkpoint>,
-    key: Option<&NoteVerifier>,
+    check: &LogCheck<'_>,
     report: &mut (dyn FnMut(u64) + Send),
-) -> Result<Checkpoint, LogFault> {
-    let mut chain = match store.pruned(scope).await? {
-        Some(pruned) => pruned.verifier(key)?,
+) -> Result<VerifiedLog, LogFault> {
+    let stored = async || Ok::<_, LogFault>(store.pruned(scope).await?);
+    let mut base = match check.base {
+        Some(base) => Some(base.clone()),
+        None => stored().await?,
+    };
+    loop {
+        let mut followed = 0;
+        let fault = match follow(store, scope, check, base.as_ref(), &mut followed, report).await {
+            Err(LogFault::Chain(fault @ ChainFault::Missing { .. })) => fault,
+            found => return found,
+        };
+        // What is missing may have been pruned since the base was read. A base only ever grows, so that this ends.
+        base = match stored().await? {
+            Some(now) if check.base.is_none() && now.size > followed => Some(now),
+            _ => return Err(fault.into()),
+        };
+    }
+}
+
+/// Follows the log from its base to its end. `followed` tells how far it came.
+async fn follow(
+    store: &dyn AuditLog,
+    scope: &Scope,
+    check: &LogCheck<'_>,
+    base: Option<&Pruned>,
+    followed: &mut u64,
+    report: &mut (dyn FnMut(u64) + Send),
+) -> Result<VerifiedLog, LogFault> {
+    let (log, earlier) = (Checkpoint::origin_of(scope.organization(), scope.environment()), check.earlier);
+    let mut chain = match base {
+        Some(base) => base.verifier(&log, check.keys)?,
         None => ChainVerifier::default(),
     };
     let pruned = chain.tree().size();
@@ -107,8 +170,9 @@ pub async fn verify_log(
             Ok::<_, LogFault>(())
         };
         let (next, looked) = join(next, look).await;
+        *followed = chain.tree().size();
         looked?;
-        report(chain.tree().size());
+        report(*followed);
         page = next?;
     }
     let events = chain.tree().size();
@@ -116,12 +180,26 @@ pub async fn verify_log(
         Some(earlier) if earlier.size > events => {
             Err(restored(earlier, &chain).unwrap_or(LogFault::Truncated { size: earlier.size, events }))
         }
-        _ => Ok(Checkpoint {
-            origin: Checkpoint::origin_of(scope.organization(), scope.environment()),
-            size: events,
-            root: chain.tree().root(),
-            incarnation: chain.incarnation(),
-        }),
+        _ => {
+            let verified = chain.end(log)?;
+            match missing(scope, &verified).filter(|_| check.must_have_events) {
+                Some(fault) => Err(fault),
+                None => Ok(verified),
+            }
+        }
+    }
+}
+
+/// What a log lacks that must have events.
+fn missing(scope: &Scope, verified: &VerifiedLog) -> Option<LogFault> {
+    let begins_with_organization =
+        scope.organization() != OrganizationId::INSTALLATION && scope.environment() == Environment::Production;
+    match (verified.size(), verified.pruned(), verified.first()) {
+        (0, ..) => Some(LogFault::Missing),
+        (_, 0, first) if begins_with_organization && first != Some(Action::OrganizationCreated) => {
+            Some(LogFault::Begun)
+        }
+        _ => None,
     }
 }
 

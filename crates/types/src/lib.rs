@@ -9,11 +9,13 @@
 //! | [`OrganizationId`], [`AccessKeyId`], … | naming records, in the TypeID form `org_01h455vb4pex5vsknk084sn02q` |
 //! | [`Locator`] | the public part of a key's text, which looks its record up |
 //! | [`Name`] | text that a person chose, safe to print |
+//! | [`Foreign`] | text of another program, made safe to log |
 //! | [`Incarnation`] | telling the events of a restored store from those that were lost |
 //! | [`Timestamp`], [`Clock`] | the time of day for records; elapsed time for promises |
 
 mod clock;
 mod environment;
+mod foreign;
 mod id;
 mod incarnation;
 mod locator;
@@ -21,6 +23,7 @@ mod name;
 
 pub use clock::{Clock, ManualClock, PreciseClock, Reading, SystemClock, Tick, Timestamp, TimestampError};
 pub use environment::{Environment, SecretState, UnknownEnvironment};
+pub use foreign::{Causes, Foreign};
 pub use id::{
     AccessKeyId, AllowedOriginId, LinkSessionId, OperatorId, OrganizationId, RegisteredUserId, RequestId, SessionId,
     ToolCallId,

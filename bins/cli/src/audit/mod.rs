@@ -1,6 +1,7 @@
 //! The audit logs.
 
 mod prune;
+mod resign;
 mod sinks;
 mod verify;
 
@@ -14,7 +15,7 @@ use doorward::audit::{Action, Checkpoint, EventDraft, ExportFormat, NoteKey, Sec
 use doorward::auth::Management;
 use doorward::http::shapes::List;
 use doorward::key::{Random, SystemRandom};
-use doorward::store::{EventFilter, LogExport, LogFault, Page, Scope, StoreUrl};
+use doorward::store::{EventFilter, LogExport, LogFault, Page, Scope, StoreUrl, known_logs};
 use doorward::types::{Environment, OrganizationId};
 use zeroize::Zeroizing;
 
@@ -25,8 +26,9 @@ use crate::output::{self, Output};
 use crate::progress::Progress;
 
 use self::prune::prune;
+use self::resign::resign;
 use self::sinks::{forget_sink, sinks};
-use self::verify::{check_proof, checkpoint, prove, read_checkpoint, verify};
+use self::verify::{check_proof, checkpoint, prove, read_checkpoint, read_signer, verify};
 
 pub(crate) async fn run(url: &StoreUrl, command: Audit, output: &Output) -> Result<(), Failure> {
     match command {
@@ -39,19 +41,24 @@ pub(crate) async fn run(url: &StoreUrl, command: Audit, output: &Output) -> Resu
             export(&Desk::open_existing(url).await?, &log, format, file.as_deref(), output).await
         }
         Audit::Verify { log, checkpoint, verifier_key } => {
-            let earlier =
-                checkpoint.as_deref().zip(verifier_key.as_ref()).map(|(file, key)| read_checkpoint(file, key));
-            let (desk, earlier) = (Desk::open_existing(url).await?, earlier.transpose()?);
-            verify(&desk, &log, earlier, verifier_key.as_ref(), output).await
+            let earlier = checkpoint.as_deref().map(|file| read_checkpoint(file, &verifier_key)).transpose()?;
+            verify(&Desk::open_existing(url).await?, &log, earlier, &verifier_key, output).await
         }
-        Audit::Checkpoint { log, signing_key_file } => {
-            checkpoint(&Desk::open_existing(url).await?, &log, &signing_key_file, output).await
+        Audit::Checkpoint { log, signing_key_file, verifier_key } => {
+            let (desk, signer) = (Desk::open_existing(url).await?, read_signer(&signing_key_file, verifier_key)?);
+            checkpoint(&desk, &log, &signer, output).await
         }
         Audit::Prove { event, log, signing_key_file } => {
-            prove(&Desk::open_existing(url).await?, &log, event, &signing_key_file).await
+            let (desk, signer) = (Desk::open_existing(url).await?, read_signer(&signing_key_file, vec![])?);
+            prove(&desk, &log, event, &signer).await
         }
-        Audit::Prune { log, before, signing_key_file, consent } => {
-            prune(&Desk::open_existing(url).await?, &log, before, &signing_key_file, consent, output).await
+        Audit::Prune { log, before, signing_key_file, verifier_key, consent } => {
+            let (desk, signer) = (Desk::open_existing(url).await?, read_signer(&signing_key_file, verifier_key)?);
+            prune(&desk, &log, before, &signer, consent, output).await
+        }
+        Audit::Resign { log, signing_key_file, verifier_key, consent } => {
+            let (desk, signer) = (Desk::open_existing(url).await?, read_signer(&signing_key_file, verifier_key)?);
+            resign(&desk, &log, &signer, consent, output).await
         }
         Audit::Sinks => sinks(&Desk::open_existing(url).await?, output).await,
         Audit::ForgetSink { name, consent } => {
@@ -76,20 +83,25 @@ impl Desk {
         Ok(self.scope(organization, log.environment.unwrap_or(Environment::Production)))
     }
 
-    /// Those logs that were meant: every one, where nothing is said.
-    async fn logs(&self, log: &Log) -> Result<Vec<Scope>, Failure> {
-        if log.installation {
-            return Ok(vec![self.log(log).await?]);
-        }
-        let all = self.core.store().logs().await?;
-        let only = match &log.which.org {
-            Some(_) => Some(self.organization(&log.which).await?.id),
-            None => None,
+    /// Those logs that were meant, which are all if nothing is said; of each, whether it must have events.
+    async fn logs(&self, log: &Log) -> Result<Vec<(Scope, bool)>, Failure> {
+        let all = known_logs(&**self.core.store()).await?;
+        let only = match (&log.which.org, log.installation) {
+            (_, true) => Some(OrganizationId::INSTALLATION),
+            (Some(_), _) => Some(self.organization(&log.which).await?.id),
+            (None, _) => None,
         };
-        let meant = all.into_iter().filter(|(organization, environment)| {
+        let meant = all.into_iter().filter(|((organization, environment), _)| {
             only.is_none_or(|only| only == *organization) && log.environment.is_none_or(|only| only == *environment)
         });
-        Ok(meant.map(|(organization, environment)| self.scope(organization, environment)).collect())
+        let scope =
+            |((organization, environment), must_have_events)| (self.scope(organization, environment), must_have_events);
+        let mut meant: Vec<_> = meant.map(scope).collect();
+        // One that was named is looked at, even if there is nothing to see.
+        if let (Some(only), true) = (only, meant.is_empty()) {
+            meant.push((self.scope(only, log.environment.unwrap_or(Environment::Production)), false));
+        }
+        Ok(meant)
     }
 
     /// An event that is about a log itself.

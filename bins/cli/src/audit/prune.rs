@@ -1,14 +1,12 @@
 //! Cutting the beginning of a log off.
 
-use std::path::Path;
-
-use doorward::audit::{Action, Checkpoint, Hash, NoteKey, Pruned, Tree};
+use doorward::audit::{Action, ChainVerifier, Checkpoint, Pruned};
 use doorward::store::{Conflict, Page, Scope, StoreError};
-use doorward::types::{Incarnation, Timestamp};
+use doorward::types::Timestamp;
 use serde::Serialize;
 
 use super::BATCH;
-use super::verify::{checkpoint_of, read_signing_key};
+use super::verify::{Signer, verified};
 use crate::arguments::{Consent, Log};
 use crate::confirm;
 use crate::desk::Desk;
@@ -26,22 +24,20 @@ pub(super) async fn prune(
     desk: &Desk,
     log: &Log,
     before: Timestamp,
-    key: &Path,
+    signer: &Signer,
     consent: Consent,
     output: &Output,
 ) -> Result<(), Failure> {
-    let (key, scope, store) = (read_signing_key(key)?, desk.log(log).await?, desk.core.store());
+    let (scope, store) = (desk.log(log).await?, desk.core.store());
     let origin = Checkpoint::origin_of(scope.organization(), scope.environment());
-    let verifier = key.verifier(&origin);
-    // Only what is whole is cut: the checkpoint vouches for it.
-    checkpoint_of(desk, &scope, Some(&verifier), output).await?;
-    let earlier = store.pruned(&scope).await?;
-    let mut tree = match &earlier {
-        Some(Pruned { size, peaks, .. }) => Tree::of_peaks(*size, peaks.clone()).unwrap_or_default(),
-        None => Tree::default(),
+    // Only what is whole is cut: the statement vouches for it.
+    verified(desk, &scope, signer, output).await?;
+    let chain = match store.pruned(&scope).await? {
+        Some(earlier) => earlier.verifier(&origin, &signer.trusted(&origin)).map_err(of_fault)?,
+        None => ChainVerifier::default(),
     };
-    let begin = tree.size();
-    let steps = steps_before(desk, &scope, before, &mut tree, &key).await?;
+    let begin = chain.tree().size();
+    let steps = steps_before(desk, &scope, before, chain, signer).await?;
     let Some(size) = steps.last().map(|step| step.size) else {
         return Err(Failure::not_found(format!("{origin} has no event before {before}")));
     };
@@ -50,7 +46,7 @@ pub(super) async fn prune(
     let mut progress = Progress::new(output);
     for step in steps {
         let done = step.size;
-        let event = desk.event(&scope, Action::AuditLogPruned, format!("{origin} 1 to {done}"));
+        let event = desk.event(&scope, Action::AuditLogPruned, Pruned::subject(&origin, done));
         store.prune(&scope, step, event).await.map_err(|error| match error {
             StoreError::Conflict(Conflict::Unshipped) => Failure::conflict(
                 "a sink has not shipped all of these events yet: `doorward audit sinks` shows which, and \
@@ -68,38 +64,40 @@ pub(super) async fn prune(
 /// Events that are cut off in one transaction: so few that no change waits for it, on any engine.
 const STEP: u64 = 100_000;
 
-/// What will stand for the events before this time, step by step. `tree` is the one over those that are gone already.
+/// What will stand for the events before this time, step by step. `chain` comes from what is gone already.
 async fn steps_before(
     desk: &Desk,
     scope: &Scope,
     before: Timestamp,
-    tree: &mut Tree,
-    key: &NoteKey,
+    mut chain: ChainVerifier,
+    signer: &Signer,
 ) -> Result<Vec<Pruned>, Failure> {
     let origin = Checkpoint::origin_of(scope.organization(), scope.environment());
-    let step = |tree: &Tree, (incarnation, last_hash): (Incarnation, Hash)| {
-        let size = tree.size();
-        let checkpoint = Checkpoint { origin: origin.clone(), size, root: tree.root(), incarnation }.sign(key);
-        Pruned { size, last_hash, peaks: tree.peaks().to_vec(), checkpoint }
-    };
-    let (mut steps, mut last) = (Vec::new(), None);
+    let mut steps = Vec::new();
+    let mut last = None;
     'cut: loop {
-        let after = last.map(|(sequence, _)| sequence);
-        let page = desk.core.store().chain(scope, Page { after, limit: BATCH }).await?;
+        let page = desk.core.store().chain(scope, Page { after: last, limit: BATCH }).await?;
         if page.is_empty() {
             break;
         }
-        for event in page.into_iter().flatten() {
-            let (true, Some(hash)) = (event.draft.time < before, event.hash) else { break 'cut };
-            tree.push(hash);
-            last = Some((event.sequence, (event.incarnation, hash)));
-            if tree.size().is_multiple_of(STEP) {
-                steps.push(step(tree, (event.incarnation, hash)));
+        for event in page {
+            let event = event.map_err(of_fault)?;
+            if event.draft.time >= before {
+                break 'cut;
+            }
+            chain.follow(&event).map_err(of_fault)?;
+            last = Some(event.sequence);
+            if chain.tree().size().is_multiple_of(STEP) {
+                steps.extend(chain.prune(&origin, &signer.key).map_err(of_fault)?);
             }
         }
     }
-    if let Some((_, end)) = last.filter(|_| !tree.size().is_multiple_of(STEP)) {
-        steps.push(step(tree, end));
+    if last.is_some() && !chain.tree().size().is_multiple_of(STEP) {
+        steps.extend(chain.prune(&origin, &signer.key).map_err(of_fault)?);
     }
     Ok(steps)
+}
+
+fn of_fault(fault: impl std::fmt::Display) -> Failure {
+    Failure::failed(format!("{fault}. Nothing is signed of such a log"))
 }

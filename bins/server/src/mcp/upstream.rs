@@ -8,6 +8,7 @@ use bytes::Bytes;
 use doorward::http::{Code, Problem};
 use doorward::link::client::{Client, Endpoint, SendError};
 use doorward::link::{Upstream, UpstreamProtocol, UpstreamToken};
+use doorward::types::{Causes, Foreign};
 use futures_util::stream::BoxStream;
 use http::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE};
 use http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode};
@@ -107,7 +108,8 @@ async fn by_mcp(
 }
 
 fn failed(error: &(dyn std::error::Error + 'static)) -> String {
-    tracing::warn!(error, "a connector's MCP server failed");
+    // What it says is the server's own text, in the library's words.
+    tracing::warn!(error = %Foreign::new(Causes(error)), "a connector's MCP server failed");
     "the connector's MCP server cannot be spoken with; Doorward's log says why".to_owned()
 }
 

@@ -7,7 +7,7 @@ use doorward::audit::{Action, Detail, Event, EventDraft, SecretSummary};
 use doorward::auth::{Ask, Core, Issuer, Management};
 use doorward::sqlite::SqliteStore;
 use doorward::store::copy::{Cell, Rows, TABLES};
-use doorward::store::{OpenMode, Revision, verify_log};
+use doorward::store::{LogCheck, OpenMode, Revision, verify_log};
 use doorward::types::{Clock, Environment, Incarnation, OrganizationId, SecretState, SystemClock, Timestamp};
 use rusqlite::Connection;
 
@@ -30,9 +30,9 @@ pub(crate) async fn run(count: usize, rounds: usize) -> anyhow::Result<()> {
         let seen = bare_scan(&path)?;
         theirs.push(SystemClock.reading().raw.since(started.raw).as_secs_f64());
         let started = SystemClock.reading();
-        let verified = verify_log(&**core.store(), &scope, None, None, &mut |_| {}).await?;
+        let verified = verify_log(&**core.store(), &scope, &LogCheck::default(), &mut |_| {}).await?;
         ours.push(SystemClock.reading().raw.since(started.raw).as_secs_f64());
-        anyhow::ensure!(verified.size as usize == count && seen >= count, "{} of {count}", verified.size);
+        anyhow::ensure!(verified.size() as usize == count && seen >= count, "{} of {count}", verified.size());
     }
     let name = |metric: &str| format!("{metric}_{count}_events");
     harness::print("log", &name("bare_scan"), harness::median(&theirs), "s", None);

@@ -1,7 +1,7 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use doorward_audit::{Event, FiledEvent, Hash, NoteKey, Pruned, SecretSummary, Tree};
+use doorward_audit::{ChainVerifier, Checkpoint, Event, FiledEvent, NoteKey, Pruned, SecretSummary};
 use doorward_key::ShownOnce;
 use doorward_origin::AllowedOrigin;
 use doorward_store::{AuditLog, EventFilter, MemoryStore, Page, Scope};
@@ -345,17 +345,14 @@ async fn a_log_that_was_cut_off_hides_no_death() {
 }
 
 async fn prune(restored: &Core, scope: &Scope, size: u64) {
-    let store = restored.store();
-    let mut tree = Tree::default();
-    let chain = store.chain(scope, Page::first(u32::try_from(size).unwrap())).await.unwrap();
-    let hashes: Vec<Hash> = chain.into_iter().map(|event| event.unwrap().hash.unwrap()).collect();
-    hashes.iter().for_each(|hash| tree.push(*hash));
-    let whole = doorward_store::verify_log(&**store, scope, None, None, &mut |_| {}).await.unwrap();
-    let checkpoint = doorward_audit::Checkpoint { size, root: tree.root(), ..whole };
-    let checkpoint = checkpoint.sign(&NoteKey::from_seed(&[7; 32].into()));
-    let last_hash = *hashes.last().unwrap();
-    let pruned = Pruned { size, last_hash, peaks: tree.peaks().to_vec(), checkpoint };
+    let (store, mut chain) = (restored.store(), ChainVerifier::default());
+    for event in store.chain(scope, Page::first(u32::try_from(size).unwrap())).await.unwrap() {
+        chain.follow(&event.unwrap()).unwrap();
+    }
     let log = (scope.organization(), scope.environment());
-    let event = EventDraft::new(&ask().attribution, restored.clock().now(), Action::AuditLogPruned, "x".into(), log);
+    let name = Checkpoint::origin_of(log.0, log.1);
+    let pruned = chain.prune(&name, &NoteKey::from_seed(&[7; 32].into())).unwrap().unwrap();
+    let (now, subject) = (restored.clock().now(), Pruned::subject(&name, size));
+    let event = EventDraft::new(&ask().attribution, now, Action::AuditLogPruned, subject, log);
     store.prune(scope, pruned, event).await.unwrap();
 }

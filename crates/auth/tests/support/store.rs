@@ -164,6 +164,7 @@ carried! { AuditLog:
     fn record(event: EventDraft) -> ();
     fn pruned(scope: &Scope) -> Option<Pruned>;
     fn prune(scope: &Scope, pruned: Pruned, event: EventDraft) -> ();
+    fn resign(before: &Pruned, after: Pruned, event: EventDraft) -> ();
     fn logs() -> Vec<(OrganizationId, Environment)>;
 }
 

@@ -4,7 +4,9 @@ use askama::Template;
 use bytes::Bytes;
 use doorward_audit::{Action, Event, ExportFormat, SecretSummary};
 use doorward_auth::Management;
-use doorward_store::{AuditLog, EventFilter, LogExport, LogFault, Page, Scope, verify_log};
+use doorward_store::{
+    AuditLog, EventFilter, LogCheck, LogExport, LogFault, Page, Scope, Store, must_have_events, verify_log,
+};
 use doorward_types::{Environment, Name, OrganizationId, Timestamp};
 use futures_util::stream;
 use http::StatusCode;
@@ -119,17 +121,28 @@ fn below(query: &Form, environment: Environment, sequence: u64) -> String {
     text.finish()
 }
 
-async fn verify(store: &dyn AuditLog, scope: &Scope) -> Result<Verified, Fault> {
-    match verify_log(store, scope, None, None, &mut |_| {}).await {
-        Ok(checkpoint) => Ok(Verified {
-            text: format!(
-                "Verified just now: {} in one unbroken chain. Its root is {}. That the end was not cut off, a checkpoint shows that \
-                 someone kept elsewhere.",
-                counted(checkpoint.size, "event"),
-                checkpoint.root
-            ),
-            sound: true,
-        }),
+async fn verify(store: &dyn Store, scope: &Scope) -> Result<Verified, Fault> {
+    let check = LogCheck { must_have_events: must_have_events(store, scope).await?, ..LogCheck::default() };
+    match verify_log(store, scope, &check, &mut |_| {}).await {
+        Ok(verified) => {
+            let (there, pruned) = (counted(verified.size() - verified.pruned(), "event"), verified.pruned());
+            let cut = match pruned {
+                0 => String::new(),
+                _ => format!(
+                    " Events 1 to {} are gone: the log says that they were pruned, and `doorward audit verify --verifier-key` \
+                     proves it.",
+                    grouped(pruned)
+                ),
+            };
+            Ok(Verified {
+                text: format!(
+                    "Verified just now: {there} in one unbroken chain.{cut} Its root is {}. That the end was not cut off, a \
+                     checkpoint shows that someone kept elsewhere.",
+                    verified.checkpoint().root
+                ),
+                sound: true,
+            })
+        }
         Err(LogFault::Store(error)) => Err(error.into()),
         Err(fault) => {
             tracing::error!(error = &fault as &dyn std::error::Error, organization = %scope.organization(), "a log does not verify");
@@ -180,6 +193,8 @@ const fn said(action: Action) -> &'static str {
         Action::AllowedOriginAdded => "allowed the origin",
         Action::AllowedOriginRemoved => "removed the origin",
         Action::AuditLogExported => "exported the log",
+        Action::AuditLogPruned => "pruned the log",
+        Action::AuditLogResigned => "signed again what stands for pruned events",
         _ => "did",
     }
 }

@@ -35,16 +35,17 @@ pub(super) async fn every_event_follows_the_one_before(store: Arc<dyn Store>) {
     assert!(events.iter().all(|event| event.hash == Some(event.computed_hash())));
     assert!(events.windows(2).all(|pair| pair[1].previous_hash == pair[0].hash));
 
-    let now = verify_log(&*store, &scope, None, None, &mut |_| {}).await.unwrap();
+    let now = verify_log(&*store, &scope, &LogCheck::default(), &mut |_| {}).await.unwrap().checkpoint().clone();
     assert_eq!(now.size, 3);
     create(&*store, organization.id).await;
-    let later = verify_log(&*store, &scope, Some(&now), None, &mut |_| {}).await.unwrap();
+    let later = verify_log(&*store, &scope, &extends(&now), &mut |_| {}).await.unwrap();
+    let later = later.checkpoint().clone();
     assert_eq!(later.size, 4);
     let longer = Checkpoint { size: 5, ..later.clone() };
-    let cut = verify_log(&*store, &scope, Some(&longer), None, &mut |_| {}).await;
+    let cut = verify_log(&*store, &scope, &extends(&longer), &mut |_| {}).await;
     assert!(matches!(cut, Err(LogFault::Truncated { size: 5, events: 4 })), "{cut:?}");
     let other = Checkpoint { root: later.root, ..now };
-    let rewritten = verify_log(&*store, &scope, Some(&other), None, &mut |_| {}).await;
+    let rewritten = verify_log(&*store, &scope, &extends(&other), &mut |_| {}).await;
     assert!(matches!(rewritten, Err(LogFault::Rewritten(3))), "{rewritten:?}");
 }
 
@@ -70,11 +71,11 @@ pub(super) async fn an_event_names_the_incarnation_that_wrote_it(store: Arc<dyn 
 
     // The hashes cover it, and a checkpoint names it.
     let scope = Scope::assertion(organization.id, Environment::Production);
-    let whole = verify_log(&*store, &scope, None, None, &mut |_| {}).await.unwrap();
+    let whole = verify_log(&*store, &scope, &LogCheck::default(), &mut |_| {}).await.unwrap().checkpoint().clone();
     assert_eq!(whole.incarnation, Incarnation(8));
     let lost = Checkpoint { root: Hash([7; 32]), incarnation: Incarnation::FIRST, ..whole };
     for lost in [lost.clone(), Checkpoint { size: 9, ..lost }] {
-        let restored = verify_log(&*store, &scope, Some(&lost), None, &mut |_| {}).await;
+        let restored = verify_log(&*store, &scope, &extends(&lost), &mut |_| {}).await;
         assert!(matches!(restored, Err(LogFault::Restored { incarnation: Incarnation(8), .. })), "{restored:?}");
     }
     let shipped = store.events_after(0, 10).await.unwrap();
@@ -105,44 +106,160 @@ pub(super) async fn events_are_found_by_what_they_say(store: Arc<dyn Store>) {
     assert_eq!(found(second.clone(), all).await, [6, 5, 4]);
     assert_eq!(found(second.clone(), Page { after: Some(6), limit: 1 }).await, [5]);
     assert_eq!(found(EventFilter { since: at(4), actor: Some(name("ada")), ..second }, all).await, [0; 0]);
-    assert!(verify_log(&*store, &scope, None, None, &mut |_| {}).await.is_ok());
+    assert!(verify_log(&*store, &scope, &LogCheck::default(), &mut |_| {}).await.is_ok());
 }
 
-pub(super) async fn the_beginning_of_a_log_is_cut_off_under_a_checkpoint(store: Arc<dyn Store>) {
-    let organization = OrganizationId::new(seed());
-    let scope = Scope::assertion(organization, Environment::Test);
-    let draft = || event(Action::AccessKeyCreated, organization, Environment::Test, "key_1");
-    let mut tree = Tree::default();
-    for _ in 0..5 {
-        store.record(draft()).await.unwrap();
-    }
-    let whole = verify_log(&*store, &scope, None, None, &mut |_| {}).await.unwrap();
-    let chain = store.chain(&scope, Page::first(3)).await.unwrap();
-    let hashes: Vec<Hash> = chain.into_iter().map(|event| event.unwrap().hash.unwrap()).collect();
-    hashes.iter().for_each(|hash| tree.push(*hash));
-    let key = NoteKey::from_seed(&[7; 32].into());
-    let checkpoint = Checkpoint { size: 3, root: tree.root(), ..whole.clone() };
-    let pruned =
-        Pruned { size: 3, last_hash: hashes[2], peaks: tree.peaks().to_vec(), checkpoint: checkpoint.sign(&key) };
-    assert_eq!(store.pruned(&scope).await.unwrap(), None);
-    let other = Pruned { last_hash: hashes[1], ..pruned.clone() };
-    let stale = store.prune(&scope, other, draft()).await;
-    assert_eq!(stale.map_err(|error| error.to_string()), Err(StoreError::from(Conflict::Stale).to_string()));
-    assert_eq!(log(&*store, organization, Environment::Test).await.len(), 5);
+/// A log of events about one key, with the statements that stand for its first ones.
+pub(super) struct PrunedLog {
+    pub(super) store: Arc<dyn Store>,
+    scope: Scope,
+    log: String,
+    key: NoteKey,
+}
 
-    store.prune(&scope, pruned.clone(), draft()).await.unwrap();
-    assert_eq!(store.pruned(&scope).await.unwrap(), Some(pruned.clone()));
-    let left = log(&*store, organization, Environment::Test).await;
-    assert_eq!(left.iter().map(|event| event.sequence).collect::<Vec<_>>(), [6, 5, 4]);
-    // Verified as before, with the key or without; and it still extends what was whole.
-    let mine = key.verifier(&whole.origin);
-    for key in [None, Some(&mine)] {
-        assert_eq!(verify_log(&*store, &scope, Some(&whole), key, &mut |_| {}).await.unwrap().size, 6);
+impl PrunedLog {
+    pub(super) async fn of(store: Arc<dyn Store>, events: usize) -> Self {
+        let scope = Scope::assertion(OrganizationId::new(seed()), Environment::Test);
+        let log = Checkpoint::origin_of(scope.organization(), scope.environment());
+        let made = Self { store, scope, log, key: NoteKey::from_seed(&[7; 32].into()) };
+        for _ in 0..events {
+            made.store.record(made.draft(Action::AccessKeyCreated, "key_1")).await.unwrap();
+        }
+        made
     }
-    let foreign = NoteKey::from_seed(&[8; 32].into()).verifier(&whole.origin);
-    let unsigned = verify_log(&*store, &scope, None, Some(&foreign), &mut |_| {}).await;
-    assert!(matches!(unsigned, Err(LogFault::Pruned(_))), "{unsigned:?}");
-    let before = Checkpoint { size: 2, ..checkpoint };
-    let beyond = verify_log(&*store, &scope, Some(&before), None, &mut |_| {}).await;
+
+    fn draft(&self, action: Action, subject: &str) -> EventDraft {
+        event(action, self.scope.organization(), self.scope.environment(), subject)
+    }
+
+    /// What stands for the first events once they are pruned.
+    pub(super) async fn statement(&self, size: u32) -> Pruned {
+        let mut chain = match self.store.pruned(&self.scope).await.unwrap() {
+            Some(before) => before.verifier(&self.log, &[self.verifier()]).unwrap(),
+            None => ChainVerifier::default(),
+        };
+        for event in self.store.chain(&self.scope, Page::first(size)).await.unwrap() {
+            chain.follow(&event.unwrap()).unwrap();
+        }
+        chain.prune(&self.log, &self.key).unwrap().unwrap()
+    }
+
+    pub(super) async fn prune(&self, pruned: Pruned) -> Result<(), StoreError> {
+        let told = self.draft(Action::AuditLogPruned, &Pruned::subject(&self.log, pruned.size));
+        self.store.prune(&self.scope, pruned, told).await
+    }
+
+    fn verifier(&self) -> NoteVerifier {
+        self.key.verifier(&self.log)
+    }
+
+    async fn verify(&self, check: LogCheck<'_>) -> Result<VerifiedLog, LogFault> {
+        verify_log(&*self.store, &self.scope, &check, &mut |_| {}).await
+    }
+
+    async fn sequences(&self) -> Vec<u64> {
+        let left = log(&*self.store, self.scope.organization(), self.scope.environment()).await;
+        left.iter().map(|event| event.sequence).collect()
+    }
+}
+
+pub(super) async fn the_beginning_of_a_log_is_cut_off_under_a_statement(store: Arc<dyn Store>) {
+    let log = PrunedLog::of(store, 5).await;
+    let (mine, foreign) = ([log.verifier()], [NoteKey::from_seed(&[8; 32].into()).verifier(&log.log)]);
+    let whole = log.verify(LogCheck::default()).await.unwrap();
+    let pruned = log.statement(3).await;
+    assert_eq!(log.store.pruned(&log.scope).await.unwrap(), None);
+    let other = Pruned { last_hash: Hash([1; 32]), ..pruned.clone() };
+    assert_eq!(conflict(log.prune(other).await), Conflict::Stale);
+    assert_eq!(log.sequences().await.len(), 5);
+
+    log.prune(pruned.clone()).await.unwrap();
+    assert_eq!(log.store.pruned(&log.scope).await.unwrap(), Some(pruned.clone()));
+    assert_eq!(log.sequences().await, [6, 5, 4]);
+    // Verified as before, and it still extends what was whole. Without a key, nothing is proved or signed.
+    for (keys, is_proved) in [(&[][..], false), (&mine, true)] {
+        let check = LogCheck { earlier: Some(whole.checkpoint()), keys, ..LogCheck::default() };
+        let verified = log.verify(check).await.unwrap();
+        assert_eq!((verified.size(), verified.pruned(), verified.is_proved()), (6, 3, is_proved));
+        assert_eq!(verified.sign(&log.key).is_ok(), is_proved);
+    }
+    let unsigned = log.verify(LogCheck { keys: &foreign, ..LogCheck::default() }).await;
+    assert!(matches!(unsigned, Err(LogFault::Pruned(PrunedFault::Unsigned(3)))), "{unsigned:?}");
+    let before = Checkpoint { size: 2, ..whole.checkpoint().clone() };
+    let beyond = log.verify(extends(&before)).await;
     assert!(matches!(beyond, Err(LogFault::PrunedBeyond(3))), "{beyond:?}");
+
+    // Pruned again, from what was pruned.
+    log.prune(log.statement(2).await).await.unwrap();
+    assert_eq!(log.sequences().await, [7, 6]);
+    let verified = log.verify(LogCheck { keys: &mine, ..extends(whole.checkpoint()) }).await.unwrap();
+    assert_eq!((verified.size(), verified.pruned(), verified.is_proved()), (7, 5, true));
+    let place = (log.scope.organization(), log.scope.environment());
+    assert_eq!(log.store.logs().await.unwrap(), [place]);
+}
+
+/// Only a prune that an event tells of is a prune.
+pub(super) async fn a_prune_that_no_event_tells_of_is_a_deletion(store: Arc<dyn Store>) {
+    let log = PrunedLog::of(store, 4).await;
+    let mine = [log.verifier()];
+    let pruned = log.statement(3).await;
+    let other = log.draft(Action::AuditLogPruned, &Pruned::subject(&log.log, 2));
+    log.store.prune(&log.scope, pruned, other).await.unwrap();
+    for keys in [&[][..], &mine] {
+        let untold = log.verify(LogCheck { keys, ..LogCheck::default() }).await;
+        assert!(matches!(untold, Err(LogFault::Pruned(PrunedFault::Untold(3)))), "{untold:?}");
+    }
+}
+
+pub(super) async fn what_stands_for_pruned_events_is_signed_again(store: Arc<dyn Store>) {
+    let log = PrunedLog::of(store, 3).await;
+    let told = || log.draft(Action::AuditLogResigned, &log.log);
+    let first = log.statement(2).await;
+    assert_eq!(conflict(log.store.resign(&first, first.clone(), told()).await), Conflict::Stale);
+    log.prune(first.clone()).await.unwrap();
+    let next = NoteKey::from_seed(&[9; 32].into());
+    let both = first.signed_again(&log.log, &next).unwrap();
+    log.store.resign(&first, both.clone(), told()).await.unwrap();
+    assert_eq!(log.store.pruned(&log.scope).await.unwrap(), Some(both.clone()));
+    for key in [log.verifier(), next.verifier(&log.log)] {
+        let verified = log.verify(LogCheck { keys: &[key], ..LogCheck::default() }).await.unwrap();
+        assert_eq!((verified.size(), verified.is_proved()), (5, true));
+    }
+    // Somebody else was quicker: nothing is written, and no event.
+    assert_eq!(conflict(log.store.resign(&first, first.clone(), told()).await), Conflict::Stale);
+    assert_eq!(log.store.pruned(&log.scope).await.unwrap(), Some(both));
+    assert_eq!(log.sequences().await, [5, 4, 3]);
+}
+
+pub(super) async fn a_log_that_must_be_there_is_known(store: Arc<dyn Store>) {
+    assert_eq!(known_logs(&*store).await.unwrap(), BTreeMap::new());
+    let (organization, ..) = provision(&*store).await;
+    let (production, test) = ((organization.id, Environment::Production), (organization.id, Environment::Test));
+    assert_eq!(known_logs(&*store).await.unwrap(), BTreeMap::from([(production, true)]));
+    // An empty log is none that must have events, and neither is one that begins with something else.
+    let check = LogCheck { must_have_events: true, ..LogCheck::default() };
+    let verify = async |scope| verify_log(&*store, &scope, &check, &mut |_| {}).await;
+    let [scope, of_tests] =
+        [production, test].map(|(organization, environment)| Scope::assertion(organization, environment));
+    assert_eq!(verify(scope).await.unwrap().size(), 1);
+    assert!(matches!(verify(of_tests).await, Err(LogFault::Missing)));
+    let elsewhere = OrganizationId::new(seed());
+    store.record(event(Action::AuditLogExported, elsewhere, Environment::Production, "x")).await.unwrap();
+    assert!(matches!(verify(Scope::assertion(elsewhere, Environment::Production)).await, Err(LogFault::Begun)));
+    let elsewhere = ((elsewhere, Environment::Production), false);
+    create(&*store, organization.id).await;
+    assert_eq!(known_logs(&*store).await.unwrap(), BTreeMap::from([(production, true), (test, true), elsewhere]));
+    let installation = (OrganizationId::INSTALLATION, Environment::Production);
+    store.record(event(Action::StoreRestored, installation.0, installation.1, "x")).await.unwrap();
+    assert!(!known_logs(&*store).await.unwrap()[&installation]);
+    let made = event(Action::OperatorCreated, installation.0, installation.1, "op_1");
+    let (id, created_at) = (OperatorId::new(seed()), Timestamp::from_millis(1));
+    let (digest, provider) = (Digest::from_bytes([1; 32]), ProviderAccess::Local);
+    let ada = Operator { id, name: name("ada"), locator: locator(), digest, created_at, provider };
+    store.add_operator(ada, made).await.unwrap();
+    assert!(known_logs(&*store).await.unwrap()[&installation]);
+}
+
+fn extends(earlier: &Checkpoint) -> LogCheck<'_> {
+    LogCheck { earlier: Some(earlier), ..LogCheck::default() }
 }

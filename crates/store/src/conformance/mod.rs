@@ -19,11 +19,15 @@ mod origins;
 mod outbox;
 mod tables;
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use doorward_audit::{Action, Attribution, Checkpoint, Detail, Event, EventDraft, Hash, NoteKey, Pruned, Tree};
+use doorward_audit::{
+    Action, Attribution, ChainVerifier, Checkpoint, Detail, Event, EventDraft, Hash, NoteKey, NoteVerifier, Pruned,
+    PrunedFault, VerifiedLog,
+};
 use doorward_key::{Digest, KeyPrefix};
 use doorward_origin::{AllowedOrigin, CustomSchemes};
 use doorward_types::{
@@ -36,11 +40,11 @@ use self::{audit::*, coherence::*, keys::*, links::*, origins::*, outbox::*, tab
 use crate::{
     AccessKey, AccessKeyWithSecrets, CHANGE_LOG_LENGTH, Change, ChangeContext, Conflict, Connector, Credential,
     CredentialKey, Doubt, EventFilter, FoundLink, IDEMPOTENCY_WINDOW, KeyRef, Knowledge, LINKS_KEPT, LinkSession,
-    LinkStatus, LiveSecret, LogFault, LostChange, OPERATION_WINDOW, OperationId, Operator, Organization, OriginEntry,
-    OriginsChange, Page, Poll, Position, ProviderAccess, ProviderIdentity, Record, RegisteredUser, RequestHash,
-    Revision, Revocation, Scope, Sealed, Secret, SecretUsage, Session, SessionStatus, SignIn, SignInKind, Store,
-    StoreError, StoreId, Successor, TOOL_CALLS_KEPT, TOOL_CALLS_LET_GO, Table, ToolCall, ToolOutcome, USAGE_KEPT,
-    USAGE_SPAN, verify_log,
+    LinkStatus, LiveSecret, LogCheck, LogFault, LostChange, OPERATION_WINDOW, OperationId, Operator, Organization,
+    OriginEntry, OriginsChange, Page, Poll, Position, ProviderAccess, ProviderIdentity, Record, RegisteredUser,
+    RequestHash, Revision, Revocation, Scope, Sealed, Secret, SecretUsage, Session, SessionStatus, SignIn, SignInKind,
+    Store, StoreError, StoreId, Successor, TOOL_CALLS_KEPT, TOOL_CALLS_LET_GO, Table, ToolCall, ToolOutcome,
+    USAGE_KEPT, USAGE_SPAN, known_logs, verify_log,
 };
 
 /// Runs every case, each on a fresh engine. Panics at the first that fails, which is named on standard output.
@@ -78,7 +82,10 @@ pub async fn all<Made: Future<Output = Arc<dyn Store>>>(make: impl Fn() -> Made)
         every_event_follows_the_one_before,
         an_event_names_the_incarnation_that_wrote_it,
         events_are_found_by_what_they_say,
-        the_beginning_of_a_log_is_cut_off_under_a_checkpoint,
+        the_beginning_of_a_log_is_cut_off_under_a_statement,
+        a_prune_that_no_event_tells_of_is_a_deletion,
+        what_stands_for_pruned_events_is_signed_again,
+        a_log_that_must_be_there_is_known,
         origins_are_allowed_and_disallowed_like_keys_live_and_die,
         every_allowed_origin_is_loaded_page_by_page,
         events_are_shipped_in_the_order_of_their_writing,

@@ -53,27 +53,15 @@ pub(super) async fn a_sink_is_held_by_one_at_a_time(store: Arc<dyn Store>) {
 }
 
 pub(super) async fn nothing_is_cut_off_that_a_sink_has_yet_to_ship(store: Arc<dyn Store>) {
-    let organization = OrganizationId::new(seed());
-    let scope = Scope::assertion(organization, Environment::Test);
-    let draft = || event(Action::AccessKeyCreated, organization, Environment::Test, "key_1");
-    for _ in 0..2 {
-        store.record(draft()).await.unwrap();
-    }
+    let log = PrunedLog::of(store, 2).await;
     let (sink, holder) = (name("siem"), SessionId::new(seed()));
-    assert!(store.take_sink(&sink, None, holder).await.unwrap());
-    assert!(store.advance_sink(&sink, holder, 1).await.unwrap());
-    let whole = verify_log(&*store, &scope, None, None, &mut |_| {}).await.unwrap();
-    let chain = store.chain(&scope, Page::first(2)).await.unwrap();
-    let mut tree = Tree::default();
-    let hashes: Vec<Hash> = chain.into_iter().map(|event| event.unwrap().hash.unwrap()).collect();
-    hashes.iter().for_each(|hash| tree.push(*hash));
-    let checkpoint = whole.sign(&NoteKey::from_seed(&[7; 32].into()));
-    let pruned = Pruned { size: 2, last_hash: hashes[1], peaks: tree.peaks().to_vec(), checkpoint };
-    let refused = store.prune(&scope, pruned.clone(), draft()).await;
-    assert_eq!(conflict(refused), Conflict::Unshipped);
-    assert!(store.advance_sink(&sink, holder, 2).await.unwrap());
-    store.prune(&scope, pruned, draft()).await.unwrap();
+    assert!(log.store.take_sink(&sink, None, holder).await.unwrap());
+    assert!(log.store.advance_sink(&sink, holder, 1).await.unwrap());
+    let pruned = log.statement(2).await;
+    assert_eq!(conflict(log.prune(pruned.clone()).await), Conflict::Unshipped);
+    assert!(log.store.advance_sink(&sink, holder, 2).await.unwrap());
+    log.prune(pruned).await.unwrap();
     // Positions go on where they were.
-    assert_eq!(store.events_after(0, 10).await.unwrap()[0].position, 3);
-    assert_eq!(store.sinks().await.unwrap()[0].behind, 1);
+    assert_eq!(log.store.events_after(0, 10).await.unwrap()[0].position, 3);
+    assert_eq!(log.store.sinks().await.unwrap()[0].behind, 1);
 }

@@ -1,5 +1,7 @@
 //! The audit logs, and shipping them elsewhere.
 
+use std::collections::BTreeSet;
+
 use async_trait::async_trait;
 use doorward_audit::{ChainFault, Event, EventDraft, Pruned};
 use doorward_types::{Environment, Name, OrganizationId, SessionId};
@@ -51,8 +53,21 @@ impl AuditLog for MemoryStore {
         Ok(())
     }
 
+    #[expect(clippy::disallowed_methods, reason = "names the log that an event belongs to; no caller's authority")]
+    async fn resign(&self, before: &Pruned, after: Pruned, event: EventDraft) -> Result<(), StoreError> {
+        let mut state = self.state();
+        match state.pruned.get_mut(&Scope::assertion(event.organization, event.environment)) {
+            Some(now) if *now == *before && after.size == before.size => *now = after,
+            _ => return Err(Conflict::Stale.into()),
+        }
+        state.append(event);
+        Ok(())
+    }
+
     async fn logs(&self) -> Result<Vec<(OrganizationId, Environment)>, StoreError> {
-        Ok(self.state().events.keys().map(|scope| (scope.organization(), scope.environment())).collect())
+        let state = self.state();
+        let scopes: BTreeSet<_> = state.events.keys().chain(state.pruned.keys()).collect();
+        Ok(scopes.into_iter().map(|scope| (scope.organization(), scope.environment())).collect())
     }
 }
 

@@ -1,0 +1,116 @@
+//! Variables `DOORWARD_…`: which count, which nobody reads, and what comes from files that they name.
+
+use std::collections::BTreeSet;
+use std::ffi::OsString;
+use std::path::Path;
+
+use anyhow::{Context, bail};
+use clap::builder::Resettable;
+use clap::{Command, CommandFactory, FromArgMatches};
+use doorward::store::StoreUrl;
+
+use crate::config::Arguments;
+use crate::secret_file;
+
+/// The beginning of the name of every variable that this program reads.
+const PREFIX: &str = "DOORWARD_";
+
+const STORE: &str = "DOORWARD_STORE";
+
+/// The file with the store's URL, for those whose URL holds a password.
+const STORE_FILE: &str = "DOORWARD_STORE_FILE";
+
+/// The names under which systemd's credentials are looked for.
+pub(crate) const STORE_CREDENTIAL: &str = "doorward-store";
+pub(crate) const SEALING_KEY_CREDENTIAL: &str = "doorward-sealing-key";
+pub(crate) const SIGNING_KEY_CREDENTIAL: &str = "doorward-signing-key";
+
+/// Variables that no option has: of this program, and of the command line.
+const OTHERS: [&str; 3] = [STORE_FILE, "DOORWARD_SEALING_KEY", "DOORWARD_OUTPUT"];
+
+/// Options that not every build has.
+const OPTIONAL: [&str; 1] = ["DOORWARD_OTLP_ENDPOINT"];
+
+/// What Kubernetes puts into every container beside a service that is called `doorward`.
+const OF_KUBERNETES: [&str; 2] = ["DOORWARD_SERVICE_", "DOORWARD_PORT"];
+
+/// Returns the variable's value; an empty one counts as unset.
+pub(crate) fn variable(name: &str) -> Option<OsString> {
+    std::env::var_os(name).filter(|value| !value.is_empty())
+}
+
+/// Reads the program's arguments, or ends it with the help or the error that they call for.
+#[must_use]
+pub fn arguments() -> Arguments {
+    let read = || Arguments::from_arg_matches(&command().try_get_matches()?);
+    read().unwrap_or_else(|error| error.exit())
+}
+
+/// The command, in which variables that are empty count as unset.
+fn command() -> Command {
+    Arguments::command().mut_args(|argument| match argument.get_env() {
+        Some(name) if std::env::var_os(name).is_some_and(|value| value.is_empty()) => argument.env(Resettable::Reset),
+        _ => argument,
+    })
+}
+
+/// Returns the store's URL: of the option, the variable, the file that a variable names, or a credential of systemd's.
+pub(crate) fn store(option: Option<StoreUrl>) -> anyhow::Result<Option<StoreUrl>> {
+    if variable(STORE).is_some() && variable(STORE_FILE).is_some() {
+        bail!("{STORE} and {STORE_FILE} are both set: set one of them");
+    }
+    if option.is_some() {
+        return Ok(option);
+    }
+    match variable(STORE_FILE) {
+        Some(path) => read_url(Path::new(&path)).with_context(|| format!("in the file of {STORE_FILE}")).map(Some),
+        None => secret_file::credential(STORE_CREDENTIAL).map(|path| read_url(&path)).transpose(),
+    }
+}
+
+fn read_url(path: &Path) -> anyhow::Result<StoreUrl> {
+    let text = secret_file::read(path)?;
+    text.trim().parse().with_context(|| path.display().to_string())
+}
+
+/// Returns the variables that begin as ours do, and that nobody reads: misspelt, or of another version.
+pub(crate) fn unknown() -> BTreeSet<String> {
+    unknown_of(std::env::vars_os().filter_map(|(name, _)| name.into_string().ok()))
+}
+
+fn unknown_of(names: impl Iterator<Item = String>) -> BTreeSet<String> {
+    let command = Arguments::command();
+    let options = command.get_arguments().filter_map(|argument| argument.get_env()?.to_str());
+    let known: BTreeSet<&str> = options.chain(OTHERS).chain(OPTIONAL).collect();
+    let is_ours = |name: &String| {
+        name.starts_with(PREFIX)
+            && !known.contains(name.as_str())
+            && !OF_KUBERNETES.iter().any(|beginning| name.starts_with(beginning))
+    };
+    names.filter(is_ours).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_variable_that_nobody_reads_is_named() {
+        let names = [
+            "DOORWARD_STORE",
+            "DOORWARD_STROE",
+            "PATH",
+            "DOORWARD_",
+            "DOORWARD_PORT_8080_TCP",
+            "DOORWARD_SERVICE_HOST",
+        ];
+        let unknown = unknown_of(names.into_iter().map(str::to_owned));
+        assert_eq!(unknown.into_iter().collect::<Vec<_>>(), ["DOORWARD_", "DOORWARD_STROE"]);
+        // Every option has its variable, by its own name.
+        for argument in Arguments::command().get_arguments().filter(|argument| argument.get_long().is_some()) {
+            let long = argument.get_long().unwrap().replace('-', "_").to_uppercase();
+            let variable = argument.get_env().unwrap().to_str().unwrap();
+            assert!(variable.trim_end_matches('S') == format!("DOORWARD_{long}").trim_end_matches('S'), "{variable}");
+        }
+    }
+}
