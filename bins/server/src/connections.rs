@@ -146,12 +146,15 @@ impl Drop for Place {
     }
 }
 
+/// A kind of work, and whose limit of it was reached.
+type Kind = (&'static str, &'static str);
+
 /// The word on clients that were limited: every case is counted, and the log has a line now and then.
 #[derive(Debug)]
 pub(crate) struct Told {
     metrics: Arc<Metrics>,
     /// The time at which each kind was last told, and the number of cases that were not told since.
-    last: Mutex<HashMap<(&'static str, &'static str), (Instant, u64)>>,
+    last: Mutex<HashMap<Kind, (Instant, u64)>>,
 }
 
 impl Told {
@@ -181,7 +184,7 @@ impl Told {
     }
 
     /// Returns the number of cases that were not told, if one of this kind is to be told now.
-    fn is_due(&self, kind: (&'static str, &'static str)) -> Option<u64> {
+    fn is_due(&self, kind: Kind) -> Option<u64> {
         let mut last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
         let now = Instant::now();
         let untold = match last.get_mut(&kind) {
