@@ -303,7 +303,7 @@ async fn operator(desk: &Desk, command: Operator, output: &Output) -> Result<(),
         }
         Operator::LoginLink { operator, public_url } => {
             let operator = meant(&operators, &operator).await?;
-            let token = operators.login_link(&operator).await?;
+            let token = operators.login_link(&operator, &desk.ask).await?;
             let minutes = LINK_LIFETIME.as_secs() / 60;
             let sentences = format!("Signs {} in, once, within {minutes} minutes:", operator.name);
             let shape = LoginLinkShape::new(&operator, &public_url, &token);
@@ -312,7 +312,7 @@ async fn operator(desk: &Desk, command: Operator, output: &Output) -> Result<(),
         }
         Operator::SignOut { operator } => {
             let operator = meant(&operators, &operator).await?;
-            let ended = operators.sign_out_everywhere(&operator).await?;
+            let ended = operators.sign_out_everywhere(&operator, &desk.ask).await?;
             let sentences =
                 format!("Signed {} out: {ended} sessions and links are worth nothing any more.", operator.name);
             output.done(&OperatorShape::new(&operator, None), &sentences)

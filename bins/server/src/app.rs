@@ -8,14 +8,14 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::task::{Context, Poll};
 
 use arc_swap::ArcSwapOption;
-use doorward::audit::{Attribution, NoteKey};
+use doorward::audit::{Action as AuditAction, Attribution, Detail, EventDraft, NoteKey};
 use doorward::auth::{Ask, Core, Issuer, Management, OperatorDesk, OperatorRefusal, Principal, Verifier};
 use doorward::dashboard::Dashboard;
 use doorward::http::{AccessKeyLayer, Asked, Code, CredentialFault, Problem, SourceAddress, credential};
 use doorward::link::Linker;
 use doorward::origin::CustomSchemes;
-use doorward::store::{SealingKey, Store};
-use doorward::types::{Clock, RequestId};
+use doorward::store::{Scope, SealingKey, Store};
+use doorward::types::{Clock, Name, RequestId};
 use http::header::{ALLOW, HOST, HeaderName};
 use http::{HeaderValue, Request, Response, Uri, Version};
 use hyper::body::Incoming;
@@ -58,6 +58,7 @@ pub struct App {
     paths: matchit::Router<&'static Path>,
     metrics: Arc<Metrics>,
     budgets: Budgets,
+    told: Arc<Told>,
     draining: AtomicBool,
     under_way: AtomicUsize,
     idle: Notify,
@@ -110,6 +111,7 @@ impl App {
             linker,
             dashboard,
             budgets: Budgets::new(settings.budgets, told),
+            told: Arc::clone(told),
             signing_key: ArcSwapOption::from_pointee(settings.signing_key.take()),
             settings,
             paths,
@@ -158,6 +160,19 @@ impl App {
     #[must_use]
     pub fn store(&self) -> &dyn Store {
         &**self.core().store()
+    }
+
+    /// Returns an event of the log of this scope, as something that is done now.
+    pub(crate) fn event(
+        &self,
+        action: AuditAction,
+        subject: String,
+        scope: &Scope,
+        by: &Attribution,
+        detail: Detail,
+    ) -> EventDraft {
+        let log = (scope.organization(), scope.environment());
+        EventDraft { detail, ..EventDraft::new(by, self.clock().now(), action, subject, log) }
     }
 
     /// The clock.
@@ -305,7 +320,7 @@ impl App {
                 forward_auth::answer(self, profile, self.access_key(&call).await, &call)
             }
             Door::Operator => {
-                let management = self.operator(&call.request).await?;
+                let management = self.operator(&call).await?;
                 Box::pin(management::handle(self, allowed()?, params, &management, call)).await
             }
         }
@@ -338,24 +353,32 @@ impl App {
         }
     }
 
-    async fn operator(&self, request: &Request<Incoming>) -> Result<Management, Problem> {
-        let token = credential(request.headers()).map_err(|fault| match fault {
+    async fn operator(&self, call: &Call) -> Result<Management, Problem> {
+        let token = credential(call.request.headers()).map_err(|fault| match fault {
             CredentialFault::Missing => Problem::new(
                 Code::MissingCredential,
                 "send an operator's token in the header `Authorization: Bearer dwo_…`; `doorward operator create NAME` makes one",
             ),
             fault => fault.into(),
         })?;
-        self.desk.authenticate(token).await.map_err(|refusal| match refusal {
-            OperatorRefusal::Malformed(_) => Problem::new(
-                Code::MalformedCredential,
-                "this is no operator's token, which starts with dwo_; access keys do not open the management side",
-            ),
-            OperatorRefusal::Store(error) => {
-                tracing::error!(error = &error as &dyn std::error::Error, "an operator's token could not be looked up");
-                error.into()
+        self.desk.authenticate(token).await.map_err(|refusal| {
+            if !matches!(refusal, OperatorRefusal::Store(_)) {
+                self.told.operator_refused(call.source().0);
             }
-            _ => Problem::new(Code::InvalidCredential, "no such operator's token is in force"),
+            match refusal {
+                OperatorRefusal::Malformed(_) => Problem::new(
+                    Code::MalformedCredential,
+                    "this is no operator's token, which starts with dwo_; access keys do not open the management side",
+                ),
+                OperatorRefusal::Store(error) => {
+                    tracing::error!(
+                        error = &error as &dyn std::error::Error,
+                        "an operator's token could not be looked up"
+                    );
+                    error.into()
+                }
+                _ => Problem::new(Code::InvalidCredential, "no such operator's token is in force"),
+            }
         })
     }
 }
@@ -400,12 +423,13 @@ impl Call {
                 return Err(Problem::new(Code::InvalidRequest, "there is more than one Idempotency-Key header"));
             }
         };
-        let attribution = Attribution {
-            actor: management.actor().clone(),
-            source_address: Some(self.source().0),
-            request_id: self.id,
-        };
-        Ok(Ask { attribution, idempotency_key, seen: None })
+        Ok(Ask { attribution: self.by(management.actor().clone()), idempotency_key, seen: None })
+    }
+
+    /// Attributes to an actor what is done by this request.
+    #[must_use]
+    pub fn by(&self, actor: Name) -> Attribution {
+        Attribution { actor, source_address: Some(self.source().0), request_id: self.id }
     }
 }
 

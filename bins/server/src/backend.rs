@@ -1,5 +1,6 @@
 //! Handlers behind an access key. Data is reached through the key's scope only.
 
+use doorward::audit::{Action as AuditAction, Attribution, Detail, EventDraft};
 use doorward::auth::Principal;
 use doorward::http::shapes::{CredentialShape, List, RegisteredUserShape, ToolCallShape, WhoAmI};
 use doorward::http::{Code, Problem};
@@ -43,7 +44,7 @@ pub(crate) async fn handle(
         }
         Action::ReadUser => answer::ok(&read_user(app, &scope, user(params, &scope)?).await?),
         Action::DeleteUser => {
-            delete_user(app, &scope, user(params, &scope)?).await?;
+            delete_user(app, &scope, user(params, &scope)?, &call.by(principal.actor())).await?;
             answer::no_content()
         }
         Action::ListToolCalls => list_tool_calls(app, &scope, None, &call).await,
@@ -52,12 +53,14 @@ pub(crate) async fn handle(
             read_user(app, &scope, user).await?;
             list_tool_calls(app, &scope, Some(user), &call).await
         }
-        Action::PutCredential => put_credential(app, &scope, new_credential(params, &scope)?, call).await,
+        Action::PutCredential => put_credential(app, principal, new_credential(params, &scope)?, call).await,
         Action::ReadCredential => read_credential(app, &scope, credential(params, &scope)?).await,
-        Action::DeleteCredential => delete_credential(app, &scope, credential(params, &scope)?).await,
+        Action::DeleteCredential => {
+            delete_credential(app, &scope, credential(params, &scope)?, &call.by(principal.actor())).await
+        }
         Action::BeginLink => link::begin(app, principal, call).await,
         Action::ReadLink => link::read(app, params, &scope).await,
-        Action::CompleteLink => link::complete(app, params, &scope, call).await,
+        Action::CompleteLink => link::complete(app, params, principal, call).await,
         Action::ListOwnEvents => audit::list_own(app, principal.key_id(), &scope, &call).await,
         _ => Err(Problem::new(Code::Internal, "this route has no handler")),
     }
@@ -161,8 +164,14 @@ pub(crate) async fn read_user(app: &App, scope: &Scope, id: RegisteredUserId) ->
 }
 
 /// Deletes a registered user, and the credentials with it, which are revoked.
-pub(crate) async fn delete_user(app: &App, scope: &Scope, id: RegisteredUserId) -> Result<(), Problem> {
-    match users(app).delete(scope, &id).await.map_err(failed)? {
+pub(crate) async fn delete_user(
+    app: &App,
+    scope: &Scope,
+    id: RegisteredUserId,
+    by: &Attribution,
+) -> Result<(), Problem> {
+    let event = app.event(AuditAction::RegisteredUserDeleted, id.to_string(), scope, by, Detail::default());
+    match users(app).delete(scope, &id, event).await.map_err(failed)? {
         true => {
             app.linker().revoke_soon();
             Ok(())
@@ -188,7 +197,20 @@ impl Shape for NewCredential {
     const DESCRIPTION: &'static str = r#"{"secret": string}"#;
 }
 
-async fn put_credential(app: &App, scope: &Scope, key: CredentialKey, call: Call) -> Answer {
+/// The event that tells of a credential.
+fn credential_event(
+    app: &App,
+    action: AuditAction,
+    scope: &Scope,
+    key: &CredentialKey,
+    by: &Attribution,
+) -> EventDraft {
+    let detail = Detail { connector: Some(key.connector.to_string()), ..Detail::default() };
+    app.event(action, key.registered_user.to_string(), scope, by, detail)
+}
+
+async fn put_credential(app: &App, principal: &Principal, key: CredentialKey, call: Call) -> Answer {
+    let (scope, by) = (&principal.scope(), call.by(principal.actor()));
     let NewCredential { secret } = body::json(app, call).await?;
     if secret.is_empty() || secret.len() > MAX_SECRET {
         return Err(Problem::new(Code::InvalidRequest, "a secret has 1 to 16384 bytes"));
@@ -197,10 +219,11 @@ async fn put_credential(app: &App, scope: &Scope, key: CredentialKey, call: Call
         .sealing_key()
         .seal(scope, &key.to_string(), secret.as_bytes(), &**app.core().random())
         .map_err(|error| Problem::new(Code::Internal, error.to_string()))?;
-    let now = app.clock().now();
+    let event = credential_event(app, AuditAction::CredentialPut, scope, &key, &by);
+    let now = event.time;
     let CredentialKey { registered_user, connector } = key;
     let record = Credential { registered_user, connector, sealed, created_at: now, updated_at: now };
-    match credentials(app).put(scope, record).await {
+    match credentials(app).put(scope, record, event).await {
         Ok(()) => {
             app.linker().revoke_soon();
             answer::no_content()
@@ -216,8 +239,9 @@ async fn read_credential(app: &App, scope: &Scope, key: CredentialKey) -> Answer
     answer::ok(&CredentialShape::from(credential))
 }
 
-async fn delete_credential(app: &App, scope: &Scope, key: CredentialKey) -> Answer {
-    match credentials(app).delete(scope, &key).await.map_err(failed)? {
+async fn delete_credential(app: &App, scope: &Scope, key: CredentialKey, by: &Attribution) -> Answer {
+    let event = credential_event(app, AuditAction::CredentialRemoved, scope, &key, by);
+    match credentials(app).delete(scope, &key, event).await.map_err(failed)? {
         true => {
             app.linker().revoke_soon();
             answer::no_content()

@@ -183,6 +183,14 @@ impl Told {
         }
     }
 
+    /// A token was presented for an operator's, and refused.
+    pub(crate) fn operator_refused(&self, address: IpAddr) {
+        self.metrics.operator_refused();
+        if let Some(untold) = self.is_due(("operator", "token")) {
+            tracing::warn!(%address, untold, "a token that was presented for an operator's was refused");
+        }
+    }
+
     /// Returns the number of cases that were not told, if one of this kind is to be told now.
     fn is_due(&self, kind: Kind) -> Option<u64> {
         let mut last = self.last.lock().unwrap_or_else(PoisonError::into_inner);

@@ -43,7 +43,7 @@ async fn sign_in_link(verifier: &Verifier, base: &str, ask: &Ask) -> anyhow::Res
         Err(IssueError::NameTaken) => desk.named(FIRST_OPERATOR).await?.context("the first operator has gone again")?,
         Err(error) => return Err(error.into()),
     };
-    let token = desk.login_link(&operator).await?;
+    let token = desk.login_link(&operator, ask).await?;
     Ok(LoginLinkShape::new(&operator, base, &token).url)
 }
 

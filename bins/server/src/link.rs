@@ -115,12 +115,13 @@ impl Shape for Confirmation {
 }
 
 /// Makes the tokens of a link session the credential of its user, if the backend names the same user.
-pub(crate) async fn complete(app: &App, params: &Params<'_, '_>, scope: &Scope, call: Call) -> Answer {
+pub(crate) async fn complete(app: &App, params: &Params<'_, '_>, principal: &Principal, call: Call) -> Answer {
+    let (scope, by) = (&principal.scope(), call.by(principal.actor()));
     let id = session(params, scope)?;
     let Confirmation { registered_user_id, confirmation } = body::json(app, call).await?;
     // A text that is no id is another user's.
     let user = registered_user_id.parse().ok();
-    let completed = app.linker().complete(scope, id, user, &confirmation).await;
+    let completed = app.linker().complete(scope, id, user, &confirmation, &by).await;
     answer::ok(&LinkSessionShape::from(completed.map_err(|error| failed(error, scope.environment()))?))
 }
 
@@ -242,8 +243,9 @@ pub(crate) async fn put_connector(
     let scope = scope(app, management, organization, &call).await?;
     let name = params.get("connector").and_then(|text| text.parse().ok());
     let name = name.ok_or_else(|| Problem::new(Code::InvalidRequest, ConnectorNameError.to_string()))?;
+    let by = call.by(management.actor().clone());
     let settings: ConnectorSettings = body::json(app, call).await?;
-    let put = app.linker().put_connector(&scope, name, &settings).await;
+    let put = app.linker().put_connector(&scope, name, &settings, &by).await;
     put.map_err(|error| failed(error, scope.environment()))?;
     answer::no_content()
 }
@@ -258,7 +260,7 @@ pub(crate) async fn remove_connector(
     let scope = scope(app, management, organization, call).await?;
     let absent = || failed(LinkError::NoSuchConnector, scope.environment());
     let name: ConnectorName = params.get("connector").and_then(|text| text.parse().ok()).ok_or_else(absent)?;
-    let removed = app.linker().remove_connector(&scope, &name).await;
+    let removed = app.linker().remove_connector(&scope, &name, &call.by(management.actor().clone())).await;
     match removed.map_err(|error| failed(error, scope.environment()))? {
         true => answer::no_content(),
         false => Err(absent()),

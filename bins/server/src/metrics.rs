@@ -48,6 +48,7 @@ pub struct Metrics {
     connections: Gauge,
     connections_limited: Family<LimitLabels, Counter>,
     requests_limited: Family<WorkLabels, Counter>,
+    operator_refusals: Counter,
     sink_lag_events: Family<SinkLabels, Gauge>,
     sink_lag_seconds: Family<SinkLabels, Gauge>,
     certificate_end: Family<ListenerLabels, Gauge>,
@@ -168,6 +169,12 @@ impl Metrics {
             "Requests that were refused since too much of their kind was under way, by kind and by whose limit it was",
             requests_limited.clone(),
         );
+        let operator_refusals = Counter::default();
+        registry.register(
+            "operator_refusals",
+            "Tokens that were presented for an operator's, and refused",
+            operator_refusals.clone(),
+        );
         let sink_lag_events = Family::<SinkLabels, Gauge>::default();
         let sink_lag_seconds = Family::<SinkLabels, Gauge>::default();
         registry.register(
@@ -201,6 +208,7 @@ impl Metrics {
             connections,
             connections_limited,
             requests_limited,
+            operator_refusals,
             sink_lag_events,
             sink_lag_seconds,
             certificate_end,
@@ -242,6 +250,11 @@ impl Metrics {
     /// Counts a connection that was limited, by its reason.
     pub fn connection_limited(&self, reason: &'static str) {
         self.connections_limited.get_or_create(&LimitLabels { reason }).inc();
+    }
+
+    /// Counts a token that was presented for an operator's, and refused.
+    pub fn operator_refused(&self) {
+        self.operator_refusals.inc();
     }
 
     /// Counts a request that was refused since too much of its kind was under way.

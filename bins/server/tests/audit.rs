@@ -5,7 +5,7 @@
 mod support;
 
 use doorward::audit::{ChainVerifier, Checkpoint, Event, FiledEvent, NoteKey, NoteVerifier};
-use serde_json::Value;
+use serde_json::{Value, json};
 use support::{Answer, Server};
 
 const BINARY: &str = env!("CARGO_BIN_EXE_doorward-server");
@@ -152,4 +152,50 @@ fn without_a_key_there_are_no_checkpoints_and_it_says_how_to_have_them() {
     let refused = server.call(&operator, "GET", &format!("{log}/checkpoint?environment=test"), None);
     assert_eq!((refused.status, refused.code().as_str()), (501, "not_configured"));
     assert!(refused.text("/detail").contains("doorward audit keygen"));
+}
+
+/// All that a stolen token, and a stolen key, can be used for.
+#[test]
+fn whatever_decides_who_gets_at_what_is_in_the_trail() {
+    let server = Server::start(env!("CARGO_BIN_EXE_doorward-server").as_ref());
+    let (operator, key) = (server.operator("mallory"), server.production_key.clone());
+    let me = server.call(&key, "GET", "/v1/whoami", None);
+    let (organization, actor) = (me.text("/organization/id"), me.text("/key/id"));
+    let connector = format!("/v1/organizations/{organization}/connectors/crm?environment=production");
+    for url in ["https://crm.example.com/?secret=1", "https://evil.example.com/"] {
+        let settings = json!({"upstream": {"protocol": "http", "url": url}}).to_string();
+        assert_eq!(server.call(&operator, "PUT", &connector, Some(&settings)).status, 204);
+    }
+    let user = server.call(&key, "POST", "/v1/registered-users", Some(r#"{"origin_user_id":"u1"}"#)).text("/id");
+    let credential = format!("/v1/registered-users/{user}/credentials/crm");
+    let path = format!("/v1/registered-users/{user}");
+    assert_eq!(server.call(&key, "PUT", &credential, Some(r#"{"secret":"hunter2"}"#)).status, 204);
+    for (credential_of, method, path) in
+        [(&key, "DELETE", &credential), (&key, "DELETE", &path), (&operator, "DELETE", &connector)]
+    {
+        assert_eq!(server.call(credential_of, method, path, None).status, 204);
+        // What was done before is told once.
+        assert_eq!(server.call(credential_of, method, path, None).status, 404);
+    }
+    let events = server.call(&key, "GET", "/v1/audit-events", None).json();
+    let told: Vec<_> = events["data"].as_array().unwrap().iter().rev().skip(1).collect();
+    let actions: Vec<_> = told.iter().map(|event| event["action"].as_str().unwrap()).collect();
+    let expected =
+        ["connector.put", "connector.put", "credential.put", "credential.removed", "registered_user.deleted"];
+    assert_eq!(actions, [&expected[..], &["connector.removed"]].concat());
+    assert_eq!(told[0]["detail"]["urls_after"], json!(["https://crm.example.com/"]));
+    assert_eq!(told[1]["detail"]["urls_before"], told[0]["detail"]["urls_after"]);
+    assert_eq!(told[1]["detail"]["urls_after"], json!(["https://evil.example.com/"]));
+    for (number, event) in told.iter().enumerate() {
+        let by = if (2..5).contains(&number) { actor.as_str() } else { "mallory" };
+        assert_eq!((&event["actor"], &event["source_address"]), (&json!(by), &json!("127.0.0.1")), "{event}");
+        assert!(event["request_id"].is_string(), "{event}");
+    }
+    assert_eq!((&told[2]["subject"], &told[2]["detail"]["connector"]), (&json!(user), &json!("crm")));
+    assert_eq!(server.call("dwo_guessed", "GET", "/v1/organizations", None).status, 401);
+    let metrics = b"GET /metrics HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n";
+    let metrics = support::send_bytes(server.metrics, metrics).unwrap();
+    assert!(metrics.body.contains("doorward_operator_refusals_total 1"), "{metrics:?}");
+    let text = serde_json::to_string(&events).unwrap();
+    assert!(!text.contains("hunter2") && !text.contains("secret=1"));
 }

@@ -28,21 +28,37 @@ pub enum Action {
     AuditLogPruned,
     /// What stands for pruned events was signed again, by another key or in a newer form.
     AuditLogResigned,
+    /// A connector was put into an environment, or another in its place.
+    ConnectorPut,
+    /// A connector was taken out of an environment.
+    ConnectorRemoved,
+    /// A credential of a registered user was put, or another in its place.
+    CredentialPut,
+    /// A credential of a registered user was removed.
+    CredentialRemoved,
     /// An operator answered for changes that the store had lost.
     LostChangeAccepted,
     /// An operator was added.
     OperatorCreated,
     /// An operator was removed.
     OperatorDeleted,
+    /// A link was made by which an operator can sign in.
+    OperatorLinkMinted,
+    /// An operator signed in to the page.
+    OperatorSignedIn,
+    /// An operator signed out, or all sessions and links of an operator were ended.
+    OperatorSignedOut,
     /// An organization was provisioned.
     OrganizationCreated,
+    /// A registered user was deleted, with all credentials.
+    RegisteredUserDeleted,
     /// An operator said that the store was restored from a backup.
     StoreRestored,
 }
 
 impl Action {
     /// Every action.
-    pub const ALL: [Self; 15] = [
+    pub const ALL: [Self; 23] = [
         Self::AccessKeyCreated,
         Self::AccessKeyDeleted,
         Self::AccessKeyRegenerated,
@@ -53,10 +69,18 @@ impl Action {
         Self::AuditLogExported,
         Self::AuditLogPruned,
         Self::AuditLogResigned,
+        Self::ConnectorPut,
+        Self::ConnectorRemoved,
+        Self::CredentialPut,
+        Self::CredentialRemoved,
         Self::LostChangeAccepted,
         Self::OperatorCreated,
         Self::OperatorDeleted,
+        Self::OperatorLinkMinted,
+        Self::OperatorSignedIn,
+        Self::OperatorSignedOut,
         Self::OrganizationCreated,
+        Self::RegisteredUserDeleted,
         Self::StoreRestored,
     ];
 
@@ -74,10 +98,18 @@ impl Action {
             Self::AuditLogExported => "audit_log.exported",
             Self::AuditLogPruned => "audit_log.pruned",
             Self::AuditLogResigned => "audit_log.resigned",
+            Self::ConnectorPut => "connector.put",
+            Self::ConnectorRemoved => "connector.removed",
+            Self::CredentialPut => "credential.put",
+            Self::CredentialRemoved => "credential.removed",
             Self::LostChangeAccepted => "lost_change.accepted",
             Self::OperatorCreated => "operator.created",
             Self::OperatorDeleted => "operator.deleted",
+            Self::OperatorLinkMinted => "operator.link_minted",
+            Self::OperatorSignedIn => "operator.signed_in",
+            Self::OperatorSignedOut => "operator.signed_out",
             Self::OrganizationCreated => "organization.created",
+            Self::RegisteredUserDeleted => "registered_user.deleted",
             Self::StoreRestored => "store.restored",
         }
     }

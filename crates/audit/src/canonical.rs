@@ -38,11 +38,17 @@ struct CanonicalDetail<'a> {
     after: Vec<CanonicalSecret>,
     before: Vec<CanonicalSecret>,
     #[serde(skip_serializing_if = "Option::is_none")]
+    connector: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     name: Option<&'a Name>,
     #[serde(skip_serializing_if = "Option::is_none")]
     origin: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     reason: Option<Reason>,
+    #[serde(skip_serializing_if = "<[String]>::is_empty")]
+    urls_after: &'a [String],
+    #[serde(skip_serializing_if = "<[String]>::is_empty")]
+    urls_before: &'a [String],
 }
 
 #[derive(Serialize)]
@@ -101,9 +107,12 @@ impl Event {
         let detail = CanonicalDetail {
             after: secrets(&detail.after),
             before: secrets(&detail.before),
+            connector: detail.connector.as_deref(),
             name: detail.name.as_ref(),
             origin: detail.origin.as_deref(),
             reason: detail.reason,
+            urls_after: &detail.urls_after,
+            urls_before: &detail.urls_before,
         };
         let canonical = Canonical {
             action: *action,

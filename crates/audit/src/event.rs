@@ -84,6 +84,15 @@ pub struct Detail {
     /// The origin that was allowed, or is no longer.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub origin: Option<String>,
+    /// The connector that a credential is for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub connector: Option<String>,
+    /// The URLs of a connector before the change. No secret stands here, nor what is behind `?` in a URL.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub urls_before: Vec<String>,
+    /// The URLs of a connector after it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub urls_after: Vec<String>,
     /// The reason of the change, if there is a particular one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reason: Option<Reason>,
@@ -211,6 +220,9 @@ mod tests {
                 detail: Detail {
                     name: None,
                     origin: None,
+                    connector: None,
+                    urls_before: vec![],
+                    urls_after: vec![],
                     reason: None,
                     before: vec![],
                     after: vec![SecretSummary {

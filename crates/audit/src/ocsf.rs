@@ -32,10 +32,18 @@ const fn activity(action: Action) -> (Activity, &'static str) {
         Action::AuditLogExported => (Activity::Read, "Audit Log"),
         Action::AuditLogPruned => (Activity::Delete, "Audit Log"),
         Action::AuditLogResigned => (Activity::Update, "Audit Log"),
+        Action::ConnectorPut => (Activity::Update, "Connector"),
+        Action::ConnectorRemoved => (Activity::Delete, "Connector"),
+        Action::CredentialPut => (Activity::Update, "Credential"),
+        Action::CredentialRemoved => (Activity::Delete, "Credential"),
         Action::LostChangeAccepted | Action::StoreRestored => (Activity::Update, "Store"),
         Action::OperatorCreated => (Activity::Create, "Operator"),
         Action::OperatorDeleted => (Activity::Delete, "Operator"),
+        Action::OperatorLinkMinted => (Activity::Create, "Sign-in Link"),
+        Action::OperatorSignedIn => (Activity::Create, "Session"),
+        Action::OperatorSignedOut => (Activity::Delete, "Session"),
         Action::OrganizationCreated => (Activity::Create, "Organization"),
+        Action::RegisteredUserDeleted => (Activity::Delete, "Registered User"),
     }
 }
 

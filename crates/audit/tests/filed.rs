@@ -29,6 +29,9 @@ fn event(action: Action, full: bool) -> Event {
                 reason: Some(Reason::StoreRestored),
                 before: vec![secret("4fG7hJ2kLm", SecretState::Current), secret("9aQ0000000", SecretState::Staged)],
                 after: vec![secret("9aQ0000000", SecretState::Current)],
+                connector: None,
+                urls_before: vec![],
+                urls_after: vec![],
             }
         } else {
             Detail::default()

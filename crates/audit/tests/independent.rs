@@ -28,6 +28,9 @@ fn draft(time: i64, actor: Name, subject: String, name: Option<Name>, secrets: u
         request_id: (secrets > 0).then_some(RequestId::from_u128(u128::from(secrets))),
         detail: Detail {
             origin: name.as_ref().map(ToString::to_string),
+            connector: name.as_ref().filter(|_| secrets > 1).map(ToString::to_string),
+            urls_before: name.iter().filter(|_| secrets > 2).map(ToString::to_string).collect(),
+            urls_after: name.iter().filter(|_| secrets > 1).map(ToString::to_string).collect(),
             reason: (secrets > 2).then_some(Reason::StoreRestored),
             name,
             before: (0..secrets).map(secret).collect(),

@@ -62,7 +62,7 @@ pub enum IssueError {
     NameTaken,
     /// The name is kept for Doorward's own programs, so that nobody is taken for one of them in an audit log.
     #[error(
-        "names that begin with `cli:`, `doorward` or `server` are those of Doorward's own programs: choose another"
+        "names that begin with `cli:`, `doorward`, `key_` or `server` are those of Doorward's own programs and of keys: choose another"
     )]
     NameReserved,
     /// There is no such key in this organization.

@@ -69,6 +69,6 @@ pub use crate::operators::{AddedOperator, OperatorDesk, OperatorRefusal};
 pub use crate::origins::{Allowed, OriginRefusal};
 pub use crate::principal::{LinkGrant, Management, Principal, RevocationGrant};
 pub use crate::receipt::{Nodes, Receipt};
-pub use crate::sign_in::{LINK_LIFETIME, Presence, SESSION_IDLE, SESSION_LIFETIME};
+pub use crate::sign_in::{LINK_LIFETIME, Presence, SESSION_IDLE, SESSION_LIFETIME, Visit};
 pub use crate::timing::{Timing, TimingError};
 pub use crate::verifier::{Verified, Verifier};

@@ -168,10 +168,10 @@ impl OperatorDesk {
     }
 }
 
-/// Returns whether an audit log could take this name for one of Doorward's own programs: `cli:ada@host`, `doorward-server`.
+/// Returns whether an audit log could take this name for one of Doorward's own programs, `cli:ada@host` or `doorward-server`, or for a key.
 fn is_our_own(name: &Name) -> bool {
     let name = name.as_str().trim_start().to_lowercase();
-    ["cli:", "doorward", "server"].iter().any(|own| name.starts_with(own)) || name == "cli"
+    ["cli:", "doorward", "key_", "server"].iter().any(|own| name.starts_with(own)) || name == "cli"
 }
 
 /// Tells of what belongs to the installation and to no organization.

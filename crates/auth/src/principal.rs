@@ -74,6 +74,12 @@ impl Principal {
         &self.identity.live.key.name
     }
 
+    /// Returns the name of this key as an actor in audit logs: its id, which no operator can have as a name.
+    #[must_use]
+    pub fn actor(&self) -> Name {
+        self.key_id().to_string().parse().unwrap_or_else(|_| self.key_name().clone())
+    }
+
     /// The public part of the secret that was presented.
     #[must_use]
     pub fn locator(&self) -> Locator {

@@ -1,12 +1,14 @@
 //! How operators sign in to a page: by a link that works once, into a session that ends.
 
+use std::net::IpAddr;
 use std::time::Duration;
 
+use doorward_audit::{Action, Attribution, Detail, EventDraft};
 use doorward_key::OpaqueToken;
 use doorward_store::{Operator, SignIn, SignInKind, StoreError};
-use doorward_types::Timestamp;
+use doorward_types::{Environment, OrganizationId, RequestId, Timestamp};
 
-use crate::{IssueError, Management, OperatorDesk};
+use crate::{Ask, IssueError, Management, OperatorDesk};
 
 /// How long a link works.
 pub const LINK_LIFETIME: Duration = Duration::from_mins(10);
@@ -29,14 +31,31 @@ pub enum Presence {
     Watching,
 }
 
+/// The request of a browser that signs somebody in or out.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Visit {
+    /// The address that it came from.
+    pub source_address: Option<IpAddr>,
+    /// The request.
+    pub request_id: Option<RequestId>,
+}
+
+impl Visit {
+    fn by(self, operator: &Operator) -> Attribution {
+        let Self { source_address, request_id } = self;
+        Attribution { actor: operator.name.clone(), source_address, request_id }
+    }
+}
+
 impl OperatorDesk {
     /// Makes a link's token for an operator: whoever brings it first, within [`LINK_LIFETIME`], is signed in.
     ///
     /// # Errors
     ///
     /// [`IssueError::NoSuchOperator`] where the operator is gone.
-    pub async fn login_link(&self, operator: &Operator) -> Result<OpaqueToken, IssueError> {
-        self.make(operator, SignInKind::Link, LINK_LIFETIME).await
+    pub async fn login_link(&self, operator: &Operator, ask: &Ask) -> Result<OpaqueToken, IssueError> {
+        let event = self.told(Action::OperatorLinkMinted, operator, &ask.attribution);
+        self.make(operator, SignInKind::Link, LINK_LIFETIME, event).await
     }
 
     /// Whose link it is, where it works. It goes on working: browsers and scanners of mail look at links before people do.
@@ -54,13 +73,13 @@ impl OperatorDesk {
     /// # Errors
     ///
     /// Where the store fails.
-    pub async fn sign_in(&self, link: &OpaqueToken) -> Result<Option<OpaqueToken>, IssueError> {
+    pub async fn sign_in(&self, link: &OpaqueToken, visit: Visit) -> Result<Option<OpaqueToken>, IssueError> {
         let Some(operator) = self.whose_link(link).await.map_err(IssueError::Store)? else { return Ok(None) };
         // Of two who come at once, one takes it.
-        if !self.core().store().take_sign_in(link.digest()).await.map_err(IssueError::Store)? {
+        if !self.core().store().take_sign_in(link.digest(), None).await.map_err(IssueError::Store)? {
             return Ok(None);
         }
-        self.make(&operator, SignInKind::Session, SESSION_LIFETIME).await.map(Some)
+        self.sign_in_as(&operator, visit).await.map(Some)
     }
 
     /// Makes a session for an operator who proved otherwise who it is, such as to an identity provider.
@@ -68,8 +87,9 @@ impl OperatorDesk {
     /// # Errors
     ///
     /// [`IssueError::NoSuchOperator`] where the operator is gone.
-    pub async fn sign_in_as(&self, operator: &Operator) -> Result<OpaqueToken, IssueError> {
-        self.make(operator, SignInKind::Session, SESSION_LIFETIME).await
+    pub async fn sign_in_as(&self, operator: &Operator, visit: Visit) -> Result<OpaqueToken, IssueError> {
+        let event = self.told(Action::OperatorSignedIn, operator, &visit.by(operator));
+        self.make(operator, SignInKind::Session, SESSION_LIFETIME, event).await
     }
 
     /// Who is signed in by a session, where it has not ended.
@@ -94,8 +114,10 @@ impl OperatorDesk {
     /// # Errors
     ///
     /// Where the store fails.
-    pub async fn sign_out(&self, session: &OpaqueToken) -> Result<(), StoreError> {
-        self.core().store().take_sign_in(session.digest()).await.map(drop)
+    pub async fn sign_out(&self, session: &OpaqueToken, visit: Visit) -> Result<(), StoreError> {
+        let found = self.core().store().sign_in(session.digest(), self.core().clock().now()).await?;
+        let event = found.map(|(_, operator)| self.told(Action::OperatorSignedOut, &operator, &visit.by(&operator)));
+        self.core().store().take_sign_in(session.digest(), event).await.map(drop)
     }
 
     /// Ends every session of an operator, and every link; how many there were.
@@ -103,16 +125,29 @@ impl OperatorDesk {
     /// # Errors
     ///
     /// Where the store fails.
-    pub async fn sign_out_everywhere(&self, operator: &Operator) -> Result<u64, StoreError> {
-        self.core().store().take_sign_ins(operator.id).await
+    pub async fn sign_out_everywhere(&self, operator: &Operator, ask: &Ask) -> Result<u64, StoreError> {
+        let event = self.told(Action::OperatorSignedOut, operator, &ask.attribution);
+        self.core().store().take_sign_ins(operator.id, event).await
     }
 
-    async fn make(&self, operator: &Operator, kind: SignInKind, lifetime: Duration) -> Result<OpaqueToken, IssueError> {
+    fn told(&self, action: Action, operator: &Operator, by: &Attribution) -> EventDraft {
+        let log = (OrganizationId::INSTALLATION, Environment::Production);
+        let event = EventDraft::new(by, self.core().clock().now(), action, operator.id.to_string(), log);
+        EventDraft { detail: Detail { name: Some(operator.name.clone()), ..Detail::default() }, ..event }
+    }
+
+    async fn make(
+        &self,
+        operator: &Operator,
+        kind: SignInKind,
+        lifetime: Duration,
+        event: EventDraft,
+    ) -> Result<OpaqueToken, IssueError> {
         let token = OpaqueToken::generate(&**self.core().random())?;
         let created_at: Timestamp = self.core().clock().now();
         let (seen_at, expires_at) = (created_at, created_at + lifetime);
         let sign_in = SignIn { token: token.digest(), kind, operator: operator.id, created_at, seen_at, expires_at };
-        match self.core().store().add_sign_in(sign_in).await {
+        match self.core().store().add_sign_in(sign_in, event).await {
             Ok(()) => Ok(token),
             Err(StoreError::Missing) => Err(IssueError::NoSuchOperator),
             Err(error) => Err(IssueError::Store(error)),

@@ -11,7 +11,7 @@ use std::time::Duration;
 use doorward_audit::Action;
 use doorward_auth::{
     Ask, Core, IssueError, Issuer, LINK_LIFETIME, Management, OperatorDesk, OperatorRefusal, Presence, Refusal,
-    SESSION_IDLE, SESSION_LIFETIME, Verifier,
+    SESSION_IDLE, SESSION_LIFETIME, Verifier, Visit,
 };
 use doorward_key::{KeyFault, ShownOnce};
 use doorward_store::{EventFilter, MemoryStore, OpenMode, Page, Secret, Store};
@@ -260,33 +260,33 @@ async fn an_operator_signs_in_once_by_a_link() {
     for bench in benches().await {
         let desk = OperatorDesk::new(bench.verifier.core());
         let grace = desk.add("grace".parse().unwrap(), &ask()).await.unwrap().operator;
-        let link = desk.login_link(&grace).await.unwrap();
+        let link = desk.login_link(&grace, &ask()).await.unwrap();
         assert_eq!(desk.whose_link(&link).await.unwrap(), Some(grace.clone()), "to look at it does not use it up");
         assert!(desk.signed_in(&link, Presence::Active).await.unwrap().is_none(), "a link is no session");
-        let (one, two) = tokio::join!(desk.sign_in(&link), desk.sign_in(&link));
+        let (one, two) = tokio::join!(desk.sign_in(&link, Visit::default()), desk.sign_in(&link, Visit::default()));
         let mut sessions: Vec<_> = [one.unwrap(), two.unwrap()].into_iter().flatten().collect();
         assert_eq!(sessions.len(), 1, "of two at once, one is signed in");
         let session = sessions.remove(0);
-        assert!(desk.sign_in(&link).await.unwrap().is_none());
-        assert!(desk.sign_in(&session).await.unwrap().is_none(), "a session is no link");
+        assert!(desk.sign_in(&link, Visit::default()).await.unwrap().is_none());
+        assert!(desk.sign_in(&session, Visit::default()).await.unwrap().is_none(), "a session is no link");
         assert_eq!(desk.signed_in(&session, Presence::Active).await.unwrap().unwrap().actor().as_str(), "grace");
-        desk.sign_out(&session).await.unwrap();
+        desk.sign_out(&session, Visit::default()).await.unwrap();
         assert!(desk.signed_in(&session, Presence::Active).await.unwrap().is_none());
 
         // All at once; and with the operator.
         let mut others = Vec::new();
         for _ in 0..3 {
-            let link = desk.login_link(&grace).await.unwrap();
-            others.push(desk.sign_in(&link).await.unwrap().unwrap());
+            let link = desk.login_link(&grace, &ask()).await.unwrap();
+            others.push(desk.sign_in(&link, Visit::default()).await.unwrap().unwrap());
         }
-        let unused = desk.login_link(&grace).await.unwrap();
-        assert_eq!(desk.sign_out_everywhere(&grace).await.unwrap(), 4);
-        assert!(desk.sign_in(&unused).await.unwrap().is_none());
-        let link = desk.login_link(&grace).await.unwrap();
-        let last = desk.sign_in(&link).await.unwrap().unwrap();
+        let unused = desk.login_link(&grace, &ask()).await.unwrap();
+        assert_eq!(desk.sign_out_everywhere(&grace, &ask()).await.unwrap(), 4);
+        assert!(desk.sign_in(&unused, Visit::default()).await.unwrap().is_none());
+        let link = desk.login_link(&grace, &ask()).await.unwrap();
+        let last = desk.sign_in(&link, Visit::default()).await.unwrap().unwrap();
         desk.remove(&grace, &ask()).await.unwrap();
         assert!(desk.signed_in(&last, Presence::Active).await.unwrap().is_none());
-        assert!(matches!(desk.login_link(&grace).await, Err(IssueError::NoSuchOperator)));
+        assert!(matches!(desk.login_link(&grace, &ask()).await, Err(IssueError::NoSuchOperator)));
     }
 }
 
@@ -296,12 +296,12 @@ async fn links_and_sessions_end_by_themselves() {
     let desk = OperatorDesk::new(bench.verifier.core());
     let grace = desk.add("grace".parse().unwrap(), &ask()).await.unwrap().operator;
     let signed_in = async |session| desk.signed_in(session, Presence::Active).await.unwrap().is_some();
-    let late = desk.login_link(&grace).await.unwrap();
+    let late = desk.login_link(&grace, &ask()).await.unwrap();
     clock.advance(LINK_LIFETIME);
-    assert!(desk.sign_in(&late).await.unwrap().is_none());
+    assert!(desk.sign_in(&late, Visit::default()).await.unwrap().is_none());
 
-    let link = desk.login_link(&grace).await.unwrap();
-    let idle = desk.sign_in(&link).await.unwrap().unwrap();
+    let link = desk.login_link(&grace, &ask()).await.unwrap();
+    let idle = desk.sign_in(&link, Visit::default()).await.unwrap().unwrap();
     clock.advance(SESSION_IDLE - Duration::from_millis(1));
     assert!(signed_in(&idle).await);
     // A page that is left open is not used.
@@ -310,8 +310,8 @@ async fn links_and_sessions_end_by_themselves() {
     clock.advance(SESSION_IDLE / 2);
     assert!(!signed_in(&idle).await);
 
-    let link = desk.login_link(&grace).await.unwrap();
-    let busy = desk.sign_in(&link).await.unwrap().unwrap();
+    let link = desk.login_link(&grace, &ask()).await.unwrap();
+    let busy = desk.sign_in(&link, Visit::default()).await.unwrap().unwrap();
     let mut lasted = Duration::ZERO;
     while signed_in(&busy).await {
         lasted += SESSION_IDLE / 2;

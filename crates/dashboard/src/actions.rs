@@ -17,9 +17,9 @@ use crate::reply::{self, Fault, Reply, sentence};
 use crate::{Parts, guard, pages};
 
 /// Takes a link for a session.
-pub(crate) async fn sign_in(parts: &Parts, token: &str) -> Result<Reply, Fault> {
+pub(crate) async fn sign_in(parts: &Parts, head: &request::Parts, token: &str) -> Result<Reply, Fault> {
     let session = match OpaqueToken::presented(token) {
-        Some(link) => parts.desk.sign_in(&link).await?,
+        Some(link) => parts.desk.sign_in(&link, guard::visit(head)).await?,
         None => None,
     };
     Ok(session.map_or_else(|| message::dead_link(parts), |session| guard::let_in(parts, &session)))
@@ -28,7 +28,7 @@ pub(crate) async fn sign_in(parts: &Parts, token: &str) -> Result<Reply, Fault> 
 /// Ends the session, if there is one.
 pub(crate) async fn sign_out(parts: &Parts, head: &request::Parts) -> Result<Reply, Fault> {
     if let Some(session) = guard::session(&head.headers) {
-        parts.desk.sign_out(&session).await?;
+        parts.desk.sign_out(&session, guard::visit(head)).await?;
     }
     let mut reply = reply::page(StatusCode::OK, &message::signed_out(parts));
     reply.headers_mut().insert(SET_COOKIE, guard::no_cookie());

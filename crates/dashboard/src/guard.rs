@@ -1,7 +1,7 @@
 //! Who is signed in, and whether this page of ours sent the form.
 
 use doorward_audit::Attribution;
-use doorward_auth::{Ask, Management, Presence};
+use doorward_auth::{Ask, Management, Presence, Visit};
 use doorward_http::SourceAddress;
 use doorward_key::OpaqueToken;
 use doorward_types::{Locator, RequestId};
@@ -40,13 +40,18 @@ pub(crate) async fn operator(parts: &Parts, head: &request::Parts, presence: Pre
     signed_in.ok_or_else(|| if came_from_elsewhere() { Fault::FromElsewhere } else { Fault::SignedOut })
 }
 
-/// Attributes what a form asks for. The page puts into each form what makes a repeat change nothing.
-pub(crate) fn ask(head: &request::Parts, who: &Management, form: &Form) -> Result<Ask, Fault> {
-    let attribution = Attribution {
-        actor: who.actor().clone(),
+/// Returns the request's origin, for an audit log.
+pub(crate) fn visit(head: &request::Parts) -> Visit {
+    Visit {
         source_address: head.extensions.get::<SourceAddress>().map(|address| address.0),
         request_id: head.extensions.get::<RequestId>().copied(),
-    };
+    }
+}
+
+/// Attributes what a form asks for. The page puts into each form what makes a repeat change nothing.
+pub(crate) fn ask(head: &request::Parts, who: &Management, form: &Form) -> Result<Ask, Fault> {
+    let Visit { source_address, request_id } = visit(head);
+    let attribution = Attribution { actor: who.actor().clone(), source_address, request_id };
     let seen = form.get("seen").map(|text| text.split(' ').map(str::parse).collect::<Result<Vec<Locator>, _>>());
     let seen = seen.transpose().map_err(|_| Fault::Field("seen"))?;
     Ok(Ask { attribution, idempotency_key: form.parsed("once")?, seen })

@@ -36,7 +36,7 @@ where
         (&Method::GET | &Method::HEAD, ["sign-in", token]) => pages::sign_in::page(parts, token).await,
         (&Method::POST, ["sign-in", token]) => {
             guard::check_same_site(head)?;
-            actions::sign_in(parts, token).await
+            actions::sign_in(parts, head, token).await
         }
         #[cfg(feature = "oidc")]
         (&Method::GET, ["sign-in-with-provider"]) => parts.identity_provider()?.begin(parts).await,

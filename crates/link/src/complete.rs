@@ -1,5 +1,6 @@
 //! The end of a link: the backend says whose account it is.
 
+use doorward_audit::{Action, Attribution, Detail};
 use doorward_key::OpaqueToken;
 use doorward_store::{Conflict, Credential, CredentialKey, LinkSession, LinkStatus, Scope, SealError, StoreError};
 use doorward_types::{LinkSessionId, RegisteredUserId};
@@ -31,6 +32,7 @@ impl Linker {
         id: LinkSessionId,
         user: Option<RegisteredUserId>,
         confirmation: &str,
+        by: &Attribution,
     ) -> Result<LinkSession, LinkError> {
         let session = self.session(scope, id).await?;
         if session.status != LinkStatus::Pending {
@@ -55,10 +57,12 @@ impl Linker {
         }
         let key = CredentialKey { registered_user: session.registered_user, connector: session.connector.clone() };
         let sealed = self.sealing_key.seal(scope, &key.to_string(), &text, &**self.core().random())?;
-        let now = self.core().clock().now();
         let CredentialKey { registered_user, connector } = key;
+        let detail = Detail { connector: Some(connector.to_string()), ..Detail::default() };
+        let event = self.event(Action::CredentialPut, registered_user.to_string(), scope, by, detail);
+        let now = event.time;
         let credential = Credential { registered_user, connector, sealed, created_at: now, updated_at: now };
-        self.core().store().complete_link(scope, id, credential).await.map_err(not_pending)?;
+        self.core().store().complete_link(scope, id, credential, event).await.map_err(not_pending)?;
         // The credential that stood in its place is to be revoked.
         self.revoke_soon();
         Ok(LinkSession { status: LinkStatus::Complete, confirmation: None, tokens: None, ..session })

@@ -46,6 +46,17 @@ pub struct ConnectorSettings {
     pub upstream: Option<UpstreamSettings>,
 }
 
+impl ConnectorSettings {
+    /// Returns the URLs that codes, tokens and credentials go to, for an audit log: without what is behind `?`.
+    pub(crate) fn urls(&self) -> Vec<String> {
+        let optional = [&self.revocation_endpoint, &self.issuer].into_iter().flatten();
+        let upstream = self.upstream.iter().map(|upstream| &upstream.url);
+        let all = [&self.authorization_endpoint, &self.token_endpoint].into_iter().chain(optional).chain(upstream);
+        let without_query = |url: &String| url.split(['?', '#']).next().unwrap_or_default().to_owned();
+        all.filter(|url| !url.is_empty()).map(without_query).collect()
+    }
+}
+
 /// A server with tools.
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
 #[serde(deny_unknown_fields)]

@@ -1,6 +1,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use doorward_audit::{Action, Attribution, Detail, EventDraft};
 use doorward_auth::{Core, OriginRefusal, Verifier};
 use doorward_client::{Client, RootsError};
 use doorward_key::{OpaqueToken, RandomError};
@@ -143,6 +144,7 @@ impl Linker {
         scope: &Scope,
         name: ConnectorName,
         settings: &ConnectorSettings,
+        by: &Attribution,
     ) -> Result<(), LinkError> {
         settings.check()?;
         let issuer = match &settings.issuer {
@@ -152,8 +154,17 @@ impl Linker {
         let settings = ConnectorSettings { issuer, ..settings.clone() };
         let text = Zeroizing::new(serde_json::to_vec(&settings).unwrap_or_default());
         let sealed = self.sealing_key.seal(scope, &record(&name), &text, &**self.core().random())?;
-        let now = self.core().clock().now();
-        Ok(self.connectors_table().put(scope, Connector { name, sealed, created_at: now, updated_at: now }).await?)
+        // A connector that does not open, since it was sealed with another key, has no URLs to tell of.
+        let before = self.settings(scope, &name).await.ok().flatten();
+        let detail = Detail {
+            urls_before: before.map(|before| before.urls()).unwrap_or_default(),
+            urls_after: settings.urls(),
+            ..Detail::default()
+        };
+        let event = self.event(Action::ConnectorPut, name.to_string(), scope, by, detail);
+        let now = event.time;
+        let connector = Connector { name, sealed, created_at: now, updated_at: now };
+        Ok(self.connectors_table().put(scope, connector, event).await?)
     }
 
     /// The connectors of an environment, by name.
@@ -172,8 +183,30 @@ impl Linker {
     /// # Errors
     ///
     /// [`LinkError::Store`].
-    pub async fn remove_connector(&self, scope: &Scope, name: &ConnectorName) -> Result<bool, LinkError> {
-        Ok(self.connectors_table().delete(scope, name).await?)
+    pub async fn remove_connector(
+        &self,
+        scope: &Scope,
+        name: &ConnectorName,
+        by: &Attribution,
+    ) -> Result<bool, LinkError> {
+        let before = self.settings(scope, name).await.ok().flatten();
+        let urls_before = before.map(|before| before.urls()).unwrap_or_default();
+        let detail = Detail { urls_before, ..Detail::default() };
+        let event = self.event(Action::ConnectorRemoved, name.to_string(), scope, by, detail);
+        Ok(self.connectors_table().delete(scope, name, event).await?)
+    }
+
+    /// Returns an event of the log of this scope.
+    pub(crate) fn event(
+        &self,
+        action: Action,
+        subject: String,
+        scope: &Scope,
+        by: &Attribution,
+        detail: Detail,
+    ) -> EventDraft {
+        let log = (scope.organization(), scope.environment());
+        EventDraft { detail, ..EventDraft::new(by, self.core().clock().now(), action, subject, log) }
     }
 
     /// Begins a link for a registered user.

@@ -108,7 +108,7 @@ async fn an_account_goes_to_nobody_but_the_user_that_the_link_was_begun_for() {
         let refused = world.complete(&begun, mallory, guess).await;
         assert!(matches!(refused, Err(LinkError::OtherConfirmation)), "{refused:?}");
     }
-    let refused = world.linker.complete(&world.scope, begun.id, None, &confirmation).await;
+    let refused = world.linker.complete(&world.scope, begun.id, None, &confirmation, &by()).await;
     assert!(matches!(refused, Err(LinkError::OtherConfirmation)), "{refused:?}");
     assert_eq!(world.session(&begun).await.status, LinkStatus::Pending);
     assert_eq!(world.credentials().await, []);
@@ -120,7 +120,7 @@ async fn a_session_does_not_exist_in_another_environment() {
     let (begun, confirmation) = world.confirmed().await;
     let read = world.linker.session(&world.production, begun.id).await;
     assert!(matches!(read, Err(LinkError::NoSuchSession)), "{read:?}");
-    let refused = world.linker.complete(&world.production, begun.id, Some(world.user), &confirmation).await;
+    let refused = world.linker.complete(&world.production, begun.id, Some(world.user), &confirmation, &by()).await;
     assert!(matches!(refused, Err(LinkError::NoSuchSession)), "{refused:?}");
     world.complete(&begun, world.user, &confirmation).await.unwrap();
 }
@@ -199,7 +199,7 @@ async fn a_confirmation_is_worth_something_once_even_raced() {
     let all = (0..10).map(|_| {
         let (linker, scope, user) = (world.linker.clone(), world.scope, world.user);
         let confirmation = confirmation.clone();
-        tokio::spawn(async move { linker.complete(&scope, begun.id, Some(user), &confirmation).await })
+        tokio::spawn(async move { linker.complete(&scope, begun.id, Some(user), &confirmation, &by()).await })
     });
     let mut completed = 0;
     for one in all.collect::<Vec<_>>() {
@@ -369,7 +369,7 @@ async fn an_answer_that_is_not_as_it_should_be_links_nothing() {
         assert!(is_worn_out(&world.answer(&browser, &twice).await));
     }
     let name = "github".parse().unwrap();
-    assert!(world.linker.remove_connector(&world.scope, &name).await.unwrap());
+    assert!(world.linker.remove_connector(&world.scope, &name, &by()).await.unwrap());
     assert_eq!(world.answer(&browser, &good_answer(&sent)).await, error(&begun, "connector_gone"));
     assert!(world.third_party.asked("/token").is_empty());
     assert_eq!(world.credentials().await, []);
@@ -526,7 +526,7 @@ async fn a_user_who_is_gone_gets_no_credential_and_the_tokens_are_revoked() {
     let mut browser = Browser::default();
     let (_, sent) = world.begin_in(&mut browser).await;
     let (pending, confirmation) = world.confirmed().await;
-    assert!(users.delete(&world.scope, &world.user).await.unwrap());
+    assert!(users.delete(&world.scope, &world.user, world.told()).await.unwrap());
     assert!(is_worn_out(&world.answer(&browser, &good_answer(&sent)).await));
     let gone = world.complete(&pending, world.user, &confirmation).await;
     assert!(matches!(gone, Err(LinkError::NoSuchSession)), "{gone:?}");
@@ -541,7 +541,7 @@ async fn a_user_who_is_gone_gets_no_credential_and_the_tokens_are_revoked() {
     let query = good_answer(&sent);
     let meanwhile = async {
         world.third_party.until_asked().await;
-        assert!(users.delete(&world.scope, &user).await.unwrap());
+        assert!(users.delete(&world.scope, &user, world.told()).await.unwrap());
         world.third_party.go_on();
     };
     let (finish, ()) = comes(async { tokio::join!(world.answer(&browser, &query), meanwhile) }).await;
@@ -567,7 +567,7 @@ async fn a_session_that_was_moved_to_another_user_is_none() {
     let session = world.session(&begun).await;
     let mallory = world.another_user().await;
     let users: &dyn Table<RegisteredUser> = &**world.core.store();
-    assert!(users.delete(&world.scope, &world.user).await.unwrap());
+    assert!(users.delete(&world.scope, &world.user, world.told()).await.unwrap());
     let moved = doorward_store::LinkSession { registered_user: mallory, ..session };
     world.core.store().open_link(&world.scope, moved, Timestamp::from_millis(0)).await.unwrap();
     assert!(is_worn_out(&world.answer(&browser, &good_answer(&sent)).await));

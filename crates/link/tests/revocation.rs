@@ -21,7 +21,7 @@ fn key(world: &World) -> CredentialKey {
 
 async fn delete(world: &World) {
     let credentials: &dyn Table<Credential> = &**world.core.store();
-    assert!(credentials.delete(&world.scope, &key(world)).await.unwrap());
+    assert!(credentials.delete(&world.scope, &key(world), world.told()).await.unwrap());
 }
 
 #[tokio::test]
@@ -46,7 +46,7 @@ async fn a_credential_that_is_deleted_or_replaced_is_revoked() {
     world.link().await;
     assert_eq!(world.keep_up().await, ["rt", "at"]);
     let users: &dyn Table<RegisteredUser> = &**world.core.store();
-    assert!(users.delete(&world.scope, &world.user).await.unwrap());
+    assert!(users.delete(&world.scope, &world.user, world.told()).await.unwrap());
     assert_eq!(world.keep_up().await, ["second"]);
 }
 
@@ -95,7 +95,7 @@ async fn tokens_go_only_to_the_third_party_that_granted_them() {
     assert_eq!(world.keep_up().await, NOTHING);
     world.put(&world.third_party.settings()).await;
     world.link().await;
-    assert!(world.linker.remove_connector(&world.scope, &"github".parse().unwrap()).await.unwrap());
+    assert!(world.linker.remove_connector(&world.scope, &"github".parse().unwrap(), &by()).await.unwrap());
     delete(&world).await;
     assert_eq!(world.keep_up().await, NOTHING);
 }
@@ -110,7 +110,7 @@ async fn what_a_backend_brought_itself_is_not_ours_to_revoke() {
         let sealed = sealing_key.seal(&world.scope, &key.to_string(), secret.as_bytes(), &SystemRandom).unwrap();
         let (registered_user, connector, now) = (key.registered_user, key.connector, world.core.clock().now());
         let credential = Credential { registered_user, connector, sealed, created_at: now, updated_at: now };
-        credentials.put(&world.scope, credential).await.unwrap();
+        credentials.put(&world.scope, credential, world.told()).await.unwrap();
         delete(&world).await;
         assert_eq!(world.keep_up().await, NOTHING, "{secret}");
     }

@@ -71,6 +71,29 @@ fn places<'a>(drafts: impl IntoIterator<Item = &'a EventDraft>) -> BTreeSet<(Org
 }
 
 impl PostgresStore {
+    /// Carries out the writes that are decided on by what was read, and writes the event that tells of them; without writes,
+    /// there is nothing to tell.
+    pub(crate) async fn write_telling<T>(
+        &self,
+        reads: Vec<Statement>,
+        event: &EventDraft,
+        decide: impl Fn(Answers) -> Result<(Vec<Statement>, T), StoreError>,
+    ) -> Result<T, StoreError> {
+        let own = reads.len();
+        // The lock first, as everywhere: in one order, nobody waits for each other.
+        let all: Vec<_> = [lock()].into_iter().chain(reads).chain(Logs::reads([event])).collect();
+        self.pool
+            .write(&all, |mut answers| {
+                let found: Vec<_> = answers.by_ref().skip(1).take(own).collect();
+                let (mut writes, value) = decide(found.into_iter())?;
+                if !writes.is_empty() {
+                    writes.push(Logs::of([event], answers)?.append(event)?);
+                }
+                Ok(Decision::write(writes, value))
+            })
+            .await
+    }
+
     /// Carries out a statement that returns the rows it touched, and writes the event that tells of it.
     pub(crate) async fn write_with_event(&self, statement: Statement, event: &EventDraft) -> Result<(), StoreError> {
         let mut reads = vec![lock(), statement];

@@ -1,10 +1,12 @@
 //! Connectors.
 
 use async_trait::async_trait;
+use doorward_audit::EventDraft;
 use doorward_store::{Connector, ConnectorName, Page, Scope, Sealed, StoreError, Table};
 use tokio_postgres::Row;
 
-use crate::statement::of_scope;
+use crate::statement::{Statement, of_scope};
+use crate::transaction::Answers;
 use crate::{PostgresStore, row};
 
 const INSERT: &str = "INSERT INTO connectors (organization, environment, name, sealed, created_at, updated_at)
@@ -14,12 +16,9 @@ const PUT: &str = "INSERT INTO connectors (organization, environment, name, seal
                    ON CONFLICT (organization, environment, name) DO UPDATE
                    SET sealed = excluded.sealed, updated_at = excluded.updated_at";
 
-impl PostgresStore {
-    async fn write_connector(&self, text: &'static str, scope: &Scope, record: Connector) -> Result<(), StoreError> {
-        let write = of_scope(text, scope).text(record.name.as_str()).bytes(record.sealed.as_bytes());
-        let write = write.number(record.created_at.as_millis()).number(record.updated_at.as_millis());
-        self.execute(write).await.map(drop)
-    }
+fn write(text: &'static str, scope: &Scope, record: &Connector) -> Statement {
+    let write = of_scope(text, scope).text(record.name.as_str()).bytes(record.sealed.as_bytes());
+    write.number(record.created_at.as_millis()).number(record.updated_at.as_millis())
 }
 
 fn connector(row: &Row) -> Result<Connector, StoreError> {
@@ -34,11 +33,11 @@ fn connector(row: &Row) -> Result<Connector, StoreError> {
 #[async_trait]
 impl Table<Connector> for PostgresStore {
     async fn insert(&self, scope: &Scope, record: Connector) -> Result<(), StoreError> {
-        self.write_connector(INSERT, scope, record).await
+        self.execute(write(INSERT, scope, &record)).await.map(drop)
     }
 
-    async fn put(&self, scope: &Scope, record: Connector) -> Result<(), StoreError> {
-        self.write_connector(PUT, scope, record).await
+    async fn put(&self, scope: &Scope, record: Connector, event: EventDraft) -> Result<(), StoreError> {
+        self.write_telling(vec![], &event, |_| Ok((vec![write(PUT, scope, &record)], ()))).await
     }
 
     async fn get(&self, scope: &Scope, key: &ConnectorName) -> Result<Option<Connector>, StoreError> {
@@ -55,8 +54,14 @@ impl Table<Connector> for PostgresStore {
         self.query(list).await?.iter().map(connector).collect()
     }
 
-    async fn delete(&self, scope: &Scope, key: &ConnectorName) -> Result<bool, StoreError> {
+    async fn delete(&self, scope: &Scope, key: &ConnectorName, event: EventDraft) -> Result<bool, StoreError> {
+        let find = "SELECT name FROM connectors WHERE organization = $1 AND environment = $2 AND name = $3 FOR UPDATE";
         let delete = "DELETE FROM connectors WHERE organization = $1 AND environment = $2 AND name = $3";
-        Ok(self.execute(of_scope(delete, scope).text(key)).await? == 1)
+        let decide = |mut answers: Answers| {
+            let is_there = !answers.next().unwrap_or_default().is_empty();
+            let delete = is_there.then(|| of_scope(delete, scope).text(key));
+            Ok((delete.into_iter().collect(), is_there))
+        };
+        self.write_telling(vec![of_scope(find, scope).text(key)], &event, decide).await
     }
 }

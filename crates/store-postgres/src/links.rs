@@ -1,6 +1,7 @@
 //! Tries to link an account, and what is to be revoked at third parties.
 
 use async_trait::async_trait;
+use doorward_audit::EventDraft;
 use doorward_key::Digest;
 use doorward_store::{
     Conflict, Credential, CredentialKey, FoundLink, LINKS_KEPT, LinkSession, LinkSessions, LinkStatus, Record,
@@ -165,7 +166,13 @@ impl LinkSessions for PostgresStore {
         self.pool.write(&[find_in(scope, session.id, " FOR UPDATE")], decide).await
     }
 
-    async fn complete_link(&self, scope: &Scope, id: LinkSessionId, credential: Credential) -> Result<(), StoreError> {
+    async fn complete_link(
+        &self,
+        scope: &Scope,
+        id: LinkSessionId,
+        credential: Credential,
+        event: EventDraft,
+    ) -> Result<(), StoreError> {
         let decide = |mut answers: Answers| {
             let _user = answers.next();
             let known = locked(answers)?;
@@ -178,11 +185,11 @@ impl LinkSessions for PostgresStore {
                 put_credential(scope, &credential),
                 of_scope(COMPLETE, scope).text(id),
             ];
-            Ok(Decision::write(writes, ()))
+            Ok((writes, ()))
         };
         // The user first, as everywhere: in one order, nobody waits for each other.
-        let reads = [lock_user(scope, credential.registered_user), find_in(scope, id, " FOR UPDATE")];
-        self.pool.write(&reads, decide).await
+        let reads = vec![lock_user(scope, credential.registered_user), find_in(scope, id, " FOR UPDATE")];
+        self.write_telling(reads, &event, decide).await
     }
 
     async fn expire_links(&self, now: Timestamp) -> Result<(), StoreError> {

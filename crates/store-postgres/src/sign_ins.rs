@@ -1,6 +1,7 @@
 //! How operators sign in to the page.
 
 use async_trait::async_trait;
+use doorward_audit::EventDraft;
 use doorward_key::Digest;
 use doorward_store::{Operator, SignIn, SignIns, StoreError};
 use doorward_types::{OperatorId, Timestamp};
@@ -8,6 +9,7 @@ use tokio_postgres::Row;
 
 use crate::operators::operator;
 use crate::statement::sql;
+use crate::transaction::Answers;
 use crate::{PostgresStore, row};
 
 fn sign_in(row: &Row) -> Result<(SignIn, Operator), StoreError> {
@@ -25,15 +27,17 @@ fn sign_in(row: &Row) -> Result<(SignIn, Operator), StoreError> {
 
 #[async_trait]
 impl SignIns for PostgresStore {
-    async fn add_sign_in(&self, sign_in: SignIn) -> Result<(), StoreError> {
+    async fn add_sign_in(&self, sign_in: SignIn, event: EventDraft) -> Result<(), StoreError> {
         let SignIn { token, kind, operator, created_at, seen_at, expires_at } = sign_in;
         let forget = sql("DELETE FROM sign_ins WHERE expires_at <= $1").number(created_at.as_millis());
         self.execute(forget).await?;
         let insert = "INSERT INTO sign_ins (token, kind, operator, created_at, seen_at, expires_at)
                       VALUES ($1, $2, $3, $4, $5, $6)";
-        let insert = sql(insert).bytes(token.to_bytes()).text(kind.as_str()).text(operator);
-        let insert = insert.number(created_at.as_millis()).number(seen_at.as_millis()).number(expires_at.as_millis());
-        self.execute(insert).await.map(drop)
+        let insert = || {
+            let insert = sql(insert).bytes(token.to_bytes()).text(kind.as_str()).text(operator);
+            insert.number(created_at.as_millis()).number(seen_at.as_millis()).number(expires_at.as_millis())
+        };
+        self.write_telling(vec![], &event, |_| Ok((vec![insert()], ()))).await
     }
 
     async fn sign_in(&self, token: Digest, now: Timestamp) -> Result<Option<(SignIn, Operator)>, StoreError> {
@@ -45,8 +49,15 @@ impl SignIns for PostgresStore {
         found.first().map(sign_in).transpose()
     }
 
-    async fn take_sign_in(&self, token: Digest) -> Result<bool, StoreError> {
-        Ok(self.execute(sql("DELETE FROM sign_ins WHERE token = $1").bytes(token.to_bytes())).await? == 1)
+    async fn take_sign_in(&self, token: Digest, event: Option<EventDraft>) -> Result<bool, StoreError> {
+        let delete = || sql("DELETE FROM sign_ins WHERE token = $1").bytes(token.to_bytes());
+        let Some(event) = event else { return Ok(self.execute(delete()).await? == 1) };
+        let find = sql("SELECT 1 FROM sign_ins WHERE token = $1 FOR UPDATE").bytes(token.to_bytes());
+        let decide = |mut answers: Answers| {
+            let is_there = !answers.next().unwrap_or_default().is_empty();
+            Ok((is_there.then(delete).into_iter().collect(), is_there))
+        };
+        self.write_telling(vec![find], &event, decide).await
     }
 
     async fn see_sign_in(&self, token: Digest, at: Timestamp) -> Result<(), StoreError> {
@@ -54,7 +65,12 @@ impl SignIns for PostgresStore {
         self.execute(see.bytes(token.to_bytes()).number(at.as_millis())).await.map(drop)
     }
 
-    async fn take_sign_ins(&self, operator: OperatorId) -> Result<u64, StoreError> {
-        self.execute(sql("DELETE FROM sign_ins WHERE operator = $1").text(operator)).await
+    async fn take_sign_ins(&self, operator: OperatorId, event: EventDraft) -> Result<u64, StoreError> {
+        let find = sql("SELECT 1 FROM sign_ins WHERE operator = $1 FOR UPDATE").text(operator);
+        let decide = |mut answers: Answers| {
+            let delete = sql("DELETE FROM sign_ins WHERE operator = $1").text(operator);
+            Ok((vec![delete], answers.next().unwrap_or_default().len() as u64))
+        };
+        self.write_telling(vec![find], &event, decide).await
     }
 }

@@ -1,13 +1,14 @@
 //! Data of one environment. Every statement here names the organization and the environment.
 
 use async_trait::async_trait;
+use doorward_audit::EventDraft;
 use doorward_store::{Credential, CredentialKey, Page, Record, RegisteredUser, Scope, Sealed, StoreError, Table};
 use doorward_types::RegisteredUserId;
 use tokio_postgres::Row;
 
 use crate::links::{lock_links_of, lock_user, revoke_all_of, revoke_credential};
 use crate::statement::{Statement, of_scope};
-use crate::transaction::{Answers, Decision};
+use crate::transaction::Answers;
 use crate::{PostgresStore, row};
 
 const INSERT_USER: &str =
@@ -28,12 +29,9 @@ const PUT_CREDENTIAL: &str =
      ON CONFLICT (organization, environment, registered_user, connector) DO UPDATE
      SET sealed = excluded.sealed, updated_at = excluded.updated_at";
 
-impl PostgresStore {
-    async fn write_user(&self, text: &'static str, scope: &Scope, record: RegisteredUser) -> Result<(), StoreError> {
-        let write = of_scope(text, scope).text(record.id).text(&record.origin_user_id);
-        let write = write.text_or_null(record.origin_user_name).number(record.created_at.as_millis());
-        self.execute(write).await.map(drop)
-    }
+fn write_user(text: &'static str, scope: &Scope, record: &RegisteredUser) -> Statement {
+    let write = of_scope(text, scope).text(record.id).text(&record.origin_user_id);
+    write.text_or_null(record.origin_user_name.as_ref()).number(record.created_at.as_millis())
 }
 
 fn write_credential(text: &'static str, scope: &Scope, record: &Credential) -> Statement {
@@ -58,11 +56,11 @@ fn user(row: &Row) -> Result<RegisteredUser, StoreError> {
 #[async_trait]
 impl Table<RegisteredUser> for PostgresStore {
     async fn insert(&self, scope: &Scope, record: RegisteredUser) -> Result<(), StoreError> {
-        self.write_user(INSERT_USER, scope, record).await
+        self.execute(write_user(INSERT_USER, scope, &record)).await.map(drop)
     }
 
-    async fn put(&self, scope: &Scope, record: RegisteredUser) -> Result<(), StoreError> {
-        self.write_user(PUT_USER, scope, record).await
+    async fn put(&self, scope: &Scope, record: RegisteredUser, event: EventDraft) -> Result<(), StoreError> {
+        self.write_telling(vec![], &event, |_| Ok((vec![write_user(PUT_USER, scope, &record)], ()))).await
     }
 
     async fn get(&self, scope: &Scope, key: &RegisteredUserId) -> Result<Option<RegisteredUser>, StoreError> {
@@ -79,16 +77,16 @@ impl Table<RegisteredUser> for PostgresStore {
         self.query(list).await?.iter().map(user).collect()
     }
 
-    async fn delete(&self, scope: &Scope, key: &RegisteredUserId) -> Result<bool, StoreError> {
+    async fn delete(&self, scope: &Scope, key: &RegisteredUserId, event: EventDraft) -> Result<bool, StoreError> {
         let delete = "DELETE FROM registered_users WHERE organization = $1 AND environment = $2 AND id = $3";
         let decide = |mut answers: Answers| {
             if answers.next().unwrap_or_default().is_empty() {
-                return Ok(Decision::write(vec![], false));
+                return Ok((vec![], false));
             }
             let delete = of_scope(delete, scope).text(key);
-            Ok(Decision::write(revoke_all_of(scope, *key).into_iter().chain([delete]).collect(), true))
+            Ok((revoke_all_of(scope, *key).into_iter().chain([delete]).collect(), true))
         };
-        self.pool.write(&[lock_user(scope, *key), lock_links_of(scope, *key)], decide).await
+        self.write_telling(vec![lock_user(scope, *key), lock_links_of(scope, *key)], &event, decide).await
     }
 }
 
@@ -108,14 +106,14 @@ impl Table<Credential> for PostgresStore {
         self.execute(write_credential(INSERT_CREDENTIAL, scope, &record)).await.map(drop)
     }
 
-    async fn put(&self, scope: &Scope, record: Credential) -> Result<(), StoreError> {
+    async fn put(&self, scope: &Scope, record: Credential, event: EventDraft) -> Result<(), StoreError> {
         let decide = |mut answers: Answers| {
             if answers.next().unwrap_or_default().is_empty() {
                 return Err(StoreError::Missing);
             }
-            Ok(Decision::write(vec![revoke_credential(scope, &record.key()), put_credential(scope, &record)], ()))
+            Ok((vec![revoke_credential(scope, &record.key()), put_credential(scope, &record)], ()))
         };
-        self.pool.write(&[lock_user(scope, record.registered_user)], decide).await
+        self.write_telling(vec![lock_user(scope, record.registered_user)], &event, decide).await
     }
 
     async fn get(&self, scope: &Scope, key: &CredentialKey) -> Result<Option<Credential>, StoreError> {
@@ -135,7 +133,7 @@ impl Table<Credential> for PostgresStore {
         self.query(list).await?.iter().map(credential).collect()
     }
 
-    async fn delete(&self, scope: &Scope, key: &CredentialKey) -> Result<bool, StoreError> {
+    async fn delete(&self, scope: &Scope, key: &CredentialKey, event: EventDraft) -> Result<bool, StoreError> {
         let delete = "DELETE FROM credentials
                       WHERE organization = $1 AND environment = $2 AND registered_user = $3 AND connector = $4";
         let find = "SELECT connector FROM credentials
@@ -143,10 +141,10 @@ impl Table<Credential> for PostgresStore {
         let of_key = |text| of_scope(text, scope).text(key.registered_user).text(&key.connector);
         let decide = |answers: Answers| {
             if answers.last().unwrap_or_default().is_empty() {
-                return Ok(Decision::write(vec![], false));
+                return Ok((vec![], false));
             }
-            Ok(Decision::write(vec![revoke_credential(scope, key), of_key(delete)], true))
+            Ok((vec![revoke_credential(scope, key), of_key(delete)], true))
         };
-        self.pool.write(&[lock_user(scope, key.registered_user), of_key(find)], decide).await
+        self.write_telling(vec![lock_user(scope, key.registered_user), of_key(find)], &event, decide).await
     }
 }

@@ -52,6 +52,14 @@ pub(crate) fn append(connection: &Connection, draft: &EventDraft) -> Result<(), 
     Ok(())
 }
 
+/// Writes an event if what it tells of was done; returns whether that was done.
+pub(crate) fn append_if(connection: &Connection, is_done: bool, draft: &EventDraft) -> Result<bool, StoreError> {
+    if is_done {
+        append(connection, draft)?;
+    }
+    Ok(is_done)
+}
+
 #[async_trait]
 impl AuditLog for SqliteStore {
     async fn events(&self, scope: &Scope, filter: &EventFilter, page: Page<u64>) -> Result<Vec<Event>, StoreError> {

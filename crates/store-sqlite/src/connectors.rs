@@ -1,12 +1,13 @@
 //! Connectors.
 
 use async_trait::async_trait;
+use doorward_audit::EventDraft;
 use doorward_store::{Connector, ConnectorName, Page, Scope, Sealed, StoreError, Table};
 use rusqlite::{OptionalExtension, Row, params};
 
 use crate::error::{of_read, of_write, unavailable};
 use crate::tables::place;
-use crate::{SqliteStore, row};
+use crate::{SqliteStore, audit, row};
 
 const INSERT: &str = "INSERT INTO connectors (organization, environment, name, sealed, created_at, updated_at)
                       VALUES (?1, ?2, ?3, ?4, ?5, ?6)";
@@ -16,13 +17,20 @@ const PUT: &str = "INSERT INTO connectors (organization, environment, name, seal
                    SET sealed = excluded.sealed, updated_at = excluded.updated_at";
 
 impl SqliteStore {
-    async fn write_connector(&self, sql: &'static str, scope: &Scope, record: Connector) -> Result<(), StoreError> {
+    async fn write_connector(
+        &self,
+        sql: &'static str,
+        scope: &Scope,
+        record: Connector,
+        event: Option<EventDraft>,
+    ) -> Result<(), StoreError> {
         let (organization, environment) = place(scope);
         self.write(move |connection| {
             let Connector { name, sealed, created_at, updated_at } = &record;
             let (created_at, updated_at) = (created_at.as_millis(), updated_at.as_millis());
             let record = params![organization, environment, name.as_str(), sealed.as_bytes(), created_at, updated_at];
-            connection.execute(sql, record).map(drop).map_err(of_write)
+            connection.execute(sql, record).map_err(of_write)?;
+            event.map_or(Ok(()), |event| audit::append(connection, &event))
         })
         .await
     }
@@ -40,11 +48,11 @@ fn connector(row: &Row<'_>) -> rusqlite::Result<Connector> {
 #[async_trait]
 impl Table<Connector> for SqliteStore {
     async fn insert(&self, scope: &Scope, record: Connector) -> Result<(), StoreError> {
-        self.write_connector(INSERT, scope, record).await
+        self.write_connector(INSERT, scope, record, None).await
     }
 
-    async fn put(&self, scope: &Scope, record: Connector) -> Result<(), StoreError> {
-        self.write_connector(PUT, scope, record).await
+    async fn put(&self, scope: &Scope, record: Connector, event: EventDraft) -> Result<(), StoreError> {
+        self.write_connector(PUT, scope, record, Some(event)).await
     }
 
     async fn get(&self, scope: &Scope, key: &ConnectorName) -> Result<Option<Connector>, StoreError> {
@@ -75,12 +83,12 @@ impl Table<Connector> for SqliteStore {
         .await
     }
 
-    async fn delete(&self, scope: &Scope, key: &ConnectorName) -> Result<bool, StoreError> {
+    async fn delete(&self, scope: &Scope, key: &ConnectorName, event: EventDraft) -> Result<bool, StoreError> {
         let ((organization, environment), name) = (place(scope), key.clone());
         self.write(move |connection| {
             let delete = "DELETE FROM connectors WHERE organization = ?1 AND environment = ?2 AND name = ?3";
             let key = params![organization, environment, name.as_str()];
-            connection.execute(delete, key).map(|deleted| deleted == 1).map_err(of_write)
+            audit::append_if(connection, connection.execute(delete, key).map_err(of_write)? == 1, &event)
         })
         .await
     }

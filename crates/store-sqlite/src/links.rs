@@ -1,6 +1,7 @@
 //! Tries to link an account, and what is to be revoked at third parties.
 
 use async_trait::async_trait;
+use doorward_audit::EventDraft;
 use doorward_key::Digest;
 use doorward_store::{
     Conflict, Credential, CredentialKey, FoundLink, LINKS_KEPT, LinkSession, LinkSessions, LinkStatus, Record,
@@ -11,7 +12,7 @@ use rusqlite::{Connection, OptionalExtension, Params, Row, ToSql, params};
 
 use crate::error::{of_read, unavailable};
 use crate::tables::{PUT_CREDENTIAL, place, put_credential};
-use crate::{SqliteStore, row};
+use crate::{SqliteStore, audit, row};
 
 const INSERT: &str = "INSERT INTO links (organization, environment, id, registered_user, connector, start, state, plan,
                                          status, browser, confirmation, tokens, error, provider_error, expires_at)
@@ -190,7 +191,13 @@ impl LinkSessions for SqliteStore {
         .await
     }
 
-    async fn complete_link(&self, scope: &Scope, id: LinkSessionId, credential: Credential) -> Result<(), StoreError> {
+    async fn complete_link(
+        &self,
+        scope: &Scope,
+        id: LinkSessionId,
+        credential: Credential,
+        event: EventDraft,
+    ) -> Result<(), StoreError> {
         let place = place(scope);
         self.write(move |connection| {
             let known = find_in(connection, &place, id)?.ok_or(StoreError::Missing)?;
@@ -201,7 +208,8 @@ impl LinkSessions for SqliteStore {
             let (organization, environment) = &place;
             revoke_credential(connection, organization, environment, &credential.key())?;
             put_credential(connection, PUT_CREDENTIAL, organization, environment, &credential)?;
-            row::write(connection, COMPLETE, params![organization, environment, id.to_string()])
+            row::write(connection, COMPLETE, params![organization, environment, id.to_string()])?;
+            audit::append(connection, &event)
         })
         .await
     }

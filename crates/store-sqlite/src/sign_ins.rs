@@ -1,6 +1,7 @@
 //! Links and sessions by which operators sign in to the page.
 
 use async_trait::async_trait;
+use doorward_audit::EventDraft;
 use doorward_key::Digest;
 use doorward_store::{Operator, SignIn, SignIns, StoreError};
 use doorward_types::{OperatorId, Timestamp};
@@ -8,7 +9,7 @@ use rusqlite::{OptionalExtension, Row, params};
 
 use crate::error::{of_read, of_write, unavailable};
 use crate::operators::operator;
-use crate::{SqliteStore, row};
+use crate::{SqliteStore, audit, row};
 
 fn sign_in(row: &Row<'_>) -> rusqlite::Result<(SignIn, Operator)> {
     let operator = operator(row)?;
@@ -25,7 +26,7 @@ fn sign_in(row: &Row<'_>) -> rusqlite::Result<(SignIn, Operator)> {
 
 #[async_trait]
 impl SignIns for SqliteStore {
-    async fn add_sign_in(&self, sign_in: SignIn) -> Result<(), StoreError> {
+    async fn add_sign_in(&self, sign_in: SignIn, event: EventDraft) -> Result<(), StoreError> {
         self.write(move |connection| {
             let now = sign_in.created_at.as_millis();
             connection.execute("DELETE FROM sign_ins WHERE expires_at <= ?1", [now]).map_err(of_write)?;
@@ -40,7 +41,8 @@ impl SignIns for SqliteStore {
                 seen_at.as_millis(),
                 expires_at.as_millis(),
             ];
-            connection.execute(insert, params).map(drop).map_err(of_write)
+            connection.execute(insert, params).map_err(of_write)?;
+            audit::append(connection, &event)
         })
         .await
     }
@@ -60,10 +62,11 @@ impl SignIns for SqliteStore {
         .await
     }
 
-    async fn take_sign_in(&self, token: Digest) -> Result<bool, StoreError> {
+    async fn take_sign_in(&self, token: Digest, event: Option<EventDraft>) -> Result<bool, StoreError> {
         self.write(move |connection| {
             let taken = connection.execute("DELETE FROM sign_ins WHERE token = ?1", [token.to_bytes()]);
-            taken.map(|taken| taken == 1).map_err(of_write)
+            let is_taken = taken.map_err(of_write)? == 1;
+            event.map_or(Ok(is_taken), |event| audit::append_if(connection, is_taken, &event))
         })
         .await
     }
@@ -76,10 +79,12 @@ impl SignIns for SqliteStore {
         .await
     }
 
-    async fn take_sign_ins(&self, operator: OperatorId) -> Result<u64, StoreError> {
+    async fn take_sign_ins(&self, operator: OperatorId, event: EventDraft) -> Result<u64, StoreError> {
         self.write(move |connection| {
             let taken = connection.execute("DELETE FROM sign_ins WHERE operator = ?1", [operator.to_string()]);
-            taken.map(|taken| taken as u64).map_err(of_write)
+            let taken = taken.map_err(of_write)?;
+            audit::append(connection, &event)?;
+            Ok(taken as u64)
         })
         .await
     }

@@ -1,13 +1,14 @@
 //! Data of one environment. Every statement here names the organization and the environment.
 
 use async_trait::async_trait;
+use doorward_audit::EventDraft;
 use doorward_store::{Credential, CredentialKey, Page, Record, RegisteredUser, Scope, Sealed, StoreError, Table};
 use doorward_types::RegisteredUserId;
 use rusqlite::{Connection, OptionalExtension, Row, params};
 
 use crate::error::{of_read, of_write, unavailable};
 use crate::links::{revoke_all_of, revoke_credential};
-use crate::{SqliteStore, row};
+use crate::{SqliteStore, audit, row};
 
 pub(crate) fn place(scope: &Scope) -> (String, &'static str) {
     (scope.organization().to_string(), scope.environment().as_str())
@@ -23,7 +24,13 @@ const PUT_USER: &str =
      SET origin_user_id = excluded.origin_user_id, origin_user_name = excluded.origin_user_name";
 
 impl SqliteStore {
-    async fn write_user(&self, sql: &'static str, scope: &Scope, record: RegisteredUser) -> Result<(), StoreError> {
+    async fn write_user(
+        &self,
+        sql: &'static str,
+        scope: &Scope,
+        record: RegisteredUser,
+        event: Option<EventDraft>,
+    ) -> Result<(), StoreError> {
         let (organization, environment) = place(scope);
         self.write(move |connection| {
             connection
@@ -39,7 +46,7 @@ impl SqliteStore {
                     ])
                 })
                 .map_err(of_write)?;
-            Ok(())
+            event.map_or(Ok(()), |event| audit::append(connection, &event))
         })
         .await
     }
@@ -76,11 +83,11 @@ fn user(row: &Row<'_>) -> rusqlite::Result<RegisteredUser> {
 #[async_trait]
 impl Table<RegisteredUser> for SqliteStore {
     async fn insert(&self, scope: &Scope, record: RegisteredUser) -> Result<(), StoreError> {
-        self.write_user(INSERT_USER, scope, record).await
+        self.write_user(INSERT_USER, scope, record, None).await
     }
 
-    async fn put(&self, scope: &Scope, record: RegisteredUser) -> Result<(), StoreError> {
-        self.write_user(PUT_USER, scope, record).await
+    async fn put(&self, scope: &Scope, record: RegisteredUser, event: EventDraft) -> Result<(), StoreError> {
+        self.write_user(PUT_USER, scope, record, Some(event)).await
     }
 
     async fn get(&self, scope: &Scope, key: &RegisteredUserId) -> Result<Option<RegisteredUser>, StoreError> {
@@ -114,17 +121,13 @@ impl Table<RegisteredUser> for SqliteStore {
         .await
     }
 
-    async fn delete(&self, scope: &Scope, key: &RegisteredUserId) -> Result<bool, StoreError> {
+    async fn delete(&self, scope: &Scope, key: &RegisteredUserId, event: EventDraft) -> Result<bool, StoreError> {
         let ((organization, environment), key) = (place(scope), key.to_string());
         self.write(move |connection| {
             revoke_all_of(connection, &organization, environment, &key)?;
-            connection
-                .execute(
-                    "DELETE FROM registered_users WHERE organization = ?1 AND environment = ?2 AND id = ?3",
-                    params![organization, environment, key],
-                )
-                .map(|deleted| deleted == 1)
-                .map_err(of_write)
+            let delete = "DELETE FROM registered_users WHERE organization = ?1 AND environment = ?2 AND id = ?3";
+            let deleted = connection.execute(delete, params![organization, environment, key]).map_err(of_write)?;
+            audit::append_if(connection, deleted == 1, &event)
         })
         .await
     }
@@ -157,11 +160,12 @@ impl Table<Credential> for SqliteStore {
             .await
     }
 
-    async fn put(&self, scope: &Scope, record: Credential) -> Result<(), StoreError> {
+    async fn put(&self, scope: &Scope, record: Credential, event: EventDraft) -> Result<(), StoreError> {
         let (organization, environment) = place(scope);
         self.write(move |connection| {
             revoke_credential(connection, &organization, environment, &record.key())?;
-            put_credential(connection, PUT_CREDENTIAL, &organization, environment, &record)
+            put_credential(connection, PUT_CREDENTIAL, &organization, environment, &record)?;
+            audit::append(connection, &event)
         })
         .await
     }
@@ -201,18 +205,15 @@ impl Table<Credential> for SqliteStore {
         .await
     }
 
-    async fn delete(&self, scope: &Scope, key: &CredentialKey) -> Result<bool, StoreError> {
+    async fn delete(&self, scope: &Scope, key: &CredentialKey, event: EventDraft) -> Result<bool, StoreError> {
         let ((organization, environment), key) = (place(scope), key.clone());
         self.write(move |connection| {
             revoke_credential(connection, &organization, environment, &key)?;
-            connection
-                .execute(
-                    "DELETE FROM credentials
-                     WHERE organization = ?1 AND environment = ?2 AND registered_user = ?3 AND connector = ?4",
-                    params![organization, environment, key.registered_user.to_string(), key.connector.as_str()],
-                )
-                .map(|deleted| deleted == 1)
-                .map_err(of_write)
+            let delete = "DELETE FROM credentials
+                          WHERE organization = ?1 AND environment = ?2 AND registered_user = ?3 AND connector = ?4";
+            let key = params![organization, environment, key.registered_user.to_string(), key.connector.as_str()];
+            let deleted = connection.execute(delete, key).map_err(of_write)?;
+            audit::append_if(connection, deleted == 1, &event)
         })
         .await
     }

@@ -4,6 +4,7 @@ use std::fmt;
 use std::str::FromStr;
 
 use async_trait::async_trait;
+use doorward_audit::EventDraft;
 use doorward_key::Digest;
 use doorward_types::{Environment, LinkSessionId, OrganizationId, RegisteredUserId, Timestamp};
 
@@ -142,13 +143,20 @@ pub trait LinkSessions: Send + Sync {
     /// session in this scope.
     async fn advance_link(&self, scope: &Scope, from: LinkStatus, session: LinkSession) -> Result<(), StoreError>;
 
-    /// Ends a pending session as complete, and puts the credential, in one transaction. Only one caller succeeds.
+    /// Ends a pending session as complete, puts the credential, and writes the event that tells of it, in one transaction. Only
+    /// one caller succeeds.
     ///
     /// # Errors
     ///
     /// [`crate::Conflict::Stale`] if the session is not pending, or is of another user or connector than the credential;
     /// [`StoreError::Missing`] if there is no such session in this scope.
-    async fn complete_link(&self, scope: &Scope, id: LinkSessionId, credential: Credential) -> Result<(), StoreError>;
+    async fn complete_link(
+        &self,
+        scope: &Scope,
+        id: LinkSessionId,
+        credential: Credential,
+        event: EventDraft,
+    ) -> Result<(), StoreError>;
 
     /// Ends all sessions whose time is over, and forgets those that ended [`LINKS_KEPT`] ago.
     async fn expire_links(&self, now: Timestamp) -> Result<(), StoreError>;

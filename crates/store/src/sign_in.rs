@@ -1,6 +1,7 @@
 //! How operators sign in to the page: by a link that works once, into a session in their browser.
 
 use async_trait::async_trait;
+use doorward_audit::EventDraft;
 use doorward_key::Digest;
 use doorward_types::{OperatorId, Timestamp};
 
@@ -59,18 +60,20 @@ pub struct UnknownSignIn;
 /// Links and sessions of operators. What has expired is removed whenever one is added.
 #[async_trait]
 pub trait SignIns: Send + Sync {
-    /// Adds one; [`StoreError::Missing`] where there is no such operator.
-    async fn add_sign_in(&self, sign_in: SignIn) -> Result<(), StoreError>;
+    /// Adds a link or a session, with the event that tells of it; [`StoreError::Missing`] if there is no such operator.
+    async fn add_sign_in(&self, sign_in: SignIn, event: EventDraft) -> Result<(), StoreError>;
 
     /// The one with this token, with its operator; none where there is none, or it has expired.
     async fn sign_in(&self, token: Digest, now: Timestamp) -> Result<Option<(SignIn, Operator)>, StoreError>;
 
-    /// Takes one out, so that no one uses it again; whether it was there, expired or not.
-    async fn take_sign_in(&self, token: Digest) -> Result<bool, StoreError>;
+    /// Takes a link or a session out, so that nobody uses it again; returns whether it was there, expired or not. If so, the
+    /// event that tells of it is written in the same transaction. None, if a session's own event will tell of its link.
+    async fn take_sign_in(&self, token: Digest, event: Option<EventDraft>) -> Result<bool, StoreError>;
 
     /// Notes that one was used; nothing where it is gone.
     async fn see_sign_in(&self, token: Digest, at: Timestamp) -> Result<(), StoreError>;
 
-    /// Takes out all of an operator's; how many there were.
-    async fn take_sign_ins(&self, operator: OperatorId) -> Result<u64, StoreError>;
+    /// Takes out all links and sessions of an operator; returns how many there were. The event that tells of it is written in
+    /// the same transaction.
+    async fn take_sign_ins(&self, operator: OperatorId, event: EventDraft) -> Result<u64, StoreError>;
 }

@@ -211,8 +211,9 @@ pub trait Table<R: Record>: Send + Sync {
     async fn insert(&self, scope: &Scope, record: R) -> Result<(), StoreError>;
 
     /// Adds a record, or puts it in the place of the one with its key (keeping when that was created);
-    /// [`StoreError::Missing`] where the record that it belongs to does not exist in this scope.
-    async fn put(&self, scope: &Scope, record: R) -> Result<(), StoreError>;
+    /// [`StoreError::Missing`] where the record that it belongs to does not exist in this scope. The event that tells of it is
+    /// written in the same transaction.
+    async fn put(&self, scope: &Scope, record: R, event: EventDraft) -> Result<(), StoreError>;
 
     /// The record with this key in this scope.
     async fn get(&self, scope: &Scope, key: &R::Key) -> Result<Option<R>, StoreError>;
@@ -220,8 +221,9 @@ pub trait Table<R: Record>: Send + Sync {
     /// Records of this scope, newest key first.
     async fn list(&self, scope: &Scope, page: Page<R::Key>) -> Result<Vec<R>, StoreError>;
 
-    /// Removes a record and all that belongs to it; whether there was one.
-    async fn delete(&self, scope: &Scope, key: &R::Key) -> Result<bool, StoreError>;
+    /// Removes a record and all that belongs to it, and returns whether there was one. If so, the event that tells of it is
+    /// written in the same transaction.
+    async fn delete(&self, scope: &Scope, key: &R::Key, event: EventDraft) -> Result<bool, StoreError>;
 }
 
 /// Which part of a list.

@@ -24,6 +24,7 @@ use crate::body::{self, MAX_BODY};
 
 /// Answers one message of an MCP client.
 pub(crate) async fn answer(app: &Arc<App>, principal: Principal, call: Call) -> Answer {
+    let by = call.by(principal.actor());
     let (mut head, body) = body::read(app, call).await?;
     // What comes after knows who asks, and has no use for the key.
     head.headers.remove(AUTHORIZATION);
@@ -39,7 +40,7 @@ pub(crate) async fn answer(app: &Arc<App>, principal: Principal, call: Call) -> 
     let app = Arc::clone(app);
     // The library's tasks outlive a client that leaves: they find out by the end of this.
     let (_client, gone) = watch::channel(());
-    let tools = move || Ok(Tools::new(Arc::clone(&app), principal.clone(), gone.clone()));
+    let tools = move || Ok(Tools::new(Arc::clone(&app), principal.clone(), by.clone(), gone.clone()));
     let service = StreamableHttpService::new(tools, Arc::new(NeverSessionManager::default()), config);
     let mut response = service.handle(Request::from_parts(head, Full::new(body))).await;
     // The library's refusals of what is no message: in its own words, some of which are the client's.

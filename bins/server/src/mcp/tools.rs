@@ -2,6 +2,7 @@
 
 use std::sync::{Arc, LazyLock};
 
+use doorward::audit::Attribution;
 use doorward::auth::Principal;
 use doorward::http::shapes::WhoAmI;
 use doorward::http::{Code, Problem};
@@ -37,6 +38,7 @@ static TOOLS: LazyLock<ToolRouter<Tools>> = LazyLock::new(Tools::tool_router);
 pub(super) struct Tools {
     app: Arc<App>,
     principal: Principal,
+    by: Attribution,
     /// Closed once the client has its answer, or has left.
     client: watch::Receiver<()>,
 }
@@ -85,8 +87,8 @@ struct ConnectorCall {
 
 #[tool_router]
 impl Tools {
-    pub(super) const fn new(app: Arc<App>, principal: Principal, client: watch::Receiver<()>) -> Self {
-        Self { app, principal, client }
+    pub(super) const fn new(app: Arc<App>, principal: Principal, by: Attribution, client: watch::Receiver<()>) -> Self {
+        Self { app, principal, by, client }
     }
 
     fn scope(&self) -> Scope {
@@ -135,7 +137,7 @@ impl Tools {
     async fn delete_registered_user(&self, Parameters(which): Parameters<WhichUser>) -> CallToolResult {
         told(async {
             let id = self.user(&which.registered_user_id)?;
-            backend::delete_user(&self.app, &self.scope(), id).await?;
+            backend::delete_user(&self.app, &self.scope(), id, &self.by).await?;
             Ok(json!({"deleted": id}))
         })
         .await

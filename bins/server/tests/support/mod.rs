@@ -173,7 +173,10 @@ impl Server {
         with_desk(&self.store(), async |desk| {
             let all = desk.list().await.unwrap();
             let found = all.iter().find(|operator| operator.name.as_str() == name).unwrap();
-            format!("/dashboard/sign-in/{}", desk.login_link(found).await.unwrap().expose())
+            format!(
+                "/dashboard/sign-in/{}",
+                desk.login_link(found, &Ask::local("tests".parse().unwrap())).await.unwrap().expose()
+            )
         })
     }
 
@@ -182,7 +185,7 @@ impl Server {
         with_desk(&self.store(), async |desk| {
             let all = desk.list().await.unwrap();
             let found = all.iter().find(|operator| operator.name.as_str() == name).unwrap();
-            desk.sign_out_everywhere(found).await.unwrap();
+            desk.sign_out_everywhere(found, &Ask::local("tests".parse().unwrap())).await.unwrap();
         });
     }
 

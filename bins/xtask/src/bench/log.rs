@@ -54,6 +54,9 @@ async fn fill(store: &dyn Rows, organization: OrganizationId, count: usize) -> a
         after: vec![secret(2)?],
         origin: None,
         reason: None,
+        connector: None,
+        urls_before: vec![],
+        urls_after: vec![],
     };
     let detail_text = serde_json::to_string(&detail)?;
     let draft = EventDraft {

@@ -81,7 +81,7 @@ impl RestoreDesk {
             let incarnation = store.begin_incarnation(last, event).await?;
             let mut ended_sessions = 0;
             for operator in store.operators().await? {
-                ended_sessions += self.operators.sign_out_everywhere(&operator).await?;
+                ended_sessions += self.operators.sign_out_everywhere(&operator, ask).await?;
             }
             Ok(Restored { incarnation, ended_sessions })
         };

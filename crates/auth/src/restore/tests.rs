@@ -237,9 +237,9 @@ async fn everything_that_was_removed_is_removed_again_and_what_was_made_is_named
 async fn a_restore_begins_an_incarnation_and_ends_sessions() {
     let drill = Drill::new().await;
     let ada = drill.operators.add(name("ada"), &ask()).await.unwrap().operator;
-    let session = drill.operators.sign_in_as(&ada).await.unwrap();
+    let session = drill.operators.sign_in_as(&ada, crate::Visit::default()).await.unwrap();
     let restored = drill.backup().await;
-    drill.operators.sign_out(&session).await.unwrap();
+    drill.operators.sign_out(&session, crate::Visit::default()).await.unwrap();
     let desk = RestoreDesk::new(&restored, management());
     let begun = desk.restored(Incarnation::FIRST, &ask()).await.unwrap();
     assert_eq!(begun, Restored { incarnation: Incarnation(2), ended_sessions: 1 });

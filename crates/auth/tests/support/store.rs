@@ -190,10 +190,10 @@ macro_rules! table {
     ($record:ty, $key:ty) => {
         carried! { Table<$record>:
             fn insert(scope: &Scope, record: $record) -> ();
-            fn put(scope: &Scope, record: $record) -> ();
+            fn put(scope: &Scope, record: $record, event: EventDraft) -> ();
             fn get(scope: &Scope, key: &$key) -> Option<$record>;
             fn list(scope: &Scope, page: Page<$key>) -> Vec<$record>;
-            fn delete(scope: &Scope, key: &$key) -> bool;
+            fn delete(scope: &Scope, key: &$key, event: EventDraft) -> bool;
         }
     };
 }
@@ -208,7 +208,7 @@ carried! { LinkSessions:
     fn link_by_start(start: Digest) -> Option<FoundLink>;
     fn link_by_state(state: Digest) -> Option<FoundLink>;
     fn advance_link(scope: &Scope, from: LinkStatus, session: LinkSession) -> ();
-    fn complete_link(scope: &Scope, id: LinkSessionId, credential: Credential) -> ();
+    fn complete_link(scope: &Scope, id: LinkSessionId, credential: Credential, event: EventDraft) -> ();
     fn expire_links(now: Timestamp) -> ();
 }
 
@@ -225,9 +225,9 @@ carried! { ToolCalls:
 }
 
 carried! { SignIns:
-    fn add_sign_in(sign_in: SignIn) -> ();
+    fn add_sign_in(sign_in: SignIn, event: EventDraft) -> ();
     fn sign_in(token: Digest, now: Timestamp) -> Option<(SignIn, Operator)>;
-    fn take_sign_in(token: Digest) -> bool;
+    fn take_sign_in(token: Digest, event: Option<EventDraft>) -> bool;
     fn see_sign_in(token: Digest, at: Timestamp) -> ();
-    fn take_sign_ins(operator: OperatorId) -> u64;
+    fn take_sign_ins(operator: OperatorId, event: EventDraft) -> u64;
 }

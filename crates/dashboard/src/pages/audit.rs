@@ -195,6 +195,11 @@ const fn said(action: Action) -> &'static str {
         Action::AuditLogExported => "exported the log",
         Action::AuditLogPruned => "pruned the log",
         Action::AuditLogResigned => "signed again what stands for pruned events",
+        Action::ConnectorPut => "put the connector",
+        Action::ConnectorRemoved => "removed the connector",
+        Action::CredentialPut => "put a credential of the user",
+        Action::CredentialRemoved => "removed a credential of the user",
+        Action::RegisteredUserDeleted => "deleted the user",
         _ => "did",
     }
 }

@@ -8,6 +8,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use bytes::Bytes;
+use doorward_audit::{Action, Attribution, EventDraft};
 use doorward_auth::{Ask, Core, Issuer, Management, Verifier};
 use doorward_link::{Begun, ConnectorSettings, Finish, LinkError, Linker, NewLink, TokenEndpointAuth};
 use doorward_store::{Credential, LinkSession, MemoryStore, Page, RegisteredUser, Scope, SealingKey, Table};
@@ -182,6 +183,12 @@ impl World {
         world
     }
 
+    /// An event of which a test has nothing to say.
+    pub(crate) fn told(&self) -> EventDraft {
+        let log = (self.scope.organization(), self.scope.environment());
+        EventDraft::new(&by(), self.clock.now(), Action::CredentialRemoved, String::new(), log)
+    }
+
     async fn register(&self, id: RegisteredUserId, name: &str) {
         let created_at = self.clock.now();
         let record = RegisteredUser { id, origin_user_id: name.parse().unwrap(), origin_user_name: None, created_at };
@@ -201,7 +208,7 @@ impl World {
     }
 
     pub(crate) async fn put_as(&self, name: &str, settings: &ConnectorSettings) {
-        self.linker.put_connector(&self.scope, name.parse().unwrap(), settings).await.unwrap();
+        self.linker.put_connector(&self.scope, name.parse().unwrap(), settings, &by()).await.unwrap();
     }
 
     pub(crate) async fn begin(&self) -> Begun {
@@ -267,7 +274,7 @@ impl World {
         user: RegisteredUserId,
         confirmation: &str,
     ) -> Result<LinkSession, LinkError> {
-        self.linker.complete(&self.scope, begun.id, Some(user), confirmation).await
+        self.linker.complete(&self.scope, begun.id, Some(user), confirmation, &by()).await
     }
 
     pub(crate) async fn session(&self, begun: &Begun) -> LinkSession {
@@ -330,4 +337,8 @@ pub(crate) fn is_worn_out(finish: &Finish) -> bool {
 
 pub(crate) fn is_of_another_browser(finish: &Finish) -> bool {
     matches!(finish, Finish::Page(StatusCode::BAD_REQUEST, text) if text.starts_with("This link was begun in another browser"))
+}
+
+pub(crate) fn by() -> Attribution {
+    Attribution::local("ada".parse().unwrap())
 }

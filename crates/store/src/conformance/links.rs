@@ -108,7 +108,7 @@ pub(super) async fn a_link_session_is_found_by_its_tokens_in_its_scope(store: Ar
     assert_eq!(store.link(&elsewhere, first.id).await.unwrap(), None);
     for refused in [
         store.advance_link(&elsewhere, LinkStatus::Begun, pending(&first)).await,
-        store.complete_link(&elsewhere, first.id, credential(&ada, "github")).await,
+        store.complete_link(&elsewhere, first.id, credential(&ada, "github"), telling()).await,
     ] {
         assert!(matches!(refused, Err(StoreError::Missing)), "{refused:?}");
     }
@@ -155,16 +155,16 @@ pub(super) async fn a_link_becomes_a_credential_once(store: Arc<dyn Store>) {
     let begun = session(&ada, 1);
     open(&*store, &scope, &begun).await;
     let linked = credential(&ada, "github");
-    let early = store.complete_link(&scope, begun.id, linked.clone()).await;
+    let early = store.complete_link(&scope, begun.id, linked.clone(), telling()).await;
     assert_eq!(conflict(early), Conflict::Stale);
     let pending = open_pending(&*store, &scope, &session(&ada, 2)).await;
     for other in [credential(&grace, "github"), credential(&ada, "gitlab")] {
-        assert_eq!(conflict(store.complete_link(&scope, pending.id, other).await), Conflict::Stale);
+        assert_eq!(conflict(store.complete_link(&scope, pending.id, other, telling()).await), Conflict::Stale);
     }
     assert_eq!(credentials.list(&scope, Page::first(ENOUGH)).await.unwrap(), []);
     assert_eq!(store.link(&scope, pending.id).await.unwrap(), Some(pending.clone()));
 
-    let all = (0..10).map(|_| store.complete_link(&scope, pending.id, linked.clone()));
+    let all = (0..10).map(|_| store.complete_link(&scope, pending.id, linked.clone(), telling()));
     let ended = futures_util::future::join_all(all).await;
     assert_eq!(ended.iter().filter(|ended| ended.is_ok()).count(), 1);
     assert!(ended.into_iter().filter_map(Result::err).all(|refused| conflict::<()>(Err(refused)) == Conflict::Stale));
@@ -176,7 +176,7 @@ pub(super) async fn a_link_becomes_a_credential_once(store: Arc<dyn Store>) {
     // The next one takes the place of the first, which is revoked.
     let next = open_pending(&*store, &scope, &session(&ada, 3)).await;
     let relinked = Credential { sealed: Sealed::from_bytes(vec![4, 4]), ..linked.clone() };
-    store.complete_link(&scope, next.id, relinked.clone()).await.unwrap();
+    store.complete_link(&scope, next.id, relinked.clone(), telling()).await.unwrap();
     assert_eq!(credentials.get(&scope, &linked.key()).await.unwrap(), Some(relinked));
     let record = linked.key().to_string();
     assert_eq!(revocations(&*store).await, [(scope, "github".into(), record, linked.sealed)]);
@@ -203,7 +203,7 @@ pub(super) async fn tokens_that_nobody_confirms_are_revoked(store: Arc<dyn Store
     };
     store.advance_link(&scope, LinkStatus::Pending, failed.clone()).await.unwrap();
     assert_eq!(store.link(&scope, refused.id).await.unwrap(), Some(failed.clone()));
-    assert!(users.delete(&scope, &grace.id).await.unwrap());
+    assert!(users.delete(&scope, &grace.id, telling()).await.unwrap());
     assert_eq!(store.link(&scope, orphan.id).await.unwrap(), None);
     let mut expected = vec![revoked(&refused), revoked(&orphan)];
     expected.sort_by(|one, other| one.2.cmp(&other.2));
@@ -219,7 +219,7 @@ pub(super) async fn tokens_that_nobody_confirms_are_revoked(store: Arc<dyn Store
     store.expire_links(at(2_000)).await.unwrap();
     let expired = LinkSession { status: LinkStatus::Expired, tokens: None, confirmation: None, ..late.clone() };
     assert_eq!(store.link(&scope, late.id).await.unwrap(), Some(expired));
-    let too_late = store.complete_link(&scope, late.id, credential(&ada, "github")).await;
+    let too_late = store.complete_link(&scope, late.id, credential(&ada, "github"), telling()).await;
     assert_eq!(conflict(too_late), Conflict::Stale);
     expected.push(revoked(&late));
     expected.sort_by(|one, other| one.2.cmp(&other.2));
@@ -247,15 +247,15 @@ pub(super) async fn a_credential_that_goes_is_revoked(store: Arc<dyn Store>) {
     };
     let all = [of(&ada, "a", 1), of(&ada, "b", 2), of(&ada, "c", 3), of(&grace, "a", 4)];
     for one in &all {
-        credentials.put(&scope, one.clone()).await.unwrap();
+        credentials.put(&scope, one.clone(), telling()).await.unwrap();
     }
     assert_eq!(revocations(&*store).await, []);
-    assert!(credentials.delete(&scope, &all[0].key()).await.unwrap());
-    assert!(!credentials.delete(&scope, &all[0].key()).await.unwrap());
+    assert!(credentials.delete(&scope, &all[0].key(), telling()).await.unwrap());
+    assert!(!credentials.delete(&scope, &all[0].key(), telling()).await.unwrap());
     let replaced = of(&ada, "b", 22);
-    credentials.put(&scope, replaced.clone()).await.unwrap();
+    credentials.put(&scope, replaced.clone(), telling()).await.unwrap();
     assert_eq!(revocations(&*store).await, [revoked(&all[0]), revoked(&all[1])]);
-    assert!(users.delete(&scope, &ada.id).await.unwrap());
+    assert!(users.delete(&scope, &ada.id, telling()).await.unwrap());
     let mut expected = vec![revoked(&all[0]), revoked(&all[1]), revoked(&replaced), revoked(&all[2])];
     expected.sort_by(|one, other| (&one.2, one.3.as_bytes()).cmp(&(&other.2, other.3.as_bytes())));
     assert_eq!(revocations(&*store).await, expected);
@@ -266,8 +266,8 @@ pub(super) async fn a_revocation_is_taken_by_one_at_a_time(store: Arc<dyn Store>
     let (scope, ada, _) = world(&*store).await;
     let credentials: &dyn Table<Credential> = &*store;
     for connector in ["a", "b", "c"] {
-        credentials.put(&scope, credential(&ada, connector)).await.unwrap();
-        assert!(credentials.delete(&scope, &credential(&ada, connector).key()).await.unwrap());
+        credentials.put(&scope, credential(&ada, connector), telling()).await.unwrap();
+        assert!(credentials.delete(&scope, &credential(&ada, connector).key(), telling()).await.unwrap());
     }
     let (now, next) = (at(100), at(200));
     let mut first = store.take_revocations(now, next, 2).await.unwrap();

@@ -94,6 +94,7 @@ pub async fn all<Made: Future<Output = Arc<dyn Store>>>(make: impl Fn() -> Made)
         operators_are_added_and_removed_with_their_events,
         an_operator_is_bound_to_one_identity_for_good,
         no_operation_reaches_another_scope,
+        what_changes_records_is_told,
         a_users_credentials_go_with_it,
         a_link_session_is_found_by_its_tokens_in_its_scope,
         a_link_session_goes_on_once_from_each_status,
@@ -128,6 +129,11 @@ fn locator() -> Locator {
 fn secret(generation: u32, state: SecretState) -> Secret {
     let digest = Digest::from_bytes([u8::try_from(generation).unwrap_or(0); 32]);
     Secret { locator: locator(), digest, generation, state, created_at: Timestamp::from_millis(5) }
+}
+
+/// An event of which a case has nothing to say.
+fn telling() -> EventDraft {
+    event(Action::CredentialPut, OrganizationId::INSTALLATION, Environment::Production, "anything")
 }
 
 fn operation() -> OperationId {

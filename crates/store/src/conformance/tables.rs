@@ -100,7 +100,7 @@ pub(super) fn credential(user: &RegisteredUser, connector: &str) -> Credential {
 /// Whether every operation of a table treats this record as one that exists nowhere.
 async fn is_absent<R: Record + PartialEq + std::fmt::Debug>(table: &dyn Table<R>, scope: &Scope, record: &R) {
     assert_eq!(table.get(scope, &record.key()).await.unwrap(), None, "{scope:?}");
-    assert!(!table.delete(scope, &record.key()).await.unwrap(), "{scope:?}");
+    assert!(!table.delete(scope, &record.key(), telling()).await.unwrap(), "{scope:?}");
     assert_eq!(table.list(scope, Page::first(100)).await.unwrap(), [], "{scope:?}");
 }
 
@@ -125,24 +125,26 @@ pub(super) async fn no_operation_reaches_another_scope(store: Arc<dyn Store>) {
             is_absent(credentials, other, &key).await;
             is_absent(connectors, other, &github).await;
             // A credential cannot be hung on a user of another scope.
-            for refused in [credentials.insert(other, key.clone()).await, credentials.put(other, key.clone()).await] {
+            for refused in
+                [credentials.insert(other, key.clone()).await, credentials.put(other, key.clone(), telling()).await]
+            {
                 assert!(matches!(refused, Err(StoreError::Missing)), "{refused:?}");
             }
         }
         assert_eq!(users.get(own, &ada.id).await.unwrap(), Some(ada.clone()));
         assert_eq!(credentials.get(own, &key.key()).await.unwrap(), Some(key));
-        assert!(users.delete(own, &ada.id).await.unwrap());
+        assert!(users.delete(own, &ada.id, telling()).await.unwrap());
         let later = Connector { updated_at: Timestamp::from_millis(8), ..github.clone() };
-        connectors.put(own, Connector { created_at: later.updated_at, ..later.clone() }).await.unwrap();
+        connectors.put(own, Connector { created_at: later.updated_at, ..later.clone() }, telling()).await.unwrap();
         assert_eq!(connectors.get(own, &github.name).await.unwrap(), Some(later));
-        assert!(connectors.delete(own, &github.name).await.unwrap());
+        assert!(connectors.delete(own, &github.name, telling()).await.unwrap());
     }
     // The very same ids may stand in every scope, and stay apart.
     let twin = user("twin");
     for own in scopes.as_flattened() {
         users.insert(own, twin.clone()).await.unwrap();
     }
-    assert!(users.delete(&scopes[0][0], &twin.id).await.unwrap());
+    assert!(users.delete(&scopes[0][0], &twin.id, telling()).await.unwrap());
     for own in &scopes.as_flattened()[1..] {
         assert_eq!(users.get(own, &twin.id).await.unwrap(), Some(twin.clone()));
     }
@@ -156,7 +158,7 @@ pub(super) async fn a_users_credentials_go_with_it(store: Arc<dyn Store>) {
     let (ada, grace) = (user("ada"), user("grace"));
     for user in [&ada, &grace] {
         users.insert(&scope, user.clone()).await.unwrap();
-        credentials.put(&scope, credential(user, "github")).await.unwrap();
+        credentials.put(&scope, credential(user, "github"), telling()).await.unwrap();
     }
     let later = Timestamp::from_millis(99);
     let changed = Credential {
@@ -165,18 +167,18 @@ pub(super) async fn a_users_credentials_go_with_it(store: Arc<dyn Store>) {
         updated_at: later,
         ..credential(&ada, "github")
     };
-    credentials.put(&scope, changed.clone()).await.unwrap();
+    credentials.put(&scope, changed.clone(), telling()).await.unwrap();
     let kept = Credential { created_at: Timestamp::from_millis(7), ..changed };
     assert_eq!(credentials.get(&scope, &kept.key()).await.unwrap(), Some(kept.clone()));
     assert_eq!(conflict(credentials.insert(&scope, kept.clone()).await), Conflict::Duplicate);
 
-    assert!(users.delete(&scope, &ada.id).await.unwrap());
+    assert!(users.delete(&scope, &ada.id, telling()).await.unwrap());
     assert_eq!(credentials.get(&scope, &kept.key()).await.unwrap(), None);
     let other = CredentialKey { registered_user: grace.id, connector: kept.connector.clone() };
     assert!(credentials.get(&scope, &other).await.unwrap().is_some());
-    assert!(credentials.delete(&scope, &other).await.unwrap());
-    assert!(!credentials.delete(&scope, &other).await.unwrap());
-    let orphan = credentials.put(&scope, kept).await;
+    assert!(credentials.delete(&scope, &other, telling()).await.unwrap());
+    assert!(!credentials.delete(&scope, &other, telling()).await.unwrap());
+    let orphan = credentials.put(&scope, kept, telling()).await;
     assert!(matches!(orphan, Err(StoreError::Missing)), "{orphan:?}");
 }
 
@@ -187,7 +189,7 @@ pub(super) async fn user_ids_are_unique_within_an_environment(store: Arc<dyn Sto
     for scope in &scopes {
         users.insert(scope, user("ada")).await.unwrap();
         assert_eq!(conflict(users.insert(scope, user("ada")).await), Conflict::Duplicate);
-        assert_eq!(conflict(users.put(scope, user("ada")).await), Conflict::Duplicate);
+        assert_eq!(conflict(users.put(scope, user("ada"), telling()).await), Conflict::Duplicate);
     }
     for _ in 0..3 {
         users.insert(&scopes[0], user(&seed().now.to_string())).await.unwrap();
@@ -197,7 +199,7 @@ pub(super) async fn user_ids_are_unique_within_an_environment(store: Arc<dyn Sto
     let page = users.list(&scopes[0], Page { after: Some(all[1].id), limit: 1 }).await.unwrap();
     assert_eq!(page, all[2..3]);
     let renamed = RegisteredUser { origin_user_name: None, ..all[0].clone() };
-    users.put(&scopes[0], renamed.clone()).await.unwrap();
+    users.put(&scopes[0], renamed.clone(), telling()).await.unwrap();
     assert_eq!(users.get(&scopes[0], &renamed.id).await.unwrap(), Some(renamed));
 }
 
@@ -291,21 +293,21 @@ pub(super) async fn operators_sign_in_once_by_a_link_and_stay_so_long(store: Arc
         expires_at: at(expires_at),
     };
     let link = sign_in(1, SignInKind::Link, &ada, 100);
-    assert!(matches!(store.add_sign_in(link.clone()).await, Err(StoreError::Missing)));
+    assert!(matches!(store.add_sign_in(link.clone(), telling()).await, Err(StoreError::Missing)));
     for operator in [&ada, &grace] {
         store.add_operator(operator.clone(), told(Action::OperatorCreated, operator)).await.unwrap();
     }
     let session = sign_in(2, SignInKind::Session, &ada, 1_000);
     let other = sign_in(3, SignInKind::Session, &grace, 1_000);
     for added in [&link, &session, &other] {
-        store.add_sign_in(added.clone()).await.unwrap();
+        store.add_sign_in(added.clone(), telling()).await.unwrap();
     }
     let find = async |token: u8, now| store.sign_in(Digest::from_bytes([token; 32]), at(now)).await.unwrap();
     assert_eq!(find(1, 99).await, Some((link.clone(), ada.clone())));
     assert_eq!(find(1, 100).await, None);
     assert_eq!(find(9, 10).await, None);
-    assert!(store.take_sign_in(link.token).await.unwrap());
-    assert!(!store.take_sign_in(link.token).await.unwrap(), "it works once");
+    assert!(store.take_sign_in(link.token, Some(telling())).await.unwrap());
+    assert!(!store.take_sign_in(link.token, Some(telling())).await.unwrap(), "it works once");
     assert_eq!(find(1, 99).await, None);
 
     store.see_sign_in(session.token, at(50)).await.unwrap();
@@ -313,12 +315,51 @@ pub(super) async fn operators_sign_in_once_by_a_link_and_stay_so_long(store: Arc
     assert_eq!(find(2, 99).await, Some((SignIn { seen_at: at(50), ..session.clone() }, ada.clone())));
     // What has expired makes way when another is added.
     let late = SignIn { created_at: at(1_000), ..sign_in(4, SignInKind::Session, &ada, 2_000) };
-    store.add_sign_in(late.clone()).await.unwrap();
-    assert!(!store.take_sign_in(session.token).await.unwrap());
-    store.add_sign_in(sign_in(5, SignInKind::Session, &grace, 2_000)).await.unwrap();
-    assert_eq!(store.take_sign_ins(grace.id).await.unwrap(), 1);
+    store.add_sign_in(late.clone(), telling()).await.unwrap();
+    assert!(!store.take_sign_in(session.token, Some(telling())).await.unwrap());
+    store.add_sign_in(sign_in(5, SignInKind::Session, &grace, 2_000), telling()).await.unwrap();
+    assert_eq!(store.take_sign_ins(grace.id, telling()).await.unwrap(), 1);
     assert_eq!(find(5, 99).await, None);
     // They go with their operator.
     store.remove_operator(ada.id, told(Action::OperatorDeleted, &ada)).await.unwrap();
     assert_eq!(find(4, 99).await, None);
+}
+
+/// Every change of a record that decides who gets at what is in the log; a change that was none is not.
+pub(super) async fn what_changes_records_is_told(store: Arc<dyn Store>) {
+    let (organization, ..) = provision(&*store).await;
+    let scope = Scope::assertion(organization.id, Environment::Test);
+    let (users, credentials, connectors): (&dyn Table<RegisteredUser>, &dyn Table<Credential>, &dyn Table<Connector>) =
+        (&*store, &*store, &*store);
+    let ada = user("ada");
+    users.insert(&scope, ada.clone()).await.unwrap();
+    let told = |action| event(action, organization.id, Environment::Test, "it");
+    let (credential, connector) = (
+        credential(&ada, "github"),
+        Connector {
+            name: "github".parse().unwrap(),
+            sealed: Sealed::from_bytes(vec![1]),
+            created_at: Timestamp::from_millis(7),
+            updated_at: Timestamp::from_millis(7),
+        },
+    );
+    for _ in 0..2 {
+        connectors.put(&scope, connector.clone(), told(Action::ConnectorPut)).await.unwrap();
+        credentials.put(&scope, credential.clone(), told(Action::CredentialPut)).await.unwrap();
+    }
+    for is_there in [true, false] {
+        let removed = told(Action::CredentialRemoved);
+        assert_eq!(credentials.delete(&scope, &credential.key(), removed).await.unwrap(), is_there);
+        let removed = told(Action::ConnectorRemoved);
+        assert_eq!(connectors.delete(&scope, &connector.key(), removed).await.unwrap(), is_there);
+        let deleted = told(Action::RegisteredUserDeleted);
+        assert_eq!(users.delete(&scope, &ada.id, deleted).await.unwrap(), is_there);
+    }
+    let refused = credentials.put(&scope, credential, told(Action::CredentialPut)).await;
+    assert!(matches!(refused, Err(StoreError::Missing)));
+    let events = log(&*store, organization.id, Environment::Test).await;
+    let actions: Vec<_> = events.iter().rev().map(|event| event.draft.action).collect();
+    let put = [Action::ConnectorPut, Action::CredentialPut];
+    let gone = [Action::CredentialRemoved, Action::ConnectorRemoved, Action::RegisteredUserDeleted];
+    assert_eq!(actions, [&put[..], &put, &gone].concat());
 }

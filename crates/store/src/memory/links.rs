@@ -1,6 +1,7 @@
 //! Link sessions, and revocations.
 
 use async_trait::async_trait;
+use doorward_audit::EventDraft;
 use doorward_key::Digest;
 use doorward_types::{LinkSessionId, Timestamp};
 
@@ -112,7 +113,13 @@ impl LinkSessions for MemoryStore {
         Ok(())
     }
 
-    async fn complete_link(&self, scope: &Scope, id: LinkSessionId, credential: Credential) -> Result<(), StoreError> {
+    async fn complete_link(
+        &self,
+        scope: &Scope,
+        id: LinkSessionId,
+        credential: Credential,
+        event: EventDraft,
+    ) -> Result<(), StoreError> {
         let mut state = self.state();
         let known = state.links.get(&(*scope, id)).cloned().ok_or(StoreError::Missing)?;
         let fits = known.registered_user == credential.registered_user && known.connector == credential.connector;
@@ -122,6 +129,7 @@ impl LinkSessions for MemoryStore {
         state.put_credential(scope, credential)?;
         let complete = LinkSession { status: LinkStatus::Complete, tokens: None, confirmation: None, ..known };
         state.links.insert((*scope, id), complete);
+        state.append(event);
         Ok(())
     }
 

@@ -88,7 +88,7 @@ impl Table<RegisteredUser> for MemoryStore {
         Ok(())
     }
 
-    async fn put(&self, scope: &Scope, mut record: RegisteredUser) -> Result<(), StoreError> {
+    async fn put(&self, scope: &Scope, mut record: RegisteredUser, event: EventDraft) -> Result<(), StoreError> {
         let mut state = self.state();
         let taken = state
             .users
@@ -101,6 +101,7 @@ impl Table<RegisteredUser> for MemoryStore {
             record.created_at = known.created_at;
         }
         state.users.insert((*scope, record.id), record);
+        state.append(event);
         Ok(())
     }
 
@@ -112,7 +113,7 @@ impl Table<RegisteredUser> for MemoryStore {
         Ok(page_of(&self.state().users, scope, page))
     }
 
-    async fn delete(&self, scope: &Scope, key: &RegisteredUserId) -> Result<bool, StoreError> {
+    async fn delete(&self, scope: &Scope, key: &RegisteredUserId, event: EventDraft) -> Result<bool, StoreError> {
         let mut state = self.state();
         let gone: Vec<_> =
             state.credentials.extract_if(.., |(of, known), _| of == scope && known.registered_user == *key).collect();
@@ -124,7 +125,11 @@ impl Table<RegisteredUser> for MemoryStore {
         for (_, session) in gone {
             state.revoke_pending(scope, &session);
         }
-        Ok(state.users.remove(&(*scope, *key)).is_some())
+        let is_gone = state.users.remove(&(*scope, *key)).is_some();
+        if is_gone {
+            state.append(event);
+        }
+        Ok(is_gone)
     }
 }
 
@@ -142,8 +147,11 @@ impl Table<Credential> for MemoryStore {
         Ok(())
     }
 
-    async fn put(&self, scope: &Scope, record: Credential) -> Result<(), StoreError> {
-        self.state().put_credential(scope, record)
+    async fn put(&self, scope: &Scope, record: Credential, event: EventDraft) -> Result<(), StoreError> {
+        let mut state = self.state();
+        state.put_credential(scope, record)?;
+        state.append(event);
+        Ok(())
     }
 
     async fn get(&self, scope: &Scope, key: &CredentialKey) -> Result<Option<Credential>, StoreError> {
@@ -154,12 +162,13 @@ impl Table<Credential> for MemoryStore {
         Ok(page_of(&self.state().credentials, scope, page))
     }
 
-    async fn delete(&self, scope: &Scope, key: &CredentialKey) -> Result<bool, StoreError> {
+    async fn delete(&self, scope: &Scope, key: &CredentialKey, event: EventDraft) -> Result<bool, StoreError> {
         let mut state = self.state();
         let gone = state.credentials.remove(&(*scope, key.clone()));
         let is_gone = gone.is_some();
         if let Some(credential) = gone {
             state.revoke_credential(scope, credential);
+            state.append(event);
         }
         Ok(is_gone)
     }
@@ -176,12 +185,13 @@ impl Table<Connector> for MemoryStore {
         Ok(())
     }
 
-    async fn put(&self, scope: &Scope, mut record: Connector) -> Result<(), StoreError> {
+    async fn put(&self, scope: &Scope, mut record: Connector, event: EventDraft) -> Result<(), StoreError> {
         let mut state = self.state();
         if let Some(known) = state.connectors.get(&(*scope, record.key())) {
             record.created_at = known.created_at;
         }
         state.connectors.insert((*scope, record.key()), record);
+        state.append(event);
         Ok(())
     }
 
@@ -193,8 +203,13 @@ impl Table<Connector> for MemoryStore {
         Ok(page_of(&self.state().connectors, scope, page))
     }
 
-    async fn delete(&self, scope: &Scope, key: &ConnectorName) -> Result<bool, StoreError> {
-        Ok(self.state().connectors.remove(&(*scope, key.clone())).is_some())
+    async fn delete(&self, scope: &Scope, key: &ConnectorName, event: EventDraft) -> Result<bool, StoreError> {
+        let mut state = self.state();
+        let is_gone = state.connectors.remove(&(*scope, key.clone())).is_some();
+        if is_gone {
+            state.append(event);
+        }
+        Ok(is_gone)
     }
 }
 
@@ -236,13 +251,14 @@ impl ToolCalls for MemoryStore {
 
 #[async_trait]
 impl SignIns for MemoryStore {
-    async fn add_sign_in(&self, sign_in: SignIn) -> Result<(), StoreError> {
+    async fn add_sign_in(&self, sign_in: SignIn, event: EventDraft) -> Result<(), StoreError> {
         let mut state = self.state();
         state.sign_ins.retain(|_, known| known.expires_at > sign_in.created_at);
         if !state.operators.contains_key(&sign_in.operator) {
             return Err(StoreError::Missing);
         }
         state.sign_ins.insert(sign_in.token.to_bytes(), sign_in);
+        state.append(event);
         Ok(())
     }
 
@@ -252,8 +268,13 @@ impl SignIns for MemoryStore {
         Ok(found.and_then(|found| Some((found.clone(), state.operators.get(&found.operator)?.clone()))))
     }
 
-    async fn take_sign_in(&self, token: Digest) -> Result<bool, StoreError> {
-        Ok(self.state().sign_ins.remove(&token.to_bytes()).is_some())
+    async fn take_sign_in(&self, token: Digest, event: Option<EventDraft>) -> Result<bool, StoreError> {
+        let mut state = self.state();
+        let is_gone = state.sign_ins.remove(&token.to_bytes()).is_some();
+        if let Some(event) = event.filter(|_| is_gone) {
+            state.append(event);
+        }
+        Ok(is_gone)
     }
 
     async fn see_sign_in(&self, token: Digest, at: Timestamp) -> Result<(), StoreError> {
@@ -263,10 +284,11 @@ impl SignIns for MemoryStore {
         Ok(())
     }
 
-    async fn take_sign_ins(&self, operator: OperatorId) -> Result<u64, StoreError> {
+    async fn take_sign_ins(&self, operator: OperatorId, event: EventDraft) -> Result<u64, StoreError> {
         let mut state = self.state();
         let before = state.sign_ins.len();
         state.sign_ins.retain(|_, known| known.operator != operator);
+        state.append(event);
         Ok((before - state.sign_ins.len()) as u64)
     }
 }
