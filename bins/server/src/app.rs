@@ -13,7 +13,7 @@ use doorward::dashboard::Dashboard;
 use doorward::http::{AccessKeyLayer, Asked, Code, CredentialFault, Problem, SourceAddress, credential};
 use doorward::link::Linker;
 use doorward::origin::CustomSchemes;
-use doorward::store::{SealingKey, Store};
+use doorward::store::{SealingKeys, Store};
 use doorward::types::{Clock, RequestId};
 use http::header::{ALLOW, HOST, HeaderName};
 use http::{HeaderValue, Request, Response, Uri, Version};
@@ -49,7 +49,7 @@ pub struct App {
     verifier: Verifier,
     issuer: Issuer,
     desk: OperatorDesk,
-    sealing_key: Arc<SealingKey>,
+    sealing_key: Arc<SealingKeys>,
     linker: Linker,
     dashboard: Dashboard,
     settings: Settings,
@@ -88,7 +88,7 @@ impl App {
     #[expect(clippy::expect_used, reason = "the table is fixed, and every test goes through it")]
     pub(crate) fn new(
         verifier: Verifier,
-        sealing_key: Arc<SealingKey>,
+        sealing_key: Arc<SealingKeys>,
         linker: Linker,
         dashboard: Dashboard,
         settings: Settings,
@@ -209,9 +209,9 @@ impl App {
         &self.budgets
     }
 
-    /// What seals credentials.
+    /// The keys that seal credentials.
     #[must_use]
-    pub fn sealing_key(&self) -> &SealingKey {
+    pub fn sealing_key(&self) -> &SealingKeys {
         &self.sealing_key
     }
 

@@ -34,13 +34,15 @@ pub enum Action {
     OperatorDeleted,
     /// An organization was provisioned.
     OrganizationCreated,
+    /// Another key seals what is sealed at rest.
+    SealingKeyRotated,
     /// An operator said that the store was restored from a backup.
     StoreRestored,
 }
 
 impl Action {
     /// Every action.
-    pub const ALL: [Self; 14] = [
+    pub const ALL: [Self; 15] = [
         Self::AccessKeyCreated,
         Self::AccessKeyDeleted,
         Self::AccessKeyRegenerated,
@@ -54,6 +56,7 @@ impl Action {
         Self::OperatorCreated,
         Self::OperatorDeleted,
         Self::OrganizationCreated,
+        Self::SealingKeyRotated,
         Self::StoreRestored,
     ];
 
@@ -74,6 +77,7 @@ impl Action {
             Self::OperatorCreated => "operator.created",
             Self::OperatorDeleted => "operator.deleted",
             Self::OrganizationCreated => "organization.created",
+            Self::SealingKeyRotated => "sealing_key.rotated",
             Self::StoreRestored => "store.restored",
         }
     }

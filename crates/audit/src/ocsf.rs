@@ -35,6 +35,7 @@ const fn activity(action: Action) -> (Activity, &'static str) {
         Action::OperatorCreated => (Activity::Create, "Operator"),
         Action::OperatorDeleted => (Activity::Delete, "Operator"),
         Action::OrganizationCreated => (Activity::Create, "Organization"),
+        Action::SealingKeyRotated => (Activity::Update, "Sealing Key"),
     }
 }
 
