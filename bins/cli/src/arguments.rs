@@ -111,6 +111,9 @@ pub enum Command {
     /// The keys that sign assertions of who sent a request
     #[command(subcommand)]
     AssertionKey(AssertionKey),
+    /// The keys that seal what is kept at rest: credentials, connectors, links
+    #[command(subcommand)]
+    SealingKey(SealingKey),
     /// The store itself: back it up, restore it, move it to another engine, deal with what it lost
     #[command(subcommand)]
     Store(Store),
@@ -147,6 +150,38 @@ pub enum AssertionKey {
         /// The file that the servers' --assertion-key-file names
         file: PathBuf,
     },
+}
+
+#[derive(Debug, Subcommand)]
+#[expect(missing_docs, reason = "each has its help")]
+pub enum SealingKey {
+    /// Add a key to the file, and seal everything with it, while servers run
+    #[command(
+        after_help = "Servers read the file again by themselves. If each server has a copy of the file, add the key first, copy the \
+                            file, and seal then:\n\n    \
+                            doorward sealing-key rotate --stage /etc/doorward/sealing-key\n    \
+                            scp /etc/doorward/sealing-key other:/etc/doorward/sealing-key\n    \
+                            doorward sealing-key rotate /etc/doorward/sealing-key\n\n\
+                            Interrupted, it goes on when it is run again: a key that the file has and that does not seal everything \
+                            yet is used, and no key is added. Keep a backup of the file from after the rotation."
+    )]
+    Rotate(Rotation),
+}
+
+/// How to rotate the sealing key.
+#[derive(Args, Debug)]
+pub struct Rotation {
+    /// The file that the servers' --sealing-key-file names: a key a line, the newest last
+    pub file: PathBuf,
+    /// Only add the key to the file; the next rotation seals with it
+    #[arg(long)]
+    pub stage: bool,
+    /// Go on if the key that sealed the store is lost: what it sealed stays unreadable
+    #[arg(long, conflicts_with = "stage")]
+    pub accept_loss: bool,
+    #[command(flatten)]
+    #[expect(missing_docs, reason = "it has its own")]
+    pub consent: Consent,
 }
 
 /// Which organization.

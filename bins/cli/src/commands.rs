@@ -14,11 +14,11 @@ use doorward::types::{AccessKeyId, Environment, Name, OrganizationId, SecretStat
 use serde::Serialize;
 use zeroize::Zeroizing;
 
-use crate::arguments::{Arguments, AssertionKey, Command, Consent, Format, Key, Operator, Org, Which};
+use crate::arguments::{Arguments, AssertionKey, Command, Consent, Format, Key, Operator, Org, SealingKey, Which};
 use crate::desk::{Desk, MANY};
 use crate::failure::Failure;
 use crate::output::{self, Output};
-use crate::{assertion_key, audit, confirm, origin, store};
+use crate::{assertion_key, audit, confirm, origin, sealing_key, store};
 
 /// Runs a command.
 ///
@@ -54,6 +54,9 @@ pub async fn run(arguments: Arguments, output: &Output) -> Result<(), Failure> {
         Command::Origin(command) => origin::run(&Desk::open_existing(&arguments.store).await?, command, output).await,
         Command::Audit(command) => audit::run(&arguments.store, command, output).await,
         Command::AssertionKey(AssertionKey::Rotate { file }) => assertion_key::rotate(&file, output),
+        Command::SealingKey(SealingKey::Rotate(rotation)) => {
+            sealing_key::rotate(&Desk::open_existing(&arguments.store).await?, &rotation, output).await
+        }
         Command::Store(command) => store::run(&arguments.store, command, output).await,
     }
 }

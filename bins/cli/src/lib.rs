@@ -15,9 +15,11 @@ pub mod commands;
 pub mod confirm;
 mod desk;
 pub mod failure;
+mod key_file;
 mod origin;
 pub mod output;
 mod progress;
+mod sealing_key;
 mod store;
 
 use std::io::IsTerminal;

@@ -14,7 +14,7 @@ use doorward::dashboard::Dashboard;
 use doorward::http::{AccessKeyLayer, Asked, Code, CredentialFault, Problem, SourceAddress, credential};
 use doorward::link::Linker;
 use doorward::origin::CustomSchemes;
-use doorward::store::{Scope, SealingKey, Store};
+use doorward::store::{Scope, SealingKeys, Store};
 use doorward::types::{Clock, Name, RequestId};
 use http::header::{ALLOW, HOST, HeaderName};
 use http::{HeaderValue, Request, Response, Uri, Version};
@@ -50,7 +50,7 @@ pub struct App {
     verifier: Verifier,
     issuer: Issuer,
     desk: OperatorDesk,
-    sealing_key: Arc<SealingKey>,
+    sealing_key: Arc<SealingKeys>,
     linker: Linker,
     dashboard: Dashboard,
     signing_key: ArcSwapOption<NoteKey>,
@@ -91,7 +91,7 @@ impl App {
     #[expect(clippy::expect_used, reason = "the table is fixed, and every test goes through it")]
     pub(crate) fn new(
         verifier: Verifier,
-        sealing_key: Arc<SealingKey>,
+        sealing_key: Arc<SealingKeys>,
         linker: Linker,
         dashboard: Dashboard,
         mut settings: Settings,
@@ -232,9 +232,9 @@ impl App {
         &self.budgets
     }
 
-    /// What seals credentials.
+    /// The keys that seal credentials.
     #[must_use]
-    pub fn sealing_key(&self) -> &SealingKey {
+    pub fn sealing_key(&self) -> &SealingKeys {
         &self.sealing_key
     }
 

@@ -32,10 +32,11 @@ use crate::{logging, secret_file};
     version,
     after_help = "Every option can also stand in the file of --config, under the same name with _ for - (`mcp_hosts` is a list). Only there are the sinks \
                   that audit events are shipped to (docs/audit.md).\n\
-                  The key that seals credentials at rest comes from DOORWARD_SEALING_KEY (32 bytes in base64), from \
-                  --sealing-key-file, or is made beside the store on first start. A store's URL with a password can come from \
-                  the file of DOORWARD_STORE_FILE. Credentials of systemd are found by the names doorward-store, \
-                  doorward-sealing-key and doorward-signing-key.\n\
+                  The key that seals credentials at rest comes from --sealing-key-file, from DOORWARD_SEALING_KEY (32 bytes in \
+                  base64), from DOORWARD_SEALING_KEY_FILE, from the credential doorward-sealing-key of systemd, or from the file of \
+                  --config, in this order. Without any of these, it is made beside the store on first start. A store's URL with a \
+                  password can come from the file of DOORWARD_STORE_FILE, or from the credential doorward-store; the key that signs \
+                  checkpoints from the credential doorward-signing-key.\n\
                   SIGHUP reads certificates, secrets and --log again."
 )]
 pub struct Arguments {
@@ -57,8 +58,9 @@ pub struct Arguments {
     /// The private key of that certificate, in PEM
     #[arg(long, env = "DOORWARD_TLS_KEY", value_name = "FILE")]
     pub tls_key: Option<PathBuf>,
-    /// The file with the key that seals credentials at rest: 32 bytes in base64 [default: beside the store]
-    #[arg(long, env = "DOORWARD_SEALING_KEY_FILE", value_name = "FILE")]
+    /// The file with the keys that seal credentials at rest, each 32 bytes in base64 [default: beside the store]
+    // DOORWARD_SEALING_KEY stands between this flag and its variable: whoever reads the keys reads the variables too.
+    #[arg(long, value_name = "FILE")]
     pub sealing_key_file: Option<PathBuf>,
     /// The file with the key that signs checkpoints of audit logs, as `doorward audit keygen` prints it
     #[arg(long, env = "DOORWARD_SIGNING_KEY_FILE", value_name = "FILE")]
@@ -197,7 +199,9 @@ pub struct Config {
     pub public_url: Option<String>,
     /// The files of the certificate and its key, where clients speak TLS.
     pub tls: Option<TlsFiles>,
-    /// The file of the sealing key.
+    /// The file of the sealing keys, as a flag names it: before the environment.
+    pub sealing_key_flag: Option<PathBuf>,
+    /// The file of the sealing keys, as the configuration file names it: after the environment.
     pub sealing_key_file: Option<PathBuf>,
     /// The file of the key that signs checkpoints.
     pub signing_key_file: Option<PathBuf>,
@@ -290,7 +294,8 @@ impl Config {
             metrics_listen: arguments.metrics_listen.or(file.metrics_listen),
             public_url: arguments.public_url.or(file.public_url),
             tls: TlsFiles::both(arguments.tls_cert.or(file.tls_cert), arguments.tls_key.or(file.tls_key))?,
-            sealing_key_file: arguments.sealing_key_file.or(file.sealing_key_file),
+            sealing_key_flag: arguments.sealing_key_file,
+            sealing_key_file: file.sealing_key_file,
             signing_key_file: arguments.signing_key_file.or(signing_key).or(file.signing_key_file),
             assertion_key_file: arguments.assertion_key_file.or(file.assertion_key_file),
             assertion_audiences: if arguments.assertion_audiences.is_empty() {

@@ -26,7 +26,7 @@ pub(crate) const SEALING_KEY_CREDENTIAL: &str = "doorward-sealing-key";
 pub(crate) const SIGNING_KEY_CREDENTIAL: &str = "doorward-signing-key";
 
 /// Variables that no option has: of this program, and of the command line.
-const OTHERS: [&str; 3] = [STORE_FILE, "DOORWARD_SEALING_KEY", "DOORWARD_OUTPUT"];
+const OTHERS: [&str; 4] = [STORE_FILE, "DOORWARD_SEALING_KEY", "DOORWARD_SEALING_KEY_FILE", "DOORWARD_OUTPUT"];
 
 /// Options that not every build has.
 const OPTIONAL: [&str; 1] = ["DOORWARD_OTLP_ENDPOINT"];

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use anyhow::Context;
 use doorward::dashboard::{IdentityProvider, ProviderSettings};
-use doorward::store::SealingKey;
+use doorward::store::SealingKeys;
 use serde::Deserialize;
 use zeroize::Zeroizing;
 
@@ -44,7 +44,7 @@ fn email() -> String {
 pub fn open(
     config: IdentityConfig,
     public_url: &str,
-    sealing_key: Arc<SealingKey>,
+    sealing_key: Arc<SealingKeys>,
 ) -> anyhow::Result<IdentityProvider> {
     let IdentityConfig { name, issuer, client_id, client_secret_file, claim, required_claims } = config;
     if !matches!(&*claim, "email" | "sub") {

@@ -63,7 +63,7 @@ use doorward::auth::{Core, Verifier};
 use doorward::dashboard::Dashboard;
 use doorward::link::Linker;
 use doorward::origin::CustomSchemes;
-use doorward::store::{OpenMode, SealingKey};
+use doorward::store::{OpenMode, SealingKeys};
 use doorward::types::{Clock, PreciseClock, SystemClock};
 use tokio::net::TcpListener;
 use tokio::runtime::Runtime;
@@ -120,7 +120,7 @@ async fn serve_until_stopped(start: Start, filter: Filter) -> anyhow::Result<()>
         HotClock::Precise => Arc::new(PreciseClock),
     };
     let core = Core::new(store).with_clock(clock);
-    let sealing_key = sealing_key::load(&config, &core)?;
+    let sealing_key = sealing_key::load(&config, &core).await?;
     let signing_key = signing_key::load(&config)?;
     let assertions = Assertions::start(&config)?;
     let (sinks, secrets) = sinks::open(&config.sinks, &core)?;
@@ -139,7 +139,6 @@ async fn serve_until_stopped(start: Start, filter: Filter) -> anyhow::Result<()>
     let core = verifier.core().clone();
     let address = listener.local_addr()?;
     first_start::provision(&config, &verifier, address).await?;
-    let sealing_key = Arc::new(sealing_key);
     let base = format!("{}/oauth", first_start::public_url(&config, address));
     let linker = Linker::new(verifier.clone(), Arc::clone(&sealing_key), &base)?;
 
@@ -177,7 +176,7 @@ fn dashboard(
     verifier: &Verifier,
     public_url: &str,
     custom_schemes: CustomSchemes,
-    sealing_key: &Arc<SealingKey>,
+    sealing_key: &Arc<SealingKeys>,
 ) -> anyhow::Result<Dashboard> {
     let dashboard = Dashboard::new(verifier.clone())
         .with_custom_schemes(custom_schemes)

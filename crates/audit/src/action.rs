@@ -52,13 +52,15 @@ pub enum Action {
     OrganizationCreated,
     /// A registered user was deleted, with all credentials.
     RegisteredUserDeleted,
+    /// Another key seals what is sealed at rest.
+    SealingKeyRotated,
     /// An operator said that the store was restored from a backup.
     StoreRestored,
 }
 
 impl Action {
     /// Every action.
-    pub const ALL: [Self; 23] = [
+    pub const ALL: [Self; 24] = [
         Self::AccessKeyCreated,
         Self::AccessKeyDeleted,
         Self::AccessKeyRegenerated,
@@ -81,6 +83,7 @@ impl Action {
         Self::OperatorSignedOut,
         Self::OrganizationCreated,
         Self::RegisteredUserDeleted,
+        Self::SealingKeyRotated,
         Self::StoreRestored,
     ];
 
@@ -110,6 +113,7 @@ impl Action {
             Self::OperatorSignedOut => "operator.signed_out",
             Self::OrganizationCreated => "organization.created",
             Self::RegisteredUserDeleted => "registered_user.deleted",
+            Self::SealingKeyRotated => "sealing_key.rotated",
             Self::StoreRestored => "store.restored",
         }
     }

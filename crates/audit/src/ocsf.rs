@@ -44,6 +44,7 @@ const fn activity(action: Action) -> (Activity, &'static str) {
         Action::OperatorSignedOut => (Activity::Delete, "Session"),
         Action::OrganizationCreated => (Activity::Create, "Organization"),
         Action::RegisteredUserDeleted => (Activity::Delete, "Registered User"),
+        Action::SealingKeyRotated => (Activity::Update, "Sealing Key"),
     }
 }
 

@@ -6,7 +6,7 @@ use doorward_auth::{Core, OriginRefusal, Verifier};
 use doorward_client::{Client, RootsError};
 use doorward_key::{OpaqueToken, RandomError};
 use doorward_store::{
-    Connector, ConnectorName, LinkSession, LinkStatus, Page, Scope, SealError, SealingKey, StoreError, Table,
+    Connector, ConnectorName, LinkSession, LinkStatus, Page, Scope, SealError, SealingKeys, StoreError, Table,
 };
 use doorward_types::{LinkSessionId, RegisteredUserId, Timestamp};
 use serde::{Deserialize, Serialize};
@@ -26,7 +26,7 @@ pub const CONFIRMATION_LIFETIME: Duration = Duration::from_mins(10);
 #[derive(Clone, Debug)]
 pub struct Linker {
     pub(crate) verifier: Verifier,
-    pub(crate) sealing_key: Arc<SealingKey>,
+    pub(crate) sealing_key: Arc<SealingKeys>,
     pub(crate) client: Client,
     /// The URL under which `start/…` and `callback/…` are.
     pub(crate) base: Arc<str>,
@@ -114,13 +114,6 @@ pub(crate) struct Plan {
     pub(crate) application: String,
 }
 
-impl Plan {
-    /// Returns what the plan of a session is sealed for. Whoever moves the session to another user or connector has no plan.
-    pub(crate) fn record(id: LinkSessionId, user: RegisteredUserId, connector: &ConnectorName) -> String {
-        format!("link/{id}/{user}/{connector}")
-    }
-}
-
 impl Linker {
     /// Returns a linker beside a verifying node. Browsers reach it under the URL `base`: `start/{token}` leads to
     /// [`Linker::start`], and `callback/{reference}` to [`Linker::finish`]. Run [`Linker::keep_up`] beside it.
@@ -128,7 +121,7 @@ impl Linker {
     /// # Errors
     ///
     /// Fails if the machine's roots of trust cannot be read.
-    pub fn new(verifier: Verifier, sealing_key: Arc<SealingKey>, base: &str) -> Result<Self, RootsError> {
+    pub fn new(verifier: Verifier, sealing_key: Arc<SealingKeys>, base: &str) -> Result<Self, RootsError> {
         let (client, base, revocations) = (Client::new()?, base.trim_end_matches('/').into(), Arc::default());
         Ok(Self { verifier, sealing_key, client, base, revocations })
     }
@@ -153,7 +146,7 @@ impl Linker {
         };
         let settings = ConnectorSettings { issuer, ..settings.clone() };
         let text = Zeroizing::new(serde_json::to_vec(&settings).unwrap_or_default());
-        let sealed = self.sealing_key.seal(scope, &record(&name), &text, &**self.core().random())?;
+        let sealed = self.sealing_key.seal(scope, &Connector::record(&name), &text, &**self.core().random())?;
         // A connector that does not open, since it was sealed with another key, has no URLs to tell of.
         let before = self.settings(scope, &name).await.ok().flatten();
         let detail = Detail {
@@ -234,7 +227,8 @@ impl Linker {
             application: settings.application(),
         };
         let text = Zeroizing::new(serde_json::to_vec(&plan).unwrap_or_default());
-        let sealed = self.sealing_key.seal(scope, &Plan::record(id, registered_user, &connector), &text, random)?;
+        let sealed =
+            self.sealing_key.seal(scope, &LinkSession::plan_record(id, registered_user, &connector), &text, random)?;
         let now = self.core().clock().now();
         let session = LinkSession {
             id,
@@ -263,7 +257,7 @@ impl Linker {
 
     /// Returns the plan of a session.
     pub(crate) fn plan(&self, scope: &Scope, session: &LinkSession) -> Result<Plan, SealError> {
-        let record = Plan::record(session.id, session.registered_user, &session.connector);
+        let record = LinkSession::plan_record(session.id, session.registered_user, &session.connector);
         let text = self.sealing_key.open(scope, &record, &session.plan)?;
         serde_json::from_slice(&text).map_err(|_| SealError)
     }
@@ -296,7 +290,7 @@ impl Linker {
     }
 
     fn open(&self, scope: &Scope, connector: &Connector) -> Result<ConnectorSettings, LinkError> {
-        let text = self.sealing_key.open(scope, &record(&connector.name), &connector.sealed)?;
+        let text = self.sealing_key.open(scope, &Connector::record(&connector.name), &connector.sealed)?;
         serde_json::from_slice(&text).map_err(|_| LinkError::Sealed(SealError))
     }
 
@@ -317,8 +311,3 @@ impl Linker {
 
 /// Far more than an environment has.
 const MANY: u32 = 1_000;
-
-/// What a connector's settings are sealed for.
-fn record(name: &ConnectorName) -> String {
-    format!("connector/{name}")
-}

@@ -362,3 +362,7 @@ ALTER TABLE operators ADD COLUMN issuer TEXT;
 ALTER TABLE operators ADD COLUMN subject TEXT;
 
 CREATE UNIQUE INDEX operators_by_identity ON operators (issuer, subject);
+
+-- The name of the key that the store's values are sealed with; none until a server has started with one.
+
+ALTER TABLE store ADD COLUMN sealing_key TEXT;

@@ -77,6 +77,7 @@ impl Rows for PostgresStore {
             let deleted = sql(format!("DELETE FROM {}", table.name)).touched(&borrowed.connection().client).await;
             borrowed.answered(deleted)?;
         }
+        self.execute(sql("UPDATE store SET sealing_key = NULL WHERE id = 1")).await?;
         self.finish_copy(Revision(0), None, Incarnation::FIRST).await
     }
 

@@ -40,6 +40,7 @@ mod operators;
 mod origins;
 mod outbox;
 mod row;
+mod sealing;
 mod sign_ins;
 mod statement;
 mod steps;

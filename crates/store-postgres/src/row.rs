@@ -105,7 +105,10 @@ pub(crate) fn live_secret(row: &Row, at: usize) -> Result<LiveSecret> {
 }
 
 /// The columns that [`identity`] reads, of a table called `i`.
-pub(crate) const IDENTITY: &str = "i.identity, i.incarnation, i.prefix, i.longest_lease_ms";
+pub(crate) const IDENTITY: &str = "i.identity, i.incarnation, i.prefix, i.longest_lease_ms, i.sealing_key";
+
+/// The number of columns of [`IDENTITY`].
+pub(crate) const AFTER_IDENTITY: usize = 5;
 
 /// Reads the columns of [`IDENTITY`], the first of which is at `at`.
 pub(crate) fn identity(row: &Row, at: usize) -> Result<StoreIdentity> {
@@ -114,6 +117,7 @@ pub(crate) fn identity(row: &Row, at: usize) -> Result<StoreIdentity> {
         incarnation: Incarnation(count(row, at + 1)?),
         prefix: parsed_option(row, at + 2)?,
         longest_lease: Duration::from_millis(count(row, at + 3)?),
+        sealing_key: parsed_option(row, at + 4)?,
     })
 }
 

@@ -123,9 +123,9 @@ impl Writer {
             row::IDENTITY
         );
         let made = |found: &Row| {
-            let (store, revision) = (row::identity(found, 0)?, Revision(row::count(found, 4)?));
+            let (store, revision) = (row::identity(found, 0)?, Revision(row::count(found, row::AFTER_IDENTITY)?));
             let committed = Committed { revision, store: store.id, longest_lease: store.longest_lease };
-            Ok::<_, StoreError>((row::parsed(found, 5)?, committed))
+            Ok::<_, StoreError>((row::parsed(found, row::AFTER_IDENTITY + 1)?, committed))
         };
         let decide = |answers: Answers| {
             let found = answers.last().unwrap_or_default();

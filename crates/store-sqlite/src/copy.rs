@@ -78,6 +78,7 @@ impl Rows for SqliteStore {
             for table in TABLES.iter().rev() {
                 connection.execute(&format!("DELETE FROM {}", table.name), []).map_err(unavailable)?;
             }
+            row::write(connection, "UPDATE store SET sealing_key = NULL WHERE id = 1", [])?;
             open(connection, Revision(0))
         })
         .await

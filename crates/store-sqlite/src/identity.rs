@@ -22,13 +22,13 @@ fn record(connection: &Connection) -> Result<(StoreIdentity, u64), StoreError> {
             incarnation: Incarnation(row.get(1)?),
             prefix: row::parsed_option(row, 2)?,
             longest_lease: Duration::from_millis(row.get(3)?),
+            sealing_key: row::parsed_option(row, 4)?,
         };
-        Ok((identity, row.get(4)?))
+        Ok((identity, row.get(5)?))
     };
-    connection
-        .prepare_cached("SELECT identity, incarnation, prefix, longest_lease_ms, oldest_schema FROM store WHERE id = 1")
-        .and_then(|mut find| find.query_row([], record))
-        .map_err(of_read)
+    let find =
+        "SELECT identity, incarnation, prefix, longest_lease_ms, sealing_key, oldest_schema FROM store WHERE id = 1";
+    connection.prepare_cached(find).and_then(|mut find| find.query_row([], record)).map_err(of_read)
 }
 
 /// Returns the incarnation that an event belongs to which is written now.

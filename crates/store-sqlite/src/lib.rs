@@ -48,6 +48,7 @@ mod outbox;
 mod queue;
 mod restore;
 mod row;
+mod sealing;
 mod sign_ins;
 mod tables;
 mod tool_calls;

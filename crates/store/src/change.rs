@@ -505,6 +505,7 @@ mod tests {
                     id: StoreId::from_bytes([0; 16]),
                     incarnation: Incarnation::FIRST,
                     prefix: Some(KeyPrefix::default()),
+                    sealing_key: None,
                     longest_lease: Duration::ZERO,
                 },
                 done: None,

@@ -47,6 +47,7 @@ mod provenance;
 mod records;
 mod scope;
 mod seal;
+mod sealing;
 mod sign_in;
 mod tool_call;
 mod traits;
@@ -78,7 +79,10 @@ pub use records::{
     SecretUsage, SpanUses, USAGE_KEPT, USAGE_SPAN,
 };
 pub use scope::Scope;
-pub use seal::{SealError, Sealed, SealingKey};
+pub use seal::{SealError, Sealed, SealingKey, SealingKeyError, SealingKeyId, SealingKeys};
+pub use sealing::{
+    ResealError, Resealed, SealStep, SealedKind, SealedValue, Sealing, is_half_sealed, opens_any, reseal,
+};
 pub use sign_in::{SignIn, SignInKind, SignIns, UnknownSignIn};
 pub use tool_call::{TOOL_CALLS_KEPT, TOOL_CALLS_LET_GO, ToolCall, ToolCalls, ToolOutcome, UnknownOutcome};
 pub use traits::{AuditLog, Engine, EventFilter, KeyStore, Operators, Page, Store, Table, UsageLog};

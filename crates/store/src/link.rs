@@ -42,6 +42,13 @@ pub struct LinkSession {
 }
 
 impl LinkSession {
+    /// Returns the record that the plan of a session is sealed for. A session that is moved to another user or connector has no
+    /// plan.
+    #[must_use]
+    pub fn plan_record(id: LinkSessionId, registered_user: RegisteredUserId, connector: &ConnectorName) -> String {
+        format!("link/{id}/{registered_user}/{connector}")
+    }
+
     /// Returns the record that the tokens of this session are sealed for.
     #[must_use]
     pub fn tokens_record(&self) -> String {

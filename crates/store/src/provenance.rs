@@ -12,7 +12,7 @@ use std::time::Duration;
 use doorward_key::KeyPrefix;
 use doorward_types::Incarnation;
 
-use crate::StoreError;
+use crate::{SealingKeyId, StoreError};
 
 /// The name of a store, for life: 128 random bits, drawn when the store is made, shown as 32 hexadecimal digits.
 #[derive(Clone, Copy, Debug, Default, Eq, Hash, Ord, PartialEq, PartialOrd)]
@@ -49,6 +49,8 @@ pub struct StoreIdentity {
     pub incarnation: Incarnation,
     /// The prefix of every key in the store; none until the first key is made or a service claims the store.
     pub prefix: Option<KeyPrefix>,
+    /// The name of the key that seals the store's values; none until a server has started with one.
+    pub sealing_key: Option<SealingKeyId>,
     /// The longest lease of any node that ever registered.
     pub longest_lease: Duration,
 }

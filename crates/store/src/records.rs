@@ -260,6 +260,14 @@ pub struct Connector {
     pub updated_at: Timestamp,
 }
 
+impl Connector {
+    /// Returns the record that the settings of the connector with this name are sealed for.
+    #[must_use]
+    pub fn record(name: &ConnectorName) -> String {
+        format!("connector/{name}")
+    }
+}
+
 impl Record for Connector {
     type Key = ConnectorName;
 

@@ -6,7 +6,8 @@ use crate::copy::Rows;
 use crate::{
     AccessKeyWithSecrets, Change, ChangeContext, Coherence, Committed, Connector, Credential, IdempotencyKey,
     LinkSessions, LostChanges, Operation, Operator, Organization, OriginEntry, Outbox, ProviderIdentity, Record,
-    RegisteredUser, Revision, Revocations, Scope, SecretUsage, SignIns, Sourced, SpanUses, StoreError, ToolCalls,
+    RegisteredUser, Revision, Revocations, Scope, Sealing, SecretUsage, SignIns, Sourced, SpanUses, StoreError,
+    ToolCalls,
 };
 
 /// Everything that the core and the reference server need of an engine.
@@ -23,6 +24,7 @@ pub trait Store:
     + Table<Credential>
     + LinkSessions
     + Revocations
+    + Sealing
     + ToolCalls
     + SignIns
     + std::fmt::Debug
@@ -43,6 +45,7 @@ impl<S> Store for S where
         + Table<Credential>
         + LinkSessions
         + Revocations
+        + Sealing
         + ToolCalls
         + SignIns
         + std::fmt::Debug

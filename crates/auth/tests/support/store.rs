@@ -12,8 +12,8 @@ use doorward_store::{
     CredentialKey, EventFilter, FoundLink, IdempotencyKey, KeyStore, LinkSession, LinkSessions, LinkStatus, LiveSecret,
     LostChange, LostChanges, MemoryStore, Observation, Operation, Operator, Operators, Organization, OriginEntry,
     Outbox, Page, Position, Provenance, ProviderIdentity, RegisteredUser, Revision, Revocation, Revocations, Scope,
-    SecretUsage, Session, SessionStatus, Shipment, SignIn, SignIns, SinkState, Sourced, SpanUses, StoreError,
-    StoreIdentity, Table, ToolCall, ToolCalls, UsageLog,
+    Sealed, SealedKind, SealedValue, Sealing, SealingKeyId, SecretUsage, Session, SessionStatus, Shipment, SignIn,
+    SignIns, SinkState, Sourced, SpanUses, StoreError, StoreIdentity, Table, ToolCall, ToolCalls, UsageLog,
 };
 use doorward_types::{
     Environment, Incarnation, LinkSessionId, Locator, Name, OperatorId, OrganizationId, RegisteredUserId, SessionId,
@@ -216,6 +216,13 @@ carried! { Revocations:
     fn take_revocations(now: Timestamp, next: Timestamp, limit: u32) -> Vec<Revocation>;
     fn postpone_revocation(revocation: &Revocation, until: Timestamp) -> ();
     fn end_revocation(revocation: &Revocation) -> ();
+}
+
+carried! { Sealing:
+    fn name_sealing_key(expected: Option<SealingKeyId>, key: SealingKeyId, event: Option<EventDraft>) -> bool;
+    fn count_sealed(kind: SealedKind) -> u64;
+    fn sealed_values(kind: SealedKind, after: Option<&SealedValue>, limit: u32) -> Vec<SealedValue>;
+    fn replace_sealed(values: Vec<(SealedValue, Sealed)>) -> u64;
 }
 
 carried! { ToolCalls:

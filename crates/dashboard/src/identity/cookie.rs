@@ -8,7 +8,7 @@ use base64::Engine;
 use base64::prelude::BASE64_URL_SAFE_NO_PAD;
 use doorward_key::{OpaqueToken, Random, RandomError};
 use doorward_link::pkce_verifier;
-use doorward_store::{Sealed, SealingKey};
+use doorward_store::{Sealed, SealingKeys};
 use doorward_types::Timestamp;
 use http::{HeaderMap, HeaderValue};
 use serde::{Deserialize, Serialize};
@@ -50,7 +50,7 @@ impl Begun {
     }
 
     /// Returns the sign-in with this state that this browser began, if its time is not over.
-    pub(super) fn read(headers: &HeaderMap, state: &str, key: &SealingKey, now: Timestamp) -> Option<Self> {
+    pub(super) fn read(headers: &HeaderMap, state: &str, key: &SealingKeys, now: Timestamp) -> Option<Self> {
         // Only what can be a state becomes a part of a name.
         OpaqueToken::presented(state)?;
         let text = guard::cookie_named(headers, &name_of(state))?;
@@ -60,7 +60,7 @@ impl Begun {
         (begun.state == state && now.as_millis() < begun.ends_at).then_some(begun)
     }
 
-    pub(super) fn cookie(&self, key: &SealingKey, random: &dyn Random) -> Result<Option<HeaderValue>, RandomError> {
+    pub(super) fn cookie(&self, key: &SealingKeys, random: &dyn Random) -> Result<Option<HeaderValue>, RandomError> {
         let text = Zeroizing::new(serde_json::to_vec(self).unwrap_or_default());
         let sealed = key.seal_for(PURPOSE, &text, random)?;
         let value = BASE64_URL_SAFE_NO_PAD.encode(sealed.as_bytes());
@@ -94,12 +94,13 @@ impl Used {
 #[cfg(test)]
 mod tests {
     use doorward_key::SystemRandom;
+    use doorward_store::SealingKey;
     use http::header::COOKIE;
 
     use super::*;
 
-    fn key(byte: u8) -> SealingKey {
-        SealingKey::new(&Zeroizing::new([byte; 32]))
+    fn key(byte: u8) -> SealingKeys {
+        SealingKey::new(&Zeroizing::new([byte; 32])).into()
     }
 
     #[test]

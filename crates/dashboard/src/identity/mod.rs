@@ -20,7 +20,7 @@ use std::time::Duration;
 use doorward_key::RandomError;
 use doorward_link::client::{Client, RootsError, SendError};
 use doorward_link::{CodeGrant, ConnectorFault, ConnectorSettings, ExchangeError, TokenEndpointAuth};
-use doorward_store::{ProviderIdentity, SealingKey};
+use doorward_store::{ProviderIdentity, SealingKeys};
 use http::header::SET_COOKIE;
 use http::{StatusCode, request};
 use serde_json::{Map, Value};
@@ -69,7 +69,7 @@ pub struct IdentityProvider(Arc<Inner>);
 
 struct Inner {
     settings: ProviderSettings,
-    sealing_key: Arc<SealingKey>,
+    sealing_key: Arc<SealingKeys>,
     client: Client,
     documents: Documents,
     used: Used,
@@ -141,7 +141,7 @@ impl IdentityProvider {
     /// # Errors
     ///
     /// Fails if the machine's roots of trust cannot be read.
-    pub fn new(settings: ProviderSettings, sealing_key: Arc<SealingKey>) -> Result<Self, RootsError> {
+    pub fn new(settings: ProviderSettings, sealing_key: Arc<SealingKeys>) -> Result<Self, RootsError> {
         let client = Client::new()?;
         let documents = Documents::new(client.clone(), settings.issuer.clone());
         let (used, pace) = (Used::default(), Pace::default());
@@ -275,6 +275,7 @@ impl IdentityProvider {
 
 #[cfg(test)]
 mod tests {
+    use doorward_store::SealingKey;
     use serde_json::json;
 
     use super::*;
@@ -289,7 +290,7 @@ mod tests {
             claim: "email".into(),
             required_claims: required.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect(),
         };
-        IdentityProvider::new(settings, Arc::new(SealingKey::new(&Zeroizing::new([7; 32])))).unwrap()
+        IdentityProvider::new(settings, Arc::new(SealingKey::new(&Zeroizing::new([7; 32])).into())).unwrap()
     }
 
     #[test]

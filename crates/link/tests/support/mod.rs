@@ -174,7 +174,7 @@ impl World {
         let management = Management::of_store_holder("ada".parse().unwrap());
         let [production, scope] = Environment::ALL.map(|environment| management.scope(acme, environment));
         let verifier = Verifier::start(&core).await.unwrap();
-        let key = Arc::new(SealingKey::new(&Zeroizing::new([7; 32])));
+        let key = Arc::new(SealingKey::new(&Zeroizing::new([7; 32])).into());
         let linker = Linker::new(verifier, key, "https://doorward.example/oauth").unwrap();
         let user = RegisteredUserId::new(core.id_seed().unwrap());
         let world = Self { linker, core, clock, scope, production, user, third_party };

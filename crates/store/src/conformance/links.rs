@@ -10,7 +10,7 @@ fn digest(byte: u8) -> Digest {
     Digest::from_bytes([byte; 32])
 }
 
-fn session(user: &RegisteredUser, number: u8) -> LinkSession {
+pub(super) fn session(user: &RegisteredUser, number: u8) -> LinkSession {
     LinkSession {
         id: LinkSessionId::new(seed()),
         registered_user: user.id,
@@ -32,7 +32,7 @@ fn started(session: &LinkSession) -> LinkSession {
     LinkSession { status: LinkStatus::Started, browser: Some(digest(9)), ..session.clone() }
 }
 
-fn pending(session: &LinkSession) -> LinkSession {
+pub(super) fn pending(session: &LinkSession) -> LinkSession {
     LinkSession {
         status: LinkStatus::Pending,
         browser: Some(digest(9)),
@@ -67,7 +67,7 @@ async fn world(store: &dyn Store) -> (Scope, RegisteredUser, RegisteredUser) {
     (scope, ada, grace)
 }
 
-async fn open(store: &dyn Store, scope: &Scope, session: &LinkSession) {
+pub(super) async fn open(store: &dyn Store, scope: &Scope, session: &LinkSession) {
     store.open_link(scope, session.clone(), at(5)).await.unwrap();
 }
 

@@ -17,6 +17,7 @@ mod links;
 mod moving;
 mod origins;
 mod outbox;
+mod sealing;
 mod tables;
 
 use std::collections::BTreeMap;
@@ -36,15 +37,15 @@ use doorward_types::{
 };
 
 pub use self::moving::moving;
-use self::{audit::*, coherence::*, keys::*, links::*, origins::*, outbox::*, tables::*};
+use self::{audit::*, coherence::*, keys::*, links::*, origins::*, outbox::*, sealing::*, tables::*};
 use crate::{
     AccessKey, AccessKeyWithSecrets, CHANGE_LOG_LENGTH, Change, ChangeContext, Conflict, Connector, Credential,
     CredentialKey, Doubt, EventFilter, FoundLink, IDEMPOTENCY_WINDOW, KeyRef, Knowledge, LINKS_KEPT, LinkSession,
     LinkStatus, LiveSecret, LogCheck, LogFault, LostChange, OPERATION_WINDOW, OperationId, Operator, Organization,
     OriginEntry, OriginsChange, Page, Poll, Position, ProviderAccess, ProviderIdentity, Record, RegisteredUser,
-    RequestHash, Revision, Revocation, Scope, Sealed, Secret, SecretUsage, Session, SessionStatus, SignIn, SignInKind,
-    Store, StoreError, StoreId, Successor, TOOL_CALLS_KEPT, TOOL_CALLS_LET_GO, Table, ToolCall, ToolOutcome,
-    USAGE_KEPT, USAGE_SPAN, known_logs, verify_log,
+    RequestHash, Revision, Revocation, Scope, Sealed, SealedKind, SealedValue, SealingKeyId, Secret, SecretUsage,
+    Session, SessionStatus, SignIn, SignInKind, Store, StoreError, StoreId, Successor, TOOL_CALLS_KEPT,
+    TOOL_CALLS_LET_GO, Table, ToolCall, ToolOutcome, USAGE_KEPT, USAGE_SPAN, known_logs, verify_log,
 };
 
 /// Runs every case, each on a fresh engine. Panics at the first that fails, which is named on standard output.
@@ -102,6 +103,8 @@ pub async fn all<Made: Future<Output = Arc<dyn Store>>>(make: impl Fn() -> Made)
         tokens_that_nobody_confirms_are_revoked,
         a_credential_that_goes_is_revoked,
         a_revocation_is_taken_by_one_at_a_time,
+        a_sealing_key_is_named_by_one_at_a_time,
+        every_sealed_value_is_found_and_replaced_as_it_was_read,
         user_ids_are_unique_within_an_environment,
         operators_sign_in_once_by_a_link_and_stay_so_long,
         tool_calls_begin_and_end_in_their_own_scope,

@@ -7,7 +7,7 @@ use doorward_types::{Environment, Incarnation, OrganizationId, SecretState, Time
 
 use super::{access_key, context, create, event, log, name, provision, reference, secret, seed};
 use crate::copy::{CopyError, CopyStep, Row, Rows, TABLES, copy};
-use crate::{Change, Engine, Organization, Position, Revision, StoreError};
+use crate::{Change, Engine, Organization, Position, Revision, SealingKeyId, StoreError};
 
 /// Runs every case of moving, each on fresh engines. Panics at the first that fails.
 pub async fn moving<Made: Future<Output = Arc<dyn Engine>>>(make: impl Fn() -> Made) {
@@ -62,9 +62,12 @@ async fn a_copy_is_in_the_incarnation_of_its_source(from: &dyn Engine, to: &dyn 
     fill(from).await;
     let restored = event(Action::StoreRestored, OrganizationId::INSTALLATION, Environment::Production, "the store");
     from.begin_incarnation(Incarnation::FIRST, restored).await.unwrap();
+    let sealing_key = SealingKeyId::from_bytes([7; 8]);
+    assert!(from.name_sealing_key(None, sealing_key, None).await.unwrap());
     moved(from, to).await.unwrap();
     let (provenance, identity) = to.identity().await.unwrap().proved_of_any_store().unwrap();
     assert_eq!((provenance.incarnation, identity.incarnation), (Incarnation(2), Incarnation(2)));
+    assert_eq!(identity.sealing_key, Some(sealing_key));
     assert_eq!(rows(to).await, rows(from).await);
     let (organization, ..) = provision(to).await;
     let events = log(to, organization.id, Environment::Production).await;

@@ -102,6 +102,12 @@ pub async fn copy(
     if ended != begun {
         return Err(CopyError::SourceChanged(begun.revision.0, ended.revision.0));
     }
+    if let Some(key) = identity.sealing_key {
+        let known = to.identity().await?.proved_of_any_store()?.1.sealing_key;
+        if known != Some(key) && !to.name_sealing_key(known, key, None).await? {
+            return Err(CopyError::NotEmpty);
+        }
+    }
     to.finish_copy(begun.revision, identity.prefix.as_ref(), identity.incarnation).await?;
     Ok(rows)
 }

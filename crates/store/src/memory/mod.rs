@@ -2,6 +2,7 @@ mod audit;
 mod coherence;
 mod keys;
 mod links;
+mod sealing;
 mod tables;
 
 use std::collections::{BTreeMap, HashMap};
@@ -107,6 +108,7 @@ impl MemoryStore {
                 id,
                 incarnation: Incarnation::FIRST,
                 prefix: None,
+                sealing_key: None,
                 longest_lease: Duration::ZERO,
             },
             organizations: BTreeMap::new(),

@@ -1,0 +1,350 @@
+//! The key that a store's values are sealed with, and the values: so that the key can be checked and exchanged.
+
+use async_trait::async_trait;
+use doorward_audit::EventDraft;
+use doorward_key::{Random, RandomError};
+use doorward_types::{Environment, OrganizationId};
+
+use crate::{Scope, Sealed, SealingKeyId, SealingKeys, StoreError};
+
+/// Values that are read, and sealed again, at a time.
+const PAGE: u32 = 200;
+
+/// The most passes over all values. More are needed only if servers go on sealing with an old key.
+const PASSES: u32 = 20;
+
+/// The sealed values of all scopes, and the name of the key that seals them.
+#[async_trait]
+pub trait Sealing: Send + Sync {
+    /// Names the key that seals from now on ([`crate::StoreIdentity::sealing_key`]), if the store names `expected` until then;
+    /// returns whether it did. The event is written with the name, in one transaction.
+    async fn name_sealing_key(
+        &self,
+        expected: Option<SealingKeyId>,
+        key: SealingKeyId,
+        event: Option<EventDraft>,
+    ) -> Result<bool, StoreError>;
+
+    /// Returns how many sealed values of this kind there are.
+    async fn count_sealed(&self, kind: SealedKind) -> Result<u64, StoreError>;
+
+    /// Returns a page of the sealed values of this kind, in the engine's own order, after the last value of the page before.
+    async fn sealed_values(
+        &self,
+        kind: SealedKind,
+        after: Option<&SealedValue>,
+        limit: u32,
+    ) -> Result<Vec<SealedValue>, StoreError>;
+
+    /// Puts new values in the place of those that are as they were read; returns how many it replaced. Nothing else of their
+    /// rows changes.
+    async fn replace_sealed(&self, values: Vec<(SealedValue, Sealed)>) -> Result<u64, StoreError>;
+}
+
+/// The place of a sealed value: which column of which table.
+#[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
+pub enum SealedKind {
+    /// The settings of a connector.
+    Connector,
+    /// A user's credential.
+    Credential,
+    /// The plan of a link session.
+    LinkPlan,
+    /// The tokens of a link session that is pending.
+    LinkTokens,
+    /// Tokens that are to be revoked.
+    Revocation,
+}
+
+impl SealedKind {
+    /// Every kind.
+    pub const ALL: [Self; 5] = [Self::Connector, Self::Credential, Self::LinkPlan, Self::LinkTokens, Self::Revocation];
+
+    /// Returns the word for values of this kind, in the plural.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Connector => "connectors",
+            Self::Credential => "credentials",
+            Self::LinkPlan => "link sessions",
+            Self::LinkTokens => "pending tokens",
+            Self::Revocation => "revocations",
+        }
+    }
+
+    const fn table(self) -> &'static str {
+        match self {
+            Self::Connector => "connectors",
+            Self::Credential => "credentials",
+            Self::LinkPlan | Self::LinkTokens => "links",
+            Self::Revocation => "revocations",
+        }
+    }
+
+    const fn column(self) -> &'static str {
+        match self {
+            Self::Connector | Self::Credential | Self::Revocation => "sealed",
+            Self::LinkPlan => "plan",
+            Self::LinkTokens => "tokens",
+        }
+    }
+
+    /// The primary key, which begins with organization and environment.
+    const fn key(self) -> &'static [&'static str] {
+        match self {
+            Self::Connector => &["organization", "environment", "name"],
+            Self::Credential => &["organization", "environment", "registered_user", "connector"],
+            Self::LinkPlan | Self::LinkTokens | Self::Revocation => &["organization", "environment", "id"],
+        }
+    }
+
+    /// The record that a value is sealed for, as an expression.
+    const fn record(self) -> &'static str {
+        match self {
+            Self::Connector => "'connector/' || name",
+            Self::Credential => "registered_user || '/' || connector",
+            Self::LinkPlan => "'link/' || id || '/' || registered_user || '/' || connector",
+            Self::LinkTokens => "'link-tokens/' || id || '/' || registered_user",
+            Self::Revocation => "record",
+        }
+    }
+
+    /// Returns the statement that counts the values.
+    #[must_use]
+    pub fn count_statement(self) -> String {
+        format!("SELECT count(*) FROM {} WHERE {} IS NOT NULL", self.table(), self.column())
+    }
+
+    /// Returns the statement that reads a page of values: the value, the record that it is sealed for, and the primary key. Its
+    /// parameters are the primary key of the value before, if there is one. `place` writes the place of a parameter by its
+    /// number, which begins at 1.
+    #[must_use]
+    pub fn page_statement(self, is_first: bool, limit: u32, place: impl Fn(usize) -> String) -> String {
+        let (table, column, key) = (self.table(), self.column(), self.key().join(", "));
+        let places: Vec<_> = (1..=self.key().len()).map(place).collect();
+        let after = if is_first { "TRUE".to_owned() } else { format!("({key}) > ({})", places.join(", ")) };
+        format!(
+            "SELECT {column}, {}, {key} FROM {table} WHERE {column} IS NOT NULL AND {after} ORDER BY {key} LIMIT {limit}",
+            self.record()
+        )
+    }
+
+    /// Returns the statement that replaces a value. Its parameters are the new value, the old one, and the primary key.
+    #[must_use]
+    pub fn replace_statement(self, place: impl Fn(usize) -> String) -> String {
+        let (table, column) = (self.table(), self.column());
+        let key = self.key().iter().zip(3..).map(|(name, number)| format!(" AND {name} = {}", place(number)));
+        format!("UPDATE {table} SET {column} = {} WHERE {column} = {}{}", place(1), place(2), key.collect::<String>())
+    }
+
+    /// Returns the number of columns of the primary key.
+    #[must_use]
+    pub const fn key_length(self) -> usize {
+        self.key().len()
+    }
+}
+
+/// A sealed value with its place.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct SealedValue {
+    /// The kind.
+    pub kind: SealedKind,
+    /// The organization.
+    pub organization: OrganizationId,
+    /// The environment.
+    pub environment: Environment,
+    /// The rest of the primary key of its row.
+    pub key: Vec<String>,
+    /// The record that it is sealed for.
+    pub record: String,
+    /// The value.
+    pub sealed: Sealed,
+}
+
+impl SealedValue {
+    /// Returns the primary key of its row, as text.
+    pub fn place(&self) -> impl Iterator<Item = String> {
+        [self.organization.to_string(), self.environment.to_string()].into_iter().chain(self.key.iter().cloned())
+    }
+
+    /// The scope that the value is sealed for.
+    #[expect(clippy::disallowed_methods, reason = "the store itself says where the value is; no caller's authority")]
+    fn scope(&self) -> Scope {
+        Scope::assertion(self.organization, self.environment)
+    }
+}
+
+/// Returns whether anything is sealed in the store and, if so, whether any of the first values opens with one of the keys.
+///
+/// # Errors
+///
+/// [`StoreError`].
+pub async fn opens_any(store: &dyn Sealing, keys: Option<&SealingKeys>) -> Result<Option<bool>, StoreError> {
+    let mut any = false;
+    for kind in SealedKind::ALL {
+        for value in store.sealed_values(kind, None, PAGE).await? {
+            any = true;
+            if keys.is_some_and(|keys| keys.open(&value.scope(), &value.record, &value.sealed).is_ok()) {
+                return Ok(Some(true));
+            }
+        }
+    }
+    Ok(any.then_some(false))
+}
+
+/// What a rotation is doing.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct SealStep {
+    /// The kind of the values.
+    pub kind: SealedKind,
+    /// How many were looked at.
+    pub done: u64,
+    /// How many there were.
+    pub of: u64,
+}
+
+/// What came of sealing all values again.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub struct Resealed {
+    /// How many values were sealed again.
+    pub sealed: u64,
+    /// How many values open with none of the keys, and stay as they are.
+    pub unreadable: u64,
+}
+
+/// The reason why not every value was sealed again. What was sealed stays, and the next attempt goes on from there.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ResealError {
+    /// The generator failed.
+    #[error(transparent)]
+    Random(#[from] RandomError),
+    /// Values under an old key came again and again.
+    #[error("values go on being sealed with an old key: a server does not have the newest one")]
+    Restless,
+    /// The engine failed.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+/// Seals every value with the key that seals, until a pass finds no value under another key.
+///
+/// # Errors
+///
+/// [`ResealError`].
+pub async fn reseal(
+    store: &dyn Sealing,
+    keys: &SealingKeys,
+    random: &dyn Random,
+    report: &mut (dyn FnMut(SealStep) + Send),
+) -> Result<Resealed, ResealError> {
+    let mut resealed = Resealed::default();
+    for _ in 0..PASSES {
+        let (mut stale, mut unreadable) = (0, 0);
+        for kind in SealedKind::ALL {
+            let (mut done, of) = (0, store.count_sealed(kind).await?);
+            let mut page = store.sealed_values(kind, None, PAGE).await?;
+            while let Some(last) = page.last().cloned() {
+                done += page.len() as u64;
+                let mut replaced = Vec::new();
+                for value in page.into_iter().filter(|value| value.sealed.key_id() != Some(keys.sealing())) {
+                    match keys.open(&value.scope(), &value.record, &value.sealed) {
+                        Ok(text) => {
+                            let sealed = keys.seal(&value.scope(), &value.record, &text, random)?;
+                            replaced.push((value, sealed));
+                        }
+                        Err(_) => unreadable += 1,
+                    }
+                }
+                stale += replaced.len();
+                if !replaced.is_empty() {
+                    resealed.sealed += store.replace_sealed(replaced).await?;
+                }
+                report(SealStep { kind, done, of });
+                page = store.sealed_values(kind, Some(&last), PAGE).await?;
+            }
+        }
+        resealed.unreadable = unreadable;
+        if stale == 0 {
+            return Ok(resealed);
+        }
+    }
+    Err(ResealError::Restless)
+}
+
+/// Returns whether any value is sealed with another key than `key`, as far as the keys open it: the trace of a rotation that
+/// did not end.
+///
+/// # Errors
+///
+/// [`StoreError`].
+pub async fn is_half_sealed(store: &dyn Sealing, keys: &SealingKeys, key: SealingKeyId) -> Result<bool, StoreError> {
+    for kind in SealedKind::ALL {
+        let mut page = store.sealed_values(kind, None, PAGE).await?;
+        while let Some(last) = page.last().cloned() {
+            let is_other = |value: &SealedValue| match value.sealed.key_id() {
+                Some(id) => id != key && keys.open(&value.scope(), &value.record, &value.sealed).is_ok(),
+                // A value from before key ids says by opening alone which key it is of.
+                None => keys.opener(&value.scope(), &value.record, &value.sealed).is_some_and(|opener| opener != key),
+            };
+            if page.iter().any(is_other) {
+                return Ok(true);
+            }
+            page = store.sealed_values(kind, Some(&last), PAGE).await?;
+        }
+    }
+    Ok(false)
+}
+
+#[cfg(test)]
+mod tests {
+    use doorward_audit::{Action, Attribution, EventDraft};
+    use doorward_key::SystemRandom;
+    use doorward_types::Timestamp;
+
+    use super::*;
+    use crate::{Connector, MemoryStore, SealingKey, Table};
+
+    async fn put(store: &MemoryStore, scope: &Scope, name: &str, sealed: Sealed) {
+        let (now, name) = (Timestamp::from_millis(1), name.parse().unwrap());
+        let (by, log) = (Attribution::local("ada".parse().unwrap()), (scope.organization(), scope.environment()));
+        let event = EventDraft::new(&by, now, Action::ConnectorPut, String::new(), log);
+        store.put(scope, Connector { name, sealed, created_at: now, updated_at: now }, event).await.unwrap();
+    }
+
+    #[tokio::test]
+    #[expect(clippy::disallowed_methods, reason = "a test of the values of a scope")]
+    async fn every_value_that_opens_is_sealed_with_the_newest_key() {
+        let store = MemoryStore::new();
+        let scope = Scope::assertion(OrganizationId::from_u128(1), Environment::Test);
+        let [(old, old_line), (new, new_line), (lost, _)] = [(); 3].map(|()| SealingKey::draw(&SystemRandom).unwrap());
+        let keys: SealingKeys = format!("{}{}", *old_line, *new_line).parse().unwrap();
+        assert_eq!(opens_any(&store, Some(&keys)).await.unwrap(), None);
+        for number in 0..u32::try_from(2 * PAGE + 7).unwrap() {
+            let (name, record) = (format!("c{number}"), format!("connector/c{number}"));
+            let sealed = old.seal(&scope, &record, b"hunter2", &SystemRandom).unwrap();
+            // Some are from before values named their key.
+            let bytes = sealed.as_bytes()[if number % 2 == 0 { 0 } else { 12 }..].to_vec();
+            put(&store, &scope, &name, Sealed::from_bytes(bytes)).await;
+        }
+        assert_eq!(opens_any(&store, Some(&SealingKeys::from(lost))).await.unwrap(), Some(false));
+        assert_eq!(opens_any(&store, None).await.unwrap(), Some(false));
+        assert_eq!(opens_any(&store, Some(&keys)).await.unwrap(), Some(true));
+        assert!(!is_half_sealed(&store, &keys, old.id()).await.unwrap());
+        assert!(is_half_sealed(&store, &keys, new.id()).await.unwrap());
+        put(&store, &scope, "unreadable", Sealed::from_bytes(vec![1; 60])).await;
+
+        let mut steps = Vec::new();
+        let done = reseal(&store, &keys, &SystemRandom, &mut |step| steps.push(step)).await.unwrap();
+        assert_eq!(done, Resealed { sealed: u64::from(2 * PAGE + 7), unreadable: 1 });
+        let (done, of) = (u64::from(2 * PAGE + 8), u64::from(2 * PAGE + 8));
+        assert!(steps.contains(&SealStep { kind: SealedKind::Connector, done, of }));
+        assert!(!is_half_sealed(&store, &keys, new.id()).await.unwrap());
+        for value in store.sealed_values(SealedKind::Connector, None, 1_000).await.unwrap() {
+            let opened = new.open(&scope, &value.record, &value.sealed);
+            assert_eq!(opened.is_ok(), value.key != ["unreadable"], "{value:?}");
+        }
+        let again = reseal(&store, &keys, &SystemRandom, &mut |_| {}).await.unwrap();
+        assert_eq!(again, Resealed { sealed: 0, unreadable: 1 });
+    }
+}
