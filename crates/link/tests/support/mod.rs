@@ -10,7 +10,9 @@ use std::time::Duration;
 use bytes::Bytes;
 use doorward_auth::{Ask, Core, Issuer, Management, Verifier};
 use doorward_link::{Begun, ConnectorSettings, Finish, LinkError, Linker, NewLink, TokenEndpointAuth};
-use doorward_store::{Credential, LinkSession, MemoryStore, Page, RegisteredUser, Scope, SealingKey, Table};
+use doorward_store::{
+    Credential, LinkSession, MemoryStore, Page, RegisteredUser, Scope, SealingKey, SealingKeys, Table, reseal,
+};
 use doorward_types::{Clock, Environment, ManualClock, RegisteredUserId};
 use http::header::COOKIE;
 use http::{HeaderMap, HeaderValue, Request, Response, StatusCode};
@@ -155,6 +157,7 @@ impl Browser {
 pub(crate) struct World {
     pub(crate) linker: Linker,
     pub(crate) core: Core,
+    pub(crate) sealing_keys: Arc<SealingKeys>,
     pub(crate) clock: Arc<ManualClock>,
     pub(crate) scope: Scope,
     pub(crate) production: Scope,
@@ -173,13 +176,25 @@ impl World {
         let management = Management::of_store_holder("ada".parse().unwrap());
         let [production, scope] = Environment::ALL.map(|environment| management.scope(acme, environment));
         let verifier = Verifier::start(&core).await.unwrap();
-        let key = Arc::new(SealingKey::new(&Zeroizing::new([7; 32])).into());
-        let linker = Linker::new(verifier, key, "https://doorward.example/oauth").unwrap();
+        let sealing_keys = Arc::new(SealingKeys::from(SealingKey::new(&Zeroizing::new([7; 32]))));
+        let linker = Linker::new(verifier, Arc::clone(&sealing_keys), "https://doorward.example/oauth").unwrap();
         let user = RegisteredUserId::new(core.id_seed().unwrap());
-        let world = Self { linker, core, clock, scope, production, user, third_party };
+        let world = Self { linker, core, sealing_keys, clock, scope, production, user, third_party };
         world.register(user, "u1").await;
         world.put(&world.third_party.settings()).await;
         world
+    }
+
+    /// Seals everything with a fresh key; returns how many values were sealed again.
+    pub(crate) async fn rotate(&self) -> u64 {
+        let (key, _) = SealingKey::draw(&**self.core.random()).unwrap();
+        let id = key.id();
+        self.sealing_keys.add(&key.into());
+        assert!(self.sealing_keys.seal_by(id));
+        let resealed =
+            reseal(&**self.core.store(), &self.sealing_keys, &**self.core.random(), &mut |_| {}).await.unwrap();
+        assert_eq!(resealed.unreadable, 0);
+        resealed.sealed
     }
 
     async fn register(&self, id: RegisteredUserId, name: &str) {
