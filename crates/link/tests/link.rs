@@ -11,7 +11,7 @@ use doorward_link::{
     CONFIRMATION_LIFETIME, ConnectorFault, ConnectorSettings, Finish, LinkError, NewLink, SESSION_LIFETIME,
     TokenEndpointAuth,
 };
-use doorward_store::{CredentialKey, LinkStatus, RegisteredUser, Table};
+use doorward_store::{Credential, CredentialKey, LinkStatus, RegisteredUser, Table};
 use doorward_types::{Clock, Timestamp};
 use http::StatusCode;
 use sha2::Digest;
@@ -621,4 +621,24 @@ async fn settings_that_say_something_twice_or_nowhere_are_refused() {
     assert!(matches!(settings.check(), Err(ConnectorFault::RevocationEndpoint(_))));
     let settings = ConnectorSettings { issuer: Some("github".to_owned()), ..good };
     assert!(matches!(settings.check(), Err(ConnectorFault::Issuer(_))));
+}
+
+/// What each step seals is a connector's settings, a plan, tokens, a credential, and tokens to revoke.
+#[tokio::test]
+async fn a_link_goes_on_if_the_sealing_key_is_rotated_at_each_step() {
+    let world = World::new().await;
+    let mut browser = Browser::default();
+    let begun = world.begin().await;
+    assert_eq!(world.rotate().await, 2);
+    let sent = query_of(&world.open(&begun, &mut browser).await);
+    assert_eq!(world.rotate().await, 2);
+    let confirmation = confirmation_of(&begun, &world.answer(&browser, &good_answer(&sent)).await);
+    assert_eq!(world.rotate().await, 3);
+    world.complete(&begun, world.user, &confirmation).await.unwrap();
+    assert_eq!(world.rotate().await, 3);
+    let key = CredentialKey { registered_user: world.user, connector: "github".parse().unwrap() };
+    let credentials: &dyn Table<Credential> = &**world.core.store();
+    assert!(credentials.delete(&world.scope, &key, world.told()).await.unwrap());
+    assert_eq!(world.rotate().await, 3);
+    assert_ne!(world.keep_up().await, [] as [&str; 0]);
 }

@@ -11,7 +11,9 @@ use bytes::Bytes;
 use doorward_audit::{Action, Attribution, EventDraft};
 use doorward_auth::{Ask, Core, Issuer, Management, Verifier};
 use doorward_link::{Begun, ConnectorSettings, Finish, LinkError, Linker, NewLink, TokenEndpointAuth};
-use doorward_store::{Credential, LinkSession, MemoryStore, Page, RegisteredUser, Scope, SealingKey, Table};
+use doorward_store::{
+    Credential, LinkSession, MemoryStore, Page, RegisteredUser, Scope, SealingKey, SealingKeys, Table, reseal,
+};
 use doorward_types::{Clock, Environment, ManualClock, RegisteredUserId};
 use http::header::COOKIE;
 use http::{HeaderMap, HeaderValue, Request, Response, StatusCode};
@@ -156,6 +158,7 @@ impl Browser {
 pub(crate) struct World {
     pub(crate) linker: Linker,
     pub(crate) core: Core,
+    pub(crate) sealing_keys: Arc<SealingKeys>,
     pub(crate) clock: Arc<ManualClock>,
     pub(crate) scope: Scope,
     pub(crate) production: Scope,
@@ -174,10 +177,10 @@ impl World {
         let management = Management::of_store_holder("ada".parse().unwrap());
         let [production, scope] = Environment::ALL.map(|environment| management.scope(acme, environment));
         let verifier = Verifier::start(&core).await.unwrap();
-        let key = Arc::new(SealingKey::new(&Zeroizing::new([7; 32])).into());
-        let linker = Linker::new(verifier, key, "https://doorward.example/oauth").unwrap();
+        let sealing_keys = Arc::new(SealingKeys::from(SealingKey::new(&Zeroizing::new([7; 32]))));
+        let linker = Linker::new(verifier, Arc::clone(&sealing_keys), "https://doorward.example/oauth").unwrap();
         let user = RegisteredUserId::new(core.id_seed().unwrap());
-        let world = Self { linker, core, clock, scope, production, user, third_party };
+        let world = Self { linker, core, sealing_keys, clock, scope, production, user, third_party };
         world.register(user, "u1").await;
         world.put(&world.third_party.settings()).await;
         world
@@ -187,6 +190,18 @@ impl World {
     pub(crate) fn told(&self) -> EventDraft {
         let log = (self.scope.organization(), self.scope.environment());
         EventDraft::new(&by(), self.clock.now(), Action::CredentialRemoved, String::new(), log)
+    }
+
+    /// Seals everything with a fresh key; returns how many values were sealed again.
+    pub(crate) async fn rotate(&self) -> u64 {
+        let (key, _) = SealingKey::draw(&**self.core.random()).unwrap();
+        let id = key.id();
+        self.sealing_keys.add(&key.into());
+        assert!(self.sealing_keys.seal_by(id));
+        let resealed =
+            reseal(&**self.core.store(), &self.sealing_keys, &**self.core.random(), &mut |_| {}).await.unwrap();
+        assert_eq!(resealed.unreadable, 0);
+        resealed.sealed
     }
 
     async fn register(&self, id: RegisteredUserId, name: &str) {
