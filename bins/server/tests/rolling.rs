@@ -1,6 +1,6 @@
 //! Servers behind a real load balancer are replaced one after the other, and no client notices.
 
-#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+#![expect(clippy::unwrap_used, clippy::expect_used, reason = "a test fails by panicking")]
 
 mod support;
 
@@ -128,11 +128,10 @@ fn no_request_fails_when_servers_are_replaced_one_after_the_other() {
     while TcpStream::connect(address).is_err() {
         std::thread::sleep(Duration::from_millis(20));
     }
-    while !send_bytes_within(address, b"GET /readyz HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n", GUARD)
-        .is_some_and(|answer| answer.status == 200)
-    {
-        std::thread::sleep(Duration::from_millis(20));
-    }
+    let ready = b"GET /readyz HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n";
+    support::waits_for("both servers", || {
+        send_bytes_within(address, ready, GUARD).is_some_and(|answer| answer.status == 200)
+    });
 
     let clients = Clients::default();
     let replaced = std::thread::scope(|scope| {
