@@ -1,7 +1,7 @@
 //! The sealing key with real servers: a wrong or missing one ends the start, and `doorward sealing-key rotate` exchanges it while
 //! servers run.
 
-#![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test fails by panicking")]
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 #[path = "../../server/tests/support/mod.rs"]
 mod support;

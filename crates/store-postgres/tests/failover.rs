@@ -37,7 +37,7 @@ async fn a_poll_at_a_standby_says_so() {
     let (store_id, incarnation) = (polled.provenance().store, polled.provenance().incarnation);
 
     for handle in [&asking, &waiting, &naming] {
-        handle.position().await.unwrap().proved_of_any_store().unwrap().1;
+        handle.position().await.unwrap().proved_of_any_store().unwrap();
     }
 
     // The standby has all of this, and then lags.
@@ -80,7 +80,7 @@ async fn a_node_finds_the_primary_at_another_host() {
     let node = store.control().unwrap();
     let (change, context) = provision(1);
     store.change(change, context).await.unwrap();
-    node.position().await.unwrap().proved_of_any_store().unwrap().1;
+    node.position().await.unwrap().proved_of_any_store().unwrap();
     first.point_at(standby.port()).await;
     second.point_at(primary.port()).await;
     let (change, context) = provision(2);

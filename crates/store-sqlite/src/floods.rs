@@ -217,8 +217,8 @@ async fn requests_that_hold_every_thread_delay_no_node() {
         control.poll(SessionId::from_u128(1), Position::default()).await.unwrap();
         control.sessions().await.unwrap();
         control.identity().await.unwrap();
-        control.live_secrets(None, 10).await.unwrap().proved_of_any_store().unwrap().1;
-        control.position().await.unwrap().proved_of_any_store().unwrap().1;
+        control.live_secrets(None, 10).await.unwrap().proved_of_any_store().unwrap();
+        control.position().await.unwrap().proved_of_any_store().unwrap();
     }
     drop((let_go, let_writes_go));
     for job in held {
@@ -233,7 +233,7 @@ async fn long_reads_do_not_hold_up_short_ones() {
     let (let_go, wait) = channel::<()>();
     let its = Arc::clone(&store);
     let scan = queued(async move { its.scan(move |_| wait.recv().or(Ok(()))).await });
-    store.position().await.unwrap().proved_of_any_store().unwrap().1;
+    store.position().await.unwrap().proved_of_any_store().unwrap();
     drop(let_go);
     scan.await.unwrap();
 }

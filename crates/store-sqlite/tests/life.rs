@@ -72,7 +72,7 @@ async fn a_store_whose_files_were_touched_is_read_and_written_no_more() {
         // The second poll takes the quick way.
         poll().await.unwrap();
         poll().await.unwrap();
-        control.position().await.unwrap().proved_of_any_store().unwrap().1;
+        control.position().await.unwrap().proved_of_any_store().unwrap();
         touch(&path);
         let is_moved = |error: &StoreError| matches!(error, StoreError::Doubtful(Doubt::Moved(_)));
         assert!(poll().await.is_err_and(|error| is_moved(&error)), "{deed}");
@@ -98,7 +98,7 @@ async fn a_store_that_was_put_back_goes_on() {
 async fn a_store_that_is_closed_is_one_file() {
     let (folder, path, store) = open().await;
     let control = store.control().unwrap();
-    control.position().await.unwrap().proved_of_any_store().unwrap().1;
+    control.position().await.unwrap().proved_of_any_store().unwrap();
     assert_eq!(files(&folder), ["doorward.db", "doorward.db-shm", "doorward.db-wal"]);
     store.close().await.unwrap();
     assert_eq!(files(&folder), ["doorward.db"]);
@@ -112,10 +112,10 @@ async fn a_store_that_is_closed_is_one_file() {
 async fn a_store_that_is_dropped_is_one_file() {
     let (folder, path, store) = open().await;
     let control = store.control().unwrap();
-    control.position().await.unwrap().proved_of_any_store().unwrap().1;
+    control.position().await.unwrap().proved_of_any_store().unwrap();
     // The last handle closes the file.
     drop(store);
-    control.position().await.unwrap().proved_of_any_store().unwrap().1;
+    control.position().await.unwrap().proved_of_any_store().unwrap();
     drop(control);
     assert_eq!(files(&folder), ["doorward.db"]);
     assert_eq!(events(&path).await, 1);
@@ -157,7 +157,7 @@ fn child() {
 async fn another_process_leaves_the_log_of_a_store_that_was_opened_twice() {
     let (folder, path, store) = open().await;
     let again = SqliteStore::open(&path, OpenMode::Create).await.unwrap();
-    again.position().await.unwrap().proved_of_any_store().unwrap().1;
+    again.position().await.unwrap().proved_of_any_store().unwrap();
     let mut child = Command::new(std::env::current_exe().unwrap());
     let child = child.args(["--exact", "child"]).env(STORE, &path).output().unwrap();
     assert!(child.status.success(), "{child:?}");

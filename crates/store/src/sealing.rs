@@ -320,7 +320,7 @@ mod tests {
         let [(old, old_line), (new, new_line), (lost, _)] = [(); 3].map(|()| SealingKey::draw(&SystemRandom).unwrap());
         let keys: SealingKeys = format!("{}{}", *old_line, *new_line).parse().unwrap();
         assert_eq!(opens_any(&store, Some(&keys)).await.unwrap(), None);
-        for number in 0..u32::try_from(2 * PAGE + 7).unwrap() {
+        for number in 0..2 * PAGE + 7 {
             let (name, record) = (format!("c{number}"), format!("connector/c{number}"));
             let sealed = old.seal(&scope, &record, b"hunter2", &SystemRandom).unwrap();
             // Some are from before values named their key.
