@@ -84,7 +84,8 @@ impl PostgresStore {
         let all: Vec<_> = [lock()].into_iter().chain(reads).chain(Logs::reads([event])).collect();
         self.pool
             .write(&all, |mut answers| {
-                let found: Vec<_> = answers.by_ref().skip(1).take(own).collect();
+                let _lock = answers.next();
+                let found: Vec<_> = answers.by_ref().take(own).collect();
                 let (mut writes, value) = decide(found.into_iter())?;
                 if !writes.is_empty() {
                     writes.push(Logs::of([event], answers)?.append(event)?);

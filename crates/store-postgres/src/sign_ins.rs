@@ -68,8 +68,9 @@ impl SignIns for PostgresStore {
     async fn take_sign_ins(&self, operator: OperatorId, event: EventDraft) -> Result<u64, StoreError> {
         let find = sql("SELECT 1 FROM sign_ins WHERE operator = $1 FOR UPDATE").text(operator);
         let decide = |mut answers: Answers| {
-            let delete = sql("DELETE FROM sign_ins WHERE operator = $1").text(operator);
-            Ok((vec![delete], answers.next().unwrap_or_default().len() as u64))
+            let count = answers.next().unwrap_or_default().len() as u64;
+            let delete = (count > 0).then(|| sql("DELETE FROM sign_ins WHERE operator = $1").text(operator));
+            Ok((delete.into_iter().collect(), count))
         };
         self.write_telling(vec![find], &event, decide).await
     }

@@ -83,7 +83,7 @@ impl SignIns for SqliteStore {
         self.write(move |connection| {
             let taken = connection.execute("DELETE FROM sign_ins WHERE operator = ?1", [operator.to_string()]);
             let taken = taken.map_err(of_write)?;
-            audit::append(connection, &event)?;
+            audit::append_if(connection, taken > 0, &event)?;
             Ok(taken as u64)
         })
         .await

@@ -73,7 +73,7 @@ pub trait SignIns: Send + Sync {
     /// Notes that one was used; nothing where it is gone.
     async fn see_sign_in(&self, token: Digest, at: Timestamp) -> Result<(), StoreError>;
 
-    /// Takes out all links and sessions of an operator; returns how many there were. The event that tells of it is written in
-    /// the same transaction.
+    /// Takes out all links and sessions of an operator; returns how many there were. If there were any, the event that tells of it
+    /// is written in the same transaction.
     async fn take_sign_ins(&self, operator: OperatorId, event: EventDraft) -> Result<u64, StoreError>;
 }

@@ -245,12 +245,13 @@ async fn a_restore_begins_an_incarnation_and_ends_sessions() {
     assert_eq!(begun, Restored { incarnation: Incarnation(2), ended_sessions: 1 });
     let signed_in = OperatorDesk::new(&restored).signed_in(&session, crate::Presence::Active).await.unwrap();
     assert!(signed_in.is_none());
-    let event = newest(&restored, OrganizationId::INSTALLATION, Environment::Production).await;
-    assert_eq!((event.draft.action, event.incarnation), (Action::StoreRestored, Incarnation(2)));
+    let log = management().scope(OrganizationId::INSTALLATION, Environment::Production);
+    let told = restored.store().events(&log, &EventFilter::default(), Page::first(2)).await.unwrap();
+    let told: Vec<_> = told.iter().map(|event| (event.draft.action, event.incarnation)).collect();
+    assert_eq!(told, [Action::OperatorSignedOut, Action::StoreRestored].map(|action| (action, Incarnation(2))));
 
     // The backup is put back once more: the files tell of the first time.
     let again = drill.backup().await;
-    let log = management().scope(OrganizationId::INSTALLATION, Environment::Production);
     let events = restored.store().chain(&log, Page::first(10)).await.unwrap();
     let lines: Vec<_> = events.into_iter().map(|event| event.unwrap().to_json_line()).collect();
     let findings = compare(&again, &lines).await;

@@ -288,7 +288,10 @@ impl SignIns for MemoryStore {
         let mut state = self.state();
         let before = state.sign_ins.len();
         state.sign_ins.retain(|_, known| known.operator != operator);
-        state.append(event);
-        Ok((before - state.sign_ins.len()) as u64)
+        let taken = before - state.sign_ins.len();
+        if taken > 0 {
+            state.append(event);
+        }
+        Ok(taken as u64)
     }
 }
