@@ -169,7 +169,7 @@ fn lists_are_tables_for_people_and_documents_for_programs() {
         (&["operator", "list"], &["ID", "NAME"], 2),
         (&["audit", "list"], &["TIME", "ACTOR", "ACTION", "SUBJECT"], 2),
         (&["audit", "list", "--environment", "test"], &["BEFORE → AFTER"], 1),
-        (&["audit", "list", "--installation"], &["ACTION"], 2),
+        (&["audit", "list", "--installation"], &["ACTION"], 3),
     ] {
         let table = output(&server, arguments);
         assert!(columns.iter().all(|column| table.contains(column)), "{table}");
