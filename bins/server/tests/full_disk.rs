@@ -12,7 +12,7 @@ fn a_full_disk_stops_changes_and_not_verifications() {
     let folder = tempfile::tempdir().unwrap();
     let limited = folder.path().join("limited");
     let server = env!("CARGO_BIN_EXE_doorward-server");
-    std::fs::write(&limited, format!("#!/bin/sh\ntrap '' XFSZ\nulimit -f 1000\nexec '{server}' \"$@\"\n")).unwrap();
+    std::fs::write(&limited, format!("#!/bin/sh\ntrap '' XFSZ\nulimit -f 2000\nexec '{server}' \"$@\"\n")).unwrap();
     std::fs::set_permissions(&limited, std::fs::Permissions::from_mode(0o755)).unwrap();
     let server = Server::start_quiet(&limited, tempfile::tempdir().unwrap());
     let ada = server.operator("ada");
