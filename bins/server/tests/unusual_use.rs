@@ -48,12 +48,13 @@ fn unusual_uses_are_counted_and_told_and_leave_the_audit_log_alone() {
     }
     assert_eq!(server.send("GET", &format!("/v1/whoami?key={old}"), &[], None).code(), "key_in_wrong_place");
     assert_eq!(metric(&server, "in_query"), 4);
-    let log = server.output.lock().unwrap().clone();
-    let told: Vec<Value> = log
-        .lines()
-        .filter_map(|line| serde_json::from_str::<Value>(line).ok())
-        .filter(|line| line["fields"]["use"].is_string())
-        .collect();
+    let told = || -> Vec<Value> {
+        let log = server.output.lock().unwrap();
+        let lines = log.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());
+        lines.filter(|line| line["fields"]["use"].is_string()).collect()
+    };
+    support::waits_for("the last line", || told().len() >= 5);
+    let told = told();
     let lines: Vec<_> = told
         .iter()
         .map(|line| (line["fields"]["use"].as_str().unwrap(), line["fields"]["locator"].as_str().unwrap().to_owned()))
