@@ -34,7 +34,8 @@ impl LossDesk {
     pub async fn accept(&self, ask: &Ask) -> Result<usize, IssueError> {
         let open: Vec<_> = self.list().await?.into_iter().filter(|lost| !lost.accepted).collect();
         let subject = open.iter().map(|lost| lost.change.revision.to_string()).collect::<Vec<_>>().join(",");
-        let event = installation_event(&self.core, Action::LostChangeAccepted, subject, Detail::default(), ask);
+        let event =
+            installation_event(&self.core, Action::LostChangeAccepted, subject, Detail::default(), &ask.attribution);
         match self.core.store.accept_lost(event).await {
             Ok(()) => Ok(open.len()),
             Err(StoreError::Missing) => Err(IssueError::NothingLost),

@@ -1,4 +1,4 @@
-use doorward_audit::{Action, Detail, EventDraft};
+use doorward_audit::{Action, Attribution, Detail, EventDraft};
 use doorward_key::{FreshOperatorToken, KeyFault, PresentedOperatorToken, ShownOnce};
 use doorward_store::{Conflict, Operator, ProviderAccess, ProviderIdentity, StoreError};
 use doorward_types::{Environment, Name, OperatorId, OrganizationId};
@@ -91,7 +91,7 @@ impl OperatorDesk {
             created_at: self.core.clock.now(),
             provider,
         };
-        let event = self.event(Action::OperatorCreated, &operator, ask);
+        let event = self.event(Action::OperatorCreated, &operator, &ask.attribution);
         match self.core.store.add_operator(operator.clone(), event).await {
             Ok(()) => Ok(AddedOperator { operator, value: fresh.into_value() }),
             Err(StoreError::Conflict(Conflict::Duplicate)) => Err(IssueError::NameTaken),
@@ -105,7 +105,7 @@ impl OperatorDesk {
     ///
     /// [`IssueError::NoSuchOperator`] where there is none.
     pub async fn remove(&self, operator: &Operator, ask: &Ask) -> Result<(), IssueError> {
-        let event = self.event(Action::OperatorDeleted, operator, ask);
+        let event = self.event(Action::OperatorDeleted, operator, &ask.attribution);
         match self.core.store.remove_operator(operator.id, event).await {
             Err(StoreError::Missing) => Err(IssueError::NoSuchOperator),
             other => other.map_err(IssueError::Store),
@@ -162,9 +162,10 @@ impl OperatorDesk {
         }
     }
 
-    fn event(&self, action: Action, operator: &Operator, ask: &Ask) -> EventDraft {
+    /// Returns an event about an operator.
+    pub(crate) fn event(&self, action: Action, operator: &Operator, by: &Attribution) -> EventDraft {
         let detail = Detail { name: Some(operator.name.clone()), ..Detail::default() };
-        installation_event(&self.core, action, operator.id.to_string(), detail, ask)
+        installation_event(&self.core, action, operator.id.to_string(), detail, by)
     }
 }
 
@@ -180,8 +181,8 @@ pub(crate) fn installation_event(
     action: Action,
     subject: String,
     detail: Detail,
-    ask: &Ask,
+    by: &Attribution,
 ) -> EventDraft {
     let log = (OrganizationId::INSTALLATION, Environment::Production);
-    EventDraft { detail, ..EventDraft::new(&ask.attribution, core.clock.now(), action, subject, log) }
+    EventDraft { detail, ..EventDraft::new(by, core.clock.now(), action, subject, log) }
 }

@@ -3,10 +3,10 @@
 use std::net::IpAddr;
 use std::time::Duration;
 
-use doorward_audit::{Action, Attribution, Detail, EventDraft};
+use doorward_audit::{Action, Attribution, EventDraft};
 use doorward_key::OpaqueToken;
 use doorward_store::{Operator, SignIn, SignInKind, StoreError};
-use doorward_types::{Environment, OrganizationId, RequestId, Timestamp};
+use doorward_types::{RequestId, Timestamp};
 
 use crate::{Ask, IssueError, Management, OperatorDesk};
 
@@ -54,7 +54,7 @@ impl OperatorDesk {
     ///
     /// [`IssueError::NoSuchOperator`] where the operator is gone.
     pub async fn login_link(&self, operator: &Operator, ask: &Ask) -> Result<OpaqueToken, IssueError> {
-        let event = self.told(Action::OperatorLinkMinted, operator, &ask.attribution);
+        let event = self.event(Action::OperatorLinkMinted, operator, &ask.attribution);
         self.make(operator, SignInKind::Link, LINK_LIFETIME, event).await
     }
 
@@ -88,7 +88,7 @@ impl OperatorDesk {
     ///
     /// [`IssueError::NoSuchOperator`] where the operator is gone.
     pub async fn sign_in_as(&self, operator: &Operator, visit: Visit) -> Result<OpaqueToken, IssueError> {
-        let event = self.told(Action::OperatorSignedIn, operator, &visit.by(operator));
+        let event = self.event(Action::OperatorSignedIn, operator, &visit.by(operator));
         self.make(operator, SignInKind::Session, SESSION_LIFETIME, event).await
     }
 
@@ -116,7 +116,7 @@ impl OperatorDesk {
     /// Where the store fails.
     pub async fn sign_out(&self, session: &OpaqueToken, visit: Visit) -> Result<(), StoreError> {
         let found = self.core().store().sign_in(session.digest(), self.core().clock().now()).await?;
-        let event = found.map(|(_, operator)| self.told(Action::OperatorSignedOut, &operator, &visit.by(&operator)));
+        let event = found.map(|(_, operator)| self.event(Action::OperatorSignedOut, &operator, &visit.by(&operator)));
         self.core().store().take_sign_in(session.digest(), event).await.map(drop)
     }
 
@@ -126,14 +126,8 @@ impl OperatorDesk {
     ///
     /// Where the store fails.
     pub async fn sign_out_everywhere(&self, operator: &Operator, ask: &Ask) -> Result<u64, StoreError> {
-        let event = self.told(Action::OperatorSignedOut, operator, &ask.attribution);
+        let event = self.event(Action::OperatorSignedOut, operator, &ask.attribution);
         self.core().store().take_sign_ins(operator.id, event).await
-    }
-
-    fn told(&self, action: Action, operator: &Operator, by: &Attribution) -> EventDraft {
-        let log = (OrganizationId::INSTALLATION, Environment::Production);
-        let event = EventDraft::new(by, self.core().clock().now(), action, operator.id.to_string(), log);
-        EventDraft { detail: Detail { name: Some(operator.name.clone()), ..Detail::default() }, ..event }
     }
 
     async fn make(

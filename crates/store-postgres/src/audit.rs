@@ -71,13 +71,13 @@ fn places<'a>(drafts: impl IntoIterator<Item = &'a EventDraft>) -> BTreeSet<(Org
 }
 
 impl PostgresStore {
-    /// Carries out the writes that are decided on by what was read, and writes the event that tells of them; without writes,
-    /// there is nothing to tell.
+    /// Carries out the writes that are decided on by what was read, and writes the event that tells of what was done; if nothing
+    /// was done, there is nothing to tell, and nothing to write.
     pub(crate) async fn write_telling<T>(
         &self,
         reads: Vec<Statement>,
         event: &EventDraft,
-        decide: impl Fn(Answers) -> Result<(Vec<Statement>, T), StoreError>,
+        decide: impl Fn(Answers) -> Result<(Option<Vec<Statement>>, T), StoreError>,
     ) -> Result<T, StoreError> {
         let own = reads.len();
         // The lock first, as everywhere: in one order, nobody waits for each other.
@@ -86,27 +86,27 @@ impl PostgresStore {
             .write(&all, |mut answers| {
                 let _lock = answers.next();
                 let found: Vec<_> = answers.by_ref().take(own).collect();
-                let (mut writes, value) = decide(found.into_iter())?;
-                if !writes.is_empty() {
-                    writes.push(Logs::of([event], answers)?.append(event)?);
-                }
+                let (writes, value) = decide(found.into_iter())?;
+                let Some(mut writes) = writes else { return Ok(Decision::write(vec![], value)) };
+                writes.push(Logs::of([event], answers)?.append(event)?);
                 Ok(Decision::write(writes, value))
             })
             .await
     }
 
-    /// Carries out a statement that returns the rows it touched, and writes the event that tells of it.
+    /// Carries out a statement that returns the rows it touched, and writes the event that tells of them if there are any; returns
+    /// how many there are.
+    pub(crate) async fn touch(&self, statement: Statement, event: &EventDraft) -> Result<u64, StoreError> {
+        let decide = |mut answers: Answers| {
+            let touched = answers.next().unwrap_or_default().len() as u64;
+            Ok(((touched > 0).then(Vec::new), touched))
+        };
+        self.write_telling(vec![statement], event, decide).await
+    }
+
+    /// As [`PostgresStore::touch`], for what must be there.
     pub(crate) async fn write_with_event(&self, statement: Statement, event: &EventDraft) -> Result<(), StoreError> {
-        let mut reads = vec![lock(), statement];
-        reads.extend(Logs::reads([event]));
-        self.pool
-            .write(&reads, |mut answers| {
-                if answers.nth(1).unwrap_or_default().is_empty() {
-                    return Err(StoreError::Missing);
-                }
-                Ok(Decision::write(vec![Logs::of([event], answers)?.append(event)?], ()))
-            })
-            .await
+        if self.touch(statement, event).await? == 0 { Err(StoreError::Missing) } else { Ok(()) }
     }
 }
 

@@ -6,7 +6,6 @@ use doorward_store::{Connector, ConnectorName, Page, Scope, Sealed, StoreError, 
 use tokio_postgres::Row;
 
 use crate::statement::{Statement, of_scope};
-use crate::transaction::Answers;
 use crate::{PostgresStore, row};
 
 const INSERT: &str = "INSERT INTO connectors (organization, environment, name, sealed, created_at, updated_at)
@@ -37,7 +36,7 @@ impl Table<Connector> for PostgresStore {
     }
 
     async fn put(&self, scope: &Scope, record: Connector, event: EventDraft) -> Result<(), StoreError> {
-        self.write_telling(vec![], &event, |_| Ok((vec![write(PUT, scope, &record)], ()))).await
+        self.write_telling(vec![], &event, |_| Ok((Some(vec![write(PUT, scope, &record)]), ()))).await
     }
 
     async fn get(&self, scope: &Scope, key: &ConnectorName) -> Result<Option<Connector>, StoreError> {
@@ -55,13 +54,7 @@ impl Table<Connector> for PostgresStore {
     }
 
     async fn delete(&self, scope: &Scope, key: &ConnectorName, event: EventDraft) -> Result<bool, StoreError> {
-        let find = "SELECT name FROM connectors WHERE organization = $1 AND environment = $2 AND name = $3 FOR UPDATE";
-        let delete = "DELETE FROM connectors WHERE organization = $1 AND environment = $2 AND name = $3";
-        let decide = |mut answers: Answers| {
-            let is_there = !answers.next().unwrap_or_default().is_empty();
-            let delete = is_there.then(|| of_scope(delete, scope).text(key));
-            Ok((delete.into_iter().collect(), is_there))
-        };
-        self.write_telling(vec![of_scope(find, scope).text(key)], &event, decide).await
+        let delete = "DELETE FROM connectors WHERE organization = $1 AND environment = $2 AND name = $3 RETURNING name";
+        Ok(self.touch(of_scope(delete, scope).text(key), &event).await? == 1)
     }
 }

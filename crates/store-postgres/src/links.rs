@@ -176,16 +176,13 @@ impl LinkSessions for PostgresStore {
         let decide = |mut answers: Answers| {
             let _user = answers.next();
             let known = locked(answers)?;
-            let fits = known.registered_user == credential.registered_user && known.connector == credential.connector;
-            if known.status != LinkStatus::Pending || !fits {
-                return Err(Conflict::Stale.into());
-            }
+            known.may_become(&credential)?;
             let writes = vec![
                 revoke_credential(scope, &credential.key()),
                 put_credential(scope, &credential),
                 of_scope(COMPLETE, scope).text(id),
             ];
-            Ok((writes, ()))
+            Ok((Some(writes), ()))
         };
         // The user first, as everywhere: in one order, nobody waits for each other.
         let reads = vec![lock_user(scope, credential.registered_user), find_in(scope, id, " FOR UPDATE")];

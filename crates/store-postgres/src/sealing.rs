@@ -6,9 +6,7 @@ use doorward_store::{Sealed, SealedKind, SealedValue, Sealing, SealingKeyId, Sto
 use futures_util::future::join_all;
 use tokio_postgres::Row;
 
-use crate::audit::Logs;
 use crate::statement::sql;
-use crate::transaction::{Decision, lock};
 use crate::{PostgresStore, row};
 
 /// Values that are written side by side, so that they share the server's waits for its disk.
@@ -24,17 +22,12 @@ impl Sealing for PostgresStore {
     ) -> Result<bool, StoreError> {
         let name =
             "UPDATE store SET sealing_key = $1 WHERE id = 1 AND sealing_key IS NOT DISTINCT FROM $2 RETURNING id";
-        let name = || sql(name).text(key).text_or_null(expected);
-        let Some(event) = event else { return Ok(self.execute(name()).await? == 1) };
-        let reads: Vec<_> = [lock(), name()].into_iter().chain(Logs::reads([&event])).collect();
-        self.pool
-            .write(&reads, |mut answers| {
-                if answers.nth(1).unwrap_or_default().is_empty() {
-                    return Ok(Decision::write(vec![], false));
-                }
-                Ok(Decision::write(vec![Logs::of([&event], answers)?.append(&event)?], true))
-            })
-            .await
+        let name = sql(name).text(key).text_or_null(expected);
+        let named = match event {
+            Some(event) => self.touch(name, &event).await?,
+            None => self.execute(name).await?,
+        };
+        Ok(named == 1)
     }
 
     async fn count_sealed(&self, kind: SealedKind) -> Result<u64, StoreError> {

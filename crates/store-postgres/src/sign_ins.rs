@@ -9,7 +9,6 @@ use tokio_postgres::Row;
 
 use crate::operators::operator;
 use crate::statement::sql;
-use crate::transaction::Answers;
 use crate::{PostgresStore, row};
 
 fn sign_in(row: &Row) -> Result<(SignIn, Operator), StoreError> {
@@ -37,7 +36,7 @@ impl SignIns for PostgresStore {
             let insert = sql(insert).bytes(token.to_bytes()).text(kind.as_str()).text(operator);
             insert.number(created_at.as_millis()).number(seen_at.as_millis()).number(expires_at.as_millis())
         };
-        self.write_telling(vec![], &event, |_| Ok((vec![insert()], ()))).await
+        self.write_telling(vec![], &event, |_| Ok((Some(vec![insert()]), ()))).await
     }
 
     async fn sign_in(&self, token: Digest, now: Timestamp) -> Result<Option<(SignIn, Operator)>, StoreError> {
@@ -50,14 +49,12 @@ impl SignIns for PostgresStore {
     }
 
     async fn take_sign_in(&self, token: Digest, event: Option<EventDraft>) -> Result<bool, StoreError> {
-        let delete = || sql("DELETE FROM sign_ins WHERE token = $1").bytes(token.to_bytes());
-        let Some(event) = event else { return Ok(self.execute(delete()).await? == 1) };
-        let find = sql("SELECT 1 FROM sign_ins WHERE token = $1 FOR UPDATE").bytes(token.to_bytes());
-        let decide = |mut answers: Answers| {
-            let is_there = !answers.next().unwrap_or_default().is_empty();
-            Ok((is_there.then(delete).into_iter().collect(), is_there))
+        let delete = sql("DELETE FROM sign_ins WHERE token = $1 RETURNING operator").bytes(token.to_bytes());
+        let taken = match event {
+            Some(event) => self.touch(delete, &event).await?,
+            None => self.execute(delete).await?,
         };
-        self.write_telling(vec![find], &event, decide).await
+        Ok(taken == 1)
     }
 
     async fn see_sign_in(&self, token: Digest, at: Timestamp) -> Result<(), StoreError> {
@@ -66,12 +63,7 @@ impl SignIns for PostgresStore {
     }
 
     async fn take_sign_ins(&self, operator: OperatorId, event: EventDraft) -> Result<u64, StoreError> {
-        let find = sql("SELECT 1 FROM sign_ins WHERE operator = $1 FOR UPDATE").text(operator);
-        let decide = |mut answers: Answers| {
-            let count = answers.next().unwrap_or_default().len() as u64;
-            let delete = (count > 0).then(|| sql("DELETE FROM sign_ins WHERE operator = $1").text(operator));
-            Ok((delete.into_iter().collect(), count))
-        };
-        self.write_telling(vec![find], &event, decide).await
+        let delete = sql("DELETE FROM sign_ins WHERE operator = $1 RETURNING operator").text(operator);
+        self.touch(delete, &event).await
     }
 }

@@ -60,7 +60,7 @@ impl Table<RegisteredUser> for PostgresStore {
     }
 
     async fn put(&self, scope: &Scope, record: RegisteredUser, event: EventDraft) -> Result<(), StoreError> {
-        self.write_telling(vec![], &event, |_| Ok((vec![write_user(PUT_USER, scope, &record)], ()))).await
+        self.write_telling(vec![], &event, |_| Ok((Some(vec![write_user(PUT_USER, scope, &record)]), ()))).await
     }
 
     async fn get(&self, scope: &Scope, key: &RegisteredUserId) -> Result<Option<RegisteredUser>, StoreError> {
@@ -81,10 +81,10 @@ impl Table<RegisteredUser> for PostgresStore {
         let delete = "DELETE FROM registered_users WHERE organization = $1 AND environment = $2 AND id = $3";
         let decide = |mut answers: Answers| {
             if answers.next().unwrap_or_default().is_empty() {
-                return Ok((vec![], false));
+                return Ok((None, false));
             }
             let delete = of_scope(delete, scope).text(key);
-            Ok((revoke_all_of(scope, *key).into_iter().chain([delete]).collect(), true))
+            Ok((Some(revoke_all_of(scope, *key).into_iter().chain([delete]).collect()), true))
         };
         self.write_telling(vec![lock_user(scope, *key), lock_links_of(scope, *key)], &event, decide).await
     }
@@ -111,7 +111,7 @@ impl Table<Credential> for PostgresStore {
             if answers.next().unwrap_or_default().is_empty() {
                 return Err(StoreError::Missing);
             }
-            Ok((vec![revoke_credential(scope, &record.key()), put_credential(scope, &record)], ()))
+            Ok((Some(vec![revoke_credential(scope, &record.key()), put_credential(scope, &record)]), ()))
         };
         self.write_telling(vec![lock_user(scope, record.registered_user)], &event, decide).await
     }
@@ -141,9 +141,9 @@ impl Table<Credential> for PostgresStore {
         let of_key = |text| of_scope(text, scope).text(key.registered_user).text(&key.connector);
         let decide = |answers: Answers| {
             if answers.last().unwrap_or_default().is_empty() {
-                return Ok((vec![], false));
+                return Ok((None, false));
             }
-            Ok((vec![revoke_credential(scope, key), of_key(delete)], true))
+            Ok((Some(vec![revoke_credential(scope, key), of_key(delete)]), true))
         };
         self.write_telling(vec![lock_user(scope, key.registered_user), of_key(find)], &event, decide).await
     }

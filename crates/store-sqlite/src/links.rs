@@ -201,10 +201,7 @@ impl LinkSessions for SqliteStore {
         let place = place(scope);
         self.write(move |connection| {
             let known = find_in(connection, &place, id)?.ok_or(StoreError::Missing)?;
-            let fits = known.registered_user == credential.registered_user && known.connector == credential.connector;
-            if known.status != LinkStatus::Pending || !fits {
-                return Err(Conflict::Stale.into());
-            }
+            known.may_become(&credential)?;
             let (organization, environment) = &place;
             revoke_credential(connection, organization, environment, &credential.key())?;
             put_credential(connection, PUT_CREDENTIAL, organization, environment, &credential)?;

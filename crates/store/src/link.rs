@@ -8,7 +8,7 @@ use doorward_audit::EventDraft;
 use doorward_key::Digest;
 use doorward_types::{Environment, LinkSessionId, OrganizationId, RegisteredUserId, Timestamp};
 
-use crate::{ConnectorName, Credential, Scope, Sealed, StoreError};
+use crate::{Conflict, ConnectorName, Credential, Scope, Sealed, StoreError};
 
 /// One try to link a registered user's account elsewhere. Of its tokens of access, the store has digests alone.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -47,6 +47,16 @@ impl LinkSession {
     #[must_use]
     pub fn plan_record(id: LinkSessionId, registered_user: RegisteredUserId, connector: &ConnectorName) -> String {
         format!("link/{id}/{registered_user}/{connector}")
+    }
+
+    /// Decides whether this session may end as complete with this credential.
+    ///
+    /// # Errors
+    ///
+    /// [`Conflict::Stale`], if the session is not pending, or is of another user or connector than the credential.
+    pub fn may_become(&self, credential: &Credential) -> Result<(), Conflict> {
+        let fits = self.registered_user == credential.registered_user && self.connector == credential.connector;
+        if self.status == LinkStatus::Pending && fits { Ok(()) } else { Err(Conflict::Stale) }
     }
 
     /// Returns the record that the tokens of this session are sealed for.

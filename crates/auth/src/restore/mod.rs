@@ -158,6 +158,6 @@ impl RestoreDesk {
 
     fn event(&self, action: Action, subject: String, detail: Detail, ask: &Ask) -> EventDraft {
         let detail = Detail { reason: self.issuer.reason(), ..detail };
-        installation_event(self.core(), action, subject, detail, ask)
+        installation_event(self.core(), action, subject, detail, &ask.attribution)
     }
 }

@@ -122,10 +122,7 @@ impl LinkSessions for MemoryStore {
     ) -> Result<(), StoreError> {
         let mut state = self.state();
         let known = state.links.get(&(*scope, id)).cloned().ok_or(StoreError::Missing)?;
-        let fits = known.registered_user == credential.registered_user && known.connector == credential.connector;
-        if known.status != LinkStatus::Pending || !fits {
-            return Err(Conflict::Stale.into());
-        }
+        known.may_become(&credential)?;
         state.put_credential(scope, credential)?;
         let complete = LinkSession { status: LinkStatus::Complete, tokens: None, confirmation: None, ..known };
         state.links.insert((*scope, id), complete);
