@@ -194,8 +194,7 @@ fn no_value_is_anywhere_but_where_it_is_shown() {
     for bytes in [format!("{current}\r\n\r\n"), format!("GET /{current} HTTP/9.9\r\n{current}\r\n\r\n")] {
         searched("no HTTP", server.send_bytes(bytes.as_bytes()).unwrap());
     }
-    let metrics = support::send_bytes(server.metrics, b"GET /metrics HTTP/1.1\r\nConnection: close\r\nHost: x\r\n\r\n");
-    hunt.search("metrics", metrics.unwrap().body.as_bytes());
+    hunt.search("metrics", server.scrape().as_bytes());
     let process = server.process_id();
     for file in ["cmdline", "environ"] {
         hunt.search(file, &std::fs::read(format!("/proc/{process}/{file}")).unwrap());

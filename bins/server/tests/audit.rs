@@ -193,9 +193,8 @@ fn whatever_decides_who_gets_at_what_is_in_the_trail() {
     }
     assert_eq!((&told[2]["subject"], &told[2]["detail"]["connector"]), (&json!(user), &json!("crm")));
     assert_eq!(server.call("dwo_guessed", "GET", "/v1/organizations", None).status, 401);
-    let metrics = b"GET /metrics HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n";
-    let metrics = support::send_bytes(server.metrics, metrics).unwrap();
-    assert!(metrics.body.contains("doorward_operator_refusals_total 1"), "{metrics:?}");
+    let metrics = server.scrape();
+    assert!(metrics.contains("doorward_operator_refusals_total 1"), "{metrics}");
     let text = serde_json::to_string(&events).unwrap();
     assert!(!text.contains("hunter2") && !text.contains("secret=1"));
 }

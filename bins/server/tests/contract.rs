@@ -247,8 +247,7 @@ fn probes_and_metrics_need_no_credential_and_tell_no_key() {
     }
     server.call(&server.production_key, "GET", "/v1/whoami", None);
     server.send("GET", "/v1/whoami", &[], None);
-    let metrics = support::send_bytes(server.metrics, b"GET /metrics HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n");
-    let text = metrics.unwrap().body;
+    let text = server.scrape();
     for line in [
         r#"doorward_verifications_total{environment="production",outcome="accepted"} 1"#,
         r#"doorward_verifications_total{environment="none",outcome="missing_credential"} 1"#,

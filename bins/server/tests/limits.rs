@@ -12,7 +12,7 @@ use std::time::Duration;
 use serde_json::json;
 use support::Server;
 
-/// How long a test waits for what must come.
+/// The time that a test waits for what must come.
 const GUARD: Duration = Duration::from_secs(60);
 
 fn start(options: &[&str]) -> Server {
@@ -20,10 +20,8 @@ fn start(options: &[&str]) -> Server {
 }
 
 fn limited(server: &Server, kind: &str, by: &str) -> bool {
-    let answer =
-        support::send_bytes(server.metrics, b"GET /metrics HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n");
     let sample = format!("doorward_requests_limited_total{{kind=\"{kind}\",by=\"{by}\"}}");
-    answer.unwrap().body.lines().any(|line| line.starts_with(&sample))
+    server.scrape().lines().any(|line| line.starts_with(&sample))
 }
 
 /// A server that never answers, and tells of each connection that comes and of each that its client closes.

@@ -150,6 +150,14 @@ impl World {
         Begun { id: begun.text("/id"), cookie, back }
     }
 
+    /// Comes back from the third party, and leaves while the code is exchanged.
+    fn leave_in_the_middle(&self, begun: &Begun) {
+        let mut stream = TcpStream::connect(self.server.address).unwrap();
+        let request = format!("GET {}&code=c HTTP/1.1\r\nHost: x\r\nCookie: {}\r\n\r\n", begun.back, begun.cookie);
+        stream.write_all(request.as_bytes()).unwrap();
+        assert_eq!(self.third_party.asked().0, "/token");
+    }
+
     fn come_back(&self, begun: &Begun) -> Answer {
         let path = format!("{}&code=c", begun.back);
         self.server.send("GET", &path, &[("Cookie", &begun.cookie)], None)
@@ -286,11 +294,7 @@ fn a_browser_that_leaves_in_the_middle_loses_nothing() {
     let world = World::new();
     let user = world.user("u1");
     let begun = world.begin_in_a_browser(&user);
-    let mut stream = TcpStream::connect(world.server.address).unwrap();
-    let request = format!("GET {}&code=c HTTP/1.1\r\nHost: x\r\nCookie: {}\r\n\r\n", begun.back, begun.cookie);
-    stream.write_all(request.as_bytes()).unwrap();
-    assert_eq!(world.third_party.asked().0, "/token");
-    drop(stream);
+    world.leave_in_the_middle(&begun);
     assert_eq!(world.session(world.key(), &begun).text("/status"), "begun");
     world.third_party.answer(TOKENS);
     let confirmation = confirmation(&begun, &world.come_back(&begun));
@@ -305,10 +309,7 @@ fn a_server_does_not_stop_in_the_middle_of_an_exchange() {
         let world = World::new();
         let user = world.user("u1");
         let begun = world.begin_in_a_browser(&user);
-        let mut stream = TcpStream::connect(world.server.address).unwrap();
-        let request = format!("GET {}&code=c HTTP/1.1\r\nHost: x\r\nCookie: {}\r\n\r\n", begun.back, begun.cookie);
-        stream.write_all(request.as_bytes()).unwrap();
-        assert_eq!(world.third_party.asked().0, "/token");
+        world.leave_in_the_middle(&begun);
         world
     };
     let answers = third_party.answers.clone();

@@ -5,25 +5,21 @@
 mod support;
 
 use std::io::{Read, Write};
-use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::net::{SocketAddr, TcpStream};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 
-use support::{Server, send_bytes_within};
+use support::{Server, free_address, send_bytes_within};
 
 /// The pieces of a slow upload, and the pause before each.
 const PIECES: usize = 8;
 const PAUSE: Duration = Duration::from_millis(250);
 
-/// How long a client waits for what must come.
+/// The time that a client waits for what must come.
 const GUARD: Duration = Duration::from_secs(60);
-
-fn free_address() -> SocketAddr {
-    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap()
-}
 
 /// HAProxy over two servers, whose `/readyz` it asks for. Dropping it ends it.
 struct Balancer(Child);

@@ -19,7 +19,7 @@ use support::Server;
 
 const BINARY: &str = env!("CARGO_BIN_EXE_doorward-server");
 
-/// How long a test waits for what must come.
+/// The time that a test waits for what must come.
 const GUARD: Duration = Duration::from_secs(60);
 
 /// A server that is started with these variables, and nothing else. Dropping it kills the process.

@@ -63,9 +63,7 @@ fn until(what: &str, mut holds: impl FnMut() -> bool) {
 }
 
 fn metric(server: &Server, line: &str) -> Option<u64> {
-    let text =
-        support::send_bytes(server.metrics, b"GET /metrics HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")?.body;
-    text.lines().find_map(|found| found.strip_prefix(line)?.trim().parse().ok())
+    server.scrape().lines().find_map(|found| found.strip_prefix(line)?.trim().parse().ok())
 }
 
 /// Takes what is posted, and answers 204.

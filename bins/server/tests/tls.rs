@@ -108,11 +108,8 @@ fn a_certificate_that_ends_soon_or_vanishes_is_told() {
     put(&first, &first_key);
     let server = start(folder.path(), &served, &served_key);
     let metric = |name: &str| {
-        let scraped =
-            support::send_bytes(server.metrics, b"GET /metrics HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n");
-        let body = scraped.unwrap().body;
         let name = format!("{name}{{listener=\"clients\"}} ");
-        body.lines().find_map(|line| line.strip_prefix(&name)?.parse::<u64>().ok()).unwrap()
+        server.scrape().lines().find_map(|line| line.strip_prefix(&name)?.parse::<u64>().ok()).unwrap()
     };
     let until = |message: &str, count: usize| {
         let begun = Instant::now();

@@ -11,9 +11,8 @@ use serde_json::Value;
 use support::Server;
 
 fn metric(server: &Server, kind: &str) -> u64 {
-    let text = support::send_bytes(server.metrics, b"GET /metrics HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n");
     let name = format!("doorward_unusual_uses_total{{kind=\"{kind}\"}} ");
-    text.unwrap().body.lines().find_map(|line| line.strip_prefix(&name)?.parse().ok()).unwrap()
+    server.scrape().lines().find_map(|line| line.strip_prefix(&name)?.parse().ok()).unwrap()
 }
 
 #[test]

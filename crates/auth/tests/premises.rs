@@ -14,11 +14,11 @@ use doorward_audit::{Action, Attribution, EventDraft};
 use doorward_auth::{Core, IssueError, Issuer, LossDesk, Refusal, StartError, Timing, Verifier};
 use doorward_store::{
     CHANGE_LOG_LENGTH, Change, ChangeContext, Coherence, Committed, KeyStore, LostChanges, MemoryStore, OperationId,
-    OriginEntry, Position, Provenance, RequestHash, Revision, SessionStatus, Sourced, StoreError, StoreId,
+    OriginEntry, Position, Provenance, RequestHash, Revision, StoreError, StoreId,
 };
 use doorward_types::{AllowedOriginId, Clock, Environment, Incarnation, OrganizationId, SystemClock, Timestamp};
 use support::scripted::Scripted;
-use support::store::{Label, Work, relabel};
+use support::store::{Label, Work, forget_acknowledgements, relabel};
 use support::{ask, process, sessions, silent};
 use tokio::time::{Instant, sleep, timeout};
 
@@ -469,11 +469,8 @@ async fn a_node_that_knows_a_history_which_ended_is_no_word_on_a_change_after_it
     store.way.after(|_, answer| {
         if let Some(committed) = answer.downcast_mut::<Committed>() {
             committed.revision = Revision(2);
-        } else if let Some(found) = answer.downcast_mut::<Sourced<Vec<SessionStatus>>>() {
-            let (told, mut sessions) = found.clone().proved_of_any_store().unwrap();
-            sessions.iter_mut().for_each(|status| status.acknowledged = None);
-            *found = Sourced::new(told, sessions);
         }
+        forget_acknowledgements(answer);
     });
     let receipt = issuer.regenerate(acme.organization.id, false, &ask()).await.unwrap().receipt;
     assert!(receipt.waited >= wait(), "{receipt:?}");

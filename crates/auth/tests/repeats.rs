@@ -8,10 +8,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use doorward_auth::{Ask, IssueError, Issuer, Refusal, Timing, Verifier};
-use doorward_store::{MemoryStore, Operation, Provenance, Secret, SessionStatus, Sourced, StoreError};
+use doorward_store::{MemoryStore, Operation, Provenance, Secret, StoreError};
 use doorward_types::{AccessKeyId, AllowedOriginId, OrganizationId};
 use support::scripted::Scripted;
-use support::store::relabel;
+use support::store::{forget_acknowledgements, relabel};
 use support::{ask, process, sessions, silent, simulated};
 use tokio::time::{Instant, sleep};
 
@@ -215,13 +215,7 @@ async fn a_repeat_asks_the_nodes_whatever_was_answered_before() {
     assert!(!acme.ask(&issuer, Change::Regenerate).await);
     assert!(acme.ask(&issuer, Change::Regenerate).await);
     // The store went back, and holds another change under the same number: no node has said that it knows it.
-    store.way.after(|_, answer| {
-        if let Some(found) = answer.downcast_mut::<Sourced<Vec<SessionStatus>>>() {
-            let (told, mut sessions) = found.clone().proved_of_any_store().unwrap();
-            sessions.iter_mut().for_each(|status| status.acknowledged = None);
-            *found = Sourced::new(told, sessions);
-        }
-    });
+    store.way.after(|_, answer| forget_acknowledgements(answer));
     let begun = Instant::now();
     assert!(acme.ask(&issuer, Change::Regenerate).await);
     assert!(begun.elapsed() >= Timing::writer_wait(Timing::default().lease()));

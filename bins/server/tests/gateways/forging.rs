@@ -5,8 +5,9 @@ use std::net::{Shutdown, TcpStream};
 use std::process::Command;
 use std::time::Duration;
 
-use crate::program::{Program, behind_every_gateway, free_address};
+use crate::program::{Program, behind_every_gateway};
 use crate::service::Wsgi;
+use crate::support::free_address;
 use crate::{Behind, Gateway, Service, lines_of, server, who_it_is};
 
 behind_every_gateway! {

@@ -1,6 +1,6 @@
 //! The gateways, with the files of the documentation.
 
-use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::net::{SocketAddr, TcpStream};
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
@@ -115,9 +115,9 @@ impl Gateway {
         service: SocketAddr,
         edit: impl Fn(&str, String) -> String,
     ) -> Self {
-        let address = free_address();
+        let address = support::free_address();
         let folder = tempfile::tempdir().unwrap();
-        let addresses = [(8080, doorward), (9000, service), (8000, address), (8001, free_address())];
+        let addresses = [(8080, doorward), (9000, service), (8000, address), (8001, support::free_address())];
         let mut all = String::new();
         for file in program.files() {
             let mut text = std::fs::read_to_string(documented(file)).unwrap();
@@ -176,9 +176,4 @@ impl Drop for Gateway {
         let _ = self.process.kill();
         let _ = self.process.wait();
     }
-}
-
-/// Gateways take no port of the system's choice; one that was free a moment ago is.
-pub(crate) fn free_address() -> SocketAddr {
-    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap()
 }

@@ -4,8 +4,9 @@ use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::time::Duration;
 
-use crate::program::{Program, behind_every_gateway, free_address};
+use crate::program::{Program, behind_every_gateway};
 use crate::service::{doorward_that_hangs, doorward_that_says};
+use crate::support::free_address;
 use crate::{Behind, Gateway, Service};
 
 behind_every_gateway! {

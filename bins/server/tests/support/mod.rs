@@ -89,8 +89,7 @@ impl Server {
     pub fn on(binary: &Path, store: &str, port: u16) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let sealing_key = folder.path().join("sealing-key");
-        std::fs::write(&sealing_key, format!("{}=\n", "A".repeat(43))).unwrap();
-        std::fs::set_permissions(&sealing_key, std::os::unix::fs::PermissionsExt::from_mode(0o600)).unwrap();
+        write_secret(&sealing_key, &format!("{}=\n", "A".repeat(43)));
         Self::on_in(binary, store, folder, port, &sealing_key)
     }
 
@@ -241,6 +240,12 @@ impl Server {
         self.send(method, path, &[("Authorization", &format!("Bearer {credential}"))], body)
     }
 
+    /// The text of the metrics.
+    pub fn scrape(&self) -> String {
+        let request = b"GET /metrics HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n";
+        send_bytes(self.metrics, request).unwrap().body
+    }
+
     /// Sends bytes, and reads one answer.
     pub fn send_bytes(&self, bytes: &[u8]) -> Option<Answer> {
         send_bytes(self.address, bytes)
@@ -295,22 +300,31 @@ pub fn certificate(folder: &Path, name: &str) -> (PathBuf, PathBuf) {
     (certificate, key)
 }
 
+/// Writes a secret as servers read one: for their own user alone.
+pub fn write_secret(path: &Path, text: &str) {
+    std::fs::write(path, text).unwrap();
+    std::fs::set_permissions(path, std::os::unix::fs::PermissionsExt::from_mode(0o600)).unwrap();
+}
+
 /// A key that signs checkpoints, as a server reads it: the file's path.
 pub fn signing_key(folder: &Path) -> String {
     let path = folder.join("signing.key");
-    std::fs::write(&path, NoteKey::seed_text(&[7; 32].into()).as_str()).unwrap();
-    std::fs::set_permissions(&path, std::os::unix::fs::PermissionsExt::from_mode(0o600)).unwrap();
+    write_secret(&path, &NoteKey::seed_text(&[7; 32].into()));
     path.to_str().unwrap().to_owned()
 }
 
 /// The options that switch assertions on, with a key of their own.
 pub fn assertions(folder: &Path) -> [String; 6] {
     let (path, keys) = (folder.join("assertion-keys.json"), AssertionKeys::default());
-    std::fs::write(&path, keys.rotated([7; 32].into(), SystemClock.now()).to_text().as_bytes()).unwrap();
-    std::fs::set_permissions(&path, std::os::unix::fs::PermissionsExt::from_mode(0o600)).unwrap();
+    write_secret(&path, &keys.rotated([7; 32].into(), SystemClock.now()).to_text());
     let path = path.to_str().unwrap();
     ["--assertion-key-file", path, "--public-url", "https://keys.example.com/", "--assertion-audience", "any=other"]
         .map(str::to_owned)
+}
+
+/// An address for a program that takes no port of the system's choice: one that was free a moment ago.
+pub fn free_address() -> SocketAddr {
+    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap()
 }
 
 /// Waits until something holds, and fails with `what` if it never does.

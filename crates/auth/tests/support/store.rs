@@ -95,6 +95,15 @@ pub(crate) fn relabel(answer: &mut dyn Any, label: Label) {
     relabel::<Vec<SessionStatus>>(answer, label);
 }
 
+/// Takes the word of every node out of a list of sessions, as in a store that went back to before they gave it.
+pub(crate) fn forget_acknowledgements(answer: &mut dyn Any) {
+    if let Some(found) = answer.downcast_mut::<Sourced<Vec<SessionStatus>>>() {
+        let (told, mut sessions) = found.clone().proved_of_any_store().expect("memory is a primary");
+        sessions.iter_mut().for_each(|status| status.acknowledged = None);
+        *found = Sourced::new(told, sessions);
+    }
+}
+
 /// Implements a trait of the contract by its signatures: each call goes its way.
 macro_rules! carried {
     ($trait:ty: $(fn $name:ident($($argument:ident: $type:ty),*) -> $answer:ty;)* $({ $($own:tt)* })?) => {

@@ -105,6 +105,19 @@ impl ThirdParty {
         .await;
     }
 
+    /// Waits until both tokens of a link are revoked.
+    pub(crate) async fn revokes_both(&self) {
+        comes(async {
+            let mut revoked = vec![];
+            while revoked.len() < 2 {
+                self.until_asked().await;
+                revoked.extend(self.revoked());
+            }
+            assert_eq!(revoked, ["rt", "at"]);
+        })
+        .await;
+    }
+
     /// The tokens that it was told to revoke, since the last look.
     pub(crate) fn revoked(&self) -> Vec<String> {
         self.asked("/revoke").into_iter().map(|asked| asked.form["token"].clone()).collect()
