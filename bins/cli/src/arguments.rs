@@ -28,7 +28,7 @@ use zeroize::Zeroizing;
                   Exit status: 0 done, 1 failed, 2 usage, 3 cancelled, 4 not authorized, 5 not found, 6 conflict."
 )]
 pub struct Arguments {
-    /// Where the keys live: sqlite:PATH or postgres://USER@HOST/DATABASE; a URL with a password can come from the file of
+    /// The store of the keys: sqlite:PATH or postgres://USER@HOST/DATABASE; a URL with a password can come from the file of
     /// DOORWARD_STORE_FILE
     #[arg(long, global = true, env = "DOORWARD_STORE", hide_env_values = true, value_name = "URL", default_value_t)]
     pub store: StoreUrl,
@@ -74,7 +74,7 @@ fn without_empty_variables(command: clap::Command) -> clap::Command {
     command.mut_subcommands(without_empty_variables)
 }
 
-/// Whether an option or a variable named the store, at whatever place of the line.
+/// True if an option or a variable named the store, at whatever place of the line.
 fn chose_store(matches: &ArgMatches) -> bool {
     let is_default = matches!(matches.value_source("store"), None | Some(ValueSource::DefaultValue));
     !is_default || matches.subcommand().is_some_and(|(_, matches)| chose_store(matches))
@@ -168,7 +168,7 @@ pub enum SealingKey {
     Rotate(Rotation),
 }
 
-/// How to rotate the sealing key.
+/// The ways to rotate the sealing key.
 #[derive(Args, Debug)]
 pub struct Rotation {
     /// The file that the servers' --sealing-key-file names: a key a line, the newest last
@@ -360,7 +360,7 @@ pub enum Audit {
         /// A checkpoint that the log must extend
         #[arg(long, value_name = "FILE", requires = "verifier_key")]
         checkpoint: Option<PathBuf>,
-        /// Who must have signed the checkpoint, and what stands for pruned events, as `audit checkpoint` shows it; may be given
+        /// The signer of the checkpoint, and what stands for pruned events, as `audit checkpoint` shows it; may be given
         /// several times, of which one must have
         #[arg(long, value_name = "NAME+ID+KEY")]
         verifier_key: Vec<NoteVerifier>,

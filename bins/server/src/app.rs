@@ -69,15 +69,15 @@ pub struct App {
 pub struct Settings {
     /// Whether the schemes of apps may be allowed origins.
     pub custom_schemes: CustomSchemes,
-    /// What signs checkpoints at first, if there is such a key.
+    /// The key that signs checkpoints at first, if there is such a key.
     pub signing_key: Option<NoteKey>,
-    /// What signs assertions of who sent a request, if that is switched on.
+    /// The maker of assertions of who sent a request, if they are switched on.
     pub assertions: Option<Arc<Assertions>>,
     /// Whether each verification reads the store.
     pub strict: bool,
     /// What MCP clients call this server, as `Host` headers have it.
     pub mcp_hosts: Vec<String>,
-    /// How much of each kind of work may be under way.
+    /// The limits of work that is under way.
     pub budgets: budget::Limits,
 }
 
@@ -211,7 +211,7 @@ impl App {
         &self.settings.mcp_hosts
     }
 
-    /// What signs checkpoints, if there is such a key.
+    /// Returns the key that signs checkpoints, if there is one.
     #[must_use]
     pub fn signing_key(&self) -> Option<Arc<NoteKey>> {
         self.signing_key.load_full()
@@ -222,7 +222,7 @@ impl App {
         self.signing_key.store(key.map(Arc::new));
     }
 
-    /// What signs assertions of who sent a request, if that is switched on.
+    /// Returns the maker of assertions of who sent a request, if they are switched on.
     pub(crate) fn assertions(&self) -> Option<&Assertions> {
         self.settings.assertions.as_deref()
     }

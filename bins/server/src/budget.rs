@@ -23,7 +23,7 @@ const PER_CONNECTION: usize = 1024 * 1024;
 /// The least budget for bodies: an address's share of it has room for one body.
 pub(crate) const LEAST_BODY_BYTES: usize = SHARE * MAX_BODY;
 
-/// What an operator chose; defaults stand in for what nobody chose.
+/// The limits that an operator chose; defaults stand in for the others.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Limits {
     /// Bytes of bodies that are being received.

@@ -1,4 +1,4 @@
-//! When certificates end. Of X.509, no more is read than that (RFC 5280, section 4.1).
+//! The end of certificates. Of X.509, no more is read than that (RFC 5280, section 4.1).
 
 use doorward::types::Timestamp;
 

@@ -235,7 +235,7 @@ pub struct Config {
     /// Whom operators can sign in with: in the file only.
     #[cfg(feature = "oidc")]
     pub identity_provider: Option<IdentityConfig>,
-    /// What is said at the start of settings that may not be meant so.
+    /// The words at the start on settings that may not be meant so.
     pub warnings: Vec<String>,
 }
 

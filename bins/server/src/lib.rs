@@ -82,12 +82,12 @@ use crate::tls::Tls;
 /// How long threads that block may go on after the last request.
 const LINGER: Duration = Duration::from_secs(1);
 
-/// What a server runs with.
+/// All that a server runs with.
 #[derive(Debug)]
 pub struct Start {
-    /// What the program was started with, to be read again at each of `hangups`.
+    /// The arguments of the program, to be read again at each of `hangups`.
     pub arguments: Arguments,
-    /// What came of it.
+    /// The configuration that they make.
     pub config: Config,
     /// The signals that ask for that.
     pub hangups: Hangups,

@@ -1,4 +1,4 @@
-//! How an event becomes one line of the log. Whatever its fields hold, it is one line, and no longer than it may be.
+//! The way of an event into one line of the log. Whatever its fields hold, it is one line, and no longer than it may be.
 
 use std::error::Error;
 use std::fmt::{self, Write};
@@ -18,7 +18,7 @@ use crate::config::LogFormat;
 /// of which gets what [`Foreign`] gives.
 const MOST: usize = 2_000;
 
-/// What libraries that use `log` note beside their fields.
+/// The fields that libraries which use `log` note beside their own.
 const OF_LOG: &str = "log.";
 
 /// Writes events in this form.
@@ -91,7 +91,7 @@ impl fmt::Display for Quoted<'_> {
     }
 }
 
-/// What an event says, each value made harmless.
+/// The fields of an event, each value made harmless.
 #[derive(Default)]
 struct Fields {
     all: Vec<(&'static str, Value)>,

@@ -136,7 +136,7 @@ pub(crate) async fn start(app: &App, params: &Params<'_, '_>, call: &Call) -> An
     Ok(response)
 }
 
-/// Where third parties send browsers back to. The work goes on if the browser leaves, and the server does not stop before its end.
+/// Answers at the place that third parties send browsers back to. The work goes on if the browser leaves, and the server does not stop before its end.
 pub(crate) async fn callback(app: &Arc<App>, params: &Params<'_, '_>, call: &Call) -> Answer {
     let reference = params.get("reference").map(str::to_owned);
     let (query, headers) = (call.uri().query().unwrap_or_default().to_owned(), call.request.headers().clone());
@@ -148,7 +148,7 @@ pub(crate) async fn callback(app: &Arc<App>, params: &Params<'_, '_>, call: &Cal
     onward(finished.await.map_err(|_| Problem::new(Code::Internal, "the server failed at this request"))?)
 }
 
-/// What is in the query goes to no log, and the page that comes next does not hear of it.
+/// Sends a browser on. The query goes to no log, and the page that comes next does not hear of it.
 fn onward(finish: Finish) -> Answer {
     let mut response = match finish {
         Finish::Redirect(url) => {

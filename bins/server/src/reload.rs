@@ -40,7 +40,7 @@ impl Hangups {
     }
 }
 
-/// What is read again, and where it goes.
+/// All that is read again, and the places that it goes to.
 pub(crate) struct Reload {
     pub(crate) arguments: Arguments,
     pub(crate) filter: Filter,

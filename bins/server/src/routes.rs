@@ -66,7 +66,7 @@ pub enum Action {
 }
 
 impl Action {
-    /// Whether a GET of it leaves everything as it was: the start of a link and its callback take a session on, and an export is an
+    /// Returns whether a GET of it leaves everything as it was: the start of a link and its callback take a session on, and an export is an
     /// event.
     const fn only_reads(self) -> bool {
         !matches!(self, Self::StartLink | Self::OAuthCallback | Self::ExportEvents)

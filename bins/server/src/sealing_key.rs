@@ -27,7 +27,7 @@ const LOOK: Duration = Duration::from_secs(2);
 /// The shortest time between two readings of the file for values of unknown keys.
 const READ_AGAIN: Duration = Duration::from_secs(1);
 
-/// Where the keys are.
+/// The place of the keys.
 #[derive(Clone, Debug, Eq, PartialEq)]
 enum Place {
     /// In the environment. The value itself is not kept.
@@ -36,7 +36,7 @@ enum Place {
     File(PathBuf),
 }
 
-/// What names the place of the keys, in the order of precedence.
+/// The names of the keys' place, in the order of precedence.
 #[derive(Debug, Default)]
 struct Named {
     flag: Option<PathBuf>,

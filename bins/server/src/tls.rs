@@ -22,10 +22,10 @@ use crate::metrics::Metrics;
 /// How often the files are looked at.
 const LOOK: Duration = Duration::from_secs(2);
 
-/// How long before its end a certificate should have been replaced: what renews certificates does so a month before.
+/// The time before its end by which a certificate should have been replaced: what renews certificates does so a month before.
 const SOON: Duration = Duration::from_secs(14 * 24 * 60 * 60);
 
-/// How often what is wrong with the files is told.
+/// The pause between two lines about one fault of the files.
 const TELLING: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// The files, both in PEM.
@@ -157,7 +157,7 @@ impl Tls {
     }
 }
 
-/// What is wrong with the files, and when it was told.
+/// The fault of the files, and the time at which it was told.
 struct Health {
     clock: Arc<dyn Clock>,
     metrics: Arc<Metrics>,

@@ -11,7 +11,7 @@ use serde::Serialize;
 /// The time for which an assertion holds: ample for one request on its way behind a gateway.
 pub const LIFETIME: Duration = Duration::from_secs(60);
 
-/// What an assertion says of a request's sender.
+/// The claims of an assertion about a request's sender.
 #[derive(Clone, Copy, Debug)]
 pub struct Claims<'a> {
     /// The Doorward that verified the key, by its public URL.

@@ -26,7 +26,7 @@ pub enum Action {
     AuditLogExported,
     /// The beginning of the log was cut off, under a signed statement.
     AuditLogPruned,
-    /// What stands for pruned events was signed again, by another key or in a newer form.
+    /// The statement for pruned events was signed again, by another key or in a newer form.
     AuditLogResigned,
     /// A connector was put into an environment, or another in its place.
     ConnectorPut,

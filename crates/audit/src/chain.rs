@@ -18,7 +18,7 @@ pub struct ChainVerifier {
 #[derive(Debug)]
 struct Base {
     size: u64,
-    /// Whether a trusted key has signed that they were pruned.
+    /// True if a trusted key has signed that they were pruned.
     is_proved: bool,
     /// The subject of the event that must tell of the prune, until it has come.
     told_by: Option<String>,

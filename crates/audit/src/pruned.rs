@@ -54,7 +54,7 @@ impl Pruned {
         Ok(ChainVerifier::after(tree, self.last_hash, stated.incarnation, told_by, !keys.is_empty()))
     }
 
-    /// Whether this key has signed that these events of this log were pruned. The name of the key does not count: a key
+    /// Returns whether this key has signed that these events of this log were pruned. The name of the key does not count: a key
     /// speaks for its holder.
     #[must_use]
     pub fn is_signed_by(&self, log: &str, key: &NoteVerifier) -> bool {
@@ -88,7 +88,7 @@ impl Pruned {
         Ok(Self { note, ..self.clone() })
     }
 
-    /// What the verifier signs when it cuts off the events that it has followed.
+    /// Returns the statement that the verifier signs when it cuts off the events that it has followed.
     pub(crate) fn new(log: &str, tree: &Tree, last_hash: Hash, incarnation: Incarnation, key: &NoteKey) -> Self {
         let statement = Statement::new(log, tree, last_hash, incarnation);
         let note = key.sign(&Self::name_of(log), &statement.to_string());

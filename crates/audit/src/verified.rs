@@ -40,7 +40,7 @@ impl VerifiedLog {
         self.pruned
     }
 
-    /// Whether a trusted key has signed that the pruned events were pruned; also true if none were.
+    /// Returns whether a trusted key has signed that the pruned events were pruned; also true if none were.
     #[must_use]
     pub const fn is_proved(&self) -> bool {
         self.is_proved

@@ -48,7 +48,7 @@ pub struct SourceAddress(pub IpAddr);
 /// How often the same use of the same key is told.
 const PAUSE: Duration = Duration::from_secs(60);
 
-/// How many keys are told of in that time, for each kind of use: a flood of one kind hides no other kind, and one key uses up
+/// The number of keys that are told of in that time, for each kind of use: a flood of one kind hides no other kind, and one key uses up
 /// one line.
 const MOST: usize = 100;
 
@@ -56,12 +56,12 @@ const MOST: usize = 100;
 #[derive(Debug, Default)]
 pub(crate) struct Told(Mutex<[Lately; UnusualUse::ALL.len()]>);
 
-/// What was told of one kind of use since a minute ago at most.
+/// All that was told of one kind of use since a minute ago at most.
 #[derive(Debug, Default)]
 struct Lately {
     since: Option<Tick>,
     told: HashSet<Locator>,
-    /// How many keys were not told of: at most so many, since a key that comes again counts again.
+    /// The number of keys that were not told of: at most so many, since a key that comes again counts again.
     untold: u64,
 }
 
@@ -87,7 +87,7 @@ impl Told {
         tracing::warn!(use = used.as_str(), %locator, %key, source, request, "{}", used.sentence());
     }
 
-    /// Whether to tell, and how much was left out in the minute that is over.
+    /// Decides whether to tell, and returns how much was left out in the minute that is over.
     fn is_due(&self, used: UnusualUse, locator: Locator, now: Tick) -> (bool, u64) {
         let mut kinds = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let place = match used {

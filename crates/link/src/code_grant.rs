@@ -20,7 +20,7 @@ use crate::{ConnectorFault, ConnectorSettings, TokenEndpointAuth, Tokens};
 /// How long the third party may take.
 const PATIENCE: Duration = Duration::from_secs(10);
 
-/// Why there are no tokens. What is displayed of it holds no code, no token and no secret.
+/// The reason that there are no tokens. What is displayed of it holds no code, no token and no secret.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum ExchangeError {
@@ -51,7 +51,7 @@ impl ExchangeError {
     }
 }
 
-/// Why a token is not revoked.
+/// The reason that a token is not revoked.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum RevokeError {
     /// The third party cannot do it now.

@@ -1,4 +1,4 @@
-//! What a third party publishes of itself (RFC 8414; OpenID Connect Discovery 1.0): whether its answers bear its name.
+//! The documents that a third party publishes of itself (RFC 8414; OpenID Connect Discovery 1.0): whether its answers bear its name.
 
 use std::time::Duration;
 
@@ -10,13 +10,13 @@ use url::Url;
 
 use crate::ConnectorSettings;
 
-/// How long an operator who puts a connector waits for the documents, all together.
+/// The time that an operator who puts a connector waits for the documents, all together.
 const PATIENCE: Duration = Duration::from_secs(2);
 
 /// The most parts of the authorization endpoint's path that may be the issuer's.
 const MAX_PARTS: usize = 4;
 
-/// What is needed of a document.
+/// The needed part of a document.
 #[derive(Deserialize)]
 struct Metadata {
     issuer: String,
@@ -28,7 +28,7 @@ struct Metadata {
 }
 
 impl Metadata {
-    /// Whether it is the document of this issuer (RFC 8414, section 3.3), is about this application's endpoints, and says that
+    /// Returns whether it is the document of this issuer (RFC 8414, section 3.3), is about this application's endpoints, and says that
     /// answers bear the issuer.
     fn fits(&self, issuer: &str, settings: &ConnectorSettings) -> bool {
         let without_query = |url: &str| url.split('?').next().unwrap_or_default().to_owned();

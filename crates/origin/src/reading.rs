@@ -116,7 +116,7 @@ pub(crate) fn is_host(text: &str) -> bool {
     }
 }
 
-/// Whether a host is within the limits of domain names (RFC 1035, section 2.3.4). What is longer can be no entry, and costs
+/// Returns whether a host is within the limits of domain names (RFC 1035, section 2.3.4). What is longer can be no entry, and costs
 /// little to refuse.
 fn fits_a_domain(host: &str) -> bool {
     host.len() <= 253 && host.split('.').all(|part| part.len() <= 63)

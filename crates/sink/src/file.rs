@@ -20,7 +20,7 @@ pub struct FileSink {
     failed: Option<Attempt>,
 }
 
-/// Where in which file an attempt began.
+/// The file and the place in it at which an attempt began.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 struct Attempt {
     file: Identity,

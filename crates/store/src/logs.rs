@@ -7,7 +7,7 @@ use crate::{Page, Scope, Store, StoreError};
 /// Organizations at a time.
 const BATCH: u32 = 1_000;
 
-/// Whether this log must have events: an organization and a test key are never without the event of their making, and neither
+/// Returns whether this log must have events: an organization and a test key are never without the event of their making, and neither
 /// is an operator. So a log that is gone altogether is missed, as long as what it told of is there.
 ///
 /// # Errors

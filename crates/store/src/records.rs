@@ -153,11 +153,11 @@ pub struct Operator {
     pub digest: Digest,
     /// When it was added.
     pub created_at: Timestamp,
-    /// Whether an identity provider can sign it in.
+    /// The identity provider's way to sign the operator in, if there is one.
     pub provider: ProviderAccess,
 }
 
-/// Whether an identity provider can sign an operator in.
+/// The ways of an identity provider to sign an operator in.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub enum ProviderAccess {
     /// It cannot: the operator is a local one, whatever names a provider gives.

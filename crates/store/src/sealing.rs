@@ -192,23 +192,23 @@ pub async fn opens_any(store: &dyn Sealing, keys: Option<&SealingKeys>) -> Resul
     Ok(any.then_some(false))
 }
 
-/// What a rotation is doing.
+/// The progress of a rotation.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct SealStep {
     /// The kind of the values.
     pub kind: SealedKind,
-    /// How many were looked at.
+    /// The number of values that were looked at.
     pub done: u64,
-    /// How many there were.
+    /// The number of values that there were.
     pub of: u64,
 }
 
-/// What came of sealing all values again.
+/// The outcome of sealing all values again.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
 pub struct Resealed {
-    /// How many values were sealed again.
+    /// The number of values that were sealed again.
     pub sealed: u64,
-    /// How many values open with none of the keys, and stay as they are.
+    /// The number of values that open with none of the keys, and stay as they are.
     pub unreadable: u64,
 }
 

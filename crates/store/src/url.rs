@@ -22,7 +22,7 @@ pub enum OpenMode {
 }
 
 impl StoreUrl {
-    /// Whether the URL holds a password, so that its readers get into the store.
+    /// Returns whether the URL holds a password, so that its readers get into the store.
     #[must_use]
     pub fn has_password(&self) -> bool {
         let Self::Postgres(url) = self else { return false };

@@ -12,7 +12,7 @@ const BATCH: u32 = 5_000;
 /// How many events after a fault are looked at to say what happened.
 const LOOK_AHEAD: usize = 10_000;
 
-/// What a log is held against.
+/// The things that a log is held against.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct LogCheck<'a> {
     /// A checkpoint from before, which the log must extend.
@@ -20,9 +20,9 @@ pub struct LogCheck<'a> {
     /// The keys that are trusted: one of them must have signed what stands for pruned events. Without any, nothing is proved
     /// of those events, and [`VerifiedLog::is_proved`] says so.
     pub keys: &'a [NoteVerifier],
-    /// What stands for pruned events, in the place of what the store has.
+    /// The statement for pruned events, in the place of the store's.
     pub base: Option<&'a Pruned>,
-    /// Whether the log [must have events](crate::must_have_events).
+    /// True if the log [must have events](crate::must_have_events).
     pub must_have_events: bool,
 }
 
@@ -190,7 +190,7 @@ async fn follow(
     }
 }
 
-/// What a log lacks that must have events.
+/// Returns the fault of a log that lacks events which it must have.
 fn missing(scope: &Scope, verified: &VerifiedLog) -> Option<LogFault> {
     let begins_with_organization =
         scope.organization() != OrganizationId::INSTALLATION && scope.environment() == Environment::Production;

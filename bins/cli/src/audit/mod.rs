@@ -83,7 +83,7 @@ impl Desk {
         Ok(self.scope(organization, log.environment.unwrap_or(Environment::Production)))
     }
 
-    /// Those logs that were meant, which are all if nothing is said; of each, whether it must have events.
+    /// Returns the logs that were meant, which are all if nothing is said; of each, whether it must have events.
     async fn logs(&self, log: &Log) -> Result<Vec<(Scope, bool)>, Failure> {
         let all = known_logs(&**self.core.store()).await?;
         let only = match (&log.which.org, log.installation) {

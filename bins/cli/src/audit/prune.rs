@@ -64,7 +64,7 @@ pub(super) async fn prune(
 /// Events that are cut off in one transaction: so few that no change waits for it, on any engine.
 const STEP: u64 = 100_000;
 
-/// What will stand for the events before this time, step by step. `chain` comes from what is gone already.
+/// Makes the statement for the events before this time, step by step. `chain` comes from what is gone already.
 async fn steps_before(
     desk: &Desk,
     scope: &Scope,

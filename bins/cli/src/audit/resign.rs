@@ -62,7 +62,7 @@ fn told(desk: &Desk, scope: &Scope, name: &str, size: u64) -> EventDraft {
     desk.event(scope, Action::AuditLogResigned, Pruned::subject(name, size))
 }
 
-/// What is asked of the one who answers for a prune that nothing proves.
+/// The question to the one who answers for a prune that nothing proves.
 async fn question(desk: &Desk, scope: &Scope, name: &str, size: u64) -> Result<String, Failure> {
     let filter = EventFilter {
         action: Some(Action::AuditLogPruned),

@@ -34,10 +34,10 @@ struct LogShape {
     events: Option<u64>,
     #[serde(skip_serializing_if = "Option::is_none")]
     root: Option<String>,
-    /// How many events were pruned from the beginning, if any.
+    /// The number of events that were pruned from the beginning, if any.
     #[serde(skip_serializing_if = "Option::is_none")]
     pruned: Option<u64>,
-    /// Whether a key that was given has signed that.
+    /// True if a key that was given has signed that.
     #[serde(skip_serializing_if = "Option::is_none")]
     pruned_proved: Option<bool>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -82,7 +82,7 @@ impl LogShape {
         vec![self.organization.to_string(), self.environment.to_string(), events, found]
     }
 
-    /// What is said of pruned events that nothing proves.
+    /// The words on pruned events that nothing proves.
     fn unproved(&self) -> String {
         let log = Checkpoint::origin_of(self.organization, self.environment);
         let pruned = self.pruned.unwrap_or_default();
@@ -155,7 +155,7 @@ fn origin_of(scope: &Scope) -> String {
     Checkpoint::origin_of(scope.organization(), scope.environment())
 }
 
-/// Whether all that is wrong with a log is who signed what stands for pruned events.
+/// Returns whether all that is wrong with a log is who signed what stands for pruned events.
 pub(super) const fn is_about_a_signature(fault: &LogFault) -> bool {
     matches!(fault, LogFault::Pruned(PrunedFault::OldForm(_) | PrunedFault::Unsigned(_)))
 }
@@ -177,7 +177,7 @@ pub(super) fn each_fits<'a>(
     Ok(())
 }
 
-/// Who signs, and who else is trusted.
+/// The signer, and others that are trusted.
 pub(super) struct Signer {
     pub(super) key: NoteKey,
     others: Vec<NoteVerifier>,

@@ -111,7 +111,7 @@ impl Hearing {
 struct Progress {
     session: SessionId,
     knowledge: Knowledge,
-    /// Whether the node has applied all that `knowledge` speaks of. A load that failed knows of more than it brought.
+    /// True if the node has applied all that `knowledge` speaks of. A load that failed knows of more than it brought.
     is_loaded: bool,
     /// The number of the newest poll.
     poll: u64,

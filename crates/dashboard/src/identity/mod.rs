@@ -33,21 +33,21 @@ use crate::form::Form;
 use crate::reply::{self, Fault, Reply};
 use crate::{Parts, guard};
 
-/// How long the provider may take for each of its answers.
+/// The time that the provider may take for each of its answers.
 const PATIENCE: Duration = Duration::from_secs(10);
 
-/// How an identity provider is asked.
+/// The settings of an identity provider.
 #[derive(Clone)]
 pub struct ProviderSettings {
-    /// What people call it: the button says "Sign in with …".
+    /// The name that people know: the button says "Sign in with …".
     pub name: String,
     /// Its issuer identifier, such as `https://id.example.com`; what else there is, its discovery document tells.
     pub issuer: String,
     /// This page, as the provider knows it.
     pub client_id: String,
-    /// What proves that it is this page.
+    /// The proof that it is this page.
     pub client_secret: Option<Zeroizing<String>>,
-    /// Where the provider sends browsers back to: the page's address with `/sign-in-with-provider/callback` behind it.
+    /// The place that the provider sends browsers back to: the page's address with `/sign-in-with-provider/callback` behind it.
     pub redirect_uri: String,
     /// The claim that says, the first time, which operator it is: `email`, which must be verified, or another one, such as
     /// `sub`.
@@ -82,7 +82,7 @@ impl fmt::Debug for Inner {
     }
 }
 
-/// Why someone is not signed in. None of it holds a code, a token or a secret.
+/// The reason that someone is not signed in. None of it holds a code, a token or a secret.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum IdentityFault {
     #[error("too many sign-ins have failed within a minute; try again in a few seconds")]

@@ -14,7 +14,7 @@ use super::{IdentityFault, ProviderSettings};
 const LEEWAY: u64 = 60;
 const MAX_AGE: u64 = 3_600;
 
-/// Those with a key that only the provider has. `none` is none of them, nor is what the client's secret could sign.
+/// The algorithms with a key that only the provider has. `none` is none of them, nor is what the client's secret could sign.
 const ALGORITHMS: [Algorithm; 9] = [
     Algorithm::ES256,
     Algorithm::ES384,
@@ -44,7 +44,7 @@ struct Claims {
 pub(super) struct Proven {
     /// The one who is always the same at this provider.
     pub(super) subject: String,
-    /// What else the provider says, which may change.
+    /// All else that the provider says, which may change.
     pub(super) claims: Map<String, Value>,
 }
 

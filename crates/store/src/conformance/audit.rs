@@ -132,7 +132,7 @@ impl PrunedLog {
         event(action, self.scope.organization(), self.scope.environment(), subject)
     }
 
-    /// What stands for the first events once they are pruned.
+    /// Returns the statement for the first events once they are pruned.
     pub(super) async fn statement(&self, size: u32) -> Pruned {
         let mut chain = match self.store.pruned(&self.scope).await.unwrap() {
             Some(before) => before.verifier(&self.log, &[self.verifier()]).unwrap(),
