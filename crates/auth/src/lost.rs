@@ -26,18 +26,31 @@ impl LossDesk {
         self.core.store.lost_changes().await.map_err(IssueError::Store)
     }
 
-    /// Answers for all of them: nodes load everything anew and serve what the store now holds. How many there were.
+    /// Answers for every change that is open now: nodes load everything and serve what the store now holds. Returns how many
+    /// changes there were.
     ///
     /// # Errors
     ///
-    /// [`IssueError::NothingLost`] where nothing is open.
+    /// [`IssueError::NothingLost`] if nothing is open.
     pub async fn accept(&self, ask: &Ask) -> Result<usize, IssueError> {
-        let open: Vec<_> = self.list().await?.into_iter().filter(|lost| !lost.accepted).collect();
+        let open = self.open().await?;
+        self.accept_these(&open, ask).await?;
+        Ok(open.len())
+    }
+
+    /// Returns the changes that nobody has answered for.
+    pub(crate) async fn open(&self) -> Result<Vec<LostChange>, IssueError> {
+        Ok(self.list().await?.into_iter().filter(|lost| !lost.accepted).collect())
+    }
+
+    /// Answers for these changes, and for no other that a node notes meanwhile.
+    pub(crate) async fn accept_these(&self, open: &[LostChange], ask: &Ask) -> Result<(), IssueError> {
         let subject = open.iter().map(|lost| lost.change.revision.to_string()).collect::<Vec<_>>().join(",");
         let event =
             installation_event(&self.core, Action::LostChangeAccepted, subject, Detail::default(), &ask.attribution);
-        match self.core.store.accept_lost(event).await {
-            Ok(()) => Ok(open.len()),
+        let seen: Vec<_> = open.iter().map(|lost| lost.change).collect();
+        match self.core.store.accept_lost(&seen, event).await {
+            Ok(()) => Ok(()),
             Err(StoreError::Missing) => Err(IssueError::NothingLost),
             Err(error) => Err(IssueError::Store(error)),
         }

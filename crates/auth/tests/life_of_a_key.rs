@@ -227,7 +227,16 @@ async fn operators_come_and_go_at_once() {
         let token = added.value.expose();
         assert_eq!(desk.authenticate(token.as_bytes()).await.unwrap().actor().as_str(), "grace");
         assert!(matches!(desk.add("grace".parse().unwrap(), &ask()).await, Err(IssueError::NameTaken)));
-        for own in ["cli:root", "CLI:root@host", "cli", "doorward-server", "Doorward", "server"] {
+        for own in [
+            "cli:root",
+            "CLI:root@host",
+            "cli",
+            "doorward-server",
+            "Doorward",
+            "server",
+            "c\u{34f}li:root",
+            "\u{3164}key_1",
+        ] {
             let refused = desk.add(own.parse().unwrap(), &ask()).await;
             assert!(matches!(refused, Err(IssueError::NameReserved)), "{own}");
         }

@@ -115,10 +115,14 @@ impl Coherence for PostgresStore {
         Ok(Sourced::new(provenance, read_poll(session, &found)?))
     }
 
-    async fn acknowledge(&self, session: SessionId, revision: Revision) -> Result<(), StoreError> {
+    async fn acknowledge(&self, session: SessionId, position: Position) -> Result<(), StoreError> {
         let update = "UPDATE sessions SET acknowledged = $2
-                      WHERE id = $1 AND (acknowledged IS NULL OR acknowledged < $2)";
-        self.protocol.execute(sql(update).text(session).count(revision.0)).await.map(drop)
+                      WHERE id = $1 AND (acknowledged IS NULL OR acknowledged < $2)
+                        AND $2 <= (SELECT value FROM revision WHERE id = 1)
+                        AND coalesce((SELECT min(operation) FROM changes WHERE revision = $2), $4) = $3";
+        let Position { revision, operation } = position;
+        let update = sql(update).text(session).count(revision.0).text(operation).text(OperationId::default());
+        self.protocol.execute(update).await.map(drop)
     }
 
     async fn report_lost(&self, change: Position) -> Result<(), StoreError> {

@@ -5,13 +5,9 @@ use doorward_types::Incarnation;
 use tokio_postgres::Row;
 
 use crate::audit::Logs;
-use crate::statement::{Statement, sql};
+use crate::statement::sql;
 use crate::transaction::{Decision, lock};
 use crate::{PostgresStore, row};
-
-fn accept() -> Statement {
-    sql("UPDATE lost_changes SET accepted = TRUE WHERE NOT accepted RETURNING revision")
-}
 
 #[async_trait]
 impl LostChanges for PostgresStore {
@@ -24,8 +20,11 @@ impl LostChanges for PostgresStore {
         self.query(sql(all)).await?.iter().map(lost).collect()
     }
 
-    async fn accept_lost(&self, event: EventDraft) -> Result<(), StoreError> {
-        self.write_with_event(accept(), &event).await
+    async fn accept_lost(&self, seen: &[Position], event: EventDraft) -> Result<(), StoreError> {
+        let accept = "UPDATE lost_changes SET accepted = TRUE
+                      WHERE NOT accepted AND CAST(revision AS TEXT) || ' ' || operation = ANY($1) RETURNING revision";
+        let seen = seen.iter().map(|change| format!("{} {}", change.revision, change.operation));
+        self.write_with_event(sql(accept).texts(seen), &event).await
     }
 
     async fn begin_incarnation(&self, last: Incarnation, event: EventDraft) -> Result<Incarnation, StoreError> {

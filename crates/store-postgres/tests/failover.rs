@@ -57,7 +57,7 @@ async fn a_poll_at_a_standby_says_so() {
     assert!(!waiting.sessions().await.unwrap().provenance().primary);
     assert!(!naming.identity().await.unwrap().provenance().primary);
     // A write is told why it cannot happen.
-    let refused = node.acknowledge(session.id, Revision(2)).await;
+    let refused = node.acknowledge(session.id, position).await;
     assert!(matches!(refused, Err(StoreError::Doubtful(Doubt::ReadOnly))), "{refused:?}");
     // A connection to a standby is left behind, and none is made to it.
     let polled = node.poll(session.id, position).await;

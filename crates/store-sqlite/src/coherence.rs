@@ -127,7 +127,13 @@ pub(crate) fn register(connection: &Connection, session: Session) -> Result<(), 
     row::write(connection, raise, [lease])
 }
 
-pub(crate) fn acknowledge(connection: &Connection, session: SessionId, revision: Revision) -> Result<(), StoreError> {
+pub(crate) fn acknowledge(connection: &Connection, session: SessionId, applied: Position) -> Result<(), StoreError> {
+    let revision = applied.revision;
+    let is_of_this_history =
+        revision <= position(connection)?.revision && operation_at(connection, revision)? == applied.operation;
+    if !is_of_this_history {
+        return Ok(());
+    }
     let raise = "UPDATE sessions SET acknowledged = ?2 WHERE id = ?1 AND coalesce(acknowledged < ?2, TRUE)";
     // A session that is gone, or that said so before, needs no row.
     row::write_some(connection, raise, params![session.to_string(), revision.0]).map(drop)

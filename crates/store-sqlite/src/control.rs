@@ -89,8 +89,8 @@ impl Coherence for Control {
         self.polls.run(move |reader| coherence::poll(reader, session, since)).await
     }
 
-    async fn acknowledge(&self, session: SessionId, revision: Revision) -> Result<(), StoreError> {
-        self.write(move |connection| coherence::acknowledge(connection, session, revision)).await
+    async fn acknowledge(&self, session: SessionId, position: Position) -> Result<(), StoreError> {
+        self.write(move |connection| coherence::acknowledge(connection, session, position)).await
     }
 
     async fn report_lost(&self, change: Position) -> Result<(), StoreError> {
@@ -176,8 +176,8 @@ impl Coherence for SqliteStore {
         self.requests.poll(session, since).await
     }
 
-    async fn acknowledge(&self, session: SessionId, revision: Revision) -> Result<(), StoreError> {
-        self.requests.acknowledge(session, revision).await
+    async fn acknowledge(&self, session: SessionId, position: Position) -> Result<(), StoreError> {
+        self.requests.acknowledge(session, position).await
     }
 
     async fn report_lost(&self, change: Position) -> Result<(), StoreError> {

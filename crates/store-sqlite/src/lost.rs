@@ -20,12 +20,16 @@ impl LostChanges for SqliteStore {
         .await
     }
 
-    async fn accept_lost(&self, event: EventDraft) -> Result<(), StoreError> {
+    async fn accept_lost(&self, seen: &[Position], event: EventDraft) -> Result<(), StoreError> {
+        let seen = seen.to_vec();
         self.write_first(move |connection| {
-            if answer_for_all(connection)? == 0 {
-                return Err(StoreError::Missing);
+            let accept = "UPDATE lost_changes SET accepted = 1 WHERE revision = ?1 AND operation = ?2 AND accepted = 0";
+            let mut accepted = 0;
+            for change in seen {
+                let place = params![change.revision.0, change.operation.to_string()];
+                accepted += row::write_some(connection, accept, place)?;
             }
-            audit::append(connection, &event)
+            if audit::append_if(connection, accepted > 0, &event)? { Ok(()) } else { Err(StoreError::Missing) }
         })
         .await
     }

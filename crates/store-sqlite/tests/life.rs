@@ -79,7 +79,7 @@ async fn a_store_whose_files_were_touched_is_read_and_written_no_more() {
         assert!(store.record(event()).await.is_err_and(|error| is_moved(&error)), "{deed}");
         assert!(control.position().await.is_err_and(|error| is_moved(&error)), "{deed}");
         assert!(store.position().await.is_err_and(|error| is_moved(&error)), "{deed}");
-        assert!(control.acknowledge(session, Position::default().revision).await.is_err_and(|error| is_moved(&error)));
+        assert!(control.acknowledge(session, Position::default()).await.is_err_and(|error| is_moved(&error)));
         let late = store.control().unwrap();
         assert!(late.position().await.is_err_and(|error| is_moved(&error)), "{deed}");
     }

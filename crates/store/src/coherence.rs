@@ -57,8 +57,10 @@ pub trait Coherence: fmt::Debug + Send + Sync {
     /// Reads the facts of a poll, in one statement or one snapshot, without a lock.
     async fn poll(&self, session: SessionId, since: Position) -> Result<Sourced<Observation>, StoreError>;
 
-    /// Writes that the session has applied and published all up to `revision`. A session that is gone stays gone.
-    async fn acknowledge(&self, session: SessionId, revision: Revision) -> Result<(), StoreError>;
+    /// Writes that the session has applied and published all up to `position`. A session that is gone stays gone; a position that
+    /// this store's history does not have is no word about it, and is passed over: the session learned of it before a restore or
+    /// a failover.
+    async fn acknowledge(&self, session: SessionId, position: Position) -> Result<(), StoreError>;
 
     /// Notes, durably, that a change is missing (see [`crate::LostChanges`]). A change that was noted before stays as it is.
     async fn report_lost(&self, change: Position) -> Result<(), StoreError>;
@@ -193,10 +195,10 @@ impl Knowledge {
             && !restored
             && (since.revision > found.position.revision || since.operation != found.operation_there);
         if lost && !found.is_noted {
-            return Ok(Poll::Lost { change: since, newest: found.position.revision });
+            return Ok(Poll::Lost { change: since, newest: found.position });
         }
         if let Some(open) = found.open_loss {
-            return Ok(Poll::Lost { change: open, newest: found.position.revision });
+            return Ok(Poll::Lost { change: open, newest: found.position });
         }
         if behind || lost || restored {
             return Ok(Poll::Behind);
@@ -221,8 +223,8 @@ pub enum Poll {
     Lost {
         /// The change that the node knows, or a change that another node missed (see [`crate::LostChanges`]).
         change: Position,
-        /// The newest revision that the store has.
-        newest: Revision,
+        /// The newest change that the store has.
+        newest: Position,
     },
     /// The session is not in force: stop serving, and register again.
     Retired,
@@ -305,9 +307,9 @@ mod tests {
         knowledge().judge(Sourced::new(provenance(), observation)).unwrap()
     }
 
-    /// The answer that `change` is lost, from a store that has come to this revision.
-    fn lost(change: Position, newest: u64) -> Poll {
-        Poll::Lost { change, newest: Revision(newest) }
+    /// The answer that `change` is lost, from a store that has come to this position.
+    fn lost(change: Position, newest: Position) -> Poll {
+        Poll::Lost { change, newest }
     }
 
     fn wanted(observation: Observation) -> bool {
@@ -328,13 +330,13 @@ mod tests {
     #[test]
     fn a_change_that_the_store_lacks_is_lost_until_it_was_noted_and_answered_for() {
         let other = Observation { operation_there: at(5, 4).operation, ..observation() };
-        assert_eq!(judged(other.clone()), lost(at(5, 5), 6));
+        assert_eq!(judged(other.clone()), lost(at(5, 5), at(6, 6)));
         let older = Observation { position: at(4, 4), operation_there: OperationId::default(), ..observation() };
-        assert_eq!(judged(older), lost(at(5, 5), 4));
+        assert_eq!(judged(older), lost(at(5, 5), at(4, 4)));
         assert_eq!(judged(Observation { is_noted: true, ..other.clone() }), Poll::Behind);
         let open = Some(at(8, 8));
-        assert_eq!(judged(Observation { is_noted: true, open_loss: open, ..other }), lost(at(8, 8), 6));
-        assert_eq!(judged(Observation { open_loss: open, ..observation() }), lost(at(8, 8), 6));
+        assert_eq!(judged(Observation { is_noted: true, open_loss: open, ..other }), lost(at(8, 8), at(6, 6)));
+        assert_eq!(judged(Observation { open_loss: open, ..observation() }), lost(at(8, 8), at(6, 6)));
     }
 
     #[test]
@@ -346,7 +348,7 @@ mod tests {
             ..observation()
         };
         assert_eq!(judged(far(5 + reach + 1)), Poll::Behind);
-        assert_eq!(judged(far(5 + reach)), lost(at(5, 5), 5 + reach));
+        assert_eq!(judged(far(5 + reach)), lost(at(5, 5), at(5 + reach, 1)));
     }
 
     #[test]

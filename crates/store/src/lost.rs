@@ -13,8 +13,9 @@ pub trait LostChanges: Send + Sync {
     /// Every change that was ever noted, in order.
     async fn lost_changes(&self) -> Result<Vec<LostChange>, StoreError>;
 
-    /// Answers for all that were noted, with the event that tells of it; [`StoreError::Missing`] where none is open.
-    async fn accept_lost(&self, event: EventDraft) -> Result<(), StoreError>;
+    /// Answers for these changes, with the event that tells of it; [`StoreError::Missing`] if none of them is open. Another one,
+    /// which a node noted meanwhile, stays open: nobody has seen it.
+    async fn accept_lost(&self, seen: &[Position], event: EventDraft) -> Result<(), StoreError>;
 
     /// Begins the next incarnation of a store that was restored, after the store's own and after `last`, and writes
     /// the event that tells of it, in one transaction under the lock of changes. Returns the new incarnation, which that

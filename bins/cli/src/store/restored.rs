@@ -36,6 +36,8 @@ pub(super) async fn restored(
     let desk = Desk::open_existing(url).await?;
     let management = Management::of_store_holder(desk.ask.attribution.actor.clone());
     let restore = RestoreDesk::new(&desk.core, management);
+    // Before the events are compared with the store: a loss that is noticed later is one that this comparison did not see.
+    let losses = restore.losses().await?;
     let told = match files {
         [] => Told::default(),
         files => events::read(files, restore.compare(), output).await?,
@@ -55,15 +57,10 @@ pub(super) async fn restored(
     confirm::by_name(consent, &what_happens(files, &told.findings), "restored")?;
     done.restored = Some(restore.restored(told.findings.incarnation, &desk.ask).await?);
     let killed = kill(&restore, &told.findings, &desk.ask, &mut done, output).await;
-    output.done(&Document::new(&told, &done), &sentences(&told, &done))?;
-    killed?;
-    let answered = match failures(&done) {
-        0 => restore.answer_for_losses(&desk.ask).await,
-        // What lives again must die before any server that knows of a loss serves.
-        _ => Ok(()),
-    };
+    killed.and(output.done(&Document::new(&told, &done), &sentences(&told, &done)))?;
     finished(&told, &done, output)?;
-    Ok(answered?)
+    // Last: whatever lives again must die before any server that knows of a loss serves.
+    Ok(restore.answer_for(&losses, &desk.ask).await?)
 }
 
 fn what_happens(files: &[PathBuf], findings: &Findings) -> String {
@@ -81,7 +78,8 @@ fn what_happens(files: &[PathBuf], findings: &Findings) -> String {
     )
 }
 
-/// Removes everything again. What cannot be removed is noted, and keeps nothing else from it.
+/// Removes everything again. What cannot be removed is noted, and keeps nothing else from it; nor does a value that cannot be
+/// shown.
 async fn kill(
     restore: &RestoreDesk,
     findings: &Findings,
@@ -91,11 +89,12 @@ async fn kill(
 ) -> Result<(), Failure> {
     let Findings { keys, operators, origins, .. } = findings;
     let mut progress = Progress::new(output);
+    let mut shown = Ok(());
     for (number, revived) in (1..).zip(keys) {
         progress.show(&format!("killing again: key {number} of {}", keys.len()), false);
         let killed = restore.kill(revived, ask).await;
         if let Ok(killed) = &killed {
-            show_value(revived, killed, output)?;
+            shown = shown.and(show_value(revived, killed, output));
         }
         done.keys.push(killed.map_err(reason));
     }
@@ -106,7 +105,7 @@ async fn kill(
         done.origins.push(restore.disallow(origin, ask).await.map_err(reason));
     }
     progress.end();
-    Ok(())
+    shown
 }
 
 /// A value goes out as soon as there is one: what comes next may fail.
@@ -136,7 +135,10 @@ fn failures(done: &Done) -> usize {
 fn finished(told: &Told, done: &Done, output: &Output) -> Result<(), Failure> {
     let what = match (failures(done), told.unreadable) {
         (0, 0) => return Ok(()),
-        (0, lines) => format!("{lines} lines could not be read: what died in their events may be in force"),
+        (0, lines) => format!(
+            "{lines} lines could not be read: what died in their events may be in force. Lost changes, if there are any, are not \
+             answered for: `doorward store accept-lost` does that"
+        ),
         (failed, _) => format!(
             "{failed} changes were not made: run the command again. Until then, servers that know of a lost change serve \
              nothing"

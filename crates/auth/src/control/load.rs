@@ -124,7 +124,7 @@ impl Control {
                     progress.acknowledgement_due |= acknowledgement_wanted;
                     meanwhile.secrets.extend(changes.into_iter().map(|change| (change.locator, change)));
                     meanwhile.origins.extend(origins.into_iter().map(|change| (change.organization, change)));
-                    self.announce(progress, position.revision);
+                    self.announce(progress, position);
                 }
                 // The first poll after the load says so again.
                 Ok(Poll::Lost { .. }) => {}

@@ -14,7 +14,7 @@
 //! | the store has all that it confirmed | [`Knowledge::judge`] compares the operation at the known revision |
 //! | a lease is counted from before the poll | [`Control::refresh`] reads the clock before it asks |
 //! | a poll is on time | [`host`]: a thread, a runtime and connections of the actor's own; [`Control::in_time`]: a deadline at every step |
-//! | only what is applied is acknowledged | [`Control::refresh`] names the revision after [`Node::apply`]; [`Control::keep_acknowledging`] writes it beside the polls |
+//! | only what is applied is acknowledged | [`Control::refresh`] names the revision after [`Node::apply`]; [`Control::keep_acknowledging`] writes it beside the polls, with its operation: a store whose history does not have that passes it over |
 //! | a change names its audience | a node registers before its first read; the change's own transaction reads the longest lease that ever registered |
 //! | the wait ends | [`effect`]: a timer at W beside everything else that a writer waits for |
 //! | an answer follows the wait | [`effect::settle`]: every answer about an operation, first or repeated, waits for that operation's revision |
@@ -73,12 +73,12 @@ pub(crate) struct Control {
     failure: PlainMutex<Option<String>>,
 }
 
-/// A session, and the newest revision that it has applied and published: or that it need not apply, since it serves nothing
-/// and loads everything before it serves again.
+/// A session, and the newest change that it has applied and published: or that it need not apply, since it serves nothing and
+/// loads everything before it serves again.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 struct Applied {
     session: SessionId,
-    revision: Revision,
+    position: Position,
     /// The number of the poll that told of it.
     poll: u64,
 }
@@ -95,7 +95,7 @@ impl Hearing {
     /// Returns the node's session, if the node has come to this revision in a poll that began after [`Control::hear`].
     pub(crate) fn session_at(&mut self, revision: Revision) -> Option<SessionId> {
         let newest = *self.applied.borrow_and_update();
-        (newest.poll > self.polls && newest.revision >= revision).then_some(newest.session)
+        (newest.poll > self.polls && newest.position.revision >= revision).then_some(newest.session)
     }
 
     /// Waits until the node comes on.
@@ -149,7 +149,7 @@ impl Control {
             store,
             progress: Mutex::new(progress),
             polls: AtomicU64::new(0),
-            applied: watch::Sender::new(Applied { session, revision: Revision::default(), poll: 0 }),
+            applied: watch::Sender::new(Applied { session, position: Position::default(), poll: 0 }),
             wanted: watch::Sender::new(None),
             nudge: Notify::new(),
             stop: watch::Sender::new(false),
@@ -288,7 +288,7 @@ impl Control {
                     self.node.apply(changes, origins);
                     self.node.set_store_is_whole(true);
                     self.node.lease().extend_from(asked, self.node.core());
-                    self.announce(progress, position.revision);
+                    self.announce(progress, position);
                     return Ok(());
                 }
                 Poll::Lost { change, newest } => return Err(self.lose(progress, change, newest).await?),
@@ -322,8 +322,8 @@ impl Control {
     }
 
     /// Publishes how far the node has come: to writers in this process, and to others if they wait for word.
-    fn announce(&self, progress: &mut Progress, revision: Revision) {
-        let applied = Applied { session: progress.session, revision, poll: progress.poll };
+    fn announce(&self, progress: &mut Progress, position: Position) {
+        let applied = Applied { session: progress.session, position, poll: progress.poll };
         self.applied.send_replace(applied);
         if std::mem::take(&mut progress.acknowledgement_due) {
             self.wanted.send_replace(Some(applied));
@@ -336,12 +336,12 @@ impl Control {
         &self,
         progress: &mut Progress,
         change: Position,
-        newest: Revision,
+        newest: Position,
     ) -> Result<StoreError, StoreError> {
         self.node.lease().end();
         // This node serves nothing until it has loaded what the store then holds: no writer need wait for it, and what died
         // before a restore dies again without delay.
-        progress.acknowledgement_due |= self.applied.borrow().revision != newest;
+        progress.acknowledgement_due |= self.applied.borrow().position != newest;
         self.announce(progress, newest);
         if self.node.store_is_whole() {
             let error = StoreError::LostChange(change);
@@ -364,8 +364,8 @@ impl Control {
         let mut wanted = self.wanted.subscribe();
         loop {
             let newest = *wanted.borrow_and_update();
-            if let Some(Applied { session, revision, .. }) = newest
-                && let Err(error) = self.in_time(self.store.acknowledge(session, revision)).await
+            if let Some(Applied { session, position, .. }) = newest
+                && let Err(error) = self.in_time(self.store.acknowledge(session, position)).await
             {
                 tracing::debug!(error = describe(&error), "an acknowledgement was not written; it is tried again");
                 let _ = tokio::time::timeout(RETRY, wanted.changed()).await;

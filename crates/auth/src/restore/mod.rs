@@ -13,7 +13,7 @@ mod tests;
 
 use doorward_audit::{Action, Detail, EventDraft, Reason};
 use doorward_key::ShownOnce;
-use doorward_store::{OriginEntry, Secret, StoreError};
+use doorward_store::{LostChange, OriginEntry, Secret, StoreError};
 use doorward_types::Incarnation;
 
 pub use self::comparison::Comparison;
@@ -64,7 +64,7 @@ impl RestoreDesk {
     }
 
     /// Begins the store's next incarnation, so that no event from now on shares its id with an event that was lost. Also
-    /// ends the sessions and links of all operators. Lost changes stay open until [`RestoreDesk::answer_for_losses`].
+    /// ends the sessions and links of all operators. Lost changes stay open until [`RestoreDesk::answer_for`].
     ///
     /// `last` is the newest incarnation that is known from elsewhere ([`Findings::incarnation`]): a backup that is restored
     /// twice does not know of the first time. It is believed up to [`MOST_RESTORES`] beyond the store's own.
@@ -88,15 +88,25 @@ impl RestoreDesk {
         begin.await.map_err(IssueError::Store)
     }
 
-    /// Answers for lost changes, if any are open, so that nodes serve again: the last step, when all that died is dead again.
+    /// Returns the lost changes that nobody has answered for: to be read before a comparison, which then knows of them.
     ///
     /// # Errors
     ///
     /// [`IssueError::Store`].
-    pub async fn answer_for_losses(&self, ask: &Ask) -> Result<(), IssueError> {
-        match LossDesk::new(self.core()).accept(ask).await {
+    pub async fn losses(&self) -> Result<Vec<LostChange>, IssueError> {
+        LossDesk::new(self.core()).open().await
+    }
+
+    /// Answers for these lost changes, so that nodes serve again: the last step, when all that died is dead again. A change that
+    /// a node found missing since then stays open.
+    ///
+    /// # Errors
+    ///
+    /// [`IssueError::Store`].
+    pub async fn answer_for(&self, losses: &[LostChange], ask: &Ask) -> Result<(), IssueError> {
+        match LossDesk::new(self.core()).accept_these(losses, ask).await {
             Err(IssueError::NothingLost) => Ok(()),
-            other => other.map(drop),
+            other => other,
         }
     }
 

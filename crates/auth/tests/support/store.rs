@@ -138,7 +138,7 @@ carried! { Coherence:
     fn live_origins(after: Option<&OriginEntry>, limit: u32) -> Sourced<Vec<OriginEntry>>;
     fn position() -> Sourced<Position>;
     fn poll(session: SessionId, since: Position) -> Sourced<Observation>;
-    fn acknowledge(session: SessionId, revision: Revision) -> ();
+    fn acknowledge(session: SessionId, position: Position) -> ();
     fn report_lost(change: Position) -> ();
     fn ask(revision: Revision) -> ();
     fn sessions() -> Sourced<Vec<SessionStatus>>;
@@ -157,7 +157,7 @@ carried! { Coherence:
 
 carried! { LostChanges:
     fn lost_changes() -> Vec<LostChange>;
-    fn accept_lost(event: EventDraft) -> ();
+    fn accept_lost(seen: &[Position], event: EventDraft) -> ();
     fn begin_incarnation(last: Incarnation, event: EventDraft) -> Incarnation;
 }
 

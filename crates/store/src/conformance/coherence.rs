@@ -77,7 +77,7 @@ pub(super) async fn a_session_that_is_asked_for_word_is_told_so(store: Arc<dyn S
     store.ask(position.revision).await.unwrap();
     assert!(wanted().await);
     assert_eq!(sessions(&*store).await[0].asked, Some(position.revision));
-    store.acknowledge(session, position.revision).await.unwrap();
+    store.acknowledge(session, position).await.unwrap();
     assert!(!wanted().await);
     store.ask(Revision(0)).await.unwrap();
     assert!(!wanted().await);
@@ -118,7 +118,7 @@ pub(super) async fn a_restored_store_begins_an_incarnation(store: Arc<dyn Store>
     // What was lost stays lost until what died is dead again, and somebody has said so.
     assert_eq!(store.lost_changes().await.unwrap(), [LostChange { change: later, accepted: false }]);
     assert!(matches!(poll(&*store, session, position).await, Poll::Lost { change, .. } if change == later));
-    store.accept_lost(event(Action::LostChangeAccepted, nil, Environment::Production, "2")).await.unwrap();
+    store.accept_lost(&[later], event(Action::LostChangeAccepted, nil, Environment::Production, "2")).await.unwrap();
     // A node from before loads everything again, whatever it knows; one that starts now does not.
     let polled = store.poll(session, later).await.unwrap();
     assert_eq!(polled.provenance().incarnation, Incarnation(2));
@@ -133,20 +133,30 @@ pub(super) async fn a_retired_session_is_told_so_and_waited_for(store: Arc<dyn S
     let status = async |id| sessions(&*store).await.into_iter().find(|status| status.session.id == id);
     let fresh = status(session).await.unwrap();
     assert_eq!((fresh.acknowledged, fresh.retired, fresh.session.lease), (None, false, Duration::from_secs(3)));
-    store.acknowledge(session, Revision(4)).await.unwrap();
-    store.acknowledge(session, Revision(3)).await.unwrap();
-    assert_eq!(status(session).await.unwrap().acknowledged, Some(Revision(4)));
+    let (organization, ..) = provision(&*store).await;
+    let at = async || store.position().await.unwrap().proved_of_any_store().unwrap().1;
+    let first = at().await;
+    create(&*store, organization.id).await;
+    let second = at().await;
+    store.acknowledge(session, second).await.unwrap();
+    store.acknowledge(session, first).await.unwrap();
+    assert_eq!(status(session).await.unwrap().acknowledged, Some(second.revision));
+    // What another history has under the same number, or after all of this one, is no word about this one.
+    store.acknowledge(other, Position { operation: operation(), ..second }).await.unwrap();
+    let later = Position { revision: Revision(second.revision.0 + 1), operation: operation() };
+    store.acknowledge(other, later).await.unwrap();
+    store.acknowledge(other, Position { operation: OperationId::default(), ..later }).await.unwrap();
     assert_eq!(status(other).await.unwrap().acknowledged, None);
 
     store.retire(&[session]).await.unwrap();
     assert!(status(session).await.unwrap().retired);
-    assert_eq!(poll(&*store, session, Position::default()).await, Poll::Retired);
-    assert!(matches!(poll(&*store, other, Position::default()).await, Poll::Current { .. }));
+    assert_eq!(poll(&*store, session, second).await, Poll::Retired);
+    assert!(matches!(poll(&*store, other, second).await, Poll::Current { .. }));
 
     store.remove(&[session]).await.unwrap();
     assert_eq!(status(session).await, None);
     assert_eq!(poll(&*store, session, Position::default()).await, Poll::Retired);
-    store.acknowledge(session, Revision(9)).await.unwrap();
+    store.acknowledge(session, second).await.unwrap();
     assert_eq!(status(session).await, None);
     assert!(status(other).await.is_some());
 }
@@ -186,7 +196,7 @@ pub(super) async fn what_a_store_lost_is_noticed_until_it_is_answered_for(store:
     let newest = store.position().await.unwrap().proved_of_any_store().unwrap().1;
     let later = Position { revision: Revision(newest.revision.0 + 1), operation: operation() };
     let instead = Position { revision: newest.revision, operation: operation() };
-    let lost = |change| Poll::Lost { change, newest: newest.revision };
+    let lost = |change| Poll::Lost { change, newest };
     assert!(matches!(poll(&*store, session, newest).await, Poll::Current { .. }));
     assert_eq!(poll(&*store, session, later).await, lost(later));
     assert_eq!(poll(&*store, session, instead).await, lost(instead));
@@ -202,7 +212,7 @@ pub(super) async fn what_a_store_lost_is_noticed_until_it_is_answered_for(store:
 
     let nil = OrganizationId::INSTALLATION;
     let accepted = || event(Action::LostChangeAccepted, nil, Environment::Production, "2");
-    store.accept_lost(accepted()).await.unwrap();
+    store.accept_lost(&[later], accepted()).await.unwrap();
     assert_eq!(store.lost_changes().await.unwrap(), [LostChange { change: later, accepted: true }]);
     assert_eq!(log(&*store, nil, Environment::Production).await.len(), 1);
     assert!(matches!(poll(&*store, other, newest).await, Poll::Current { .. }));
@@ -210,9 +220,15 @@ pub(super) async fn what_a_store_lost_is_noticed_until_it_is_answered_for(store:
     // What was answered for stays so; what was not is news.
     store.report_lost(later).await.unwrap();
     assert!(matches!(poll(&*store, other, newest).await, Poll::Current { .. }));
-    assert!(matches!(store.accept_lost(accepted()).await, Err(StoreError::Missing)));
+    assert!(matches!(store.accept_lost(&[later], accepted()).await, Err(StoreError::Missing)));
     assert_eq!(log(&*store, nil, Environment::Production).await.len(), 1);
     assert_eq!(poll(&*store, session, instead).await, lost(instead));
+    // Nobody answers for what was not seen.
+    store.report_lost(instead).await.unwrap();
+    assert!(matches!(store.accept_lost(&[later], accepted()).await, Err(StoreError::Missing)));
+    assert_eq!(poll(&*store, other, newest).await, lost(instead));
+    store.accept_lost(&[later, instead], accepted()).await.unwrap();
+    assert!(matches!(poll(&*store, other, newest).await, Poll::Current { .. }));
 }
 
 pub(super) async fn live_secrets_come_in_pages(store: Arc<dyn Store>) {

@@ -11,9 +11,8 @@ use doorward_types::{AccessKeyId, Environment, Incarnation, Locator, Organizatio
 
 use super::{MemoryStore, place_of};
 use crate::{
-    Coherence, LiveSecret, LostChange, LostChanges, Observation, OperationId, OriginEntry, OriginsChange, Position,
-    Revision, SecretChange, SecretUsage, Session, SessionStatus, Sourced, SpanUses, StoreError, StoreIdentity, Touched,
-    UsageLog,
+    Coherence, LiveSecret, LostChange, LostChanges, Observation, OriginEntry, OriginsChange, Position, Revision,
+    SecretChange, SecretUsage, Session, SessionStatus, Sourced, SpanUses, StoreError, StoreIdentity, Touched, UsageLog,
 };
 
 #[async_trait]
@@ -105,10 +104,7 @@ impl Coherence for MemoryStore {
         Ok(state.sourced(Observation {
             session: state.sessions.get(&session).copied(),
             position: state.position,
-            operation_there: state
-                .log
-                .get(&since.revision)
-                .map_or_else(OperationId::default, |logged| logged.operation),
+            operation_there: state.operation_at(since.revision),
             is_noted: state.lost.contains_key(&since),
             open_loss: state.lost.iter().find(|(_, accepted)| !**accepted).map(|(change, _)| *change),
             touched_by_others,
@@ -117,9 +113,12 @@ impl Coherence for MemoryStore {
         }))
     }
 
-    async fn acknowledge(&self, session: SessionId, revision: Revision) -> Result<(), StoreError> {
-        if let Some(status) = self.state().sessions.get_mut(&session) {
-            status.acknowledged = status.acknowledged.max(Some(revision));
+    async fn acknowledge(&self, session: SessionId, position: Position) -> Result<(), StoreError> {
+        let mut state = self.state();
+        let is_of_this_history =
+            position.revision <= state.position.revision && state.operation_at(position.revision) == position.operation;
+        if let Some(status) = state.sessions.get_mut(&session).filter(|_| is_of_this_history) {
+            status.acknowledged = status.acknowledged.max(Some(position.revision));
         }
         Ok(())
     }
@@ -172,12 +171,15 @@ impl LostChanges for MemoryStore {
             .collect())
     }
 
-    async fn accept_lost(&self, event: EventDraft) -> Result<(), StoreError> {
+    async fn accept_lost(&self, seen: &[Position], event: EventDraft) -> Result<(), StoreError> {
         let mut state = self.state();
-        if state.lost.values().all(|accepted| *accepted) {
+        let mut is_any_open = false;
+        for (_, accepted) in state.lost.iter_mut().filter(|(change, _)| seen.contains(change)) {
+            is_any_open |= !std::mem::replace(accepted, true);
+        }
+        if !is_any_open {
             return Err(StoreError::Missing);
         }
-        state.lost.values_mut().for_each(|accepted| *accepted = true);
         state.append(event);
         Ok(())
     }

@@ -267,6 +267,11 @@ impl State {
         self.origins.values().filter(|entry| entry.organization == organization).cloned().collect()
     }
 
+    /// The operation of a change, if the log still has it.
+    fn operation_at(&self, revision: Revision) -> OperationId {
+        self.log.get(&revision).map_or_else(OperationId::default, |logged| logged.operation)
+    }
+
     fn live(&self, locator: Locator) -> Option<LiveSecret> {
         let found = self.keys.get(self.places.get(&locator)?)?;
         let secret = *found.secrets.iter().find(|secret| secret.locator == locator)?;
