@@ -171,7 +171,8 @@ impl OperatorDesk {
 
 /// Returns whether an audit log could take this name for one of Doorward's own programs, `cli:ada@host` or `doorward-server`, or for a key.
 fn is_our_own(name: &Name) -> bool {
-    let name = name.as_str().trim_start().to_lowercase();
+    // Characters that nobody sees stand between letters as well.
+    let name: String = name.as_str().chars().filter(char::is_ascii_graphic).collect::<String>().to_ascii_lowercase();
     ["cli:", "doorward", "key_", "server"].iter().any(|own| name.starts_with(own)) || name == "cli"
 }
 
