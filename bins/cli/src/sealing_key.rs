@@ -55,7 +55,9 @@ pub(crate) async fn rotate(desk: &Desk, rotation: &Rotation, output: &Output) ->
     }
     if let (None, Some(held)) = (named, &held) {
         // No server has started since stores name their key.
-        desk.core.store().name_sealing_key(None, held.sealing(), None).await?;
+        if !desk.core.store().name_sealing_key(None, held.sealing(), None).await? {
+            return Err(Failure::conflict("a server has started at this moment: run this again".to_owned()));
+        }
         named = Some(held.sealing());
     }
     let waiting = match &held {
