@@ -9,7 +9,9 @@ use std::task::{Context, Poll};
 
 use arc_swap::ArcSwapOption;
 use doorward::audit::{Action as AuditAction, Attribution, Detail, EventDraft, NoteKey};
-use doorward::auth::{Ask, Core, Issuer, Management, OperatorDesk, OperatorRefusal, Principal, Verifier};
+use doorward::auth::{
+    ChangeRequest, Core, Issuer, OperatorDesk, OperatorPrincipal, OperatorRefusal, Principal, Verifier,
+};
 use doorward::dashboard::Dashboard;
 use doorward::http::{AccessKeyLayer, Asked, Code, CredentialFault, Problem, SourceAddress, credential};
 use doorward::link::Linker;
@@ -353,7 +355,7 @@ impl App {
         }
     }
 
-    async fn operator(&self, call: &Call) -> Result<Management, Problem> {
+    async fn operator(&self, call: &Call) -> Result<OperatorPrincipal, Problem> {
         let token = credential(call.request.headers()).map_err(|fault| match fault {
             CredentialFault::Missing => Problem::new(
                 Code::MissingCredential,
@@ -407,12 +409,12 @@ impl Call {
         SourceAddress(self.peer.ip().to_canonical())
     }
 
-    /// Attributes a change to whoever asked for it with this request.
+    /// The change that the operator asks for with this request.
     ///
     /// # Errors
     ///
-    /// [`Code::InvalidRequest`], where the `Idempotency-Key` header is not as it should be.
-    pub fn ask(&self, management: &Management) -> Result<Ask, Problem> {
+    /// [`Code::InvalidRequest`], if the `Idempotency-Key` header is malformed.
+    pub fn change_request(&self, management: &OperatorPrincipal) -> Result<ChangeRequest, Problem> {
         let mut keys = self.request.headers().get_all(IDEMPOTENCY_KEY).iter();
         let idempotency_key = match (keys.next(), keys.next()) {
             (None, _) => None,
@@ -423,7 +425,8 @@ impl Call {
                 return Err(Problem::new(Code::InvalidRequest, "there is more than one Idempotency-Key header"));
             }
         };
-        Ok(Ask { attribution: self.by(management.actor().clone()), idempotency_key, seen: None })
+        let request = management.request().with_source(Some(self.source().0), self.id);
+        Ok(request.with_idempotency_key(idempotency_key))
     }
 
     /// Attributes to an actor what is done by this request.

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use doorward::audit::{Checkpoint, ExportFormat};
-use doorward::auth::Management;
+use doorward::auth::OperatorPrincipal;
 use doorward::http::shapes::CheckpointShape;
 use doorward::http::{Code, Problem};
 use doorward::store::{
@@ -38,7 +38,12 @@ pub(crate) async fn list_own(app: &App, key: AccessKeyId, scope: &Scope, call: &
 }
 
 /// The log of an operator's choice, newest first.
-pub(crate) async fn list(app: &App, management: &Management, organization: OrganizationId, call: &Call) -> Answer {
+pub(crate) async fn list(
+    app: &App,
+    management: &OperatorPrincipal,
+    organization: OrganizationId,
+    call: &Call,
+) -> Answer {
     let names = [&[ENVIRONMENT], &PARAMETERS[..]].concat();
     let (page, parameters) = cursor::query(call.uri(), &names)?;
     let scope = chosen(app, management, organization, &parameters).await?;
@@ -46,7 +51,7 @@ pub(crate) async fn list(app: &App, management: &Management, organization: Organ
 }
 
 /// Returns whose part of the budget for scans an operator's read takes.
-fn operator(management: &Management) -> Holder {
+fn operator(management: &OperatorPrincipal) -> Holder {
     Holder::Operator(management.actor().clone())
 }
 
@@ -64,13 +69,14 @@ async fn list_one(app: &App, by: Holder, scope: &Scope, page: Page<u64>, paramet
     answer::ok(&cursor::list(&page, rows, |event| event.sequence.to_string(), |event| event))
 }
 
+#[expect(clippy::disallowed_methods, reason = "the operator who is authenticated chooses the log")]
 pub(crate) async fn chosen(
     app: &App,
-    management: &Management,
+    management: &OperatorPrincipal,
     organization: OrganizationId,
     parameters: &Parameters,
 ) -> Result<Scope, Problem> {
-    app.issuer().organization(organization).await.map_err(management::failed)?;
+    app.issuer().organization(management, organization).await.map_err(management::failed)?;
     let environment = parameters.get::<Environment>(ENVIRONMENT)?.ok_or_else(|| {
         Problem::new(Code::InvalidRequest, "say which log, with `?environment=production` or `?environment=test`")
     })?;
@@ -79,15 +85,21 @@ pub(crate) async fn chosen(
 
 /// A whole log, oldest event first. It goes out as it is read; where that fails, the body breaks off, which every client
 /// sees. That it was exported is an event, the last one in it.
-pub(crate) async fn export(app: &App, management: &Management, organization: OrganizationId, call: &Call) -> Answer {
+pub(crate) async fn export(
+    app: &App,
+    management: &OperatorPrincipal,
+    organization: OrganizationId,
+    call: &Call,
+) -> Answer {
     let parameters = cursor::parameters(call.uri(), &[ENVIRONMENT, "format"])?;
     let format = parameters.get::<ExportFormat>("format")?.unwrap_or_default();
     let scope = chosen(app, management, organization, &parameters).await?;
     let share = app.budgets().scan(operator(management))?;
     let environment = scope.environment();
-    let attribution = call.ask(management)?.attribution;
+    let request = call.change_request(management)?;
     let store = Arc::clone(app.core().store());
-    let export = LogExport::begin(store, scope, &attribution, app.clock().now()).await.map_err(backend::failed)?;
+    let export =
+        LogExport::begin(store, scope, request.attribution(), app.clock().now()).await.map_err(backend::failed)?;
     let (sender, channel) = Channel::new(PAGES_AHEAD);
     tokio::spawn(async move {
         send(export, format, sender).await;
@@ -129,7 +141,7 @@ async fn send(mut export: LogExport, format: ExportFormat, mut sender: Sender<By
 /// A signed checkpoint of a log, which is verified first.
 pub(crate) async fn checkpoint(
     app: &App,
-    management: &Management,
+    management: &OperatorPrincipal,
     organization: OrganizationId,
     call: &Call,
 ) -> Answer {

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use doorward::auth::{Management, Principal};
+use doorward::auth::{OperatorPrincipal, Principal};
 use doorward::http::shapes::List;
 use doorward::http::{Code, Problem};
 use doorward::link::{
@@ -222,7 +222,7 @@ impl ConnectorShape {
 /// The connectors of one environment.
 pub(crate) async fn connectors(
     app: &App,
-    management: &Management,
+    management: &OperatorPrincipal,
     organization: OrganizationId,
     call: &Call,
 ) -> Answer {
@@ -235,7 +235,7 @@ pub(crate) async fn connectors(
 
 pub(crate) async fn put_connector(
     app: &App,
-    management: &Management,
+    management: &OperatorPrincipal,
     organization: OrganizationId,
     params: &Params<'_, '_>,
     call: Call,
@@ -252,7 +252,7 @@ pub(crate) async fn put_connector(
 
 pub(crate) async fn remove_connector(
     app: &App,
-    management: &Management,
+    management: &OperatorPrincipal,
     organization: OrganizationId,
     params: &Params<'_, '_>,
     call: &Call,
@@ -269,7 +269,7 @@ pub(crate) async fn remove_connector(
 
 async fn scope(
     app: &App,
-    management: &Management,
+    management: &OperatorPrincipal,
     organization: OrganizationId,
     call: &Call,
 ) -> Result<Scope, Problem> {

@@ -2,7 +2,7 @@
 
 use std::str::FromStr;
 
-use doorward::auth::{Allowed, IssueError, Management, OriginRefusal};
+use doorward::auth::{Allowed, IssueError, OperatorPrincipal, OriginRefusal, StagedKey};
 use doorward::http::shapes::{
     AccessKeyShape, AllowedOriginShape, CreatedShape, List, OrganizationShape, OriginCheckShape, ProvisionedShape,
     RegeneratedShape, StagedShape,
@@ -25,40 +25,40 @@ pub(crate) async fn handle(
     app: &App,
     action: Action,
     params: &Params<'_, '_>,
-    management: &Management,
+    management: &OperatorPrincipal,
     call: Call,
 ) -> Answer {
     let organization = || id(params, "organization", IssueError::NoSuchOrganization);
     match action {
         Action::CreateOrganization => create_organization(app, management, call).await,
-        Action::ListOrganizations => list_organizations(app, &call).await,
-        Action::ReadOrganization => read_organization(app, organization()?).await,
-        Action::ListKeys => list_keys(app, organization()?).await,
+        Action::ListOrganizations => list_organizations(app, management, &call).await,
+        Action::ReadOrganization => read_organization(app, management, organization()?).await,
+        Action::ListKeys => list_keys(app, management, organization()?).await,
         Action::CreateKey => create_key(app, management, organization()?, call).await,
         Action::DeleteKey => {
             let organization = organization()?;
             let key: AccessKeyId = id(params, "key", IssueError::NoSuchKey)?;
-            let ask = call.ask(management)?;
-            answer::ok(&app.issuer().delete(organization, key, &ask).await.map_err(failed)?)
+            let request = call.change_request(management)?;
+            answer::ok(&app.issuer().delete(organization, key, &request).await.map_err(failed)?)
         }
         Action::StageKey => stage_key(app, management, organization()?, call).await,
         Action::UnstageKey => {
-            let ask = call.ask(management)?;
-            answer::ok(&app.issuer().unstage(organization()?, &ask).await.map_err(failed)?)
+            let request = call.change_request(management)?;
+            answer::ok(&app.issuer().unstage(organization()?, &request).await.map_err(failed)?)
         }
         Action::RegenerateKey => regenerate_key(app, management, organization()?, call).await,
         Action::ListConnectors => link::connectors(app, management, organization()?, &call).await,
         Action::PutConnector => link::put_connector(app, management, organization()?, params, call).await,
         Action::RemoveConnector => link::remove_connector(app, management, organization()?, params, &call).await,
-        Action::ListOrigins => list_origins(app, organization()?).await,
+        Action::ListOrigins => list_origins(app, management, organization()?).await,
         Action::AddOrigin => add_origin(app, management, organization()?, call).await,
         Action::RemoveOrigin => {
             let organization = organization()?;
             let entry: AllowedOriginId = id(params, "origin", IssueError::NoSuchOrigin)?;
-            let ask = call.ask(management)?;
-            answer::ok(&app.issuer().disallow_origin(organization, entry, &ask).await.map_err(failed)?)
+            let request = call.change_request(management)?;
+            answer::ok(&app.issuer().disallow_origin(organization, entry, &request).await.map_err(failed)?)
         }
-        Action::CheckOrigin => check_origin(app, organization()?, call).await,
+        Action::CheckOrigin => check_origin(app, management, organization()?, call).await,
         Action::ListEvents => audit::list(app, management, organization()?, &call).await,
         Action::ExportEvents => audit::export(app, management, organization()?, &call).await,
         Action::Checkpoint => audit::checkpoint(app, management, organization()?, &call).await,
@@ -89,34 +89,34 @@ impl Shape for NewName {
     const DESCRIPTION: &'static str = r#"{"name": string}, where a name is one printable line of at most 128 bytes"#;
 }
 
-async fn create_organization(app: &App, management: &Management, call: Call) -> Answer {
-    let ask = call.ask(management)?;
+async fn create_organization(app: &App, management: &OperatorPrincipal, call: Call) -> Answer {
+    let request = call.change_request(management)?;
     let NewName { name } = body::json(app, call).await?;
-    let made = app.issuer().provision(name, &ask).await.map_err(failed)?;
+    let made = app.issuer().provision(name, &request).await.map_err(failed)?;
     answer::created(&ProvisionedShape::from(&made))
 }
 
-async fn list_organizations(app: &App, call: &Call) -> Answer {
+async fn list_organizations(app: &App, management: &OperatorPrincipal, call: &Call) -> Answer {
     let page = cursor::page(call.uri())?;
-    let rows = app.issuer().organizations(cursor::one_more(&page)).await.map_err(failed)?;
+    let rows = app.issuer().organizations(management, cursor::one_more(&page)).await.map_err(failed)?;
     answer::ok(&cursor::list(&page, rows, |found| found.id.to_string(), OrganizationShape::from))
 }
 
-async fn read_organization(app: &App, id: OrganizationId) -> Answer {
-    answer::ok(&OrganizationShape::from(app.issuer().organization(id).await.map_err(failed)?))
+async fn read_organization(app: &App, management: &OperatorPrincipal, id: OrganizationId) -> Answer {
+    answer::ok(&OrganizationShape::from(app.issuer().organization(management, id).await.map_err(failed)?))
 }
 
-async fn list_keys(app: &App, organization: OrganizationId) -> Answer {
-    let keys = app.issuer().access_keys(organization).await.map_err(failed)?;
-    let usage = app.issuer().usage(organization).await.map_err(failed)?;
+async fn list_keys(app: &App, management: &OperatorPrincipal, organization: OrganizationId) -> Answer {
+    let keys = app.issuer().access_keys(management, organization).await.map_err(failed)?;
+    let usage = app.issuer().usage(management, organization).await.map_err(failed)?;
     let data = keys.into_iter().map(|found| AccessKeyShape::new(found, &usage)).collect();
     answer::ok(&List { data, next_cursor: None })
 }
 
-async fn create_key(app: &App, management: &Management, organization: OrganizationId, call: Call) -> Answer {
-    let ask = call.ask(management)?;
+async fn create_key(app: &App, management: &OperatorPrincipal, organization: OrganizationId, call: Call) -> Answer {
+    let request = call.change_request(management)?;
     let NewName { name } = body::json(app, call).await?;
-    let made = app.issuer().create(organization, name, &ask).await.map_err(failed)?;
+    let made = app.issuer().create(organization, name, &request).await.map_err(failed)?;
     answer::created(&CreatedShape::from(&made))
 }
 
@@ -128,10 +128,10 @@ impl Shape for Nothing {
     const DESCRIPTION: &'static str = "{}, or no body at all";
 }
 
-async fn stage_key(app: &App, management: &Management, organization: OrganizationId, call: Call) -> Answer {
-    let ask = call.ask(management)?;
+async fn stage_key(app: &App, management: &OperatorPrincipal, organization: OrganizationId, call: Call) -> Answer {
+    let request = call.change_request(management)?;
     let Nothing {} = body::json_or_default(app, call).await?;
-    let staged = app.issuer().stage(organization, &ask).await.map_err(failed)?;
+    let staged = app.issuer().stage(organization, &request).await.map_err(failed)?;
     answer::created(&StagedShape::from(&staged))
 }
 
@@ -146,15 +146,17 @@ impl Shape for Regeneration {
     const DESCRIPTION: &'static str = r#"{"discard_staged"?: boolean}, or no body at all"#;
 }
 
-async fn regenerate_key(app: &App, management: &Management, organization: OrganizationId, call: Call) -> Answer {
-    let ask = call.ask(management)?;
+async fn regenerate_key(app: &App, management: &OperatorPrincipal, organization: OrganizationId, call: Call) -> Answer {
+    let request = call.change_request(management)?;
     let Regeneration { discard_staged } = body::json_or_default(app, call).await?;
-    let regenerated = app.issuer().regenerate(organization, discard_staged, &ask).await.map_err(failed)?;
+    let staged = if discard_staged { StagedKey::Discard } else { StagedKey::Promote };
+    let regenerated = app.issuer().regenerate(organization, staged, &request).await.map_err(failed)?;
     answer::ok(&RegeneratedShape::from(&regenerated))
 }
 
-async fn list_origins(app: &App, organization: OrganizationId) -> Answer {
-    let entries = app.issuer().allowed_origins(organization).await.map_err(failed)?;
+async fn list_origins(app: &App, management: &OperatorPrincipal, organization: OrganizationId) -> Answer {
+    let organization = app.issuer().organization(management, organization).await.map_err(failed)?;
+    let entries = app.issuer().allowed_origins(management, &organization).await.map_err(failed)?;
     let data: Vec<_> = entries.iter().map(|entry| AllowedOriginShape::new(entry, None)).collect();
     answer::ok(&List { data, next_cursor: None })
 }
@@ -170,12 +172,13 @@ impl Shape for NewOrigin {
 }
 
 /// 201 where it is new, 200 where it was there.
-async fn add_origin(app: &App, management: &Management, organization: OrganizationId, call: Call) -> Answer {
-    let ask = call.ask(management)?;
+async fn add_origin(app: &App, management: &OperatorPrincipal, organization: OrganizationId, call: Call) -> Answer {
+    let request = call.change_request(management)?;
     let NewOrigin { origin } = body::json(app, call).await?;
     let origin = AllowedOrigin::parse(&origin, app.custom_schemes())
         .map_err(|error| Problem::new(Code::InvalidRequest, error.to_string()))?;
-    let Allowed { entry, receipt } = app.issuer().allow_origin(organization, origin, &ask).await.map_err(failed)?;
+    let Allowed { entry, receipt, .. } =
+        app.issuer().allow_origin(organization, origin, &request).await.map_err(failed)?;
     let status = if receipt.is_some() { StatusCode::CREATED } else { StatusCode::OK };
     answer::json(status, &AllowedOriginShape::new(&entry, receipt))
 }
@@ -190,8 +193,8 @@ impl Shape for Callback {
     const DESCRIPTION: &'static str = r#"{"url": string}"#;
 }
 
-async fn check_origin(app: &App, organization: OrganizationId, call: Call) -> Answer {
-    app.issuer().organization(organization).await.map_err(failed)?;
+async fn check_origin(app: &App, management: &OperatorPrincipal, organization: OrganizationId, call: Call) -> Answer {
+    app.issuer().organization(management, organization).await.map_err(failed)?;
     let Callback { url } = body::json(app, call).await?;
     let checked = match app.verifier().check_origin(organization, &url) {
         Ok(entry) => Ok(entry),

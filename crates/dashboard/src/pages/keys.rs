@@ -5,7 +5,7 @@ use std::time::Duration;
 use askama::Template;
 use base64::Engine;
 use base64::prelude::BASE64_URL_SAFE_NO_PAD;
-use doorward_auth::Management;
+use doorward_auth::{OperatorPrincipal, StagedKey};
 use doorward_http::shapes::rotation_due_at;
 use doorward_store::{AccessKeyWithSecrets, Organization, OriginEntry, Secret, SecretUsage, SpanUses};
 use doorward_types::{AccessKeyId, AllowedOriginId, Environment, Locator, OrganizationId, SecretState, Timestamp};
@@ -109,8 +109,11 @@ pub(crate) enum Dialog {
 }
 
 impl Dialog {
-    pub(crate) const fn regenerate(leaked: bool) -> Self {
-        if leaked { Self::Leaked } else { Self::Regenerate }
+    pub(crate) const fn regenerate(staged: StagedKey) -> Self {
+        match staged {
+            StagedKey::Discard => Self::Leaked,
+            StagedKey::Promote => Self::Regenerate,
+        }
     }
 
     /// The one that a link of the page asks for.
@@ -150,15 +153,15 @@ struct Field {
 
 pub(crate) async fn page(
     parts: &Parts,
-    who: &Management,
+    who: &OperatorPrincipal,
     id: OrganizationId,
     query: &Form,
     said: Said,
 ) -> Result<Reply, Fault> {
-    let organization = parts.issuer.organization(id).await?;
-    let keys = parts.issuer.access_keys(id).await?;
-    let (usage, spans) = (parts.issuer.usage(id).await?, parts.issuer.recent_uses(id).await?);
-    let origins = parts.issuer.allowed_origins(id).await?;
+    let organization = parts.issuer.organization(who, id).await?;
+    let keys = parts.issuer.access_keys(who, id).await?;
+    let (usage, spans) = (parts.issuer.usage(who, id).await?, parts.issuer.recent_uses(who, id).await?);
+    let origins = parts.issuer.allowed_origins(who, &organization).await?;
     let now = parts.verifier.core().clock().now();
     let known = Known { usage, spans, now };
 
