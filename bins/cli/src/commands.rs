@@ -9,8 +9,8 @@ use doorward::http::shapes::{
     RegeneratedShape, StagedShape,
 };
 use doorward::key::{KeyPrefix, PresentedKey};
-use doorward::store::{OpenMode, Organization, Page, SecretUsage, StoreUrl};
-use doorward::types::{AccessKeyId, Environment, Name, OrganizationId, SecretState};
+use doorward::store::{OpenMode, Organization, Page, StoreUrl};
+use doorward::types::{AccessKeyId, Environment, Name, SecretState};
 use serde::Serialize;
 use zeroize::Zeroizing;
 
@@ -123,7 +123,7 @@ async fn key(desk: &Desk, command: Key, output: &Output) -> Result<(), Failure> 
 async fn list_keys(desk: &Desk, which: &Which, output: &Output) -> Result<(), Failure> {
     let organization = desk.organization(which).await?;
     let keys = desk.issuer.access_keys(desk.operator(), organization.id).await?;
-    let usage = desk.issuer.usage(desk.operator(), organization.id).await?;
+    let usage = desk.issuer.usage(desk.operator(), &keys).await?;
     let now = desk.core.clock().now();
     let mut rows = Vec::new();
     for found in &keys {
@@ -174,7 +174,8 @@ async fn regenerate(
     let organization = desk.organization(which).await?;
     let mut what =
         format!("The current production key of {} dies; whoever still has it is refused.", organization.name);
-    for used in dying(desk, organization.id, staged).await? {
+    let impact = desk.issuer.preview_regeneration(desk.operator(), organization.id, staged).await?;
+    for used in impact.refused() {
         what += &format!(
             "\nIts secret {} was used {} time{} in the last hour, last at {}: regenerating now refuses those calls.",
             used.locator,
@@ -182,6 +183,9 @@ async fn regenerate(
             if used.uses_last_hour == 1 { "" } else { "s" },
             used.last_used_at
         );
+    }
+    if impact.is_successor_unused() {
+        what += "\nNobody uses the staged key yet: roll it out first.";
     }
     if consent.yes {
         output.remark(&what);
@@ -200,20 +204,6 @@ async fn regenerate(
             output.done(&document, &format!("{dead}\nThe staged key {} is current now.", regenerated.secret.locator))
         }
     }
-}
-
-/// Those secrets that a regeneration kills, and that someone used in the last hour.
-async fn dying(desk: &Desk, organization: OrganizationId, staged: StagedKey) -> Result<Vec<SecretUsage>, Failure> {
-    let keys = desk.issuer.access_keys(desk.operator(), organization).await?;
-    let secrets: Vec<_> = keys
-        .into_iter()
-        .filter(|found| found.key.environment == Environment::Production)
-        .flat_map(|found| found.secrets)
-        .filter(|secret| staged == StagedKey::Discard || secret.state == SecretState::Current)
-        .map(|secret| secret.locator)
-        .collect();
-    let usage = desk.issuer.usage(desk.operator(), organization).await?;
-    Ok(usage.into_iter().filter(|used| used.uses_last_hour > 0 && secrets.contains(&used.locator)).collect())
 }
 
 #[derive(Serialize)]
@@ -337,3 +327,6 @@ async fn meant(desk: &Desk, operators: &OperatorDesk, text: &str) -> Result<door
     let found = operators.find(desk.operator(), text).await?;
     found.ok_or_else(|| Failure::not_found("there is no such operator: `doorward operator list` shows them".into()))
 }
+
+#[cfg(test)]
+mod reads;

@@ -6,7 +6,7 @@ use doorward::types::{Name, OrganizationId};
 use crate::arguments::Which;
 use crate::failure::Failure;
 
-/// How many organizations are looked through for a name, and listed.
+/// The most organizations that are listed.
 pub(crate) const MANY: u32 = 100_000;
 
 /// The opened store, and the changes that this command asks for.
@@ -60,8 +60,10 @@ impl Desk {
         if let Ok(id) = text.parse::<OrganizationId>() {
             return Ok(self.issuer.organization(self.operator(), id).await?);
         }
-        let all = self.issuer.organizations(self.operator(), Page::first(MANY)).await?;
-        let mut named: Vec<_> = all.into_iter().filter(|found| found.name.as_str() == text).collect();
+        let mut named = match text.parse() {
+            Ok(name) => self.issuer.organizations_named(self.operator(), &name, 2).await?,
+            Err(_) => vec![],
+        };
         match (named.pop(), named.is_empty()) {
             (Some(only), true) => Ok(only),
             (None, _) => {

@@ -108,7 +108,7 @@ async fn read_organization(app: &App, management: &OperatorPrincipal, id: Organi
 
 async fn list_keys(app: &App, management: &OperatorPrincipal, organization: OrganizationId) -> Answer {
     let keys = app.issuer().access_keys(management, organization).await.map_err(failed)?;
-    let usage = app.issuer().usage(management, organization).await.map_err(failed)?;
+    let usage = app.issuer().usage(management, &keys).await.map_err(failed)?;
     let data = keys.into_iter().map(|found| AccessKeyShape::new(found, &usage)).collect();
     answer::ok(&List { data, next_cursor: None })
 }

@@ -4,7 +4,7 @@ use doorward_audit::{Action, Detail, EventDraft, Reason, SecretSummary};
 use doorward_key::{FreshKey, ShownOnce};
 use doorward_store::{
     AccessKey, AccessKeyWithSecrets, Change, ChangeContext, Conflict, Events, KeyRef, OperationId, Organization, Page,
-    RequestHash, Secret, SecretUsage, SpanUses, StoreError, Successor,
+    RequestHash, Secret, StoreError, Successor, WhichKey,
 };
 use doorward_types::{AccessKeyId, Environment, Locator, Name, OrganizationId, SecretState};
 
@@ -321,9 +321,11 @@ impl Issuer {
         let subject = id.to_string();
         let hash = RequestHash::of(["delete", &organization.to_string(), &subject]);
         self.refuse_repeat(&hash, request).await?;
-        self.existing(organization).await?;
-        let found = self.core.store.access_key(organization, id).await.map_err(IssueError::Store)?;
-        let Some(found) = found else { return Err(self.in_effect(&subject, IssueError::NoSuchKey).await) };
+        let found = self.core.store.access_key(organization, WhichKey::Id(id)).await.map_err(IssueError::Store)?;
+        let Some(found) = found else {
+            self.existing(organization).await?;
+            return Err(self.in_effect(&subject, IssueError::NoSuchKey).await);
+        };
         if found.key.environment == Environment::Production {
             return Err(IssueError::ProductionKeyRequired);
         }
@@ -339,7 +341,7 @@ impl Issuer {
     ///
     /// # Errors
     ///
-    /// [`IssueError::NoSuchOrganization`] where there is none.
+    /// [`IssueError::NoSuchOrganization`] if there is none.
     pub async fn organization(&self, _: &OperatorPrincipal, id: OrganizationId) -> Result<Organization, IssueError> {
         self.existing(id).await
     }
@@ -361,59 +363,46 @@ impl Issuer {
         self.core.store.organizations(page).await.map_err(IssueError::Store)
     }
 
+    /// Organizations with this name, newest first, `limit` of them at most. A name is not unique.
+    ///
+    /// # Errors
+    ///
+    /// [`IssueError::Store`].
+    pub async fn organizations_named(
+        &self,
+        _: &OperatorPrincipal,
+        name: &Name,
+        limit: u32,
+    ) -> Result<Vec<Organization>, IssueError> {
+        self.core.store.organizations_named(name, limit).await.map_err(IssueError::Store)
+    }
+
     /// All keys of an organization, the production key first, then test keys by age.
     ///
     /// # Errors
     ///
-    /// [`IssueError::NoSuchOrganization`] where there is none.
+    /// [`IssueError::NoSuchOrganization`] if there is none.
     pub async fn access_keys(
         &self,
         _: &OperatorPrincipal,
         organization: OrganizationId,
     ) -> Result<Vec<AccessKeyWithSecrets>, IssueError> {
-        self.existing(organization).await?;
-        self.core.store.access_keys(organization).await.map_err(IssueError::Store)
-    }
-
-    /// How often an organization's secrets were used; those that are not in it never were. The uses that this process
-    /// has counted are in it; those of others come with some seconds' delay.
-    ///
-    /// # Errors
-    ///
-    /// [`IssueError::Store`].
-    pub async fn usage(
-        &self,
-        _: &OperatorPrincipal,
-        organization: OrganizationId,
-    ) -> Result<Vec<SecretUsage>, IssueError> {
-        if let Some(control) = &self.control {
-            control.node().flush_uses().await;
-        }
-        self.core.store.usage(organization, self.core.clock.now()).await.map_err(IssueError::Store)
-    }
-
-    /// When an organization's secrets were used in the last 24 hours, by secret and then by time, in spans of
-    /// [`USAGE_SPAN`](doorward_store::USAGE_SPAN); as current as [`Issuer::usage`].
-    ///
-    /// # Errors
-    ///
-    /// [`IssueError::Store`].
-    pub async fn recent_uses(
-        &self,
-        _: &OperatorPrincipal,
-        organization: OrganizationId,
-    ) -> Result<Vec<SpanUses>, IssueError> {
-        if let Some(control) = &self.control {
-            control.node().flush_uses().await;
-        }
-        self.core.store.recent_uses(organization, self.core.clock.now()).await.map_err(IssueError::Store)
-    }
-
-    async fn production_key(&self, organization: OrganizationId) -> Result<AccessKeyWithSecrets, IssueError> {
         let keys = self.core.store.access_keys(organization).await.map_err(IssueError::Store)?;
-        let production = keys.into_iter().find(|found| found.key.environment == Environment::Production);
+        // An organization always has a production key.
+        if keys.is_empty() { Err(IssueError::NoSuchOrganization) } else { Ok(keys) }
+    }
+
+    pub(crate) const fn control(&self) -> Option<&Arc<Control>> {
+        self.control.as_ref()
+    }
+
+    pub(crate) async fn production_key(
+        &self,
+        organization: OrganizationId,
+    ) -> Result<AccessKeyWithSecrets, IssueError> {
+        let found = self.core.store.access_key(organization, WhichKey::Production).await.map_err(IssueError::Store)?;
         // An organization always has one, from the transaction on that made it.
-        production.ok_or(IssueError::NoSuchOrganization)
+        found.ok_or(IssueError::NoSuchOrganization)
     }
 
     /// The production key, if it has the secrets that the request expects.

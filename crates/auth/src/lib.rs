@@ -60,6 +60,7 @@ mod receipt;
 pub mod restore;
 mod sign_in;
 mod timing;
+mod usage;
 mod verifier;
 
 pub use crate::change_request::ChangeRequest;
@@ -74,4 +75,5 @@ pub use crate::principal::{LinkGrant, OperatorPrincipal, Principal, RevocationGr
 pub use crate::receipt::{Nodes, Receipt};
 pub use crate::sign_in::{LINK_LIFETIME, Presence, SESSION_IDLE, SESSION_LIFETIME, Visit};
 pub use crate::timing::{Timing, TimingError};
+pub use crate::usage::{Impact, QUIET_PERIOD, UsedSecret};
 pub use crate::verifier::{Verified, Verifier};

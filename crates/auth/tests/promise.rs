@@ -270,16 +270,15 @@ async fn uses_are_written_within_seconds_and_before_a_node_stops() {
     let node = Verifier::start_in_runtime(&core).await.unwrap();
     let issuer = Issuer::new(&core);
     let acme = issuer.provision("Acme".parse().unwrap(), &request()).await.unwrap();
-    let uses = async || {
-        issuer.usage(&operator(), acme.organization.id).await.unwrap().first().map(|usage| usage.uses_last_hour)
-    };
+    let keys = issuer.access_keys(&operator(), acme.organization.id).await.unwrap();
+    let uses = async || issuer.usage(&operator(), &keys).await.unwrap().first().map(|usage| usage.uses_last_hour);
     node.verify(acme.value.expose().as_bytes()).unwrap();
     assert_eq!(uses().await, None);
     tokio::time::sleep(Duration::from_secs(6)).await;
     assert_eq!(uses().await, Some(1));
     node.verify(acme.value.expose().as_bytes()).unwrap();
     // An issuer in the node's own process sees all that the node has counted.
-    let beside = Issuer::beside(&node).usage(&operator(), acme.organization.id).await.unwrap();
+    let beside = Issuer::beside(&node).usage(&operator(), &keys).await.unwrap();
     assert_eq!(beside.first().map(|usage| usage.uses_last_hour), Some(2));
     node.authenticate_strictly(acme.value.expose().as_bytes()).await.unwrap();
     node.stop().await;

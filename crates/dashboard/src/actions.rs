@@ -6,7 +6,7 @@ use doorward_audit::ExportFormat;
 use doorward_auth::{Allowed, ChangeRequest, CurrentValue, IssueError, Regenerated, StagedKey};
 use doorward_key::OpaqueToken;
 use doorward_origin::AllowedOrigin;
-use doorward_store::LogExport;
+use doorward_store::{LogExport, Organization};
 use doorward_types::{AccessKeyId, AllowedOriginId, Environment, Name, NameError, OrganizationId};
 use http::header::{CONTENT_DISPOSITION, SET_COOKIE};
 use http::{HeaderValue, StatusCode, request};
@@ -63,17 +63,17 @@ pub(crate) async fn unstage(
 /// Kills the current production key, and the staged one too if it leaked.
 pub(crate) async fn regenerate(
     parts: &Parts,
-    organization: OrganizationId,
+    organization: &Organization,
     staged: StagedKey,
     form: &Form,
     request: &ChangeRequest,
 ) -> Result<Said, Fault> {
-    let name = parts.issuer.organization(request.operator(), organization).await?.name;
+    let name = &organization.name;
     if form.get("name") != Some(name.as_str()) {
         let error = format!("That is not its name. Type {name} to go on; nothing was changed.");
         return Ok(Said { again: Some(keys::Dialog::regenerate(staged)), error: Some(error), ..Said::default() });
     }
-    let Regenerated { value, receipt, .. } = match parts.issuer.regenerate(organization, staged, request).await {
+    let Regenerated { value, receipt, .. } = match parts.issuer.regenerate(organization.id, staged, request).await {
         Err(error) => return refused(error),
         Ok(regenerated) => regenerated,
     };
@@ -186,7 +186,6 @@ pub(crate) async fn export(
     form: &Form,
     request: &ChangeRequest,
 ) -> Result<Reply, Fault> {
-    parts.issuer.organization(request.operator(), organization).await?;
     let environment: Environment = form.parsed("environment")?.ok_or(Fault::Field("environment"))?;
     let format = form.parsed::<ExportFormat>("format")?.unwrap_or_default();
     let (core, scope) = (parts.verifier.core(), request.operator().scope(organization, environment));
