@@ -19,12 +19,16 @@ pub struct ChangeRequest {
     pub(crate) expected_secrets: Option<Vec<Locator>>,
 }
 
-impl ChangeRequest {
-    pub(crate) fn by(operator: OperatorPrincipal) -> Self {
-        let attribution = Attribution::local(operator.actor().clone());
-        Self { operator, attribution, idempotency_key: None, expected_secrets: None }
+impl OperatorPrincipal {
+    /// A change that this operator asks for.
+    #[must_use]
+    pub fn request(&self) -> ChangeRequest {
+        let attribution = Attribution::local(self.actor().clone());
+        ChangeRequest { operator: self.clone(), attribution, idempotency_key: None, expected_secrets: None }
     }
+}
 
+impl ChangeRequest {
     /// Names the address and the HTTP request that this came from, for the audit log.
     #[must_use]
     pub fn with_source(self, source_address: Option<IpAddr>, request_id: Option<RequestId>) -> Self {

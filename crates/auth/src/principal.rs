@@ -15,7 +15,7 @@ use doorward_key::OpaqueToken;
 use doorward_store::{FoundLink, LinkSession, LiveSecret, Revocation, Scope, StoreError};
 use doorward_types::{AccessKeyId, Environment, Locator, Name, OrganizationId};
 
-use crate::{ChangeRequest, Core};
+use crate::Core;
 
 /// The public facts of a verified key, shared by all that it verifies.
 #[derive(Debug)]
@@ -113,7 +113,7 @@ impl fmt::Debug for Principal {
 
 /// The right to manage every organization: an authenticated operator's, or that of a program which holds the store itself.
 ///
-/// Everything that reads or changes for management takes it, or the [`ChangeRequest`] that it makes.
+/// Everything that reads or changes for management takes it, or the [`ChangeRequest`](crate::ChangeRequest) that it makes.
 ///
 /// ```compile_fail
 /// let forged = doorward_auth::OperatorPrincipal { actor: "ada".parse().unwrap() };
@@ -143,12 +143,6 @@ impl OperatorPrincipal {
     #[must_use]
     pub const fn actor(&self) -> &Name {
         &self.actor
-    }
-
-    /// A change that this operator asks for.
-    #[must_use]
-    pub fn request(&self) -> ChangeRequest {
-        ChangeRequest::by(self.clone())
     }
 
     /// The way to one environment of one organization, of the operator's choice. Clippy shows each call in this workspace.
