@@ -11,7 +11,7 @@ use super::MemoryStore;
 use crate::{
     Conflict, Connector, ConnectorName, Credential, CredentialKey, Operator, Operators, Page, ProviderAccess,
     ProviderIdentity, Record, RegisteredUser, Scope, SignIn, SignIns, StoreError, TOOL_CALLS_KEPT, Table, ToolCall,
-    ToolCalls,
+    ToolCalls, check_seal,
 };
 
 #[async_trait]
@@ -137,6 +137,7 @@ impl Table<RegisteredUser> for MemoryStore {
 impl Table<Credential> for MemoryStore {
     async fn insert(&self, scope: &Scope, record: Credential) -> Result<(), StoreError> {
         let mut state = self.state();
+        check_seal(state.identity.sealing_key, &record.sealed)?;
         if !state.users.contains_key(&(*scope, record.registered_user)) {
             return Err(StoreError::Missing);
         }
@@ -178,6 +179,7 @@ impl Table<Credential> for MemoryStore {
 impl Table<Connector> for MemoryStore {
     async fn insert(&self, scope: &Scope, record: Connector) -> Result<(), StoreError> {
         let mut state = self.state();
+        check_seal(state.identity.sealing_key, &record.sealed)?;
         if state.connectors.contains_key(&(*scope, record.key())) {
             return Err(Conflict::Duplicate.into());
         }
@@ -187,6 +189,7 @@ impl Table<Connector> for MemoryStore {
 
     async fn put(&self, scope: &Scope, mut record: Connector, event: EventDraft) -> Result<(), StoreError> {
         let mut state = self.state();
+        check_seal(state.identity.sealing_key, &record.sealed)?;
         if let Some(known) = state.connectors.get(&(*scope, record.key())) {
             record.created_at = known.created_at;
         }
