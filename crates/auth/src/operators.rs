@@ -169,11 +169,17 @@ impl OperatorDesk {
     }
 }
 
-/// Returns whether an audit log could take this name for one of Doorward's own programs, `cli:ada@host` or `doorward-server`, or for a key.
+/// Returns whether somebody who reads an audit log could take this name for one of Doorward's own programs, `cli:ada@host` or
+/// `doorward-server`, or for a key.
 fn is_our_own(name: &Name) -> bool {
-    // Characters that nobody sees stand between letters as well.
-    let name: String = name.as_str().chars().filter(char::is_ascii_graphic).collect::<String>().to_ascii_lowercase();
-    ["cli:", "doorward", "key_", "server"].iter().any(|own| name.starts_with(own)) || name == "cli"
+    let name = looks(name.as_str());
+    ["cli:", "doorward", "key_", "server"].iter().any(|own| name.starts_with(&looks(own))) || name == looks("cli")
+}
+
+/// Returns the same text for names that look alike: letters of other scripts become those that they resemble (UTS #39, section
+/// 4), and what nobody sees is left out.
+fn looks(text: &str) -> String {
+    unicode_security::skeleton(&text.to_lowercase()).filter(char::is_ascii_graphic).collect()
 }
 
 /// Tells of what belongs to the installation and to no organization.
