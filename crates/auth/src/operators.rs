@@ -3,7 +3,7 @@ use doorward_key::{FreshOperatorToken, KeyFault, PresentedOperatorToken, ShownOn
 use doorward_store::{Conflict, Operator, ProviderAccess, ProviderIdentity, StoreError};
 use doorward_types::{Environment, Name, OperatorId, OrganizationId};
 
-use crate::{Ask, Core, IssueError, Management};
+use crate::{Ask, Core, IssueError, Management, Visit};
 
 /// Operators of the management side, and their tokens. Each is looked up in the store at every use, so that a removed
 /// one is out at once.
@@ -140,17 +140,24 @@ impl OperatorDesk {
     }
 
     /// Binds the operator with this name to an identity, and returns the operator; none if no operator of this name waits for
-    /// an identity. A local operator never does.
+    /// an identity. A local operator never does. The event names issuer and subject.
     ///
     /// # Errors
     ///
     /// [`IssueError::Store`].
-    pub async fn bind(&self, name: &str, identity: &ProviderIdentity) -> Result<Option<Operator>, IssueError> {
+    pub async fn bind(
+        &self,
+        name: &str,
+        identity: &ProviderIdentity,
+        visit: Visit,
+    ) -> Result<Option<Operator>, IssueError> {
         let named = self.named(name).await?;
         let Some(operator) = named.filter(|operator| operator.provider == ProviderAccess::Expected) else {
             return Ok(None);
         };
-        match self.core.store.bind_operator(operator.id, identity).await {
+        let mut event = self.event(Action::OperatorBound, &operator, &visit.by(&operator));
+        event.detail.identity = Some(format!("{} {}", identity.issuer, identity.subject));
+        match self.core.store.bind_operator(operator.id, identity, event).await {
             Ok(()) => {
                 let (operator_id, issuer) = (&operator.id, &identity.issuer);
                 tracing::info!(%operator_id, issuer, "an operator is bound to an identity from now on");

@@ -202,7 +202,7 @@ impl IdentityProvider {
             Some(operator) => operator,
             None => {
                 let who = self.who(&identity, &proven.claims)?;
-                let bound = parts.desk.bind(who, &identity).await?;
+                let bound = parts.desk.bind(who, &identity, guard::visit(head)).await?;
                 bound.ok_or_else(|| IdentityFault::NoOperator(who.to_owned()))?
             }
         };
