@@ -12,7 +12,7 @@ use doorward::audit::{Action as AuditAction, Attribution, Detail, EventDraft, No
 use doorward::auth::{
     ChangeRequest, Core, Issuer, OperatorDesk, OperatorPrincipal, OperatorRefusal, Principal, Verifier,
 };
-use doorward::dashboard::Dashboard;
+use doorward::dashboard::{Dashboard, SignInRefused};
 use doorward::http::{AccessKeyLayer, Asked, Code, CredentialFault, Problem, SourceAddress, credential};
 use doorward::link::Linker;
 use doorward::origin::CustomSchemes;
@@ -307,7 +307,11 @@ impl App {
                 let extensions = call.request.extensions_mut();
                 extensions.insert(source);
                 id.map(|id| extensions.insert(id));
-                Ok(Box::pin(self.dashboard.answer(*call.request)).await.map(Body::streamed))
+                let reply = Box::pin(self.dashboard.answer(*call.request)).await;
+                if let Some(refused) = reply.extensions().get::<SignInRefused>() {
+                    self.told.sign_in_refused(source.0, *refused);
+                }
+                Ok(reply.map(Body::streamed))
             }
             Door::AccessKey => {
                 let principal = self.access_key(&call).await?;
