@@ -2,8 +2,8 @@
 
 use doorward_audit::EventDraft;
 use doorward_store::{
-    CHANGE_LOG_LENGTH, Change, ChangeContext, Committed, Facts, KeyFacts, LONGEST_LEASE, OperationRow, Revision,
-    StoreError, StoreIdentity, operations_forgotten,
+    Change, ChangeContext, Committed, Facts, KeyFacts, LONGEST_LEASE, OperationRow, Revision, StoreError,
+    StoreIdentity, operations_forgotten,
 };
 
 use crate::audit::Logs;
@@ -88,7 +88,7 @@ pub(crate) fn decide(
         writes.extend(lost_sessions);
         writes.extend(log);
         let forget = "DELETE FROM changes WHERE revision < $1";
-        writes.push(sql(forget).count(revision.saturating_sub(CHANGE_LOG_LENGTH as u64)));
+        writes.push(sql(forget).count(Revision(revision).oldest_kept().0));
         let (nameless, all) = operations_forgotten(newest);
         writes.push(sql("DELETE FROM operations WHERE time <= $1").number(all.as_millis()));
         let forget = "DELETE FROM operations WHERE idempotency_key IS NULL AND time <= $1";

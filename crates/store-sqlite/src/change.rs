@@ -1,8 +1,8 @@
 //! Changes: the facts that a change is decided on, and the rows of the decision.
 
 use doorward_store::{
-    AccessKey, CHANGE_LOG_LENGTH, Change, ChangeContext, Committed, Conflict, Facts, KeyFacts, KeyRef, Operation,
-    OperationRow, Organization, RequestHash, Revision, Secret, Step, StoreError, operations_forgotten,
+    AccessKey, Change, ChangeContext, Committed, Facts, KeyFacts, KeyRef, Operation, OperationRow, Organization,
+    RequestHash, Revision, Secret, Step, StoreError, operations_forgotten,
 };
 use doorward_types::Environment;
 use rusqlite::{Connection, OptionalExtension, Params, Row, params};
@@ -71,9 +71,9 @@ fn exists(connection: &Connection, sql: &str, params: impl Params) -> Result<boo
     connection.prepare_cached(sql).and_then(|mut find| find.exists(params)).map_err(unavailable)
 }
 
-/// Writes one row of a plan. A plan that names a row twice stands on an old state.
+/// Writes one row of a plan.
 fn carry_out(connection: &Connection, step: Step) -> Result<(), StoreError> {
-    let done = match step {
+    match step {
         Step::AddOrganization(organization) => add_organization(connection, &organization),
         Step::AddKey(key, generations) => add_key(connection, &key, generations),
         Step::AddSecret(key, secret) => add_secret(connection, &key, &secret),
@@ -107,8 +107,7 @@ fn carry_out(connection: &Connection, step: Step) -> Result<(), StoreError> {
         Step::SetPrefix(prefix) => {
             row::write(connection, "UPDATE store SET prefix = ?1 WHERE id = 1", [prefix.to_string()])
         }
-    };
-    done.map_err(|error| if matches!(error, StoreError::Missing) { Conflict::Stale.into() } else { error })
+    }
 }
 
 fn place(key: &KeyRef) -> [String; 3] {
@@ -165,8 +164,7 @@ fn log(
         let insert = "INSERT INTO changes (revision, touched, node, operation) VALUES (?1, ?2, ?3, ?4)";
         row::write(connection, insert, params![revision.0, touched.to_string(), node, operation])?;
     }
-    let reach = revision.0.saturating_sub(CHANGE_LOG_LENGTH as u64);
-    row::write_some(connection, "DELETE FROM changes WHERE revision < ?1", [reach]).map(drop)
+    row::write_some(connection, "DELETE FROM changes WHERE revision < ?1", [revision.oldest_kept().0]).map(drop)
 }
 
 /// Returns the operation of an actor under an idempotency key.

@@ -129,9 +129,7 @@ pub(crate) fn register(connection: &Connection, session: Session) -> Result<(), 
 
 pub(crate) fn acknowledge(connection: &Connection, session: SessionId, applied: Position) -> Result<(), StoreError> {
     let revision = applied.revision;
-    let is_of_this_history =
-        revision <= position(connection)?.revision && operation_at(connection, revision)? == applied.operation;
-    if !is_of_this_history {
+    if !applied.is_in(position(connection)?.revision, operation_at(connection, revision)?) {
         return Ok(());
     }
     let raise = "UPDATE sessions SET acknowledged = ?2 WHERE id = ?1 AND coalesce(acknowledged < ?2, TRUE)";
