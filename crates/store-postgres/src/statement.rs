@@ -16,18 +16,18 @@ type Param<'a> = (Box<dyn ToSql + Send + Sync + 'a>, Type);
 /// Each parameter carries its type, so that the statement needs no round trip to be prepared, and leaves nothing behind at
 /// the server: it works behind PgBouncer in transaction pooling as it works without.
 fn param(value: &Value) -> Param<'_> {
-    fn all<'a, T>(cells: &'a [Cell], of: fn(&'a Cell) -> Option<T>) -> Box<Vec<Option<T>>> {
-        Box::new(cells.iter().map(of).collect())
+    fn all<'a, T>(cells: &'a [Cell], of: fn(&'a Cell) -> Option<T>) -> Vec<Option<T>> {
+        cells.iter().map(of).collect()
     }
     match value {
         Value::One(Kind::Bytes, cell) => (Box::new(bytes(cell)), Type::BYTEA),
         Value::One(Kind::Flag, cell) => (Box::new(flag(cell)), Type::BOOL),
         Value::One(Kind::Number, cell) => (Box::new(number(cell)), Type::INT8),
         Value::One(Kind::Text, cell) => (Box::new(text(cell)), Type::TEXT),
-        Value::List(Kind::Bytes, cells) => (all(cells, bytes), Type::BYTEA_ARRAY),
-        Value::List(Kind::Flag, cells) => (all(cells, flag), Type::BOOL_ARRAY),
-        Value::List(Kind::Number, cells) => (all(cells, number), Type::INT8_ARRAY),
-        Value::List(Kind::Text, cells) => (all(cells, text), Type::TEXT_ARRAY),
+        Value::List(Kind::Bytes, cells) => (Box::new(all(cells, bytes)), Type::BYTEA_ARRAY),
+        Value::List(Kind::Flag, cells) => (Box::new(all(cells, flag)), Type::BOOL_ARRAY),
+        Value::List(Kind::Number, cells) => (Box::new(all(cells, number)), Type::INT8_ARRAY),
+        Value::List(Kind::Text, cells) => (Box::new(all(cells, text)), Type::TEXT_ARRAY),
     }
 }
 

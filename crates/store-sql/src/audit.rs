@@ -145,7 +145,6 @@ pub fn unshipped(scope: &Scope, pruned: &Pruned) -> Statement {
 }
 
 /// Prunes a log.
-#[must_use]
 pub fn prune(scope: &Scope, pruned: &Pruned) -> [Statement; 2] {
     let cut = "DELETE FROM audit_events WHERE organization = $1 AND environment = $2 AND sequence <= $3";
     let insert = sql(text!("{}", insert_text::<Pruned>())).scope(scope);

@@ -128,7 +128,6 @@ pub fn remember(context: &ChangeContext, revision: Revision) -> Statement {
 }
 
 /// Forgets the operations whose time is over.
-#[must_use]
 pub fn forget_operations(now: Timestamp) -> [Statement; 2] {
     let (nameless, all) = operations_forgotten(now);
     [

@@ -5,7 +5,8 @@
 //! each engine's migrations, and to the description here.
 //!
 //! Parameters are written `$1`, `$2`, … in the order in which they first appear: SQLite binds them in that order, and
-//! PostgreSQL by number. An engine runs a [`Statement`], shows a row as [`Columns`], and decides how the two travel.
+//! PostgreSQL by number. An engine runs a [`Statement`] on its connection, and shows a row as [`Columns`]. Locks and
+//! transactions are the engine's.
 
 pub mod audit;
 pub mod change;
@@ -18,6 +19,8 @@ pub mod operators;
 pub mod sealing;
 mod statement;
 pub mod table;
+#[cfg(test)]
+mod tests;
 mod value;
 
 pub use statement::{Statement, Value, sql};

@@ -122,7 +122,6 @@ impl Revoking {
     }
 
     /// Revokes what a user entrusted and what was to become that, before the user goes.
-    #[must_use]
     pub fn all_of(&self, scope: &Scope, user: RegisteredUserId) -> [Statement; 2] {
         [self.credentials_of_user, self.tokens_of_user].map(|revoke| sql(revoke).scope(scope).bind(&user))
     }
@@ -133,7 +132,6 @@ impl Revoking {
     }
 
     /// Ends the sessions whose time is over, and forgets those that ended [`LINKS_KEPT`] ago.
-    #[must_use]
     pub fn expire(&self, now: Timestamp) -> [Statement; 3] {
         let expire = "UPDATE links SET status = 'expired', confirmation = NULL, tokens = NULL
                       WHERE expires_at <= $1 AND status NOT IN ('complete', 'failed', 'expired')";
