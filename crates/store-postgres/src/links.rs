@@ -13,7 +13,7 @@ use doorward_store_sql::{Statement, sql};
 use doorward_types::{LinkSessionId, RegisteredUserId, Timestamp};
 
 use crate::transaction::{Answers, Decision};
-use crate::{PostgresStore, row};
+use crate::{PostgresStore, row, sealing};
 
 /// Locks the sessions that are about to expire, so that none of them is completed between its revocation and its end.
 fn lock_expired(now: Timestamp) -> Statement {
@@ -26,7 +26,7 @@ fn lock_link(scope: &Scope, id: LinkSessionId) -> Statement {
 }
 
 /// Reads the session of a transaction that has locked it.
-fn locked(mut answers: Answers) -> Result<LinkSession, StoreError> {
+fn locked(answers: &mut Answers) -> Result<LinkSession, StoreError> {
     let found: Option<FoundLink> = row::first(&answers.next().unwrap_or_default())?;
     found.map(|found| found.session).ok_or(StoreError::Missing)
 }
@@ -49,7 +49,7 @@ pub(crate) fn lock_links_of(scope: &Scope, user: RegisteredUserId) -> Statement 
 impl LinkSessions for PostgresStore {
     async fn open_link(&self, scope: &Scope, session: LinkSession, now: Timestamp) -> Result<(), StoreError> {
         self.expire_links(now).await?;
-        self.execute(links::open(scope, &session)).await.map(drop)
+        self.write_sealed(&session.plan, links::open(scope, &session)).await
     }
 
     async fn link(&self, scope: &Scope, id: LinkSessionId) -> Result<Option<LinkSession>, StoreError> {
@@ -65,14 +65,20 @@ impl LinkSessions for PostgresStore {
     }
 
     async fn advance_link(&self, scope: &Scope, from: LinkStatus, session: LinkSession) -> Result<(), StoreError> {
-        let decide = |answers: Answers| {
-            if locked(answers)?.status != from {
+        let decide = |mut answers: Answers| {
+            let named = answers.next();
+            let known = locked(&mut answers)?;
+            if known.status != from {
                 return Err(Conflict::Stale.into());
+            }
+            if let Some(tokens) = session.tokens.as_ref().filter(|_| session.tokens != known.tokens) {
+                sealing::check(named, tokens)?;
             }
             let revoke = session.tokens.is_none().then(|| Revoking::POSTGRES.tokens(scope, session.id));
             Ok(Decision::write(revoke.into_iter().chain([links::advance(scope, &session)]).collect(), ()))
         };
-        self.pool.write(&[lock_link(scope, session.id)], decide).await
+        // The store's row first, as everywhere.
+        self.pool.write(&[sealing::named(), lock_link(scope, session.id)], decide).await
     }
 
     async fn complete_link(
@@ -83,8 +89,9 @@ impl LinkSessions for PostgresStore {
         event: EventDraft,
     ) -> Result<(), StoreError> {
         let decide = |mut answers: Answers| {
+            sealing::check(answers.next(), &credential.sealed)?;
             let _user = answers.next();
-            locked(answers)?.may_become(&credential)?;
+            locked(&mut answers)?.may_become(&credential)?;
             let writes = vec![
                 Revoking::POSTGRES.credential(scope, &credential.key()),
                 table::put(scope, &credential),
@@ -93,7 +100,7 @@ impl LinkSessions for PostgresStore {
             Ok((Some(writes), ()))
         };
         // The user first, as everywhere: in one order, nobody waits for each other.
-        let reads = vec![lock_user(scope, credential.registered_user), lock_link(scope, id)];
+        let reads = vec![sealing::named(), lock_user(scope, credential.registered_user), lock_link(scope, id)];
         self.write_telling(reads, &event, decide).await
     }
 

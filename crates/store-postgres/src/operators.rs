@@ -28,7 +28,12 @@ impl Operators for PostgresStore {
         self.find(operators::by_identity(identity)).await
     }
 
-    async fn bind_operator(&self, id: OperatorId, identity: &ProviderIdentity) -> Result<(), StoreError> {
-        self.write_one(operators::bind(id, identity)).await
+    async fn bind_operator(
+        &self,
+        id: OperatorId,
+        identity: &ProviderIdentity,
+        event: EventDraft,
+    ) -> Result<(), StoreError> {
+        self.write_with_event(operators::bind(id, identity), &event).await
     }
 }

@@ -8,20 +8,26 @@ use doorward_store_sql::operators;
 use doorward_types::{OperatorId, Timestamp};
 
 use crate::PostgresStore;
+use crate::transaction::Answers;
 
 #[async_trait]
 impl SignIns for PostgresStore {
-    async fn add_sign_in(&self, sign_in: SignIn, event: EventDraft) -> Result<(), StoreError> {
+    async fn add_sign_in(&self, sign_in: SignIn, spent: Option<Digest>, event: EventDraft) -> Result<bool, StoreError> {
         self.execute(operators::expire_sign_ins(sign_in.created_at)).await?;
-        self.write_telling(vec![], &event, |_| Ok((Some(vec![operators::add_sign_in(&sign_in)]), ()))).await
+        let reads = spent.map(|link| operators::take_sign_in(link).and(" RETURNING 1"));
+        let decide = |mut answers: Answers| {
+            let is_gone = answers.next().is_some_and(|taken| taken.is_empty());
+            Ok(if is_gone { (None, false) } else { (Some(vec![operators::add_sign_in(&sign_in)]), true) })
+        };
+        self.write_telling(reads.into_iter().collect(), &event, decide).await
     }
 
     async fn sign_in(&self, token: Digest, now: Timestamp) -> Result<Option<(SignIn, Operator)>, StoreError> {
         self.find(operators::find_sign_in(token, now)).await
     }
 
-    async fn take_sign_in(&self, token: Digest, event: Option<EventDraft>) -> Result<bool, StoreError> {
-        Ok(self.touch(operators::take_sign_in(token), event.as_ref()).await? == 1)
+    async fn take_sign_in(&self, token: Digest, event: EventDraft) -> Result<bool, StoreError> {
+        Ok(self.touch(operators::take_sign_in(token), Some(&event)).await? == 1)
     }
 
     async fn see_sign_in(&self, token: Digest, at: Timestamp) -> Result<(), StoreError> {

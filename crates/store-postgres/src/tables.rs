@@ -8,9 +8,9 @@ use doorward_store_sql::links::Revoking;
 use doorward_store_sql::table::{self, Scoped};
 use doorward_types::RegisteredUserId;
 
-use crate::PostgresStore;
 use crate::links::{lock_links_of, lock_user};
 use crate::transaction::Answers;
+use crate::{PostgresStore, sealing};
 
 /// A record with the locks that its writes take, each of rows that must be there.
 trait Locked: Scoped {
@@ -42,19 +42,28 @@ impl Locked for Connector {}
 #[async_trait]
 impl<R: Locked> Table<R> for PostgresStore {
     async fn insert(&self, scope: &Scope, record: R) -> Result<(), StoreError> {
-        self.execute(table::insert(scope, &record)).await.map(drop)
+        let insert = table::insert(scope, &record);
+        match record.sealed() {
+            Some(sealed) => self.write_sealed(sealed, insert).await,
+            None => self.execute(insert).await.map(drop),
+        }
     }
 
     async fn put(&self, scope: &Scope, record: R, event: EventDraft) -> Result<(), StoreError> {
         let key = record.key();
         let decide = |mut answers: Answers| {
+            if let Some(sealed) = record.sealed() {
+                sealing::check(answers.next(), sealed)?;
+            }
             if answers.any(|found| found.is_empty()) {
                 return Err(StoreError::Missing);
             }
             let revoke = R::replaced(&Revoking::POSTGRES, scope, &key);
             Ok((Some(revoke.into_iter().chain([table::put(scope, &record)]).collect()), ()))
         };
-        self.write_telling(R::put_locks(scope, &key), &event, decide).await
+        let named = record.sealed().map(|_| sealing::named());
+        let reads = named.into_iter().chain(R::put_locks(scope, &key)).collect();
+        self.write_telling(reads, &event, decide).await
     }
 
     async fn get(&self, scope: &Scope, key: &R::Key) -> Result<Option<R>, StoreError> {

@@ -3,7 +3,7 @@
 use std::sync::LazyLock;
 
 use doorward_store::{
-    Connector, ConnectorName, Credential, CredentialKey, Page, RegisteredUser, Scope, TOOL_CALLS_KEPT,
+    Connector, ConnectorName, Credential, CredentialKey, Page, RegisteredUser, Scope, Sealed, TOOL_CALLS_KEPT,
     TOOL_CALLS_LET_GO, ToolCall,
 };
 use doorward_types::{RegisteredUserId, ToolCallId};
@@ -59,6 +59,10 @@ impl Scoped for Credential {
         statement.bind(&None::<RegisteredUserId>).bind(&None::<ConnectorName>)
     }
 
+    fn sealed(&self) -> Option<&Sealed> {
+        Some(&self.sealed)
+    }
+
     fn replaced(revoking: &Revoking, scope: &Scope, key: &CredentialKey) -> Vec<Statement> {
         vec![revoking.credential(scope, key)]
     }
@@ -83,6 +87,10 @@ impl Scoped for Connector {
 
     fn bind_no_key(statement: Statement) -> Statement {
         statement.bind(&None::<ConnectorName>)
+    }
+
+    fn sealed(&self) -> Option<&Sealed> {
+        Some(&self.sealed)
     }
 }
 

@@ -3,7 +3,7 @@
 use std::iter::zip;
 
 use doorward_store::copy::{CopiedTable, Kind};
-use doorward_store::{Page, Record, Scope};
+use doorward_store::{Page, Record, Scope, Sealed};
 
 use crate::links::Revoking;
 use crate::{Field, FromRow, Statement, sql};
@@ -115,6 +115,11 @@ pub trait Scoped: Record + Stored {
 
     /// Adds the columns of no key to a statement.
     fn bind_no_key(statement: Statement) -> Statement;
+
+    /// Returns the part of the record that is sealed, if there is one.
+    fn sealed(&self) -> Option<&Sealed> {
+        None
+    }
 
     /// Returns the statements that revoke what a record holds, before another takes its place.
     fn replaced(_revoking: &Revoking, _scope: &Scope, _key: &Self::Key) -> Vec<Statement> {

@@ -12,7 +12,7 @@ use doorward_store_sql::table;
 use doorward_types::{LinkSessionId, Timestamp};
 use rusqlite::Connection;
 
-use crate::{SqliteStore, audit, row};
+use crate::{SqliteStore, audit, row, sealing};
 
 fn known(connection: &Connection, scope: &Scope, id: LinkSessionId) -> Result<LinkSession, StoreError> {
     let found: Option<FoundLink> = row::find(connection, &links::find(scope, id))?;
@@ -25,6 +25,7 @@ impl LinkSessions for SqliteStore {
         let open = links::open(scope, &session);
         self.write(move |connection| {
             row::write_all(connection, &Revoking::SQLITE.expire(now))?;
+            sealing::check(connection, Some(&session.plan))?;
             row::write(connection, &open)
         })
         .await
@@ -45,11 +46,15 @@ impl LinkSessions for SqliteStore {
     async fn advance_link(&self, scope: &Scope, from: LinkStatus, session: LinkSession) -> Result<(), StoreError> {
         let scope = *scope;
         self.write(move |connection| {
-            if known(connection, &scope, session.id)?.status != from {
+            let known = known(connection, &scope, session.id)?;
+            if known.status != from {
                 return Err(Conflict::Stale.into());
             }
             if session.tokens.is_none() {
                 row::write_some(connection, &Revoking::SQLITE.tokens(&scope, session.id))?;
+            }
+            if session.tokens != known.tokens {
+                sealing::check(connection, session.tokens.as_ref())?;
             }
             row::write(connection, &links::advance(&scope, &session))
         })
@@ -66,6 +71,7 @@ impl LinkSessions for SqliteStore {
         let scope = *scope;
         self.write(move |connection| {
             known(connection, &scope, id)?.may_become(&credential)?;
+            sealing::check(connection, Some(&credential.sealed))?;
             row::write_some(connection, &Revoking::SQLITE.credential(&scope, &credential.key()))?;
             row::write(connection, &table::put(&scope, &credential))?;
             row::write(connection, &links::complete(&scope, id))?;

@@ -36,8 +36,17 @@ impl Operators for SqliteStore {
         self.find(operators::by_identity(identity)).await
     }
 
-    async fn bind_operator(&self, id: OperatorId, identity: &ProviderIdentity) -> Result<(), StoreError> {
+    async fn bind_operator(
+        &self,
+        id: OperatorId,
+        identity: &ProviderIdentity,
+        event: EventDraft,
+    ) -> Result<(), StoreError> {
         let bind = operators::bind(id, identity);
-        self.write_first(move |connection| row::write(connection, &bind)).await
+        self.write_first(move |connection| {
+            row::write(connection, &bind)?;
+            audit::append(connection, &event)
+        })
+        .await
     }
 }

@@ -2,10 +2,11 @@
 
 use async_trait::async_trait;
 use doorward_audit::EventDraft;
-use doorward_store::{Sealed, SealedKind, SealedValue, Sealing, SealingKeyId, StoreError};
+use doorward_store::{Sealed, SealedKind, SealedValue, Sealing, SealingKeyId, StoreError, check_seal};
 use doorward_store_sql::sealing;
+use rusqlite::Connection;
 
-use crate::{SqliteStore, audit, row};
+use crate::{SqliteStore, audit, identity, row};
 
 #[async_trait]
 impl Sealing for SqliteStore {
@@ -43,4 +44,9 @@ impl Sealing for SqliteStore {
         })
         .await
     }
+}
+
+/// Refuses a value that is sealed with another key than the store names.
+pub(crate) fn check(connection: &Connection, written: Option<&Sealed>) -> Result<(), StoreError> {
+    written.map_or(Ok(()), |written| check_seal(identity::of(connection)?.sealing_key, written))
 }

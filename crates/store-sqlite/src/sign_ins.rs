@@ -11,11 +11,16 @@ use crate::{SqliteStore, audit, row};
 
 #[async_trait]
 impl SignIns for SqliteStore {
-    async fn add_sign_in(&self, sign_in: SignIn, event: EventDraft) -> Result<(), StoreError> {
+    async fn add_sign_in(&self, sign_in: SignIn, spent: Option<Digest>, event: EventDraft) -> Result<bool, StoreError> {
         self.write(move |connection| {
             row::write_some(connection, &operators::expire_sign_ins(sign_in.created_at))?;
+            if let Some(link) = spent
+                && row::write_some(connection, &operators::take_sign_in(link))? == 0
+            {
+                return Ok(false);
+            }
             row::write(connection, &operators::add_sign_in(&sign_in))?;
-            audit::append(connection, &event)
+            audit::append(connection, &event).map(|()| true)
         })
         .await
     }
@@ -24,10 +29,10 @@ impl SignIns for SqliteStore {
         self.find(operators::find_sign_in(token, now)).await
     }
 
-    async fn take_sign_in(&self, token: Digest, event: Option<EventDraft>) -> Result<bool, StoreError> {
+    async fn take_sign_in(&self, token: Digest, event: EventDraft) -> Result<bool, StoreError> {
         self.write(move |connection| {
             let is_taken = row::write_some(connection, &operators::take_sign_in(token))? == 1;
-            event.map_or(Ok(is_taken), |event| audit::append_if(connection, is_taken, &event))
+            audit::append_if(connection, is_taken, &event)
         })
         .await
     }

@@ -6,18 +6,23 @@ use doorward_store::{Page, Scope, StoreError, Table};
 use doorward_store_sql::links::Revoking;
 use doorward_store_sql::table::{self, Scoped};
 
-use crate::{SqliteStore, audit, row};
+use crate::{SqliteStore, audit, row, sealing};
 
 #[async_trait]
 impl<R: Scoped> Table<R> for SqliteStore {
     async fn insert(&self, scope: &Scope, record: R) -> Result<(), StoreError> {
         let insert = table::insert(scope, &record);
-        self.write(move |connection| row::write(connection, &insert)).await
+        self.write(move |connection| {
+            sealing::check(connection, record.sealed())?;
+            row::write(connection, &insert)
+        })
+        .await
     }
 
     async fn put(&self, scope: &Scope, record: R, event: EventDraft) -> Result<(), StoreError> {
         let (revoke, put) = (R::replaced(&Revoking::SQLITE, scope, &record.key()), table::put(scope, &record));
         self.write(move |connection| {
+            sealing::check(connection, record.sealed())?;
             row::write_all(connection, &revoke)?;
             row::write(connection, &put)?;
             audit::append(connection, &event)
