@@ -3,16 +3,12 @@
 
 #![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test fails by panicking")]
 
-#[path = "../../xtask/src/postgres.rs"]
-#[expect(dead_code, reason = "each test needs some of it")]
-mod postgres;
-
 use std::io::{BufRead, BufReader, Write};
 use std::path::Path;
 use std::process::{Command, Output, Stdio};
 
 use doorward::audit::{NoteKey, Tree};
-use postgres::Cluster;
+use doorward_test_postgres::Cluster;
 use serde_json::Value;
 
 fn run(folder: &Path, store: &str, arguments: &[&str]) -> Output {
@@ -82,7 +78,7 @@ impl Site for Postgres {
     }
 
     fn sql(&self, sql: &str) {
-        let psql = postgres::programs().unwrap().join("psql");
+        let psql = doorward_test_postgres::programs().unwrap().join("psql");
         let mut psql = Command::new(psql);
         let done = psql.args(["-v", "ON_ERROR_STOP=1", "-q", "-c", sql, &self.url()]).output().unwrap();
         assert!(done.status.success(), "{}", String::from_utf8_lossy(&done.stderr));

@@ -7,12 +7,9 @@
 #[path = "../../server/tests/support/mod.rs"]
 mod support;
 
-#[path = "../../xtask/src/postgres.rs"]
-#[expect(dead_code, reason = "each test needs some of it")]
-mod postgres;
-
 mod fire;
 
+use doorward_test_postgres::Cluster;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
@@ -20,7 +17,6 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use fire::{Client, Truth, command};
-use postgres::Cluster;
 use support::Server;
 
 /// How often each premise is broken; more with `DOORWARD_TEST_LONG`.

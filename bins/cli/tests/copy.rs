@@ -6,10 +6,6 @@
 #[path = "../../server/tests/support/mod.rs"]
 mod support;
 
-#[path = "../../xtask/src/postgres.rs"]
-#[expect(dead_code, reason = "each test needs some of it")]
-mod postgres;
-
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 use std::time::Duration;
@@ -19,7 +15,7 @@ use doorward::sqlite::SqliteStore;
 use doorward::store::copy::{Cell, Rows, TABLES};
 use doorward::store::{OpenMode, Revision};
 use doorward::types::Incarnation;
-use postgres::Cluster;
+use doorward_test_postgres::Cluster;
 use serde_json::Value;
 use support::Server;
 

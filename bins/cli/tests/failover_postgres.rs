@@ -8,19 +8,15 @@
 #[path = "../../server/tests/support/mod.rs"]
 mod support;
 
-#[path = "../../xtask/src/postgres.rs"]
-#[expect(dead_code, reason = "each test needs some of it")]
-mod postgres;
-
 mod fire;
 
+use doorward_test_postgres::Cluster;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use fire::{Client, Truth, command};
-use postgres::Cluster;
 use serde_json::Value;
 use support::Server;
 

@@ -2,14 +2,9 @@
 
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
-#[path = "../../xtask/src/postgres.rs"]
-#[expect(dead_code, reason = "each test needs some of it")]
-mod postgres;
-
+use doorward_test_postgres::Cluster;
 use std::path::Path;
 use std::process::Command;
-
-use postgres::Cluster;
 
 fn run(folder: &Path, program: &str, arguments: &[&str]) {
     let done = Command::new(program).args(arguments).current_dir(folder).output().unwrap();

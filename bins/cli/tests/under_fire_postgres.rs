@@ -7,21 +7,17 @@
 #[path = "../../server/tests/support/mod.rs"]
 mod support;
 
-#[path = "../../xtask/src/postgres.rs"]
-#[expect(dead_code, reason = "each test needs some of it")]
-mod postgres;
-
 mod fire;
 #[path = "fire/proxy.rs"]
 mod proxy;
 
+use doorward_test_postgres::Cluster;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use fire::{Client, Truth, command, pause};
-use postgres::Cluster;
 use proxy::{Proxy, Weather};
 use support::Server;
 

@@ -9,7 +9,7 @@ use crate::shell;
 
 /// Each may use those above it, and those beside it only where a line below says so.
 const LAYERS: &[&[&str]] = &[
-    &["doorward-types"],
+    &["doorward-test-postgres", "doorward-types"],
     &["doorward-key", "doorward-origin", "doorward-assertion", "doorward-audit", "doorward-client"],
     &["doorward-store"],
     &["doorward-auth", "doorward-sink", "doorward-store-sqlite", "doorward-store-postgres"],

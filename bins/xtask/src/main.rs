@@ -4,8 +4,6 @@ mod bench;
 mod ci;
 mod deb;
 mod layers;
-#[expect(dead_code, reason = "some of it is for the tests that compile it")]
-mod postgres;
 mod programs;
 mod shell;
 mod tests;
@@ -32,9 +30,6 @@ enum Command {
     CheckLayers,
     /// Measure the figures, one JSON object a line; both sides of every ratio in the same run
     Bench(bench::Arguments),
-    /// Serve one fixed answer: what `bench server` measures against
-    #[command(hide = true)]
-    Bare(bench::Bare),
     /// Make a Debian package of the server and the command line
     Deb(deb::Arguments),
     /// Take the pictures of docs/dashboard.md, of a page that a real browser shows
@@ -49,7 +44,6 @@ fn main() -> ExitCode {
         Command::Ci => ci::run(),
         Command::CheckLayers => layers::check(),
         Command::Bench(arguments) => bench::run(&arguments),
-        Command::Bare(bare) => bench::serve_bare(bare),
         Command::Deb(arguments) => deb::run(&arguments),
         Command::Screenshots => tests::screenshots(),
         Command::Fuzz(arguments) => tests::fuzz(&arguments),

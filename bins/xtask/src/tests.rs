@@ -2,8 +2,8 @@
 
 use anyhow::bail;
 use clap::Args;
+use doorward_test_postgres::Cluster;
 
-use crate::postgres::Cluster;
 use crate::{programs, shell};
 
 /// What to run.

@@ -1,7 +1,5 @@
 //! A standby, a promotion, a server that goes away: behind PgBouncer, which hides all of them.
 
-#[path = "../../../bins/xtask/src/postgres.rs"]
-mod postgres;
 mod support;
 
 use std::time::Duration;
@@ -10,8 +8,8 @@ use doorward_store::{
     Coherence, Doubt, KeyStore, Knowledge, OpenMode, Position, Revision, Session, SessionStatus, StoreError,
 };
 use doorward_store_postgres::PostgresStore;
+use doorward_test_postgres::Cluster;
 use doorward_types::{IdSeed, SessionId, Timestamp};
-use postgres::Cluster;
 use support::changes::{provision, regenerate, secret};
 use support::pgbouncer::PgBouncer;
 

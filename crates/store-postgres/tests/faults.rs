@@ -4,10 +4,6 @@
 
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
-#[path = "../../../bins/xtask/src/postgres.rs"]
-#[expect(dead_code, reason = "each test needs some of it")]
-mod postgres;
-
 use std::fs::{File, Permissions};
 use std::io::{BufRead, BufReader, Read, Write};
 use std::os::unix::fs::{FileExt, PermissionsExt};
@@ -17,7 +13,7 @@ use std::time::Duration;
 use doorward_store::conformance::faults;
 use doorward_store::{OpenMode, StoreError};
 use doorward_store_postgres::PostgresStore;
-use postgres::Cluster;
+use doorward_test_postgres::Cluster;
 
 /// The fault at the call that is struck, as `disk.c` numbers it.
 const MODES: [(i64, &str); 3] = [(1, "killed"), (2, "input/output error"), (3, "no space left")];

@@ -1,7 +1,5 @@
 //! Which databases are opened, which are refused, and what several nodes do that come at once.
 
-#[path = "../../../bins/xtask/src/postgres.rs"]
-mod postgres;
 mod support;
 
 use std::collections::BTreeSet;
@@ -9,7 +7,7 @@ use std::time::Duration;
 
 use doorward_store::{Coherence, Doubt, KeyStore, LONGEST_LEASE, OpenMode, Position, Revision, StoreError};
 use doorward_store_postgres::PostgresStore;
-use postgres::Cluster;
+use doorward_test_postgres::Cluster;
 
 async fn refusal(url: &str) -> String {
     match PostgresStore::open(url, OpenMode::Create).await {

@@ -1,7 +1,7 @@
 //! Changes on SQLite: against a bare transaction of the same writes, from the command line, and with a silent node.
 
 use std::path::Path;
-use std::process::{Child, Command, Stdio};
+use std::process::{Command, Stdio};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -12,8 +12,8 @@ use doorward::store::OpenMode;
 use doorward::types::{Clock, SystemClock};
 use rusqlite::{Connection, TransactionBehavior, params};
 
-use super::harness;
-use crate::shell;
+use crate::programs::Running;
+use crate::{harness, programs};
 
 const PER_ROUND: u32 = 40;
 const FROM_CLI: usize = 200;
@@ -118,9 +118,9 @@ impl BareWrites {
 
 /// The whole command, from its start to its end, while a server runs on the same file; then with a server that is stopped.
 fn from_the_command_line() -> anyhow::Result<()> {
-    shell::run("cargo", &["build", "--release", "--quiet", "--bins"], &[])?;
+    programs::build()?;
     let folder = tempfile::tempdir()?;
-    let server = Running::start(folder.path())?;
+    let server = start(folder.path())?;
     let mut times = Vec::with_capacity(FROM_CLI);
     for _ in 0..FROM_CLI {
         times.push(elapsed(|| regenerate(folder.path()))?.as_secs_f64() * 1e3);
@@ -140,33 +140,20 @@ fn from_the_command_line() -> anyhow::Result<()> {
 }
 
 fn regenerate(folder: &Path) -> anyhow::Result<()> {
-    let done = Command::new(shell::root().join("target/release/doorward"))
-        .args(["key", "regenerate", "--yes"])
-        .current_dir(folder)
-        .output()?;
+    let done =
+        Command::new(programs::built("doorward")).args(["key", "regenerate", "--yes"]).current_dir(folder).output()?;
     if done.status.success() { Ok(()) } else { bail!("{}", String::from_utf8_lossy(&done.stderr)) }
 }
 
-struct Running(Child);
-
-impl Running {
-    fn start(folder: &Path) -> anyhow::Result<Self> {
-        let child = Command::new(shell::root().join("target/release/doorward-server"))
-            .args(["--listen", "127.0.0.1:0", "--metrics-listen", "127.0.0.1:0"])
-            .current_dir(folder)
-            .stdout(Stdio::null())
-            .stderr(Stdio::null())
-            .spawn()
-            .context("the server cannot be started")?;
-        let running = Self(child);
-        std::thread::sleep(Duration::from_secs(1));
-        Ok(running)
-    }
-}
-
-impl Drop for Running {
-    fn drop(&mut self) {
-        let _ = self.0.kill();
-        let _ = self.0.wait();
-    }
+fn start(folder: &Path) -> anyhow::Result<Running> {
+    let child = Command::new(programs::built("doorward-server"))
+        .args(["--listen", "127.0.0.1:0", "--metrics-listen", "127.0.0.1:0"])
+        .current_dir(folder)
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .spawn()
+        .context("the server cannot be started")?;
+    let running = Running(child);
+    std::thread::sleep(Duration::from_secs(1));
+    Ok(running)
 }

@@ -9,8 +9,7 @@ use doorward::types::{Clock, SystemClock};
 use rusqlite::types::Value;
 use rusqlite::{Connection, params_from_iter};
 
-use super::{harness, rows};
-use crate::shell;
+use crate::{harness, rows};
 
 /// Rows in a transaction, on both sides.
 const BATCH: u32 = 5_000;
@@ -18,7 +17,7 @@ const BATCH: u32 = 5_000;
 pub(crate) async fn run(count: usize, rounds: usize) -> anyhow::Result<()> {
     let folder = tempfile::tempdir()?;
     let source = SqliteStore::open(folder.path().join("source.db"), OpenMode::Create).await?;
-    shell::say(&format!("writing {count} keys"));
+    harness::say(&format!("writing {count} keys"));
     rows::fill(&source, count).await?;
     let (mut ours, mut theirs) = (Vec::new(), Vec::new());
     for round in 0..rounds {

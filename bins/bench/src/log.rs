@@ -11,14 +11,13 @@ use doorward::store::{LogCheck, OpenMode, Revision, verify_log};
 use doorward::types::{Clock, Environment, Incarnation, OrganizationId, SecretState, SystemClock, Timestamp};
 use rusqlite::Connection;
 
-use super::harness;
-use crate::shell;
+use crate::harness;
 
 pub(crate) async fn run(count: usize, rounds: usize) -> anyhow::Result<()> {
     let folder = tempfile::tempdir()?;
     let path = folder.path().join("log.db");
     let store = SqliteStore::open(&path, OpenMode::Create).await?;
-    shell::say(&format!("writing {count} events"));
+    harness::say(&format!("writing {count} events"));
     let organization = OrganizationId::from_u128(7);
     fill(&store, organization, count).await?;
     let core = Core::new(Arc::new(store));

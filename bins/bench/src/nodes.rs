@@ -11,22 +11,21 @@ use doorward::auth::{Ask, Core, Issuer};
 use doorward::postgres::PostgresStore;
 use doorward::store::OpenMode;
 use doorward::types::{Clock, SystemClock};
+use doorward_test_postgres::Cluster;
 
-use super::process::Running;
-use super::{harness, rows};
-use crate::postgres::Cluster;
-use crate::shell;
+use crate::programs::Running;
+use crate::{harness, programs, rows};
 
 const NODES: usize = 5;
 
 const CHANGES: usize = 500;
 
 pub(crate) async fn run(count: usize) -> anyhow::Result<()> {
-    shell::run("cargo", &["build", "--release", "--quiet", "--bins"], &[])?;
+    programs::build()?;
     let name = |metric: &str| format!("{metric}_{count}_keys");
     let cluster = Cluster::start(&["shared_buffers=1GB", "max_wal_size=8GB"])?;
     let store = PostgresStore::open(&cluster.url(), OpenMode::Create).await?;
-    shell::say(&format!("writing {count} keys"));
+    harness::say(&format!("writing {count} keys"));
     let started = SystemClock.reading();
     rows::fill(&store, count).await?;
     harness::print("nodes", &name("fill"), seconds_since(started), "s", None);
@@ -73,7 +72,7 @@ struct Node(Running);
 impl Node {
     fn start(folder: &std::path::Path, store: &str) -> anyhow::Result<Self> {
         let address = TcpListener::bind("127.0.0.1:0")?.local_addr()?;
-        let child = Command::new(shell::root().join("target/release/doorward-server"))
+        let child = Command::new(programs::built("doorward-server"))
             .args(["--listen", &address.to_string(), "--metrics-listen", "127.0.0.1:0", "--store", store])
             .current_dir(folder)
             .env("DOORWARD_SEALING_KEY", format!("{}=", "A".repeat(43)))

@@ -1,6 +1,4 @@
 //! A PostgreSQL of the tests' own: on a free port, in a folder of its own, and gone afterwards.
-//!
-//! It stands alone, since tests that break servers compile this very file.
 
 use std::io::{Read, Seek};
 use std::net::TcpListener;
@@ -12,14 +10,15 @@ use anyhow::{Context, bail};
 /// Debian keeps the server's programs here, by version, and off the path.
 const DEBIAN: &str = "/usr/lib/postgresql";
 
-/// Whom the server runs as where we are root, which it refuses to be.
+/// The user that the server runs as if we are root: it refuses to be root.
 const USER: &str = "postgres";
 
 /// Seconds that starting, stopping and promoting may take: tests that load every core starve it.
 const PATIENCE: &str = "300";
 
 /// A server. It stops when this is dropped.
-pub(crate) struct Cluster {
+#[derive(Debug)]
+pub struct Cluster {
     programs: PathBuf,
     folder: tempfile::TempDir,
     port: u16,
@@ -27,8 +26,9 @@ pub(crate) struct Cluster {
     environment: Vec<(&'static str, String)>,
 }
 
-/// The folder with `initdb` and `pg_ctl`, the newest where there are several.
-pub(crate) fn programs() -> Option<PathBuf> {
+/// The folder with `initdb` and `pg_ctl`: the newest, if there are several.
+#[must_use]
+pub fn programs() -> Option<PathBuf> {
     let path = std::env::var_os("PATH").unwrap_or_default();
     let installed = std::fs::read_dir(DEBIAN).into_iter().flatten().flatten().map(|version| version.path().join("bin"));
     let mut installed: Vec<PathBuf> = installed.collect();
@@ -38,12 +38,20 @@ pub(crate) fn programs() -> Option<PathBuf> {
 
 impl Cluster {
     /// Makes and starts one, with these settings beside the usual ones.
-    pub(crate) fn start(settings: &[&str]) -> anyhow::Result<Self> {
+    ///
+    /// # Errors
+    ///
+    /// Fails if PostgreSQL's programs are missing, or if the server does not start.
+    pub fn start(settings: &[&str]) -> anyhow::Result<Self> {
         Self::start_under(settings, vec![])
     }
 
-    /// The same, with these variables in the server's environment.
-    pub(crate) fn start_under(settings: &[&str], environment: Vec<(&'static str, String)>) -> anyhow::Result<Self> {
+    /// Makes and starts one, with these variables in the server's environment.
+    ///
+    /// # Errors
+    ///
+    /// Fails as [`Cluster::start`] does.
+    pub fn start_under(settings: &[&str], environment: Vec<(&'static str, String)>) -> anyhow::Result<Self> {
         let mut cluster = Self::new(settings)?;
         // A collation that sorts as people do, and not by bytes: what holds here holds anywhere.
         let locale = ["--locale-provider=icu", "--icu-locale=en-US", "--locale=C.UTF-8", "--encoding=UTF8"];
@@ -59,7 +67,7 @@ impl Cluster {
         if is_root() && !Command::new("chown").arg(USER).arg(folder.path()).status()?.success() {
             bail!("{} cannot be given to {USER}", folder.path().display());
         }
-        // Free now, and nobody else's for the moment that it takes.
+        // Free now, and not given to another process for the moment that it takes.
         let port = TcpListener::bind(("127.0.0.1", 0))?.local_addr()?.port();
         let usual = ["listen_addresses=127.0.0.1", "unix_socket_directories=''", "max_connections=300"];
         let all = usual.iter().chain(settings).map(|setting| format!("-c {setting}"));
@@ -68,28 +76,42 @@ impl Cluster {
     }
 
     /// Starts what was stopped, or crashed.
-    pub(crate) fn start_again(&self) -> anyhow::Result<()> {
+    ///
+    /// # Errors
+    ///
+    /// Fails if the server does not start.
+    pub fn start_again(&self) -> anyhow::Result<()> {
         let log = self.folder.path().join("log").to_string_lossy().into_owned();
         self.run("pg_ctl", &["start", "-w", "-t", PATIENCE, "-s", "-l", &log, "-o", &self.settings, "-D"])
     }
 
     /// Stops it: `fast` as an operator would, `immediate` as a crash would.
-    pub(crate) fn stop(&self, mode: &str) -> anyhow::Result<()> {
+    ///
+    /// # Errors
+    ///
+    /// Fails if the server does not run.
+    pub fn stop(&self, mode: &str) -> anyhow::Result<()> {
         self.run("pg_ctl", &["stop", "-w", "-t", PATIENCE, "-s", "-m", mode, "-D"])
     }
 
-    /// Where it is.
-    pub(crate) fn url(&self) -> String {
+    /// Its address, with its superuser.
+    #[must_use]
+    pub fn url(&self) -> String {
         format!("postgres://postgres@127.0.0.1:{}/postgres?sslmode=disable", self.port)
     }
 
     /// Its port on 127.0.0.1.
-    pub(crate) const fn port(&self) -> u16 {
+    #[must_use]
+    pub const fn port(&self) -> u16 {
         self.port
     }
 
-    /// A server that follows this one, called `name` in `synchronous_standby_names`.
-    pub(crate) fn standby(&self, name: &str) -> anyhow::Result<Self> {
+    /// Starts a server that follows this one, called `name` in `synchronous_standby_names`.
+    ///
+    /// # Errors
+    ///
+    /// Fails if this server does not run, or if the other does not start.
+    pub fn standby(&self, name: &str) -> anyhow::Result<Self> {
         let standby = Self::new(&[])?;
         let source = format!("host=127.0.0.1 port={} user=postgres application_name={name}", self.port);
         standby.run("pg_basebackup", &["-R", "-c", "fast", "-d", &source, "-D"])?;
@@ -98,11 +120,15 @@ impl Cluster {
     }
 
     /// Makes a standby the primary.
-    pub(crate) fn promote(&self) -> anyhow::Result<()> {
+    ///
+    /// # Errors
+    ///
+    /// Fails if this server is no standby.
+    pub fn promote(&self) -> anyhow::Result<()> {
         self.run("pg_ctl", &["promote", "-w", "-t", PATIENCE, "-s", "-D"])
     }
 
-    /// Runs one of its programs, whose last argument is the folder of its data.
+    /// Runs one of its programs. The last argument is the folder of its data.
     fn run(&self, program: &str, arguments: &[&str]) -> anyhow::Result<()> {
         let program = self.programs.join(program);
         let mut command = if is_root() { Command::new("runuser") } else { Command::new(&program) };

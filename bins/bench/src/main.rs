@@ -1,4 +1,4 @@
-//! `cargo xtask bench`: the figures of docs/performance.md, one JSON object a line.
+//! `cargo xtask bench` runs this: the figures of docs/performance.md, one JSON object a line.
 //!
 //! Machines are shared and drift, so that absolute times mean little: both sides of a ratio are measured in turns, in the
 //! same run, and the ratio is the median over the rounds.
@@ -9,41 +9,42 @@ mod harness;
 mod log;
 mod moving;
 mod nodes;
-mod peers;
-mod process;
+mod programs;
 mod rows;
 mod scale;
 mod server;
 mod verify;
 
-use clap::Args;
+use clap::{Parser, Subcommand};
 
-pub(crate) use self::bare::{Bare, run as serve_bare};
-use crate::shell;
-
-/// What to measure.
-#[derive(Args, Debug)]
-pub(crate) struct Arguments {
+/// The figures of docs/performance.md.
+#[derive(Debug, Parser)]
+#[command(args_conflicts_with_subcommands = true)]
+struct Arguments {
     /// Only the figures of this name; all without it
-    #[arg(value_parser = ["verify", "scale", "changes", "moving", "nodes", "log", "server", "peers"])]
+    #[arg(value_parser = ["verify", "scale", "changes", "moving", "nodes", "log", "server"])]
     name: Option<String>,
     /// Rounds per figure
     #[arg(long, default_value_t = 15)]
     rounds: usize,
-    /// Keys of `scale`, `moving`, `nodes` and `server`, events of `log`; ten million want 8 GiB of memory and as much of disk
+    /// Keys of `scale`, `moving`, `nodes` and `server`, events of `log`
     #[arg(long, default_value_t = 1_000_000)]
     keys: usize,
+    #[command(subcommand)]
+    command: Option<Command>,
 }
 
-pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<()> {
-    if cfg!(debug_assertions) {
-        // `cargo xtask` builds quickly; what is measured must be built as it is shipped.
-        let rounds = arguments.rounds.to_string();
-        let mut release = vec!["run", "--release", "--quiet", "--package", "doorward-xtask", "--", "bench"];
-        release.extend(arguments.name.as_deref());
-        let keys = arguments.keys.to_string();
-        release.extend(["--rounds", &rounds, "--keys", &keys]);
-        return shell::run("cargo", &release, &[]);
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Serve one fixed answer: what `server` measures against
+    #[command(hide = true)]
+    Bare(bare::Bare),
+}
+
+fn main() -> anyhow::Result<()> {
+    let arguments = Arguments::parse();
+    if let Some(Command::Bare(bare)) = arguments.command {
+        return bare::run(bare);
     }
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build()?;
     let wanted = |name: &str| arguments.name.as_deref().is_none_or(|wanted| wanted == name);
@@ -67,9 +68,6 @@ pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<()> {
     }
     if wanted("server") {
         runtime.block_on(server::run(arguments.keys, arguments.rounds.min(5)))?;
-    }
-    if wanted("peers") {
-        peers::run()?;
     }
     Ok(())
 }

@@ -16,8 +16,7 @@ use doorward::types::{AccessKeyId, Clock, Environment, SecretState, SystemClock}
 use sha2::{Digest, Sha256};
 use stats_alloc::{INSTRUMENTED_SYSTEM, Region, StatsAlloc};
 
-use super::harness::{self, BATCH, Side};
-use crate::shell;
+use crate::harness::{self, BATCH, Side};
 
 #[global_allocator]
 pub(super) static ALLOCATOR: &StatsAlloc<System> = &INSTRUMENTED_SYSTEM;
@@ -62,7 +61,7 @@ impl Subject {
 
 pub(crate) async fn run(rounds: usize) -> anyhow::Result<()> {
     for count in [1_000, 1_000_000] {
-        shell::say(&format!("making {count} keys"));
+        harness::say(&format!("making {count} keys"));
         let subject = subject(count).await?;
         measure(&subject, rounds)?;
         if count == 1_000 {

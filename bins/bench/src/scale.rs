@@ -14,9 +14,8 @@ use doorward::types::{AccessKeyId, Clock, Environment, SystemClock};
 use rusqlite::{Connection, TransactionBehavior, params};
 use stats_alloc::Region;
 
-use super::harness;
-use super::verify::{self, ALLOCATOR, Subject, Text, draw};
-use crate::shell;
+use crate::harness;
+use crate::verify::{self, ALLOCATOR, Subject, Text, draw};
 
 const SAMPLES: usize = 400_000;
 
@@ -26,7 +25,7 @@ pub(crate) async fn run(count: usize, rounds: usize) -> anyhow::Result<()> {
     let core = Core::new(Arc::new(SqliteStore::open(&path, OpenMode::Create).await?));
     let acme = Issuer::new(&core).provision("Acme".parse()?, &Ask::local("bench".parse()?)).await?;
     let organization = acme.organization.id.to_string();
-    shell::say(&format!("writing {count} keys"));
+    harness::say(&format!("writing {count} keys"));
     let mut writer = Connection::open(&path)?;
     let texts = fill(&mut writer, &core, &organization, count)?;
 
@@ -59,7 +58,7 @@ pub(crate) async fn run(count: usize, rounds: usize) -> anyhow::Result<()> {
     harness::print("scale", &name("p99_quiet"), quiet, "ns", None);
     let against = Some(("its quiet p99", busy / quiet));
     harness::print("scale", &name("p99_while_1000_changes_a_second"), busy, "ns", against);
-    shell::say(&format!("{changes} changes were published meanwhile"));
+    harness::say(&format!("{changes} changes were published meanwhile"));
     verify::measure(&Subject::new(verifier.clone(), texts), rounds)?;
     verifier.stop().await;
     Ok(())

@@ -64,6 +64,12 @@ pub(crate) fn welch_t(ours: &[f64], theirs: &[f64]) -> (f64, f64) {
     (ours - theirs, (ours - theirs) / (our_error + their_error).sqrt())
 }
 
+/// A line about what happens.
+#[expect(clippy::print_stderr, reason = "what this program is for")]
+pub(crate) fn say(line: &str) {
+    eprintln!("bench: {line}");
+}
+
 /// One figure on standard output.
 #[expect(clippy::print_stdout, reason = "what this program is for")]
 pub(crate) fn print(bench: &str, metric: &str, value: f64, unit: &str, against: Option<(&str, f64)>) {

@@ -16,10 +16,9 @@ use doorward::types::{Clock, SystemClock};
 
 use rustix::thread::{CpuSet, sched_setaffinity};
 
-use super::harness::{median, print, ratio};
-use super::process::Running;
-use super::rows;
-use crate::shell;
+use crate::harness::{median, print, ratio};
+use crate::programs::Running;
+use crate::{programs, rows};
 
 /// Which core a server has, and which the load.
 const SERVER_CORE: &str = "0";
@@ -35,9 +34,9 @@ pub(crate) async fn run(keys: usize, rounds: usize) -> anyhow::Result<()> {
     for (program, package) in
         [("wrk", "wrk"), ("h2load", "nghttp2-client"), ("nginx", "nginx"), ("taskset", "util-linux")]
     {
-        ensure!(shell::has(program), "{program} is missing: install the Debian package {package}, or its like");
+        ensure!(programs::is_there(program), "{program} is missing: install the Debian package {package}, or its like");
     }
-    shell::run("cargo", &["build", "--release", "--quiet", "--bin", "doorward-server", "--bin", "doorward"], &[])?;
+    programs::build()?;
     let folder = tempfile::tempdir()?;
     let (certificate, key_file) = certificate(folder.path())?;
     let tls: [&str; 4] = ["--tls-cert", &certificate, "--tls-key", &key_file];
@@ -130,7 +129,7 @@ pub(crate) async fn run(keys: usize, rounds: usize) -> anyhow::Result<()> {
 
 /// An organization on a store, and its production key.
 fn organization(store: &Path, name: &str) -> anyhow::Result<String> {
-    let output = Command::new(shell::root().join("target/release/doorward"))
+    let output = Command::new(programs::built("doorward"))
         .args(["--store", &format!("sqlite:{}", store.display()), "org", "create", name])
         .output()?;
     let text = String::from_utf8(output.stdout)?;
@@ -169,7 +168,7 @@ struct Server {
 impl Server {
     fn ours(store: &Path, options: &[&str]) -> anyhow::Result<Self> {
         let address = free_address()?;
-        let program = shell::root().join("target/release/doorward-server").display().to_string();
+        let program = programs::built("doorward-server").display().to_string();
         let store = format!("sqlite:{}", store.display());
         let listen = address.to_string();
         let own = ["--store", &store, "--listen", &listen, "--metrics-listen", "127.0.0.1:0", "--log", "error"];
