@@ -49,7 +49,7 @@ pub(crate) fn screenshots() -> anyhow::Result<()> {
     let folder = shell::root().join(SCREENSHOTS);
     std::fs::create_dir_all(&folder)?;
     let environment = [("DOORWARD_SCREENSHOTS", &*folder.to_string_lossy())];
-    let test = ["test", "-p", "doorward-server", "--test", "dashboard_browser", "every_state_is_accessible"];
+    let test = ["test", "-p", "doorward-server", "--test", "it", "every_state_is_accessible"];
     shell::run("cargo", &test, &environment)
 }
 
