@@ -5,6 +5,7 @@ mod ci;
 mod deb;
 mod layers;
 mod programs;
+mod runner;
 mod shell;
 mod tests;
 
@@ -22,7 +23,7 @@ struct Arguments {
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    /// Run every test, with the programs that they need
+    /// Run the tests, with the programs that they need
     Test(tests::Arguments),
     /// Run everything that must hold before a change lands: format, lints, layers, docs, dependencies, tests
     Ci,

@@ -1,6 +1,6 @@
 //! The golden matrix: actor × action × resource → what is answered, reviewed as the diff of a table.
 //!
-//! `UPDATE_GOLDEN=1 cargo test -p doorward-server --test access_matrix` writes the table anew.
+//! `UPDATE_GOLDEN=1 cargo test --workspace --all-features --test it access_matrix` writes the table.
 
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 

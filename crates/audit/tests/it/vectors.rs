@@ -1,6 +1,6 @@
 //! The published vectors: `vectors.jsonl` has events as an export has them, `vectors.note` a checkpoint of them, and
 //! `vectors.vkey` what verifies it.
-//! `UPDATE_GOLDEN=1` writes them anew; what was published is never changed.
+//! `UPDATE_GOLDEN=1` writes them again; what was published is never changed.
 
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 

@@ -3,7 +3,7 @@
 //! restart; changes that are asked for twice, by two processes.
 //!
 //! Time is tokio's own, paused, so that a run is one thread's work and a seed says all of it. A failure names its seed:
-//! `DOORWARD_SEED=7 cargo test -p doorward-auth --test it simulation` plays it again.
+//! `DOORWARD_SEED=7 cargo test --workspace --all-features --test it simulation` plays it again.
 //!
 //! The simulation has teeth: each [`Lie`] breaks one premise of the promise behind the code's back, and is caught.
 
