@@ -2,6 +2,7 @@
 
 mod bench;
 mod ci;
+mod circles;
 mod deb;
 mod layers;
 mod programs;
@@ -27,7 +28,7 @@ enum Command {
     Test(tests::Arguments),
     /// Run everything that must hold before a change lands: format, lints, layers, docs, dependencies, tests
     Ci,
-    /// Hold the layer table of docs/ARCHITECTURE.md against what the crates depend on
+    /// Hold the layer table of docs/ARCHITECTURE.md against what the crates depend on, and find circles of files
     CheckLayers,
     /// Measure the figures, one JSON object a line; both sides of every ratio in the same run
     Bench(bench::Arguments),
