@@ -4,6 +4,7 @@ use std::io::{Read, Seek};
 use std::net::TcpListener;
 use std::path::PathBuf;
 use std::process::Command;
+use std::sync::atomic::{AtomicU32, Ordering};
 
 use anyhow::{Context, bail};
 
@@ -34,6 +35,25 @@ pub fn programs() -> Option<PathBuf> {
     let mut installed: Vec<PathBuf> = installed.collect();
     installed.sort();
     installed.into_iter().rev().chain(std::env::split_paths(&path)).find(|folder| folder.join("initdb").is_file())
+}
+
+/// Returns a port on 127.0.0.1 for a program that takes none of the system's choice: free now, not returned before, and
+/// not one that the system gives to connections meanwhile.
+///
+/// # Errors
+///
+/// Fails if no port is free.
+pub fn free_port() -> std::io::Result<u16> {
+    static NEXT: AtomicU32 = AtomicU32::new(0);
+    loop {
+        // Programs of tests that run side by side begin at different places.
+        let number = NEXT.fetch_add(1, Ordering::Relaxed).wrapping_add(std::process::id().wrapping_mul(101));
+        let port = 20_000 + (number % 12_000) as u16;
+        match TcpListener::bind(("127.0.0.1", port)) {
+            Err(error) if error.kind() == std::io::ErrorKind::AddrInUse => {}
+            bound => return bound.map(|_| port),
+        }
+    }
 }
 
 impl Cluster {
@@ -67,8 +87,7 @@ impl Cluster {
         if is_root() && !Command::new("chown").arg(USER).arg(folder.path()).status()?.success() {
             bail!("{} cannot be given to {USER}", folder.path().display());
         }
-        // Free now, and not given to another process for the moment that it takes.
-        let port = TcpListener::bind(("127.0.0.1", 0))?.local_addr()?.port();
+        let port = free_port()?;
         let usual = ["listen_addresses=127.0.0.1", "unix_socket_directories=''", "max_connections=300"];
         let all = usual.iter().chain(settings).map(|setting| format!("-c {setting}"));
         let settings = all.chain([format!("-c port={port}")]).collect::<Vec<_>>().join(" ");

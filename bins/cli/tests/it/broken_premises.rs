@@ -135,7 +135,7 @@ struct Pooler {
 
 impl Pooler {
     fn before(server: u16) -> Self {
-        let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+        let port = doorward_test_postgres::free_port().unwrap();
         let folder = tempfile::tempdir().unwrap();
         std::fs::set_permissions(folder.path(), std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();
         let file = folder.path().join("pgbouncer.ini");

@@ -11,7 +11,8 @@ use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
 use serde_json::Value;
 
-use crate::support::{self, Server, browser::Browser};
+use crate::support::browser::Browser;
+use crate::support::{self, Server};
 
 /// Keys, as WebDriver numbers them.
 const ENTER: &str = "\u{e007}";

@@ -3,10 +3,10 @@
 #![cfg(feature = "oidc")]
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
-use std::net::TcpListener;
 use std::os::unix::fs::PermissionsExt;
 
-use crate::support::{Provider, Server, browser::Browser};
+use crate::support::browser::Browser;
+use crate::support::{Provider, Server, free_address};
 
 /// A server and the provider that it knows.
 struct World {
@@ -23,7 +23,7 @@ impl World {
 
     fn with(claim: &str, more: &str) -> Self {
         // Each must know the other's address before it starts.
-        let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+        let port = free_address().port();
         let page = format!("http://127.0.0.1:{port}/dashboard");
         let provider = Provider::start(&format!("{page}/sign-in-with-provider/callback"));
         let folder = tempfile::tempdir().unwrap();

@@ -16,7 +16,8 @@ use doorward::types::Environment;
 use serde_json::{Value, json};
 use zeroize::Zeroizing;
 
-use crate::support::{self, Provider, Server, browser::Browser};
+use crate::support::browser::Browser;
+use crate::support::{self, Provider, Server};
 
 /// The backend's own page, and what it was asked for.
 fn page() -> (String, Arc<Mutex<Vec<String>>>) {

@@ -5,7 +5,8 @@ use std::sync::Arc;
 use doorward_store::{Engine, OpenMode, Store, conformance};
 use doorward_store_postgres::PostgresStore;
 
-use crate::support::{self, pgbouncer::PgBouncer};
+use crate::support;
+use crate::support::pgbouncer::PgBouncer;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn postgres_conforms() {

@@ -322,9 +322,9 @@ pub fn assertions(folder: &Path) -> [String; 6] {
         .map(str::to_owned)
 }
 
-/// An address for a program that takes no port of the system's choice: one that was free a moment ago.
+/// An address for a program that takes no port of the system's choice.
 pub fn free_address() -> SocketAddr {
-    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap()
+    ([127, 0, 0, 1], doorward_test_postgres::free_port().unwrap()).into()
 }
 
 /// Waits until something holds, and fails with `what` if it never does.

@@ -23,7 +23,8 @@ use doorward_types::{Clock, OrganizationId, Reading, Tick, Timestamp};
 use faults::{Dice, Network};
 use tokio::time::Instant;
 
-use crate::support::{ask, store::Carried};
+use crate::support::ask;
+use crate::support::store::Carried;
 
 /// Seeds of the usual run, and of the long one.
 const SEEDS: u64 = 2_000;

@@ -1,7 +1,7 @@
 //! A PgBouncer in transaction pooling, before the PostgreSQL of the tests.
 
 use std::fs::Permissions;
-use std::net::{TcpListener, TcpStream};
+use std::net::TcpStream;
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -23,7 +23,7 @@ impl PgBouncer {
 
     /// Starts one before the server at this port.
     pub(crate) fn before(server_port: u16) -> Self {
-        let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+        let port = doorward_test_postgres::free_port().unwrap();
         let folder = tempfile::Builder::new().prefix("doorward-pgbouncer-").tempdir().unwrap();
         let file = folder.path().join("pgbouncer.ini");
         std::fs::write(&file, settings(port, server_port)).unwrap();
