@@ -10,7 +10,7 @@ use std::task::{Context, Poll};
 use arc_swap::ArcSwapOption;
 use doorward::audit::{Action as AuditAction, Attribution, Detail, EventDraft, NoteKey};
 use doorward::auth::{Ask, Core, Issuer, Management, OperatorDesk, OperatorRefusal, Principal, Verifier};
-use doorward::dashboard::Dashboard;
+use doorward::dashboard::{Dashboard, SignInRefused};
 use doorward::http::{AccessKeyLayer, Asked, Code, CredentialFault, Problem, SourceAddress, credential};
 use doorward::link::Linker;
 use doorward::origin::CustomSchemes;
@@ -305,7 +305,11 @@ impl App {
                 let extensions = call.request.extensions_mut();
                 extensions.insert(source);
                 id.map(|id| extensions.insert(id));
-                Ok(Box::pin(self.dashboard.answer(*call.request)).await.map(Body::streamed))
+                let reply = Box::pin(self.dashboard.answer(*call.request)).await;
+                if let Some(refused) = reply.extensions().get::<SignInRefused>() {
+                    self.told.sign_in_refused(source.0, *refused);
+                }
+                Ok(reply.map(Body::streamed))
             }
             Door::AccessKey => {
                 let principal = self.access_key(&call).await?;

@@ -5,8 +5,8 @@ use doorward::auth::Principal;
 use doorward::http::shapes::{CredentialShape, List, RegisteredUserShape, ToolCallShape, WhoAmI};
 use doorward::http::{Code, Problem};
 use doorward::store::{
-    ConnectorName, ConnectorNameError, Credential, CredentialKey, Page, RegisteredUser, Scope, StoreError, Table,
-    ToolCalls,
+    ConnectorName, ConnectorNameError, Credential, CredentialKey, Page, RegisteredUser, Scope, SealingError,
+    StoreError, Table, ToolCalls, write_sealed,
 };
 use doorward::types::{Environment, Name, RegisteredUserId};
 use matchit::Params;
@@ -97,7 +97,10 @@ fn new_credential(params: &Params<'_, '_>, scope: &Scope) -> Result<CredentialKe
 
 /// What the store said goes to the log; what the caller may know goes into the answer.
 pub(crate) fn failed(error: StoreError) -> Problem {
-    if matches!(error, StoreError::Unavailable(_) | StoreError::OutcomeUnknown | StoreError::Corrupt(_)) {
+    if matches!(
+        error,
+        StoreError::Unavailable(_) | StoreError::OutcomeUnknown | StoreError::Corrupt(_) | StoreError::OtherSealingKey
+    ) {
         tracing::error!(error = &error as &dyn std::error::Error, "the store failed");
     }
     error.into()
@@ -215,21 +218,22 @@ async fn put_credential(app: &App, principal: &Principal, key: CredentialKey, ca
     if secret.is_empty() || secret.len() > MAX_SECRET {
         return Err(Problem::new(Code::InvalidRequest, "a secret has 1 to 16384 bytes"));
     }
-    let sealed = app
-        .sealing_key()
-        .seal(scope, &key.to_string(), secret.as_bytes(), &**app.core().random())
-        .map_err(|error| Problem::new(Code::Internal, error.to_string()))?;
     let event = credential_event(app, AuditAction::CredentialPut, scope, &key, &by);
     let now = event.time;
-    let CredentialKey { registered_user, connector } = key;
-    let record = Credential { registered_user, connector, sealed, created_at: now, updated_at: now };
-    match credentials(app).put(scope, record, event).await {
+    let put = |sealed| {
+        let CredentialKey { registered_user, connector } = key.clone();
+        let record = Credential { registered_user, connector, sealed, created_at: now, updated_at: now };
+        credentials(app).put(scope, record, event.clone())
+    };
+    let secret = (scope, &*key.to_string(), secret.as_bytes());
+    match write_sealed(app.store(), app.sealing_key(), secret, &**app.core().random(), put).await {
         Ok(()) => {
             app.linker().revoke_soon();
             answer::no_content()
         }
-        Err(StoreError::Missing) => Err(absent("registered user", scope.environment())),
-        Err(error) => Err(failed(error)),
+        Err(SealingError::Store(StoreError::Missing)) => Err(absent("registered user", scope.environment())),
+        Err(SealingError::Store(error)) => Err(failed(error)),
+        Err(SealingError::Random(error)) => Err(Problem::new(Code::Internal, error.to_string())),
     }
 }
 

@@ -6,6 +6,7 @@ use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use doorward::dashboard::SignInRefused;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::Instant;
@@ -188,6 +189,18 @@ impl Told {
         self.metrics.operator_refused();
         if let Some(untold) = self.is_due(("operator", "token")) {
             tracing::warn!(%address, untold, "a token that was presented for an operator's was refused");
+        }
+    }
+
+    /// Somebody did not get in at the page.
+    pub(crate) fn sign_in_refused(&self, address: IpAddr, by: SignInRefused) {
+        let by = match by {
+            SignInRefused::Link => "link",
+            SignInRefused::Provider => "provider",
+        };
+        self.metrics.sign_in_refused(by);
+        if let Some(untold) = self.is_due(("sign-in", by)) {
+            tracing::warn!(%address, by, untold, "a sign-in at the page was refused");
         }
     }
 

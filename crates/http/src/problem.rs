@@ -303,6 +303,11 @@ impl From<StoreError> for Problem {
                 Code::StoreUnavailable,
                 "the store cannot be reached at the moment; look whether the change was made before you try again",
             ),
+            StoreError::OtherSealingKey => Self::new(
+                Code::StoreUnavailable,
+                "this server does not have the newest sealing key: nothing was written, and the server's operator finds the \
+                 reason in its log",
+            ),
             _ => Self::new(Code::Internal, "the server failed; its operator finds the reason in its log"),
         }
     }
