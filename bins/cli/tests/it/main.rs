@@ -1,4 +1,4 @@
-//! Tests of the command line, in one program: linking takes longer than compiling.
+//! Tests of the command line, in one program: a program for each file would link everything once more.
 
 mod audit;
 mod broken_premises;

@@ -1,4 +1,4 @@
-//! Tests of the server, in one program: linking takes longer than compiling.
+//! Tests of the server, in one program: a program for each file would link everything once more.
 
 mod access_matrix;
 mod audit;

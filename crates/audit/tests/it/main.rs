@@ -1,4 +1,4 @@
-//! Tests of the log, its chain and its checkpoints, in one program: linking takes longer than compiling.
+//! Tests of the log, its chain and its checkpoints, in one program: a program for each file would link everything once more.
 
 mod chain;
 mod filed;

@@ -1,4 +1,4 @@
-//! Tests of the core, in one program: linking takes longer than compiling.
+//! Tests of the core, in one program: a program for each file would link everything once more.
 
 mod life_of_a_key;
 mod loom;

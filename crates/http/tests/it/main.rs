@@ -1,4 +1,4 @@
-//! Tests of the tower layer, in one program: linking takes longer than compiling.
+//! Tests of the tower layer, in one program: a program for each file would link everything once more.
 
 #[cfg(feature = "axum")]
 mod axum;

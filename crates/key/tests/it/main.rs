@@ -1,4 +1,4 @@
-//! Tests of the text of a key, in one program: linking takes longer than compiling.
+//! Tests of the text of a key, in one program: a program for each file would link everything once more.
 
 mod grammar;
 mod oracle;

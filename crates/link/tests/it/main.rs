@@ -1,4 +1,4 @@
-//! Tests of linking accounts, in one program: linking takes longer than compiling.
+//! Tests of linking accounts, in one program: a program for each file would link everything once more.
 
 mod link;
 mod revocation;

@@ -1,4 +1,4 @@
-//! Tests of the engine on PostgreSQL, in one program: linking takes longer than compiling.
+//! Tests of the engine on PostgreSQL, in one program: a program for each file would link everything once more.
 
 mod commit;
 mod conformance;
