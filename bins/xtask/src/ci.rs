@@ -17,7 +17,10 @@ pub(crate) fn run() -> anyhow::Result<()> {
     layers::check()?;
     shell::run("cargo", &["clippy", "--workspace", "--all-targets", "--all-features", "--", "-D", "warnings"], &[])?;
     let strict = [("RUSTDOCFLAGS", "-D warnings")];
-    shell::run("cargo", &["doc", "--workspace", "--all-features", "--no-deps", "--document-private-items"], &strict)?;
+    // With the examples, and so with the features of tests: nothing is compiled once more.
+    let of_what = ["--workspace", "--all-features", "--lib", "--bins", "--examples"];
+    let doc = [&["doc", "--no-deps", "--document-private-items"], &of_what[..]].concat();
+    shell::run("cargo", &doc, &strict)?;
     dependencies()?;
     tests::run(&tests::Arguments::default())
 }

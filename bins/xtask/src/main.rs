@@ -2,11 +2,11 @@
 
 mod bench;
 mod ci;
+mod circles;
 mod deb;
 mod layers;
-#[expect(dead_code, reason = "some of it is for the tests that compile it")]
-mod postgres;
 mod programs;
+mod runner;
 mod shell;
 mod tests;
 
@@ -24,17 +24,14 @@ struct Arguments {
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    /// Run every test, with the programs that they need
+    /// Run the tests, with the programs that they need
     Test(tests::Arguments),
     /// Run everything that must hold before a change lands: format, lints, layers, docs, dependencies, tests
     Ci,
-    /// Hold the layer table of docs/ARCHITECTURE.md against what the crates depend on
+    /// Hold the layer table of docs/ARCHITECTURE.md against what the crates depend on, and find circles of files
     CheckLayers,
     /// Measure the figures, one JSON object a line; both sides of every ratio in the same run
     Bench(bench::Arguments),
-    /// Serve one fixed answer: what `bench server` measures against
-    #[command(hide = true)]
-    Bare(bench::Bare),
     /// Make a Debian package of the server and the command line
     Deb(deb::Arguments),
     /// Take the pictures of docs/dashboard.md, of a page that a real browser shows
@@ -49,7 +46,6 @@ fn main() -> ExitCode {
         Command::Ci => ci::run(),
         Command::CheckLayers => layers::check(),
         Command::Bench(arguments) => bench::run(&arguments),
-        Command::Bare(bare) => bench::serve_bare(bare),
         Command::Deb(arguments) => deb::run(&arguments),
         Command::Screenshots => tests::screenshots(),
         Command::Fuzz(arguments) => tests::fuzz(&arguments),

@@ -1,8 +1,9 @@
 //! The programs that the tests need beside Rust's own: found, or installed where that can be done, or named.
 
 use anyhow::bail;
+use doorward_test_postgres as postgres;
 
-use crate::{postgres, shell};
+use crate::shell;
 
 /// A program, and the Debian package that has it.
 const NEEDED: &[(&str, &str)] = &[

@@ -2,13 +2,15 @@
 
 use anyhow::bail;
 use clap::Args;
+use doorward_test_postgres::Cluster;
 
-use crate::postgres::Cluster;
-use crate::{programs, shell};
+use crate::{programs, runner, shell};
 
 /// What to run.
 #[derive(Args, Debug, Default)]
 pub(crate) struct Arguments {
+    /// Only the tests with this in their names; all without it
+    name: Option<String>,
     /// Run the long forms too: the figures of docs/reliability.md
     #[arg(long)]
     long: bool,
@@ -26,7 +28,7 @@ pub(crate) struct FuzzArguments {
     seconds: u32,
 }
 
-/// Every test. The binaries are built first, since some tests run them as people do.
+/// Runs the tests, with a PostgreSQL of their own.
 pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<()> {
     programs::ensure()?;
     let cluster = Cluster::start(&[])?;
@@ -34,10 +36,7 @@ pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<()> {
     shell::say(&format!("a PostgreSQL for the tests runs at {url}"));
     let mut environment = vec![("DOORWARD_TEST_POSTGRES", url.as_str())];
     environment.extend(arguments.long.then_some(("DOORWARD_TEST_LONG", "1")));
-    // With the features of the tests, which then find it all made.
-    shell::run("cargo", &["build", "--workspace", "--bins", "--examples", "--all-features"], &[])?;
-    // One run names all that is broken.
-    shell::run("cargo", &["test", "--workspace", "--all-features", "--no-fail-fast"], &environment)
+    runner::run(arguments.name.as_deref(), &environment)
 }
 
 /// Where the pictures of the page go.
@@ -48,9 +47,7 @@ pub(crate) fn screenshots() -> anyhow::Result<()> {
     programs::ensure()?;
     let folder = shell::root().join(SCREENSHOTS);
     std::fs::create_dir_all(&folder)?;
-    let environment = [("DOORWARD_SCREENSHOTS", &*folder.to_string_lossy())];
-    let test = ["test", "-p", "doorward-server", "--test", "dashboard_browser", "every_state_is_accessible"];
-    shell::run("cargo", &test, &environment)
+    runner::run(Some("every_state_is_accessible"), &[("DOORWARD_SCREENSHOTS", &*folder.to_string_lossy())])
 }
 
 /// libFuzzer on one target. The instrumentation is a compiler flag that stable Rust hides.

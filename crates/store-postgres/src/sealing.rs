@@ -63,7 +63,7 @@ impl PostgresStore {
 
 /// Reads the key that the store names, which stays named until the transaction ends.
 pub(crate) fn named() -> Statement {
-    sql("SELECT sealing_key FROM store WHERE id = 1 FOR SHARE")
+    sql("SELECT sealing_key FROM store WHERE id = 1 FOR UPDATE")
 }
 
 /// Refuses a value that is sealed with another key than the one that [`named`] found.

@@ -1,7 +1,9 @@
 //! The calls to the store of each command: it reads each thing once, whatever else the store holds.
 
+#[path = "../../../../crates/auth/tests/it/support/noted.rs"]
+mod noted;
 #[expect(dead_code, reason = "the tests of the core use all of it")]
-#[path = "../../../../crates/auth/tests/support/store.rs"]
+#[path = "../../../../crates/auth/tests/it/support/store.rs"]
 mod store;
 
 use std::sync::Arc;
@@ -9,7 +11,8 @@ use std::sync::Arc;
 use doorward::auth::{Core, Issuer, OperatorPrincipal};
 use doorward::store::{MemoryStore, Store};
 
-use self::store::{Call, Carried, Noted};
+use self::noted::Noted;
+use self::store::{Call, Carried};
 use super::*;
 
 struct Bench {

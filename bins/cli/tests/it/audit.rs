@@ -1,0 +1,686 @@
+//! `doorward audit`, against someone who may write to the database: `sqlite3` and `psql` change the rows, and the command
+//! says which was the first, and what was done.
+
+#![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test fails by panicking")]
+
+use std::io::{BufRead, BufReader, Write};
+use std::path::Path;
+use std::process::{Command, Output, Stdio};
+
+use doorward::audit::{NoteKey, Tree};
+use doorward_test_postgres::Cluster;
+use serde_json::Value;
+
+fn run(folder: &Path, store: &str, arguments: &[&str]) -> Output {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_doorward"));
+    command.args(["--store", store]).args(arguments).current_dir(folder).env_remove("DOORWARD_STORE").output().unwrap()
+}
+
+fn done(folder: &Path, store: &str, arguments: &[&str]) -> String {
+    let done = run(folder, store, arguments);
+    assert!(done.status.success(), "{arguments:?}: {}", String::from_utf8_lossy(&done.stderr));
+    String::from_utf8_lossy(&done.stdout).into_owned()
+}
+
+/// A store that anyone may write to, past us.
+trait Site {
+    fn url(&self) -> String;
+    fn folder(&self) -> &Path;
+    fn sql(&self, sql: &str);
+    /// What makes every event impossible, and what makes it possible again.
+    fn no_events(&self) -> [&str; 2];
+
+    /// The exit status, and the first fault of any log.
+    fn verify(&self, more: &[&str]) -> (Option<i32>, String) {
+        let found = run(self.folder(), &self.url(), &[&["--output", "json", "audit", "verify"], more].concat());
+        let document: Value = serde_json::from_slice(&found.stdout).unwrap();
+        let faults = document["logs"].as_array().into_iter().flatten().filter_map(|log| log["fault"].as_str());
+        let said = faults.chain(document["detail"].as_str()).map(str::to_owned).collect::<Vec<_>>().join("; ");
+        (found.status.code(), said)
+    }
+}
+
+struct Sqlite(tempfile::TempDir);
+
+impl Site for Sqlite {
+    fn url(&self) -> String {
+        "sqlite:doorward.db".into()
+    }
+
+    fn folder(&self) -> &Path {
+        self.0.path()
+    }
+
+    fn no_events(&self) -> [&str; 2] {
+        let refuse = "CREATE TRIGGER none BEFORE INSERT ON audit_events BEGIN SELECT RAISE(ABORT, 'no room'); END";
+        [refuse, "DROP TRIGGER none"]
+    }
+
+    fn sql(&self, sql: &str) {
+        rusqlite::Connection::open(self.0.path().join("doorward.db")).unwrap().execute_batch(sql).unwrap();
+    }
+}
+
+struct Postgres(tempfile::TempDir, Cluster);
+
+impl Site for Postgres {
+    fn url(&self) -> String {
+        self.1.url()
+    }
+
+    fn folder(&self) -> &Path {
+        self.0.path()
+    }
+
+    fn no_events(&self) -> [&str; 2] {
+        let refuse = "ALTER TABLE audit_events ADD CONSTRAINT none CHECK (FALSE) NOT VALID";
+        [refuse, "ALTER TABLE audit_events DROP CONSTRAINT none"]
+    }
+
+    fn sql(&self, sql: &str) {
+        let psql = doorward_test_postgres::programs().unwrap().join("psql");
+        let mut psql = Command::new(psql);
+        let done = psql.args(["-v", "ON_ERROR_STOP=1", "-q", "-c", sql, &self.url()]).output().unwrap();
+        assert!(done.status.success(), "{}", String::from_utf8_lossy(&done.stderr));
+    }
+}
+
+fn tamper_with(site: &dyn Site) {
+    let (folder, store) = (site.folder(), site.url());
+    done(folder, &store, &["org", "create", "Acme"]);
+    done(folder, &store, &["operator", "create", "ada"]);
+    for _ in 0..4 {
+        done(folder, &store, &["key", "stage"]);
+        done(folder, &store, &["key", "regenerate", "--yes"]);
+    }
+    done(folder, &store, &["key", "create", "--name", "=cmd|'/c calc'!A0"]);
+    assert_eq!(site.verify(&[]), (Some(0), String::new()));
+    let production = ["--org", "Acme", "--environment", "production"];
+    assert_eq!(site.verify(&production), (Some(0), String::new()));
+
+    let key = done(folder, &store, &["audit", "keygen"]);
+    std::fs::write(folder.join("signing.key"), key).unwrap();
+    let checkpoint = [&["audit", "checkpoint", "--signing-key-file", "signing.key"], &production[..]].concat();
+    let made = run(folder, &store, &checkpoint);
+    std::fs::write(folder.join("friday.note"), &made.stdout).unwrap();
+    let said = String::from_utf8(made.stderr).unwrap();
+    let verifier = said.trim().rsplit(' ').next().unwrap().to_owned();
+    let extends = ["--checkpoint", "friday.note", "--verifier-key", &verifier];
+    assert_eq!(site.verify(&extends), (Some(0), String::new()));
+
+    // What is done to rows, what undoes it, and what is found.
+    let log = "environment = 'production' AND organization <> 'org_00000000000000000000000000'";
+    let at = |sequence: u32| format!("{log} AND sequence = {sequence}");
+    let change = |set: &str, sequence| format!("UPDATE audit_events SET {set} WHERE {}", at(sequence));
+    site.sql("CREATE TABLE kept AS SELECT * FROM audit_events");
+    let columns = "organization, environment, sequence, time, actor, action, subject, source_address, request_id, detail, \
+                   previous_hash, hash";
+    let delete = |sequence| format!("DELETE FROM audit_events WHERE {}", at(sequence));
+    let swap = format!("{}; {}; {}", change("sequence = 99", 3), change("sequence = 3", 5), change("sequence = 5", 99));
+    let close_gap = format!(
+        "{}; UPDATE audit_events SET sequence = -sequence WHERE {log} AND sequence > 4; \
+         UPDATE audit_events SET sequence = -sequence - 1 WHERE {log} AND sequence < 0",
+        delete(4)
+    );
+    let insert = format!(
+        "UPDATE audit_events SET sequence = -sequence WHERE {log} AND sequence > 3; \
+         UPDATE audit_events SET sequence = -sequence + 1 WHERE {log} AND sequence < 0; \
+         INSERT INTO audit_events ({columns}) SELECT organization, environment, 4, time, 'eve', action, subject, \
+         source_address, request_id, detail, previous_hash, hash FROM audit_events WHERE {}",
+        at(3)
+    );
+    let tampered = [
+        (change("actor = 'eve'", 2), "event 2 was changed"),
+        (change("time = time + 1", 1), "event 1 was changed"),
+        (change("detail = replace(detail, 'staged', 'current')", 3), "event 3 was changed"),
+        (change("action = 'access_key.created'", 4), "event 4 was changed"),
+        (change("hash = NULL", 4), "event 4 has no hash"),
+        (change("hash = previous_hash", 4), "event 4 was changed"),
+        (change("previous_hash = hash", 4), "event 4 was changed"),
+        (change("action = 'nothing.known'", 4), "event 4 cannot be read"),
+        (change("detail = '{'", 4), "event 4 cannot be read"),
+        (delete(4), "events 4 to 4 are missing"),
+        (delete(1), "events 1 to 1 are missing"),
+        (close_gap, "events 4 to 4 are missing"),
+        (swap, "events 3 and 5 were swapped"),
+        (change("sequence = 0", 3), "event 0 was inserted"),
+        (change("sequence = -7", 3), "event 0 cannot be read"),
+        (insert, "event 4 was inserted"),
+    ];
+    for (tampering, found) in tampered {
+        site.sql(&tampering);
+        let (status, said) = site.verify(&[]);
+        assert!(status == Some(1) && said.contains(found), "{tampering}: {said:?} instead of {found:?}");
+        let (status, said) = site.verify(&["--installation"]);
+        assert!(status == Some(0), "the log of the installation is whole: {said}");
+        let refused = run(folder, &store, &checkpoint);
+        assert_eq!(refused.status.code(), Some(1), "no checkpoint of a log that was tampered with");
+        site.sql(&format!("DELETE FROM audit_events; INSERT INTO audit_events ({columns}) SELECT {columns} FROM kept"));
+        assert_eq!(site.verify(&extends), (Some(0), String::new()));
+    }
+
+    // The end cut off: nothing within the log tells, but whoever kept a checkpoint sees it.
+    site.sql(&format!("DELETE FROM audit_events WHERE {log} AND sequence > 6"));
+    assert_eq!(site.verify(&[]), (Some(0), String::new()));
+    let (status, said) = site.verify(&extends);
+    assert!(status == Some(1) && said.contains("its end was cut off"), "{said}");
+    // Others were written in their place.
+    for _ in 0..4 {
+        done(folder, &store, &["key", "regenerate", "--yes"]);
+    }
+    assert_eq!(site.verify(&[]), (Some(0), String::new()));
+    let (status, said) = site.verify(&extends);
+    assert!(status == Some(1) && said.contains("was written anew"), "{said}");
+    // The whole log gone.
+    site.sql(&format!("DELETE FROM audit_events WHERE {log}"));
+    let (status, said) = site.verify(&extends);
+    assert!(status == Some(1) && said.contains("the log has 0 events, and had"), "{said}");
+    // That is seen without a checkpoint too, and whatever is written after it.
+    for asked in [&[][..], &production, &["--verifier-key", &verifier]] {
+        let (status, said) = site.verify(asked);
+        assert!(status == Some(1) && said.contains("the log is missing"), "{said}");
+    }
+    done(folder, &store, &["key", "stage"]);
+    let (status, said) = site.verify(&[]);
+    assert!(status == Some(1) && said.contains("does not begin with the making of the organization"), "{said}");
+    site.sql(&format!("DELETE FROM audit_events WHERE {log}"));
+
+    site.sql(&format!("INSERT INTO audit_events ({columns}) SELECT {columns} FROM kept WHERE {log}"));
+    assert_eq!(site.verify(&extends), (Some(0), String::new()));
+
+    // A checkpoint that someone changed, or that another key signed, proves nothing.
+    let note = std::fs::read_to_string(folder.join("friday.note")).unwrap();
+    let size = note.lines().nth(1).unwrap();
+    std::fs::write(folder.join("friday.note"), note.replacen(&format!("\n{size}\n"), "\n6\n", 1)).unwrap();
+    let (status, said) = site.verify(&extends);
+    assert!(status == Some(1) && said.contains("the signature is wrong"), "{said}");
+}
+
+/// Where the event cannot be written, the change is not made.
+fn refuse_events(site: &dyn Site) {
+    let (folder, store) = (site.folder(), site.url());
+    done(folder, &store, &["org", "create", "Acme"]);
+    let test = done(folder, &store, &["--output", "json", "key", "create", "--name", "ci"]);
+    let test: Value = serde_json::from_str(&test).unwrap();
+    done(folder, &store, &["operator", "create", "ada"]);
+    let view = || {
+        let list = |arguments: &[&str]| done(folder, &store, &[&["--output", "json"], arguments].concat());
+        (list(&["org", "list"]), list(&["key", "list", "--org", "Acme"]), list(&["operator", "list"]))
+    };
+    let [refuse, allow] = site.no_events();
+    for staged in [false, true] {
+        let before = view();
+        site.sql(refuse);
+        for change in [
+            &["org", "create", "Other"][..],
+            &["key", "create", "--org", "Acme", "--name", "more"],
+            &["key", "delete", "--org", "Acme", test["id"].as_str().unwrap(), "--yes"],
+            &["key", "stage", "--org", "Acme"],
+            &["key", "unstage", "--org", "Acme", "--yes"],
+            &["key", "regenerate", "--org", "Acme", "--yes"],
+            &["operator", "create", "eve"],
+            &["operator", "delete", "ada", "--yes"],
+            &["audit", "export", "--org", "Acme"],
+        ] {
+            let refused = run(folder, &store, change);
+            assert!(!refused.status.success() && refused.stdout.is_empty(), "{change:?} was made without its event");
+        }
+        site.sql(allow);
+        assert_eq!(view(), before, "staged: {staged}");
+        if !staged {
+            done(folder, &store, &["key", "stage", "--org", "Acme"]);
+        }
+    }
+    assert_eq!(site.verify(&[]), (Some(0), String::new()));
+}
+
+#[test]
+fn tampering_with_sqlite_is_seen_and_named() {
+    tamper_with(&Sqlite(tempfile::tempdir().unwrap()));
+}
+
+#[test]
+fn tampering_with_postgres_is_seen_and_named() {
+    tamper_with(&Postgres(tempfile::tempdir().unwrap(), Cluster::start(&[]).unwrap()));
+}
+
+#[test]
+fn without_its_event_no_change_is_made() {
+    refuse_events(&Sqlite(tempfile::tempdir().unwrap()));
+    refuse_events(&Postgres(tempfile::tempdir().unwrap(), Cluster::start(&[]).unwrap()));
+}
+
+/// Another's reading of an export: Python's standard library, with the very program that docs/audit.md prints.
+fn documented_verifier() -> String {
+    let page = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/audit.md");
+    let page = std::fs::read_to_string(page).unwrap();
+    page.split("```python\n").nth(1).unwrap().split("```").next().unwrap().to_owned()
+}
+
+fn python(export: &str) -> Result<String, String> {
+    let mut child = Command::new("python3");
+    let child = child.args(["-c", &documented_verifier()]);
+    let mut child = child.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    child.stdin.take().unwrap().write_all(export.as_bytes()).unwrap();
+    let done = child.wait_with_output().unwrap();
+    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+    if done.status.success() { Ok(text(&done.stdout)) } else { Err(text(&done.stderr)) }
+}
+
+const HOSTILE: [&str; 4] = ["=HYPERLINK(\"http://evil.example\")", "a\"b,c;d'e", "+1 txt", "東京 \u{1f511} <script>"];
+
+#[test]
+fn an_export_can_be_verified_by_others_and_harms_no_spreadsheet() {
+    let folder = tempfile::tempdir().unwrap();
+    let (folder, store) = (folder.path(), "sqlite:doorward.db");
+    done(folder, store, &["org", "create", "Acme"]);
+    for name in HOSTILE {
+        done(folder, store, &["key", "create", "--name", name]);
+    }
+    let test = ["--environment", "test"];
+    let export = done(folder, store, &[&["audit", "export"], &test[..]].concat());
+    let seen = python(&export).unwrap();
+    assert_eq!(seen, "events 1 to 5 follow each other\n");
+    for (from, to) in [("key", "kex"), ("\"sequence\":2", "\"sequence\":3"), ("cli:", "cli;")] {
+        assert!(python(&export.replacen(from, to, 1)).is_err(), "{from}");
+    }
+    let without = |number: usize| export.lines().enumerate().filter(move |(at, _)| *at != number);
+    let gap: String = without(2).map(|(_, line)| format!("{line}\n")).collect();
+    assert!(python(&gap).is_err(), "{gap}");
+    // An export is an event; each is in the next.
+    let export = done(folder, store, &[&["audit", "export", "--format", "csv"], &test[..]].concat());
+    let rows: Vec<Vec<String>> = csv::Reader::from_reader(export.as_bytes())
+        .records()
+        .map(|row| row.unwrap().iter().map(str::to_owned).collect())
+        .collect();
+    assert_eq!(rows.len(), 6);
+    for (row, name) in rows.iter().zip(HOSTILE) {
+        let harmless = if name.starts_with(['=', '+']) { format!("'{name}") } else { name.to_owned() };
+        assert_eq!(row[9], harmless);
+        assert!(row.iter().all(|cell| !cell.starts_with(['=', '+', '-', '@'])), "{row:?}");
+    }
+    // Into a file, which is never written over.
+    let to_file = [&["audit", "export", "-f", "log.jsonl"], &test[..]].concat();
+    done(folder, store, &to_file);
+    let seen = python(&std::fs::read_to_string(folder.join("log.jsonl")).unwrap());
+    assert_eq!(seen.unwrap(), "events 1 to 7 follow each other\n");
+    let refused = run(folder, store, &to_file);
+    assert!(String::from_utf8_lossy(&refused.stderr).contains("log.jsonl cannot be made"));
+    assert_eq!(done(folder, store, &["audit", "verify"]).matches("whole").count(), 2);
+}
+
+#[test]
+fn one_event_can_be_proven_to_whoever_has_none_of_the_others() {
+    let folder = tempfile::tempdir().unwrap();
+    let (folder, store) = (folder.path(), "sqlite:doorward.db");
+    done(folder, store, &["org", "create", "Acme"]);
+    for _ in 0..6 {
+        done(folder, store, &["key", "regenerate", "--yes"]);
+    }
+    std::fs::write(folder.join("signing.key"), done(folder, store, &["audit", "keygen"])).unwrap();
+    let prove = |event: &str| run(folder, store, &["audit", "prove", event, "--signing-key-file", "signing.key"]);
+    std::fs::write(folder.join("3.proof"), prove("3").stdout).unwrap();
+    assert_eq!((prove("0").status.code(), prove("99").status.code()), (Some(5), Some(5)));
+    let made = run(folder, store, &["audit", "checkpoint", "--signing-key-file", "signing.key"]);
+    let verifier = String::from_utf8(made.stderr).unwrap().trim().rsplit(' ').next().unwrap().to_owned();
+    let export = done(folder, store, &["audit", "export"]);
+    std::fs::remove_file(folder.join("doorward.db")).unwrap();
+
+    let check = |line: &str| {
+        let mut child = Command::new(env!("CARGO_BIN_EXE_doorward"));
+        child.args(["audit", "check-proof", "--proof", "3.proof", "--verifier-key", &verifier]).current_dir(folder);
+        let mut child = child.stdin(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+        child.stdin.take().unwrap().write_all(line.as_bytes()).unwrap();
+        let done = child.wait_with_output().unwrap();
+        (done.status.code(), String::from_utf8_lossy(&done.stderr).into_owned())
+    };
+    let lines: Vec<&str> = export.lines().collect();
+    let (status, said) = check(lines[2]);
+    assert!(status == Some(0) && said.contains("It is event 3 of doorward/org_"), "{said}");
+    for wrong in [lines[1].to_owned(), lines[2].replacen("\"sequence\":3", "\"sequence\":4", 1)] {
+        let (status, said) = check(&wrong);
+        assert!(status == Some(1) && said.contains("does not lead from this event"), "{said}");
+    }
+    assert_eq!(check("nonsense").0, Some(1));
+    let proof = std::fs::read_to_string(folder.join("3.proof")).unwrap();
+    std::fs::write(folder.join("3.proof"), proof.replace("index 2", "index 3")).unwrap();
+    assert_eq!(check(lines[2]).0, Some(1));
+}
+
+#[test]
+fn what_was_cut_off_is_stood_for_by_a_signed_checkpoint() {
+    let site = Sqlite(tempfile::tempdir().unwrap());
+    let (folder, store) = (site.folder(), &site.url());
+    done(folder, store, &["org", "create", "Acme"]);
+    done(folder, store, &["key", "regenerate", "--yes"]);
+    for name in ["signing.key", "other.key"] {
+        std::fs::write(folder.join(name), done(folder, store, &["audit", "keygen"])).unwrap();
+    }
+    let checkpoint = |key| run(folder, store, &["audit", "checkpoint", "--signing-key-file", key]);
+    let verifier = |made: &Output| String::from_utf8_lossy(&made.stderr).trim().rsplit(' ').next().unwrap().to_owned();
+    let whole = checkpoint("signing.key");
+    std::fs::write(folder.join("friday.note"), &whole.stdout).unwrap();
+    let (mine, other) = (verifier(&whole), verifier(&checkpoint("other.key")));
+    let prune = |before: &str, more: &[&str]| {
+        let prune = ["audit", "prune", "--before", before, "--signing-key-file", "signing.key"];
+        let done = run(folder, store, &[&prune[..], more].concat());
+        (done.status.code().unwrap(), String::from_utf8_lossy(&done.stderr).into_owned())
+    };
+    assert_eq!(prune("2020-01-01", &["--yes"]).0, 5);
+    let (status, said) = prune("2100-01-01", &[]);
+    assert!(status == 3 && said.contains("are deleted for ever"), "{said}");
+    let (status, said) = prune("2100-01-01", &["--yes"]);
+    assert!(status == 0 && said.contains("Deleted 3 events"), "{said}");
+
+    let list = done(folder, store, &["audit", "list"]);
+    assert!(list.contains("audit_log.pruned") && !list.contains("organization.created"), "{list}");
+    done(folder, store, &["key", "regenerate", "--yes"]);
+    assert_eq!(site.verify(&[]), (Some(0), String::new()));
+    assert_eq!(site.verify(&["--verifier-key", &mine]), (Some(0), String::new()));
+    let kept = site.verify(&["--checkpoint", "friday.note", "--verifier-key", &mine]);
+    assert_eq!(kept, (Some(0), String::new()));
+    let (status, said) = site.verify(&["--verifier-key", &other]);
+    assert!(status == Some(1) && said.contains("none of the given keys has signed"), "{said}");
+    // What the docs print works on what is left.
+    let export = done(folder, store, &["audit", "export"]);
+    assert_eq!(
+        python(&export).unwrap(),
+        "events 1 to 3 are not here: they were pruned\nevents 4 to 6 follow each other\n"
+    );
+    // Without a key, nothing is proved, and that is said.
+    let plain = run(folder, store, &["audit", "verify"]);
+    let said = String::from_utf8_lossy(&plain.stderr);
+    assert!(String::from_utf8_lossy(&plain.stdout).contains("whole from event 4 on"), "{plain:?}");
+    assert!(said.contains("Events 1 to 3 of doorward/org_") && said.contains("--verifier-key proves it"), "{said}");
+    let proved = run(folder, store, &["audit", "verify", "--verifier-key", &mine]);
+    assert!(String::from_utf8_lossy(&proved.stdout).contains("whole; events 1 to 3 were pruned"), "{proved:?}");
+    assert!(proved.stderr.is_empty(), "{proved:?}");
+    // Someone cuts more off, and changes what stands for it.
+    site.sql("DELETE FROM audit_events WHERE sequence = 4");
+    assert!(site.verify(&[]).1.contains("events 4 to 4 are missing"));
+    site.sql("UPDATE pruned_logs SET size = 4");
+    let (status, said) = site.verify(&[]);
+    assert!(status == Some(1) && said.contains("is not of those that were cut off"), "{said}");
+}
+
+/// What stands for the first events of the production log, as a writer of the database makes it: from public parts,
+/// with a note of their choice.
+fn forge(site: &dyn Site, size: usize, note: &str) {
+    let export = done(site.folder(), &site.url(), &["audit", "export"]);
+    let (mut tree, mut last) = (Tree::default(), String::new());
+    for line in export.lines().take(size) {
+        last = serde_json::from_str::<Value>(line).unwrap()["hash"].as_str().unwrap().to_owned();
+        tree.push(last.parse().unwrap());
+    }
+    let peaks: String = tree.peaks().iter().map(ToString::to_string).collect();
+    let bytes = |hex: &str| if site.url().starts_with("sqlite") { format!("x'{hex}'") } else { format!("'\\x{hex}'") };
+    let log = "environment = 'production' AND organization <> 'org_00000000000000000000000000'";
+    site.sql(&format!(
+        "DELETE FROM pruned_logs; INSERT INTO pruned_logs (organization, environment, size, last_hash, peaks, checkpoint) \
+         SELECT organization, environment, {size}, {}, {}, '{note}' FROM audit_events WHERE {log} AND sequence = 1; \
+         DELETE FROM audit_events WHERE {log} AND sequence <= {size}",
+        bytes(&last),
+        bytes(&peaks)
+    ));
+}
+
+/// The beginning of a log is deleted with all that an attacker may have: genuine checkpoints, a key of their own, SQL.
+fn delete_the_beginning(site: &dyn Site) {
+    let (folder, store) = (site.folder(), site.url());
+    done(folder, &store, &["org", "create", "Acme"]);
+    for name in ["signing.key", "other.key"] {
+        std::fs::write(folder.join(name), done(folder, &store, &["audit", "keygen"])).unwrap();
+    }
+    for _ in 0..4 {
+        done(folder, &store, &["key", "regenerate", "--yes"]);
+    }
+    let checkpoint = |key: &str, file: &str| {
+        let made = run(folder, &store, &["audit", "checkpoint", "--signing-key-file", key]);
+        std::fs::write(folder.join(file), &made.stdout).unwrap();
+        (made.status.code(), String::from_utf8_lossy(&made.stderr).trim().rsplit(' ').next().unwrap().to_owned())
+    };
+    let (_, verifier) = checkpoint("signing.key", "six.note");
+    for _ in 0..3 {
+        done(folder, &store, &["key", "regenerate", "--yes"]);
+    }
+    checkpoint("signing.key", "nine.note");
+    let six = std::fs::read_to_string(folder.join("six.note")).unwrap();
+    let unsigned = six.lines().take(3).map(|line| format!("{line}\n")).collect::<String>() + "\n";
+    let statement = {
+        let mut lines: Vec<String> = six.lines().take(3).map(str::to_owned).collect();
+        lines[0] += "/pruned";
+        lines.join("\n")
+    };
+    site.sql("CREATE TABLE kept AS SELECT * FROM audit_events");
+    for note in [&six, &unsigned, &statement] {
+        forge(site, 6, note);
+        for asked in [
+            &[][..],
+            &["--verifier-key", &verifier],
+            &["--verifier-key", &verifier, "--checkpoint", "six.note"],
+            &["--verifier-key", &verifier, "--checkpoint", "nine.note"],
+        ] {
+            let (status, said) = site.verify(asked);
+            assert!(status == Some(1) && said.contains("pruned"), "{note} {asked:?}: {said}");
+        }
+        assert_eq!(checkpoint("signing.key", "forged.note").0, Some(1), "nothing is signed of such a log");
+        let answer = run(folder, &store, &["audit", "resign", "--signing-key-file", "signing.key", "--yes"]);
+        let said = String::from_utf8_lossy(&answer.stderr);
+        assert!(answer.status.code() == Some(1) && said.contains("Nothing is signed of such a log"), "{said}");
+        site.sql("DELETE FROM pruned_logs; DELETE FROM audit_events; INSERT INTO audit_events SELECT * FROM kept");
+    }
+    assert_eq!(site.verify(&["--verifier-key", &verifier]), (Some(0), String::new()));
+}
+
+#[test]
+fn deleting_the_beginning_of_a_log_is_seen_on_every_engine() {
+    delete_the_beginning(&Sqlite(tempfile::tempdir().unwrap()));
+    delete_the_beginning(&Postgres(tempfile::tempdir().unwrap(), Cluster::start(&[]).unwrap()));
+}
+
+#[test]
+fn a_verifier_key_that_fits_no_log_is_an_error() {
+    let site = Sqlite(tempfile::tempdir().unwrap());
+    let (folder, store) = (site.folder(), &site.url());
+    done(folder, store, &["org", "create", "Acme"]);
+    done(folder, store, &["key", "create", "--name", "ci"]);
+    std::fs::write(folder.join("signing.key"), done(folder, store, &["audit", "keygen"])).unwrap();
+    let checkpoint = |environment: &str| {
+        let of = ["audit", "checkpoint", "--signing-key-file", "signing.key", "--environment", environment];
+        let made = run(folder, store, &of);
+        String::from_utf8_lossy(&made.stderr).trim().rsplit(' ').next().unwrap().to_owned()
+    };
+    let (production, test) = (checkpoint("production"), checkpoint("test"));
+    let of_test = ["--environment", "test", "--verifier-key"];
+    assert_eq!(site.verify(&[&of_test[..], &[&test]].concat()).0, Some(0));
+    let (status, said) = site.verify(&[&of_test[..], &[&production]].concat());
+    assert!(status == Some(2) && said.contains("fits no log in question"), "{said}");
+    let both = site.verify(&["--verifier-key", &production, "--verifier-key", &test]);
+    assert_eq!(both, (Some(0), String::new()));
+    let elsewhere = "doorward/org_01h455vb4pex5vsknk084sn02q/production";
+    let foreign = NoteKey::from_seed(&[7; 32].into()).verifier(elsewhere).to_string();
+    for more in [&["audit", "verify"][..], &["audit", "checkpoint", "--signing-key-file", "signing.key"]] {
+        let refused = run(folder, store, &[more, &["--verifier-key", &foreign]].concat());
+        assert_eq!(refused.status.code(), Some(2), "{refused:?}");
+    }
+    // A key of production holds for the test log too: a forgery there is seen.
+    let size = "(organization, environment, size, last_hash, peaks, checkpoint)";
+    site.sql(&format!(
+        "INSERT INTO pruned_logs {size} SELECT organization, environment, 1, hash, hash, \
+         'doorward/' || organization || '/test/pruned' || char(10) || '1' || char(10) FROM audit_events \
+         WHERE environment = 'test' AND sequence = 1"
+    ));
+    assert_eq!(site.verify(&["--verifier-key", &production]).0, Some(1));
+}
+
+/// A checkpoint of a log without events verifies, now and later.
+#[test]
+fn an_empty_log_has_a_checkpoint_that_verifies() {
+    let site = Sqlite(tempfile::tempdir().unwrap());
+    let (folder, store) = (site.folder(), &site.url());
+    done(folder, store, &["org", "create", "Acme"]);
+    std::fs::write(folder.join("signing.key"), done(folder, store, &["audit", "keygen"])).unwrap();
+    let test = ["--org", "Acme", "--environment", "test"];
+    let made = run(folder, store, &[&["audit", "checkpoint", "--signing-key-file", "signing.key"], &test[..]].concat());
+    std::fs::write(folder.join("empty.note"), &made.stdout).unwrap();
+    let verifier = String::from_utf8_lossy(&made.stderr).trim().rsplit(' ').next().unwrap().to_owned();
+    let kept = ["--checkpoint", "empty.note", "--verifier-key", &verifier];
+    let asked = [&test[..], &kept].concat();
+    assert_eq!(site.verify(&asked), (Some(0), String::new()));
+    done(folder, store, &["key", "create", "--name", "ci"]);
+    assert_eq!(site.verify(&asked), (Some(0), String::new()));
+}
+
+/// A signing key is lost, stolen or simply old: logs that it signed for go on under another one.
+#[test]
+fn signing_keys_rotate() {
+    let site = Sqlite(tempfile::tempdir().unwrap());
+    let (folder, store) = (site.folder(), &site.url());
+    done(folder, store, &["org", "create", "Acme"]);
+    for name in ["old.key", "new.key"] {
+        std::fs::write(folder.join(name), done(folder, store, &["audit", "keygen"])).unwrap();
+    }
+    let verifier = |key: &str, file: &str, more: &[&str]| {
+        let made = run(folder, store, &[&["audit", "checkpoint", "--signing-key-file", key], more].concat());
+        std::fs::write(folder.join(file), &made.stdout).unwrap();
+        let last = String::from_utf8_lossy(&made.stderr).trim().rsplit(' ').next().unwrap().to_owned();
+        if made.status.success() { Ok(last) } else { Err(String::from_utf8_lossy(&made.stderr).into_owned()) }
+    };
+    let (old, new) = (verifier("old.key", "old.note", &[]).unwrap(), verifier("new.key", "before.note", &[]).unwrap());
+    let prune = |key: &str, more: &[&str]| {
+        let prune = ["audit", "prune", "--before", "2100-01-01", "--yes", "--signing-key-file", key];
+        run(folder, store, &[&prune[..], more].concat())
+    };
+    assert!(prune("old.key", &[]).status.success());
+    done(folder, store, &["key", "regenerate", "--yes"]);
+    // The new key alone proves nothing; with the old one beside it, everything goes on.
+    assert!(String::from_utf8_lossy(&prune("new.key", &[]).stderr).contains("none of the given keys has signed"));
+    assert!(verifier("new.key", "no.note", &[]).unwrap_err().contains("none of the given keys has signed"));
+    let (status, said) = site.verify(&["--verifier-key", &new]);
+    assert!(status == Some(1) && said.contains("none of the given keys has signed"), "{said}");
+    assert_eq!(site.verify(&["--verifier-key", &new, "--verifier-key", &old]), (Some(0), String::new()));
+    assert_eq!(verifier("new.key", "both.note", &["--verifier-key", &old]), Ok(new.clone()));
+    let beside = site.verify(&["--checkpoint", "both.note", "--verifier-key", &old, "--verifier-key", &new]);
+    assert_eq!(beside, (Some(0), String::new()));
+
+    // Signed again once, the new key is enough, and the old one still holds.
+    let resign = |key: &str, more: &[&str]| {
+        run(folder, store, &[&["audit", "resign", "--signing-key-file", key], more].concat())
+    };
+    let unanswered = resign("new.key", &[]);
+    let said = String::from_utf8_lossy(&unanswered.stderr);
+    assert!(unanswered.status.code() == Some(3) && said.contains("you answer for it"), "{said}");
+    let signed = resign("new.key", &["--verifier-key", &old]);
+    assert!(signed.status.success(), "{signed:?}");
+    let again = resign("new.key", &[]);
+    assert!(again.status.success() && String::from_utf8_lossy(&again.stderr).contains("Every log that was pruned"));
+    for key in [&old, &new] {
+        assert_eq!(site.verify(&["--verifier-key", key]), (Some(0), String::new()));
+    }
+    assert!(done(folder, store, &["audit", "list"]).contains("audit_log.resigned"));
+    assert_eq!(verifier("new.key", "new.note", &[]), Ok(new.clone()));
+    assert_eq!(site.verify(&["--checkpoint", "new.note", "--verifier-key", &new]), (Some(0), String::new()));
+    assert!(prune("new.key", &[]).status.success());
+    assert_eq!(site.verify(&["--verifier-key", &new]), (Some(0), String::new()));
+    assert_eq!(site.verify(&["--verifier-key", &old]).0, Some(1), "the new prune is not the old key's");
+}
+
+/// Programs from before let a checkpoint stand for pruned events. The log says what to do, and is proved after it was done.
+#[test]
+fn a_prune_of_an_older_program_is_answered_for_once() {
+    let site = Sqlite(tempfile::tempdir().unwrap());
+    let (folder, store) = (site.folder(), &site.url());
+    done(folder, store, &["org", "create", "Acme"]);
+    std::fs::write(folder.join("signing.key"), done(folder, store, &["audit", "keygen"])).unwrap();
+    let made = run(folder, store, &["audit", "checkpoint", "--signing-key-file", "signing.key"]);
+    let verifier = String::from_utf8_lossy(&made.stderr).trim().rsplit(' ').next().unwrap().to_owned();
+    let prune = ["audit", "prune", "--before", "2100-01-01", "--yes", "--signing-key-file", "signing.key"];
+    done(folder, store, &prune);
+    let note = String::from_utf8(made.stdout).unwrap();
+    site.sql(&format!("UPDATE pruned_logs SET checkpoint = '{note}'"));
+
+    for keys in [&[][..], &["--verifier-key", &verifier]] {
+        let (status, said) = site.verify(keys);
+        assert!(status == Some(1) && said.contains("run `doorward audit resign` once"), "{said}");
+    }
+    let moved = run(folder, store, &["store", "copy", "--from", store, "--to", "sqlite:copy.db"]);
+    assert!(moved.status.success(), "{moved:?}");
+    let resign = ["audit", "resign", "--signing-key-file", "signing.key"];
+    for url in [store.as_str(), "sqlite:copy.db"] {
+        let asked = run(folder, url, &resign);
+        let said = String::from_utf8_lossy(&asked.stderr);
+        assert!(asked.status.code() == Some(3) && said.contains("Its event 3 says that cli:"), "{said}");
+        done(folder, url, &[&resign[..], &["--yes"]].concat());
+        done(folder, url, &["audit", "verify", "--verifier-key", &verifier]);
+    }
+    done(folder, store, &prune);
+    assert_eq!(site.verify(&["--verifier-key", &verifier]), (Some(0), String::new()));
+}
+
+#[test]
+fn events_are_listed_by_what_they_say() {
+    let folder = tempfile::tempdir().unwrap();
+    let (folder, store) = (folder.path(), "sqlite:doorward.db");
+    done(folder, store, &["org", "create", "Acme"]);
+    done(folder, store, &["key", "stage"]);
+    done(folder, store, &["key", "regenerate", "--yes"]);
+    let count = |filter: &[&str]| {
+        let list = done(folder, store, &[&["--output", "json", "audit", "list"], filter].concat());
+        serde_json::from_str::<Value>(&list).unwrap()["data"].as_array().unwrap().len()
+    };
+    let all = count(&[]);
+    assert!(all >= 3);
+    assert_eq!(count(&["--action", "access_key.staged"]), 1);
+    assert_eq!(count(&["--since", "2020-01-01"]), all);
+    assert_eq!(count(&["--until", "2020-01-01T00:00:00Z"]), 0);
+    assert_eq!(count(&["--actor", "nobody"]), 0);
+    assert_eq!(count(&["--before", "2"]), 1);
+    assert_eq!(count(&["--key", "key_01h455vb4pex5vsknk084sn02q"]), 0);
+    for bad in [["--since", "yesterday"], ["--action", "access_key.stolen"], ["--key", "org_x"]] {
+        let refused = run(folder, store, &[&["audit", "list"], &bad[..]].concat());
+        assert_eq!(refused.status.code(), Some(2), "{bad:?}");
+    }
+}
+
+#[test]
+fn whoever_follows_hears_of_each_event() {
+    let folder = tempfile::tempdir().unwrap();
+    let (folder, store) = (folder.path(), "sqlite:doorward.db");
+    done(folder, store, &["org", "create", "Acme"]);
+    let mut follower = Command::new(env!("CARGO_BIN_EXE_doorward"));
+    follower.args(["--store", store, "audit", "follow", "--after", "0"]).current_dir(folder).stdout(Stdio::piped());
+    let mut follower = follower.spawn().unwrap();
+    let mut lines = BufReader::new(follower.stdout.take().unwrap()).lines();
+    let mut next = || serde_json::from_str::<Value>(&lines.next().unwrap().unwrap()).unwrap();
+    assert_eq!(next()["action"], "organization.created");
+    done(folder, store, &["key", "stage"]);
+    let seen = std::iter::repeat_with(&mut next).take(3).find(|event| event["action"] == "access_key.staged");
+    assert!(seen.is_some());
+    follower.kill().unwrap();
+    follower.wait().unwrap();
+}
+
+#[test]
+fn what_a_sink_has_yet_to_ship_is_not_cut_off_until_the_sink_is_forgotten() {
+    let site = Sqlite(tempfile::tempdir().unwrap());
+    let (folder, store) = (site.folder(), &site.url());
+    done(folder, store, &["org", "create", "Acme"]);
+    std::fs::write(folder.join("signing.key"), done(folder, store, &["audit", "keygen"])).unwrap();
+    site.sql("INSERT INTO sinks (name, position, holder, beat) VALUES ('siem', 1, NULL, 1)");
+    let sinks = done(folder, store, &["--output", "json", "audit", "sinks"]);
+    let sinks: Value = serde_json::from_str(&sinks).unwrap();
+    let sink = &sinks["data"][0];
+    assert_eq!(
+        (sink["name"].as_str(), sink["position"].as_u64(), sink["behind"].as_u64()),
+        (Some("siem"), Some(1), Some(1))
+    );
+    let prune = ["audit", "prune", "--before", "2100-01-01", "--signing-key-file", "signing.key", "--yes"];
+    let refused = run(folder, store, &prune);
+    assert_eq!(refused.status.code(), Some(6));
+    assert!(String::from_utf8_lossy(&refused.stderr).contains("doorward audit forget-sink"));
+    assert_eq!(run(folder, store, &["audit", "forget-sink", "other", "--yes"]).status.code(), Some(5));
+    assert_eq!(run(folder, store, &["audit", "forget-sink", "siem"]).status.code(), Some(3));
+    done(folder, store, &["audit", "forget-sink", "siem", "--yes"]);
+    done(folder, store, &prune);
+    assert_eq!(site.verify(&[]), (Some(0), String::new()));
+}

@@ -1,0 +1,19 @@
+//! Tests of the command line, in one program: a program for each file would link everything once more.
+
+mod audit;
+mod broken_premises;
+mod canary;
+mod confirmation;
+mod copy;
+mod failover_postgres;
+mod fire;
+mod newcomer;
+mod origin;
+mod restore;
+mod sealing_key;
+#[path = "../../../server/tests/it/support/mod.rs"]
+mod support;
+mod tls_postgres;
+mod under_fire;
+mod under_fire_postgres;
+mod variables;

@@ -1,0 +1,254 @@
+//! The five steps of a newcomer, with the programs as people run them.
+
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+use std::io::Write;
+use std::path::PathBuf;
+use std::process::{Command, Output, Stdio};
+
+use crate::support::{self, Server};
+
+/// The server stands beside the command line; `cargo xtask test` builds both.
+fn server_binary() -> PathBuf {
+    let binary = PathBuf::from(env!("CARGO_BIN_EXE_doorward")).with_file_name("doorward-server");
+    assert!(binary.exists(), "build it first: cargo build --bins");
+    binary
+}
+
+fn doorward(server: &Server, arguments: &[&str], input: &[u8]) -> Output {
+    let mut process = Command::new(env!("CARGO_BIN_EXE_doorward"))
+        .args(arguments)
+        .current_dir(server.folder.path())
+        .env_remove("DOORWARD_STORE")
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    // A command that does not read its input may be gone already.
+    let _ = process.stdin.take().unwrap().write_all(input);
+    process.wait_with_output().unwrap()
+}
+
+/// What a command that succeeds writes to standard output.
+fn output(server: &Server, arguments: &[&str]) -> String {
+    let done = doorward(server, arguments, b"");
+    assert!(done.status.success(), "{arguments:?}: {}", String::from_utf8_lossy(&done.stderr));
+    String::from_utf8(done.stdout).unwrap()
+}
+
+fn whoami(server: &Server, key: &str) -> support::Answer {
+    server.call(key, "GET", "/v1/whoami", None)
+}
+
+#[test]
+fn five_steps() {
+    // 1. The first start shows the production key, a curl line, and where to go next.
+    let server = Server::start(&server_binary());
+    let shown = server.output.lock().unwrap().clone();
+    let curl = shown.lines().find(|line| line.trim().starts_with("curl ")).unwrap().trim().to_owned();
+
+    // 2. The curl line works as printed; a test key made beside the running server works at once.
+    let answered = Command::new("sh").args(["-c", &format!("{curl} -s")]).output().unwrap();
+    let who: serde_json::Value = serde_json::from_slice(&answered.stdout).unwrap();
+    assert_eq!((&who["environment"], &who["organization"]["name"]), (&"production".into(), &"default".into()));
+    let made = output(&server, &["key", "create", "--org", "default", "--name", "ci"]);
+    let test_key = made.trim_end();
+    assert!(made.starts_with("dw_test_") && made.lines().count() == 1, "the value alone");
+    assert_eq!(whoami(&server, test_key).text("/key/name"), "ci");
+
+    // 3. What one key made is 404 for the other, as what exists nowhere.
+    let user = server.call(test_key, "POST", "/v1/registered-users", Some(r#"{"origin_user_id":"u1"}"#)).text("/id");
+    let get = |id: &str| server.call(&server.production_key, "GET", &format!("/v1/registered-users/{id}"), None);
+    let (other, nowhere) = (get(&user).without_request(), get("ru_01h455vb4pex5vsknk084sn02q").without_request());
+    assert_eq!((other.status, &other.headers, &other.body), (404, &nowhere.headers, &nowhere.body));
+
+    // 4. Staged: both work. Regenerated: the old one is refused from that moment on.
+    let next = output(&server, &["key", "stage"]);
+    let next = next.trim_end();
+    assert_eq!(whoami(&server, &server.production_key).status, 200);
+    assert_eq!(whoami(&server, next).status, 200);
+    assert_eq!(output(&server, &["key", "regenerate", "--yes"]), "", "it was shown when staged");
+    assert_eq!(whoami(&server, &server.production_key).code(), "invalid_key");
+    assert_eq!(whoami(&server, next).status, 200);
+    let fresh = output(&server, &["key", "regenerate", "--yes"]);
+    assert_eq!(whoami(&server, next).code(), "invalid_key");
+    assert_eq!(whoami(&server, fresh.trim_end()).status, 200);
+}
+
+#[test]
+fn what_dies_here_is_dead_on_the_server_before_the_command_returns() {
+    let server = Server::start(&server_binary());
+    for _ in 0..20 {
+        let json = output(&server, &["--output", "json", "key", "create", "--name", "ci"]);
+        let made: serde_json::Value = serde_json::from_str(&json).unwrap();
+        let (value, id) = (made["value"].as_str().unwrap(), made["id"].as_str().unwrap());
+        assert_eq!(made["receipt"]["nodes"]["acknowledged"], 1);
+        assert_eq!(whoami(&server, value).status, 200);
+        output(&server, &["key", "delete", id]);
+        assert_eq!(whoami(&server, value).code(), "invalid_key");
+    }
+    let staged = output(&server, &["key", "stage"]);
+    output(&server, &["key", "unstage", "--yes"]);
+    assert_eq!(whoami(&server, staged.trim_end()).code(), "invalid_key");
+}
+
+#[test]
+fn every_way_to_fail_has_its_exit_status() {
+    let server = Server::start(&server_binary());
+    let key = server.call(&server.production_key, "GET", "/v1/whoami", None).text("/key/id");
+    output(&server, &["operator", "create", "ada"]);
+    output(&server, &["key", "stage"]);
+    for (status, code, arguments) in [
+        (2, "", &["key", "create"][..]),
+        (2, "", &["--store", "mysql:x", "key", "list"]),
+        (2, "", &["key", "create", "--name", "a\nb"]),
+        (2, "", &["key", "delete", "not-an-id"]),
+        (3, "invalid_request", &["key", "regenerate"]),
+        (3, "invalid_request", &["key", "unstage"]),
+        (3, "invalid_request", &["operator", "delete", "ada"]),
+        (5, "not_found", &["key", "list", "--org", "nobody"]),
+        (5, "not_found", &["key", "list", "--org", "org_01h455vb4pex5vsknk084sn02q"]),
+        (5, "not_found", &["key", "delete", "key_01h455vb4pex5vsknk084sn02q"]),
+        (5, "not_found", &["operator", "delete", "grace", "--yes"]),
+        (5, "not_found", &["--store", "sqlite:typo.db", "key", "list"]),
+        (6, "already_staged", &["key", "stage"]),
+        (6, "production_key_required", &["key", "delete", &key]),
+        (6, "conflict", &["operator", "create", "ada"]),
+    ] {
+        let failed = doorward(&server, arguments, b"");
+        assert_eq!(failed.status.code(), Some(status), "{arguments:?}");
+        assert!(failed.stdout.is_empty() && !failed.stderr.is_empty(), "{arguments:?}");
+        if status != 2 {
+            let failed = doorward(&server, &[&["--output", "json"], arguments].concat(), b"");
+            let problem: serde_json::Value = serde_json::from_slice(&failed.stdout).unwrap();
+            assert_eq!((&problem["code"], failed.status.code()), (&code.into(), Some(status)), "{arguments:?}");
+        }
+    }
+    assert!(!server.folder.path().join("typo.db").exists(), "a typing error makes no store");
+    assert_eq!(whoami(&server, &server.production_key).status, 200, "nothing was changed");
+    output(&server, &["org", "create", "Second"]);
+    let ambiguous = doorward(&server, &["key", "list"], b"");
+    assert_eq!(ambiguous.status.code(), Some(2));
+}
+
+#[test]
+fn inspect_tells_what_a_key_is_and_never_prints_it() {
+    let server = Server::start(&server_binary());
+    let key = &server.production_key;
+    let inspect = |input: &[u8]| {
+        let done = doorward(&server, &["--output", "json", "key", "inspect"], input);
+        assert!(done.status.success());
+        let text = String::from_utf8(done.stdout).unwrap();
+        assert!(!text.contains(&key[19..]), "{text}");
+        serde_json::from_str::<serde_json::Value>(&text).unwrap()
+    };
+    let live = inspect(format!("{key}\n").as_bytes());
+    assert_eq!((&live["well_formed"], &live["known"]), (&true.into(), &true.into()));
+    assert_eq!((&live["environment"], &live["locator"]), (&"production".into(), &key[8..18].into()));
+    output(&server, &["key", "regenerate", "--yes"]);
+    assert_eq!(inspect(key.as_bytes())["known"], false);
+    for bad in [&key.as_bytes()[..54], b"", b"\xff\xfe", key.replace("prod", "test").as_bytes()] {
+        let found = inspect(bad);
+        assert_eq!(found["well_formed"], false);
+        assert!(found["fault"].is_string() && found.get("known").is_none());
+    }
+}
+
+#[test]
+fn lists_are_tables_for_people_and_documents_for_programs() {
+    let server = Server::start(&server_binary());
+    output(&server, &["key", "create", "--name", "ci"]);
+    output(&server, &["operator", "create", "ada"]);
+    for (arguments, columns, rows) in [
+        (&["org", "list"][..], &["ID", "NAME", "CREATED"][..], 1),
+        (&["key", "list"], &["ENVIRONMENT", "SECRET", "STATE", "ROTATION DUE"], 2),
+        (&["operator", "list"], &["ID", "NAME"], 2),
+        (&["audit", "list"], &["TIME", "ACTOR", "ACTION", "SUBJECT"], 2),
+        (&["audit", "list", "--environment", "test"], &["BEFORE → AFTER"], 1),
+        (&["audit", "list", "--installation"], &["ACTION"], 3),
+    ] {
+        let table = output(&server, arguments);
+        assert!(columns.iter().all(|column| table.contains(column)), "{table}");
+        let json = output(&server, &[&["--output", "json"], arguments].concat());
+        let document: serde_json::Value = serde_json::from_str(&json).unwrap();
+        assert_eq!(document["data"].as_array().unwrap().len(), rows, "{arguments:?}: {json}");
+    }
+    // The same documents as over HTTP.
+    let ada = server.operator("http");
+    let organization = whoami(&server, &server.production_key).text("/organization/id");
+    let http = server.call(&ada, "GET", &format!("/v1/organizations/{organization}/access-keys"), None).json();
+    let cli = output(&server, &["--output", "json", "key", "list"]);
+    assert_eq!(serde_json::from_str::<serde_json::Value>(&cli).unwrap(), http);
+}
+
+#[test]
+fn an_operator_sees_who_still_uses_the_old_key() {
+    let server = Server::start(&server_binary());
+    for _ in 0..3 {
+        whoami(&server, &server.production_key);
+    }
+    output(&server, &["key", "stage"]);
+    // The server that counts shows it at once; the command line sees what the server has written, within seconds.
+    let ada = server.operator("http");
+    let organization = whoami(&server, &server.production_key).text("/organization/id");
+    let path = format!("/v1/organizations/{organization}/access-keys");
+    let secret = |place: usize| server.call(&ada, "GET", &path, None).json()["data"][0]["secrets"][place].clone();
+    assert!(secret(0)["last_used_at"].is_string() && secret(0)["uses_last_hour"].as_u64() >= Some(1));
+    assert_eq!((&secret(1)["last_used_at"], &secret(1)["uses_last_hour"]), (&serde_json::Value::Null, &0.into()));
+
+    let listed = output(&server, &["key", "list"]);
+    assert!(listed.contains("USES IN 1 H") && listed.contains("never"), "{listed}");
+    let warned = doorward(&server, &["key", "regenerate"], b"");
+    let warned = String::from_utf8(warned.stderr).unwrap();
+    assert!(warned.contains("in the last hour") && warned.contains("refuses those calls"), "{warned}");
+    let done = doorward(&server, &["key", "regenerate", "--yes"], b"");
+    assert!(done.status.success() && String::from_utf8(done.stderr).unwrap().contains("in the last hour"));
+    let again = doorward(&server, &["key", "regenerate"], b"");
+    assert!(!String::from_utf8(again.stderr).unwrap().contains("in the last hour"), "no one uses the new one yet");
+}
+
+#[test]
+fn help_completions_and_the_manual_teach() {
+    let server = Server::start(&server_binary());
+    for (arguments, word) in [
+        (&["--help"][..], "Exit status"),
+        (&["key", "regenerate", "--help"], "--discard-staged"),
+        (&["completions", "bash"], "_doorward"),
+        (&["completions", "zsh"], "#compdef doorward"),
+        (&["completions", "fish"], "complete -c doorward"),
+        (&["man"], ".TH doorward 1"),
+    ] {
+        assert!(output(&server, arguments).contains(word), "{arguments:?}");
+    }
+}
+
+#[test]
+fn an_operator_signs_in_by_a_link_of_the_command_line() {
+    let server = Server::start(&server_binary());
+    let url = format!("http://{}", server.address);
+    let link = output(&server, &["operator", "login-link", "admin", "--public-url", &format!("{url}/")]);
+    let path = link.trim_end().strip_prefix(&url).unwrap();
+    let form = [("Sec-Fetch-Site", "same-origin")];
+    let cookie_of = |path: &str| {
+        let signed_in = server.send("POST", path, &form, None);
+        assert_eq!(signed_in.status, 303, "{signed_in:?}");
+        signed_in.headers["set-cookie"].split(';').next().unwrap().to_owned()
+    };
+    let cookie = cookie_of(path);
+    let page = |cookie: &str| server.send("GET", "/dashboard/", &[("Cookie", cookie)], None).status;
+    assert_eq!(page(&cookie), 303);
+    assert_eq!(server.send("POST", path, &form, None).status, 410, "it works once");
+    let json = output(&server, &["--output", "json", "operator", "login-link", "admin"]);
+    let shown: serde_json::Value = serde_json::from_str(&json).unwrap();
+    assert!(shown["url"].as_str().unwrap().starts_with("http://127.0.0.1:8080/dashboard/sign-in/"), "{json}");
+    assert_eq!(shown["operator"], "admin");
+
+    output(&server, &["operator", "sign-out", "admin"]);
+    assert_eq!(page(&cookie), 401);
+    let unused = shown["url"].as_str().unwrap().strip_prefix("http://127.0.0.1:8080").unwrap();
+    assert_eq!(server.send("POST", unused, &form, None).status, 410);
+    for verb in ["login-link", "sign-out"] {
+        assert_eq!(doorward(&server, &["operator", verb, "nobody"], b"").status.code(), Some(5));
+    }
+}

@@ -1,0 +1,373 @@
+//! The golden matrix: actor × action × resource → what is answered, reviewed as the diff of a table.
+//!
+//! `UPDATE_GOLDEN=1 cargo test --workspace --all-features --test it access_matrix` writes the table.
+
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+use std::collections::BTreeSet;
+use std::fmt::Write;
+
+use doorward_server::routes::{Action, Door, PATHS};
+use serde_json::json;
+
+use crate::support::{self, Answer, Server};
+
+const GOLDEN: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/golden/access-matrix.txt");
+
+/// Who asks.
+#[derive(Clone, Copy, Debug)]
+enum Actor {
+    Nobody,
+    ProductionKey,
+    StagedKey,
+    TestKey,
+    OtherOrganizationsKey,
+    DeletedTestKey,
+    RegeneratedKey,
+    Operator,
+    RemovedOperator,
+}
+
+const ACTORS: [Actor; 9] = [
+    Actor::Nobody,
+    Actor::ProductionKey,
+    Actor::StagedKey,
+    Actor::TestKey,
+    Actor::OtherOrganizationsKey,
+    Actor::DeletedTestKey,
+    Actor::RegeneratedKey,
+    Actor::Operator,
+    Actor::RemovedOperator,
+];
+
+/// Whose resource is asked for.
+#[derive(Clone, Copy, Debug)]
+enum Resource {
+    Production,
+    Test,
+    OtherOrganization,
+    Nowhere,
+}
+
+const RESOURCES: [Resource; 4] = [Resource::Production, Resource::Test, Resource::OtherOrganization, Resource::Nowhere];
+
+const NO_USER: &str = "ru_01h455vb4pex5vsknk084sn02q";
+const NO_SESSION: &str = "ls_01h455vb4pex5vsknk084sn02q";
+const NO_ORGANIZATION: &str = "org_01h455vb4pex5vsknk084sn02q";
+const CONNECTOR: &str = r#"{"authorization_endpoint":"https://github.example/authorize","token_endpoint":"https://github.example/token","client_id":"c"}"#;
+const NO_ORIGIN: &str = "ori_01h455vb4pex5vsknk084sn02q";
+const NO_KEY: &str = "key_01h455vb4pex5vsknk084sn02q";
+
+/// Two organizations, and every kind of credential.
+struct World {
+    server: Server,
+    operator: String,
+    removed_operator: String,
+    organization: String,
+    production_key: String,
+    staged_key: String,
+    test_key: String,
+    deleted_test_key: String,
+    regenerated_key: String,
+    other_key: String,
+    counter: std::cell::Cell<u32>,
+}
+
+impl World {
+    fn new() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let signing_key = support::signing_key(folder.path());
+        let assertions = support::assertions(folder.path());
+        let options: Vec<_> =
+            ["--signing-key-file", &signing_key].into_iter().chain(assertions.iter().map(String::as_str)).collect();
+        let server = Server::start_with(env!("CARGO_BIN_EXE_doorward-server").as_ref(), &options);
+        let (operator, removed_operator) = (server.operator("ada"), server.operator("removed"));
+        server.remove_operator("removed");
+        let manage = |method: &str, path: &str, body: Option<&str>| server.call(&operator, method, path, body);
+        let organization = server.call(&server.production_key, "GET", "/v1/whoami", None).text("/organization/id");
+        let of = |path: &str| format!("/v1/organizations/{organization}/{path}");
+        let production_key = manage("POST", &of("production-key/regenerate"), None).text("/value");
+        let staged_key = manage("POST", &of("production-key/stage"), None).text("/value");
+        let test_key = manage("POST", &of("access-keys"), Some(r#"{"name":"ci"}"#)).text("/value");
+        let deleted = manage("POST", &of("access-keys"), Some(r#"{"name":"gone"}"#));
+        manage("DELETE", &of(&format!("access-keys/{}", deleted.text("/id"))), None);
+        let other = manage("POST", "/v1/organizations", Some(r#"{"name":"Other"}"#));
+        for organization in [&organization, &other.text("/id")] {
+            let of = |path: &str| format!("/v1/organizations/{organization}/{path}");
+            manage("POST", &of("allowed-origins"), Some(r#"{"origin":"app.example.com"}"#));
+            for environment in ["production", "test"] {
+                let connector = of(&format!("connectors/github?environment={environment}"));
+                assert_eq!(manage("PUT", &connector, Some(CONNECTOR)).status, 204);
+            }
+        }
+        Self {
+            regenerated_key: server.production_key.clone(),
+            deleted_test_key: deleted.text("/value"),
+            other_key: other.text("/production_key/value"),
+            removed_operator,
+            organization,
+            production_key,
+            staged_key,
+            test_key,
+            operator,
+            server,
+            counter: 0.into(),
+        }
+    }
+
+    fn credential(&self, actor: Actor) -> Option<&str> {
+        match actor {
+            Actor::Nobody => None,
+            Actor::ProductionKey => Some(&self.production_key),
+            Actor::StagedKey => Some(&self.staged_key),
+            Actor::TestKey => Some(&self.test_key),
+            Actor::OtherOrganizationsKey => Some(&self.other_key),
+            Actor::DeletedTestKey => Some(&self.deleted_test_key),
+            Actor::RegeneratedKey => Some(&self.regenerated_key),
+            Actor::Operator => Some(&self.operator),
+            Actor::RemovedOperator => Some(&self.removed_operator),
+        }
+    }
+
+    fn unique(&self) -> u32 {
+        self.counter.set(self.counter.get() + 1);
+        self.counter.get()
+    }
+
+    /// A fresh user with a credential, in the place that is asked for.
+    fn user(&self, resource: Resource) -> String {
+        let owner = match resource {
+            Resource::Production => &self.production_key,
+            Resource::Test => &self.test_key,
+            Resource::OtherOrganization => &self.other_key,
+            Resource::Nowhere => return NO_USER.to_owned(),
+        };
+        let body = format!(r#"{{"origin_user_id":"u{}"}}"#, self.unique());
+        let user = self.server.call(owner, "POST", "/v1/registered-users", Some(&body)).text("/id");
+        let credential = format!("/v1/registered-users/{user}/credentials/github");
+        assert_eq!(self.server.call(owner, "PUT", &credential, Some(r#"{"secret":"x"}"#)).status, 204);
+        user
+    }
+
+    /// A fresh link session, which no browser has begun, with its user.
+    fn session(&self, resource: Resource) -> (String, String) {
+        let owner = match resource {
+            Resource::Production => &self.production_key,
+            Resource::Test => &self.test_key,
+            Resource::OtherOrganization => &self.other_key,
+            Resource::Nowhere => return (NO_SESSION.to_owned(), NO_USER.to_owned()),
+        };
+        let user = self.user(resource);
+        let body = format!(
+            r#"{{"registered_user_id":"{user}","connector":"github","callback_url":"https://app.example.com/"}}"#
+        );
+        (self.server.call(owner, "POST", "/v1/link-sessions", Some(&body)).text("/id"), user)
+    }
+
+    /// An organization: the first, or a fresh one where the action would spoil it for what comes after.
+    fn organization(&self, resource: Resource, fresh: bool) -> String {
+        match resource {
+            Resource::Nowhere => NO_ORGANIZATION.to_owned(),
+            _ if fresh => {
+                self.server.call(&self.operator, "POST", "/v1/organizations", Some(r#"{"name":"Fresh"}"#)).text("/id")
+            }
+            _ => self.organization.clone(),
+        }
+    }
+
+    /// One request of this kind. The match is complete, so that a new action does not compile without its row.
+    fn ask(&self, actor: Actor, action: Action, resource: Resource) -> Option<Answer> {
+        let pattern = PATHS.iter().find(|path| path.methods.iter().any(|(_, of)| *of == action)).unwrap();
+        let (method, _) = pattern.methods.iter().find(|(_, of)| *of == action).unwrap();
+        let mut body = None;
+        let mut path = pattern.pattern.to_owned();
+        match action {
+            // Nothing to choose from: one row each.
+            Action::Health
+            | Action::Readiness
+            | Action::Describe
+            | Action::AssertionKeys
+            | Action::StartLink
+            | Action::OAuthCallback
+            | Action::Dashboard
+            | Action::WhoAmI
+            | Action::ListUsers
+            | Action::ListOwnEvents
+            | Action::ListToolCalls
+            | Action::ListOrganizations => {
+                if !matches!(resource, Resource::Production) {
+                    return None;
+                }
+                path = path.replace("{token}", &"x".repeat(43)).replace("{reference}", "x");
+            }
+            Action::ForwardAuth => {
+                let profile = match resource {
+                    Resource::Production => "production",
+                    Resource::Test => "test",
+                    Resource::OtherOrganization => "any",
+                    Resource::Nowhere => "nowhere",
+                };
+                path = path.replace("{profile}", profile).replace("{*rest}", "a/b");
+            }
+            Action::RegisterUser | Action::CreateOrganization => {
+                if !matches!(resource, Resource::Production) {
+                    return None;
+                }
+                body = Some(match action {
+                    Action::RegisterUser => format!(r#"{{"origin_user_id":"u{}"}}"#, self.unique()),
+                    _ => r#"{"name":"New"}"#.to_owned(),
+                });
+            }
+            Action::Mcp => {
+                let tool =
+                    json!({"name": "get_registered_user", "arguments": {"registered_user_id": self.user(resource)}});
+                body = Some(json!({"jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": tool}).to_string());
+            }
+            Action::ReadUser
+            | Action::DeleteUser
+            | Action::ReadCredential
+            | Action::DeleteCredential
+            | Action::ListUsersToolCalls => {
+                path = path.replace("{user}", &self.user(resource)).replace("{connector}", "github");
+            }
+            Action::BeginLink => {
+                body = Some(format!(
+                    r#"{{"registered_user_id":"{}","connector":"github","callback_url":"https://app.example.com/"}}"#,
+                    self.user(resource)
+                ));
+            }
+            Action::ReadLink | Action::CompleteLink => {
+                let (session, user) = self.session(resource);
+                path = path.replace("{session}", &session);
+                body = matches!(action, Action::CompleteLink)
+                    .then(|| format!(r#"{{"registered_user_id":"{user}","confirmation":"x"}}"#));
+            }
+            Action::PutCredential => {
+                path = path.replace("{user}", &self.user(resource)).replace("{connector}", "github");
+                body = Some(r#"{"secret":"x"}"#.to_owned());
+            }
+            Action::ReadOrganization | Action::ListKeys | Action::ListOrigins => {
+                path = path.replace("{organization}", &self.organization(resource, false));
+            }
+            Action::ListEvents | Action::ExportEvents | Action::Checkpoint => {
+                path = path.replace("{organization}", &self.organization(resource, false)) + "?environment=test";
+            }
+            Action::ListConnectors | Action::PutConnector | Action::RemoveConnector => {
+                path = path.replace("{organization}", &self.organization(resource, false));
+                path = path.replace("{connector}", "github") + "?environment=test";
+                body = matches!(action, Action::PutConnector).then(|| CONNECTOR.to_owned());
+            }
+            Action::AddOrigin => {
+                path = path.replace("{organization}", &self.organization(resource, true));
+                body = Some(r#"{"origin":"app.example.com"}"#.to_owned());
+            }
+            Action::CheckOrigin => {
+                path = path.replace("{organization}", &self.organization(resource, false));
+                body = Some(r#"{"url":"https://app.example.com/"}"#.to_owned());
+            }
+            Action::RemoveOrigin => {
+                let organization = self.organization(resource, true);
+                let origins = format!("/v1/organizations/{organization}/allowed-origins");
+                let added = self.server.call(&self.operator, "POST", &origins, Some(r#"{"origin":"app.example.com"}"#));
+                let entry = if added.status == 201 { added.text("/id") } else { NO_ORIGIN.to_owned() };
+                path = path.replace("{organization}", &organization).replace("{origin}", &entry);
+            }
+            Action::CreateKey => {
+                path = path.replace("{organization}", &self.organization(resource, true));
+                body = Some(r#"{"name":"ci"}"#.to_owned());
+            }
+            Action::StageKey | Action::RegenerateKey => {
+                path = path.replace("{organization}", &self.organization(resource, true));
+            }
+            Action::UnstageKey => {
+                let organization = self.organization(resource, true);
+                path = path.replace("{organization}", &organization);
+                self.server.call(&self.operator, "POST", &path, None);
+            }
+            Action::DeleteKey => {
+                let organization = self.organization(resource, true);
+                let keys = format!("/v1/organizations/{organization}/access-keys");
+                let key = match resource {
+                    Resource::Production => self.server.call(&self.operator, "GET", &keys, None).text("/data/0/id"),
+                    Resource::Test => {
+                        self.server.call(&self.operator, "POST", &keys, Some(r#"{"name":"x"}"#)).text("/id")
+                    }
+                    Resource::OtherOrganization => {
+                        let others = self.organization(resource, true);
+                        let keys = format!("/v1/organizations/{others}/access-keys");
+                        self.server.call(&self.operator, "POST", &keys, Some(r#"{"name":"x"}"#)).text("/id")
+                    }
+                    Resource::Nowhere => NO_KEY.to_owned(),
+                };
+                path = path.replace("{organization}", &organization).replace("{key}", &key);
+            }
+        }
+        let bearer = self.credential(actor).map(|credential| format!("Bearer {credential}"));
+        let mut headers = vec![("Accept", "application/json, text/event-stream")];
+        headers.extend(bearer.as_deref().map(|bearer| ("Authorization", bearer)));
+        Some(self.server.send(method.as_str(), &path, &headers, body.as_deref()))
+    }
+}
+
+#[test]
+fn the_matrix_is_as_it_was_reviewed() {
+    let world = World::new();
+    let mut table = String::new();
+    let mut covered = BTreeSet::new();
+    for path in PATHS {
+        for (method, action) in path.methods {
+            writeln!(table, "{method} {} ({:?})", path.pattern, path.door).unwrap();
+            for resource in RESOURCES {
+                let mut cells = Vec::new();
+                for actor in ACTORS {
+                    let Some(answer) = world.ask(actor, *action, resource) else { continue };
+                    let allowed = answer.status < 300;
+                    let speaks_to_people =
+                        matches!(action, Action::StartLink | Action::OAuthCallback | Action::Dashboard);
+                    let cell = if allowed || speaks_to_people {
+                        answer.status.to_string()
+                    } else {
+                        format!("{} {}", answer.status, answer.code())
+                    };
+                    cells.push(format!("    {:<22} {cell}", format!("{actor:?}")));
+                    covered.insert(format!("{action:?}"));
+
+                    // What holds whatever the table says.
+                    let is_operator = matches!(actor, Actor::Operator);
+                    let is_live_key = matches!(
+                        actor,
+                        Actor::ProductionKey | Actor::StagedKey | Actor::TestKey | Actor::OtherOrganizationsKey
+                    );
+                    match path.door {
+                        // A callback without a state is of no one, and so is a start URL that nobody got.
+                        Door::Open => assert!(allowed || matches!(action, Action::StartLink | Action::OAuthCallback)),
+                        // Sessions open it, and no credential of an API: `dashboard.rs` tests the rest.
+                        Door::Dashboard => assert_eq!(answer.status, 401, "{actor:?}"),
+                        Door::AccessKey | Door::Gateway if !is_live_key => {
+                            assert_eq!(answer.status, 401, "{actor:?} {action:?}")
+                        }
+                        Door::Operator if !is_operator => assert_eq!(answer.status, 401, "{actor:?} {action:?}"),
+                        Door::Gateway => assert!(matches!(answer.status, 200 | 403 | 404), "{actor:?} {answer:?}"),
+                        _ => assert!(matches!(answer.status, 200..=204 | 404 | 409), "{actor:?} {action:?} {answer:?}"),
+                    }
+                }
+                if !cells.is_empty() {
+                    writeln!(table, "  resource: {resource:?}\n{}", cells.join("\n")).unwrap();
+                }
+            }
+        }
+    }
+    let every: BTreeSet<String> =
+        PATHS.iter().flat_map(|path| path.methods).map(|(_, action)| format!("{action:?}")).collect();
+    assert_eq!(covered, every, "an operation without a row");
+
+    if std::env::var_os("UPDATE_GOLDEN").is_some() {
+        std::fs::create_dir_all(std::path::Path::new(GOLDEN).parent().unwrap()).unwrap();
+        std::fs::write(GOLDEN, &table).unwrap();
+    }
+    let golden = std::fs::read_to_string(GOLDEN).unwrap_or_default();
+    for (line, (now, reviewed)) in table.lines().zip(golden.lines()).enumerate() {
+        assert_eq!(now, reviewed, "line {} of the matrix", line + 1);
+    }
+    assert_eq!(table.lines().count(), golden.lines().count());
+}

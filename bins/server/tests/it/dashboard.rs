@@ -1,0 +1,346 @@
+//! *Settings → API Keys* over the wire: who gets in, what every answer carries, and what another site can make it do.
+
+#![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test fails by panicking")]
+
+use std::path::Path;
+use std::process::Command;
+
+use crate::support::{Answer, Server};
+
+/// A session, as a browser keeps it.
+struct Session<'a> {
+    server: &'a Server,
+    cookie: String,
+    /// The organization's page.
+    page: String,
+}
+
+fn server() -> Server {
+    Server::start(env!("CARGO_BIN_EXE_doorward-server").as_ref())
+}
+
+/// What a browser says with a form of the page's own.
+const OWN_FORM: &[(&str, &str)] = &[("Sec-Fetch-Site", "same-origin")];
+
+fn send(server: &Server, method: &str, path: &str, headers: &[(&str, &str)], form: &str) -> Answer {
+    let mut text = format!("{method} {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n");
+    for (name, value) in headers {
+        text += &format!("{name}: {value}\r\n");
+    }
+    text += "Content-Type: application/x-www-form-urlencoded\r\n";
+    text += &format!("Content-Length: {}\r\n\r\n{form}", form.len());
+    server.send_bytes(text.as_bytes()).unwrap()
+}
+
+impl<'a> Session<'a> {
+    fn new(server: &'a Server, path: &str) -> Self {
+        let signed_in = send(server, "POST", path, OWN_FORM, "");
+        assert_eq!(signed_in.status, 303, "{signed_in:?}");
+        let cookie = signed_in.headers["set-cookie"].split(';').next().unwrap().to_owned();
+        let mut session = Self { server, cookie, page: String::new() };
+        session.page = session.get("/dashboard/").headers["location"].clone();
+        session
+    }
+
+    fn get(&self, path: &str) -> Answer {
+        send(self.server, "GET", path, &[("Cookie", &self.cookie)], "")
+    }
+
+    fn post(&self, path: &str, form: &str) -> Answer {
+        self.post_with(path, OWN_FORM, form)
+    }
+
+    fn post_with(&self, path: &str, headers: &[(&str, &str)], form: &str) -> Answer {
+        let headers = [&[("Cookie", self.cookie.as_str())], headers].concat();
+        send(self.server, "POST", &format!("{}{path}", self.page), &headers, form)
+    }
+
+    /// A value that an answer shows.
+    fn value(answer: &Answer) -> String {
+        let start = answer.body.find(">dw_").unwrap_or_else(|| panic!("no value: {answer:?}"));
+        answer.body[start + 1..].split('<').next().unwrap().to_owned()
+    }
+}
+
+fn path_of(link: &str) -> &str {
+    &link[link.find("/dashboard").unwrap()..]
+}
+
+#[test]
+fn the_first_start_shows_a_link_that_signs_in_once() {
+    let server = server();
+    let path = path_of(&server.sign_in_link).to_owned();
+    // Scanners of mail look at it, and use nothing up.
+    for _ in 0..3 {
+        let looked = send(&server, "GET", &path, &[], "");
+        assert!(looked.status == 200 && looked.body.contains("Sign in as admin"), "{looked:?}");
+    }
+    let signed_in = send(&server, "POST", &path, OWN_FORM, "");
+    assert_eq!((signed_in.status, signed_in.headers["location"].as_str()), (303, "/dashboard/?signed-in"));
+    let cookie = &signed_in.headers["set-cookie"];
+    let (pair, attributes) = cookie.split_once("; ").unwrap();
+    assert_eq!(attributes, "Path=/; Secure; HttpOnly; SameSite=Strict");
+    assert!(pair.starts_with("__Host-doorward=") && pair.len() == 16 + 43, "{pair}");
+    for method in ["GET", "POST"] {
+        let again = send(&server, method, &path, OWN_FORM, "");
+        assert!(again.status == 410 && !again.headers.contains_key("set-cookie"), "{again:?}");
+    }
+    assert!(server.scrape().contains("doorward_sign_in_refusals_total{by=\"link\"} 2"), "{}", server.scrape());
+    let token = path.rsplit('/').next().unwrap();
+    for file in std::fs::read_dir(server.folder.path()).unwrap() {
+        let bytes = std::fs::read(file.unwrap().path()).unwrap();
+        for secret in [token, &pair[16..]] {
+            assert!(!bytes.windows(secret.len()).any(|window| window == secret.as_bytes()), "it lies on disk");
+        }
+    }
+    let output = server.output.lock().unwrap();
+    assert_eq!(output.matches(token).count(), 1, "it is shown once, and logged never");
+    assert!(!output.contains(&pair[16..]), "a session is in the log");
+}
+
+#[test]
+fn whoever_is_not_signed_in_sees_and_does_nothing() {
+    let server = server();
+    let session = Session::new(&server, path_of(&server.sign_in_link));
+    let page = session.page.clone();
+    let token = session.cookie.split_once('=').unwrap().1.to_owned();
+    let operator = server.operator("ada");
+    let unused = server.login_path("ada");
+    for cookie in [
+        String::new(),
+        "__Host-doorward=".to_owned(),
+        format!("doorward={token}"),
+        format!("__Secure-doorward={token}"),
+        format!("__Host-doorward={}", token.to_lowercase()),
+        format!("__Host-doorward={token}; __Host-doorward={token}"),
+        format!("__Host-doorward={}", unused.rsplit('/').next().unwrap()),
+        format!("__Host-doorward={operator}"),
+        format!("__Host-doorward={}", server.production_key),
+    ] {
+        for path in ["/dashboard", "/dashboard/", &page, &format!("{page}/audit")] {
+            let refused = send(&server, "GET", path, &[("Cookie", &cookie)], "");
+            assert!(refused.status == 401 && refused.body.contains("You are signed out"), "{cookie}: {refused:?}");
+        }
+        let headers = [("Cookie", cookie.as_str()), OWN_FORM[0]];
+        let refused = send(&server, "POST", &format!("{page}/test-keys"), &headers, "name=x");
+        assert_eq!(refused.status, 401, "{cookie}");
+    }
+    // Neither does a credential of another door open this one, nor this one another.
+    for credential in [&operator, &server.production_key] {
+        assert_eq!(server.call(credential, "GET", &page, None).status, 401);
+    }
+    assert_eq!(server.call(&token, "GET", "/v1/organizations", None).status, 401);
+    let by_cookie = send(&server, "GET", "/v1/organizations", &[("Cookie", &session.cookie)], "");
+    assert_eq!(by_cookie.status, 401);
+    // A link of another site leaves the cookie behind: the page asks again, and then it comes along.
+    let from_elsewhere = send(&server, "GET", &page, &[("Sec-Fetch-Site", "cross-site")], "");
+    assert!(from_elsewhere.status == 200 && from_elsewhere.body.contains(r#"http-equiv="refresh""#));
+    assert!(!from_elsewhere.body.contains("Production key"));
+
+    assert_eq!(session.get(&page).status, 200);
+    let signed_out = send(&server, "POST", "/dashboard/sign-out", &[("Cookie", &session.cookie), OWN_FORM[0]], "");
+    assert!(signed_out.headers["set-cookie"].contains("Max-Age=0"), "{signed_out:?}");
+    assert_eq!(session.get(&page).status, 401);
+    let ada = Session::new(&server, &unused);
+    assert_eq!(ada.get(&page).status, 200);
+    server.remove_operator("ada");
+    assert_eq!(ada.get(&page).status, 401, "a session goes with its operator");
+}
+
+/// What another site can make a browser send, with the operator's cookie as if `SameSite` did not hold it back.
+#[test]
+fn another_site_changes_nothing() {
+    let server = server();
+    let session = Session::new(&server, path_of(&server.sign_in_link));
+    let before = session.get(&session.page).body;
+    let link = server.login_path("admin");
+    for headers in [
+        &[][..],
+        &[("Sec-Fetch-Site", "cross-site")],
+        &[("Sec-Fetch-Site", "same-site")],
+        &[("Sec-Fetch-Site", "none")],
+        &[("Sec-Fetch-Site", "SAME-ORIGIN")],
+        &[("Sec-Fetch-Site", "cross-site"), ("Origin", "http://localhost")],
+        &[("Origin", "null")],
+        &[("Origin", "https://evil.example")],
+        &[("Origin", "http://localhost.evil.example")],
+        &[("Origin", "http://localhost:80")],
+        &[("Origin", "http://localhost@evil.example")],
+        &[("Origin", "localhost")],
+        &[("Referer", "http://localhost/dashboard/")],
+    ] {
+        for (path, form) in [
+            ("/test-keys", "name=x"),
+            ("/production-key/stage", ""),
+            ("/production-key/leaked", "name=default"),
+            ("/production-key/regenerate", "name=default"),
+            ("/allowed-origins", "origin=evil.example"),
+            ("/audit/export", "environment=production"),
+        ] {
+            let refused = session.post_with(path, headers, form);
+            assert!(refused.status == 403 && refused.body.contains("Not from here"), "{headers:?} {path}: {refused:?}");
+        }
+        assert_eq!(send(&server, "POST", &link, headers, "").status, 403, "nobody is signed in by another site");
+        let headers = [&[("Cookie", session.cookie.as_str())], headers].concat();
+        assert_eq!(send(&server, "POST", "/dashboard/sign-out", &headers, "").status, 403);
+    }
+    // A GET changes nothing, whatever it is led to.
+    for path in
+        ["production-key/stage", "production-key/leaked?name=default", "test-keys?name=x", "allowed-origins/check"]
+    {
+        let led = session.get(&format!("{}/{path}", session.page));
+        assert_eq!((led.status, &led.headers["location"]), (303, &session.page));
+    }
+    assert_eq!(session.get(&format!("{}/audit/export?environment=production", session.page)).status, 404);
+    for method in ["PUT", "DELETE", "PATCH", "OPTIONS"] {
+        let refused = send(&server, method, &session.page, &[("Cookie", &session.cookie), OWN_FORM[0]], "");
+        assert_eq!((refused.status, refused.headers["allow"].as_str()), (405, "GET, HEAD, POST"));
+    }
+    let without_times =
+        |body: &str| body.lines().filter(|line| !line.contains("<time") && !line.contains("once")).count();
+    assert_eq!(without_times(&session.get(&session.page).body), without_times(&before));
+    assert_eq!(server.call(&server.production_key, "GET", "/v1/whoami", None).status, 200);
+    // Older browsers say where a form comes from by its origin.
+    assert_eq!(session.post_with("/test-keys", &[("Origin", "http://localhost")], "name=ci").status, 200);
+}
+
+#[test]
+fn every_answer_carries_the_headers() {
+    let server = server();
+    let session = Session::new(&server, path_of(&server.sign_in_link));
+    let link = server.login_path("admin");
+    let page = session.page.clone();
+    let answers = [
+        session.get(&page),
+        session.get("/dashboard"),
+        session.get("/dashboard/nothing/here"),
+        session.get(&format!("{page}?dialog=regenerate")),
+        session.get(&format!("{page}/audit?environment=test&verify=now")),
+        session.get(&link),
+        session.get("/dashboard/sign-in/nonsense"),
+        send(&server, "GET", &page, &[], ""),
+        send(&server, "HEAD", &page, &[], ""),
+        session.post("/test-keys", "name=ci"),
+        session.post("/test-keys", "name="),
+        session.post("/production-key/regenerate", "name=wrong"),
+        session.post_with("/test-keys", &[], "name=ci"),
+        session.post("/audit/export", "environment=production&format=csv"),
+    ];
+    for answer in answers {
+        let header = |name: &str| answer.headers.get(name).map(String::as_str);
+        let policy = header("content-security-policy").unwrap_or_else(|| panic!("{answer:?}"));
+        for needed in ["default-src 'none'", "frame-ancestors 'none'", "base-uri 'none'", "form-action 'self'"] {
+            assert!(policy.contains(needed), "{policy}");
+        }
+        assert!(!policy.contains("unsafe") && !policy.contains('*') && !policy.contains("http"), "{policy}");
+        assert_eq!(header("cache-control"), Some("no-store"));
+        assert_eq!(header("x-content-type-options"), Some("nosniff"));
+        assert_eq!(header("x-frame-options"), Some("DENY"));
+        assert_eq!(header("referrer-policy"), Some("no-referrer"));
+        assert_eq!(header("cross-origin-opener-policy"), Some("same-origin"));
+        assert!(header("content-type").is_some() && header("server").is_none() && header("x-powered-by").is_none());
+        for inline in ["<script>", " style=", " onclick=", "javascript:", "//cdn"] {
+            assert!(!answer.body.contains(inline), "{inline} in {answer:?}");
+        }
+    }
+    let body = session.get(&page).body;
+    for asset in body.split('"').filter(|text| text.contains("/assets/")) {
+        let file = send(&server, "GET", asset, &[], "");
+        assert_eq!((file.status, file.headers["x-content-type-options"].as_str()), (200, "nosniff"));
+        assert!(file.body.len() < 12_000, "{asset}: a few kilobytes");
+    }
+}
+
+/// By the evaluator that Google made of what attackers do with policies.
+#[test]
+fn the_policy_holds_by_the_judgement_of_others() {
+    let server = server();
+    let answer = send(&server, "GET", "/dashboard", &[], "");
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/page");
+    assert!(folder.join("node_modules").exists(), "`cargo xtask test` installs the evaluator");
+    let policy = &answer.headers["content-security-policy"];
+    let judged = Command::new("node").args(["policy.mjs", policy]).current_dir(folder).output().unwrap();
+    let found: serde_json::Value = serde_json::from_slice(&judged.stdout).unwrap_or_else(|_| panic!("{judged:?}"));
+    let said: Vec<_> =
+        found.as_array().unwrap().iter().map(|one| (one["directive"].as_str(), one["value"].as_str())).collect();
+    // It cannot know that we host no script that others could bend.
+    assert_eq!(said, [(Some("script-src"), Some("'self'"))], "{found}");
+}
+
+#[test]
+fn forms_do_what_the_command_line_does_and_no_more() {
+    let server = server();
+    let session = Session::new(&server, path_of(&server.sign_in_link));
+    let page = &session.page;
+    let whoami = |key: &str| server.call(key, "GET", "/v1/whoami", None).status;
+
+    let created = session.post("/test-keys", "name=ci&once=a1");
+    let test_key = Session::value(&created);
+    assert_eq!(whoami(&test_key), 200);
+    let again = session.post("/test-keys", "name=ci&once=a1");
+    assert!(again.status == 409 && again.body.contains("This was done before"), "{again:?}");
+    assert!(!again.body.contains(&test_key) && !session.get(page).body.contains(&test_key));
+
+    // What a page saw is what its forms change.
+    let seen =
+        |body: &str| body.split("name=\"seen\" value=\"").nth(1).unwrap().split('"').next().unwrap().replace(' ', "+");
+    let early = seen(&session.get(&format!("{page}?dialog=regenerate")).body);
+    let staged = Session::value(&session.post("/production-key/stage", ""));
+    let late = session.post("/production-key/regenerate", &format!("name=default&seen={early}"));
+    assert!(late.status == 409 && late.body.contains("Someone else changed this key"), "{late:?}");
+    assert_eq!((whoami(&server.production_key), whoami(&staged)), (200, 200));
+    for wrong in ["", "name=", "name=Default", "name=defaul"] {
+        let refused = session.post("/production-key/regenerate", wrong);
+        assert!(refused.body.contains("That is not its name"), "{wrong}: {refused:?}");
+    }
+    let both = seen(&session.get(&format!("{page}?dialog=regenerate")).body);
+    let done = session.post("/production-key/regenerate", &format!("name=default&seen={both}"));
+    assert!(done.body.contains("Dead everywhere after") && !done.body.contains("dw_prod_"), "{done:?}");
+    assert_eq!((whoami(&server.production_key), whoami(&staged)), (401, 200));
+    let next = Session::value(&session.post("/production-key/stage", ""));
+    let leaked = Session::value(&session.post("/production-key/leaked", "name=default"));
+    assert_eq!((whoami(&staged), whoami(&next), whoami(&leaked)), (401, 401, 200));
+
+    // What does not exist, is of another environment, or is no form.
+    let production = server.call(&leaked, "GET", "/v1/whoami", None).text("/key/id");
+    let refused = session.post(&format!("/test-keys/{production}/delete"), "");
+    assert!(refused.status == 409 && refused.body.contains("always has its production key"), "{refused:?}");
+    assert_eq!(whoami(&leaked), 200);
+    for (path, form, status) in [
+        ("/test-keys/key_01h455vb4pex5vsknk084sn02q/delete", "", 409),
+        ("/test-keys/nonsense/delete", "", 404),
+        ("/allowed-origins/ori_nonsense/remove", "", 404),
+        ("/production-key/unstage", "", 409),
+        ("/production-key/explode", "", 404),
+        ("/audit/export", "environment=staging", 400),
+        ("/audit/export", "", 400),
+        ("/test-keys", "name=x&once=%00", 400),
+        ("/test-keys", "name=x&seen=nonsense", 400),
+    ] {
+        let answer = session.post(path, form);
+        assert_eq!(answer.status, status, "{path}: {answer:?}");
+    }
+    let elsewhere = "/dashboard/org_01h455vb4pex5vsknk084sn02q";
+    assert_eq!(session.get(elsewhere).status, 404);
+    assert_eq!(session.get(&format!("{elsewhere}/audit")).status, 404);
+    let json =
+        server.send("POST", &format!("{page}/test-keys"), &[("Cookie", &session.cookie), OWN_FORM[0]], Some("{}"));
+    assert_eq!(json.status, 400);
+    let long = format!("name={}", "a".repeat(70_000));
+    assert_eq!(session.post("/test-keys", &long).status, 400);
+
+    // It is all in the trail, under the operator's name, with its address and its request.
+    let operator = server.operator("ada");
+    let organization = page.rsplit('/').next().unwrap();
+    let events = format!("/v1/organizations/{organization}/audit-events?environment=production&actor=admin");
+    let events = server.call(&operator, "GET", &events, None).json();
+    let actions: Vec<_> =
+        events["data"].as_array().unwrap().iter().map(|event| event["action"].as_str().unwrap()).collect();
+    assert_eq!(actions, ["access_key.regenerated", "access_key.staged", "access_key.regenerated", "access_key.staged"]);
+    assert_eq!(events["data"][0]["source_address"], "127.0.0.1");
+    assert!(events["data"][0]["request_id"].as_str().unwrap().starts_with("req_"));
+    let export = session.post("/audit/export", "environment=test&format=jsonl");
+    assert_eq!(export.body.lines().count(), 2, "{export:?}");
+    assert!(export.body.contains("access_key.created") && export.body.contains("audit_log.exported"));
+    assert!(export.headers["content-disposition"].starts_with("attachment; filename=\"audit-org_"));
+}

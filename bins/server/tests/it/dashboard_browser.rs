@@ -1,0 +1,524 @@
+//! *Settings → API Keys* as people use it: in a real browser, with and without JavaScript.
+//!
+//! `cargo xtask screenshots` runs the last test of it, which then leaves its pictures behind.
+
+#![expect(clippy::indexing_slicing, reason = "a test fails by panicking")]
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use base64::Engine;
+use base64::prelude::BASE64_STANDARD;
+use serde_json::Value;
+
+use crate::support::browser::Browser;
+use crate::support::{self, Server};
+
+/// Keys, as WebDriver numbers them.
+const ENTER: &str = "\u{e007}";
+const ESCAPE: &str = "\u{e00c}";
+const TAB: &str = "\u{e004}";
+
+/// Names that would be markup, script or another reading direction somewhere else.
+const HOSTILE: [&str; 6] = [
+    "<script>document.title='owned'</script>",
+    "\"><img src=x onerror=document.title='owned'>",
+    "' autofocus onfocus=document.title='owned' x='",
+    "{{ base }}{% include \"base.html\" %}",
+    "&lt;b&gt; & ]]> --> </dialog></body>",
+    "مفتاح الاختبار 東京 Zoë 🔑",
+];
+
+fn server() -> Server {
+    Server::start(env!("CARGO_BIN_EXE_doorward-server").as_ref())
+}
+
+/// A browser in which the first operator is signed in, and stands before the page.
+fn signed_in(server: &Server, browser: Browser) -> Browser {
+    browser.go(&format!("http://{}{}", server.address, server.login_path("admin")));
+    browser.click("main button");
+    browser.says("h1", "API Keys");
+    browser
+}
+
+fn accepts(server: &Server, key: &str) -> bool {
+    match server.call(key, "GET", "/v1/whoami", None).status {
+        200 => true,
+        401 => false,
+        other => panic!("{other}"),
+    }
+}
+
+/// A value that is shown now.
+fn shown(browser: &Browser) -> String {
+    // It moves in, and is read when it has.
+    browser.says("#value", "dw_");
+    let value = browser.text("#value");
+    assert!(value.starts_with("dw_") && value.len() > 50, "{value}");
+    value
+}
+
+/// Closes the dialog with a value, as someone who has kept it.
+fn close(browser: &Browser, javascript: bool) {
+    if javascript {
+        browser.press("[data-copy]");
+        browser.says("#copied", "C");
+        // Where nothing could be copied, it asks.
+        browser.press("[data-close] a");
+        if browser.has("[data-leaving]:not([hidden])") {
+            browser.click("[data-leave]");
+        }
+    } else {
+        browser.click("[data-close] a");
+    }
+    browser.says("h1", "API Keys");
+    assert!(!browser.has("dialog"));
+}
+
+/// Every flow of the page, by clicks alone.
+fn flows(javascript: bool) {
+    let server = server();
+    let start = if javascript { Browser::start() } else { Browser::without_javascript() };
+    let browser = signed_in(&server, start);
+    assert!(!browser.has("dialog:modal"));
+    let page = browser.url();
+
+    // The next key: shown once, and both work.
+    browser.click("#stage");
+    assert_eq!(browser.has("dialog:modal"), javascript, "modal where scripts run, and there anyway");
+    browser.click("dialog button");
+    let staged = shown(&browser);
+    assert!(!browser.url().contains("dw_"));
+    assert!(accepts(&server, &server.production_key) && accepts(&server, &staged));
+    close(&browser, javascript);
+    assert!(!browser.source().contains(&staged));
+    browser.says(".verdict", "The old key was last used");
+    browser.says(".verdict", "Regenerating now would refuse those calls.");
+    assert!(!browser.has("#stage") && browser.has("#regenerate") && browser.has("#unstage"));
+
+    // Withdrawn, and staged again.
+    browser.click("#unstage");
+    browser.click("dialog button");
+    browser.says(".notice", "Dead everywhere after");
+    assert!(!accepts(&server, &staged));
+    browser.click("#stage");
+    browser.click("dialog button");
+    let staged = shown(&browser);
+    close(&browser, javascript);
+
+    // Regenerated: not by the wrong name, not by cancelling, and then for good.
+    browser.click("#regenerate");
+    browser.type_into("#name", "defaul");
+    browser.click("dialog button");
+    browser.says("#name-error", "That is not its name");
+    assert!(accepts(&server, &server.production_key));
+    browser.click("dialog a.button");
+    assert!(!browser.has("dialog"));
+    browser.click("#regenerate");
+    browser.type_into("#name", "default");
+    browser.click("dialog button");
+    browser.says(".notice", "Dead everywhere after");
+    assert!(!accepts(&server, &server.production_key) && accepts(&server, &staged));
+    assert!(!browser.has("#value"), "its value was shown when it was staged");
+
+    // It leaked: one step.
+    browser.click("#leaked");
+    browser.type_into("#name", "default");
+    browser.click("dialog button");
+    let fresh = shown(&browser);
+    browser.says("#dialog-text", "The old one is dead everywhere after");
+    assert!(!accepts(&server, &staged) && accepts(&server, &fresh));
+    close(&browser, javascript);
+
+    // Test keys.
+    browser.says("#test-key-list", "No test keys yet.");
+    browser.click("#create");
+    browser.type_into("#name", "Zoë’s laptop");
+    browser.click("dialog button");
+    let test_key = shown(&browser);
+    assert!(test_key.starts_with("dw_test_") && accepts(&server, &test_key));
+    close(&browser, javascript);
+    browser.says("#test-key-list", "Zoë’s laptop");
+    browser.says("#test-key-list", "by admin");
+    browser.click("#test-key-list a");
+    browser.says("dialog", "The test key Zoë’s laptop dies everywhere at once.");
+    browser.click("dialog button");
+    browser.says(".notice", "Dead everywhere after");
+    browser.says("#test-key-list", "No test keys yet.");
+    assert!(!accepts(&server, &test_key));
+
+    // Origins: added, refused with the reason, tried, removed.
+    browser.says("#origin-list", "every callback is refused");
+    browser.type_into("#origin", "*.example.com");
+    browser.click("form:has(#origin) button");
+    browser.says("#origin-error", "here are no wildcards");
+    browser.go(&page);
+    browser.type_into("#origin", "app.example.com");
+    browser.click("form:has(#origin) button");
+    browser.says(".notice", "Callbacks may go to https://app.example.com now.");
+    browser.type_into("#url", "https://app.example.com/callback?code=1");
+    browser.click("form:has(#url) button");
+    browser.says(".answer.yes", "Yes: the entry https://app.example.com allows it.");
+    browser.go(&page);
+    browser.type_into("#url", "https://app.example.com.evil.example/");
+    browser.click("form:has(#url) button");
+    browser.says(".answer", "No. Unauthorized origin");
+    browser.click("#origin-list a");
+    browser.click("dialog button");
+    browser.says(".notice", "No callback goes there any more.");
+    browser.says("#origin-list", "every callback is refused");
+
+    // The trail: filtered, looked into, verified.
+    browser.click(".tabs a:last-child");
+    browser.says(".events", "admin regenerated the token production");
+    browser.press(".events summary");
+    browser.says(".events details[open]", "127.0.0.1");
+    browser.click(".switch a:last-child");
+    browser.says(".events", "admin deleted the key Zoë’s laptop");
+    browser.press("#action option[value=''] ~ option:nth-of-type(2)");
+    browser.click(".filter button");
+    browser.says(".events", "admin created the key Zoë’s laptop");
+    assert!(!browser.text(".events").contains("deleted"));
+    browser.click("a[href*=verify]");
+    browser.says(".notice", "Verified just now: 2 events");
+    browser.go(&format!("{page}/audit?since=yesterday"));
+    browser.says(".notice.warns", "The filter was not taken");
+
+    browser.click(".who button");
+    browser.says("h1", "Signed out");
+    browser.go(&page);
+    browser.says("h1", "You are signed out");
+}
+
+#[test]
+fn every_flow_goes_through_with_javascript() {
+    flows(true);
+}
+
+#[test]
+fn every_flow_goes_through_without_javascript() {
+    flows(false);
+}
+
+#[test]
+fn a_value_is_warned_about_before_it_is_lost_and_is_nowhere_after() {
+    let server = server();
+    let browser = signed_in(&server, Browser::start());
+    let page = browser.url();
+    browser.click("#create");
+    browser.type_into("#name", "ci");
+    browser.click("dialog button");
+    let value = shown(&browser);
+    assert_eq!(browser.url(), format!("{page}?sent"), "the address of a form is no place to come back to");
+
+    // Escape asks first; staying keeps it.
+    browser.keys(ESCAPE);
+    browser.says("[data-leaving]", "You did not copy it.");
+    browser.press("[data-stay]");
+    assert_eq!(shown(&browser), value);
+    browser.devtools(
+        "Browser.grantPermissions",
+        &serde_json::json!({"permissions": ["clipboardReadWrite", "clipboardSanitizedWrite"]}),
+    );
+    browser.press("[data-copy]");
+    browser.says("#copied", "Copied");
+    let pasted = browser.run_until_called("navigator.clipboard.readText().then(arguments[0], arguments[0])");
+    assert_eq!(pasted, Value::String(value.clone()));
+    browser.click("[data-close] a");
+
+    // Back, forward and again: it is not there, and nothing is made twice.
+    for step in ["back", "reload", "back"] {
+        if step == "back" {
+            browser.back()
+        } else {
+            browser.reload()
+        }
+        std::thread::sleep(Duration::from_millis(300));
+        assert!(!browser.source().contains(&value), "after {step}, at {}", browser.url());
+    }
+    let stored = "return JSON.stringify([Object.entries(localStorage), Object.entries(sessionStorage), document.cookie, history.state])";
+    let stored = browser.run(stored).to_string();
+    assert!(!stored.contains("dw_") && !stored.contains("__Host"), "{stored}");
+    browser.go(&page);
+    assert_eq!(browser.run("return document.querySelectorAll('#test-key-list tbody tr').length"), 1);
+
+    // Downloaded, as a file that shells and dotenv read.
+    browser.click("#stage");
+    browser.click("dialog button");
+    let value = shown(&browser);
+    let folder = tempfile::tempdir().unwrap();
+    let where_to = serde_json::json!({"behavior": "allow", "downloadPath": folder.path()});
+    browser.devtools("Browser.setDownloadBehavior", &where_to);
+    browser.press("[data-download]");
+    browser.says("#copied", "Downloaded");
+    let text = (0..100).find_map(|_| {
+        std::thread::sleep(Duration::from_millis(50));
+        let file = std::fs::read_dir(folder.path()).unwrap().flatten().next()?;
+        std::fs::read_to_string(file.path()).ok().filter(|text| !text.is_empty())
+    });
+    assert_eq!(text.unwrap(), format!("DOORWARD_ACCESS_KEY={value}\n"));
+}
+
+/// Without scripts, the form's own answer is the only place with the value; browsers ask before they send a form again, and the
+/// server makes nothing twice.
+#[test]
+fn a_value_is_nowhere_after_without_javascript() {
+    let server = server();
+    let browser = signed_in(&server, Browser::without_javascript());
+    let page = browser.url();
+    browser.click("#create");
+    browser.type_into("#name", "ci");
+    browser.click("dialog button");
+    let value = shown(&browser);
+    browser.reload();
+    browser.says(".notice.warns", "This was done before.");
+    assert!(!browser.source().contains(&value));
+    browser.go(&page);
+    for _ in 0..3 {
+        browser.back();
+        std::thread::sleep(Duration::from_millis(300));
+        assert!(!browser.source().contains(&value), "at {}", browser.url());
+    }
+}
+
+#[test]
+fn two_people_at_once() {
+    let server = server();
+    let (ada, grace) = (signed_in(&server, Browser::start()), signed_in(&server, Browser::start()));
+    // One looks at a dialog, while the other stages and regenerates.
+    ada.click("#regenerate");
+    grace.click("#stage");
+    grace.click("dialog button");
+    let staged = shown(&grace);
+    close(&grace, true);
+    ada.type_into("#name", "default");
+    ada.click("dialog button");
+    ada.says(".notice.warns", "Someone else changed this key at the same moment");
+    assert!(accepts(&server, &server.production_key) && accepts(&server, &staged));
+    ada.says(".verdict", "The old key was last used");
+    // One looks at the page, which changes before her eyes.
+    grace.click("#regenerate");
+    grace.type_into("#name", "default");
+    grace.click("dialog button");
+    grace.says(".notice", "Dead everywhere after");
+    ada.says("#production-facts", &staged["dw_prod_".len()..][..10]);
+    ada.waits_for("#stage");
+    assert!(!ada.has(".verdict"));
+    grace.click("#create");
+    grace.type_into("#name", "from-grace");
+    grace.click("dialog button");
+    ada.says("#test-key-list", "from-grace");
+}
+
+#[test]
+fn a_session_that_ends_in_the_middle_loses_nothing() {
+    let server = server();
+    let browser = signed_in(&server, Browser::start());
+    let page = browser.url();
+    browser.click("#regenerate");
+    browser.type_into("#name", "default");
+    server.sign_out("admin");
+    browser.click("dialog button");
+    browser.says("h1", "You are signed out");
+    browser.says("main", "doorward operator login-link NAME");
+    assert!(accepts(&server, &server.production_key), "nothing was changed");
+    let browser = signed_in(&server, browser);
+    assert_eq!(browser.url().split('?').next(), page.split('?').next());
+    // A page that is only looked at finds out by itself.
+    server.sign_out("admin");
+    browser.says("h1", "You are signed out");
+}
+
+#[test]
+fn hostile_names_are_names() {
+    let server = server();
+    let browser = signed_in(&server, Browser::start());
+    for name in HOSTILE {
+        browser.click("#create");
+        browser.run(&format!("document.querySelector('#name').value = {}", Value::from(name)));
+        browser.click("dialog button");
+        browser.says("#dialog-title", name);
+        close(&browser, true);
+        browser.says("#test-key-list", name);
+        browser.click("#test-key-list tr:last-child a");
+        browser.says("dialog", name);
+        browser.keys(ESCAPE);
+        browser.says("h1", "API Keys");
+        assert!(browser.run("return document.title").as_str().unwrap().starts_with("API Keys"));
+    }
+    for url in HOSTILE {
+        browser.run(&format!("document.querySelector('#url').value = {}", Value::from(url)));
+        browser.click("form:has(#url) button");
+        browser.says(".answer", "No.");
+        browser.run(&format!("document.querySelector('#origin').value = {}", Value::from(url)));
+        browser.click("form:has(#origin) button");
+        assert_eq!(browser.run("return document.querySelector('#origin').value"), Value::from(url));
+    }
+    browser.click(".tabs a:last-child");
+    browser.click(".switch a:last-child");
+    for name in HOSTILE {
+        browser.says(".events", name);
+    }
+    assert!(browser.run("return document.title").as_str().unwrap().starts_with("Audit Trail"));
+}
+
+#[test]
+fn the_keyboard_alone_is_enough() {
+    let server = server();
+    let browser = signed_in(&server, Browser::start());
+    let focused = || {
+        browser
+            .run("return document.activeElement.id || document.activeElement.textContent")
+            .as_str()
+            .unwrap()
+            .to_owned()
+    };
+    let tab_to = |id: &str| {
+        for _ in 0..30 {
+            if focused() == id {
+                return;
+            }
+            browser.keys(TAB);
+        }
+        panic!("no way to {id} by Tab: {}", focused());
+    };
+    browser.run("document.activeElement.blur()");
+    browser.keys(TAB);
+    assert_eq!(focused(), "Skip to the page");
+    tab_to("regenerate");
+    browser.keys(ENTER);
+    browser.waits_for("dialog:modal");
+    assert_eq!(focused(), "name", "the focus is where the answer goes");
+    // It stays in the dialog.
+    for _ in 0..6 {
+        browser.keys(TAB);
+        let within = browser
+            .run("return document.activeElement === document.body || !!document.activeElement.closest('dialog')");
+        assert_eq!(within, true);
+    }
+    browser.keys(ESCAPE);
+    browser.says("h1", "API Keys");
+    assert_eq!(focused(), "regenerate", "and comes back to where it was");
+    browser.keys(ENTER);
+    browser.waits_for("dialog:modal");
+    browser.keys(&format!("default{ENTER}"));
+    assert!(accepts(&server, &shown(&browser)));
+    assert!(!accepts(&server, &server.production_key));
+    // Where nothing is asked, the focus is on what does no harm.
+    let page = browser.run("return document.body.dataset.page");
+    browser.go(&format!("http://{}{}?dialog=stage", server.address, page.as_str().unwrap()));
+    browser.waits_for("dialog:modal");
+    assert_eq!(focused(), "Cancel");
+}
+
+/// A page of another site, with the cookie of someone who is signed in.
+#[test]
+fn another_site_makes_a_browser_do_nothing() {
+    let server = server();
+    let browser = signed_in(&server, Browser::start());
+    let page = browser.url();
+    // `localhost` is another site than `127.0.0.1`.
+    let evil = support::serve_page(&format!(
+        r#"<title>evil</title><form method="post" action="{page}/production-key/leaked"><input name="name" value="default"></form>
+        <iframe src="{page}"></iframe><script>document.forms[0].submit()</script>"#
+    ));
+    browser.go(&format!("http://localhost:{}/", evil.port()));
+    browser.says("h1", "Not from here");
+    assert!(accepts(&server, &server.production_key));
+    let framed = support::serve_page(&format!(r#"<title>frame</title><iframe src="{page}"></iframe>"#));
+    browser.go(&format!("http://127.0.0.1:{}/", framed.port()));
+    std::thread::sleep(Duration::from_millis(500));
+    let inside = browser.run("try { return frames[0].document.title } catch { return 'refused' }");
+    assert_eq!(inside, "refused");
+    browser.go(&page);
+    browser.says("h1", "API Keys");
+}
+
+/// What axe-core has to say of what is shown.
+fn serious(browser: &Browser, axe: &str) -> Vec<String> {
+    browser.run(axe);
+    let found =
+        browser.run_until_called("axe.run(document).then(arguments[0], error => arguments[0]({error: String(error)}))");
+    let violations = found["violations"].as_array().unwrap_or_else(|| panic!("axe did not run: {found}"));
+    let said = |violation: &Value| format!("{}: {} {}", violation["impact"], violation["id"], violation["nodes"]);
+    violations.iter().map(said).collect()
+}
+
+/// Every state of the page: accessible in both colours, from a phone to a wide screen; and its picture, where one is wanted.
+#[test]
+fn every_state_is_accessible() {
+    let axe = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/page/node_modules/axe-core/axe.min.js");
+    let axe = std::fs::read_to_string(axe).expect("`cargo xtask test` installs axe-core");
+    let pictures = std::env::var_os("DOORWARD_SCREENSHOTS").map(PathBuf::from);
+    let server = server();
+    let browser = Browser::start();
+    let look = |name: &str| {
+        for (width, height, colours) in
+            [(1280, 900, "light"), (1280, 900, "dark"), (360, 740, "light"), (360, 740, "dark")]
+        {
+            browser.looks_like(width, height, colours);
+            // What moves in has come in.
+            std::thread::sleep(Duration::from_millis(250));
+            let found = serious(&browser, &axe);
+            assert!(found.is_empty(), "{name}, {width} wide, {colours}: {found:#?}");
+            let overflow =
+                browser.run("return document.documentElement.scrollWidth - document.documentElement.clientWidth");
+            assert_eq!(overflow, 0, "{name} scrolls sideways at {width}");
+            let small = "return [...document.querySelectorAll('a.button, button, input, select, summary, .tabs a')]\
+                         .filter(e => e.checkVisibility() && e.getBoundingClientRect().height < 24).map(e => e.outerHTML)";
+            assert_eq!(browser.run(small), serde_json::json!([]), "{name}: too small to hit");
+            if let Some(folder) = &pictures
+                && (width, colours) != (360, "dark")
+            {
+                let file = format!("{name}-{}.webp", if width == 360 { "phone" } else { colours });
+                std::fs::write(folder.join(file), BASE64_STANDARD.decode(browser.picture()).unwrap()).unwrap();
+            }
+        }
+        browser.looks_like(1280, 900, "light");
+    };
+    browser.go(&format!("http://{}{}", server.address, server.login_path("admin")));
+    look("sign-in");
+    browser.click("main button");
+    let page = browser.url();
+    look("new");
+    server.fill();
+    for (name, query) in
+        [("keys", ""), ("stage", "?dialog=stage"), ("regenerate", "?dialog=regenerate"), ("create", "?dialog=create")]
+    {
+        browser.go(&format!("{page}{query}"));
+        look(name);
+    }
+    browser.go(&format!("{page}?dialog=stage"));
+    browser.click("dialog button");
+    // The value of a picture is dead by the time that anyone sees it: the store goes with the test.
+    look("shown-once");
+    browser.keys(ESCAPE);
+    browser.says("[data-leaving]", "You did not copy it.");
+    look("closing");
+    browser.click("[data-leave]");
+    look("staged");
+    browser.click("#regenerate");
+    look("promote");
+    browser.type_into("#name", "wrong");
+    browser.click("dialog button");
+    look("wrong-name");
+    browser.type_into("#name", "default");
+    browser.click("dialog button");
+    look("regenerated");
+    browser.type_into("#origin", "*.example.com");
+    browser.click("form:has(#origin) button");
+    look("origin-refused");
+    browser.go(&page);
+    browser.type_into("#url", "https://app.example.com.evil.example/");
+    browser.click("form:has(#url) button");
+    look("origin-tried");
+    browser.go(&format!("{page}/audit"));
+    browser.press(".events summary");
+    look("audit");
+    browser.go(&format!("{page}/audit?environment=test&verify=now&actor=nobody"));
+    look("audit-empty");
+    browser.click(".who button");
+    look("signed-out");
+    browser.go(&format!("{page}/nothing"));
+    look("nothing");
+}

@@ -1,0 +1,150 @@
+//! Work that one client could fill the server with has limits, and ends with its client.
+
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+use std::io::{Read, Write};
+use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::sync::mpsc::{Receiver, channel};
+use std::time::Duration;
+
+use serde_json::json;
+
+use crate::support::{self, Server};
+
+/// The time that a test waits for what must come.
+const GUARD: Duration = Duration::from_secs(60);
+
+fn start(options: &[&str]) -> Server {
+    Server::start_with(env!("CARGO_BIN_EXE_doorward-server").as_ref(), options)
+}
+
+fn limited(server: &Server, kind: &str, by: &str) -> bool {
+    let sample = format!("doorward_requests_limited_total{{kind=\"{kind}\",by=\"{by}\"}}");
+    server.scrape().lines().any(|line| line.starts_with(&sample))
+}
+
+/// A server that never answers, and tells of each connection that comes and of each that its client closes.
+fn silent() -> (SocketAddr, Receiver<&'static str>) {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap();
+    let (sender, told) = channel();
+    std::thread::spawn(move || {
+        for stream in listener.incoming() {
+            let (mut stream, sender) = (stream.unwrap(), sender.clone());
+            std::thread::spawn(move || {
+                let _ = sender.send("came");
+                let mut chunk = [0; 4_096];
+                while stream.read(&mut chunk).is_ok_and(|length| length > 0) {}
+                let _ = sender.send("left");
+            });
+        }
+    });
+    (address, told)
+}
+
+/// A key with a user who has a credential for the silent server.
+struct Caller<'a> {
+    server: &'a Server,
+    key: String,
+    user: String,
+}
+
+impl<'a> Caller<'a> {
+    fn new(server: &'a Server, operator: &str, environment: &str, key: String, upstream: SocketAddr) -> Self {
+        let organization = server.call(&key, "GET", "/v1/whoami", None).text("/organization/id");
+        let connector = format!("/v1/organizations/{organization}/connectors/crm?environment={environment}");
+        let settings = json!({"upstream": {"protocol": "http", "url": format!("http://{upstream}/")}}).to_string();
+        assert_eq!(server.call(operator, "PUT", &connector, Some(&settings)).status, 204);
+        let user = server.call(&key, "POST", "/v1/registered-users", Some(r#"{"origin_user_id":"u1"}"#)).text("/id");
+        let credential = format!("/v1/registered-users/{user}/credentials/crm");
+        assert_eq!(server.call(&key, "PUT", &credential, Some(r#"{"secret":"t"}"#)).status, 204);
+        Self { server, key, user }
+    }
+
+    /// Sends a call of the connector, and does not wait for its answer.
+    fn call(&self) -> TcpStream {
+        let arguments = json!({"registered_user_id": self.user, "connector": "crm", "tool": "t"});
+        let params = json!({"name": "call_connector_tool", "arguments": arguments});
+        let body = json!({"jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": params}).to_string();
+        let mut stream = TcpStream::connect(self.server.address).unwrap();
+        stream.set_read_timeout(Some(GUARD)).unwrap();
+        let head = format!(
+            "POST /mcp HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\nContent-Type: application/json\r\n\
+             Accept: application/json, text/event-stream\r\nAuthorization: Bearer {}\r\nContent-Length: {}\r\n\r\n",
+            self.key,
+            body.len()
+        );
+        stream.write_all((head + &body).as_bytes()).unwrap();
+        stream
+    }
+}
+
+/// Reads to the end of the connection.
+fn answer(mut stream: TcpStream) -> String {
+    let mut text = String::new();
+    stream.read_to_string(&mut text).unwrap();
+    text
+}
+
+#[test]
+fn a_key_has_so_many_calls_of_connectors_under_way_and_each_ends_with_its_client() {
+    let server = start(&["--max-connector-calls-per-key", "2"]);
+    let (operator, (upstream, told)) = (server.operator("ada"), silent());
+    let organization = server.call(&server.production_key, "GET", "/v1/whoami", None).text("/organization/id");
+    let keys = format!("/v1/organizations/{organization}/access-keys");
+    let test_key = server.call(&operator, "POST", &keys, Some(r#"{"name":"ci"}"#)).text("/value");
+    let production = Caller::new(&server, &operator, "production", server.production_key.clone(), upstream);
+    let test = Caller::new(&server, &operator, "test", test_key, upstream);
+    let next = || told.recv_timeout(GUARD).unwrap();
+
+    let mut calls = Vec::new();
+    for _ in 0..2 {
+        calls.push(production.call());
+        assert_eq!(next(), "came");
+    }
+    assert!(answer(production.call()).contains("too_many_requests"));
+    assert!(limited(&server, "connector_calls", "key"));
+    // Another key has its own.
+    calls.push(test.call());
+    assert_eq!(next(), "came");
+    // A client that leaves takes its call along, and makes room for another.
+    drop(calls.remove(0));
+    assert_eq!(next(), "left");
+    calls.push(production.call());
+    assert_eq!(next(), "came");
+    support::waits_for("a line of the log", || server.output.lock().unwrap().contains("a client was limited"));
+}
+
+#[test]
+fn calls_of_connectors_and_scans_have_a_limit_in_all() {
+    let server = start(&["--max-connector-calls", "0", "--max-scans", "0"]);
+    let (operator, (upstream, _told)) = (server.operator("ada"), silent());
+    let caller = Caller::new(&server, &operator, "production", server.production_key.clone(), upstream);
+    assert!(answer(caller.call()).contains("overloaded"));
+    assert!(limited(&server, "connector_calls", "all"));
+
+    let refused = server.call(&caller.key, "GET", "/v1/audit-events?action=access_key.created", None);
+    assert_eq!((refused.status, refused.code().as_str()), (503, "overloaded"));
+    assert_eq!(refused.headers["retry-after"], "1");
+    assert!(limited(&server, "scans", "all"));
+    // A page without a filter reads no more than it shows.
+    assert_eq!(server.call(&caller.key, "GET", "/v1/audit-events", None).status, 200);
+}
+
+#[test]
+fn a_key_and_an_operator_have_so_many_scans_under_way() {
+    let server = start(&["--max-scans-per-key", "0"]);
+    let operator = server.operator("ada");
+    let organization = server.call(&server.production_key, "GET", "/v1/whoami", None).text("/organization/id");
+    let events = format!("/v1/organizations/{organization}/audit-events");
+    let refused = [
+        server.call(&server.production_key, "GET", "/v1/audit-events?actor=ada", None),
+        server.call(&operator, "GET", &format!("{events}?environment=production&actor=ada"), None),
+        server.call(&operator, "GET", &format!("{events}/export?environment=production"), None),
+    ];
+    for refused in refused {
+        assert_eq!((refused.status, refused.code().as_str()), (429, "too_many_requests"));
+        assert_eq!(refused.headers["retry-after"], "1");
+    }
+    assert!(limited(&server, "scans", "key") && limited(&server, "scans", "operator"));
+}

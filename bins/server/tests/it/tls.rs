@@ -1,0 +1,211 @@
+//! TLS and HTTP/2, with OpenSSL's and curl's ends of them.
+
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+#![expect(clippy::disallowed_methods, reason = "a test of deadlines that real clients see")]
+
+use std::io::Read;
+use std::net::TcpStream;
+use std::path::Path;
+use std::process::{Command, Output, Stdio};
+use std::time::{Duration, Instant};
+
+use crate::support::{self, Server, certificate};
+
+fn start(folder: &Path, certificate: &Path, key: &Path) -> Server {
+    let options = ["--tls-cert", certificate.to_str().unwrap(), "--tls-key", key.to_str().unwrap()];
+    Server::start_at(env!("CARGO_BIN_EXE_doorward-server").as_ref(), folder, &options)
+}
+
+/// What curl says: the version of HTTP, the status, and the body.
+fn curl(server: &Server, authority: &Path, arguments: &[&str]) -> (String, Output) {
+    let output = Command::new("curl")
+        .args(["--silent", "--show-error", "--max-time", "20", "--write-out", "\n%{http_version} %{http_code}"])
+        .args(["--header", &format!("Authorization: Bearer {}", server.production_key), "--cacert"])
+        .arg(authority)
+        .args(arguments)
+        .arg(format!("https://localhost:{}/v1/whoami", server.address.port()))
+        .output()
+        .unwrap();
+    let text = String::from_utf8_lossy(&output.stdout).into_owned();
+    (text.rsplit('\n').next().unwrap().to_owned(), output)
+}
+
+#[test]
+fn clients_speak_the_version_that_they_want() {
+    let folder = tempfile::tempdir().unwrap();
+    let (certificate, key) = certificate(folder.path(), "first");
+    let server = start(folder.path(), &certificate, &key);
+    for (flag, version) in [("--http2", "2 200"), ("--http1.1", "1.1 200"), ("--tls-max", "2 200")] {
+        let arguments = if flag == "--tls-max" { vec![flag, "1.2"] } else { vec![flag] };
+        assert_eq!(curl(&server, &certificate, &arguments).0, version, "{flag}");
+    }
+    // A refusal has its body over either.
+    for (flag, version) in [("--http2", "2 431"), ("--http1.1", "1.1 431")] {
+        let long = format!("X-Long: {}", "a".repeat(17 * 1024));
+        let (said, output) = curl(&server, &certificate, &[flag, "--header", &long]);
+        assert_eq!(said, version);
+        assert!(String::from_utf8_lossy(&output.stdout).contains("headers_too_large"), "{output:?}");
+    }
+    // Many at a time on one connection, one of them refused for its size.
+    let urls = vec![format!("https://localhost:{}/v1/whoami", server.address.port()); 40];
+    let urls: Vec<&str> = urls.iter().map(String::as_str).collect();
+    let (_, output) = curl(&server, &certificate, &[&["--http2", "--parallel"], &urls[..]].concat());
+    assert_eq!(String::from_utf8_lossy(&output.stdout).matches("\n2 200").count(), 41, "{output:?}");
+    // What is no TLS gets none of ours.
+    let answer = support::send_bytes(server.address, b"GET /healthz HTTP/1.1\r\nHost: a\r\n\r\n");
+    assert!(answer.is_none_or(|answer| answer.status != 200));
+}
+
+#[test]
+fn a_new_certificate_is_served_without_a_restart_and_a_broken_one_never() {
+    let folder = tempfile::tempdir().unwrap();
+    let (first, first_key) = certificate(folder.path(), "first");
+    let (second, second_key) = certificate(folder.path(), "second");
+    let (served, served_key) = (folder.path().join("served.pem"), folder.path().join("served.key"));
+    let put = |certificate: &Path, key: &Path| {
+        std::fs::copy(certificate, &served).unwrap();
+        std::fs::copy(key, &served_key).unwrap();
+    };
+    put(&first, &first_key);
+    let server = start(folder.path(), &served, &served_key);
+    assert_eq!(curl(&server, &first, &[]).0, "2 200");
+    assert_eq!(curl(&server, &second, &[]).1.status.code(), Some(60), "curl trusts the second only");
+
+    put(&second, &second_key);
+    let until = |message: &str| {
+        let begun = Instant::now();
+        while !server.output.lock().unwrap().contains(message) {
+            assert!(begun.elapsed() < Duration::from_secs(30), "never: {message}");
+            std::thread::sleep(Duration::from_millis(100));
+        }
+    };
+    until("serving with a new certificate");
+    assert_eq!(curl(&server, &second, &[]).0, "2 200");
+
+    put(&first, &second_key);
+    until("the new certificate cannot be used");
+    std::fs::write(&served_key, "nonsense").unwrap();
+    std::thread::sleep(Duration::from_secs(6));
+    assert_eq!(curl(&server, &second, &[]).0, "2 200");
+    let key = std::fs::read_to_string(&second_key).unwrap();
+    let line = key.lines().nth(1).unwrap();
+    assert!(!server.output.lock().unwrap().contains(line), "the private key is in a log");
+}
+
+/// What ends soon or is gone is told in the log and in a metric, long before clients notice; SIGHUP has it read at once.
+#[test]
+fn a_certificate_that_ends_soon_or_vanishes_is_told() {
+    let folder = tempfile::tempdir().unwrap();
+    let (first, first_key) = certificate(folder.path(), "first");
+    let (second, second_key) = certificate(folder.path(), "second");
+    let (served, served_key) = (folder.path().join("served.pem"), folder.path().join("served.key"));
+    let put = |certificate: &Path, key: &Path| {
+        std::fs::copy(certificate, &served).unwrap();
+        std::fs::copy(key, &served_key).unwrap();
+    };
+    put(&first, &first_key);
+    let server = start(folder.path(), &served, &served_key);
+    let metric = |name: &str| {
+        let name = format!("{name}{{listener=\"clients\"}} ");
+        server.scrape().lines().find_map(|line| line.strip_prefix(&name)?.parse::<u64>().ok()).unwrap()
+    };
+    let until = |message: &str, count: usize| {
+        let begun = Instant::now();
+        while server.output.lock().unwrap().matches(message).count() < count {
+            assert!(begun.elapsed() < Duration::from_secs(30), "never: {message}");
+            std::thread::sleep(Duration::from_millis(100));
+        }
+    };
+    // The certificates of these tests last for a day.
+    until("the certificate expires within 14 days", 1);
+    let output = Command::new("date").args(["+%s"]).output().unwrap();
+    let now: u64 = String::from_utf8(output.stdout).unwrap().trim().parse().unwrap();
+    let end = metric("doorward_tls_certificate_expiry_timestamp_seconds");
+    assert!((now + 80_000..now + 90_000).contains(&end), "{now} {end}");
+    assert_eq!(metric("doorward_tls_certificate_readable"), 1);
+
+    std::fs::remove_file(&served).unwrap();
+    until("the certificate cannot be read any more", 1);
+    assert_eq!(metric("doorward_tls_certificate_readable"), 0);
+    assert_eq!(curl(&server, &first, &[]).0, "2 200");
+
+    put(&second, &second_key);
+    let hang_up = Command::new("kill").args(["-HUP", &server.process_id().to_string()]).status().unwrap();
+    assert!(hang_up.success());
+    until("serving with a new certificate", 1);
+    until("read certificates, secrets and the log's filter again", 1);
+    assert_eq!(curl(&server, &second, &[]).0, "2 200");
+    assert_eq!(metric("doorward_tls_certificate_readable"), 1);
+    until("the certificate expires within 14 days", 2);
+    assert_eq!(server.output.lock().unwrap().matches("cannot be read any more").count(), 1, "told once");
+}
+
+#[test]
+fn who_stays_silent_is_let_go() {
+    let folder = tempfile::tempdir().unwrap();
+    let (certificate, key) = certificate(folder.path(), "first");
+    let server = start(folder.path(), &certificate, &key);
+    let address = server.address;
+    let before_tls = std::thread::spawn(move || {
+        let begun = Instant::now();
+        let mut stream = TcpStream::connect(address).unwrap();
+        stream.set_read_timeout(Some(Duration::from_secs(30))).unwrap();
+        let _ = stream.read(&mut [0; 16]);
+        begun.elapsed()
+    });
+    let after_tls = ["h2", "http/1.1"].map(|protocol| {
+        std::thread::spawn(move || {
+            let begun = Instant::now();
+            let mut client = Command::new("openssl")
+                .args(["s_client", "-quiet", "-no_ign_eof", "-alpn", protocol, "-connect", &address.to_string()])
+                .stdin(Stdio::piped())
+                .stdout(Stdio::null())
+                .stderr(Stdio::null())
+                .spawn()
+                .unwrap();
+            // Holds its input open, and says nothing.
+            let _input = client.stdin.take();
+            while client.try_wait().unwrap().is_none() {
+                assert!(begun.elapsed() < Duration::from_secs(60), "{protocol} is still there");
+                std::thread::sleep(Duration::from_millis(100));
+            }
+            begun.elapsed()
+        })
+    });
+    // Meanwhile others are served.
+    assert_eq!(curl(&server, &certificate, &[]).0, "2 200");
+    for silent in [before_tls].into_iter().chain(after_tls) {
+        let took = silent.join().unwrap();
+        assert!((Duration::from_secs(9)..Duration::from_secs(30)).contains(&took), "{took:?}");
+    }
+}
+
+#[test]
+fn files_that_cannot_be_used_are_named_at_the_start() {
+    let folder = tempfile::tempdir().unwrap();
+    let (first, first_key) = certificate(folder.path(), "first");
+    let (second, _) = certificate(folder.path(), "second");
+    let none = folder.path().join("none.pem");
+    let cases: [(&[&str], &str); 4] = [
+        (&["--tls-cert", first.to_str().unwrap()], "both --tls-cert and --tls-key"),
+        (&["--tls-cert", none.to_str().unwrap(), "--tls-key", first_key.to_str().unwrap()], "none.pem cannot be read"),
+        (
+            &["--tls-cert", second.to_str().unwrap(), "--tls-key", first_key.to_str().unwrap()],
+            "cannot be used together",
+        ),
+        (
+            &["--tls-cert", first_key.to_str().unwrap(), "--tls-key", first_key.to_str().unwrap()],
+            "cannot be used together",
+        ),
+    ];
+    for (arguments, said) in cases {
+        let output = Command::new(env!("CARGO_BIN_EXE_doorward-server"))
+            .args(["--listen", "127.0.0.1:0", "--metrics-listen", "127.0.0.1:0"])
+            .args(arguments)
+            .current_dir(&folder)
+            .output()
+            .unwrap();
+        let text = String::from_utf8_lossy(&output.stderr);
+        assert!(!output.status.success() && text.contains(said), "{said}: {text}");
+    }
+}

@@ -1,0 +1,73 @@
+//! Uses of keys that their owners should hear of: refused, counted, told in the log once a minute; the audit log, which is
+//! of changes, does not grow.
+
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+use doorward::key::{FreshKey, KeyPrefix, SystemRandom};
+use doorward::types::Environment;
+use serde_json::Value;
+
+use crate::support::{self, Server};
+
+fn metric(server: &Server, kind: &str) -> u64 {
+    let name = format!("doorward_unusual_uses_total{{kind=\"{kind}\"}} ");
+    server.scrape().lines().find_map(|line| line.strip_prefix(&name)?.parse().ok()).unwrap()
+}
+
+#[test]
+fn unusual_uses_are_counted_and_told_and_leave_the_audit_log_alone() {
+    let server = Server::start_with(env!("CARGO_BIN_EXE_doorward-server").as_ref(), &[]);
+    let old = server.production_key.clone();
+    let ada = server.operator("ada");
+    let organization = server.call(&old, "GET", "/v1/whoami", None).text("/organization/id");
+    let keys = format!("/v1/organizations/{organization}");
+    let current = server.call(&ada, "POST", &format!("{keys}/production-key/regenerate"), None).text("/value");
+    let test = server.call(&ada, "POST", &format!("{keys}/access-keys"), Some(r#"{"name":"ci"}"#));
+    server.call(&ada, "DELETE", &format!("{keys}/access-keys/{}", test.text("/id")), None);
+    let events = || server.call(&ada, "GET", &format!("{keys}/audit-events?environment=production"), None).json();
+    let before = events();
+
+    for _ in 0..3 {
+        for dead in [&old, &test.text("/value")] {
+            let refused = server.call(dead, "GET", "/v1/whoami", None);
+            assert_eq!((refused.status, refused.code().as_str()), (401, "invalid_key"));
+        }
+        let authorization = format!("Bearer {current}");
+        let page = [("Authorization", authorization.as_str()), ("Origin", "https://app.example.com")];
+        assert_eq!(server.send("GET", "/v1/whoami", &page, None).code(), "key_used_in_browser");
+        assert_eq!(server.send("GET", &format!("/v1/whoami?key={current}"), &[], None).code(), "key_in_wrong_place");
+    }
+    assert_eq!((metric(&server, "after_death"), metric(&server, "in_browser"), metric(&server, "in_query")), (6, 3, 3));
+    // A made-up key is refused as before, and neither counts nor hides what counts.
+    for _ in 0..150 {
+        let made_up = FreshKey::generate(&KeyPrefix::default(), Environment::Test, &SystemRandom).unwrap().into_value();
+        let refused = server.send("GET", &format!("/v1/whoami?key={}", made_up.expose()), &[], None);
+        assert_eq!((refused.status, refused.code().as_str()), (401, "key_in_wrong_place"));
+    }
+    assert_eq!(server.send("GET", &format!("/v1/whoami?key={old}"), &[], None).code(), "key_in_wrong_place");
+    assert_eq!(metric(&server, "in_query"), 4);
+    let told = || -> Vec<Value> {
+        let log = server.output.lock().unwrap();
+        let lines = log.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());
+        lines.filter(|line| line["fields"]["use"].is_string()).collect()
+    };
+    support::waits_for("the last line", || told().len() >= 5);
+    let told = told();
+    let lines: Vec<_> = told
+        .iter()
+        .map(|line| (line["fields"]["use"].as_str().unwrap(), line["fields"]["locator"].as_str().unwrap().to_owned()))
+        .collect();
+    let locator = |key: &str| key.split('_').nth(2).unwrap().to_owned();
+    let expected = [
+        ("after_death", locator(&old)),
+        ("after_death", test.text("/locator")),
+        ("in_browser", locator(&current)),
+        ("in_query", locator(&current)),
+        ("in_query", locator(&old)),
+    ];
+    assert_eq!(lines, expected, "each once a minute");
+    assert!(told.iter().all(|line| line["level"] == "WARN" && line["fields"]["source"] == "127.0.0.1"));
+    assert!(told.iter().all(|line| line["fields"]["request"].as_str().unwrap().starts_with("req_")));
+    assert_eq!(told[1]["fields"]["key"], test.text("/id").as_str());
+    assert_eq!(events(), before);
+}

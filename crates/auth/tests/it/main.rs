@@ -1,0 +1,13 @@
+//! Tests of the core, in one program: a program for each file would link everything once more.
+
+mod life_of_a_key;
+mod loom;
+mod model;
+mod origins;
+#[path = "../../../store-postgres/tests/it/support/mod.rs"]
+mod postgres;
+mod premises;
+mod promise;
+mod repeats;
+mod simulation;
+mod support;

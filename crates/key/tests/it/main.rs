@@ -1,0 +1,5 @@
+//! Tests of the text of a key, in one program: a program for each file would link everything once more.
+
+mod grammar;
+mod oracle;
+mod vectors;

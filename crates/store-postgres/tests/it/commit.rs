@@ -1,0 +1,192 @@
+//! Commits that are not answered: a proxy cuts the connection at the word.
+
+#![expect(clippy::indexing_slicing, reason = "a test fails by panicking")]
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU8, Ordering};
+use std::time::Duration;
+
+use doorward_store::{Coherence, KeyStore, OpenMode, Page, Revision, StoreError, UsageLog};
+use doorward_store_postgres::PostgresStore;
+use doorward_types::Timestamp;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+
+use crate::support::{
+    self,
+    changes::{provision, regenerate},
+};
+
+/// The proxy does nothing at COMMIT.
+const PASS: u8 = 0;
+/// Lets it through, and cuts the connection before the answer.
+const CUT_AFTER: u8 = 1;
+/// Keeps it, and cuts the connection.
+const CUT_BEFORE: u8 = 2;
+/// Lets it through, cuts the connection, and lets no one in any more.
+const CUT_ALL: u8 = 3;
+
+/// A proxy in front of the server; the URL through it.
+async fn proxied(url: &str, at_commit: Arc<AtomicU8>) -> String {
+    support::proxy::proxied(url, move |client, server| forward(client, server, Arc::clone(&at_commit))).await
+}
+
+async fn forward(mut client: TcpStream, mut server: TcpStream, at_commit: Arc<AtomicU8>) {
+    if at_commit.load(Ordering::SeqCst) == CUT_ALL {
+        return;
+    }
+    let (mut from_client, mut from_server) = ([0; 65_536], [0; 65_536]);
+    loop {
+        tokio::select! {
+            read = client.read(&mut from_client) => {
+                let Ok(count @ 1..) = read else { return };
+                let sent = &from_client[..count];
+                let mode = at_commit.load(Ordering::SeqCst);
+                let cut = mode != PASS && sent.windows(7).any(|word| word == b"COMMIT\0");
+                if cut && mode == CUT_BEFORE {
+                    return;
+                }
+                if server.write_all(sent).await.is_err() {
+                    return;
+                }
+                if cut {
+                    // The server carries it out; nobody will hear what came of it.
+                    let mut answers = Vec::new();
+                    while !answers.windows(7).any(|word| word == b"COMMIT\0") {
+                        let Ok(count @ 1..) = server.read(&mut from_server).await else { return };
+                        answers.extend_from_slice(&from_server[..count]);
+                    }
+                    return;
+                }
+            }
+            read = server.read(&mut from_server) => {
+                let Ok(count @ 1..) = read else { return };
+                if client.write_all(&from_server[..count]).await.is_err() {
+                    return;
+                }
+            }
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_unanswered_commit_is_looked_up_and_never_guessed() {
+    let direct = support::empty().await;
+    let at_commit = Arc::new(AtomicU8::new(PASS));
+    let through = proxied(&direct, Arc::clone(&at_commit)).await;
+    let store = PostgresStore::open_deaf(&through, OpenMode::Create).await.unwrap();
+    let witness = PostgresStore::open_deaf(&direct, OpenMode::Existing).await.unwrap();
+    let mut there = 0;
+    for round in 1..=30 {
+        let mode = if round % 2 == 0 { CUT_AFTER } else { CUT_BEFORE };
+        at_commit.store(mode, Ordering::SeqCst);
+        let (change, context) = provision(round);
+        let changed = store.change(change, context).await;
+        at_commit.store(PASS, Ordering::SeqCst);
+        match (mode, changed) {
+            (CUT_AFTER, Ok(made)) => {
+                there += 1;
+                assert_eq!(made.revision, Revision(there));
+            }
+            (CUT_BEFORE, Err(StoreError::Unavailable(_))) => {}
+            (mode, other) => panic!("{mode}: {other:?}"),
+        }
+        assert_eq!(witness.position().await.unwrap().proved_of_any_store().unwrap().1.revision, Revision(there));
+        assert_eq!(witness.organizations(Page::first(100)).await.unwrap().len() as u64, there);
+    }
+}
+
+/// Nodes that hang in the middle of a transaction, as if their machine had been frozen.
+#[tokio::test(flavor = "multi_thread")]
+async fn who_hangs_holds_up_no_change_for_longer_than_it_waits() {
+    let url = support::empty().await;
+    let store = PostgresStore::open_deaf(&url, OpenMode::Create).await.unwrap();
+    let (change, context) = provision(1);
+    store.change(change, context).await.unwrap();
+    let locator = "0000000001";
+    store.add_uses(&[(locator.parse().unwrap(), 1)], Timestamp::from_millis(0)).await.unwrap();
+    let counting = support::connect(&url).await;
+    counting.batch_execute("BEGIN; UPDATE last_uses SET last_used_at = 1").await.unwrap();
+    // A node that counts uses is not waited for at all.
+    let (change, context) = regenerate(1, 1, 2, 2);
+    let changed = tokio::time::timeout(Duration::from_secs(2), store.change(change, context)).await;
+    assert_eq!(changed.unwrap().unwrap().revision, Revision(2));
+    // A node that changes keys is waited for as long as the server lets it hang.
+    let changing = support::connect(&url).await;
+    let hang = "BEGIN; SET LOCAL idle_in_transaction_session_timeout = '4s'; UPDATE revision SET value = value + 1";
+    changing.batch_execute(hang).await.unwrap();
+    let (change, context) = regenerate(1, 2, 3, 3);
+    assert_eq!(store.change(change, context).await.unwrap().revision, Revision(3));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_commit_that_cannot_be_looked_up_is_no_success() {
+    let direct = support::empty().await;
+    let at_commit = Arc::new(AtomicU8::new(PASS));
+    let through = proxied(&direct, Arc::clone(&at_commit)).await;
+    let store = PostgresStore::open_deaf(&through, OpenMode::Create).await.unwrap();
+    at_commit.store(CUT_ALL, Ordering::SeqCst);
+    let (change, context) = provision(1);
+    let changed = store.change(change, context).await;
+    assert!(matches!(changed, Err(StoreError::OutcomeUnknown)), "{changed:?}");
+    // It did happen, as it may.
+    let witness = PostgresStore::open_deaf(&direct, OpenMode::Existing).await.unwrap();
+    assert_eq!(witness.position().await.unwrap().proved_of_any_store().unwrap().1.revision, Revision(1));
+}
+
+/// A transaction that the server chose as the victim of a conflict is tried again, a few times.
+#[tokio::test(flavor = "multi_thread")]
+async fn who_loses_a_conflict_tries_again() {
+    for code in ["40001", "40P01"] {
+        let url = support::empty().await;
+        let store = PostgresStore::open_deaf(&url, OpenMode::Create).await.unwrap();
+        let server = support::connect(&url).await;
+        // Sequences do not roll back, so that they count attempts.
+        let lose = format!(
+            "CREATE SEQUENCE attempts;
+             CREATE FUNCTION lose() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
+                 IF nextval('attempts') <= TG_ARGV[0]::bigint THEN RAISE EXCEPTION USING ERRCODE = '{code}'; END IF;
+                 RETURN NEW;
+             END $$;
+             CREATE TRIGGER lose BEFORE INSERT ON audit_events FOR EACH ROW EXECUTE FUNCTION lose(3)"
+        );
+        server.batch_execute(&lose).await.unwrap();
+        let (change, context) = provision(1);
+        assert_eq!(store.change(change, context).await.unwrap().revision, Revision(1), "{code}");
+        let attempts =
+            async || -> i64 { server.query_one("SELECT last_value FROM attempts", &[]).await.unwrap().get(0) };
+        assert_eq!(attempts().await, 4, "{code}");
+
+        let always = "DROP TRIGGER lose ON audit_events;
+                      CREATE TRIGGER lose BEFORE INSERT ON audit_events FOR EACH ROW EXECUTE FUNCTION lose(1000)";
+        server.batch_execute(always).await.unwrap();
+        let (change, context) = provision(2);
+        let lost = store.change(change, context).await;
+        assert!(matches!(lost, Err(StoreError::Unavailable(_))), "{lost:?}");
+        assert_eq!(
+            (attempts().await, store.position().await.unwrap().proved_of_any_store().unwrap().1.revision),
+            (10, Revision(1)),
+            "{code}"
+        );
+    }
+}
+
+/// A change that waits for the lock when its caller goes away.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_change_that_was_begun_ends_without_its_caller() {
+    let url = support::empty().await;
+    let store = Arc::new(PostgresStore::open_deaf(&url, OpenMode::Create).await.unwrap());
+    let holder = support::connect(&url).await;
+    holder.batch_execute("BEGIN; SELECT value FROM revision FOR UPDATE").await.unwrap();
+    let changer = Arc::clone(&store);
+    let caller = tokio::spawn(async move {
+        let (change, context) = provision(1);
+        changer.change(change, context).await
+    });
+    support::until_blocked(&holder, 1).await;
+    caller.abort();
+    assert!(caller.await.unwrap_err().is_cancelled());
+    holder.batch_execute("COMMIT").await.unwrap();
+    let (change, context) = provision(2);
+    assert_eq!(store.change(change, context).await.unwrap().revision, Revision(2));
+}

@@ -1,0 +1,192 @@
+//! Which databases are opened, which are refused, and what several nodes do that come at once.
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use doorward_store::{Coherence, Doubt, KeyStore, LONGEST_LEASE, OpenMode, Position, Revision, StoreError};
+use doorward_store_postgres::PostgresStore;
+use doorward_test_postgres::Cluster;
+
+use crate::support;
+
+async fn refusal(url: &str) -> String {
+    match PostgresStore::open(url, OpenMode::Create).await {
+        Err(StoreError::Unavailable(reason)) => reason.to_string(),
+        other => panic!("{other:?}"),
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn nodes_that_start_at_once_make_one_schema() {
+    for _ in 0..3 {
+        let url = support::empty().await;
+        let nodes: Vec<_> = (0..8)
+            .map(|_| {
+                let url = url.clone();
+                tokio::spawn(async move { PostgresStore::open(&url, OpenMode::Create).await })
+            })
+            .collect();
+        let mut names = BTreeSet::new();
+        for node in nodes {
+            let node = node.await.unwrap().unwrap();
+            assert_eq!(node.position().await.unwrap().proved_of_any_store().unwrap().1, Position::default());
+            names.insert(node.identity().await.unwrap().provenance().store);
+        }
+        assert_eq!(names.len(), 1);
+    }
+}
+
+#[tokio::test]
+async fn nothing_is_made_where_a_store_was_expected() {
+    let url = support::empty().await;
+    let refused = PostgresStore::open(&url, OpenMode::Existing).await;
+    assert!(matches!(refused, Err(StoreError::Missing)), "{refused:?}");
+    let tables = "SELECT 1 FROM information_schema.tables WHERE table_schema = current_schema()";
+    assert!(support::connect(&url).await.query(tables, &[]).await.unwrap().is_empty());
+    drop(PostgresStore::open(&url, OpenMode::Create).await.unwrap());
+    assert!(PostgresStore::open(&url, OpenMode::Existing).await.is_ok());
+}
+
+#[tokio::test]
+async fn a_program_that_knows_fewer_steps_opens_a_store_that_allows_it() {
+    let url = support::empty().await;
+    drop(PostgresStore::open(&url, OpenMode::Create).await.unwrap());
+    let server = support::connect(&url).await;
+    server.batch_execute("UPDATE schema_steps SET done = 999").await.unwrap();
+    let store = PostgresStore::open(&url, OpenMode::Create).await.unwrap();
+    server.batch_execute("UPDATE store SET oldest_schema = 999").await.unwrap();
+    let refused = PostgresStore::open(&url, OpenMode::Create).await;
+    assert!(matches!(refused, Err(StoreError::UnsupportedSchema { found: 999, .. })), "{refused:?}");
+    // A node that runs finds out by its next poll.
+    let provenance = *store.identity().await.unwrap().provenance();
+    let doubt = provenance.prove(provenance.store);
+    assert!(matches!(doubt, Err(Doubt::TooOld { needs: 999, .. })), "{doubt:?}");
+}
+
+/// As a program of the release before has left it.
+#[tokio::test]
+async fn an_older_store_is_brought_up_to_date_with_what_it_remembers() {
+    let url = support::empty().await;
+    let server = support::connect(&url).await;
+    let schema = include_str!("../../migrations/schema.sql");
+    let older = schema.split_once("CREATE TABLE store").unwrap().0;
+    server.batch_execute(older).await.unwrap();
+    let code = older.lines().filter(|line| !line.starts_with("--")).collect::<String>();
+    let done = code.matches(';').count();
+    let rest = format!(
+        "CREATE TABLE schema_steps (id BIGINT NOT NULL PRIMARY KEY, done BIGINT NOT NULL);
+         INSERT INTO schema_steps VALUES (1, {done});
+         INSERT INTO organizations VALUES ('org_1', 'Acme', 1);
+         INSERT INTO idempotency_keys VALUES ('ada', 'once', 'key_1', 7), ('ada', 'twice', 'key_2', 8)"
+    );
+    server.batch_execute(&rest).await.unwrap();
+    let store = PostgresStore::open(&url, OpenMode::Existing).await.unwrap();
+    let known = store
+        .operation(&"ada".parse().unwrap(), &"twice".parse().unwrap())
+        .await
+        .unwrap()
+        .proved_of_any_store()
+        .unwrap()
+        .1
+        .unwrap();
+    assert_eq!((known.subject.as_str(), known.request, known.revision), ("key_2", None, Revision(0)));
+    let (_, identity) = store.identity().await.unwrap().proved_of_any_store().unwrap();
+    // Nodes of that release did not say how long their leases last.
+    assert_eq!(identity.longest_lease, LONGEST_LEASE);
+    let fresh = PostgresStore::open(&support::empty().await, OpenMode::Create).await.unwrap();
+    let (_, other) = fresh.identity().await.unwrap().proved_of_any_store().unwrap();
+    assert_eq!(other.longest_lease, Duration::ZERO);
+    assert_ne!(other.id, identity.id);
+}
+
+#[tokio::test]
+async fn what_stands_in_the_way_is_told_with_what_to_do() {
+    let server = support::server();
+    let refused = refusal(&server.replace("?", "?sslrootcert=ca.pem&")).await;
+    assert!(refused.contains("sslrootcert") && refused.contains("SSL_CERT_FILE"), "{refused}");
+    let refused = refusal(&server.replace("/postgres?", "/nowhere?")).await;
+    assert!(refused.contains("\"nowhere\" does not exist") && refused.contains("create"), "{refused}");
+    let refused = refusal(&server.replace("postgres@", "nobody@")).await;
+    assert!(refused.contains("\"nobody\" does not exist") && refused.contains("user"), "{refused}");
+    let closed = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let refused = refusal(&format!("postgres://postgres@{closed}/postgres?sslmode=disable")).await;
+    assert!(refused.contains(&closed.to_string()) && refused.contains("correct the store's URL"), "{refused}");
+    let silent = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let silent = silent.local_addr().unwrap();
+    let refused = refusal(&format!("postgres://postgres@{silent}/postgres?sslmode=disable&connect_timeout=1")).await;
+    assert!(refused.contains("connect_timeout"), "{refused}");
+
+    let url = support::empty().await;
+    let admin = support::connect(&url).await;
+    let role = format!("visitor_{}", std::process::id());
+    let schema: String = admin.query_one("SELECT current_schema()", &[]).await.unwrap().get(0);
+    drop(PostgresStore::open(&url, OpenMode::Create).await.unwrap());
+    admin.batch_execute(&format!("CREATE ROLE {role} LOGIN; GRANT USAGE ON SCHEMA {schema} TO {role}")).await.unwrap();
+    let refused = refusal(&url.replace("postgres@", &format!("{role}@"))).await;
+    assert!(refused.contains("permission denied") && refused.contains("grant"), "{refused}");
+    admin.batch_execute(&format!("DROP OWNED BY {role}; DROP ROLE {role}")).await.unwrap();
+}
+
+#[tokio::test]
+async fn tables_of_another_program_are_left_alone() {
+    let url = support::empty().await;
+    let other = support::connect(&url).await;
+    other.batch_execute("CREATE TABLE sessions (token TEXT)").await.unwrap();
+    let refused = refusal(&url).await;
+    assert!(refused.contains("\"sessions\" already exists") && refused.contains("another program"), "{refused}");
+    assert!(other.query("SELECT token FROM sessions", &[]).await.is_ok());
+}
+
+/// A password is asked for, and is wrong.
+#[tokio::test]
+async fn a_wrong_password_is_called_so() {
+    let cluster = Cluster::start(&[]).unwrap();
+    let admin = support::connect(&cluster.url()).await;
+    let file: String = admin.query_one("SHOW hba_file", &[]).await.unwrap().get(0);
+    let ask = format!(
+        "ALTER ROLE postgres PASSWORD 'right'; COPY (SELECT 'host all all all scram-sha-256') TO '{file}'; SELECT pg_reload_conf()"
+    );
+    admin.batch_execute(&ask).await.unwrap();
+    let with = |password: &str| cluster.url().replace("postgres@", &format!("postgres:{password}@"));
+    let refused = support::comes(async {
+        loop {
+            // Until the server has read the file, it asks for none.
+            match PostgresStore::open(&with("wrong"), OpenMode::Create).await {
+                Err(StoreError::Unavailable(reason)) => return reason.to_string(),
+                _ => tokio::time::sleep(Duration::from_millis(50)).await,
+            }
+        }
+    })
+    .await;
+    assert!(
+        refused.contains("password authentication failed") && refused.contains("correct the user and the password"),
+        "{refused}"
+    );
+    assert!(PostgresStore::open(&with("right"), OpenMode::Create).await.is_ok());
+}
+
+#[tokio::test]
+async fn a_server_that_may_forget_what_it_acknowledged_is_refused() {
+    let url = support::empty().await;
+    let relaxed = url.replace("options=", "options=-csynchronous_commit%3Doff%20");
+    assert!(refusal(&relaxed).await.contains("synchronous_commit=off"));
+    let cluster = Cluster::start(&["fsync=off"]).unwrap();
+    assert!(refusal(&cluster.url()).await.contains("fsync=off"));
+}
+
+#[tokio::test]
+async fn a_standby_is_refused_until_it_is_promoted() {
+    let primary = Cluster::start(&[]).unwrap();
+    drop(PostgresStore::open(&primary.url(), OpenMode::Create).await.unwrap());
+    let standby = primary.standby("second").unwrap();
+    let refused = PostgresStore::open(&standby.url(), OpenMode::Create).await;
+    assert!(matches!(refused, Err(StoreError::Doubtful(Doubt::Standby))), "{refused:?}");
+    // Of both, the one that can be written to is found.
+    let (first, second) = (primary.port(), standby.port());
+    let both = format!("postgres://postgres@127.0.0.1:{second},127.0.0.1:{first}/postgres?sslmode=disable");
+    assert!(PostgresStore::open(&both, OpenMode::Existing).await.is_ok());
+    primary.stop("immediate").unwrap();
+    standby.promote().unwrap();
+    let store = PostgresStore::open(&both, OpenMode::Existing).await.unwrap();
+    assert_eq!(store.position().await.unwrap().proved_of_any_store().unwrap().1, Position::default());
+}
