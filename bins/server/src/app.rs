@@ -11,7 +11,7 @@ use arc_swap::ArcSwapOption;
 use doorward::audit::{Action as AuditAction, Attribution, Detail, EventDraft, NoteKey};
 use doorward::auth::{Ask, Core, Issuer, Management, OperatorDesk, OperatorRefusal, Principal, Verifier};
 use doorward::dashboard::Dashboard;
-use doorward::http::{AccessKeyLayer, Asked, Code, CredentialFault, Problem, SourceAddress, credential};
+use doorward::http::{AccessKeyLayer, Asked, Code, CredentialFault, Problem, Rejection, SourceAddress, credential};
 use doorward::link::Linker;
 use doorward::origin::CustomSchemes;
 use doorward::store::{Scope, SealingKeys, Store};
@@ -308,7 +308,7 @@ impl App {
                 Ok(Box::pin(self.dashboard.answer(*call.request)).await.map(Body::streamed))
             }
             Door::AccessKey => {
-                let principal = self.access_key(&call).await?;
+                let principal = self.access_key(&call).await.map_err(|rejection| Problem::from(&rejection))?;
                 match allowed()? {
                     Action::WhoAmI => backend::who_am_i(&principal),
                     Action::Mcp => Box::pin(mcp::answer(self, principal, call)).await,
@@ -326,16 +326,13 @@ impl App {
         }
     }
 
-    async fn access_key(&self, call: &Call) -> Result<Principal, Problem> {
+    async fn access_key(&self, call: &Call) -> Result<Principal, Rejection> {
         let asked = Asked::from(&*call.request).named(call.source(), call.id);
         let principal = match self.settings.strict {
             true => Box::pin(self.layer.authenticate_strictly(asked)).await,
             false => self.layer.authenticate(asked),
         };
-        self.metrics.verified(principal.as_ref().map(Principal::environment).map_err(Problem::code));
-        if let Some(used) = principal.as_ref().err().and_then(Problem::unusual_use) {
-            self.metrics.used_unusually(used);
-        }
+        self.metrics.verified(principal.as_ref().map(Principal::environment));
         principal
     }
 
@@ -359,7 +356,7 @@ impl App {
                 Code::MissingCredential,
                 "send an operator's token in the header `Authorization: Bearer dwo_…`; `doorward operator create NAME` makes one",
             ),
-            fault => fault.into(),
+            fault => Problem::from(&Rejection::Credential(fault)),
         })?;
         self.desk.authenticate(token).await.map_err(|refusal| {
             if !matches!(refusal, OperatorRefusal::Store(_)) {

@@ -8,7 +8,7 @@
 use std::borrow::Cow;
 
 use doorward::auth::Principal;
-use doorward::http::{Code, Problem};
+use doorward::http::{Code, Problem, Rejection};
 use doorward::types::Environment;
 use http::header::{CACHE_CONTROL, HeaderName};
 use http::{HeaderMap, HeaderValue, Response, StatusCode};
@@ -65,10 +65,11 @@ impl Profile {
 pub(crate) fn answer(
     app: &App,
     profile: Option<Profile>,
-    presented: Result<Principal, Problem>,
+    presented: Result<Principal, Rejection>,
     call: &Call,
 ) -> Answer {
     let nginx = profile.is_some_and(|profile| profile.nginx);
+    let presented = presented.map_err(|rejection| Problem::from(&rejection));
     match presented.and_then(|principal| passes(app, profile, &principal, call.request.headers())) {
         Err(problem) if nginx => Ok(for_nginx(problem.for_request(call.id))),
         other => other,
@@ -84,7 +85,7 @@ fn passes(app: &App, profile: Option<Profile>, principal: &Principal, sent: &Hea
     })?;
     let environment = principal.environment();
     if profile.keys != Keys::Any && profile.keys != Keys::Of(environment) {
-        return Err(Problem::wrong_environment(environment));
+        return Err(Problem::from(&Rejection::WrongEnvironment(environment)));
     }
     if sent.keys().any(could_be_read_as_ours) {
         return Err(Problem::new(

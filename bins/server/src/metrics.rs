@@ -9,7 +9,7 @@ use anyhow::Context;
 use bytes::Bytes;
 use doorward::auth::Verifier;
 use doorward::http::shapes::ROTATION_PERIOD;
-use doorward::http::{Code, UnusualUse};
+use doorward::http::{Rejection, UnusualUse};
 use doorward::types::{Environment, Name, Timestamp};
 use http::header::CONTENT_TYPE;
 use http::{HeaderValue, Method, Request, Response, StatusCode};
@@ -225,16 +225,23 @@ impl Metrics {
         self.requests.get_or_create(&labels).observe(took.as_secs_f64());
     }
 
-    /// Counts a verification.
-    pub fn verified(&self, outcome: Result<Environment, Code>) {
+    /// Counts a verification, and the unusual use of a key.
+    pub fn verified(&self, outcome: Result<Environment, &Rejection>) {
         match outcome {
-            Ok(Environment::Production) => self.accepted.production.inc(),
-            Ok(Environment::Test) => self.accepted.test.inc(),
-            Err(code) => {
-                let labels = VerificationLabels { environment: "none", outcome: code.as_str() };
-                self.verifications.get_or_create(&labels).inc()
+            Ok(Environment::Production) => {
+                self.accepted.production.inc();
             }
-        };
+            Ok(Environment::Test) => {
+                self.accepted.test.inc();
+            }
+            Err(rejection) => {
+                let labels = VerificationLabels { environment: "none", outcome: rejection.code().as_str() };
+                self.verifications.get_or_create(&labels).inc();
+                if let Some(used) = rejection.unusual_use() {
+                    self.unusual_uses.get_or_create(&UnusualLabels { kind: used.as_str() }).inc();
+                }
+            }
+        }
     }
 
     /// Counts a connection that was opened.
@@ -260,11 +267,6 @@ impl Metrics {
     /// Counts a request that was refused since too much of its kind was under way.
     pub fn request_limited(&self, kind: &'static str, by: &'static str) {
         self.requests_limited.get_or_create(&WorkLabels { kind, by }).inc();
-    }
-
-    /// Counts an unusual use of a key.
-    pub fn used_unusually(&self, used: UnusualUse) {
-        self.unusual_uses.get_or_create(&UnusualLabels { kind: used.as_str() }).inc();
     }
 
     /// Notes how many events a sink lags behind, and for how many seconds.

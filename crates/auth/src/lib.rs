@@ -37,6 +37,7 @@
 //! // Leaked: regenerate first, roll out second.
 //! let regenerated = issuer.regenerate(acme.organization.id, false, &ask).await?;
 //! assert_eq!(verifier.verify(acme.value.expose().as_bytes()).unwrap_err(), Refusal::Unknown);
+//! assert!(matches!(verifier.authenticate(acme.value.expose().as_bytes()), Err(Refusal::Revoked(key)) if key.key == acme.key.id));
 //! assert!(verifier.verify(regenerated.value.unwrap().expose().as_bytes()).is_ok());
 //! # Ok(()) }
 //! ```
@@ -61,7 +62,7 @@ mod verifier;
 
 pub use crate::ask::Ask;
 pub use crate::core::Core;
-pub use crate::dead::DeadKey;
+pub use crate::dead::RevokedKey;
 pub use crate::error::{IssueError, Refusal, StartError};
 pub use crate::issuer::{Created, Issuer, Provisioned, Regenerated, Staged};
 pub use crate::lost::LossDesk;

@@ -2,12 +2,12 @@ use std::borrow::Cow;
 
 use doorward_auth::{IssueError, OriginRefusal, Refusal};
 use doorward_store::StoreError;
-use doorward_types::{Environment, RequestId};
+use doorward_types::RequestId;
 use http::header::{CACHE_CONTROL, CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE};
 use http::{HeaderValue, Response, StatusCode};
 use serde::Serialize;
 
-use crate::{CredentialFault, UnusualUse};
+use crate::Rejection;
 
 /// What went wrong, by the word that programs may rely on.
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
@@ -143,7 +143,6 @@ pub struct Problem {
     detail: Cow<'static, str>,
     request_id: Option<RequestId>,
     id: Option<String>,
-    unusual_use: Option<UnusualUse>,
 }
 
 #[derive(Serialize)]
@@ -163,7 +162,7 @@ impl Problem {
     /// A problem; `detail` is for the person who has to mend it.
     #[must_use]
     pub fn new(code: Code, detail: impl Into<Cow<'static, str>>) -> Self {
-        Self { code, detail: detail.into(), request_id: None, id: None, unusual_use: None }
+        Self { code, detail: detail.into(), request_id: None, id: None }
     }
 
     /// With the request that it answers.
@@ -176,16 +175,6 @@ impl Problem {
     #[must_use]
     pub fn about(self, id: String) -> Self {
         Self { id: Some(id), ..self }
-    }
-
-    pub(crate) fn of_unusual_use(self, used: UnusualUse) -> Self {
-        Self { unusual_use: Some(used), ..self }
-    }
-
-    /// The unusual use of a key that it answers, where it was one: to be counted. The answer does not tell.
-    #[must_use]
-    pub const fn unusual_use(&self) -> Option<UnusualUse> {
-        self.unusual_use
     }
 
     /// What went wrong.
@@ -217,13 +206,6 @@ impl Problem {
         serde_json::to_string(&shape).unwrap_or_default()
     }
 
-    /// The refusal of a key that works, where only those of the other environment pass.
-    #[must_use]
-    pub fn wrong_environment(environment: Environment) -> Self {
-        let detail = format!("this key is of the {environment} environment, whose keys do not pass here");
-        Self::new(Code::WrongEnvironment, detail)
-    }
-
     /// The answer, with the headers that its status calls for.
     pub fn into_response<B: From<String>>(self) -> Response<B> {
         let mut response = Response::new(B::from(self.to_json()));
@@ -246,17 +228,6 @@ impl Problem {
             }
             _ => None,
         };
-    }
-}
-
-impl From<CredentialFault> for Problem {
-    fn from(fault: CredentialFault) -> Self {
-        match fault {
-            CredentialFault::Missing => {
-                Self::new(Code::MissingCredential, "send the access key in the header `Authorization: Bearer <key>`")
-            }
-            CredentialFault::Malformed(detail) => Self::new(Code::MalformedAuthorization, detail),
-        }
     }
 }
 
@@ -311,22 +282,8 @@ impl From<StoreError> for Problem {
 impl From<OriginRefusal> for Problem {
     fn from(refusal: OriginRefusal) -> Self {
         match refusal {
-            OriginRefusal::NotCurrent => Refusal::NotCurrent.into(),
+            OriginRefusal::NotCurrent => Self::from(&Rejection::Key(Refusal::NotCurrent)),
             OriginRefusal::Refused(refusal) => Self::new(Code::UnauthorizedOrigin, refusal.to_string()),
-        }
-    }
-}
-
-impl From<Refusal> for Problem {
-    fn from(refusal: Refusal) -> Self {
-        match refusal {
-            Refusal::Malformed(fault) => Self::new(Code::MalformedKey, fault.to_string()),
-            Refusal::NotCurrent => Self::new(
-                Code::NotCurrent,
-                "this node cannot prove at the moment that it is up to date, and so says neither yes nor no; try again",
-            ),
-            // One more kind of refusal must not let anyone in by its name.
-            _ => Self::new(Code::InvalidKey, "no such key is in force: it never was, or was deleted or regenerated"),
         }
     }
 }

@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex};
 
 use bytes::Bytes;
 use doorward_auth::Principal;
-use doorward_http::{AccessKeyLayer, Code, principal};
+use doorward_http::{AccessKeyLayer, Code, CredentialFault, Rejection, UnusualUse, principal};
 use doorward_testing::TestKeys;
 use doorward_types::Environment;
 use http::header::{CACHE_CONTROL, CONTENT_TYPE, WWW_AUTHENTICATE};
@@ -107,6 +107,20 @@ async fn a_service_writes_refusals_in_its_own_shape_but_not_what_they_mean() {
     assert_eq!(parts.headers[CACHE_CONTROL], "no-store");
     let challenges: Vec<_> = parts.headers.get_all(WWW_AUTHENTICATE).iter().collect();
     assert_eq!(challenges, ["Bearer"]);
+}
+
+#[tokio::test]
+async fn a_refusal_carries_its_reason_beside_the_answer() {
+    let keys = TestKeys::start().await;
+    let layer = AccessKeyLayer::new(keys.verifier().clone());
+    let (parts, _) = ask(layer.clone(), request("GET", &[])).await;
+    let reason = parts.extensions.get::<Rejection>().copied();
+    assert_eq!(reason, Some(Rejection::Credential(CredentialFault::Missing)));
+    let authorization = keys.authorization(Environment::Test);
+    let page = [("Authorization", authorization.as_str()), ("Origin", "https://app.example.com")];
+    let (parts, _) = ask(layer, request("GET", &page)).await;
+    let used = parts.extensions.get().and_then(Rejection::unusual_use);
+    assert_eq!(used, Some(UnusualUse::InBrowser));
 }
 
 /// What was logged.
