@@ -2,8 +2,9 @@
 
 use std::process::ExitCode;
 
+use doorward::api::{Code, problem};
 use doorward::auth::{IssueError, StartError};
-use doorward::http::{Code, Problem};
+use doorward::http::Problem;
 use doorward::store::StoreError;
 
 /// A command that was not carried out.
@@ -104,7 +105,7 @@ impl From<StoreError> for Failure {
             | StoreError::UnsupportedSchema { .. } => Some(error.to_string()),
             other => causes(other),
         };
-        let problem = Problem::from(error);
+        let problem = problem::of_store(error);
         Self { status: status_of(&problem), problem, cause, told: false }
     }
 }
@@ -114,7 +115,7 @@ impl From<IssueError> for Failure {
         match error {
             IssueError::Store(error) => error.into(),
             error => {
-                let problem = Problem::from(error);
+                let problem = problem::of_change(error);
                 Self { status: status_of(&problem), problem, cause: None, told: false }
             }
         }

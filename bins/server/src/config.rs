@@ -7,13 +7,13 @@ use std::time::Duration;
 
 use anyhow::{Context, bail};
 use clap::Parser;
+use doorward::api;
 use doorward::store::StoreUrl;
 use doorward::types::Foreign;
 use http::Uri;
 use serde::Deserialize;
 
 use crate::assertions::Audience;
-use crate::budget;
 use crate::connections::Limits;
 use crate::environment;
 #[cfg(feature = "oidc")]
@@ -219,7 +219,7 @@ pub struct Config {
     /// Limits on connections.
     pub limits: Limits,
     /// Limits on work that is under way.
-    pub budgets: budget::Limits,
+    pub budgets: api::Limits,
     /// How long to serve on, not ready, once told to stop.
     pub shutdown_delay: Duration,
     /// Whether each verification reads the store.
@@ -244,7 +244,7 @@ const SHUTDOWN_DELAY: Duration = Duration::from_secs(5);
 
 /// Reads a number of bytes in which a body of one address fits.
 fn at_least_a_body(text: &str) -> Result<usize, String> {
-    let least = budget::LEAST_BODY_BYTES;
+    let least = api::LEAST_BODY_BYTES;
     let bytes: usize = text.parse().map_err(|_| "a number of bytes is called for".to_owned())?;
     if bytes < least { Err(format!("one body must fit: at least {least}")) } else { Ok(bytes) }
 }
@@ -311,7 +311,7 @@ impl Config {
                 arguments.max_connections.or(file.max_connections),
                 arguments.max_connections_per_address.or(file.max_connections_per_address),
             ),
-            budgets: budget::Limits {
+            budgets: api::Limits {
                 body_bytes: arguments.max_body_bytes.or(file.max_body_bytes),
                 connector_calls: arguments.max_connector_calls.or(file.max_connector_calls),
                 connector_calls_per_key: arguments.max_connector_calls_per_key.or(file.max_connector_calls_per_key),

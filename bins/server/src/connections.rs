@@ -6,6 +6,10 @@ use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use doorward::api::Observer;
+use doorward::http::Rejection;
+use doorward::types::Environment;
+use http::{Method, StatusCode};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::Instant;
@@ -175,22 +179,6 @@ impl Told {
         }
     }
 
-    /// A request was refused since too much of its kind was under way.
-    pub(crate) fn work_limited(&self, kind: &'static str, by: &'static str, who: &str) {
-        self.metrics.request_limited(kind, by);
-        if let Some(untold) = self.is_due((kind, by)) {
-            tracing::warn!(kind, by, who, untold, "a client was limited");
-        }
-    }
-
-    /// A token was presented for an operator's, and refused.
-    pub(crate) fn operator_refused(&self, address: IpAddr) {
-        self.metrics.operator_refused();
-        if let Some(untold) = self.is_due(("operator", "token")) {
-            tracing::warn!(%address, untold, "a token that was presented for an operator's was refused");
-        }
-    }
-
     /// Returns the number of cases that were not told, if one of this kind is to be told now.
     fn is_due(&self, kind: Kind) -> Option<u64> {
         let mut last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
@@ -205,6 +193,31 @@ impl Told {
         };
         last.insert(kind, (now, 0));
         Some(untold)
+    }
+}
+
+impl Observer for Told {
+    fn answered(&self, method: &Method, route: &'static str, status: StatusCode, took: Duration) {
+        self.metrics.answered(method, route, status.as_u16(), took);
+    }
+
+    fn verified(&self, outcome: Result<Environment, &Rejection>) {
+        self.metrics.verified(outcome);
+    }
+
+    fn operator_refused(&self, address: Option<IpAddr>) {
+        self.metrics.operator_refused();
+        if let Some(untold) = self.is_due(("operator", "token")) {
+            let address = address.map(tracing::field::display);
+            tracing::warn!(address, untold, "a token that was presented for an operator's was refused");
+        }
+    }
+
+    fn limited(&self, kind: &'static str, by: &'static str, who: &str) {
+        self.metrics.request_limited(kind, by);
+        if let Some(untold) = self.is_due((kind, by)) {
+            tracing::warn!(kind, by, who, untold, "a client was limited");
+        }
     }
 }
 

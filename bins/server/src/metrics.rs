@@ -7,8 +7,8 @@ use std::time::Duration;
 
 use anyhow::Context;
 use bytes::Bytes;
-use doorward::auth::Verifier;
-use doorward::http::shapes::ROTATION_PERIOD;
+use doorward::api::Api;
+use doorward::auth::{ROTATION_PERIOD, Verifier};
 use doorward::http::{Rejection, UnusualUse};
 use doorward::types::{Environment, Name, Timestamp};
 use http::header::CONTENT_TYPE;
@@ -26,7 +26,6 @@ use prometheus_client::metrics::info::Info;
 use prometheus_client::registry::{Registry, Unit};
 use tokio::net::{TcpListener, TcpStream};
 
-use crate::app::App;
 use crate::config::Config;
 
 const OPEN_METRICS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
@@ -316,27 +315,27 @@ pub async fn listen(config: &Config) -> anyhow::Result<Option<TcpListener>> {
 }
 
 /// Answers scrapers and probes, whatever happens on the clients' listener.
-pub async fn serve(listener: TcpListener, metrics: Arc<Metrics>, app: Arc<App>) {
+pub async fn serve(listener: TcpListener, metrics: Arc<Metrics>, api: Api) {
     loop {
         match listener.accept().await {
             Ok((stream, _)) => {
-                tokio::spawn(serve_one(stream, Arc::clone(&metrics), Arc::clone(&app)));
+                tokio::spawn(serve_one(stream, Arc::clone(&metrics), api.clone()));
             }
             Err(_) => tokio::time::sleep(Duration::from_millis(100)).await,
         }
     }
 }
 
-async fn serve_one(stream: TcpStream, metrics: Arc<Metrics>, app: Arc<App>) {
+async fn serve_one(stream: TcpStream, metrics: Arc<Metrics>, api: Api) {
     let service = service_fn(async |request: Request<Incoming>| {
         let mut response = Response::new(Full::default());
         let (content_type, text, status) = match request.uri().path() {
-            "/metrics" => match metrics.text(app.verifier()) {
+            "/metrics" => match metrics.text(api.verifier()) {
                 Ok(text) => (OPEN_METRICS, text, StatusCode::OK),
                 Err(_) => (JSON, String::new(), StatusCode::INTERNAL_SERVER_ERROR),
             },
             "/healthz" => (JSON, r#"{"status":"ok"}"#.to_owned(), StatusCode::OK),
-            "/readyz" if app.is_ready() => (JSON, r#"{"status":"ready"}"#.to_owned(), StatusCode::OK),
+            "/readyz" if api.is_ready() => (JSON, r#"{"status":"ready"}"#.to_owned(), StatusCode::OK),
             "/readyz" => (JSON, r#"{"status":"not ready"}"#.to_owned(), StatusCode::SERVICE_UNAVAILABLE),
             _ => (JSON, String::new(), StatusCode::NOT_FOUND),
         };

@@ -3,13 +3,17 @@
 use std::convert::Infallible;
 use std::future::pending;
 use std::net::SocketAddr;
-use std::pin::pin;
+use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::task::{Context, Poll};
 use std::time::Duration;
 
+use bytes::Bytes;
+use doorward::api::{Api, Body, BodyError};
 use http::HeaderValue;
 use http::header::CONNECTION;
+use http_body::{Frame, SizeHint};
 use hyper::body::Incoming;
 use hyper::server::conn::{http1, http2};
 use hyper::service::service_fn;
@@ -20,11 +24,11 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{Notify, watch};
 
-use crate::answer::{Body, Held};
-use crate::app::App;
 use crate::connections::{Place, Room, Told};
 use crate::progress::{Progress, WRITE_DEADLINE};
 use crate::tls::Tls;
+#[cfg(feature = "otel")]
+use crate::traces;
 use crate::wire::Wire;
 
 /// The most bytes of a request's head that are held. Longer ones are refused while they arrive.
@@ -66,7 +70,7 @@ pub enum Stage {
 pub async fn serve(
     listener: TcpListener,
     tls: Option<Tls>,
-    app: Arc<App>,
+    api: Api,
     room: Arc<Room>,
     mut stage: watch::Receiver<Stage>,
 ) {
@@ -97,7 +101,7 @@ pub async fn serve(
         // Answers are small and whole: waiting to fill a packet only delays them.
         let _ = stream.set_nodelay(true);
         let connection =
-            Connection { app: Arc::clone(&app), peer, stopped: told.clone(), told: Arc::clone(room.told()), place };
+            Connection { api: api.clone(), peer, stopped: told.clone(), told: Arc::clone(room.told()), place };
         tokio::spawn(connection.serve(stream, tls.clone()));
     }
     // Whoever connects from here on is refused, and tries another server.
@@ -108,9 +112,9 @@ pub async fn serve(
     let ended = async {
         tokio::select! {
             // What a browser has left behind goes on without a connection.
-            () = stopping.closed() => app.idle().await,
+            () = stopping.closed() => api.idle().await,
             // A head that a stranger never finishes holds nobody up.
-            () = app.idle() => {
+            () = api.idle() => {
                 let _ = tokio::time::timeout(LAST_BYTES, stopping.closed()).await;
             }
         }
@@ -134,7 +138,7 @@ async fn reached(stage: &mut watch::Receiver<Stage>, at_least: Stage) {
 
 /// One connection, before it is known what is spoken on it.
 struct Connection {
-    app: Arc<App>,
+    api: Api,
     peer: SocketAddr,
     stopped: watch::Receiver<()>,
     told: Arc<Told>,
@@ -153,8 +157,8 @@ impl Connection {
     }
 
     async fn http1(self, stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static) -> hyper::Result<()> {
-        let Self { app, peer, mut stopped, told, place: _place } = self;
-        let service = service_fn(move |request| answer(Arc::clone(&app), Box::new(request), peer));
+        let Self { api, peer, mut stopped, told, place: _place } = self;
+        let service = service_fn(move |request| answer(api.clone(), request, peer));
         let connection = http1::Builder::new()
             .timer(TokioTimer::new())
             .header_read_timeout(HEAD_DEADLINE)
@@ -175,14 +179,14 @@ impl Connection {
     }
 
     async fn http2(self, stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static) -> hyper::Result<()> {
-        let Self { app, peer, mut stopped, told, place: _place } = self;
+        let Self { api, peer, mut stopped, told, place: _place } = self;
         let running = Arc::new(Running::default());
         let counted = Arc::clone(&running);
         let service = service_fn(move |request| {
-            let (app, request, under_way) = (Arc::clone(&app), Box::new(request), UnderWay::of(&counted));
+            let (api, under_way) = (api.clone(), UnderWay::of(&counted));
             async move {
-                let answer = answer(app, request, peer).await;
-                answer.map(|response| response.map(|body| body.holding(under_way.answered())))
+                let answer = answer(api, request, peer).await;
+                answer.map(|response| response.map(|body| Held { body, under_way: under_way.answered() }))
             }
         });
         let connection = http2::Builder::new(TokioExecutor::new())
@@ -227,13 +231,13 @@ async fn until_told<C: GracefulConnection, T>(
     }
 }
 
-async fn answer(
-    app: Arc<App>,
-    request: Box<Request<Incoming>>,
-    peer: SocketAddr,
-) -> Result<Response<Body>, Infallible> {
-    let leaves = app.is_draining() && request.version() <= Version::HTTP_11;
-    let mut response = app.answer(request, peer).await;
+async fn answer(api: Api, request: Request<Incoming>, peer: SocketAddr) -> Result<Response<Body>, Infallible> {
+    let leaves = api.is_draining() && request.version() <= Version::HTTP_11;
+    #[cfg(feature = "otel")]
+    let span = traces::request(&request, api.pattern(request.uri().path()));
+    let mut response = api.answer(request, Some(peer)).await;
+    #[cfg(feature = "otel")]
+    traces::answered(&span, &response);
     if leaves {
         response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
     }
@@ -302,7 +306,34 @@ impl UnderWay {
     }
 }
 
-impl Held for UnderWay {
+/// The body of an answer, which tells that its client takes it.
+struct Held {
+    body: Body,
+    under_way: UnderWay,
+}
+
+impl http_body::Body for Held {
+    type Data = Bytes;
+    type Error = BodyError;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
+        self.under_way.progresses();
+        Pin::new(&mut self.body).poll_frame(context)
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.body.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.body.size_hint()
+    }
+}
+
+impl UnderWay {
     fn progresses(&mut self) {
         let span = self.running.span.load(Ordering::Acquire);
         if self.since != Some(span) {

@@ -8,7 +8,8 @@ use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
-use doorward::http::{Code, Problem};
+use doorward::api::Code;
+use doorward::http::Problem;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::Sleep;
 
@@ -141,7 +142,7 @@ mod tests {
     #[test]
     fn only_hypers_own_refusals_are_replaced() {
         let bare = b"HTTP/1.1 431 Request Header Fields Too Large\r\nconnection: close\r\ncontent-length: 0\r\n\r\n";
-        assert_eq!(problem_for(bare).map(|problem| problem.code()), Some(Code::HeadersTooLarge));
+        assert_eq!(problem_for(bare).map(|problem| problem.code()), Some(Code::HeadersTooLarge.into()));
         for ours in [
             &b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n"[..],
             b"HTTP/1.1 400 Bad Request\r\ncontent-length: 10\r\n\r\n",

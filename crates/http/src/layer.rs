@@ -55,8 +55,8 @@ pub struct Asked<'a> {
 impl Asked<'_> {
     /// Names the request in the log, for servers that keep this beside its extensions, which cost a memory allocation each.
     #[must_use]
-    pub fn named(self, source: SourceAddress, id: Option<RequestId>) -> Self {
-        Self { source: Some(source), id, ..self }
+    pub fn named(self, source: Option<SourceAddress>, id: Option<RequestId>) -> Self {
+        Self { source, id, ..self }
     }
 }
 
@@ -256,7 +256,7 @@ impl AccessKeyLayer {
 ///
 /// # Errors
 ///
-/// [`Code::Internal`], where no layer that requires a key stands above: a mistake of the service, which the log names
+/// [`Code::INTERNAL`], where no layer that requires a key stands above: a mistake of the service, which the log names
 /// with its cure.
 pub fn principal(extensions: &Extensions) -> Result<&Principal, Problem> {
     extensions.get().ok_or_else(|| {
@@ -265,7 +265,7 @@ pub fn principal(extensions: &Extensions) -> Result<&Principal, Problem> {
              `.layer(AccessKeyLayer::new(verifier))` to the service or router above it, after its routes; under an \
              optional layer, ask for `Option<Principal>`"
         );
-        Problem::new(Code::Internal, "the server failed at this request")
+        Problem::new(Code::INTERNAL, "the server failed at this request")
     })
 }
 
@@ -343,7 +343,7 @@ where
                 Poll::Ready(answer.map(|response| response.map(ResponseBody::of_service)))
             }
             OutcomeProjection::Refused { response } => {
-                let polled_again = || Problem::new(Code::Internal, "polled after its answer").into_response();
+                let polled_again = || Problem::new(Code::INTERNAL, "polled after its answer").into_response();
                 let response = response.take().unwrap_or_else(polled_again);
                 Poll::Ready(Ok(response.map(ResponseBody::of_refusal)))
             }

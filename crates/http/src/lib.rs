@@ -52,7 +52,6 @@ mod layer;
 mod problem;
 mod rejection;
 mod response_body;
-pub mod shapes;
 mod unusual;
 
 pub use credential::{CredentialFault, credential};

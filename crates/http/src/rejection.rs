@@ -31,15 +31,15 @@ impl Rejection {
     #[must_use]
     pub const fn code(&self) -> Code {
         match self {
-            Self::Credential(CredentialFault::Missing) => Code::MissingCredential,
-            Self::Credential(CredentialFault::Malformed(_)) => Code::MalformedAuthorization,
-            Self::InBrowser => Code::KeyUsedInBrowser,
-            Self::InQuery { .. } => Code::KeyInWrongPlace,
-            Self::Key(Refusal::Malformed(_)) => Code::MalformedKey,
-            Self::Key(Refusal::NotCurrent) => Code::NotCurrent,
+            Self::Credential(CredentialFault::Missing) => Code::MISSING_CREDENTIAL,
+            Self::Credential(CredentialFault::Malformed(_)) => Code::MALFORMED_AUTHORIZATION,
+            Self::InBrowser => Code::KEY_USED_IN_BROWSER,
+            Self::InQuery { .. } => Code::KEY_IN_WRONG_PLACE,
+            Self::Key(Refusal::Malformed(_)) => Code::MALFORMED_KEY,
+            Self::Key(Refusal::NotCurrent) => Code::NOT_CURRENT,
             // One more kind of refusal must not let anyone in by its name.
-            Self::Key(_) => Code::InvalidKey,
-            Self::WrongEnvironment(_) => Code::WrongEnvironment,
+            Self::Key(_) => Code::INVALID_KEY,
+            Self::WrongEnvironment(_) => Code::WRONG_ENVIRONMENT,
         }
     }
 

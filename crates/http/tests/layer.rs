@@ -144,7 +144,7 @@ fn a_missing_layer_is_a_failure_of_the_service_whose_log_names_the_cure() {
     let subscriber = tracing_subscriber::fmt().with_writer(move || writer.clone()).finish();
     let problem =
         tracing::subscriber::with_default(subscriber, || principal(Request::new(()).extensions()).unwrap_err());
-    assert_eq!(problem.code(), Code::Internal);
+    assert_eq!(problem.code(), Code::INTERNAL);
     let text = String::from_utf8(log.0.lock().unwrap().clone()).unwrap();
     assert!(text.contains("ERROR") && text.contains(".layer(AccessKeyLayer::new(verifier))"), "{text}");
 }

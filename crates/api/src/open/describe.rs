@@ -1,0 +1,12 @@
+//! `GET /openapi.json`: describes the API as OpenAPI 3.1, for generators of clients. It tells nothing of anyone, and may be kept.
+
+use http::header::CONTENT_TYPE;
+use http::{HeaderValue, Response};
+
+use crate::answer::Body;
+
+pub(super) fn handle() -> Response<Body> {
+    let mut response = Response::new(Body::from(crate::OPENAPI));
+    response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    response
+}
