@@ -10,11 +10,11 @@ use clap::Parser;
 use doorward::api;
 use doorward::store::StoreUrl;
 use doorward::types::Foreign;
+use doorward_listen::Limits;
 use http::Uri;
 use serde::Deserialize;
 
 use crate::assertions::Audience;
-use crate::connections::Limits;
 use crate::environment;
 #[cfg(feature = "oidc")]
 use crate::identity::IdentityConfig;

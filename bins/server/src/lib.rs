@@ -3,7 +3,7 @@
 //! | module | what it is for |
 //! |---|---|
 //! | [`config`], [`environment`] | settings: start here |
-//! | [`serve`], [`connections`], [`tls`], [`wire`], `progress`, `stopping` | connections: limits, deadlines, the refusals that come before HTTP, and the way to the end |
+//! | `site`, [`tls`], `stopping` | what [`doorward_listen`] serves connections with, and the way to the end |
 //! | [`sealing_key`], [`signing_key`], `assertions`, `secret_file`, `certificate`, [`reload`] | secrets and certificates, read again when they change |
 //! | [`logging`], `line`, [`metrics`], [`reminder`], [`first_start`] | what people see of it |
 //! | [`sinks`] | shipping audit events elsewhere |
@@ -13,7 +13,6 @@
 mod assertions;
 mod certificate;
 pub mod config;
-pub mod connections;
 pub mod environment;
 pub mod first_start;
 #[cfg(feature = "oidc")]
@@ -21,19 +20,17 @@ pub mod identity;
 mod line;
 pub mod logging;
 pub mod metrics;
-mod progress;
 pub mod reload;
 pub mod reminder;
 pub mod sealing_key;
 mod secret_file;
-pub mod serve;
 pub mod signing_key;
 pub mod sinks;
+mod site;
 mod stopping;
 pub mod tls;
 #[cfg(feature = "otel")]
 pub mod traces;
-pub mod wire;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -46,17 +43,18 @@ use doorward::link::Linker;
 use doorward::origin::CustomSchemes;
 use doorward::store::{OpenMode, SealingKeys};
 use doorward::types::{Clock, PreciseClock, SystemClock};
+use doorward_listen::{Acceptor, Room};
 use http::Method;
 use tokio::net::TcpListener;
 use tokio::runtime::Runtime;
 use tokio::sync::watch;
 
 use crate::config::{Arguments, Config, HotClock};
-use crate::connections::{Room, Told};
 use crate::logging::{Filter, Logging};
 use crate::metrics::Metrics;
 use crate::reload::{Hangups, Reload};
 use crate::sinks::Shipping;
+use crate::site::{Site, Watcher};
 use crate::tls::Tls;
 
 /// The paths of the page *Settings → API Keys*.
@@ -129,8 +127,9 @@ async fn serve_until_stopped(start: Start, filter: Filter) -> anyhow::Result<()>
     let mcp_hosts = first_start::hosts(&config, address);
     let public_url = first_start::public_url(&config, address);
     let dashboard = dashboard(&config, &verifier, &public_url, custom_schemes, &sealing_key)?;
-    let room = Room::new(config.limits, Arc::clone(&metrics));
-    let observer: Arc<dyn Observer> = Arc::<Told>::clone(room.told());
+    let watcher = Arc::new(Watcher::new(Arc::clone(&metrics)));
+    let room = Room::new(config.limits, Arc::<Watcher>::clone(&watcher));
+    let observer: Arc<dyn Observer> = watcher;
     let settings = Settings {
         parts: Part::ALL.to_vec(),
         mounts: vec![Mount::new(PAGE, &[Method::GET, Method::POST], dashboard)],
@@ -154,7 +153,8 @@ async fn serve_until_stopped(start: Start, filter: Filter) -> anyhow::Result<()>
     }
     tracing::info!(%address, store = %config.store, version = env!("CARGO_PKG_VERSION"), "serving");
     let stage = stopping::listen(api.clone(), config.shutdown_delay)?;
-    serve::serve(listener, tls, api, room, stage).await;
+    let tls = tls.map(|tls| -> Acceptor { Arc::new(move || tls.acceptor()) });
+    doorward_listen::serve(listener, tls, Site(api), room, stage).await;
     shipping.stop().await;
     verifier.stop().await;
     core.store().close().await.context("the store could not be closed in order")?;

@@ -21,14 +21,16 @@ const QUIET: &str = "rmcp=off,doorward_server::traces=off";
 const LEVELS: [&str; 6] = ["off", "error", "warn", "info", "debug", "trace"];
 
 /// The parts of the program that a filter can name: our crates, and the libraries that say anything.
-const PARTS: [&str; 22] = [
+const PARTS: [&str; 24] = [
     "doorward",
+    "doorward_api",
     "doorward_audit",
     "doorward_auth",
     "doorward_client",
     "doorward_dashboard",
     "doorward_http",
     "doorward_link",
+    "doorward_listen",
     "doorward_server",
     "doorward_sink",
     "doorward_store",

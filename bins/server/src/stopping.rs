@@ -3,9 +3,8 @@
 use std::time::Duration;
 
 use doorward::api::Api;
+use doorward_listen::Stage;
 use tokio::sync::watch;
-
-use crate::serve::Stage;
 
 /// Listens for Ctrl-C and SIGTERM. The first makes the server leave, and end after `delay`; the second ends it at once.
 ///

@@ -14,7 +14,7 @@ const LAYERS: &[&[&str]] = &[
     &["doorward-store"],
     &["doorward-auth", "doorward-sink", "doorward-store-sqlite", "doorward-store-postgres"],
     &["doorward-http", "doorward-link", "doorward-testing"],
-    &["doorward-api", "doorward-dashboard"],
+    &["doorward-api", "doorward-dashboard", "doorward-listen"],
     &["doorward"],
 ];
 
@@ -37,6 +37,7 @@ const FOREIGN: &[(&str, &[&str])] = &[
     ("doorward-store-postgres", &["http", "hyper", "tower", "rusqlite"]),
     ("doorward-testing", &["hyper", "tower", "rusqlite", "tokio-postgres"]),
     ("doorward-api", &["hyper", "axum", "rusqlite", "tokio-postgres"]),
+    ("doorward-listen", &["axum", "rusqlite", "tokio-postgres"]),
     ("doorward-dashboard", &["hyper", "axum", "rusqlite", "tokio-postgres"]),
     ("doorward-http", &["hyper", "axum", "rusqlite", "tokio-postgres"]),
 ];

@@ -71,13 +71,13 @@ impl From<Code> for HttpCode {
             Code::BodyTooLarge => Self::new("body_too_large", StatusCode::PAYLOAD_TOO_LARGE),
             Code::Conflict => Self::new("conflict", StatusCode::CONFLICT),
             Code::ForbiddenHost => Self::new("forbidden_host", StatusCode::FORBIDDEN),
-            Code::HeadersTooLarge => Self::new("headers_too_large", StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE),
+            Code::HeadersTooLarge => Self::HEADERS_TOO_LARGE,
             Code::IdempotencyKeyReused => Self::new("idempotency_key_reused", StatusCode::UNPROCESSABLE_ENTITY),
             Code::Internal => Self::INTERNAL,
             Code::InvalidCredential => Self::new("invalid_credential", StatusCode::UNAUTHORIZED),
             Code::InvalidRequest => Self::new("invalid_request", StatusCode::BAD_REQUEST),
             Code::MalformedCredential => Self::new("malformed_credential", StatusCode::UNAUTHORIZED),
-            Code::MalformedRequest => Self::new("malformed_request", StatusCode::BAD_REQUEST),
+            Code::MalformedRequest => Self::MALFORMED_REQUEST,
             Code::MethodNotAllowed => Self::new("method_not_allowed", StatusCode::METHOD_NOT_ALLOWED),
             Code::MissingCredential => Self::MISSING_CREDENTIAL,
             Code::NotAcceptable => Self::new("not_acceptable", StatusCode::NOT_ACCEPTABLE),
@@ -93,7 +93,7 @@ impl From<Code> for HttpCode {
             Code::UnauthorizedOrigin => Self::new("unauthorized_origin", StatusCode::FORBIDDEN),
             Code::UnsupportedMediaType => Self::new("unsupported_media_type", StatusCode::UNSUPPORTED_MEDIA_TYPE),
             Code::UpstreamFailed => Self::new("upstream_failed", StatusCode::BAD_GATEWAY),
-            Code::UriTooLong => Self::new("uri_too_long", StatusCode::URI_TOO_LONG),
+            Code::UriTooLong => Self::URI_TOO_LONG,
         }
     }
 }

@@ -14,6 +14,8 @@ pub struct Code {
 }
 
 impl Code {
+    /// The header section is longer than allowed.
+    pub const HEADERS_TOO_LARGE: Self = Self::new("headers_too_large", StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE);
     /// The server failed.
     pub const INTERNAL: Self = Self::new("internal", StatusCode::INTERNAL_SERVER_ERROR);
     /// The key is well-formed, but unknown, deleted, or regenerated.
@@ -26,10 +28,14 @@ impl Code {
     pub const MALFORMED_AUTHORIZATION: Self = Self::new("malformed_authorization", StatusCode::UNAUTHORIZED);
     /// The text is not a key.
     pub const MALFORMED_KEY: Self = Self::new("malformed_key", StatusCode::UNAUTHORIZED);
+    /// The bytes that arrived are no HTTP request.
+    pub const MALFORMED_REQUEST: Self = Self::new("malformed_request", StatusCode::BAD_REQUEST);
     /// No `Authorization` header.
     pub const MISSING_CREDENTIAL: Self = Self::new("missing_credential", StatusCode::UNAUTHORIZED);
     /// This node cannot prove that it is up to date.
     pub const NOT_CURRENT: Self = Self::new("not_current", StatusCode::SERVICE_UNAVAILABLE);
+    /// The path and query are longer than allowed.
+    pub const URI_TOO_LONG: Self = Self::new("uri_too_long", StatusCode::URI_TOO_LONG);
     /// The key is of an environment whose keys do not pass here.
     pub const WRONG_ENVIRONMENT: Self = Self::new("wrong_environment", StatusCode::FORBIDDEN);
 

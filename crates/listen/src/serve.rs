@@ -1,6 +1,7 @@
 //! Connections: accepted up to a number, read and written within deadlines, drained on stopping.
 
 use std::convert::Infallible;
+use std::error::Error;
 use std::future::pending;
 use std::net::SocketAddr;
 use std::pin::{Pin, pin};
@@ -10,7 +11,6 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use bytes::Bytes;
-use doorward::api::{Api, Body, BodyError};
 use http::HeaderValue;
 use http::header::CONNECTION;
 use http_body::{Frame, SizeHint};
@@ -24,15 +24,35 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{Notify, watch};
 
+use tokio_rustls::TlsAcceptor;
+
 use crate::connections::{Place, Room, Told};
 use crate::progress::{Progress, WRITE_DEADLINE};
-use crate::tls::Tls;
-#[cfg(feature = "otel")]
-use crate::traces;
 use crate::wire::Wire;
 
+/// The service that requests go to.
+pub trait Handler: Clone + Send + Sync + 'static {
+    /// The body of its answers.
+    type Body: http_body::Body<Data = Bytes, Error: Into<BodyError>> + Send + Unpin + 'static;
+
+    /// Answers a request from this peer, whatever happens.
+    fn answer(&self, request: Request<Incoming>, peer: SocketAddr)
+    -> impl Future<Output = Response<Self::Body>> + Send;
+
+    /// Whether it is about to stop: each answer of HTTP/1.1 then closes its connection.
+    fn is_draining(&self) -> bool;
+
+    /// Resolves once no request is under way.
+    fn idle(&self) -> impl Future<Output = ()> + Send;
+}
+
+/// Makes TLS of the next connection.
+pub type Acceptor = Arc<dyn Fn() -> TlsAcceptor + Send + Sync>;
+
+type BodyError = Box<dyn Error + Send + Sync>;
+
 /// The most bytes of a request's head that are held. Longer ones are refused while they arrive.
-pub const MAX_HEAD: usize = 32 * 1024;
+const MAX_HEAD: usize = 32 * 1024;
 
 /// How long a handshake and a request's head may take to arrive, and a connection may stay silent.
 const HEAD_DEADLINE: Duration = Duration::from_secs(10);
@@ -67,10 +87,10 @@ pub enum Stage {
 }
 
 /// Serves until `stage` says otherwise.
-pub async fn serve(
+pub async fn serve<H: Handler>(
     listener: TcpListener,
-    tls: Option<Tls>,
-    api: Api,
+    tls: Option<Acceptor>,
+    handler: H,
     room: Arc<Room>,
     mut stage: watch::Receiver<Stage>,
 ) {
@@ -101,7 +121,7 @@ pub async fn serve(
         // Answers are small and whole: waiting to fill a packet only delays them.
         let _ = stream.set_nodelay(true);
         let connection =
-            Connection { api: api.clone(), peer, stopped: told.clone(), told: Arc::clone(room.told()), place };
+            Connection { handler: handler.clone(), peer, stopped: told.clone(), told: Arc::clone(room.told()), place };
         tokio::spawn(connection.serve(stream, tls.clone()));
     }
     // Whoever connects from here on is refused, and tries another server.
@@ -112,9 +132,9 @@ pub async fn serve(
     let ended = async {
         tokio::select! {
             // What a browser has left behind goes on without a connection.
-            () = stopping.closed() => api.idle().await,
+            () = stopping.closed() => handler.idle().await,
             // A head that a stranger never finishes holds nobody up.
-            () = api.idle() => {
+            () = handler.idle() => {
                 let _ = tokio::time::timeout(LAST_BYTES, stopping.closed()).await;
             }
         }
@@ -137,16 +157,16 @@ async fn reached(stage: &mut watch::Receiver<Stage>, at_least: Stage) {
 }
 
 /// One connection, before it is known what is spoken on it.
-struct Connection {
-    api: Api,
+struct Connection<H> {
+    handler: H,
     peer: SocketAddr,
     stopped: watch::Receiver<()>,
     told: Arc<Told>,
     place: Place,
 }
 
-impl Connection {
-    async fn serve(self, stream: TcpStream, tls: Option<Tls>) {
+impl<H: Handler> Connection<H> {
+    async fn serve(self, stream: TcpStream, tls: Option<Acceptor>) {
         let served = match tls {
             None => self.http1(stream).await.map_err(Into::into),
             Some(tls) => self.secured(stream, &tls).await,
@@ -157,8 +177,8 @@ impl Connection {
     }
 
     async fn http1(self, stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static) -> hyper::Result<()> {
-        let Self { api, peer, mut stopped, told, place: _place } = self;
-        let service = service_fn(move |request| answer(api.clone(), request, peer));
+        let Self { handler, peer, mut stopped, told, place: _place } = self;
+        let service = service_fn(move |request| answer(handler.clone(), request, peer));
         let connection = http1::Builder::new()
             .timer(TokioTimer::new())
             .header_read_timeout(HEAD_DEADLINE)
@@ -170,8 +190,8 @@ impl Connection {
     }
 
     /// The handshake says what is spoken: guessing from the first bytes has no deadline.
-    async fn secured(self, stream: TcpStream, tls: &Tls) -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
-        let stream = tokio::time::timeout(HEAD_DEADLINE, tls.acceptor().accept(stream)).await??;
+    async fn secured(self, stream: TcpStream, tls: &Acceptor) -> Result<(), BodyError> {
+        let stream = tokio::time::timeout(HEAD_DEADLINE, tls().accept(stream)).await??;
         match stream.get_ref().1.alpn_protocol() {
             Some(b"h2") => Ok(self.http2(stream).await?),
             _ => Ok(self.http1(stream).await?),
@@ -179,13 +199,13 @@ impl Connection {
     }
 
     async fn http2(self, stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static) -> hyper::Result<()> {
-        let Self { api, peer, mut stopped, told, place: _place } = self;
+        let Self { handler, peer, mut stopped, told, place: _place } = self;
         let running = Arc::new(Running::default());
         let counted = Arc::clone(&running);
         let service = service_fn(move |request| {
-            let (api, under_way) = (api.clone(), UnderWay::of(&counted));
+            let (handler, under_way) = (handler.clone(), UnderWay::of(&counted));
             async move {
-                let answer = answer(api, request, peer).await;
+                let answer = answer(handler, request, peer).await;
                 answer.map(|response| response.map(|body| Held { body, under_way: under_way.answered() }))
             }
         });
@@ -231,13 +251,13 @@ async fn until_told<C: GracefulConnection, T>(
     }
 }
 
-async fn answer(api: Api, request: Request<Incoming>, peer: SocketAddr) -> Result<Response<Body>, Infallible> {
-    let leaves = api.is_draining() && request.version() <= Version::HTTP_11;
-    #[cfg(feature = "otel")]
-    let span = traces::request(&request, api.pattern(request.uri().path()));
-    let mut response = api.answer(request, Some(peer)).await;
-    #[cfg(feature = "otel")]
-    traces::answered(&span, &response);
+async fn answer<H: Handler>(
+    handler: H,
+    request: Request<Incoming>,
+    peer: SocketAddr,
+) -> Result<Response<H::Body>, Infallible> {
+    let leaves = handler.is_draining() && request.version() <= Version::HTTP_11;
+    let mut response = handler.answer(request, peer).await;
     if leaves {
         response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
     }
@@ -307,19 +327,16 @@ impl UnderWay {
 }
 
 /// The body of an answer, which tells that its client takes it.
-struct Held {
-    body: Body,
+struct Held<B> {
+    body: B,
     under_way: UnderWay,
 }
 
-impl http_body::Body for Held {
+impl<B: http_body::Body<Data = Bytes> + Unpin> http_body::Body for Held<B> {
     type Data = Bytes;
-    type Error = BodyError;
+    type Error = B::Error;
 
-    fn poll_frame(
-        mut self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
+    fn poll_frame(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, B::Error>>> {
         self.under_way.progresses();
         Pin::new(&mut self.body).poll_frame(context)
     }

@@ -4,17 +4,11 @@
 use std::collections::HashMap;
 use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
 
-use doorward::api::Observer;
-use doorward::http::Rejection;
-use doorward::types::Environment;
-use http::{Method, StatusCode};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
-use tokio::time::Instant;
 
-use crate::metrics::Metrics;
+use crate::{Observer, Throttle};
 
 /// Connections at once, if nobody chose: each costs some kilobytes.
 const CONNECTIONS: usize = 16_384;
@@ -24,9 +18,6 @@ const SHARE: usize = 4;
 
 /// Files that the process needs beside its clients' connections: the store, probes, scrapers, sinks, connectors.
 const RESERVED_FILES: usize = 512;
-
-/// The pause between two log lines about one kind of limit. Metrics count every case.
-const TELLING: Duration = Duration::from_secs(10);
 
 /// The connections that a server takes.
 #[derive(Clone, Copy, Debug)]
@@ -81,13 +72,15 @@ pub struct Room {
 }
 
 impl Room {
-    pub(crate) fn new(limits: Limits, metrics: Arc<Metrics>) -> Arc<Self> {
+    /// Room with these limits, as far as the limit of open files allows, which is raised.
+    #[must_use]
+    pub fn new(limits: Limits, observer: Arc<dyn Observer>) -> Arc<Self> {
         let (connections, per_address) = limits.apply();
         Arc::new(Self {
             all: Arc::new(Semaphore::new(connections)),
             per_address,
             by_address: Mutex::default(),
-            told: Told::new(metrics),
+            told: Arc::new(Told { observer, throttle: Throttle::default() }),
         })
     }
 
@@ -115,7 +108,7 @@ impl Room {
         }
         *count += 1;
         drop(counts);
-        self.told.metrics.connection_opened();
+        self.told.observer.opened();
         Some(Place { room: Arc::clone(self), source, _permit: permit })
     }
 }
@@ -146,26 +139,18 @@ impl Drop for Place {
             }
         }
         drop(counts);
-        self.room.told.metrics.connection_closed();
+        self.room.told.observer.closed();
     }
 }
-
-/// A kind of work, and whose limit of it was reached.
-type Kind = (&'static str, &'static str);
 
 /// The word on clients that were limited: every case is counted, and the log has a line now and then.
 #[derive(Debug)]
 pub(crate) struct Told {
-    metrics: Arc<Metrics>,
-    /// The time at which each kind was last told, and the number of cases that were not told since.
-    last: Mutex<HashMap<Kind, (Instant, u64)>>,
+    observer: Arc<dyn Observer>,
+    throttle: Throttle<&'static str>,
 }
 
 impl Told {
-    pub(crate) fn new(metrics: Arc<Metrics>) -> Arc<Self> {
-        Arc::new(Self { metrics, last: Mutex::default() })
-    }
-
     /// A client was cut off: it does not take its answers.
     pub(crate) fn does_not_read(&self) {
         self.tell("not_reading", None);
@@ -173,50 +158,9 @@ impl Told {
 
     /// A client was limited, for a reason that is a metric's label too.
     pub(crate) fn tell(&self, reason: &'static str, address: Option<IpAddr>) {
-        self.metrics.connection_limited(reason);
-        if let Some(untold) = self.is_due(("connection", reason)) {
+        self.observer.limited(reason);
+        if let Some(untold) = self.throttle.is_due(reason) {
             tracing::warn!(reason, address = address.map(tracing::field::display), untold, "a client was limited");
-        }
-    }
-
-    /// Returns the number of cases that were not told, if one of this kind is to be told now.
-    fn is_due(&self, kind: Kind) -> Option<u64> {
-        let mut last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
-        let now = Instant::now();
-        let untold = match last.get_mut(&kind) {
-            Some((then, untold)) if now.duration_since(*then) < TELLING => {
-                *untold += 1;
-                return None;
-            }
-            Some((_, untold)) => *untold,
-            None => 0,
-        };
-        last.insert(kind, (now, 0));
-        Some(untold)
-    }
-}
-
-impl Observer for Told {
-    fn answered(&self, method: &Method, route: &'static str, status: StatusCode, took: Duration) {
-        self.metrics.answered(method, route, status.as_u16(), took);
-    }
-
-    fn verified(&self, outcome: Result<Environment, &Rejection>) {
-        self.metrics.verified(outcome);
-    }
-
-    fn operator_refused(&self, address: Option<IpAddr>) {
-        self.metrics.operator_refused();
-        if let Some(untold) = self.is_due(("operator", "token")) {
-            let address = address.map(tracing::field::display);
-            tracing::warn!(address, untold, "a token that was presented for an operator's was refused");
-        }
-    }
-
-    fn limited(&self, kind: &'static str, by: &'static str, who: &str) {
-        self.metrics.request_limited(kind, by);
-        if let Some(untold) = self.is_due((kind, by)) {
-            tracing::warn!(kind, by, who, untold, "a client was limited");
         }
     }
 }
@@ -225,8 +169,13 @@ impl Observer for Told {
 mod tests {
     use super::*;
 
+    #[derive(Debug)]
+    struct Nobody;
+
+    impl Observer for Nobody {}
+
     fn room(connections: usize, per_address: usize) -> Arc<Room> {
-        Room::new(Limits::new(Some(connections), Some(per_address)), Arc::new(Metrics::new()))
+        Room::new(Limits::new(Some(connections), Some(per_address)), Arc::new(Nobody))
     }
 
     fn peer(text: &str) -> SocketAddr {

@@ -8,8 +8,7 @@ use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
-use doorward::api::Code;
-use doorward::http::Problem;
+use doorward_http::{Code, Problem};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::Sleep;
 
@@ -19,7 +18,7 @@ const LINGER: Duration = Duration::from_secs(2);
 
 /// A socket whose bare refusals get a body.
 #[derive(Debug)]
-pub struct Wire<S> {
+pub(crate) struct Wire<S> {
     stream: S,
     refusal: Option<Refusal>,
     linger: Option<Linger>,
@@ -38,9 +37,7 @@ struct Linger {
 }
 
 impl<S: AsyncRead + AsyncWrite + Unpin> Wire<S> {
-    /// Over this socket.
-    #[must_use]
-    pub const fn new(stream: S) -> Self {
+    pub(crate) const fn new(stream: S) -> Self {
         Self { stream, refusal: None, linger: None }
     }
 
@@ -60,9 +57,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Wire<S> {
 /// The problem that stands for an answer of hyper's own: the only ones of status 4xx that have no body.
 fn problem_for(head: &[u8]) -> Option<Problem> {
     let (code, detail) = match head.strip_prefix(b"HTTP/1.1 ")?.first_chunk::<3>()? {
-        b"400" => (Code::MalformedRequest, "this is no HTTP/1.1 request"),
-        b"414" => (Code::UriTooLong, "the path and query may have 4096 bytes at the most"),
-        b"431" => (Code::HeadersTooLarge, "the headers may have 16384 bytes, and be 100, at the most"),
+        b"400" => (Code::MALFORMED_REQUEST, "this is no HTTP/1.1 request"),
+        b"414" => (Code::URI_TOO_LONG, "the path and query may have 4096 bytes at the most"),
+        b"431" => (Code::HEADERS_TOO_LARGE, "the headers may have 16384 bytes, and be 100, at the most"),
         _ => return None,
     };
     let bare = head.ends_with(b"\r\n\r\n") && head.windows(19).any(|line| line == b"content-length: 0\r\n");
@@ -142,7 +139,7 @@ mod tests {
     #[test]
     fn only_hypers_own_refusals_are_replaced() {
         let bare = b"HTTP/1.1 431 Request Header Fields Too Large\r\nconnection: close\r\ncontent-length: 0\r\n\r\n";
-        assert_eq!(problem_for(bare).map(|problem| problem.code()), Some(Code::HeadersTooLarge.into()));
+        assert_eq!(problem_for(bare).map(|problem| problem.code()), Some(Code::HEADERS_TOO_LARGE));
         for ours in [
             &b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n"[..],
             b"HTTP/1.1 400 Bad Request\r\ncontent-length: 10\r\n\r\n",
