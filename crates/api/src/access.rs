@@ -3,8 +3,8 @@
 use doorward_auth::{Management, OperatorRefusal, Principal};
 use doorward_http::{Asked, CredentialFault, Problem, Rejection, credential};
 
-use crate::Code;
 use crate::call::Call;
+use crate::code::Code;
 use crate::problem::of_store;
 use crate::state::State;
 

@@ -14,7 +14,7 @@ use http_body_util::combinators::UnsyncBoxBody;
 use http_body_util::{BodyExt, Either, Full};
 use serde::Serialize;
 
-use crate::Code;
+use crate::code::Code;
 
 /// The outcome of a handler.
 pub(crate) type Answer = Result<Response<Body>, Problem>;

@@ -11,9 +11,9 @@ use http_body::Body;
 use http_body_util::{BodyExt, LengthLimitError, Limited};
 use serde::de::DeserializeOwned;
 
-use crate::Code;
 use crate::budget::{MAX_BODY, Share};
 use crate::call::{Call, RequestBody};
+use crate::code::Code;
 use crate::state::State;
 
 /// The time that a body may take to arrive.

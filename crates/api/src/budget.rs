@@ -11,7 +11,8 @@ use doorward_http::Problem;
 use doorward_types::{AccessKeyId, Name};
 use tokio::sync::Notify;
 
-use crate::{Code, Observer};
+use crate::code::Code;
+use crate::observer::Observer;
 
 /// The most bytes of a body: ample for what the routes take, and little to hold for a thousand connections.
 pub const MAX_BODY: usize = 64 * 1024;

@@ -19,8 +19,9 @@ use matchit::Params;
 
 use crate::answer::BodyError;
 use crate::budget::Sender;
+use crate::code::Code;
 use crate::problem::of_change;
-use crate::{Code, request_id};
+use crate::request_id;
 
 const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
 

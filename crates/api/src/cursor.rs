@@ -10,7 +10,7 @@ use doorward_http::Problem;
 use doorward_store::Page;
 use http::Uri;
 
-use crate::Code;
+use crate::code::Code;
 use crate::shapes::List;
 
 const DEFAULT_LIMIT: u32 = 20;

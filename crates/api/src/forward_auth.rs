@@ -13,10 +13,10 @@ use http::header::{CACHE_CONTROL, HeaderName};
 use http::{HeaderMap, HeaderValue, Response, StatusCode};
 use percent_encoding::{AsciiSet, CONTROLS, utf8_percent_encode};
 
-use crate::Code;
 use crate::answer::{Answer, Body};
 use crate::assertions::{Assertions, Keys};
 use crate::call::Call;
+use crate::code::Code;
 use crate::state::State;
 
 const ORGANIZATION: HeaderName = HeaderName::from_static("x-doorward-organization");

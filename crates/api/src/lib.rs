@@ -65,6 +65,7 @@ pub mod routes;
 mod service;
 pub mod shapes;
 mod state;
+mod users;
 
 pub use crate::answer::{Body, BodyError};
 pub use crate::assertions::{Assertions, Keys};
@@ -74,9 +75,6 @@ pub use crate::call::RequestBody;
 pub use crate::code::Code;
 pub use crate::management::OperatorAction;
 pub use crate::observer::Observer;
-pub use crate::open::OpenAction;
+pub use crate::open::{OPENAPI, OpenAction};
 pub use crate::routes::Part;
 pub use crate::service::{Api, Mount, Settings};
-
-/// The description of the API, as OpenAPI has it.
-pub const OPENAPI: &str = include_str!("openapi.json");

@@ -6,7 +6,7 @@ use doorward_link::LinkError;
 use doorward_store::StoreError;
 use doorward_types::Environment;
 
-use crate::Code;
+use crate::code::Code;
 
 const INTERNAL: &str = "the server failed; its operator finds the reason in its log";
 

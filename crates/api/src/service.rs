@@ -24,14 +24,17 @@ use tower_service::Service;
 
 use crate::answer::{Body, BodyError};
 use crate::assertions::Assertions;
+use crate::body;
 use crate::budget::Budgets;
+use crate::budget::Limits;
 use crate::call::{Call, RequestBody};
+use crate::code::Code;
 use crate::dispatch::{self, Refused};
 use crate::lifecycle::UnderWay;
 use crate::observer::Nobody;
+use crate::observer::Observer;
 use crate::routes::{Access, PATHS, Part};
 use crate::state::State;
-use crate::{Code, Limits, Observer, body};
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 

@@ -11,10 +11,11 @@ use doorward_types::{Clock, Environment, OrganizationId};
 
 use crate::assertions::Assertions;
 use crate::budget::Budgets;
+use crate::code::Code;
 use crate::cursor::Parameters;
 use crate::lifecycle::Lifecycle;
+use crate::observer::Observer;
 use crate::problem::change_failed;
-use crate::{Code, Observer};
 
 /// The name of the parameter that says which of an organization's two environments an operator means.
 pub(crate) const ENVIRONMENT: &str = "environment";

@@ -8,7 +8,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
-use crate::{Observer, Throttle};
+use crate::observer::Observer;
+use crate::throttle::Throttle;
 
 /// Connections at once, if nobody chose: each costs some kilobytes.
 const CONNECTIONS: usize = 16_384;

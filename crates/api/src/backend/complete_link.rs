@@ -9,8 +9,8 @@ use matchit::Params;
 use serde::Deserialize;
 use zeroize::Zeroizing;
 
+use super::path::session;
 use super::read_link::LinkSessionShape;
-use super::session;
 use crate::answer::{self, Answer};
 use crate::body::{self, Shape};
 use crate::call::Call;

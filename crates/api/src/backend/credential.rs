@@ -2,12 +2,16 @@
 
 use doorward_audit::{Action, Attribution, Detail, EventDraft};
 use doorward_http::Problem;
-use doorward_store::{ConnectorName, CredentialKey, Scope};
+use doorward_store::{ConnectorName, Credential, CredentialKey, Scope, Table};
 use matchit::Params;
 
-use super::user;
+use super::path::user;
 use crate::problem::absent;
 use crate::state::State;
+
+pub(super) fn credentials(state: &State) -> &dyn Table<Credential> {
+    state.store()
+}
 
 pub(super) fn connector(params: &Params<'_, '_>) -> Option<ConnectorName> {
     params.get("connector").and_then(|text| text.parse().ok())

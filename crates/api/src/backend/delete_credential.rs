@@ -6,7 +6,7 @@ use doorward_audit::Action;
 use doorward_auth::Principal;
 use matchit::Params;
 
-use super::{credential, credentials};
+use super::credential::{self, credentials};
 use crate::answer::{self, Answer};
 use crate::call::Call;
 use crate::problem::{absent, store_failed};

@@ -7,13 +7,13 @@ use doorward_store::{Scope, ToolCalls};
 use doorward_types::RegisteredUserId;
 use matchit::Params;
 
-use super::{read_user, user};
+use super::path::user;
 use crate::answer::{self, Answer};
 use crate::call::Call;
-use crate::cursor;
 use crate::problem::store_failed;
 use crate::shapes::ToolCallShape;
 use crate::state::State;
+use crate::{cursor, users};
 
 pub(super) async fn handle(state: &State, scope: &Scope, call: Call) -> Answer {
     list(state, scope, None, &call).await
@@ -21,7 +21,7 @@ pub(super) async fn handle(state: &State, scope: &Scope, call: Call) -> Answer {
 
 pub(super) async fn handle_of_user(state: &State, scope: &Scope, params: &Params<'_, '_>, call: Call) -> Answer {
     let user = user(params, scope)?;
-    read_user::find(state, scope, user).await?;
+    users::find(state, scope, user).await?;
     list(state, scope, Some(user), &call).await
 }
 

@@ -4,31 +4,27 @@ mod begin_link;
 mod complete_link;
 mod credential;
 mod delete_credential;
-pub(crate) mod delete_user;
+mod delete_user;
 mod list_events;
 mod list_tool_calls;
-pub(crate) mod list_users;
+mod list_users;
+mod path;
 mod put_credential;
 mod read_credential;
 mod read_link;
-pub(crate) mod read_user;
-pub(crate) mod register_user;
+mod read_user;
+mod register_user;
 mod who_am_i;
 
 use std::pin::Pin;
 use std::sync::Arc;
 
 use doorward_auth::Principal;
-use doorward_http::Problem;
-use doorward_link::LinkError;
-use doorward_store::{Credential, RegisteredUser, Scope, Table};
-use doorward_types::{LinkSessionId, RegisteredUserId};
 use matchit::Params;
 
 use crate::answer::Answer;
 use crate::call::Call;
 use crate::mcp;
-use crate::problem::{absent, link_failed};
 use crate::state::State;
 
 /// The actions of an access key's holder.
@@ -79,24 +75,4 @@ pub(crate) async fn answer(
         BackendAction::WhoAmI => return who_am_i::handle(&principal),
     };
     answer.await
-}
-
-/// A text that cannot be an id names something that does not exist.
-fn user(params: &Params<'_, '_>, scope: &Scope) -> Result<RegisteredUserId, Problem> {
-    let id = params.get("user").and_then(|text| text.parse().ok());
-    id.ok_or_else(|| absent("registered user", scope.environment()))
-}
-
-/// A text that cannot be an id names something that does not exist.
-fn session(params: &Params<'_, '_>, scope: &Scope) -> Result<LinkSessionId, Problem> {
-    let id = params.get("session").and_then(|text| text.parse().ok());
-    id.ok_or_else(|| link_failed(LinkError::NoSuchSession, scope.environment()))
-}
-
-fn users(state: &State) -> &dyn Table<RegisteredUser> {
-    state.store()
-}
-
-fn credentials(state: &State) -> &dyn Table<Credential> {
-    state.store()
 }

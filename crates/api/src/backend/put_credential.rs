@@ -11,11 +11,12 @@ use matchit::Params;
 use serde::Deserialize;
 use zeroize::Zeroizing;
 
-use super::{credential, credentials, user};
-use crate::Code;
+use super::credential::{self, credentials};
+use super::path::user;
 use crate::answer::{self, Answer};
 use crate::body::{self, Shape};
 use crate::call::Call;
+use crate::code::Code;
 use crate::problem::{absent, store_failed};
 use crate::state::State;
 

@@ -5,7 +5,7 @@
 use doorward_store::Scope;
 use matchit::Params;
 
-use super::{credential, credentials};
+use super::credential::{self, credentials};
 use crate::answer::{self, Answer};
 use crate::problem::{absent, store_failed};
 use crate::shapes::CredentialShape;

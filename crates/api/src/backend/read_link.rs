@@ -8,7 +8,7 @@ use doorward_types::{LinkSessionId, RegisteredUserId, Timestamp};
 use matchit::Params;
 use serde::Serialize;
 
-use super::session;
+use super::path::session;
 use crate::answer::{self, Answer};
 use crate::problem::link_failed;
 use crate::state::State;

@@ -11,10 +11,10 @@ use http::StatusCode;
 use matchit::Params;
 use serde::Deserialize;
 
-use crate::Code;
 use crate::answer::{self, Answer};
 use crate::body::{self, Shape};
 use crate::call::{Call, organization};
+use crate::code::Code;
 use crate::problem::change_failed;
 use crate::shapes::AllowedOriginShape;
 use crate::state::State;

@@ -11,10 +11,10 @@ use doorward_http::Problem;
 use doorward_store::{LogCheck, LogFault, must_have_events, verify_log};
 use matchit::Params;
 
-use super::{holder, scope};
-use crate::Code;
+use super::input::{holder, scope};
 use crate::answer::{self, Answer};
 use crate::call::Call;
+use crate::code::Code;
 use crate::problem::store_failed;
 use crate::shapes::CheckpointShape;
 use crate::state::State;

@@ -6,7 +6,7 @@
 use doorward_auth::Management;
 use matchit::Params;
 
-use super::NewName;
+use super::input::NewName;
 use crate::answer::{self, Answer};
 use crate::body;
 use crate::call::{Call, organization};

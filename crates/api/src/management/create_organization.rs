@@ -5,7 +5,7 @@
 
 use doorward_auth::Management;
 
-use super::NewName;
+use super::input::NewName;
 use crate::answer::{self, Answer};
 use crate::body;
 use crate::call::Call;

@@ -15,7 +15,7 @@ use http::{HeaderValue, Response};
 use http_body_util::channel::{Channel, Sender};
 use matchit::Params;
 
-use super::holder;
+use super::input::holder;
 use crate::answer::{Answer, Body, BodyError};
 use crate::call::{Call, organization};
 use crate::cursor;

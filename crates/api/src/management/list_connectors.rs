@@ -12,7 +12,7 @@ use doorward_types::Timestamp;
 use matchit::Params;
 use serde::Serialize;
 
-use super::scope;
+use super::input::scope;
 use crate::answer::{self, Answer};
 use crate::call::Call;
 use crate::problem::link_failed;

@@ -6,7 +6,7 @@
 use doorward_auth::Management;
 use matchit::Params;
 
-use super::holder;
+use super::input::holder;
 use crate::answer::Answer;
 use crate::call::{Call, organization};
 use crate::state::{ENVIRONMENT, State};

@@ -7,6 +7,7 @@ mod create_key;
 mod create_organization;
 mod delete_key;
 mod export_events;
+mod input;
 mod list_connectors;
 mod list_events;
 mod list_keys;
@@ -21,18 +22,11 @@ mod stage_key;
 mod unstage_key;
 
 use doorward_auth::Management;
-use doorward_http::Problem;
-use doorward_store::Scope;
-use doorward_types::Name;
 use matchit::Params;
-use serde::Deserialize;
 
 use crate::answer::Answer;
-use crate::body::Shape;
-use crate::budget::Holder;
-use crate::call::{Call, organization};
-use crate::cursor;
-use crate::state::{ENVIRONMENT, State};
+use crate::call::Call;
+use crate::state::State;
 
 /// The actions of an operator.
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
@@ -87,26 +81,4 @@ pub(crate) async fn answer(
         OperatorAction::StageKey => stage_key::handle(state, management, params, call).await,
         OperatorAction::UnstageKey => unstage_key::handle(state, management, params, &call).await,
     }
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct NewName {
-    name: Name,
-}
-
-impl Shape for NewName {
-    const DESCRIPTION: &'static str = r#"{"name": string}, where a name is one printable line of at most 128 bytes"#;
-}
-
-/// Returns the holder of an operator's part of the budget for scans.
-fn holder(management: &Management) -> Holder {
-    Holder::Operator(management.actor().clone())
-}
-
-/// Reads the scope of an endpoint that has no parameter but the environment.
-async fn scope(state: &State, management: &Management, params: &Params<'_, '_>, call: &Call) -> Result<Scope, Problem> {
-    let organization = organization(params)?;
-    let parameters = cursor::parameters(call.uri(), &[ENVIRONMENT])?;
-    state.chosen(management, organization, &parameters).await
 }

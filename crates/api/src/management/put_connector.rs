@@ -8,11 +8,11 @@ use doorward_link::ConnectorSettings;
 use doorward_store::ConnectorNameError;
 use matchit::Params;
 
-use super::scope;
-use crate::Code;
+use super::input::scope;
 use crate::answer::{self, Answer};
 use crate::body::{self, Shape};
 use crate::call::Call;
+use crate::code::Code;
 use crate::problem::link_failed;
 use crate::state::State;
 

@@ -7,7 +7,7 @@ use doorward_link::LinkError;
 use doorward_store::ConnectorName;
 use matchit::Params;
 
-use super::scope;
+use super::input::scope;
 use crate::answer::{self, Answer};
 use crate::call::Call;
 use crate::problem::link_failed;

@@ -3,6 +3,7 @@
 //! Stateless: every request carries the key, which was verified before it came here, and no session outlives it. Tools reach what
 //! the key's scope reaches, and every call of one is recorded in that scope before it is made.
 
+mod refusal;
 mod tools;
 mod upstream;
 
@@ -13,18 +14,17 @@ use doorward_http::Problem;
 use http::header::{AUTHORIZATION, CACHE_CONTROL, CONTENT_TYPE};
 use http::{HeaderValue, Request, StatusCode};
 use http_body_util::Full;
-use rmcp::model::CallToolResult;
 use rmcp::transport::streamable_http_server::session::never::NeverSessionManager;
 use rmcp::transport::streamable_http_server::{StreamableHttpServerConfig, StreamableHttpService};
-use serde_json::Value;
 use tokio::sync::watch;
 
 use self::tools::Tools;
 use crate::answer::{Answer, Body};
+use crate::body;
 use crate::budget::MAX_BODY;
 use crate::call::Call;
+use crate::code::Code;
 use crate::state::State;
-use crate::{Code, body};
 
 /// Answers one message of an MCP client.
 pub(crate) async fn answer(state: &Arc<State>, principal: Principal, call: Call) -> Answer {
@@ -70,12 +70,4 @@ pub(crate) async fn answer(state: &Arc<State>, principal: Principal, call: Call)
     }
     response.headers_mut().insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
     Ok(response.map(Body::streamed))
-}
-
-/// Returns a refusal in the form of MCP: the code for programs, the detail for the person who has to mend it.
-fn refused(problem: &Problem) -> CallToolResult {
-    CallToolResult::structured_error(Value::from_iter([
-        ("code", problem.code().as_str()),
-        ("detail", problem.detail()),
-    ]))
 }

@@ -21,12 +21,13 @@ use serde::{Deserialize, Serialize};
 use serde_json::json;
 use tokio::sync::watch;
 
-use super::{refused, upstream};
-use crate::backend::{delete_user, list_users, read_user, register_user};
+use super::refusal::refused;
+use super::upstream;
+use crate::code::Code;
 use crate::problem::{absent, link_failed, store_failed};
 use crate::shapes::WhoAmI;
 use crate::state::State;
-use crate::{Code, cursor};
+use crate::{cursor, users};
 
 /// What a model is told before it chooses a tool.
 const INSTRUCTIONS: &str = "Doorward keeps the registered users of one organization, and the credentials that they entrusted. The \
@@ -113,7 +114,7 @@ impl Tools {
     async fn list_registered_users(&self, Parameters(which): Parameters<WhichPage>) -> CallToolResult {
         told(async {
             let page = cursor::page_of(which.limit, which.cursor.as_deref())?;
-            list_users::page(&self.state, &self.scope(), &page).await
+            users::page(&self.state, &self.scope(), &page).await
         })
         .await
     }
@@ -128,7 +129,7 @@ impl Tools {
         told(async {
             let id = name(origin_user_id, "origin_user_id")?;
             let called = origin_user_name.map(|text| name(text, "origin_user_name")).transpose()?;
-            register_user::register(&self.state, &self.scope(), id, called).await
+            users::register(&self.state, &self.scope(), id, called).await
         })
         .await
     }
@@ -136,7 +137,7 @@ impl Tools {
     /// Reads one registered user of this environment.
     #[tool(annotations(title = "Get a registered user", read_only_hint = true, open_world_hint = false))]
     async fn get_registered_user(&self, Parameters(which): Parameters<WhichUser>) -> CallToolResult {
-        told(async { read_user::find(&self.state, &self.scope(), self.user(&which.registered_user_id)?).await }).await
+        told(async { users::find(&self.state, &self.scope(), self.user(&which.registered_user_id)?).await }).await
     }
 
     /// Deletes a registered user of this environment for ever, with the credentials that the user entrusted.
@@ -144,7 +145,7 @@ impl Tools {
     async fn delete_registered_user(&self, Parameters(which): Parameters<WhichUser>) -> CallToolResult {
         told(async {
             let id = self.user(&which.registered_user_id)?;
-            delete_user::delete(&self.state, &self.scope(), id, &self.by).await?;
+            users::delete(&self.state, &self.scope(), id, &self.by).await?;
             Ok(json!({"deleted": id}))
         })
         .await

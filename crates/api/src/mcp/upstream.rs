@@ -24,8 +24,8 @@ use rmcp::transport::streamable_http_client::{
 };
 use sse_stream::{Sse, SseStream};
 
-use super::refused;
-use crate::Code;
+use super::refusal::refused;
+use crate::code::Code;
 
 /// How long an upstream may take, over everything that a call needs.
 const PATIENCE: Duration = Duration::from_secs(30);

@@ -7,8 +7,8 @@ use doorward_http::Problem;
 use http::header::{CACHE_CONTROL, CONTENT_TYPE};
 use http::{HeaderValue, Response};
 
-use crate::Code;
 use crate::answer::{Answer, Body};
+use crate::code::Code;
 use crate::state::State;
 
 pub(super) fn handle(state: &State) -> Answer {

@@ -8,10 +8,10 @@ use std::sync::Arc;
 use doorward_http::Problem;
 use matchit::Params;
 
-use super::onward;
-use crate::Code;
+use super::onward::onward;
 use crate::answer::Answer;
 use crate::call::Call;
+use crate::code::Code;
 use crate::lifecycle::UnderWay;
 use crate::state::State;
 

@@ -4,8 +4,8 @@
 
 use doorward_http::Problem;
 
-use crate::Code;
 use crate::answer::{self, Answer};
+use crate::code::Code;
 use crate::state::State;
 
 pub(super) fn handle(state: &State) -> Answer {

@@ -6,7 +6,7 @@ use doorward_link::Start;
 use http::header::SET_COOKIE;
 use matchit::Params;
 
-use super::onward;
+use super::onward::onward;
 use crate::answer::Answer;
 use crate::call::Call;
 use crate::state::State;
