@@ -10,7 +10,6 @@ use doorward::api::{Assertions, Keys};
 use doorward::assertion::AssertionKeys;
 use zeroize::Zeroizing;
 
-use crate::config::Config;
 use crate::secret_file;
 
 /// The pause between two looks at the file.
@@ -39,19 +38,22 @@ impl FromStr for Audience {
 /// # Errors
 ///
 /// If the file cannot be used, or if a setting that an assertion needs is missing.
-pub(crate) fn start(config: &Config) -> anyhow::Result<Option<Arc<Assertions>>> {
-    let Some(file) = config.assertion_key_file.clone() else {
-        if config.assertion_audiences.is_empty() {
+pub(crate) fn start(
+    file: Option<PathBuf>,
+    given: &[Audience],
+    public_url: Option<&str>,
+) -> anyhow::Result<Option<Arc<Assertions>>> {
+    let Some(file) = file else {
+        if given.is_empty() {
             return Ok(None);
         }
         bail!("--assertion-audience needs --assertion-key-file: `doorward assertion-key rotate FILE` makes one");
     };
-    let issuer = config.public_url.clone().context("--assertion-key-file needs --public-url, which assertions name")?;
-    if config.assertion_audiences.is_empty() {
+    let issuer = public_url.context("--assertion-key-file needs --public-url, which assertions name")?;
+    if given.is_empty() {
         bail!("--assertion-key-file needs --assertion-audience: a service must refuse assertions for another");
     }
-    let given = config.assertion_audiences.iter().cloned();
-    let audiences = given.map(|given| (given.profile, given.audience)).collect();
+    let audiences = given.iter().map(|given| (given.profile, given.audience.clone())).collect();
     let text = secret_file::read(&file)?;
     let keys = text.parse().with_context(|| format!("in {}", file.display()))?;
     let assertions = Arc::new(Assertions::new(issuer.trim_end_matches('/').to_owned(), audiences, keys));
@@ -85,10 +87,12 @@ mod tests {
     use doorward::types::Timestamp;
 
     use super::*;
-    use crate::config::Arguments;
+    use crate::arguments::Arguments;
+    use crate::config::Config;
 
     fn started(arguments: &[&str]) -> anyhow::Result<Option<Arc<Assertions>>> {
-        start(&Config::new(Arguments::try_parse_from([&["doorward-server"], arguments].concat())?)?)
+        let config = Config::new(Arguments::try_parse_from([&["doorward-server"], arguments].concat())?)?;
+        start(config.assertion_key_file, &config.assertion_audiences, config.public_url.as_deref())
     }
 
     #[tokio::test]

@@ -2,7 +2,7 @@
 //!
 //! | module | what it is for |
 //! |---|---|
-//! | [`config`], [`environment`] | settings: start here |
+//! | [`config`], [`arguments`], [`environment`] | settings: start here |
 //! | `site`, [`tls`], `stopping` | what [`doorward_listen`] serves connections with, and the way to the end |
 //! | [`sealing_key`], [`signing_key`], `assertions`, `secret_file`, `certificate`, [`reload`] | secrets and certificates, read again when they change |
 //! | [`logging`], `line`, [`metrics`], [`reminder`], [`first_start`] | what people see of it |
@@ -10,6 +10,7 @@
 //! | `identity` | signing in to the page through an identity provider, by the feature `oidc` |
 //! | `traces` | spans for a collector of OpenTelemetry's, by the feature `otel` |
 
+pub mod arguments;
 mod assertions;
 mod certificate;
 pub mod config;
@@ -49,7 +50,8 @@ use tokio::net::TcpListener;
 use tokio::runtime::Runtime;
 use tokio::sync::watch;
 
-use crate::config::{Arguments, Config, HotClock};
+use crate::arguments::{Arguments, HotClock};
+use crate::config::Config;
 use crate::logging::{Filter, Logging};
 use crate::metrics::Metrics;
 use crate::reload::{Hangups, Reload};
@@ -103,7 +105,11 @@ async fn serve_until_stopped(start: Start, filter: Filter) -> anyhow::Result<()>
     let core = Core::new(store).with_clock(clock);
     let sealing_key = sealing_key::load(&config, &core).await?;
     let signing_key = signing_key::load(&config)?;
-    let assertions = assertions::start(&config)?;
+    let assertions = assertions::start(
+        config.assertion_key_file.clone(),
+        &config.assertion_audiences,
+        config.public_url.as_deref(),
+    )?;
     let (sinks, secrets) = sinks::open(&config.sinks, &core)?;
     let metrics = Arc::new(Metrics::new());
     let (certificate, asked) = watch::channel(0);
@@ -114,7 +120,7 @@ async fn serve_until_stopped(start: Start, filter: Filter) -> anyhow::Result<()>
     let listener = TcpListener::bind(config.listen)
         .await
         .with_context(|| format!("cannot listen on {}; choose another with --listen", config.listen))?;
-    let metrics_listener = metrics::listen(&config).await?;
+    let metrics_listener = metrics::listen(config.metrics_listen).await?;
     let verifier = Verifier::start(&core).await.context("the keys cannot be loaded")?;
     // The store decides with which prefix keys begin.
     let core = verifier.core().clone();

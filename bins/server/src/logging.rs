@@ -9,8 +9,7 @@ use tracing_subscriber::reload::Handle;
 use tracing_subscriber::util::SubscriberInitExt;
 use tracing_subscriber::{EnvFilter, Layer, Registry, reload};
 
-use crate::config::Config;
-use crate::line::Line;
+use crate::line::{Line, LogFormat};
 #[cfg(feature = "otel")]
 use crate::traces::Traces;
 
@@ -74,23 +73,23 @@ pub(crate) fn filter(text: &str) -> anyhow::Result<EnvFilter> {
 /// # Errors
 ///
 /// If spans cannot be sent to the endpoint, or the filter is none.
-pub fn start(config: &Config, runtime: &Runtime) -> anyhow::Result<Logging> {
-    let (filter, reload) = reload::Layer::new(filter(&config.log)?);
+pub fn start(filter: &str, format: LogFormat, endpoint: Option<&str>, runtime: &Runtime) -> anyhow::Result<Logging> {
+    let (filter, reload) = reload::Layer::new(self::filter(filter)?);
     let lines = tracing_subscriber::fmt::layer()
         .with_writer(std::io::stderr)
         .with_ansi(std::io::stderr().is_terminal())
-        .event_format(Line(config.log_format));
+        .event_format(Line(format));
     let registry = tracing_subscriber::registry().with(lines.with_filter(filter));
     #[cfg(feature = "otel")]
     {
-        let traces = config.otlp_endpoint.as_deref().map(|endpoint| Traces::to(endpoint, runtime.handle().clone()));
+        let traces = endpoint.map(|endpoint| Traces::to(endpoint, runtime.handle().clone()));
         let traces = traces.transpose()?;
         registry.with(traces.as_ref().map(Traces::layer)).init();
         Ok(Logging { filter: Filter(reload), _traces: traces })
     }
     #[cfg(not(feature = "otel"))]
     {
-        let _ = runtime;
+        let _ = (endpoint, runtime);
         registry.init();
         Ok(Logging { filter: Filter(reload) })
     }

@@ -26,8 +26,6 @@ use prometheus_client::metrics::info::Info;
 use prometheus_client::registry::{Registry, Unit};
 use tokio::net::{TcpListener, TcpStream};
 
-use crate::config::Config;
-
 const OPEN_METRICS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
 const JSON: &str = "application/json";
 
@@ -299,14 +297,14 @@ impl Metrics {
 /// # Errors
 ///
 /// Where someone chose an address that cannot be had.
-pub async fn listen(config: &Config) -> anyhow::Result<Option<TcpListener>> {
-    let address = config.metrics_listen.unwrap_or(SocketAddr::from(DEFAULT_ADDRESS));
+pub async fn listen(chosen: Option<SocketAddr>) -> anyhow::Result<Option<TcpListener>> {
+    let address = chosen.unwrap_or(SocketAddr::from(DEFAULT_ADDRESS));
     match TcpListener::bind(address).await {
         Ok(listener) => {
             tracing::info!(address = %listener.local_addr()?, "serving metrics");
             Ok(Some(listener))
         }
-        Err(error) if config.metrics_listen.is_none() => {
+        Err(error) if chosen.is_none() => {
             tracing::warn!(%address, %error, "no metrics are served; choose another address with --metrics-listen");
             Ok(None)
         }

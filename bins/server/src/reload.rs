@@ -4,7 +4,8 @@
 use doorward::api::Api;
 use tokio::sync::watch;
 
-use crate::config::{Arguments, Config};
+use crate::arguments::Arguments;
+use crate::config::Config;
 use crate::logging::{self, Filter};
 use crate::signing_key;
 use crate::sinks::Secrets;
