@@ -4,11 +4,10 @@
 //! between, the file holds every key that a value needs, and the next run goes on.
 
 use std::path::Path;
-use std::time::Duration;
 
 use doorward::audit::{Action, EventDraft};
 use doorward::store::{
-    ResealError, Resealed, SealStep, SealingKey, SealingKeyId, SealingKeys, is_half_sealed, opens_any, reseal,
+    Resealed, SealStep, SealingError, SealingKey, SealingKeyId, SealingKeys, is_half_sealed, opens_any, reseal,
 };
 use doorward::types::{Environment, OrganizationId};
 use serde::Serialize;
@@ -21,9 +20,6 @@ use crate::failure::Failure;
 use crate::key_file::KeyFile;
 use crate::output::Output;
 use crate::progress::Progress;
-
-/// The time in which every server that runs notices which key the store names: servers look every two seconds.
-const NOTICED: Duration = Duration::from_secs(5);
 
 #[derive(Serialize)]
 struct Rotated {
@@ -175,30 +171,21 @@ async fn name(desk: &Desk, before: Option<SealingKeyId>, key: SealingKeyId) -> R
     ))
 }
 
-/// Seals every value with the newest key: at first all that there are, then what servers sealed before they noticed.
+/// Seals every value with the newest key.
 async fn seal_everything(desk: &Desk, keys: &SealingKeys, output: &Output) -> Result<Resealed, Failure> {
     let store = desk.core.store();
     let mut progress = Progress::new(output);
     let mut report = |SealStep { kind, done, of }: SealStep| {
         progress.show(&format!("sealing {}: {done} of {of}", kind.as_str()), false);
     };
-    let random = &**desk.core.random();
-    let first = reseal(&**store, keys, random, &mut report).await;
+    let resealed = reseal(&**store, keys, &**desk.core.random(), &mut report).await;
     progress.end();
-    let mut all = first.map_err(failure)?;
-    let (_, sessions) = store.sessions().await?.proved_of_any_store()?;
-    if sessions.iter().any(|status| !status.retired) {
-        output.remark("Waiting until every server seals with the new key…");
-        tokio::time::sleep(NOTICED).await;
-        let last = reseal(&**store, keys, random, &mut |_| {}).await.map_err(failure)?;
-        all = Resealed { sealed: all.sealed + last.sealed, ..last };
-    }
-    Ok(all)
+    resealed.map_err(failure)
 }
 
-fn failure(error: ResealError) -> Failure {
+fn failure(error: SealingError) -> Failure {
     match error {
-        ResealError::Store(error) => error.into(),
+        SealingError::Store(error) => error.into(),
         error => Failure::failed(format!("{error}. Copy the file to every server, and run this again: it goes on")),
     }
 }

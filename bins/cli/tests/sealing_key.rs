@@ -208,6 +208,27 @@ fn a_rotation_seals_everything_again_while_servers_run() {
 }
 
 #[test]
+fn a_server_without_the_newest_key_seals_nothing_until_it_has_it() {
+    let world = World::new();
+    let folder = world.folder();
+    let copy = folder.join("copy");
+    std::fs::copy(key_file(&folder), &copy).unwrap();
+    let other = Server::start_at(&binary(), &folder, &["--sealing-key-file", copy.to_str().unwrap()]);
+    assert!(world.put(&other, "slack"));
+    rotated(&folder, &[]);
+    let new = keys(&folder).sealing();
+    let path = format!("/v1/registered-users/{}/credentials/slack", world.user);
+    let put = other.call(&world.server.production_key, "PUT", &path, Some(r#"{"secret":"hunter2"}"#));
+    assert_eq!((put.status, put.text("/code").as_str()), (503, "store_unavailable"));
+    assert!(all_sealed_with(&folder, new));
+    assert!(world.put(&world.server, "github"));
+
+    std::fs::copy(key_file(&folder), &copy).unwrap();
+    support::waits_for("the server reads the file again", || world.put(&other, "slack"));
+    assert!(all_sealed_with(&folder, new));
+}
+
+#[test]
 fn an_interrupted_rotation_goes_on_with_the_same_key() {
     let world = World::new();
     let folder = world.folder();

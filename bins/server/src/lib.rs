@@ -37,7 +37,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context;
-use doorward::api::{Api, Budgets, Mount, Observer, Part, Settings};
+use doorward::api::{Api, Budgets, Observer, Part, Settings};
 use doorward::auth::{Core, Verifier};
 use doorward::dashboard::Dashboard;
 use doorward::link::Linker;
@@ -45,7 +45,6 @@ use doorward::origin::CustomSchemes;
 use doorward::store::{OpenMode, SealingKeys};
 use doorward::types::{Clock, PreciseClock, SystemClock};
 use doorward_listen::{Acceptor, Room};
-use http::Method;
 use tokio::net::TcpListener;
 use tokio::runtime::Runtime;
 use tokio::sync::watch;
@@ -58,9 +57,6 @@ use crate::reload::{Hangups, Reload};
 use crate::sinks::Shipping;
 use crate::site::{Site, Watcher};
 use crate::tls::Tls;
-
-/// The paths of the page *Settings → API Keys*.
-pub const PAGE: &[&str] = &["/dashboard", "/dashboard/", "/dashboard/{*rest}"];
 
 /// How long threads that block may go on after the last request.
 const LINGER: Duration = Duration::from_secs(1);
@@ -135,10 +131,10 @@ async fn serve_until_stopped(start: Start, filter: Filter) -> anyhow::Result<()>
     let dashboard = dashboard(&config, &verifier, &public_url, custom_schemes, &sealing_key)?;
     let watcher = Arc::new(Watcher::new(Arc::clone(&metrics)));
     let room = Room::new(config.limits, Arc::<Watcher>::clone(&watcher));
-    let observer: Arc<dyn Observer> = watcher;
+    let observer: Arc<dyn Observer> = Arc::<Watcher>::clone(&watcher);
     let settings = Settings {
         parts: Part::ALL.to_vec(),
-        mounts: vec![Mount::new(PAGE, &[Method::GET, Method::POST], dashboard)],
+        mounts: vec![site::page(dashboard, Arc::clone(&watcher))],
         custom_schemes,
         signing_key,
         assertions,

@@ -46,6 +46,7 @@ pub struct Metrics {
     connections_limited: Family<LimitLabels, Counter>,
     requests_limited: Family<WorkLabels, Counter>,
     operator_refusals: Counter,
+    sign_in_refusals: Family<SignInLabels, Counter>,
     sink_lag_events: Family<SinkLabels, Gauge>,
     sink_lag_seconds: Family<SinkLabels, Gauge>,
     certificate_end: Family<ListenerLabels, Gauge>,
@@ -95,6 +96,11 @@ struct UnusualLabels {
 #[derive(Clone, Debug, EncodeLabelSet, Eq, Hash, PartialEq)]
 struct LimitLabels {
     reason: &'static str,
+}
+
+#[derive(Clone, Debug, EncodeLabelSet, Eq, Hash, PartialEq)]
+struct SignInLabels {
+    by: &'static str,
 }
 
 #[derive(Clone, Debug, EncodeLabelSet, Eq, Hash, PartialEq)]
@@ -172,6 +178,12 @@ impl Metrics {
             "Tokens that were presented for an operator's, and refused",
             operator_refusals.clone(),
         );
+        let sign_in_refusals = Family::<SignInLabels, Counter>::default();
+        registry.register(
+            "sign_in_refusals",
+            "Sign-ins at the page that were refused, by the way in: a link, or the identity provider",
+            sign_in_refusals.clone(),
+        );
         let sink_lag_events = Family::<SinkLabels, Gauge>::default();
         let sink_lag_seconds = Family::<SinkLabels, Gauge>::default();
         registry.register(
@@ -206,6 +218,7 @@ impl Metrics {
             connections_limited,
             requests_limited,
             operator_refusals,
+            sign_in_refusals,
             sink_lag_events,
             sink_lag_seconds,
             certificate_end,
@@ -254,6 +267,11 @@ impl Metrics {
     /// Counts a connection that was limited, by its reason.
     pub fn connection_limited(&self, reason: &'static str) {
         self.connections_limited.get_or_create(&LimitLabels { reason }).inc();
+    }
+
+    /// Counts a sign-in that was refused, by the way in.
+    pub fn sign_in_refused(&self, by: &'static str) {
+        self.sign_in_refusals.get_or_create(&SignInLabels { by }).inc();
     }
 
     /// Counts a token that was presented for an operator's, and refused.

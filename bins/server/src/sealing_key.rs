@@ -20,8 +20,8 @@ use crate::{environment, secret_file};
 const VARIABLE: &str = "DOORWARD_SEALING_KEY";
 const FILE_VARIABLE: &str = "DOORWARD_SEALING_KEY_FILE";
 
-/// The pause between two looks at which key the store names. A rotation waits for longer, so that no server seals with the key
-/// from before when it ends.
+/// The pause between two looks at which key the store names. A write that comes before the look is refused by the store, sealed
+/// again and written again.
 const LOOK: Duration = Duration::from_secs(2);
 
 /// The shortest time between two readings of the file for values of unknown keys.

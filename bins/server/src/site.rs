@@ -1,11 +1,12 @@
-//! The API with the page beside it, as connections are served with it; and the word on what it does.
+//! The API with the page beside it, as connections are served with them; and the word on what they do.
 
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
-use doorward::api::{Api, Body, Observer};
-use doorward::http::Rejection;
+use doorward::api::{Api, Body, Mount, Observer};
+use doorward::dashboard::{Dashboard, SignInRefused};
+use doorward::http::{Rejection, SourceAddress};
 use doorward::types::Environment;
 use doorward_listen::{Handler, Throttle};
 use http::{Method, Request, Response, StatusCode};
@@ -40,6 +41,24 @@ impl Handler for Site {
     }
 }
 
+/// The paths of the page *Settings → API Keys*.
+const PAGE: &[&str] = &["/dashboard", "/dashboard/", "/dashboard/{*rest}"];
+
+/// Returns the page, whose refused sign-ins are counted.
+pub(crate) fn page(dashboard: Dashboard, watcher: Arc<Watcher>) -> Mount {
+    Mount::new(PAGE, &[Method::GET, Method::POST], move |request| {
+        let (dashboard, watcher) = (dashboard.clone(), Arc::clone(&watcher));
+        async move {
+            let source = request.extensions().get::<SourceAddress>().copied();
+            let reply = dashboard.answer(request).await;
+            if let Some(refused) = reply.extensions().get::<SignInRefused>() {
+                watcher.sign_in_refused(source, *refused);
+            }
+            reply
+        }
+    })
+}
+
 /// Counts what the API and connections do. The log has a line about limits now and then.
 #[derive(Debug)]
 pub(crate) struct Watcher {
@@ -50,6 +69,18 @@ pub(crate) struct Watcher {
 impl Watcher {
     pub(crate) fn new(metrics: Arc<Metrics>) -> Self {
         Self { metrics, throttle: Throttle::default() }
+    }
+
+    fn sign_in_refused(&self, source: Option<SourceAddress>, by: SignInRefused) {
+        let by = match by {
+            SignInRefused::Link => "link",
+            SignInRefused::Provider => "provider",
+        };
+        self.metrics.sign_in_refused(by);
+        if let Some(untold) = self.throttle.is_due(("sign-in", by)) {
+            let address = source.map(|SourceAddress(address)| tracing::field::display(address));
+            tracing::warn!(address, by, untold, "a sign-in at the page was refused");
+        }
     }
 }
 

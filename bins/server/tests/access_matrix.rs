@@ -11,7 +11,6 @@ use std::fmt::Write;
 
 use doorward::api::routes::{Access, Action, PATHS, Path};
 use doorward::api::{BackendAction as Backend, OpenAction as Open, OperatorAction as Operator};
-use doorward_server::PAGE;
 use serde_json::json;
 use support::{Answer, Server};
 
@@ -325,6 +324,9 @@ fn credential_of(path: &Path) -> &'static str {
         Access::Operator(_) => "Operator",
     }
 }
+
+/// The paths of the page.
+const PAGE: [&str; 3] = ["/dashboard", "/dashboard/", "/dashboard/{*rest}"];
 
 /// Writes the rows of the page, which sessions open, and no credential of the API: `dashboard.rs` tests the rest.
 fn ask_for_the_page(world: &World, table: &mut String) {

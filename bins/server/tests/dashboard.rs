@@ -87,6 +87,7 @@ fn the_first_start_shows_a_link_that_signs_in_once() {
         let again = send(&server, method, &path, OWN_FORM, "");
         assert!(again.status == 410 && !again.headers.contains_key("set-cookie"), "{again:?}");
     }
+    assert!(server.scrape().contains("doorward_sign_in_refusals_total{by=\"link\"} 2"), "{}", server.scrape());
     let token = path.rsplit('/').next().unwrap();
     for file in std::fs::read_dir(server.folder.path()).unwrap() {
         let bytes = std::fs::read(file.unwrap().path()).unwrap();

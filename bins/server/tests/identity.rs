@@ -66,6 +66,8 @@ fn an_operator_signs_in_through_the_provider() {
         "main",
         "You are grace@example.com to the identity provider, and it may sign in to no operator of this name",
     );
+    let refused = world.server.scrape();
+    assert!(refused.contains("doorward_sign_in_refusals_total{by=\"provider\"} 1"), "{refused}");
     // Nor is a local operator hers, whatever the provider calls her.
     world.server.operator("grace@example.com");
     world.sign_in("grace").says("main", "it may sign in to no operator of this name");

@@ -53,13 +53,21 @@ pub fn of_store(error: StoreError) -> Problem {
             Code::StoreUnavailable,
             "the store cannot be reached at the moment; look whether the change was made before you try again",
         ),
+        StoreError::OtherSealingKey => Problem::new(
+            Code::StoreUnavailable,
+            "this server does not have the newest sealing key: nothing was written, and the server's operator finds the \
+             reason in its log",
+        ),
         _ => Problem::new(Code::Internal, INTERNAL),
     }
 }
 
 /// Returns the problem of a store that failed, and logs what the engine said.
 pub(crate) fn store_failed(error: StoreError) -> Problem {
-    if matches!(error, StoreError::Unavailable(_) | StoreError::OutcomeUnknown | StoreError::Corrupt(_)) {
+    if matches!(
+        error,
+        StoreError::Unavailable(_) | StoreError::OutcomeUnknown | StoreError::Corrupt(_) | StoreError::OtherSealingKey
+    ) {
         tracing::error!(error = &error as &dyn std::error::Error, "the store failed");
     }
     of_store(error)

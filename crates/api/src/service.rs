@@ -95,22 +95,18 @@ pub struct Mount {
 }
 
 impl Mount {
-    /// A service at paths of these patterns, in matchit's notation, and with these methods.
-    pub fn new<S, B>(patterns: &'static [&'static str], methods: &'static [Method], service: S) -> Self
+    /// A service that answers at paths of these patterns, in matchit's notation, and with these methods.
+    pub fn new<F, A, B>(patterns: &'static [&'static str], methods: &'static [Method], answer: F) -> Self
     where
-        S: Service<Request<RequestBody>, Response = Response<B>, Error = Infallible, Future: Send>,
-        S: Clone + Send + Sync + 'static,
+        F: Fn(Request<RequestBody>) -> A + Send + Sync + 'static,
+        A: Future<Output = Response<B>> + Send + 'static,
         B: http_body::Body<Data = Bytes, Error: Into<BodyError>> + Send + 'static,
     {
-        let answer = move |request| -> Answering {
-            let mut service = service.clone();
-            Box::pin(async move {
-                let Ok(()) = std::future::poll_fn(|context| service.poll_ready(context)).await;
-                let Ok(response) = service.call(request).await;
-                response.map(Body::streamed)
-            })
+        let boxed = move |request| -> Answering {
+            let answer = answer(request);
+            Box::pin(async move { answer.await.map(Body::streamed) })
         };
-        Self { patterns, methods, answer: Box::new(answer) }
+        Self { patterns, methods, answer: Box::new(boxed) }
     }
 }
 

@@ -38,6 +38,8 @@ pub enum Action {
     CredentialRemoved,
     /// An operator answered for changes that the store had lost.
     LostChangeAccepted,
+    /// An operator who signs in through an identity provider did so for the first time, and is this identity from then on.
+    OperatorBound,
     /// An operator was added.
     OperatorCreated,
     /// An operator was removed.
@@ -60,7 +62,7 @@ pub enum Action {
 
 impl Action {
     /// Every action.
-    pub const ALL: [Self; 24] = [
+    pub const ALL: [Self; 25] = [
         Self::AccessKeyCreated,
         Self::AccessKeyDeleted,
         Self::AccessKeyRegenerated,
@@ -76,6 +78,7 @@ impl Action {
         Self::CredentialPut,
         Self::CredentialRemoved,
         Self::LostChangeAccepted,
+        Self::OperatorBound,
         Self::OperatorCreated,
         Self::OperatorDeleted,
         Self::OperatorLinkMinted,
@@ -106,6 +109,7 @@ impl Action {
             Self::CredentialPut => "credential.put",
             Self::CredentialRemoved => "credential.removed",
             Self::LostChangeAccepted => "lost_change.accepted",
+            Self::OperatorBound => "operator.bound",
             Self::OperatorCreated => "operator.created",
             Self::OperatorDeleted => "operator.deleted",
             Self::OperatorLinkMinted => "operator.link_minted",

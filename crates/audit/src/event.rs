@@ -87,6 +87,9 @@ pub struct Detail {
     /// The connector that a credential is for.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub connector: Option<String>,
+    /// The issuer and the subject that an operator is bound to.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub identity: Option<String>,
     /// The URLs of a connector before the change. No secret stands here, nor what is behind `?` in a URL.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub urls_before: Vec<String>,
@@ -221,6 +224,7 @@ mod tests {
                     name: None,
                     origin: None,
                     connector: None,
+                    identity: None,
                     urls_before: vec![],
                     urls_after: vec![],
                     reason: None,

@@ -37,6 +37,7 @@ const fn activity(action: Action) -> (Activity, &'static str) {
         Action::CredentialPut => (Activity::Update, "Credential"),
         Action::CredentialRemoved => (Activity::Delete, "Credential"),
         Action::LostChangeAccepted | Action::StoreRestored => (Activity::Update, "Store"),
+        Action::OperatorBound => (Activity::Update, "Operator"),
         Action::OperatorCreated => (Activity::Create, "Operator"),
         Action::OperatorDeleted => (Activity::Delete, "Operator"),
         Action::OperatorLinkMinted => (Activity::Create, "Sign-in Link"),

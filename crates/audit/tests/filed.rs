@@ -30,6 +30,7 @@ fn event(action: Action, full: bool) -> Event {
                 before: vec![secret("4fG7hJ2kLm", SecretState::Current), secret("9aQ0000000", SecretState::Staged)],
                 after: vec![secret("9aQ0000000", SecretState::Current)],
                 connector: None,
+                identity: None,
                 urls_before: vec![],
                 urls_after: vec![],
             }

@@ -29,6 +29,7 @@ fn draft(time: i64, actor: Name, subject: String, name: Option<Name>, secrets: u
         detail: Detail {
             origin: name.as_ref().map(ToString::to_string),
             connector: name.as_ref().filter(|_| secrets > 1).map(ToString::to_string),
+            identity: None,
             urls_before: name.iter().filter(|_| secrets > 2).map(ToString::to_string).collect(),
             urls_after: name.iter().filter(|_| secrets > 1).map(ToString::to_string).collect(),
             reason: (secrets > 2).then_some(Reason::StoreRestored),

@@ -31,6 +31,7 @@ fn events() -> Vec<Event> {
             origin: None,
             reason: None,
             connector: None,
+            identity: None,
             urls_before: vec![],
             urls_after: vec![],
             before: vec![secret("4fG7hJ2kLm", 1, SecretState::Current), secret("9aQ0000000", 2, SecretState::Staged)],

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use doorward_origin::AllowList;
 use doorward_store::{OriginsChange, SecretChange, StoreId};
-use doorward_types::{Locator, OrganizationId, Tick};
+use doorward_types::{Foreign, Locator, OrganizationId, Tick};
 
 use crate::Core;
 use crate::control::Lease;
@@ -172,8 +172,8 @@ impl Drop for Taken<'_> {
     }
 }
 
-/// Returns an error with its causes, for the operator's log.
+/// Returns an error with its causes, for the operator's log. A cause is another program's text.
 pub(crate) fn describe(error: &dyn std::error::Error) -> String {
     let causes = std::iter::successors(error.source(), |cause| cause.source());
-    causes.fold(error.to_string(), |text, cause| format!("{text}: {cause}"))
+    causes.fold(error.to_string(), |text, cause| format!("{text}: {}", Foreign::new(cause)))
 }

@@ -3,7 +3,7 @@ use doorward_key::{FreshOperatorToken, KeyFault, PresentedOperatorToken, ShownOn
 use doorward_store::{Conflict, Operator, ProviderAccess, ProviderIdentity, StoreError};
 use doorward_types::{Environment, Name, OperatorId, OrganizationId};
 
-use crate::{Ask, Core, IssueError, Management};
+use crate::{Ask, Core, IssueError, Management, Visit};
 
 /// Operators of the management side, and their tokens. Each is looked up in the store at every use, so that a removed
 /// one is out at once.
@@ -140,17 +140,24 @@ impl OperatorDesk {
     }
 
     /// Binds the operator with this name to an identity, and returns the operator; none if no operator of this name waits for
-    /// an identity. A local operator never does.
+    /// an identity. A local operator never does. The event names issuer and subject.
     ///
     /// # Errors
     ///
     /// [`IssueError::Store`].
-    pub async fn bind(&self, name: &str, identity: &ProviderIdentity) -> Result<Option<Operator>, IssueError> {
+    pub async fn bind(
+        &self,
+        name: &str,
+        identity: &ProviderIdentity,
+        visit: Visit,
+    ) -> Result<Option<Operator>, IssueError> {
         let named = self.named(name).await?;
         let Some(operator) = named.filter(|operator| operator.provider == ProviderAccess::Expected) else {
             return Ok(None);
         };
-        match self.core.store.bind_operator(operator.id, identity).await {
+        let mut event = self.event(Action::OperatorBound, &operator, &visit.by(&operator));
+        event.detail.identity = Some(format!("{} {}", identity.issuer, identity.subject));
+        match self.core.store.bind_operator(operator.id, identity, event).await {
             Ok(()) => {
                 let (operator_id, issuer) = (&operator.id, &identity.issuer);
                 tracing::info!(%operator_id, issuer, "an operator is bound to an identity from now on");
@@ -169,11 +176,17 @@ impl OperatorDesk {
     }
 }
 
-/// Returns whether an audit log could take this name for one of Doorward's own programs, `cli:ada@host` or `doorward-server`, or for a key.
+/// Returns whether somebody who reads an audit log could take this name for one of Doorward's own programs, `cli:ada@host` or
+/// `doorward-server`, or for a key.
 fn is_our_own(name: &Name) -> bool {
-    // Characters that nobody sees stand between letters as well.
-    let name: String = name.as_str().chars().filter(char::is_ascii_graphic).collect::<String>().to_ascii_lowercase();
-    ["cli:", "doorward", "key_", "server"].iter().any(|own| name.starts_with(own)) || name == "cli"
+    let name = looks(name.as_str());
+    ["cli:", "doorward", "key_", "server"].iter().any(|own| name.starts_with(&looks(own))) || name == looks("cli")
+}
+
+/// Returns the same text for names that look alike: letters of other scripts become those that they resemble (UTS #39, section
+/// 4), and what nobody sees is left out.
+fn looks(text: &str) -> String {
+    unicode_security::skeleton(&text.to_lowercase()).filter(char::is_ascii_graphic).collect()
 }
 
 /// Tells of what belongs to the installation and to no organization.

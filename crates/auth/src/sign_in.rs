@@ -4,7 +4,7 @@ use std::net::IpAddr;
 use std::time::Duration;
 
 use doorward_audit::{Action, Attribution, EventDraft};
-use doorward_key::OpaqueToken;
+use doorward_key::{Digest, OpaqueToken};
 use doorward_store::{Operator, SignIn, SignInKind, StoreError};
 use doorward_types::{RequestId, Timestamp};
 
@@ -41,7 +41,7 @@ pub struct Visit {
 }
 
 impl Visit {
-    fn by(self, operator: &Operator) -> Attribution {
+    pub(crate) fn by(self, operator: &Operator) -> Attribution {
         let Self { source_address, request_id } = self;
         Attribution { actor: operator.name.clone(), source_address, request_id }
     }
@@ -55,7 +55,8 @@ impl OperatorDesk {
     /// [`IssueError::NoSuchOperator`] where the operator is gone.
     pub async fn login_link(&self, operator: &Operator, ask: &Ask) -> Result<OpaqueToken, IssueError> {
         let event = self.event(Action::OperatorLinkMinted, operator, &ask.attribution);
-        self.make(operator, SignInKind::Link, LINK_LIFETIME, event).await
+        let link = self.make(operator, SignInKind::Link, LINK_LIFETIME, None, event).await?;
+        link.ok_or(IssueError::NoSuchOperator)
     }
 
     /// Whose link it is, where it works. It goes on working: browsers and scanners of mail look at links before people do.
@@ -75,11 +76,8 @@ impl OperatorDesk {
     /// Where the store fails.
     pub async fn sign_in(&self, link: &OpaqueToken, visit: Visit) -> Result<Option<OpaqueToken>, IssueError> {
         let Some(operator) = self.whose_link(link).await.map_err(IssueError::Store)? else { return Ok(None) };
-        // Of two who come at once, one takes it.
-        if !self.core().store().take_sign_in(link.digest(), None).await.map_err(IssueError::Store)? {
-            return Ok(None);
-        }
-        self.sign_in_as(&operator, visit).await.map(Some)
+        let event = self.event(Action::OperatorSignedIn, &operator, &visit.by(&operator));
+        self.make(&operator, SignInKind::Session, SESSION_LIFETIME, Some(link.digest()), event).await
     }
 
     /// Makes a session for an operator who proved otherwise who it is, such as to an identity provider.
@@ -89,7 +87,8 @@ impl OperatorDesk {
     /// [`IssueError::NoSuchOperator`] where the operator is gone.
     pub async fn sign_in_as(&self, operator: &Operator, visit: Visit) -> Result<OpaqueToken, IssueError> {
         let event = self.event(Action::OperatorSignedIn, operator, &visit.by(operator));
-        self.make(operator, SignInKind::Session, SESSION_LIFETIME, event).await
+        let session = self.make(operator, SignInKind::Session, SESSION_LIFETIME, None, event).await?;
+        session.ok_or(IssueError::NoSuchOperator)
     }
 
     /// Who is signed in by a session, where it has not ended.
@@ -116,7 +115,8 @@ impl OperatorDesk {
     /// Where the store fails.
     pub async fn sign_out(&self, session: &OpaqueToken, visit: Visit) -> Result<(), StoreError> {
         let found = self.core().store().sign_in(session.digest(), self.core().clock().now()).await?;
-        let event = found.map(|(_, operator)| self.event(Action::OperatorSignedOut, &operator, &visit.by(&operator)));
+        let Some((_, operator)) = found else { return Ok(()) };
+        let event = self.event(Action::OperatorSignedOut, &operator, &visit.by(&operator));
         self.core().store().take_sign_in(session.digest(), event).await.map(drop)
     }
 
@@ -130,19 +130,22 @@ impl OperatorDesk {
         self.core().store().take_sign_ins(operator.id, event).await
     }
 
+    /// Makes a link or a session; none if the link that is spent for it is gone. Of two who come with one link at once, one gets
+    /// a session.
     async fn make(
         &self,
         operator: &Operator,
         kind: SignInKind,
         lifetime: Duration,
+        spent: Option<Digest>,
         event: EventDraft,
-    ) -> Result<OpaqueToken, IssueError> {
+    ) -> Result<Option<OpaqueToken>, IssueError> {
         let token = OpaqueToken::generate(&**self.core().random())?;
         let created_at: Timestamp = self.core().clock().now();
         let (seen_at, expires_at) = (created_at, created_at + lifetime);
         let sign_in = SignIn { token: token.digest(), kind, operator: operator.id, created_at, seen_at, expires_at };
-        match self.core().store().add_sign_in(sign_in, event).await {
-            Ok(()) => Ok(token),
+        match self.core().store().add_sign_in(sign_in, spent, event).await {
+            Ok(is_made) => Ok(is_made.then_some(token)),
             Err(StoreError::Missing) => Err(IssueError::NoSuchOperator),
             Err(error) => Err(IssueError::Store(error)),
         }

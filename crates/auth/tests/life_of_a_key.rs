@@ -235,6 +235,9 @@ async fn operators_come_and_go_at_once() {
             "Doorward",
             "server",
             "c\u{34f}li:root",
+            "\u{ff23}\u{ff2c}\u{ff29}\u{ff1a}root",
+            "\u{441}li:root",
+            "\u{405}erver",
             "\u{3164}key_1",
         ] {
             let refused = desk.add(own.parse().unwrap(), &ask()).await;

@@ -57,6 +57,15 @@ pub type BodyError = Box<dyn std::error::Error + Send + Sync>;
 /// The body of every answer: whole, but for an export, which is written while it goes out.
 pub type Content = UnsyncBoxBody<Bytes, BodyError>;
 
+/// An extension of every answer that refuses a sign-in, so that the host can count and limit them.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum SignInRefused {
+    /// The link does not exist, was used, or has expired.
+    Link,
+    /// The identity provider did not prove who it is, or the identity is of no operator.
+    Provider,
+}
+
 /// The page. Cheap to clone.
 #[derive(Clone, Debug)]
 pub struct Dashboard(Arc<Parts>);

@@ -10,6 +10,8 @@ use http::header::{X_CONTENT_TYPE_OPTIONS, X_FRAME_OPTIONS};
 use http::{HeaderName, HeaderValue, Response, StatusCode};
 use http_body_util::{BodyExt, Full};
 
+#[cfg(feature = "oidc")]
+use crate::SignInRefused;
 use crate::assets::Asset;
 use crate::pages::message::Message;
 use crate::{Content, Parts};
@@ -134,6 +136,10 @@ pub(crate) fn fault(parts: &Parts, fault: &Fault) -> Reply {
         other => sentence(&other.to_string()),
     };
     let mut reply = page(status, &Message { parts, title, text: &text, fault });
+    #[cfg(feature = "oidc")]
+    if let Fault::Identity(_) = fault {
+        reply.extensions_mut().insert(SignInRefused::Provider);
+    }
     if status == StatusCode::SERVICE_UNAVAILABLE {
         reply.headers_mut().insert(RETRY_AFTER, HeaderValue::from_static("1"));
     }

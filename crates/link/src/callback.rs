@@ -219,18 +219,21 @@ impl Linker {
 
     /// Keeps the tokens until the backend confirms whose they are; returns the confirmation.
     async fn keep_pending(&self, grant: &LinkGrant, tokens: &Tokens) -> Result<OpaqueToken, LinkError> {
-        let (scope, session, random) = (grant.scope(), grant.session(), &**self.core().random());
-        let confirmation = OpaqueToken::generate(random)?;
+        let (scope, session) = (grant.scope(), grant.session());
+        let confirmation = OpaqueToken::generate(&**self.core().random())?;
         let text = Zeroizing::new(serde_json::to_vec(tokens).unwrap_or_default());
-        let sealed = self.sealing_key.seal(scope, &session.tokens_record(), &text, random)?;
-        let pending = LinkSession {
-            status: LinkStatus::Pending,
-            confirmation: Some(confirmation.digest()),
-            tokens: Some(sealed),
-            expires_at: self.core().clock().now() + CONFIRMATION_LIFETIME,
-            ..session.clone()
+        let expires_at = self.core().clock().now() + CONFIRMATION_LIFETIME;
+        let keep = |sealed| {
+            let pending = LinkSession {
+                status: LinkStatus::Pending,
+                confirmation: Some(confirmation.digest()),
+                tokens: Some(sealed),
+                expires_at,
+                ..session.clone()
+            };
+            self.core().store().advance_link(scope, LinkStatus::Exchanging, pending)
         };
-        self.core().store().advance_link(scope, LinkStatus::Exchanging, pending).await?;
+        self.write_sealed((scope, &session.tokens_record(), &text), keep).await?;
         Ok(confirmation)
     }
 

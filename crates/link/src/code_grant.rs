@@ -6,6 +6,7 @@ use base64::Engine;
 use base64::prelude::{BASE64_STANDARD, BASE64_URL_SAFE_NO_PAD};
 use doorward_client::{Client, Endpoint, EndpointError, SendError};
 use doorward_key::{Random, RandomError};
+use doorward_types::Foreign;
 use http::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE};
 use http::{HeaderMap, HeaderValue, StatusCode};
 use serde::Deserialize;
@@ -28,7 +29,7 @@ pub enum ExchangeError {
     #[error("the token endpoint is none")]
     Endpoint,
     /// The third party said no.
-    #[error("the token endpoint answers {status} {error}")]
+    #[error("the token endpoint answers {status} {}", Foreign::new(error))]
     Refused {
         /// The answer's status.
         status: StatusCode,
@@ -61,7 +62,7 @@ pub(crate) enum RevokeError {
     #[error("the connector has no revocation endpoint")]
     Endpoint,
     /// The third party says no.
-    #[error("the revocation endpoint answers {status} {error}")]
+    #[error("the revocation endpoint answers {status} {}", Foreign::new(error))]
     Refused { status: StatusCode, error: String },
     /// The third party does not answer.
     #[error(transparent)]

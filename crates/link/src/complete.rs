@@ -56,13 +56,19 @@ impl Linker {
             return Err(LinkError::NotPending(LinkStatus::Failed));
         }
         let key = CredentialKey { registered_user: session.registered_user, connector: session.connector.clone() };
-        let sealed = self.sealing_key.seal(scope, &key.to_string(), &text, &**self.core().random())?;
-        let CredentialKey { registered_user, connector } = key;
+        let CredentialKey { registered_user, connector } = key.clone();
         let detail = Detail { connector: Some(connector.to_string()), ..Detail::default() };
         let event = self.event(Action::CredentialPut, registered_user.to_string(), scope, by, detail);
         let now = event.time;
-        let credential = Credential { registered_user, connector, sealed, created_at: now, updated_at: now };
-        self.core().store().complete_link(scope, id, credential, event).await.map_err(not_pending)?;
+        let complete = |sealed| {
+            let connector = connector.clone();
+            let credential = Credential { registered_user, connector, sealed, created_at: now, updated_at: now };
+            self.core().store().complete_link(scope, id, credential, event.clone())
+        };
+        self.write_sealed((scope, &key.to_string(), &text), complete).await.map_err(|error| match error {
+            LinkError::Store(error) => not_pending(error),
+            other => other,
+        })?;
         // The credential that stood in its place is to be revoked.
         self.revoke_soon();
         Ok(LinkSession { status: LinkStatus::Complete, confirmation: None, tokens: None, ..session })

@@ -6,7 +6,8 @@ use doorward_auth::{Core, OriginRefusal, Verifier};
 use doorward_client::{Client, RootsError};
 use doorward_key::{OpaqueToken, RandomError};
 use doorward_store::{
-    Connector, ConnectorName, LinkSession, LinkStatus, Page, Scope, SealError, SealingKeys, StoreError, Table,
+    Connector, ConnectorName, LinkSession, LinkStatus, Page, Scope, SealError, Sealed, SealingError, SealingKeys,
+    StoreError, Table, write_sealed,
 };
 use doorward_types::{LinkSessionId, RegisteredUserId, Timestamp};
 use serde::{Deserialize, Serialize};
@@ -146,7 +147,6 @@ impl Linker {
         };
         let settings = ConnectorSettings { issuer, ..settings.clone() };
         let text = Zeroizing::new(serde_json::to_vec(&settings).unwrap_or_default());
-        let sealed = self.sealing_key.seal(scope, &Connector::record(&name), &text, &**self.core().random())?;
         // A connector that does not open, since it was sealed with another key, has no URLs to tell of.
         let before = self.settings(scope, &name).await.ok().flatten();
         let detail = Detail {
@@ -156,8 +156,11 @@ impl Linker {
         };
         let event = self.event(Action::ConnectorPut, name.to_string(), scope, by, detail);
         let now = event.time;
-        let connector = Connector { name, sealed, created_at: now, updated_at: now };
-        Ok(self.connectors_table().put(scope, connector, event).await?)
+        let put = |sealed| {
+            let connector = Connector { name: name.clone(), sealed, created_at: now, updated_at: now };
+            self.connectors_table().put(scope, connector, event.clone())
+        };
+        self.write_sealed((scope, &Connector::record(&name), &text), put).await
     }
 
     /// The connectors of an environment, by name.
@@ -227,32 +230,47 @@ impl Linker {
             application: settings.application(),
         };
         let text = Zeroizing::new(serde_json::to_vec(&plan).unwrap_or_default());
-        let sealed =
-            self.sealing_key.seal(scope, &LinkSession::plan_record(id, registered_user, &connector), &text, random)?;
+        let record = LinkSession::plan_record(id, registered_user, &connector);
         let now = self.core().clock().now();
-        let session = LinkSession {
+        let expires_at = now + SESSION_LIFETIME;
+        let session = |plan| LinkSession {
             id,
             registered_user,
-            connector,
+            connector: connector.clone(),
             start: start.digest(),
             state: state.digest(),
-            plan: sealed,
+            plan,
             status: LinkStatus::Begun,
             browser: None,
             confirmation: None,
             tokens: None,
             error: None,
             provider_error: None,
-            expires_at: now + SESSION_LIFETIME,
+            expires_at,
         };
-        let expires_at = session.expires_at;
-        match self.core().store().open_link(scope, session, now).await {
-            Err(StoreError::Missing) => Err(LinkError::NoSuchUser),
+        let open = |plan| self.core().store().open_link(scope, session(plan), now);
+        match self.write_sealed((scope, &record, &text), open).await {
+            Err(LinkError::Store(StoreError::Missing)) => Err(LinkError::NoSuchUser),
             opened => {
                 opened?;
                 Ok(Begun { id, start_url: format!("{}/start/{}", self.base, start.expose()), expires_at })
             }
         }
+    }
+
+    /// Seals a secret of a record, and writes it.
+    pub(crate) async fn write_sealed<Writing: Future<Output = Result<(), StoreError>>>(
+        &self,
+        secret: (&Scope, &str, &[u8]),
+        write: impl Fn(Sealed) -> Writing,
+    ) -> Result<(), LinkError> {
+        let core = self.core();
+        write_sealed(&**core.store(), &self.sealing_key, secret, &**core.random(), write).await.map_err(|error| {
+            match error {
+                SealingError::Random(error) => error.into(),
+                SealingError::Store(error) => error.into(),
+            }
+        })
     }
 
     /// Returns the plan of a session.

@@ -24,6 +24,7 @@ fn event(action: Action) -> Event {
             origin: Some("https://app.example.com".to_owned()),
             reason: None,
             connector: None,
+            identity: None,
             urls_before: vec![],
             urls_after: vec![],
             before: vec![secret(1)],

@@ -6,7 +6,8 @@ use doorward_store::{Connector, ConnectorName, Page, Scope, Sealed, StoreError, 
 use tokio_postgres::Row;
 
 use crate::statement::{Statement, of_scope};
-use crate::{PostgresStore, row};
+use crate::transaction::Answers;
+use crate::{PostgresStore, row, sealing};
 
 const INSERT: &str = "INSERT INTO connectors (organization, environment, name, sealed, created_at, updated_at)
                       VALUES ($1, $2, $3, $4, $5, $6)";
@@ -32,11 +33,15 @@ fn connector(row: &Row) -> Result<Connector, StoreError> {
 #[async_trait]
 impl Table<Connector> for PostgresStore {
     async fn insert(&self, scope: &Scope, record: Connector) -> Result<(), StoreError> {
-        self.execute(write(INSERT, scope, &record)).await.map(drop)
+        self.write_sealed(&record.sealed, || write(INSERT, scope, &record)).await
     }
 
     async fn put(&self, scope: &Scope, record: Connector, event: EventDraft) -> Result<(), StoreError> {
-        self.write_telling(vec![], &event, |_| Ok((Some(vec![write(PUT, scope, &record)]), ()))).await
+        let decide = |mut answers: Answers| {
+            sealing::check(answers.next(), &record.sealed)?;
+            Ok((Some(vec![write(PUT, scope, &record)]), ()))
+        };
+        self.write_telling(vec![sealing::named()], &event, decide).await
     }
 
     async fn get(&self, scope: &Scope, key: &ConnectorName) -> Result<Option<Connector>, StoreError> {

@@ -13,7 +13,7 @@ use tokio_postgres::Row;
 use crate::statement::{Statement, of_scope, sql};
 use crate::tables::put_credential;
 use crate::transaction::{Answers, Decision};
-use crate::{PostgresStore, row};
+use crate::{PostgresStore, row, sealing};
 
 const INSERT: &str = "INSERT INTO links (organization, environment, id, registered_user, connector, start, state, plan,
                                          status, browser, confirmation, tokens, error, provider_error, expires_at)
@@ -83,7 +83,7 @@ fn bytes(digest: Option<Digest>) -> Option<[u8; 32]> {
 }
 
 /// Reads the session of a transaction that has locked it.
-fn locked(mut answers: Answers) -> Result<LinkSession, StoreError> {
+fn locked(answers: &mut Answers) -> Result<LinkSession, StoreError> {
     let found = answers.next().unwrap_or_default();
     Ok(link(found.first().ok_or(StoreError::Missing)?)?.session)
 }
@@ -127,13 +127,17 @@ pub(crate) fn revoke_credential(scope: &Scope, key: &CredentialKey) -> Statement
 impl LinkSessions for PostgresStore {
     async fn open_link(&self, scope: &Scope, session: LinkSession, now: Timestamp) -> Result<(), StoreError> {
         self.expire_links(now).await?;
-        let insert = of_scope(INSERT, scope).text(session.id).text(session.registered_user).text(&session.connector);
-        let insert = insert.bytes(session.start.to_bytes()).bytes(session.state.to_bytes());
-        let insert = insert.bytes(session.plan.as_bytes()).text(session.status);
-        let insert = insert.bytes_or_null(bytes(session.browser)).bytes_or_null(bytes(session.confirmation));
-        let insert = insert.bytes_or_null(session.tokens.as_ref().map(Sealed::as_bytes));
-        let insert = insert.text_or_null(session.error).text_or_null(session.provider_error);
-        self.execute(insert.number(session.expires_at.as_millis())).await.map(drop)
+        let insert = || {
+            let insert =
+                of_scope(INSERT, scope).text(session.id).text(session.registered_user).text(&session.connector);
+            let insert = insert.bytes(session.start.to_bytes()).bytes(session.state.to_bytes());
+            let insert = insert.bytes(session.plan.as_bytes()).text(session.status);
+            let insert = insert.bytes_or_null(bytes(session.browser)).bytes_or_null(bytes(session.confirmation));
+            let insert = insert.bytes_or_null(session.tokens.as_ref().map(Sealed::as_bytes));
+            let insert = insert.text_or_null(session.error.as_ref()).text_or_null(session.provider_error.as_ref());
+            insert.number(session.expires_at.as_millis())
+        };
+        self.write_sealed(&session.plan, insert).await
     }
 
     async fn link(&self, scope: &Scope, id: LinkSessionId) -> Result<Option<LinkSession>, StoreError> {
@@ -150,9 +154,14 @@ impl LinkSessions for PostgresStore {
     }
 
     async fn advance_link(&self, scope: &Scope, from: LinkStatus, session: LinkSession) -> Result<(), StoreError> {
-        let decide = |answers: Answers| {
-            if locked(answers)?.status != from {
+        let decide = |mut answers: Answers| {
+            let named = answers.next();
+            let known = locked(&mut answers)?;
+            if known.status != from {
                 return Err(Conflict::Stale.into());
+            }
+            if let Some(tokens) = session.tokens.as_ref().filter(|_| session.tokens != known.tokens) {
+                sealing::check(named, tokens)?;
             }
             let revoke = format!("{REVOKE_TOKENS}organization = $1 AND environment = $2 AND id = $3");
             let revoke = session.tokens.is_none().then(|| of_scope(revoke, scope).text(session.id));
@@ -163,7 +172,8 @@ impl LinkSessions for PostgresStore {
             let advance = advance.number(session.expires_at.as_millis());
             Ok(Decision::write(revoke.into_iter().chain([advance]).collect(), ()))
         };
-        self.pool.write(&[find_in(scope, session.id, " FOR UPDATE")], decide).await
+        // The store's row first, as everywhere.
+        self.pool.write(&[sealing::named(), find_in(scope, session.id, " FOR UPDATE")], decide).await
     }
 
     async fn complete_link(
@@ -174,8 +184,9 @@ impl LinkSessions for PostgresStore {
         event: EventDraft,
     ) -> Result<(), StoreError> {
         let decide = |mut answers: Answers| {
+            sealing::check(answers.next(), &credential.sealed)?;
             let _user = answers.next();
-            let known = locked(answers)?;
+            let known = locked(&mut answers)?;
             known.may_become(&credential)?;
             let writes = vec![
                 revoke_credential(scope, &credential.key()),
@@ -185,7 +196,8 @@ impl LinkSessions for PostgresStore {
             Ok((Some(writes), ()))
         };
         // The user first, as everywhere: in one order, nobody waits for each other.
-        let reads = vec![lock_user(scope, credential.registered_user), find_in(scope, id, " FOR UPDATE")];
+        let reads =
+            vec![sealing::named(), lock_user(scope, credential.registered_user), find_in(scope, id, " FOR UPDATE")];
         self.write_telling(reads, &event, decide).await
     }
 

@@ -44,11 +44,16 @@ impl Operators for PostgresStore {
         self.query(find).await?.first().map(operator).transpose()
     }
 
-    async fn bind_operator(&self, id: OperatorId, identity: &ProviderIdentity) -> Result<(), StoreError> {
-        let bind =
-            "UPDATE operators SET issuer = $2, subject = $3 WHERE id = $1 AND by_provider = 1 AND issuer IS NULL";
+    async fn bind_operator(
+        &self,
+        id: OperatorId,
+        identity: &ProviderIdentity,
+        event: EventDraft,
+    ) -> Result<(), StoreError> {
+        let bind = "UPDATE operators SET issuer = $2, subject = $3 WHERE id = $1 AND by_provider = 1 AND issuer IS NULL
+             RETURNING id";
         let bind = sql(bind).text(id).text(&identity.issuer).text(&identity.subject);
-        if self.execute(bind).await? == 1 { Ok(()) } else { Err(StoreError::Missing) }
+        self.write_with_event(bind, &event).await
     }
 }
 

@@ -2,11 +2,12 @@
 
 use async_trait::async_trait;
 use doorward_audit::EventDraft;
-use doorward_store::{Sealed, SealedKind, SealedValue, Sealing, SealingKeyId, StoreError};
+use doorward_store::{Sealed, SealedKind, SealedValue, Sealing, SealingKeyId, StoreError, check_seal};
 use futures_util::future::join_all;
 use tokio_postgres::Row;
 
-use crate::statement::sql;
+use crate::statement::{Statement, sql};
+use crate::transaction::{Answers, Decision};
 use crate::{PostgresStore, row};
 
 /// Values that are written side by side, so that they share the server's waits for its disk.
@@ -60,6 +61,29 @@ impl Sealing for PostgresStore {
         }
         Ok(replaced)
     }
+}
+
+impl PostgresStore {
+    /// Runs a statement that writes a sealed value.
+    pub(crate) async fn write_sealed(&self, written: &Sealed, write: impl Fn() -> Statement) -> Result<(), StoreError> {
+        let decide = |mut answers: Answers| {
+            check(answers.next(), written)?;
+            Ok(Decision::write(vec![write()], ()))
+        };
+        self.pool.write(&[named()], decide).await
+    }
+}
+
+/// Reads the key that the store names, which stays named until the transaction ends.
+pub(crate) fn named() -> Statement {
+    sql("SELECT sealing_key FROM store WHERE id = 1 FOR SHARE")
+}
+
+/// Refuses a value that is sealed with another key than the one that [`named`] found.
+pub(crate) fn check(found: Option<Vec<Row>>, written: &Sealed) -> Result<(), StoreError> {
+    let found = found.unwrap_or_default();
+    let named = row::parsed_option(found.first().ok_or(StoreError::Missing)?, 0)?;
+    check_seal(named, written)
 }
 
 fn place(number: usize) -> String {

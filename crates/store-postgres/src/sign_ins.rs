@@ -8,7 +8,8 @@ use doorward_types::{OperatorId, Timestamp};
 use tokio_postgres::Row;
 
 use crate::operators::operator;
-use crate::statement::sql;
+use crate::statement::{Statement, sql};
+use crate::transaction::Answers;
 use crate::{PostgresStore, row};
 
 fn sign_in(row: &Row) -> Result<(SignIn, Operator), StoreError> {
@@ -24,9 +25,13 @@ fn sign_in(row: &Row) -> Result<(SignIn, Operator), StoreError> {
     Ok((sign_in, operator))
 }
 
+fn take(token: Digest) -> Statement {
+    sql("DELETE FROM sign_ins WHERE token = $1 RETURNING operator").bytes(token.to_bytes())
+}
+
 #[async_trait]
 impl SignIns for PostgresStore {
-    async fn add_sign_in(&self, sign_in: SignIn, event: EventDraft) -> Result<(), StoreError> {
+    async fn add_sign_in(&self, sign_in: SignIn, spent: Option<Digest>, event: EventDraft) -> Result<bool, StoreError> {
         let SignIn { token, kind, operator, created_at, seen_at, expires_at } = sign_in;
         let forget = sql("DELETE FROM sign_ins WHERE expires_at <= $1").number(created_at.as_millis());
         self.execute(forget).await?;
@@ -36,7 +41,12 @@ impl SignIns for PostgresStore {
             let insert = sql(insert).bytes(token.to_bytes()).text(kind.as_str()).text(operator);
             insert.number(created_at.as_millis()).number(seen_at.as_millis()).number(expires_at.as_millis())
         };
-        self.write_telling(vec![], &event, |_| Ok((Some(vec![insert()]), ()))).await
+        let reads = spent.map(take);
+        let decide = |answers: Answers| {
+            let is_gone = answers.as_slice().first().is_some_and(Vec::is_empty);
+            Ok(if is_gone { (None, false) } else { (Some(vec![insert()]), true) })
+        };
+        self.write_telling(reads.into_iter().collect(), &event, decide).await
     }
 
     async fn sign_in(&self, token: Digest, now: Timestamp) -> Result<Option<(SignIn, Operator)>, StoreError> {
@@ -48,13 +58,8 @@ impl SignIns for PostgresStore {
         found.first().map(sign_in).transpose()
     }
 
-    async fn take_sign_in(&self, token: Digest, event: Option<EventDraft>) -> Result<bool, StoreError> {
-        let delete = sql("DELETE FROM sign_ins WHERE token = $1 RETURNING operator").bytes(token.to_bytes());
-        let taken = match event {
-            Some(event) => self.touch(delete, &event).await?,
-            None => self.execute(delete).await?,
-        };
-        Ok(taken == 1)
+    async fn take_sign_in(&self, token: Digest, event: EventDraft) -> Result<bool, StoreError> {
+        Ok(self.touch(take(token), &event).await? == 1)
     }
 
     async fn see_sign_in(&self, token: Digest, at: Timestamp) -> Result<(), StoreError> {

@@ -9,7 +9,7 @@ use tokio_postgres::Row;
 use crate::links::{lock_links_of, lock_user, revoke_all_of, revoke_credential};
 use crate::statement::{Statement, of_scope};
 use crate::transaction::Answers;
-use crate::{PostgresStore, row};
+use crate::{PostgresStore, row, sealing};
 
 const INSERT_USER: &str =
     "INSERT INTO registered_users (organization, environment, id, origin_user_id, origin_user_name, created_at)
@@ -103,17 +103,18 @@ fn credential(row: &Row) -> Result<Credential, StoreError> {
 #[async_trait]
 impl Table<Credential> for PostgresStore {
     async fn insert(&self, scope: &Scope, record: Credential) -> Result<(), StoreError> {
-        self.execute(write_credential(INSERT_CREDENTIAL, scope, &record)).await.map(drop)
+        self.write_sealed(&record.sealed, || write_credential(INSERT_CREDENTIAL, scope, &record)).await
     }
 
     async fn put(&self, scope: &Scope, record: Credential, event: EventDraft) -> Result<(), StoreError> {
         let decide = |mut answers: Answers| {
+            sealing::check(answers.next(), &record.sealed)?;
             if answers.next().unwrap_or_default().is_empty() {
                 return Err(StoreError::Missing);
             }
             Ok((Some(vec![revoke_credential(scope, &record.key()), put_credential(scope, &record)]), ()))
         };
-        self.write_telling(vec![lock_user(scope, record.registered_user)], &event, decide).await
+        self.write_telling(vec![sealing::named(), lock_user(scope, record.registered_user)], &event, decide).await
     }
 
     async fn get(&self, scope: &Scope, key: &CredentialKey) -> Result<Option<Credential>, StoreError> {

@@ -7,7 +7,7 @@ use rusqlite::{OptionalExtension, Row, params};
 
 use crate::error::{of_read, of_write, unavailable};
 use crate::tables::place;
-use crate::{SqliteStore, audit, row};
+use crate::{SqliteStore, audit, row, sealing};
 
 const INSERT: &str = "INSERT INTO connectors (organization, environment, name, sealed, created_at, updated_at)
                       VALUES (?1, ?2, ?3, ?4, ?5, ?6)";
@@ -26,6 +26,7 @@ impl SqliteStore {
     ) -> Result<(), StoreError> {
         let (organization, environment) = place(scope);
         self.write(move |connection| {
+            sealing::check(connection, &record.sealed)?;
             let Connector { name, sealed, created_at, updated_at } = &record;
             let (created_at, updated_at) = (created_at.as_millis(), updated_at.as_millis());
             let record = params![organization, environment, name.as_str(), sealed.as_bytes(), created_at, updated_at];

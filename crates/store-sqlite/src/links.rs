@@ -12,7 +12,7 @@ use rusqlite::{Connection, OptionalExtension, Params, Row, ToSql, params};
 
 use crate::error::{of_read, unavailable};
 use crate::tables::{PUT_CREDENTIAL, place, put_credential};
-use crate::{SqliteStore, audit, row};
+use crate::{SqliteStore, audit, row, sealing};
 
 const INSERT: &str = "INSERT INTO links (organization, environment, id, registered_user, connector, start, state, plan,
                                          status, browser, confirmation, tokens, error, provider_error, expires_at)
@@ -119,6 +119,7 @@ impl LinkSessions for SqliteStore {
         let (organization, environment) = place(scope);
         self.write(move |connection| {
             expire(connection, now)?;
+            sealing::check(connection, &session.plan)?;
             let (id, user) = (session.id.to_string(), session.registered_user.to_string());
             let (start, state) = (session.start.to_bytes(), session.state.to_bytes());
             let (connector, plan, status) =
@@ -170,9 +171,13 @@ impl LinkSessions for SqliteStore {
                 return Err(Conflict::Stale.into());
             }
             let ((organization, environment), id) = (&place, session.id.to_string());
-            if session.tokens.is_none() {
-                let key = params![organization, environment, id];
-                revoke_tokens(connection, "organization = ?1 AND environment = ?2 AND id = ?3", key)?;
+            match &session.tokens {
+                None => {
+                    let key = params![organization, environment, id];
+                    revoke_tokens(connection, "organization = ?1 AND environment = ?2 AND id = ?3", key)?;
+                }
+                tokens if *tokens == known.tokens => {}
+                Some(tokens) => sealing::check(connection, tokens)?,
             }
             let advanced = params![
                 organization,

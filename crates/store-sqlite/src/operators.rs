@@ -73,12 +73,18 @@ impl Operators for SqliteStore {
         .await
     }
 
-    async fn bind_operator(&self, id: OperatorId, identity: &ProviderIdentity) -> Result<(), StoreError> {
+    async fn bind_operator(
+        &self,
+        id: OperatorId,
+        identity: &ProviderIdentity,
+        event: EventDraft,
+    ) -> Result<(), StoreError> {
         let ProviderIdentity { issuer, subject } = identity.clone();
         self.write_first(move |connection| {
             let bind = "UPDATE operators SET issuer = ?2, subject = ?3
                         WHERE id = ?1 AND by_provider = 1 AND issuer IS NULL";
-            row::write(connection, bind, params![id.to_string(), issuer, subject])
+            row::write(connection, bind, params![id.to_string(), issuer, subject])?;
+            audit::append(connection, &event)
         })
         .await
     }

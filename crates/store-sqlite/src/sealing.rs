@@ -2,12 +2,12 @@
 
 use async_trait::async_trait;
 use doorward_audit::EventDraft;
-use doorward_store::{Sealed, SealedKind, SealedValue, Sealing, SealingKeyId, StoreError};
+use doorward_store::{Sealed, SealedKind, SealedValue, Sealing, SealingKeyId, StoreError, check_seal};
 use rusqlite::types::Value;
-use rusqlite::{Row, params, params_from_iter};
+use rusqlite::{Connection, Row, params, params_from_iter};
 
 use crate::error::of_read;
-use crate::{SqliteStore, audit, row};
+use crate::{SqliteStore, audit, identity, row};
 
 #[async_trait]
 impl Sealing for SqliteStore {
@@ -61,6 +61,11 @@ impl Sealing for SqliteStore {
         })
         .await
     }
+}
+
+/// Refuses a value that is sealed with another key than the store names.
+pub(crate) fn check(connection: &Connection, written: &Sealed) -> Result<(), StoreError> {
+    check_seal(identity::of(connection)?.sealing_key, written)
 }
 
 fn place(number: usize) -> String {

@@ -26,10 +26,16 @@ fn sign_in(row: &Row<'_>) -> rusqlite::Result<(SignIn, Operator)> {
 
 #[async_trait]
 impl SignIns for SqliteStore {
-    async fn add_sign_in(&self, sign_in: SignIn, event: EventDraft) -> Result<(), StoreError> {
+    async fn add_sign_in(&self, sign_in: SignIn, spent: Option<Digest>, event: EventDraft) -> Result<bool, StoreError> {
         self.write(move |connection| {
             let now = sign_in.created_at.as_millis();
             connection.execute("DELETE FROM sign_ins WHERE expires_at <= ?1", [now]).map_err(of_write)?;
+            let take = "DELETE FROM sign_ins WHERE token = ?1";
+            if let Some(link) = spent
+                && connection.execute(take, [link.to_bytes()]).map_err(of_write)? == 0
+            {
+                return Ok(false);
+            }
             let SignIn { token, kind, operator, created_at, seen_at, expires_at } = sign_in;
             let insert = "INSERT INTO sign_ins (token, kind, operator, created_at, seen_at, expires_at)
                           VALUES (?1, ?2, ?3, ?4, ?5, ?6)";
@@ -42,7 +48,7 @@ impl SignIns for SqliteStore {
                 expires_at.as_millis(),
             ];
             connection.execute(insert, params).map_err(of_write)?;
-            audit::append(connection, &event)
+            audit::append(connection, &event).map(|()| true)
         })
         .await
     }
@@ -62,11 +68,10 @@ impl SignIns for SqliteStore {
         .await
     }
 
-    async fn take_sign_in(&self, token: Digest, event: Option<EventDraft>) -> Result<bool, StoreError> {
+    async fn take_sign_in(&self, token: Digest, event: EventDraft) -> Result<bool, StoreError> {
         self.write(move |connection| {
             let taken = connection.execute("DELETE FROM sign_ins WHERE token = ?1", [token.to_bytes()]);
-            let is_taken = taken.map_err(of_write)? == 1;
-            event.map_or(Ok(is_taken), |event| audit::append_if(connection, is_taken, &event))
+            audit::append_if(connection, taken.map_err(of_write)? == 1, &event)
         })
         .await
     }

@@ -8,7 +8,7 @@ use rusqlite::{Connection, OptionalExtension, Row, params};
 
 use crate::error::{of_read, of_write, unavailable};
 use crate::links::{revoke_all_of, revoke_credential};
-use crate::{SqliteStore, audit, row};
+use crate::{SqliteStore, audit, row, sealing};
 
 pub(crate) fn place(scope: &Scope) -> (String, &'static str) {
     (scope.organization().to_string(), scope.environment().as_str())
@@ -59,6 +59,7 @@ pub(crate) fn put_credential(
     environment: &str,
     record: &Credential,
 ) -> Result<(), StoreError> {
+    sealing::check(connection, &record.sealed)?;
     let row = params![
         organization,
         environment,

@@ -44,6 +44,9 @@ pub enum StoreError {
     /// The change may have been made, and may not: the engine broke at the commit, and could not be asked after it.
     #[error("the store broke at the commit: whether the change was made is not known")]
     OutcomeUnknown,
+    /// The value to write is sealed with another key than the store names.
+    #[error("the sealing key was rotated, and this server does not have the new one: copy the file with the key here")]
+    OtherSealingKey,
     /// The store's keys begin with another prefix than the writer gives to keys.
     #[error(
         "the keys in this store begin with `{store}_`: a key with another prefix would be refused everywhere. Start with the \

@@ -81,7 +81,8 @@ pub use records::{
 pub use scope::Scope;
 pub use seal::{SealError, Sealed, SealingKey, SealingKeyError, SealingKeyId, SealingKeys};
 pub use sealing::{
-    ResealError, Resealed, SealStep, SealedKind, SealedValue, Sealing, is_half_sealed, opens_any, reseal,
+    Resealed, SealStep, SealedKind, SealedValue, Sealing, SealingError, check_seal, is_half_sealed, opens_any, reseal,
+    write_sealed,
 };
 pub use sign_in::{SignIn, SignInKind, SignIns, UnknownSignIn};
 pub use tool_call::{TOOL_CALLS_KEPT, TOOL_CALLS_LET_GO, ToolCall, ToolCalls, ToolOutcome, UnknownOutcome};

@@ -70,6 +70,14 @@ impl SealingKeys {
         true
     }
 
+    /// Seals with this key from now on, which is read from the source if need be; returns whether there is such a key.
+    pub fn find(&self, id: SealingKeyId) -> bool {
+        if !self.has(id) {
+            self.read_again();
+        }
+        self.seal_by(id)
+    }
+
     /// Adds keys that are not among these yet. The key that seals stays the same.
     pub fn add(&self, read: &Self) {
         let read = read.ring();
@@ -127,12 +135,16 @@ impl SealingKeys {
         open: impl Fn(&SealingKey) -> Result<Zeroizing<Vec<u8>>, SealError>,
         sealed: &Sealed,
     ) -> Result<Zeroizing<Vec<u8>>, SealError> {
-        if sealed.key_id().is_some_and(|id| !self.has(id))
-            && let Some(read) = self.source.as_ref().and_then(|source| source())
-        {
-            self.add(&read);
+        if sealed.key_id().is_some_and(|id| !self.has(id)) {
+            self.read_again();
         }
         self.ring().keys.iter().rev().find_map(|key| open(key).ok()).ok_or(SealError)
+    }
+
+    fn read_again(&self) {
+        if let Some(read) = self.source.as_ref().and_then(|source| source()) {
+            self.add(&read);
+        }
     }
 
     fn ring(&self) -> Ring {

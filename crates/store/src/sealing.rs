@@ -5,19 +5,17 @@ use doorward_audit::EventDraft;
 use doorward_key::{Random, RandomError};
 use doorward_types::{Environment, OrganizationId};
 
-use crate::{Scope, Sealed, SealingKeyId, SealingKeys, StoreError};
+use crate::{Coherence, Scope, Sealed, SealingKeyId, SealingKeys, StoreError};
 
 /// Values that are read, and sealed again, at a time.
 const PAGE: u32 = 200;
-
-/// The most passes over all values. More are needed only if servers go on sealing with an old key.
-const PASSES: u32 = 20;
 
 /// The sealed values of all scopes, and the name of the key that seals them.
 #[async_trait]
 pub trait Sealing: Send + Sync {
     /// Names the key that seals from now on ([`crate::StoreIdentity::sealing_key`]), if the store names `expected` until then;
-    /// returns whether it did. The event is written with the name, in one transaction.
+    /// returns whether it did. The event is written with the name, in one transaction. Every write of a value from outside
+    /// calls [`check_seal`] in its own transaction, and either comes before this one or is refused.
     async fn name_sealing_key(
         &self,
         expected: Option<SealingKeyId>,
@@ -212,34 +210,65 @@ pub struct Resealed {
     pub unreadable: u64,
 }
 
-/// The reason why not every value was sealed again. What was sealed stays, and the next attempt goes on from there.
+/// The reason why values were not sealed, or not written. What was sealed again stays, and the next attempt goes on from there.
 #[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
-pub enum ResealError {
+pub enum SealingError {
     /// The generator failed.
     #[error(transparent)]
     Random(#[from] RandomError),
-    /// Values under an old key came again and again.
-    #[error("values go on being sealed with an old key: a server does not have the newest one")]
-    Restless,
     /// The engine failed.
     #[error(transparent)]
     Store(#[from] StoreError),
 }
 
-/// Seals every value with the key that seals, until a pass finds no value under another key.
+/// Refuses a value that is sealed with another key than the store names. An engine calls this in the transaction that writes
+/// the value, so that a rotation finds every value under an old key as soon as the store names the new one.
 ///
 /// # Errors
 ///
-/// [`ResealError`].
+/// [`StoreError::OtherSealingKey`].
+pub fn check_seal(named: Option<SealingKeyId>, written: &Sealed) -> Result<(), StoreError> {
+    if named.is_none() || written.key_id() == named { Ok(()) } else { Err(StoreError::OtherSealingKey) }
+}
+
+/// Seals a secret for one record of one scope, and writes it. If the store names another key meanwhile, seals with that key.
+///
+/// # Errors
+///
+/// [`SealingError`]; with [`StoreError::OtherSealingKey`] if the store names a key that is not among the keys.
+pub async fn write_sealed<T, Writing: Future<Output = Result<T, StoreError>>>(
+    store: &(impl Coherence + ?Sized),
+    keys: &SealingKeys,
+    (scope, record, secret): (&Scope, &str, &[u8]),
+    random: &dyn Random,
+    write: impl Fn(Sealed) -> Writing,
+) -> Result<T, SealingError> {
+    loop {
+        let refusal = match write(keys.seal(scope, record, secret, random)?).await {
+            Err(refusal @ StoreError::OtherSealingKey) => refusal,
+            written => return Ok(written?),
+        };
+        let (_, identity) = store.identity().await?.proved_of_any_store()?;
+        if identity.sealing_key.is_some_and(|named| !keys.find(named)) {
+            return Err(refusal.into());
+        }
+    }
+}
+
+/// Seals every value with the key that seals, until a pass finds no value under another key. If the store names that key, no
+/// such value comes again.
+///
+/// # Errors
+///
+/// [`SealingError`].
 pub async fn reseal(
     store: &dyn Sealing,
     keys: &SealingKeys,
     random: &dyn Random,
     report: &mut (dyn FnMut(SealStep) + Send),
-) -> Result<Resealed, ResealError> {
+) -> Result<Resealed, SealingError> {
     let mut resealed = Resealed::default();
-    for _ in 0..PASSES {
+    loop {
         let (mut stale, mut unreadable) = (0, 0);
         for kind in SealedKind::ALL {
             let (mut done, of) = (0, store.count_sealed(kind).await?);
@@ -269,7 +298,6 @@ pub async fn reseal(
             return Ok(resealed);
         }
     }
-    Err(ResealError::Restless)
 }
 
 /// Returns whether any value is sealed with another key than `key`, as far as the keys open it: the trace of a rotation that
@@ -306,10 +334,48 @@ mod tests {
     use crate::{Connector, MemoryStore, SealingKey, Table};
 
     async fn put(store: &MemoryStore, scope: &Scope, name: &str, sealed: Sealed) {
+        try_put(store, scope, name, sealed).await.unwrap();
+    }
+
+    async fn try_put(store: &MemoryStore, scope: &Scope, name: &str, sealed: Sealed) -> Result<(), StoreError> {
         let (now, name) = (Timestamp::from_millis(1), name.parse().unwrap());
         let (by, log) = (Attribution::local("ada".parse().unwrap()), (scope.organization(), scope.environment()));
         let event = EventDraft::new(&by, now, Action::ConnectorPut, String::new(), log);
-        store.put(scope, Connector { name, sealed, created_at: now, updated_at: now }, event).await.unwrap();
+        store.put(scope, Connector { name, sealed, created_at: now, updated_at: now }, event).await
+    }
+
+    #[tokio::test]
+    #[expect(clippy::disallowed_methods, reason = "a test of the values of a scope")]
+    async fn a_writer_seals_again_if_the_key_was_rotated_meanwhile() {
+        let store = MemoryStore::new();
+        let scope = Scope::assertion(OrganizationId::from_u128(1), Environment::Test);
+        let [(old, old_line), (new, new_line), (lost, _)] = [(); 3].map(|()| SealingKey::draw(&SystemRandom).unwrap());
+        let (old, new, lost) = (old.id(), new.id(), lost.id());
+        assert!(store.name_sealing_key(None, old, None).await.unwrap());
+        // The file has the new key, which the server has not read yet.
+        let both = format!("{}{}", *old_line, *new_line);
+        let keys: SealingKeys = old_line.parse().unwrap();
+        let keys = keys.with_source(move || both.parse().ok());
+        let attempts = std::cell::Cell::new(0);
+        let write = async |sealed| {
+            if attempts.replace(attempts.get() + 1) == 0 {
+                // The rotation names its key and looks through all values just before the write.
+                assert!(store.name_sealing_key(Some(old), new, None).await.unwrap());
+                assert_eq!(reseal(&store, &keys, &SystemRandom, &mut |_| {}).await.unwrap(), Resealed::default());
+            }
+            try_put(&store, &scope, "c1", sealed).await
+        };
+        let secret = (&scope, "connector/c1", &b"hunter2"[..]);
+        write_sealed(&store, &keys, secret, &SystemRandom, write).await.unwrap();
+        let [found] = &*store.sealed_values(SealedKind::Connector, None, 9).await.unwrap() else { panic!() };
+        assert_eq!((attempts.get(), found.sealed.key_id(), keys.sealing()), (2, Some(new), new));
+
+        assert!(store.name_sealing_key(Some(new), lost, None).await.unwrap());
+        let refused = write_sealed(&store, &keys, secret, &SystemRandom, async |sealed| {
+            try_put(&store, &scope, "c2", sealed).await
+        });
+        assert!(matches!(refused.await, Err(SealingError::Store(StoreError::OtherSealingKey))));
+        assert_eq!(store.count_sealed(SealedKind::Connector).await.unwrap(), 1);
     }
 
     #[tokio::test]

@@ -60,15 +60,16 @@ pub struct UnknownSignIn;
 /// Links and sessions of operators. What has expired is removed whenever one is added.
 #[async_trait]
 pub trait SignIns: Send + Sync {
-    /// Adds a link or a session, with the event that tells of it; [`StoreError::Missing`] if there is no such operator.
-    async fn add_sign_in(&self, sign_in: SignIn, event: EventDraft) -> Result<(), StoreError>;
+    /// Adds a link or a session, with the event that tells of it; [`StoreError::Missing`] if there is no such operator. A session
+    /// that a link is spent for takes the link out in the same transaction. Returns false, and adds nothing, if the link is gone.
+    async fn add_sign_in(&self, sign_in: SignIn, spent: Option<Digest>, event: EventDraft) -> Result<bool, StoreError>;
 
     /// The one with this token, with its operator; none where there is none, or it has expired.
     async fn sign_in(&self, token: Digest, now: Timestamp) -> Result<Option<(SignIn, Operator)>, StoreError>;
 
     /// Takes a link or a session out, so that nobody uses it again; returns whether it was there, expired or not. If so, the
-    /// event that tells of it is written in the same transaction. None, if a session's own event will tell of its link.
-    async fn take_sign_in(&self, token: Digest, event: Option<EventDraft>) -> Result<bool, StoreError>;
+    /// event that tells of it is written in the same transaction.
+    async fn take_sign_in(&self, token: Digest, event: EventDraft) -> Result<bool, StoreError>;
 
     /// Notes that one was used; nothing where it is gone.
     async fn see_sign_in(&self, token: Digest, at: Timestamp) -> Result<(), StoreError>;

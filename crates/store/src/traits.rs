@@ -195,13 +195,18 @@ pub trait Operators: Send + Sync {
     /// Returns the operator that is bound to this identity.
     async fn operator_by_identity(&self, identity: &ProviderIdentity) -> Result<Option<Operator>, StoreError>;
 
-    /// Binds an operator to an identity, for good.
+    /// Binds an operator to an identity, for good, with the event that tells of it.
     ///
     /// # Errors
     ///
     /// [`StoreError::Missing`] if there is no such operator, or it is not [`crate::ProviderAccess::Expected`];
     /// [`crate::Conflict::Duplicate`] if the identity is another operator's.
-    async fn bind_operator(&self, id: OperatorId, identity: &ProviderIdentity) -> Result<(), StoreError>;
+    async fn bind_operator(
+        &self,
+        id: OperatorId,
+        identity: &ProviderIdentity,
+        event: EventDraft,
+    ) -> Result<(), StoreError>;
 }
 
 /// Records of one kind, each in its organization and environment.

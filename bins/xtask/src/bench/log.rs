@@ -55,6 +55,7 @@ async fn fill(store: &dyn Rows, organization: OrganizationId, count: usize) -> a
         origin: None,
         reason: None,
         connector: None,
+        identity: None,
         urls_before: vec![],
         urls_after: vec![],
     };

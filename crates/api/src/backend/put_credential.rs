@@ -6,7 +6,7 @@
 use doorward_audit::Action;
 use doorward_auth::Principal;
 use doorward_http::Problem;
-use doorward_store::{ConnectorNameError, Credential, CredentialKey, StoreError};
+use doorward_store::{ConnectorNameError, Credential, CredentialKey, SealingError, StoreError, write_sealed};
 use matchit::Params;
 use serde::Deserialize;
 use zeroize::Zeroizing;
@@ -43,20 +43,21 @@ pub(super) async fn handle(state: &State, principal: &Principal, params: &Params
     if secret.is_empty() || secret.len() > MAX_SECRET {
         return Err(Problem::new(Code::InvalidRequest, "a secret has 1 to 16384 bytes"));
     }
-    let sealed = state
-        .sealing_keys
-        .seal(scope, &key.to_string(), secret.as_bytes(), &**state.core().random())
-        .map_err(|error| Problem::new(Code::Internal, error.to_string()))?;
     let event = credential::event(state, Action::CredentialPut, scope, &key, &by);
     let now = event.time;
-    let CredentialKey { registered_user, connector } = key;
-    let record = Credential { registered_user, connector, sealed, created_at: now, updated_at: now };
-    match credentials(state).put(scope, record, event).await {
+    let put = |sealed| {
+        let CredentialKey { registered_user, connector } = key.clone();
+        let record = Credential { registered_user, connector, sealed, created_at: now, updated_at: now };
+        credentials(state).put(scope, record, event.clone())
+    };
+    let secret = (scope, &*key.to_string(), secret.as_bytes());
+    match write_sealed(state.store(), &state.sealing_keys, secret, &**state.core().random(), put).await {
         Ok(()) => {
             state.linker.revoke_soon();
             Ok(answer::no_content())
         }
-        Err(StoreError::Missing) => Err(absent("registered user", scope.environment())),
-        Err(error) => Err(store_failed(error)),
+        Err(SealingError::Store(StoreError::Missing)) => Err(absent("registered user", scope.environment())),
+        Err(SealingError::Store(error)) => Err(store_failed(error)),
+        Err(SealingError::Random(error)) => Err(Problem::new(Code::Internal, error.to_string())),
     }
 }

@@ -192,7 +192,7 @@ carried! { Operators:
     fn operators() -> Vec<Operator>;
     fn operator_by_locator(locator: Locator) -> Option<Operator>;
     fn operator_by_identity(identity: &ProviderIdentity) -> Option<Operator>;
-    fn bind_operator(id: OperatorId, identity: &ProviderIdentity) -> ();
+    fn bind_operator(id: OperatorId, identity: &ProviderIdentity, event: EventDraft) -> ();
 }
 
 macro_rules! table {
@@ -241,9 +241,9 @@ carried! { ToolCalls:
 }
 
 carried! { SignIns:
-    fn add_sign_in(sign_in: SignIn, event: EventDraft) -> ();
+    fn add_sign_in(sign_in: SignIn, spent: Option<Digest>, event: EventDraft) -> bool;
     fn sign_in(token: Digest, now: Timestamp) -> Option<(SignIn, Operator)>;
-    fn take_sign_in(token: Digest, event: Option<EventDraft>) -> bool;
+    fn take_sign_in(token: Digest, event: EventDraft) -> bool;
     fn see_sign_in(token: Digest, at: Timestamp) -> ();
     fn take_sign_ins(operator: OperatorId, event: EventDraft) -> u64;
 }

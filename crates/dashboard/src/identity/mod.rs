@@ -21,6 +21,7 @@ use doorward_key::RandomError;
 use doorward_link::client::{Client, RootsError, SendError};
 use doorward_link::{CodeGrant, ConnectorFault, ConnectorSettings, ExchangeError, TokenEndpointAuth};
 use doorward_store::{ProviderIdentity, SealingKeys};
+use doorward_types::Foreign;
 use http::header::SET_COOKIE;
 use http::{StatusCode, request};
 use serde_json::{Map, Value};
@@ -87,7 +88,7 @@ impl fmt::Debug for Inner {
 pub(crate) enum IdentityFault {
     #[error("too many sign-ins have failed within a minute; try again in a few seconds")]
     Busy,
-    #[error("the identity provider refused: {0}")]
+    #[error("the identity provider refused: {}", Foreign::new(.0))]
     Declined(String),
     #[error("the identity provider cannot be asked")]
     Discovery(#[source] Box<dyn std::error::Error + Send + Sync>),
@@ -100,13 +101,14 @@ pub(crate) enum IdentityFault {
     )]
     NotBegun,
     #[error(
-        "you are {0} to the identity provider, and it may sign in to no operator of this name: \
-         `doorward operator create --by-provider` adds one"
+        "you are {} to the identity provider, and it may sign in to no operator of this name: \
+         `doorward operator create --by-provider` adds one",
+        Foreign::new(.0)
     )]
     NoOperator(String),
     #[error(transparent)]
     Random(#[from] RandomError),
-    #[error("the identity provider does not say of you what everybody must be who signs in here: {0}")]
+    #[error("the identity provider does not say of you what everybody must be who signs in here: {}", Foreign::new(.0))]
     Required(String),
 }
 
@@ -200,7 +202,7 @@ impl IdentityProvider {
             Some(operator) => operator,
             None => {
                 let who = self.who(&identity, &proven.claims)?;
-                let bound = parts.desk.bind(who, &identity).await?;
+                let bound = parts.desk.bind(who, &identity, guard::visit(head)).await?;
                 bound.ok_or_else(|| IdentityFault::NoOperator(who.to_owned()))?
             }
         };

@@ -4,8 +4,8 @@ use askama::Template;
 use http::StatusCode;
 
 use super::Shell;
-use crate::Parts;
 use crate::reply::{self, Fault, Reply};
+use crate::{Parts, SignInRefused};
 
 /// A title, a sentence, and where to go from there.
 #[derive(Template)]
@@ -45,5 +45,7 @@ pub(crate) fn signed_out(parts: &Parts) -> Message<'_> {
 pub(crate) fn dead_link(parts: &Parts) -> Reply {
     let text = "It was used, or ten minutes have passed. An operator signs in by a link that works once:";
     let page = Message { parts, title: "This link works no more", text, fault: &Fault::SignedOut };
-    reply::page(StatusCode::GONE, &page)
+    let mut reply = reply::page(StatusCode::GONE, &page);
+    reply.extensions_mut().insert(SignInRefused::Link);
+    reply
 }

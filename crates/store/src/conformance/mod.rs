@@ -104,6 +104,7 @@ pub async fn all<Made: Future<Output = Arc<dyn Store>>>(make: impl Fn() -> Made)
         a_credential_that_goes_is_revoked,
         a_revocation_is_taken_by_one_at_a_time,
         a_sealing_key_is_named_by_one_at_a_time,
+        no_value_is_written_under_another_key_than_the_store_names,
         every_sealed_value_is_found_and_replaced_as_it_was_read,
         user_ids_are_unique_within_an_environment,
         operators_sign_in_once_by_a_link_and_stay_so_long,

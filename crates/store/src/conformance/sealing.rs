@@ -4,6 +4,52 @@ async fn named(store: &dyn Store) -> Option<SealingKeyId> {
     store.identity().await.unwrap().proved_of_any_store().unwrap().1.sealing_key
 }
 
+pub(super) async fn no_value_is_written_under_another_key_than_the_store_names(store: Arc<dyn Store>) {
+    let [old, new] = [1, 2].map(|byte| SealingKeyId::from_bytes([byte; 8]));
+    let sealed = |byte: u8| Sealed::from_bytes([&b"dwS1"[..], &[byte; 8], &[7; 40]].concat());
+    let (organization, ..) = provision(&*store).await;
+    let scope = Scope::assertion(organization.id, Environment::Test);
+    let users: &dyn Table<RegisteredUser> = &*store;
+    let credentials: &dyn Table<Credential> = &*store;
+    let connectors: &dyn Table<Connector> = &*store;
+    let (ada, now) = (user("ada"), Timestamp::from_millis(7));
+    users.insert(&scope, ada.clone()).await.unwrap();
+    let connector = |name: &str, byte| Connector {
+        name: name.parse().unwrap(),
+        sealed: sealed(byte),
+        created_at: now,
+        updated_at: now,
+    };
+    let credential = |name: &str, byte| Credential { sealed: sealed(byte), ..credential(&ada, name) };
+    let kept = |of: &LinkSession, byte| LinkSession { tokens: Some(sealed(byte)), ..pending(of) };
+    let [begun, entrusted, later] = [1, 2, 3].map(|number| LinkSession { plan: sealed(1), ..session(&ada, number) });
+    assert!(store.name_sealing_key(None, old, None).await.unwrap());
+    open(&*store, &scope, &begun).await;
+    open(&*store, &scope, &entrusted).await;
+    store.advance_link(&scope, LinkStatus::Begun, kept(&entrusted, 1)).await.unwrap();
+    assert!(store.name_sealing_key(Some(old), new, None).await.unwrap());
+    let each = async |byte| {
+        let link = credential(entrusted.connector.as_str(), byte);
+        [
+            connectors.insert(&scope, connector("slack", byte)).await,
+            connectors.put(&scope, connector("slack", byte), telling()).await,
+            credentials.insert(&scope, credential("slack", byte)).await,
+            credentials.put(&scope, credential("slack", byte), telling()).await,
+            store.open_link(&scope, LinkSession { plan: sealed(byte), ..later.clone() }, now).await,
+            store.advance_link(&scope, LinkStatus::Begun, kept(&begun, byte)).await,
+            store.complete_link(&scope, entrusted.id, link, telling()).await,
+        ]
+    };
+    for refused in each(1).await {
+        assert!(matches!(refused, Err(StoreError::OtherSealingKey)), "{refused:?}");
+    }
+    // A session goes on with the tokens that it has.
+    store.advance_link(&scope, LinkStatus::Pending, kept(&entrusted, 1)).await.unwrap();
+    for written in each(2).await {
+        written.unwrap();
+    }
+}
+
 /// Every value of a kind, read one by one.
 async fn values(store: &dyn Store, kind: SealedKind) -> Vec<SealedValue> {
     let mut all: Vec<SealedValue> = Vec::new();

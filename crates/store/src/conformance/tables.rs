@@ -58,20 +58,23 @@ pub(super) async fn an_operator_is_bound_to_one_identity_for_good(store: Arc<dyn
     assert_eq!(store.operator_by_identity(&first).await.unwrap(), None);
     let found = store.operator_by_identity(&identity("https://other.example", "1")).await.unwrap();
     assert_eq!(found, Some(carol.clone()));
-    let refused = store.bind_operator(admin.id, &first).await;
+    let refused = store.bind_operator(admin.id, &first, telling()).await;
     assert!(matches!(refused, Err(StoreError::Missing)), "{refused:?}");
-    let refused = store.bind_operator(OperatorId::new(seed()), &first).await;
+    let refused = store.bind_operator(OperatorId::new(seed()), &first, telling()).await;
     assert!(matches!(refused, Err(StoreError::Missing)), "{refused:?}");
 
-    store.bind_operator(ada.id, &first).await.unwrap();
+    store.bind_operator(ada.id, &first, telling()).await.unwrap();
     for again in [&first, &second] {
-        let refused = store.bind_operator(ada.id, again).await;
+        let refused = store.bind_operator(ada.id, again, telling()).await;
         assert!(matches!(refused, Err(StoreError::Missing)), "{refused:?}");
     }
-    assert_eq!(conflict(store.bind_operator(grace.id, &first).await), Conflict::Duplicate);
+    assert_eq!(conflict(store.bind_operator(grace.id, &first, telling()).await), Conflict::Duplicate);
     let bound = Operator { provider: ProviderAccess::Bound(first.clone()), ..ada };
     assert_eq!(store.operator_by_identity(&first).await.unwrap(), Some(bound.clone()));
-    store.bind_operator(grace.id, &second).await.unwrap();
+    store.bind_operator(grace.id, &second, telling()).await.unwrap();
+    let events = log(&*store, OrganizationId::INSTALLATION, Environment::Production).await;
+    let bound_events = events.iter().filter(|event| event.draft.subject == telling().subject).count();
+    assert_eq!(bound_events, 2, "only what was done is told");
     let told =
         event(Action::OperatorDeleted, OrganizationId::INSTALLATION, Environment::Production, &bound.id.to_string());
     store.remove_operator(bound.id, told).await.unwrap();
@@ -293,31 +296,38 @@ pub(super) async fn operators_sign_in_once_by_a_link_and_stay_so_long(store: Arc
         expires_at: at(expires_at),
     };
     let link = sign_in(1, SignInKind::Link, &ada, 100);
-    assert!(matches!(store.add_sign_in(link.clone(), telling()).await, Err(StoreError::Missing)));
+    assert!(matches!(store.add_sign_in(link.clone(), None, telling()).await, Err(StoreError::Missing)));
     for operator in [&ada, &grace] {
         store.add_operator(operator.clone(), told(Action::OperatorCreated, operator)).await.unwrap();
     }
     let session = sign_in(2, SignInKind::Session, &ada, 1_000);
     let other = sign_in(3, SignInKind::Session, &grace, 1_000);
     for added in [&link, &session, &other] {
-        store.add_sign_in(added.clone(), telling()).await.unwrap();
+        store.add_sign_in(added.clone(), None, telling()).await.unwrap();
     }
     let find = async |token: u8, now| store.sign_in(Digest::from_bytes([token; 32]), at(now)).await.unwrap();
     assert_eq!(find(1, 99).await, Some((link.clone(), ada.clone())));
     assert_eq!(find(1, 100).await, None);
     assert_eq!(find(9, 10).await, None);
-    assert!(store.take_sign_in(link.token, Some(telling())).await.unwrap());
-    assert!(!store.take_sign_in(link.token, Some(telling())).await.unwrap(), "it works once");
+    let spending = sign_in(6, SignInKind::Session, &ada, 1_000);
+    assert!(store.add_sign_in(spending.clone(), Some(link.token), telling()).await.unwrap());
     assert_eq!(find(1, 99).await, None);
+    assert_eq!(find(6, 99).await, Some((spending.clone(), ada.clone())));
+    let second = sign_in(7, SignInKind::Session, &ada, 1_000);
+    assert!(!store.add_sign_in(second, Some(link.token), telling()).await.unwrap(), "a link works once");
+    assert_eq!(find(7, 99).await, None);
+    assert!(store.take_sign_in(spending.token, telling()).await.unwrap());
+    assert!(!store.take_sign_in(spending.token, telling()).await.unwrap());
+    assert_eq!(find(6, 99).await, None);
 
     store.see_sign_in(session.token, at(50)).await.unwrap();
     store.see_sign_in(link.token, at(50)).await.unwrap();
     assert_eq!(find(2, 99).await, Some((SignIn { seen_at: at(50), ..session.clone() }, ada.clone())));
     // What has expired makes way when another is added.
     let late = SignIn { created_at: at(1_000), ..sign_in(4, SignInKind::Session, &ada, 2_000) };
-    store.add_sign_in(late.clone(), telling()).await.unwrap();
-    assert!(!store.take_sign_in(session.token, Some(telling())).await.unwrap());
-    store.add_sign_in(sign_in(5, SignInKind::Session, &grace, 2_000), telling()).await.unwrap();
+    store.add_sign_in(late.clone(), None, telling()).await.unwrap();
+    assert!(!store.take_sign_in(session.token, telling()).await.unwrap());
+    store.add_sign_in(sign_in(5, SignInKind::Session, &grace, 2_000), None, telling()).await.unwrap();
     assert_eq!(store.take_sign_ins(grace.id, telling()).await.unwrap(), 1);
     assert_eq!(find(5, 99).await, None);
     // They go with their operator.

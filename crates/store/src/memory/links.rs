@@ -8,11 +8,12 @@ use doorward_types::{LinkSessionId, Timestamp};
 use super::{Due, MemoryStore, State};
 use crate::{
     Conflict, ConnectorName, Credential, FoundLink, LINKS_KEPT, LinkSession, LinkSessions, LinkStatus, Record,
-    Revocation, Revocations, Scope, Sealed, StoreError,
+    Revocation, Revocations, Scope, Sealed, StoreError, check_seal,
 };
 
 impl State {
     pub(super) fn put_credential(&mut self, scope: &Scope, mut record: Credential) -> Result<(), StoreError> {
+        check_seal(self.identity.sealing_key, &record.sealed)?;
         if !self.users.contains_key(&(*scope, record.registered_user)) {
             return Err(StoreError::Missing);
         }
@@ -74,6 +75,7 @@ impl LinkSessions for MemoryStore {
     async fn open_link(&self, scope: &Scope, session: LinkSession, now: Timestamp) -> Result<(), StoreError> {
         let mut state = self.state();
         state.expire_links(now);
+        check_seal(state.identity.sealing_key, &session.plan)?;
         if !state.users.contains_key(&(*scope, session.registered_user)) {
             return Err(StoreError::Missing);
         }
@@ -103,8 +105,10 @@ impl LinkSessions for MemoryStore {
         if known.status != from {
             return Err(Conflict::Stale.into());
         }
-        if session.tokens.is_none() {
-            state.revoke_pending(scope, &known);
+        match &session.tokens {
+            None => state.revoke_pending(scope, &known),
+            tokens if *tokens == known.tokens => {}
+            Some(tokens) => check_seal(state.identity.sealing_key, tokens)?,
         }
         let LinkSession { status, browser, confirmation, tokens, error, provider_error, expires_at, .. } = session;
         let advanced =

@@ -11,7 +11,7 @@ use super::MemoryStore;
 use crate::{
     Conflict, Connector, ConnectorName, Credential, CredentialKey, Operator, Operators, Page, ProviderAccess,
     ProviderIdentity, Record, RegisteredUser, Scope, SignIn, SignIns, StoreError, TOOL_CALLS_KEPT, Table, ToolCall,
-    ToolCalls,
+    ToolCalls, check_seal,
 };
 
 #[async_trait]
@@ -47,7 +47,12 @@ impl Operators for MemoryStore {
         Ok(self.state().operators.values().find(|operator| is_bound(operator, identity)).cloned())
     }
 
-    async fn bind_operator(&self, id: OperatorId, identity: &ProviderIdentity) -> Result<(), StoreError> {
+    async fn bind_operator(
+        &self,
+        id: OperatorId,
+        identity: &ProviderIdentity,
+        event: EventDraft,
+    ) -> Result<(), StoreError> {
         let mut state = self.state();
         let is_taken = state.operators.values().any(|operator| is_bound(operator, identity));
         let found = state.operators.get_mut(&id).filter(|operator| operator.provider == ProviderAccess::Expected);
@@ -56,6 +61,7 @@ impl Operators for MemoryStore {
             return Err(Conflict::Duplicate.into());
         }
         operator.provider = ProviderAccess::Bound(identity.clone());
+        state.append(event);
         Ok(())
     }
 }
@@ -137,6 +143,7 @@ impl Table<RegisteredUser> for MemoryStore {
 impl Table<Credential> for MemoryStore {
     async fn insert(&self, scope: &Scope, record: Credential) -> Result<(), StoreError> {
         let mut state = self.state();
+        check_seal(state.identity.sealing_key, &record.sealed)?;
         if !state.users.contains_key(&(*scope, record.registered_user)) {
             return Err(StoreError::Missing);
         }
@@ -178,6 +185,7 @@ impl Table<Credential> for MemoryStore {
 impl Table<Connector> for MemoryStore {
     async fn insert(&self, scope: &Scope, record: Connector) -> Result<(), StoreError> {
         let mut state = self.state();
+        check_seal(state.identity.sealing_key, &record.sealed)?;
         if state.connectors.contains_key(&(*scope, record.key())) {
             return Err(Conflict::Duplicate.into());
         }
@@ -187,6 +195,7 @@ impl Table<Connector> for MemoryStore {
 
     async fn put(&self, scope: &Scope, mut record: Connector, event: EventDraft) -> Result<(), StoreError> {
         let mut state = self.state();
+        check_seal(state.identity.sealing_key, &record.sealed)?;
         if let Some(known) = state.connectors.get(&(*scope, record.key())) {
             record.created_at = known.created_at;
         }
@@ -251,15 +260,18 @@ impl ToolCalls for MemoryStore {
 
 #[async_trait]
 impl SignIns for MemoryStore {
-    async fn add_sign_in(&self, sign_in: SignIn, event: EventDraft) -> Result<(), StoreError> {
+    async fn add_sign_in(&self, sign_in: SignIn, spent: Option<Digest>, event: EventDraft) -> Result<bool, StoreError> {
         let mut state = self.state();
         state.sign_ins.retain(|_, known| known.expires_at > sign_in.created_at);
         if !state.operators.contains_key(&sign_in.operator) {
             return Err(StoreError::Missing);
         }
+        if spent.is_some_and(|link| state.sign_ins.remove(&link.to_bytes()).is_none()) {
+            return Ok(false);
+        }
         state.sign_ins.insert(sign_in.token.to_bytes(), sign_in);
         state.append(event);
-        Ok(())
+        Ok(true)
     }
 
     async fn sign_in(&self, token: Digest, now: Timestamp) -> Result<Option<(SignIn, Operator)>, StoreError> {
@@ -268,10 +280,10 @@ impl SignIns for MemoryStore {
         Ok(found.and_then(|found| Some((found.clone(), state.operators.get(&found.operator)?.clone()))))
     }
 
-    async fn take_sign_in(&self, token: Digest, event: Option<EventDraft>) -> Result<bool, StoreError> {
+    async fn take_sign_in(&self, token: Digest, event: EventDraft) -> Result<bool, StoreError> {
         let mut state = self.state();
         let is_gone = state.sign_ins.remove(&token.to_bytes()).is_some();
-        if let Some(event) = event.filter(|_| is_gone) {
+        if is_gone {
             state.append(event);
         }
         Ok(is_gone)
