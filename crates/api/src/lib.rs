@@ -77,4 +77,4 @@ pub use crate::management::OperatorAction;
 pub use crate::observer::Observer;
 pub use crate::open::{OPENAPI, OpenAction};
 pub use crate::routes::Part;
-pub use crate::service::{Api, Mount, Settings};
+pub use crate::service::{Api, Mount, MountError, Settings};

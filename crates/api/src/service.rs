@@ -116,6 +116,21 @@ impl fmt::Debug for Mount {
     }
 }
 
+/// The reason why a service cannot be mounted.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct MountError {
+    pattern: &'static str,
+    reason: String,
+}
+
+impl fmt::Display for MountError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "nothing can be mounted at {}: {}", self.pattern, self.reason)
+    }
+}
+
+impl std::error::Error for MountError {}
+
 /// The place that a path leads to.
 #[derive(Clone, Debug)]
 enum Target {
@@ -139,20 +154,23 @@ impl Api {
     ///
     /// # Errors
     ///
-    /// Fails if a mounted service's pattern overlaps with a path of the API.
+    /// Fails if a mounted service's pattern is no pattern, or overlaps with a path of the API.
     pub fn new(
         verifier: Verifier,
         sealing_keys: Arc<SealingKeys>,
         linker: Linker,
         settings: Settings,
-    ) -> Result<Self, matchit::InsertError> {
+    ) -> Result<Self, MountError> {
         let mut routes = matchit::Router::new();
+        let mut insert = |pattern: &'static str, target| {
+            routes.insert(pattern, (pattern, target)).map_err(|error| MountError { pattern, reason: error.to_string() })
+        };
         for path in PATHS.iter().filter(|path| settings.parts.contains(&path.part)) {
-            routes.insert(path.pattern, (path.pattern, Target::Endpoint(path.access)))?;
+            insert(path.pattern, Target::Endpoint(path.access))?;
         }
         for mount in settings.mounts.into_iter().map(Arc::new) {
             for pattern in mount.patterns {
-                routes.insert(*pattern, (*pattern, Target::Mount(Arc::clone(&mount))))?;
+                insert(*pattern, Target::Mount(Arc::clone(&mount)))?;
             }
         }
         let state = State {
