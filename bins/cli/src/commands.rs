@@ -7,10 +7,10 @@ use doorward::api::shapes::{
     AccessKeyShape, CreatedShape, List, LoginLinkShape, OperatorShape, OrganizationShape, ProvisionedShape,
     RegeneratedShape, StagedShape,
 };
-use doorward::auth::{LINK_LIFETIME, OperatorDesk, rotation_due_at};
+use doorward::auth::{CurrentValue, LINK_LIFETIME, OperatorDesk, StagedKey, rotation_due_at};
 use doorward::key::{KeyPrefix, PresentedKey};
-use doorward::store::{OpenMode, Organization, Page, SecretUsage, StoreUrl};
-use doorward::types::{AccessKeyId, Environment, Name, OrganizationId, SecretState};
+use doorward::store::{OpenMode, Organization, Page, StoreUrl};
+use doorward::types::{AccessKeyId, Environment, Name, SecretState};
 use serde::Serialize;
 use zeroize::Zeroizing;
 
@@ -62,7 +62,7 @@ pub async fn run(arguments: Arguments, output: &Output) -> Result<(), Failure> {
 }
 
 async fn create_organization(desk: &Desk, name: Name, output: &Output) -> Result<(), Failure> {
-    let made = desk.issuer.provision(name, &desk.ask).await?;
+    let made = desk.issuer.provision(name, &desk.request).await?;
     let sentences = format!(
         "Made the organization {} ({}). Its production key, shown this one time:",
         made.organization.name, made.organization.id
@@ -71,7 +71,7 @@ async fn create_organization(desk: &Desk, name: Name, output: &Output) -> Result
 }
 
 async fn list_organizations(desk: &Desk, output: &Output) -> Result<(), Failure> {
-    let all = desk.issuer.organizations(Page::first(MANY)).await?;
+    let all = desk.issuer.organizations(desk.operator(), Page::first(MANY)).await?;
     let row = |found: &Organization| vec![found.id.to_string(), found.name.to_string(), found.created_at.to_string()];
     let rows: Vec<_> = all.iter().map(row).collect();
     let data = all.into_iter().map(OrganizationShape::from).collect();
@@ -83,7 +83,7 @@ async fn key(desk: &Desk, command: Key, output: &Output) -> Result<(), Failure> 
         Key::List { which } => list_keys(desk, &which, output).await,
         Key::Create { which, name, consent: _ } => {
             let organization = desk.organization(&which).await?;
-            let made = desk.issuer.create(organization.id, name, &desk.ask).await?;
+            let made = desk.issuer.create(organization.id, name, &desk.request).await?;
             let sentences = format!(
                 "Made the test key {} ({}) of {}. {}\nIts value, shown this one time:",
                 made.key.name, made.key.id, organization.name, made.receipt
@@ -93,7 +93,7 @@ async fn key(desk: &Desk, command: Key, output: &Output) -> Result<(), Failure> 
         Key::Delete { which, key, consent } => delete_key(desk, &which, key, consent, output).await,
         Key::Stage { which, consent: _ } => {
             let organization = desk.organization(&which).await?;
-            let staged = desk.issuer.stage(organization.id, &desk.ask).await?;
+            let staged = desk.issuer.stage(organization.id, &desk.request).await?;
             let sentences = format!(
                 "Staged the next production key of {}. {}\nBoth keys work now: roll this one out, and watch with \
                  `doorward key list --org {id}` until no one uses the old one.\nThen run \
@@ -108,11 +108,12 @@ async fn key(desk: &Desk, command: Key, output: &Output) -> Result<(), Failure> 
             let organization = desk.organization(&which).await?;
             let what = format!("The staged production key of {} dies; whoever has it is refused.", organization.name);
             confirm::by_name(consent, &what, organization.name.as_str())?;
-            let receipt = desk.issuer.unstage(organization.id, &desk.ask).await?;
+            let receipt = desk.issuer.unstage(organization.id, &desk.request).await?;
             output.done(&receipt, &format!("The staged key is dead. {receipt}"))
         }
         Key::Regenerate { which, discard_staged, consent } => {
-            regenerate(desk, &which, discard_staged, consent, output).await
+            let staged = if discard_staged { StagedKey::Discard } else { StagedKey::Promote };
+            regenerate(desk, &which, staged, consent, output).await
         }
         // It can do without a store, and is taken care of before one is opened.
         Key::Inspect => Ok(()),
@@ -121,8 +122,8 @@ async fn key(desk: &Desk, command: Key, output: &Output) -> Result<(), Failure> 
 
 async fn list_keys(desk: &Desk, which: &Which, output: &Output) -> Result<(), Failure> {
     let organization = desk.organization(which).await?;
-    let keys = desk.issuer.access_keys(organization.id).await?;
-    let usage = desk.issuer.usage(organization.id).await?;
+    let keys = desk.issuer.access_keys(desk.operator(), organization.id).await?;
+    let usage = desk.issuer.usage(desk.operator(), &keys).await?;
     let now = desk.core.clock().now();
     let mut rows = Vec::new();
     for found in &keys {
@@ -159,21 +160,22 @@ async fn delete_key(
 ) -> Result<(), Failure> {
     let organization = desk.organization(which).await?;
     confirm::yes_or_no(consent, &format!("The key {key} dies; whoever has it is refused."))?;
-    let receipt = desk.issuer.delete(organization.id, key, &desk.ask).await?;
+    let receipt = desk.issuer.delete(organization.id, key, &desk.request).await?;
     output.done(&receipt, &format!("Deleted the test key {key}. {receipt}"))
 }
 
 async fn regenerate(
     desk: &Desk,
     which: &Which,
-    discard_staged: bool,
+    staged: StagedKey,
     consent: Consent,
     output: &Output,
 ) -> Result<(), Failure> {
     let organization = desk.organization(which).await?;
     let mut what =
         format!("The current production key of {} dies; whoever still has it is refused.", organization.name);
-    for used in dying(desk, organization.id, discard_staged).await? {
+    let impact = desk.issuer.preview_regeneration(desk.operator(), organization.id, staged).await?;
+    for used in impact.refused() {
         what += &format!(
             "\nIts secret {} was used {} time{} in the last hour, last at {}: regenerating now refuses those calls.",
             used.locator,
@@ -182,35 +184,26 @@ async fn regenerate(
             used.last_used_at
         );
     }
+    if impact.is_successor_unused() {
+        what += "\nNobody uses the staged key yet: roll it out first.";
+    }
     if consent.yes {
         output.remark(&what);
     }
     confirm::by_name(consent, &what, organization.name.as_str())?;
     output.remark("Waiting until no server can accept the old key any more…");
-    let regenerated = desk.issuer.regenerate(organization.id, discard_staged, &desk.ask).await?;
+    let regenerated = desk.issuer.regenerate(organization.id, staged, &desk.request).await?;
     let retired: Vec<_> = regenerated.retired.iter().map(|secret| secret.locator.to_string()).collect();
     let dead = format!("Dead: {}. {}", retired.join(", "), regenerated.receipt);
     let document = RegeneratedShape::from(&regenerated);
     match &regenerated.value {
-        Some(value) => output.shown_once(&document, value, &format!("{dead}\nThe new key, shown this one time:")),
-        None => {
+        CurrentValue::Fresh(value) => {
+            output.shown_once(&document, value, &format!("{dead}\nThe new key, shown this one time:"))
+        }
+        CurrentValue::Promoted => {
             output.done(&document, &format!("{dead}\nThe staged key {} is current now.", regenerated.secret.locator))
         }
     }
-}
-
-/// Those secrets that a regeneration kills, and that someone used in the last hour.
-async fn dying(desk: &Desk, organization: OrganizationId, discard_staged: bool) -> Result<Vec<SecretUsage>, Failure> {
-    let keys = desk.issuer.access_keys(organization).await?;
-    let secrets: Vec<_> = keys
-        .into_iter()
-        .filter(|found| found.key.environment == Environment::Production)
-        .flat_map(|found| found.secrets)
-        .filter(|secret| discard_staged || secret.state == SecretState::Current)
-        .map(|secret| secret.locator)
-        .collect();
-    let usage = desk.issuer.usage(organization).await?;
-    Ok(usage.into_iter().filter(|used| used.uses_last_hour > 0 && secrets.contains(&used.locator)).collect())
 }
 
 #[derive(Serialize)]
@@ -282,8 +275,8 @@ async fn owner(desk: &Desk, presented: &PresentedKey<'_>) -> Result<Option<Acces
 async fn create_operator(desk: &Desk, name: Name, by_provider: bool, output: &Output) -> Result<(), Failure> {
     let operators = OperatorDesk::new(&desk.core);
     let added = match by_provider {
-        true => operators.add_by_provider(name, &desk.ask).await?,
-        false => operators.add(name, &desk.ask).await?,
+        true => operators.add_by_provider(name, &desk.request).await?,
+        false => operators.add(name, &desk.request).await?,
     };
     let sentences = format!(
         "Added the operator {} ({}). Its token for the management API, shown this one time:",
@@ -297,7 +290,7 @@ async fn operator(desk: &Desk, command: Operator, output: &Output) -> Result<(),
     match command {
         Operator::Create { name, by_provider } => create_operator(desk, name, by_provider, output).await,
         Operator::List => {
-            let all = operators.list().await?;
+            let all = operators.list(desk.operator()).await?;
             let data: Vec<_> = all.iter().map(|operator| OperatorShape::new(operator, None)).collect();
             let rows = all.iter().map(|operator| {
                 vec![operator.id.to_string(), operator.name.to_string(), operator.created_at.to_string()]
@@ -305,8 +298,8 @@ async fn operator(desk: &Desk, command: Operator, output: &Output) -> Result<(),
             output.list(&List { data, next_cursor: None }, &["ID", "NAME", "CREATED"], rows)
         }
         Operator::LoginLink { operator, public_url } => {
-            let operator = meant(&operators, &operator).await?;
-            let token = operators.login_link(&operator, &desk.ask).await?;
+            let operator = meant(desk, &operators, &operator).await?;
+            let token = operators.login_link(&operator, &desk.request).await?;
             let minutes = LINK_LIFETIME.as_secs() / 60;
             let sentences = format!("Signs {} in, once, within {minutes} minutes:", operator.name);
             let shape = LoginLinkShape::new(&operator, &public_url, &token);
@@ -314,25 +307,26 @@ async fn operator(desk: &Desk, command: Operator, output: &Output) -> Result<(),
             output.plain(&shape, &format!("{}\n", shape.url))
         }
         Operator::SignOut { operator } => {
-            let operator = meant(&operators, &operator).await?;
-            let ended = operators.sign_out_everywhere(&operator, &desk.ask).await?;
+            let operator = meant(desk, &operators, &operator).await?;
+            let ended = operators.sign_out_everywhere(&operator, &desk.request).await?;
             let sentences =
                 format!("Signed {} out: {ended} sessions and links are worth nothing any more.", operator.name);
             output.done(&OperatorShape::new(&operator, None), &sentences)
         }
         Operator::Delete { operator, consent } => {
-            let meant = meant(&operators, &operator).await?;
+            let meant = meant(desk, &operators, &operator).await?;
             confirm::by_name(consent, &format!("The token of {} dies.", meant.name), meant.name.as_str())?;
-            operators.remove(&meant, &desk.ask).await?;
+            operators.remove(&meant, &desk.request).await?;
             output.done(&OperatorShape::new(&meant, None), &format!("Removed the operator {}.", meant.name))
         }
     }
 }
 
 /// The operator with this name or id.
-async fn meant(operators: &OperatorDesk, text: &str) -> Result<doorward::store::Operator, Failure> {
-    let all = operators.list().await?;
-    all.into_iter()
-        .find(|known| known.name.as_str() == text || known.id.to_string() == text)
-        .ok_or_else(|| Failure::not_found("there is no such operator: `doorward operator list` shows them".into()))
+async fn meant(desk: &Desk, operators: &OperatorDesk, text: &str) -> Result<doorward::store::Operator, Failure> {
+    let found = operators.find(desk.operator(), text).await?;
+    found.ok_or_else(|| Failure::not_found("there is no such operator: `doorward operator list` shows them".into()))
 }
+
+#[cfg(test)]
+mod reads;

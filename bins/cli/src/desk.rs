@@ -1,4 +1,4 @@
-use doorward::auth::{Ask, Core, Issuer};
+use doorward::auth::{ChangeRequest, Core, Issuer, OperatorPrincipal};
 use doorward::key::KeyPrefix;
 use doorward::store::{OpenMode, Organization, Page, StoreError, StoreUrl};
 use doorward::types::{Name, OrganizationId};
@@ -6,15 +6,15 @@ use doorward::types::{Name, OrganizationId};
 use crate::arguments::Which;
 use crate::failure::Failure;
 
-/// How many organizations are looked through for a name, and listed.
+/// The most organizations that are listed.
 pub(crate) const MANY: u32 = 100_000;
 
-/// The opened store, and in whose name it is used.
+/// The opened store, and the changes that this command asks for.
 #[derive(Debug)]
 pub(crate) struct Desk {
     pub(crate) core: Core,
     pub(crate) issuer: Issuer,
-    pub(crate) ask: Ask,
+    pub(crate) request: ChangeRequest,
 }
 
 impl Desk {
@@ -36,17 +36,21 @@ impl Desk {
             None => core,
         };
         let core = core.adopt().await?;
-        Ok(Self { issuer: Issuer::new(&core), core, ask: Ask::local(actor()?) })
+        Ok(Self { issuer: Issuer::new(&core), core, request: administrator()?.request() })
     }
 
     pub(crate) async fn open_existing(url: &StoreUrl) -> Result<Self, Failure> {
         Self::open(url, OpenMode::Existing).await
     }
 
+    pub(crate) const fn operator(&self) -> &OperatorPrincipal {
+        self.request.operator()
+    }
+
     /// The organization that was meant.
     pub(crate) async fn organization(&self, which: &Which) -> Result<Organization, Failure> {
         let Some(text) = &which.org else {
-            let mut all = self.issuer.organizations(Page::first(2)).await?;
+            let mut all = self.issuer.organizations(self.operator(), Page::first(2)).await?;
             return match (all.pop(), all.is_empty()) {
                 (Some(only), true) => Ok(only),
                 (None, _) => Err(Failure::not_found("there is no organization yet: `doorward org create NAME`".into())),
@@ -54,10 +58,12 @@ impl Desk {
             };
         };
         if let Ok(id) = text.parse::<OrganizationId>() {
-            return Ok(self.issuer.organization(id).await?);
+            return Ok(self.issuer.organization(self.operator(), id).await?);
         }
-        let all = self.issuer.organizations(Page::first(MANY)).await?;
-        let mut named: Vec<_> = all.into_iter().filter(|found| found.name.as_str() == text).collect();
+        let mut named = match text.parse() {
+            Ok(name) => self.issuer.organizations_named(self.operator(), &name, 2).await?,
+            Err(_) => vec![],
+        };
         match (named.pop(), named.is_empty()) {
             (Some(only), true) => Ok(only),
             (None, _) => {
@@ -66,6 +72,11 @@ impl Desk {
             (Some(_), false) => Err(Failure::usage("several organizations have this name: say which by its id".into())),
         }
     }
+}
+
+#[expect(clippy::disallowed_methods, reason = "who runs this program holds the store")]
+fn administrator() -> Result<OperatorPrincipal, Failure> {
+    Ok(OperatorPrincipal::local_administrator(actor()?))
 }
 
 /// Returns the person who runs this program, as audit events name them: `cli:ada@host`, or `cli:root@host (sudo: ada)`.

@@ -25,7 +25,7 @@ pub(crate) async fn run(desk: &Desk, command: Origin, output: &Output) -> Result
 
 async fn list(desk: &Desk, which: &Which, output: &Output) -> Result<(), Failure> {
     let organization = desk.organization(which).await?;
-    let entries = desk.issuer.allowed_origins(organization.id).await?;
+    let entries = desk.issuer.allowed_origins(desk.operator(), &organization).await?;
     let rows = entries.iter().map(|entry| {
         let OriginEntry { id, origin, created_at, created_by, .. } = entry;
         vec![id.to_string(), origin.to_string(), created_at.to_string(), created_by.to_string()]
@@ -38,7 +38,7 @@ async fn list(desk: &Desk, which: &Which, output: &Output) -> Result<(), Failure
 async fn add(desk: &Desk, which: &Which, origin: &str, schemes: CustomSchemes, output: &Output) -> Result<(), Failure> {
     let origin = AllowedOrigin::parse(origin, schemes).map_err(|error| Failure::usage(error.to_string()))?;
     let organization = desk.organization(which).await?;
-    let Allowed { entry, receipt } = desk.issuer.allow_origin(organization.id, origin, &desk.ask).await?;
+    let Allowed { entry, receipt, .. } = desk.issuer.allow_origin(organization.id, origin, &desk.request).await?;
     let sentence = match &receipt {
         Some(receipt) => format!("Callbacks of {} may go to {}. {receipt}", organization.name, entry.origin),
         None => format!("{} is on the list of {} already.", entry.origin, organization.name),
@@ -48,7 +48,7 @@ async fn add(desk: &Desk, which: &Which, origin: &str, schemes: CustomSchemes, o
 
 async fn remove(desk: &Desk, which: &Which, meant: &str, consent: Consent, output: &Output) -> Result<(), Failure> {
     let organization = desk.organization(which).await?;
-    let entries = desk.issuer.allowed_origins(organization.id).await?;
+    let entries = desk.issuer.allowed_origins(desk.operator(), &organization).await?;
     let origin = AllowedOrigin::parse(meant, CustomSchemes::Allowed).ok();
     let is_meant = |entry: &&OriginEntry| entry.id.to_string() == meant || Some(&entry.origin) == origin.as_ref();
     let entry = entries.iter().find(is_meant).ok_or_else(|| {
@@ -56,13 +56,13 @@ async fn remove(desk: &Desk, which: &Which, meant: &str, consent: Consent, outpu
     })?;
     let what = format!("No callback of {} goes to {} any more.", organization.name, entry.origin);
     confirm::by_name(consent, &what, &entry.origin.entry())?;
-    let receipt = desk.issuer.disallow_origin(organization.id, entry.id, &desk.ask).await?;
+    let receipt = desk.issuer.disallow_origin(organization.id, entry.id, &desk.request).await?;
     output.done(&receipt, &format!("Removed {}. {receipt}", entry.origin))
 }
 
 async fn check(desk: &Desk, which: &Which, url: &str, output: &Output) -> Result<(), Failure> {
     let organization = desk.organization(which).await?;
-    let entries = desk.issuer.allowed_origins(organization.id).await?;
+    let entries = desk.issuer.allowed_origins(desk.operator(), &organization).await?;
     let list: AllowList = entries.into_iter().map(|entry| entry.origin).collect();
     let checked = list.check(url);
     let shape = OriginCheckShape::new(&checked);

@@ -161,7 +161,7 @@ async fn name(desk: &Desk, before: Option<SealingKeyId>, key: SealingKeyId) -> R
         return Ok(());
     }
     let log = (OrganizationId::INSTALLATION, Environment::Production);
-    let (attribution, now) = (&desk.ask.attribution, desk.core.clock().now());
+    let (attribution, now) = (desk.request.attribution(), desk.core.clock().now());
     let event = EventDraft::new(attribution, now, Action::SealingKeyRotated, key.to_string(), log);
     if desk.core.store().name_sealing_key(before, key, Some(event)).await? {
         return Ok(());

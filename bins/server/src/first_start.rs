@@ -5,7 +5,7 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
 use anyhow::Context;
 use doorward::api::shapes::LoginLinkShape;
-use doorward::auth::{Ask, IssueError, Issuer, OperatorDesk, Provisioned, Verifier};
+use doorward::auth::{ChangeRequest, IssueError, Issuer, OperatorDesk, OperatorPrincipal, Provisioned, Verifier};
 use http::Uri;
 
 use crate::config::Config;
@@ -22,28 +22,32 @@ pub const FIRST_OPERATOR: &str = "admin";
 ///
 /// Where the store fails, or standard output cannot be written: the key would then be lost.
 pub async fn provision(config: &Config, verifier: &Verifier, address: SocketAddr) -> anyhow::Result<()> {
-    let ask = Ask::local("doorward-server".parse()?);
-    let made = match Issuer::beside(verifier).provision_first(FIRST_ORGANIZATION.parse()?, &ask).await {
+    #[expect(clippy::disallowed_methods, reason = "the first start of a program that opens the store itself")]
+    let request = OperatorPrincipal::local_administrator("doorward-server".parse()?).request();
+    let made = match Issuer::beside(verifier).provision_first(FIRST_ORGANIZATION.parse()?, &request).await {
         Ok(made) => made,
         Err(IssueError::NotEmpty) => return Ok(()),
         Err(error) => return Err(error).context("the first organization cannot be made"),
     };
     let base = public_url(config, address);
-    let link = sign_in_link(verifier, &base, &ask).await.context("no one can sign in to the page; remove the store")?;
+    let link =
+        sign_in_link(verifier, &base, &request).await.context("no one can sign in to the page; remove the store")?;
     let mut out = std::io::stdout().lock();
     show(&mut out, &made, &base, &link).context("the production key cannot be shown; remove the store")
 }
 
 /// A link for the first operator, who comes with the first organization.
-async fn sign_in_link(verifier: &Verifier, base: &str, ask: &Ask) -> anyhow::Result<String> {
+async fn sign_in_link(verifier: &Verifier, base: &str, request: &ChangeRequest) -> anyhow::Result<String> {
     let desk = OperatorDesk::new(verifier.core());
-    let operator = match desk.add(FIRST_OPERATOR.parse()?, ask).await {
+    let operator = match desk.add(FIRST_OPERATOR.parse()?, request).await {
         Ok(added) => added.operator,
         // Someone added operators before there was an organization.
-        Err(IssueError::NameTaken) => desk.named(FIRST_OPERATOR).await?.context("the first operator has gone again")?,
+        Err(IssueError::NameTaken) => {
+            desk.find(request.operator(), FIRST_OPERATOR).await?.context("the first operator has gone again")?
+        }
         Err(error) => return Err(error.into()),
     };
-    let token = desk.login_link(&operator, ask).await?;
+    let token = desk.login_link(&operator, request).await?;
     Ok(LoginLinkShape::new(&operator, base, &token).url)
 }
 

@@ -11,7 +11,6 @@ use std::sync::{Arc, Mutex};
 
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
-use doorward::auth::Management;
 use doorward::sqlite::SqliteStore;
 use doorward::store::{Credential, OpenMode, SealingKey, Table};
 use doorward::types::Environment;
@@ -113,8 +112,8 @@ impl World {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
         runtime.block_on(async {
             let store = SqliteStore::open(self.server.store(), OpenMode::Existing).await.unwrap();
-            let scope = Management::of_store_holder("test".parse().unwrap())
-                .scope(self.organization.parse().unwrap(), Environment::Production);
+            #[expect(clippy::disallowed_methods, reason = "a test reads its own store")]
+            let scope = support::operator().scope(self.organization.parse().unwrap(), Environment::Production);
             let key = doorward::store::CredentialKey {
                 registered_user: user.parse().unwrap(),
                 connector: "oidc".parse().unwrap(),

@@ -1,6 +1,6 @@
 //! Who asks: the holder of an access key, or an operator.
 
-use doorward_auth::{Management, OperatorRefusal, Principal};
+use doorward_auth::{OperatorPrincipal, OperatorRefusal, Principal};
 use doorward_http::{Asked, CredentialFault, Problem, Rejection, credential};
 
 use crate::call::Call;
@@ -18,7 +18,7 @@ pub(crate) async fn key(state: &State, call: &Call) -> Result<Principal, Rejecti
     principal
 }
 
-pub(crate) async fn operator(state: &State, call: &Call) -> Result<Management, Problem> {
+pub(crate) async fn operator(state: &State, call: &Call) -> Result<OperatorPrincipal, Problem> {
     let token = credential(&call.head.headers).map_err(|fault| match fault {
         CredentialFault::Missing => Problem::new(
             Code::MissingCredential,

@@ -6,7 +6,7 @@ use std::task::{Context, Poll};
 
 use bytes::Bytes;
 use doorward_audit::Attribution;
-use doorward_auth::{Ask, Core, IssueError, Management};
+use doorward_auth::{ChangeRequest, Core, IssueError, OperatorPrincipal};
 use doorward_http::{Problem, SourceAddress};
 use doorward_types::{Name, OrganizationId, RequestId};
 use http::header::HeaderName;
@@ -98,12 +98,12 @@ impl Call {
         self.sender.address.map(SourceAddress)
     }
 
-    /// Attributes a change to the operator who asks for it with this request.
+    /// Returns the change that the operator asks for with this request.
     ///
     /// # Errors
     ///
     /// [`Code::InvalidRequest`], if the `Idempotency-Key` header is not as it should be.
-    pub(crate) fn ask(&self, management: &Management) -> Result<Ask, Problem> {
+    pub(crate) fn change_request(&self, management: &OperatorPrincipal) -> Result<ChangeRequest, Problem> {
         let mut keys = self.head.headers.get_all(IDEMPOTENCY_KEY).iter();
         let idempotency_key = match (keys.next(), keys.next()) {
             (None, _) => None,
@@ -114,7 +114,8 @@ impl Call {
                 return Err(Problem::new(Code::InvalidRequest, "there is more than one Idempotency-Key header"));
             }
         };
-        Ok(Ask { attribution: self.by(management.actor().clone()), idempotency_key, seen: None })
+        let request = management.request().with_source(self.sender.address, self.id);
+        Ok(request.with_idempotency_key(idempotency_key))
     }
 
     /// Attributes to an actor what is done by this request.

@@ -17,7 +17,7 @@
 //! use std::sync::Arc;
 //! use bytes::Bytes;
 //! use doorward_api::{Api, Part, Settings};
-//! use doorward_auth::{Ask, Core, Issuer, Verifier};
+//! use doorward_auth::{Core, Issuer, OperatorPrincipal, Verifier};
 //! use doorward_key::SystemRandom;
 //! use doorward_link::Linker;
 //! use doorward_store::{MemoryStore, SealingKey, SealingKeys};
@@ -26,7 +26,8 @@
 //! use tower::ServiceExt;
 //!
 //! let verifier = Verifier::start(&Core::new(Arc::new(MemoryStore::new()))).await?;
-//! let acme = Issuer::beside(&verifier).provision("Acme".parse()?, &Ask::local("ada".parse()?)).await?;
+//! let request = OperatorPrincipal::local_administrator("ada".parse()?).request();
+//! let acme = Issuer::beside(&verifier).provision("Acme".parse()?, &request).await?;
 //! let (sealing_key, _to_keep) = SealingKey::draw(&SystemRandom)?;
 //! let sealing_keys = Arc::new(SealingKeys::from(sealing_key));
 //! let linker = Linker::new(verifier.clone(), Arc::clone(&sealing_keys), "https://keys.example.com/oauth")?;

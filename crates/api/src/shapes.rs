@@ -3,7 +3,7 @@
 use std::fmt;
 
 use doorward_audit::{Checkpoint, NoteKey, Unproved, VerifiedLog};
-use doorward_auth::{Created, Principal, Provisioned, Receipt, Regenerated, Staged, rotation_due_at};
+use doorward_auth::{Created, CurrentValue, Principal, Provisioned, Receipt, Regenerated, Staged, rotation_due_at};
 use doorward_key::{OpaqueToken, ShownOnce};
 use doorward_origin::{AllowedOrigin, Refusal};
 use doorward_store::{
@@ -289,7 +289,10 @@ pub struct RegeneratedShape<'a> {
 impl<'a> From<&'a Regenerated> for RegeneratedShape<'a> {
     fn from(regenerated: &'a Regenerated) -> Self {
         let Secret { locator, generation, .. } = regenerated.secret;
-        let value = regenerated.value.as_ref().map(Value);
+        let value = match &regenerated.value {
+            CurrentValue::Fresh(value) => Some(Value(value)),
+            CurrentValue::Promoted => None,
+        };
         Self { locator, generation, value, receipt: regenerated.receipt }
     }
 }

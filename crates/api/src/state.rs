@@ -2,7 +2,7 @@ use std::sync::Arc;
 
 use arc_swap::ArcSwapOption;
 use doorward_audit::{Action, Attribution, Detail, EventDraft, NoteKey};
-use doorward_auth::{Core, Issuer, Management, OperatorDesk, Verifier};
+use doorward_auth::{Core, Issuer, OperatorDesk, OperatorPrincipal, Verifier};
 use doorward_http::{AccessKeyLayer, Problem};
 use doorward_link::Linker;
 use doorward_origin::CustomSchemes;
@@ -72,13 +72,14 @@ impl State {
     }
 
     /// Returns the environment of an organization that an operator chose with the parameter [`ENVIRONMENT`].
+    #[expect(clippy::disallowed_methods, reason = "the operator who is authenticated chooses the log")]
     pub(crate) async fn chosen(
         &self,
-        management: &Management,
+        management: &OperatorPrincipal,
         organization: OrganizationId,
         parameters: &Parameters,
     ) -> Result<Scope, Problem> {
-        self.issuer.organization(organization).await.map_err(change_failed)?;
+        self.issuer.organization(management, organization).await.map_err(change_failed)?;
         let environment = parameters.get::<Environment>(ENVIRONMENT)?.ok_or_else(|| {
             Problem::new(Code::InvalidRequest, "say which log, with `?environment=production` or `?environment=test`")
         })?;

@@ -4,12 +4,12 @@ use doorward_audit::{Action, Detail, EventDraft, Reason, SecretSummary};
 use doorward_key::{FreshKey, ShownOnce};
 use doorward_store::{
     AccessKey, AccessKeyWithSecrets, Change, ChangeContext, Conflict, Events, KeyRef, OperationId, Organization, Page,
-    RequestHash, Secret, SecretUsage, SpanUses, StoreError, Successor,
+    RequestHash, Secret, StoreError, Successor, WhichKey,
 };
 use doorward_types::{AccessKeyId, Environment, Locator, Name, OrganizationId, SecretState};
 
 use crate::control::{Control, effect};
-use crate::{Ask, Core, IssueError, Receipt, Verifier};
+use crate::{ChangeRequest, Core, IssueError, OperatorPrincipal, Receipt, Verifier};
 
 /// How often a change is tried again that met another one half-way, where trying again cannot surprise anyone.
 const TRIES: u32 = 5;
@@ -27,6 +27,7 @@ pub struct Issuer {
 
 /// A new organization with its production key.
 #[derive(Debug)]
+#[non_exhaustive]
 pub struct Provisioned {
     /// The organization.
     pub organization: Organization,
@@ -42,6 +43,7 @@ pub struct Provisioned {
 
 /// A new test key.
 #[derive(Debug)]
+#[non_exhaustive]
 pub struct Created {
     /// The key.
     pub key: AccessKey,
@@ -55,6 +57,7 @@ pub struct Created {
 
 /// The next production key, which works beside the current one from now on.
 #[derive(Debug)]
+#[non_exhaustive]
 pub struct Staged {
     /// The key.
     pub key: AccessKey,
@@ -68,6 +71,7 @@ pub struct Staged {
 
 /// The production key after its old secret died.
 #[derive(Debug)]
+#[non_exhaustive]
 pub struct Regenerated {
     /// The key.
     pub key: AccessKey,
@@ -75,10 +79,48 @@ pub struct Regenerated {
     pub secret: Secret,
     /// The secrets that are dead, everywhere.
     pub retired: Vec<Secret>,
-    /// The new secret's value, the only copy; none where a staged one was promoted, whose value was shown then.
-    pub value: Option<ShownOnce>,
+    /// The current secret's value.
+    pub value: CurrentValue,
     /// When it took effect.
     pub receipt: Receipt,
+}
+
+/// The value of the secret that a regeneration made the current one.
+#[derive(Debug)]
+pub enum CurrentValue {
+    /// The only copy of a fresh secret's value.
+    Fresh(ShownOnce),
+    /// The staged secret was promoted. Its value was shown when it was staged.
+    Promoted,
+}
+
+impl CurrentValue {
+    /// Returns the value, if the secret is fresh.
+    #[must_use]
+    pub fn into_fresh(self) -> Option<ShownOnce> {
+        match self {
+            Self::Fresh(value) => Some(value),
+            Self::Promoted => None,
+        }
+    }
+}
+
+/// The lot of the staged secret in a regeneration.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum StagedKey {
+    /// It dies with the current one, since it may have leaked with it. A fresh secret takes their place.
+    Discard,
+    /// It takes the current one's place. If there is none, a fresh secret does.
+    Promote,
+}
+
+impl StagedKey {
+    const fn as_str(self) -> &'static str {
+        match self {
+            Self::Discard => "discard",
+            Self::Promote => "promote",
+        }
+    }
 }
 
 impl Issuer {
@@ -108,8 +150,8 @@ impl Issuer {
     /// # Errors
     ///
     /// [`IssueError`].
-    pub async fn provision(&self, name: Name, ask: &Ask) -> Result<Provisioned, IssueError> {
-        self.provision_where(name, ask, false).await
+    pub async fn provision(&self, name: Name, request: &ChangeRequest) -> Result<Provisioned, IssueError> {
+        self.provision_where(name, request, false).await
     }
 
     /// Adds the first organization; [`IssueError::NotEmpty`] where there is one, also if several programs try at once.
@@ -117,26 +159,31 @@ impl Issuer {
     /// # Errors
     ///
     /// [`IssueError`].
-    pub async fn provision_first(&self, name: Name, ask: &Ask) -> Result<Provisioned, IssueError> {
-        self.provision_where(name, ask, true).await
+    pub async fn provision_first(&self, name: Name, request: &ChangeRequest) -> Result<Provisioned, IssueError> {
+        self.provision_where(name, request, true).await
     }
 
-    async fn provision_where(&self, name: Name, ask: &Ask, only_if_empty: bool) -> Result<Provisioned, IssueError> {
-        let request = RequestHash::of(["provision", name.as_str()]);
-        self.refuse_repeat(&request, ask).await?;
+    async fn provision_where(
+        &self,
+        name: Name,
+        request: &ChangeRequest,
+        only_if_empty: bool,
+    ) -> Result<Provisioned, IssueError> {
+        let hash = RequestHash::of(["provision", name.as_str()]);
+        self.refuse_repeat(&hash, request).await?;
         let id = OrganizationId::new(self.core.id_seed()?);
         let organization = Organization { id, name, created_at: self.core.clock.now() };
-        let key = self.new_key(id, Environment::Production, Environment::Production.into(), ask)?;
+        let key = self.new_key(id, Environment::Production, Environment::Production.into(), request)?;
         let (secret, value) = self.new_secret(key.environment, 1, SecretState::Current)?;
         let named = |name: &Name, after| Detail { name: Some(name.clone()), after, ..Detail::default() };
         let made = EventDraft {
             subject: id.to_string(),
-            ..self.event(Action::OrganizationCreated, &key, ask, named(&organization.name, vec![]))
+            ..self.event(Action::OrganizationCreated, &key, request, named(&organization.name, vec![]))
         };
-        let first_key = self.event(Action::AccessKeyCreated, &key, ask, named(&key.name, vec![summary(&secret)]));
+        let first_key = self.event(Action::AccessKeyCreated, &key, request, named(&key.name, vec![summary(&secret)]));
         let events = Events::from(made).and(first_key);
         let change = Change::Provision { organization: organization.clone(), key: key.clone(), secret, only_if_empty };
-        let receipt = self.commit(change, events, request, ask).await?;
+        let receipt = self.commit(change, events, hash, request).await?;
         Ok(Provisioned { organization, key, secret, value, receipt })
     }
 
@@ -145,14 +192,19 @@ impl Issuer {
     /// # Errors
     ///
     /// [`IssueError`].
-    pub async fn create(&self, organization: OrganizationId, name: Name, ask: &Ask) -> Result<Created, IssueError> {
-        let request = RequestHash::of(["create", &organization.to_string(), name.as_str()]);
-        self.refuse_repeat(&request, ask).await?;
-        let key = self.new_key(organization, Environment::Test, name, ask)?;
+    pub async fn create(
+        &self,
+        organization: OrganizationId,
+        name: Name,
+        request: &ChangeRequest,
+    ) -> Result<Created, IssueError> {
+        let hash = RequestHash::of(["create", &organization.to_string(), name.as_str()]);
+        self.refuse_repeat(&hash, request).await?;
+        let key = self.new_key(organization, Environment::Test, name, request)?;
         let (secret, value) = self.new_secret(key.environment, 1, SecretState::Current)?;
         let detail = Detail { name: Some(key.name.clone()), after: vec![summary(&secret)], ..Detail::default() };
-        let event = self.event(Action::AccessKeyCreated, &key, ask, detail);
-        let receipt = self.commit(Change::Create { key: key.clone(), secret }, event.into(), request, ask).await;
+        let event = self.event(Action::AccessKeyCreated, &key, request, detail);
+        let receipt = self.commit(Change::Create { key: key.clone(), secret }, event.into(), hash, request).await;
         match receipt {
             Err(IssueError::Store(StoreError::Missing)) => Err(IssueError::NoSuchOrganization),
             other => Ok(Created { key, secret, value, receipt: other? }),
@@ -164,9 +216,9 @@ impl Issuer {
     /// # Errors
     ///
     /// [`IssueError::AlreadyStaged`] where there is one.
-    pub async fn stage(&self, organization: OrganizationId, ask: &Ask) -> Result<Staged, IssueError> {
-        let request = RequestHash::of(["stage", &organization.to_string()]);
-        self.refuse_repeat(&request, ask).await?;
+    pub async fn stage(&self, organization: OrganizationId, request: &ChangeRequest) -> Result<Staged, IssueError> {
+        let hash = RequestHash::of(["stage", &organization.to_string()]);
+        self.refuse_repeat(&hash, request).await?;
         let mut tries = 0..TRIES;
         loop {
             let found = self.production_key(organization).await?;
@@ -174,9 +226,9 @@ impl Issuer {
                 self.new_secret(Environment::Production, found.generations + 1, SecretState::Staged)?;
             let mut after = summaries(&found.secrets);
             after.push(summary(&secret));
-            let event = self.event(Action::AccessKeyStaged, &found.key, ask, between(&found, after));
+            let event = self.event(Action::AccessKeyStaged, &found.key, request, between(&found, after));
             let change = Change::Stage { key: KeyRef::of(&found.key), secret };
-            match self.commit(change, event.into(), request, ask).await {
+            match self.commit(change, event.into(), hash, request).await {
                 Err(IssueError::ChangedMeanwhile) if tries.next().is_some() => {}
                 receipt => return Ok(Staged { key: found.key, secret, value, receipt: receipt? }),
             }
@@ -187,54 +239,71 @@ impl Issuer {
     ///
     /// # Errors
     ///
-    /// [`IssueError::NothingStaged`] where there is none, [`IssueError::ChangedMeanwhile`] where it is not what was seen.
-    pub async fn unstage(&self, organization: OrganizationId, ask: &Ask) -> Result<Receipt, IssueError> {
-        let request = RequestHash::of(["unstage", &organization.to_string()]);
-        self.refuse_repeat(&request, ask).await?;
-        let found = self.seen_production_key(organization, ask).await?;
+    /// [`IssueError::NothingStaged`] if there is none, [`IssueError::ChangedMeanwhile`] if the key has other secrets than the
+    /// request expects.
+    pub async fn unstage(&self, organization: OrganizationId, request: &ChangeRequest) -> Result<Receipt, IssueError> {
+        let hash = RequestHash::of(["unstage", &organization.to_string()]);
+        self.refuse_repeat(&hash, request).await?;
+        let found = self.expected_production_key(organization, request).await?;
         let Some(staged) = in_state(&found, SecretState::Staged) else {
             return Err(self.in_effect(&found.key.id.to_string(), IssueError::NothingStaged).await);
         };
         let after = summaries(found.secrets.iter().filter(|secret| secret.state == SecretState::Current));
-        let event = self.event(Action::AccessKeyStageDiscarded, &found.key, ask, between(&found, after));
+        let event = self.event(Action::AccessKeyStageDiscarded, &found.key, request, between(&found, after));
         let change = Change::Unstage { key: KeyRef::of(&found.key), staged: staged.locator };
-        self.commit(change, event.into(), request, ask).await
+        self.commit(change, event.into(), hash, request).await
     }
 
-    /// Kills the current production secret. A staged one takes its place; without one, or where it is to be discarded
-    /// too, a fresh one does, whose value is in the answer.
+    /// Kills the current production secret. The staged one takes its place, or a fresh one, whose value is in the answer.
+    ///
+    /// Without an operator it does not compile:
+    ///
+    /// ```compile_fail
+    /// # use doorward_auth::{Issuer, StagedKey};
+    /// # async fn leaked(issuer: &Issuer, organization: doorward_types::OrganizationId) {
+    /// let by = doorward_audit::Attribution::local("mallory".parse().unwrap());
+    /// issuer.regenerate(organization, StagedKey::Discard, &by).await.unwrap();
+    /// # }
+    /// ```
+    ///
+    /// ```
+    /// # use doorward_auth::{Issuer, OperatorDesk, StagedKey};
+    /// # async fn leaked(issuer: &Issuer, desk: &OperatorDesk, organization: doorward_types::OrganizationId, token: &[u8]) {
+    /// let operator = desk.authenticate(token).await.unwrap();
+    /// issuer.regenerate(organization, StagedKey::Discard, &operator.request()).await.unwrap();
+    /// # }
+    /// ```
     ///
     /// # Errors
     ///
-    /// [`IssueError::ChangedMeanwhile`] where someone else was quicker, or the key is not what was seen. It is not tried again: that could kill the very
-    /// secret which the other one has just promoted.
+    /// [`IssueError::ChangedMeanwhile`] if someone else was quicker, or the key has other secrets than the request expects. It is
+    /// not tried again: that could kill the very secret which the other one has just promoted.
     pub async fn regenerate(
         &self,
         organization: OrganizationId,
-        discard_staged: bool,
-        ask: &Ask,
+        staged_key: StagedKey,
+        request: &ChangeRequest,
     ) -> Result<Regenerated, IssueError> {
-        let discarding = if discard_staged { "discard" } else { "promote" };
-        let request = RequestHash::of(["regenerate", &organization.to_string(), discarding]);
-        self.refuse_repeat(&request, ask).await?;
-        let found = self.seen_production_key(organization, ask).await?;
+        let hash = RequestHash::of(["regenerate", &organization.to_string(), staged_key.as_str()]);
+        self.refuse_repeat(&hash, request).await?;
+        let found = self.expected_production_key(organization, request).await?;
         let key = KeyRef::of(&found.key);
-        let staged = in_state(&found, SecretState::Staged).filter(|_| !discard_staged);
+        let staged = in_state(&found, SecretState::Staged).filter(|_| staged_key == StagedKey::Promote);
         let (secret, value, successor) = match staged {
             Some(staged) => {
                 let promoted = Secret { state: SecretState::Current, ..staged };
-                (promoted, None, Successor::Promote(staged.locator))
+                (promoted, CurrentValue::Promoted, Successor::Promote(staged.locator))
             }
             None => {
                 let (secret, value) = self.new_secret(key.environment, found.generations + 1, SecretState::Current)?;
-                (secret, Some(value), Successor::Fresh(secret))
+                (secret, CurrentValue::Fresh(value), Successor::Fresh(secret))
             }
         };
         let retired: Vec<Secret> = found.secrets.iter().copied().filter(|old| old.locator != secret.locator).collect();
         let after = vec![summary(&secret)];
-        let event = self.event(Action::AccessKeyRegenerated, &found.key, ask, between(&found, after));
+        let event = self.event(Action::AccessKeyRegenerated, &found.key, request, between(&found, after));
         let change = Change::Regenerate { key, retired: locators(&retired), successor };
-        let receipt = self.commit(change, event.into(), request, ask).await?;
+        let receipt = self.commit(change, event.into(), hash, request).await?;
         Ok(Regenerated { key: found.key, secret, retired, value, receipt })
     }
 
@@ -247,20 +316,22 @@ impl Issuer {
         &self,
         organization: OrganizationId,
         id: AccessKeyId,
-        ask: &Ask,
+        request: &ChangeRequest,
     ) -> Result<Receipt, IssueError> {
         let subject = id.to_string();
-        let request = RequestHash::of(["delete", &organization.to_string(), &subject]);
-        self.refuse_repeat(&request, ask).await?;
-        self.organization(organization).await?;
-        let found = self.core.store.access_key(organization, id).await.map_err(IssueError::Store)?;
-        let Some(found) = found else { return Err(self.in_effect(&subject, IssueError::NoSuchKey).await) };
+        let hash = RequestHash::of(["delete", &organization.to_string(), &subject]);
+        self.refuse_repeat(&hash, request).await?;
+        let found = self.core.store.access_key(organization, WhichKey::Id(id)).await.map_err(IssueError::Store)?;
+        let Some(found) = found else {
+            self.existing(organization).await?;
+            return Err(self.in_effect(&subject, IssueError::NoSuchKey).await);
+        };
         if found.key.environment == Environment::Production {
             return Err(IssueError::ProductionKeyRequired);
         }
-        let event = self.event(Action::AccessKeyDeleted, &found.key, ask, between(&found, vec![]));
+        let event = self.event(Action::AccessKeyDeleted, &found.key, request, between(&found, vec![]));
         let change = Change::Delete { key: KeyRef::of(&found.key), retired: locators(&found.secrets) };
-        match self.commit(change, event.into(), request, ask).await {
+        match self.commit(change, event.into(), hash, request).await {
             Err(IssueError::Store(StoreError::Missing)) => Err(self.in_effect(&subject, IssueError::NoSuchKey).await),
             receipt => receipt,
         }
@@ -270,8 +341,12 @@ impl Issuer {
     ///
     /// # Errors
     ///
-    /// [`IssueError::NoSuchOrganization`] where there is none.
-    pub async fn organization(&self, id: OrganizationId) -> Result<Organization, IssueError> {
+    /// [`IssueError::NoSuchOrganization`] if there is none.
+    pub async fn organization(&self, _: &OperatorPrincipal, id: OrganizationId) -> Result<Organization, IssueError> {
+        self.existing(id).await
+    }
+
+    pub(crate) async fn existing(&self, id: OrganizationId) -> Result<Organization, IssueError> {
         self.core.store.organization(id).await.map_err(IssueError::Store)?.ok_or(IssueError::NoSuchOrganization)
     }
 
@@ -280,62 +355,65 @@ impl Issuer {
     /// # Errors
     ///
     /// [`IssueError::Store`].
-    pub async fn organizations(&self, page: Page<OrganizationId>) -> Result<Vec<Organization>, IssueError> {
+    pub async fn organizations(
+        &self,
+        _: &OperatorPrincipal,
+        page: Page<OrganizationId>,
+    ) -> Result<Vec<Organization>, IssueError> {
         self.core.store.organizations(page).await.map_err(IssueError::Store)
+    }
+
+    /// Organizations with this name, newest first, `limit` of them at most. A name is not unique.
+    ///
+    /// # Errors
+    ///
+    /// [`IssueError::Store`].
+    pub async fn organizations_named(
+        &self,
+        _: &OperatorPrincipal,
+        name: &Name,
+        limit: u32,
+    ) -> Result<Vec<Organization>, IssueError> {
+        self.core.store.organizations_named(name, limit).await.map_err(IssueError::Store)
     }
 
     /// All keys of an organization, the production key first, then test keys by age.
     ///
     /// # Errors
     ///
-    /// [`IssueError::NoSuchOrganization`] where there is none.
-    pub async fn access_keys(&self, organization: OrganizationId) -> Result<Vec<AccessKeyWithSecrets>, IssueError> {
-        self.organization(organization).await?;
-        self.core.store.access_keys(organization).await.map_err(IssueError::Store)
-    }
-
-    /// How often an organization's secrets were used; those that are not in it never were. The uses that this process
-    /// has counted are in it; those of others come with some seconds' delay.
-    ///
-    /// # Errors
-    ///
-    /// [`IssueError::Store`].
-    pub async fn usage(&self, organization: OrganizationId) -> Result<Vec<SecretUsage>, IssueError> {
-        if let Some(control) = &self.control {
-            control.node().flush_uses().await;
-        }
-        self.core.store.usage(organization, self.core.clock.now()).await.map_err(IssueError::Store)
-    }
-
-    /// When an organization's secrets were used in the last 24 hours, by secret and then by time, in spans of
-    /// [`USAGE_SPAN`](doorward_store::USAGE_SPAN); as current as [`Issuer::usage`].
-    ///
-    /// # Errors
-    ///
-    /// [`IssueError::Store`].
-    pub async fn recent_uses(&self, organization: OrganizationId) -> Result<Vec<SpanUses>, IssueError> {
-        if let Some(control) = &self.control {
-            control.node().flush_uses().await;
-        }
-        self.core.store.recent_uses(organization, self.core.clock.now()).await.map_err(IssueError::Store)
-    }
-
-    async fn production_key(&self, organization: OrganizationId) -> Result<AccessKeyWithSecrets, IssueError> {
+    /// [`IssueError::NoSuchOrganization`] if there is none.
+    pub async fn access_keys(
+        &self,
+        _: &OperatorPrincipal,
+        organization: OrganizationId,
+    ) -> Result<Vec<AccessKeyWithSecrets>, IssueError> {
         let keys = self.core.store.access_keys(organization).await.map_err(IssueError::Store)?;
-        let production = keys.into_iter().find(|found| found.key.environment == Environment::Production);
-        // An organization always has one, from the transaction on that made it.
-        production.ok_or(IssueError::NoSuchOrganization)
+        // An organization always has a production key.
+        if keys.is_empty() { Err(IssueError::NoSuchOrganization) } else { Ok(keys) }
     }
 
-    /// The production key, if it is still what the asker has seen.
-    async fn seen_production_key(
+    pub(crate) const fn control(&self) -> Option<&Arc<Control>> {
+        self.control.as_ref()
+    }
+
+    pub(crate) async fn production_key(
         &self,
         organization: OrganizationId,
-        ask: &Ask,
+    ) -> Result<AccessKeyWithSecrets, IssueError> {
+        let found = self.core.store.access_key(organization, WhichKey::Production).await.map_err(IssueError::Store)?;
+        // An organization always has one, from the transaction on that made it.
+        found.ok_or(IssueError::NoSuchOrganization)
+    }
+
+    /// The production key, if it has the secrets that the request expects.
+    async fn expected_production_key(
+        &self,
+        organization: OrganizationId,
+        request: &ChangeRequest,
     ) -> Result<AccessKeyWithSecrets, IssueError> {
         let found = self.production_key(organization).await?;
-        match &ask.seen {
-            Some(seen) if *seen != locators(&found.secrets) => {
+        match &request.expected_secrets {
+            Some(expected) if *expected != locators(&found.secrets) => {
                 Err(self.in_effect(&found.key.id.to_string(), IssueError::ChangedMeanwhile).await)
             }
             _ => Ok(found),
@@ -347,7 +425,7 @@ impl Issuer {
         organization: OrganizationId,
         environment: Environment,
         name: Name,
-        ask: &Ask,
+        request: &ChangeRequest,
     ) -> Result<AccessKey, IssueError> {
         Ok(AccessKey {
             id: AccessKeyId::new(self.core.id_seed()?),
@@ -355,7 +433,7 @@ impl Issuer {
             environment,
             name,
             created_at: self.core.clock.now(),
-            created_by: ask.attribution.actor.clone(),
+            created_by: request.attribution.actor.clone(),
         })
     }
 
@@ -371,19 +449,19 @@ impl Issuer {
         Ok((secret, fresh.into_value()))
     }
 
-    fn event(&self, action: Action, key: &AccessKey, ask: &Ask, detail: Detail) -> EventDraft {
+    fn event(&self, action: Action, key: &AccessKey, request: &ChangeRequest, detail: Detail) -> EventDraft {
         let (now, log) = (self.core.clock.now(), (key.organization, key.environment));
         let detail = Detail { reason: self.reason, ..detail };
-        EventDraft { detail, ..EventDraft::new(&ask.attribution, now, action, key.id.to_string(), log) }
+        EventDraft { detail, ..EventDraft::new(&request.attribution, now, action, key.id.to_string(), log) }
     }
 
     /// Refuses a repeat under the same idempotency key before anything is looked at, since the first request has changed
     /// what there is to see.
-    pub(crate) async fn refuse_repeat(&self, request: &RequestHash, ask: &Ask) -> Result<(), IssueError> {
-        let Some(key) = &ask.idempotency_key else { return Ok(()) };
-        let done = self.core.store.operation(&ask.attribution.actor, key).await;
+    pub(crate) async fn refuse_repeat(&self, hash: &RequestHash, request: &ChangeRequest) -> Result<(), IssueError> {
+        let Some(key) = &request.idempotency_key else { return Ok(()) };
+        let done = self.core.store.operation(&request.attribution.actor, key).await;
         match done.and_then(|done| effect::of_this_store(self.control.as_ref(), done)).map_err(IssueError::Store)? {
-            Some(done) => Err(self.refused(done.repeated(request)).await),
+            Some(done) => Err(self.refused(done.repeated(hash)).await),
             None => Ok(()),
         }
     }
@@ -407,15 +485,15 @@ impl Issuer {
         &self,
         change: Change,
         events: Events,
-        request: RequestHash,
-        ask: &Ask,
+        hash: RequestHash,
+        request: &ChangeRequest,
     ) -> Result<Receipt, IssueError> {
         let mut operation = [0; 16];
         self.core.random.fill(&mut operation)?;
         let subject = events.first().subject.clone();
         let context = ChangeContext {
-            idempotency_key: ask.idempotency_key.clone(),
-            ..ChangeContext::new(OperationId::from_bytes(operation), events, request, self.core.prefix.clone())
+            idempotency_key: request.idempotency_key.clone(),
+            ..ChangeContext::new(OperationId::from_bytes(operation), events, hash, self.core.prefix.clone())
         };
         match effect::commit(&self.core, self.control.as_ref(), change, context).await {
             Ok(receipt) => Ok(receipt),

@@ -3,7 +3,7 @@ use doorward_key::{FreshOperatorToken, KeyFault, PresentedOperatorToken, ShownOn
 use doorward_store::{Conflict, Operator, ProviderAccess, ProviderIdentity, StoreError};
 use doorward_types::{Environment, Name, OperatorId, OrganizationId};
 
-use crate::{Ask, Core, IssueError, Management, Visit};
+use crate::{ChangeRequest, Core, IssueError, OperatorPrincipal, Visit};
 
 /// Operators of the management side, and their tokens. Each is looked up in the store at every use, so that a removed
 /// one is out at once.
@@ -14,6 +14,7 @@ pub struct OperatorDesk {
 
 /// A new operator.
 #[derive(Debug)]
+#[non_exhaustive]
 pub struct AddedOperator {
     /// The operator.
     pub operator: Operator,
@@ -52,10 +53,12 @@ impl OperatorDesk {
     /// # Errors
     ///
     /// [`OperatorRefusal`].
-    pub async fn authenticate(&self, token: &[u8]) -> Result<Management, OperatorRefusal> {
+    pub async fn authenticate(&self, token: &[u8]) -> Result<OperatorPrincipal, OperatorRefusal> {
         let presented = PresentedOperatorToken::parse(token)?;
         match self.core.store.operator_by_locator(presented.locator()).await? {
-            Some(operator) if operator.digest == presented.digest() => Ok(Management::of_operator(operator.name)),
+            Some(operator) if operator.digest == presented.digest() => {
+                Ok(OperatorPrincipal::of_operator(operator.name))
+            }
             _ => Err(OperatorRefusal::Unknown),
         }
     }
@@ -65,8 +68,8 @@ impl OperatorDesk {
     /// # Errors
     ///
     /// [`IssueError::NameTaken`] if there is one of this name, [`IssueError::NameReserved`] if the name is one of Doorward's own.
-    pub async fn add(&self, name: Name, ask: &Ask) -> Result<AddedOperator, IssueError> {
-        self.add_with(name, ProviderAccess::Local, ask).await
+    pub async fn add(&self, name: Name, request: &ChangeRequest) -> Result<AddedOperator, IssueError> {
+        self.add_with(name, ProviderAccess::Local, request).await
     }
 
     /// Adds an operator whom an identity provider can sign in: the first one whom it calls by this name.
@@ -74,11 +77,16 @@ impl OperatorDesk {
     /// # Errors
     ///
     /// As [`OperatorDesk::add`].
-    pub async fn add_by_provider(&self, name: Name, ask: &Ask) -> Result<AddedOperator, IssueError> {
-        self.add_with(name, ProviderAccess::Expected, ask).await
+    pub async fn add_by_provider(&self, name: Name, request: &ChangeRequest) -> Result<AddedOperator, IssueError> {
+        self.add_with(name, ProviderAccess::Expected, request).await
     }
 
-    async fn add_with(&self, name: Name, provider: ProviderAccess, ask: &Ask) -> Result<AddedOperator, IssueError> {
+    async fn add_with(
+        &self,
+        name: Name,
+        provider: ProviderAccess,
+        request: &ChangeRequest,
+    ) -> Result<AddedOperator, IssueError> {
         if is_our_own(&name) {
             return Err(IssueError::NameReserved);
         }
@@ -91,7 +99,7 @@ impl OperatorDesk {
             created_at: self.core.clock.now(),
             provider,
         };
-        let event = self.event(Action::OperatorCreated, &operator, &ask.attribution);
+        let event = self.event(Action::OperatorCreated, &operator, &request.attribution);
         match self.core.store.add_operator(operator.clone(), event).await {
             Ok(()) => Ok(AddedOperator { operator, value: fresh.into_value() }),
             Err(StoreError::Conflict(Conflict::Duplicate)) => Err(IssueError::NameTaken),
@@ -104,8 +112,8 @@ impl OperatorDesk {
     /// # Errors
     ///
     /// [`IssueError::NoSuchOperator`] where there is none.
-    pub async fn remove(&self, operator: &Operator, ask: &Ask) -> Result<(), IssueError> {
-        let event = self.event(Action::OperatorDeleted, operator, &ask.attribution);
+    pub async fn remove(&self, operator: &Operator, request: &ChangeRequest) -> Result<(), IssueError> {
+        let event = self.event(Action::OperatorDeleted, operator, &request.attribution);
         match self.core.store.remove_operator(operator.id, event).await {
             Err(StoreError::Missing) => Err(IssueError::NoSuchOperator),
             other => other.map_err(IssueError::Store),
@@ -117,17 +125,22 @@ impl OperatorDesk {
     /// # Errors
     ///
     /// [`IssueError::Store`].
-    pub async fn list(&self) -> Result<Vec<Operator>, IssueError> {
+    pub async fn list(&self, _: &OperatorPrincipal) -> Result<Vec<Operator>, IssueError> {
         self.core.store.operators().await.map_err(IssueError::Store)
     }
 
-    /// The operator with this name.
+    /// The operator with this name or id.
     ///
     /// # Errors
     ///
     /// [`IssueError::Store`].
-    pub async fn named(&self, name: &str) -> Result<Option<Operator>, IssueError> {
-        Ok(self.list().await?.into_iter().find(|known| known.name.as_str() == name))
+    pub async fn find(&self, _: &OperatorPrincipal, text: &str) -> Result<Option<Operator>, IssueError> {
+        self.first(|known| known.name.as_str() == text || known.id.to_string() == text).await
+    }
+
+    async fn first(&self, is_it: impl Fn(&Operator) -> bool) -> Result<Option<Operator>, IssueError> {
+        let all = self.core.store.operators().await.map_err(IssueError::Store)?;
+        Ok(all.into_iter().find(is_it))
     }
 
     /// Returns the operator that is bound to an identity.
@@ -151,10 +164,8 @@ impl OperatorDesk {
         identity: &ProviderIdentity,
         visit: Visit,
     ) -> Result<Option<Operator>, IssueError> {
-        let named = self.named(name).await?;
-        let Some(operator) = named.filter(|operator| operator.provider == ProviderAccess::Expected) else {
-            return Ok(None);
-        };
+        let is_it = |known: &Operator| known.name.as_str() == name && known.provider == ProviderAccess::Expected;
+        let Some(operator) = self.first(is_it).await? else { return Ok(None) };
         let mut event = self.event(Action::OperatorBound, &operator, &visit.by(&operator));
         event.detail.identity = Some(format!("{} {}", identity.issuer, identity.subject));
         match self.core.store.bind_operator(operator.id, identity, event).await {

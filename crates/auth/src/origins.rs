@@ -2,13 +2,14 @@
 
 use doorward_audit::{Action, Detail, EventDraft};
 use doorward_origin::{AllowedOrigin, Refusal};
-use doorward_store::{Change, OriginEntry, RequestHash, StoreError};
+use doorward_store::{Change, Organization, OriginEntry, RequestHash, StoreError};
 use doorward_types::{AllowedOriginId, Environment, OrganizationId};
 
-use crate::{Ask, IssueError, Issuer, Receipt, Verifier};
+use crate::{ChangeRequest, IssueError, Issuer, OperatorPrincipal, Receipt, Verifier};
 
 /// An entry that is on a list from now on.
 #[derive(Clone, Debug)]
+#[non_exhaustive]
 pub struct Allowed {
     /// The entry.
     pub entry: OriginEntry,
@@ -37,12 +38,12 @@ impl Issuer {
         &self,
         organization: OrganizationId,
         origin: AllowedOrigin,
-        ask: &Ask,
+        request: &ChangeRequest,
     ) -> Result<Allowed, IssueError> {
-        let request = RequestHash::of(["allow", &organization.to_string(), &origin.to_string()]);
-        self.refuse_repeat(&request, ask).await?;
+        let hash = RequestHash::of(["allow", &organization.to_string(), &origin.to_string()]);
+        self.refuse_repeat(&hash, request).await?;
         let known = async || {
-            let entries = self.allowed_origins(organization).await?;
+            let entries = self.entries(organization).await?;
             let Some(entry) = entries.into_iter().find(|entry| entry.origin == origin) else { return Ok(None) };
             self.settle(&entry.id.to_string()).await?;
             Ok::<_, IssueError>(Some(Allowed { entry, receipt: None }))
@@ -55,10 +56,10 @@ impl Issuer {
             organization,
             origin: origin.clone(),
             created_at: self.core.clock.now(),
-            created_by: ask.attribution.actor.clone(),
+            created_by: request.attribution.actor.clone(),
         };
-        let event = self.origin_event(Action::AllowedOriginAdded, &entry, ask);
-        match self.commit(Change::AllowOrigin { entry: entry.clone() }, event.into(), request, ask).await {
+        let event = self.origin_event(Action::AllowedOriginAdded, &entry, request);
+        match self.commit(Change::AllowOrigin { entry: entry.clone() }, event.into(), hash, request).await {
             Err(IssueError::Store(StoreError::Missing)) => Err(IssueError::NoSuchOrganization),
             // Someone else was quicker with the same origin.
             Err(IssueError::ChangedMeanwhile) => known().await?.ok_or(IssueError::ChangedMeanwhile),
@@ -70,22 +71,23 @@ impl Issuer {
     ///
     /// # Errors
     ///
-    /// [`IssueError::NoSuchOrigin`] where it is not there.
+    /// [`IssueError::NoSuchOrigin`] if it is not there.
     pub async fn disallow_origin(
         &self,
         organization: OrganizationId,
         id: AllowedOriginId,
-        ask: &Ask,
+        request: &ChangeRequest,
     ) -> Result<Receipt, IssueError> {
         let subject = id.to_string();
-        let request = RequestHash::of(["disallow", &organization.to_string(), &subject]);
-        self.refuse_repeat(&request, ask).await?;
-        let entries = self.allowed_origins(organization).await?;
+        let hash = RequestHash::of(["disallow", &organization.to_string(), &subject]);
+        self.refuse_repeat(&hash, request).await?;
+        let entries = self.entries(organization).await?;
         let Some(entry) = entries.into_iter().find(|entry| entry.id == id) else {
+            self.existing(organization).await?;
             return Err(self.in_effect(&subject, IssueError::NoSuchOrigin).await);
         };
-        let event = self.origin_event(Action::AllowedOriginRemoved, &entry, ask);
-        match self.commit(Change::DisallowOrigin { organization, id }, event.into(), request, ask).await {
+        let event = self.origin_event(Action::AllowedOriginRemoved, &entry, request);
+        match self.commit(Change::DisallowOrigin { organization, id }, event.into(), hash, request).await {
             Err(IssueError::Store(StoreError::Missing)) => {
                 Err(self.in_effect(&subject, IssueError::NoSuchOrigin).await)
             }
@@ -97,16 +99,23 @@ impl Issuer {
     ///
     /// # Errors
     ///
-    /// [`IssueError::NoSuchOrganization`] where there is none.
-    pub async fn allowed_origins(&self, organization: OrganizationId) -> Result<Vec<OriginEntry>, IssueError> {
-        self.organization(organization).await?;
+    /// [`IssueError::Store`].
+    pub async fn allowed_origins(
+        &self,
+        _: &OperatorPrincipal,
+        organization: &Organization,
+    ) -> Result<Vec<OriginEntry>, IssueError> {
+        self.entries(organization.id).await
+    }
+
+    async fn entries(&self, organization: OrganizationId) -> Result<Vec<OriginEntry>, IssueError> {
         self.core.store.allowed_origins(organization).await.map_err(IssueError::Store)
     }
 
-    fn origin_event(&self, action: Action, entry: &OriginEntry, ask: &Ask) -> EventDraft {
+    fn origin_event(&self, action: Action, entry: &OriginEntry, request: &ChangeRequest) -> EventDraft {
         let log = (entry.organization, Environment::Production);
         let detail = Detail { origin: Some(entry.origin.to_string()), reason: self.reason(), ..Detail::default() };
-        let event = EventDraft::new(&ask.attribution, self.core.clock.now(), action, entry.id.to_string(), log);
+        let event = EventDraft::new(&request.attribution, self.core.clock.now(), action, entry.id.to_string(), log);
         EventDraft { detail, ..event }
     }
 }

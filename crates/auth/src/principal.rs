@@ -1,4 +1,11 @@
-//! Where a proven credential becomes a [`Scope`]: the callers of its one mint, and there are no others.
+//! The proofs of who asks, and the callers of [`Scope::assertion`]: there are no others.
+//!
+//! | proof | comes from | opens |
+//! |---|---|---|
+//! | [`Principal`] | a verified key | the data of the key's organization and environment |
+//! | [`OperatorPrincipal`] | an operator's token or session, or [`OperatorPrincipal::local_administrator`] | the management side |
+//! | [`LinkGrant`] | a link session's token | the data of the session's organization and environment |
+//! | [`RevocationGrant`] | the store's queue | the data of the tokens' organization and environment |
 
 use std::fmt;
 use std::sync::Arc;
@@ -104,30 +111,41 @@ impl fmt::Debug for Principal {
     }
 }
 
-/// The right to manage every organization: an operator's, or that of whoever holds the store itself.
+/// The right to manage every organization: an authenticated operator's, or that of a program which holds the store itself.
+///
+/// Everything that reads or changes for management takes it, or the [`ChangeRequest`](crate::ChangeRequest) that it makes.
+///
+/// ```compile_fail
+/// let forged = doorward_auth::OperatorPrincipal { actor: "ada".parse().unwrap() };
+/// ```
 #[derive(Clone, Debug)]
-pub struct Management {
+pub struct OperatorPrincipal {
     actor: Name,
 }
 
-impl Management {
+impl OperatorPrincipal {
     pub(crate) const fn of_operator(actor: Name) -> Self {
         Self { actor }
     }
 
-    /// For a program that opens the store itself, such as the command line: whoever holds the file holds the keys to it.
+    /// The operator of a program that opens the store itself, such as a command line, or a service at its first start: no token
+    /// is asked for, since who holds the store holds its keys. `actor` is the name in the audit log.
+    ///
+    /// Never call it for a request from elsewhere: [`OperatorDesk::authenticate`](crate::OperatorDesk::authenticate) and
+    /// [`OperatorDesk::signed_in`](crate::OperatorDesk::signed_in) prove who sent one. To have clippy show each call in your own
+    /// workspace too, list this method under `disallowed-methods` in your `clippy.toml`.
     #[must_use]
-    pub const fn of_store_holder(actor: Name) -> Self {
+    pub const fn local_administrator(actor: Name) -> Self {
         Self { actor }
     }
 
-    /// Who it is, as audit events name it.
+    /// The operator's name, as audit events have it.
     #[must_use]
     pub const fn actor(&self) -> &Name {
         &self.actor
     }
 
-    /// The way to one environment of one organization, of the operator's choice.
+    /// The way to one environment of one organization, of the operator's choice. Clippy shows each call in this workspace.
     #[must_use]
     #[expect(clippy::disallowed_methods, reason = "operators choose; that is what their right means")]
     pub const fn scope(&self, organization: OrganizationId, environment: Environment) -> Scope {

@@ -4,19 +4,50 @@ use std::time::Duration;
 use doorward_store::Revision;
 use serde::{Serialize, Serializer};
 
-/// Proof that a change is in effect on every node.
+/// Proof that a change is in effect on every node. Only a change that has waited for them makes one.
+///
+/// ```compile_fail
+/// # use std::time::Duration;
+/// # use doorward_auth::{Nodes, Receipt};
+/// # fn forge(nodes: Nodes) -> Receipt {
+/// Receipt { revision: doorward_store::Revision(7), waited: Duration::ZERO, nodes }
+/// # }
+/// ```
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct Receipt {
-    /// The change's number.
-    pub revision: Revision,
-    /// How long it took from the commit until no node could miss it.
-    pub waited: Duration,
-    /// How that was known.
-    pub nodes: Nodes,
+    revision: Revision,
+    waited: Duration,
+    nodes: Nodes,
 }
 
-/// How it was known of each node that it cannot miss a change.
+impl Receipt {
+    /// For the one who has waited.
+    pub(crate) const fn assertion(revision: Revision, waited: Duration, nodes: Nodes) -> Self {
+        Self { revision, waited, nodes }
+    }
+
+    /// The change's number.
+    #[must_use]
+    pub const fn revision(&self) -> Revision {
+        self.revision
+    }
+
+    /// The time from the commit until no node could miss the change.
+    #[must_use]
+    pub const fn waited(&self) -> Duration {
+        self.waited
+    }
+
+    /// The reasons why no node can miss it.
+    #[must_use]
+    pub const fn nodes(&self) -> Nodes {
+        self.nodes
+    }
+}
+
+/// The nodes of a change, by the reason why each cannot miss it.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, Serialize)]
+#[non_exhaustive]
 pub struct Nodes {
     /// Nodes that said so.
     pub acknowledged: u32,
@@ -62,10 +93,8 @@ mod tests {
 
     #[test]
     fn people_read_what_happened() {
-        let receipt = |acknowledged, expired| Receipt {
-            revision: Revision(7),
-            waited: Duration::from_millis(31),
-            nodes: Nodes { acknowledged, expired },
+        let receipt = |acknowledged, expired| {
+            Receipt::assertion(Revision(7), Duration::from_millis(31), Nodes { acknowledged, expired })
         };
         assert_eq!(receipt(2, 0).to_string(), "Effective everywhere after 31 ms: 2 nodes acknowledged.");
         assert_eq!(

@@ -8,7 +8,7 @@ use doorward_key::{Digest, OpaqueToken};
 use doorward_store::{Operator, SignIn, SignInKind, StoreError};
 use doorward_types::{RequestId, Timestamp};
 
-use crate::{Ask, IssueError, Management, OperatorDesk};
+use crate::{ChangeRequest, IssueError, OperatorDesk, OperatorPrincipal};
 
 /// How long a link works.
 pub const LINK_LIFETIME: Duration = Duration::from_mins(10);
@@ -52,9 +52,9 @@ impl OperatorDesk {
     ///
     /// # Errors
     ///
-    /// [`IssueError::NoSuchOperator`] where the operator is gone.
-    pub async fn login_link(&self, operator: &Operator, ask: &Ask) -> Result<OpaqueToken, IssueError> {
-        let event = self.event(Action::OperatorLinkMinted, operator, &ask.attribution);
+    /// [`IssueError::NoSuchOperator`] if the operator is gone.
+    pub async fn login_link(&self, operator: &Operator, request: &ChangeRequest) -> Result<OpaqueToken, IssueError> {
+        let event = self.event(Action::OperatorLinkMinted, operator, &request.attribution);
         let link = self.make(operator, SignInKind::Link, LINK_LIFETIME, None, event).await?;
         link.ok_or(IssueError::NoSuchOperator)
     }
@@ -80,11 +80,11 @@ impl OperatorDesk {
         self.make(&operator, SignInKind::Session, SESSION_LIFETIME, Some(link.digest()), event).await
     }
 
-    /// Makes a session for an operator who proved otherwise who it is, such as to an identity provider.
+    /// Makes a session for an operator who has proved to an identity provider who it is. Clippy shows each call in this workspace.
     ///
     /// # Errors
     ///
-    /// [`IssueError::NoSuchOperator`] where the operator is gone.
+    /// [`IssueError::NoSuchOperator`] if the operator is gone.
     pub async fn sign_in_as(&self, operator: &Operator, visit: Visit) -> Result<OpaqueToken, IssueError> {
         let event = self.event(Action::OperatorSignedIn, operator, &visit.by(operator));
         let session = self.make(operator, SignInKind::Session, SESSION_LIFETIME, None, event).await?;
@@ -96,7 +96,11 @@ impl OperatorDesk {
     /// # Errors
     ///
     /// Where the store fails.
-    pub async fn signed_in(&self, session: &OpaqueToken, presence: Presence) -> Result<Option<Management>, StoreError> {
+    pub async fn signed_in(
+        &self,
+        session: &OpaqueToken,
+        presence: Presence,
+    ) -> Result<Option<OperatorPrincipal>, StoreError> {
         let (store, now) = (self.core().store(), self.core().clock().now());
         let Some((found, operator)) = store.sign_in(session.digest(), now).await? else { return Ok(None) };
         if found.kind != SignInKind::Session || found.seen_at + SESSION_IDLE <= now {
@@ -105,7 +109,7 @@ impl OperatorDesk {
         if presence == Presence::Active && found.seen_at + SEEN_EVERY <= now {
             store.see_sign_in(found.token, now).await?;
         }
-        Ok(Some(Management::of_operator(operator.name)))
+        Ok(Some(OperatorPrincipal::of_operator(operator.name)))
     }
 
     /// Ends a session.
@@ -125,8 +129,8 @@ impl OperatorDesk {
     /// # Errors
     ///
     /// Where the store fails.
-    pub async fn sign_out_everywhere(&self, operator: &Operator, ask: &Ask) -> Result<u64, StoreError> {
-        let event = self.event(Action::OperatorSignedOut, operator, &ask.attribution);
+    pub async fn sign_out_everywhere(&self, operator: &Operator, request: &ChangeRequest) -> Result<u64, StoreError> {
+        let event = self.event(Action::OperatorSignedOut, operator, &request.attribution);
         self.core().store().take_sign_ins(operator.id, event).await
     }
 

@@ -3,7 +3,7 @@
 use std::alloc::System;
 use std::sync::Arc;
 
-use doorward_auth::{Ask, Core, Issuer, Refusal, Verifier};
+use doorward_auth::{Core, Issuer, OperatorPrincipal, Refusal, Verifier};
 use doorward_key::{FreshKey, SystemRandom};
 use doorward_store::MemoryStore;
 use doorward_types::Environment;
@@ -16,10 +16,9 @@ static ALLOCATOR: &StatsAlloc<System> = &INSTRUMENTED_SYSTEM;
 async fn a_verification_does_not_allocate() {
     let core = Core::new(Arc::new(MemoryStore::new()));
     let verifier = Verifier::start_in_runtime(&core).await.unwrap();
-    let acme = Issuer::beside(&verifier)
-        .provision("Acme".parse().unwrap(), &Ask::local("ada".parse().unwrap()))
-        .await
-        .unwrap();
+    #[expect(clippy::disallowed_methods, reason = "a test has its store to itself")]
+    let request = OperatorPrincipal::local_administrator("ada".parse().unwrap()).request();
+    let acme = Issuer::beside(&verifier).provision("Acme".parse().unwrap(), &request).await.unwrap();
     let unknown = FreshKey::generate(core.prefix(), Environment::Test, &SystemRandom).unwrap();
     let good = acme.value.expose().as_bytes();
     let unknown = unknown.value().expose().as_bytes();

@@ -10,17 +10,22 @@ use std::time::Duration;
 
 use doorward_audit::Action;
 use doorward_auth::{
-    Ask, Core, IssueError, Issuer, LINK_LIFETIME, Management, OperatorDesk, OperatorRefusal, Presence, Refusal,
-    SESSION_IDLE, SESSION_LIFETIME, Verifier, Visit,
+    ChangeRequest, Core, IssueError, Issuer, LINK_LIFETIME, OperatorDesk, OperatorPrincipal, OperatorRefusal, Presence,
+    Refusal, SESSION_IDLE, SESSION_LIFETIME, StagedKey, Verifier, Visit,
 };
 use doorward_key::{KeyFault, ShownOnce};
-use doorward_store::{EventFilter, MemoryStore, OpenMode, Page, Secret, Store};
+use doorward_store::{EventFilter, IdempotencyKey, MemoryStore, OpenMode, Page, Secret, Store};
 use doorward_store_postgres::PostgresStore;
 use doorward_store_sqlite::SqliteStore;
 use doorward_types::{AccessKeyId, Environment, ManualClock, OrganizationId, SecretState, Timestamp};
 
-fn ask() -> Ask {
-    Ask::local("ada".parse().unwrap())
+#[expect(clippy::disallowed_methods, reason = "a test has its store to itself")]
+fn operator() -> OperatorPrincipal {
+    OperatorPrincipal::local_administrator("ada".parse().unwrap())
+}
+
+fn request() -> ChangeRequest {
+    operator().request()
 }
 
 struct Bench {
@@ -39,8 +44,9 @@ impl Bench {
         }
     }
 
+    #[expect(clippy::disallowed_methods, reason = "a test reads any log")]
     async fn actions(&self, organization: OrganizationId, environment: Environment) -> Vec<Action> {
-        let scope = Management::of_store_holder("ada".parse().unwrap()).scope(organization, environment);
+        let scope = operator().scope(organization, environment);
         let events =
             self.verifier.core().store().events(&scope, &EventFilter::default(), Page::first(100)).await.unwrap();
         events.into_iter().rev().map(|event| event.draft.action).collect()
@@ -66,20 +72,20 @@ async fn benches() -> Vec<Bench> {
 #[tokio::test]
 async fn a_production_key_is_staged_rolled_out_and_regenerated_without_an_outage() {
     for bench in benches().await {
-        let acme = bench.issuer.provision("Acme".parse().unwrap(), &ask()).await.unwrap();
+        let acme = bench.issuer.provision("Acme".parse().unwrap(), &request()).await.unwrap();
         let organization = acme.organization.id;
         assert!(bench.accepts(&acme.value));
 
-        let staged = bench.issuer.stage(organization, &ask()).await.unwrap();
+        let staged = bench.issuer.stage(organization, &request()).await.unwrap();
         assert_eq!((staged.secret.generation, staged.secret.state), (2, SecretState::Staged));
         assert!(bench.accepts(&acme.value) && bench.accepts(&staged.value), "both work");
-        let twice = bench.issuer.stage(organization, &ask()).await;
+        let twice = bench.issuer.stage(organization, &request()).await;
         assert!(matches!(twice, Err(IssueError::AlreadyStaged)), "{twice:?}");
 
-        let regenerated = bench.issuer.regenerate(organization, false, &ask()).await.unwrap();
-        assert!(regenerated.value.is_none(), "it was shown when it was staged");
+        let regenerated = bench.issuer.regenerate(organization, StagedKey::Promote, &request()).await.unwrap();
+        assert!(regenerated.value.into_fresh().is_none(), "it was shown when it was staged");
         assert_eq!(regenerated.secret.locator, staged.secret.locator);
-        assert_eq!(regenerated.receipt.nodes.acknowledged, 1);
+        assert_eq!(regenerated.receipt.nodes().acknowledged, 1);
         assert!(!bench.accepts(&acme.value), "dead at the moment that done is said");
         assert!(bench.accepts(&staged.value));
         assert_eq!(
@@ -97,14 +103,14 @@ async fn a_production_key_is_staged_rolled_out_and_regenerated_without_an_outage
 #[tokio::test]
 async fn a_leaked_key_is_regenerated_at_once_and_the_fresh_value_is_shown() {
     for bench in benches().await {
-        let acme = bench.issuer.provision("Acme".parse().unwrap(), &ask()).await.unwrap();
-        let first = bench.issuer.regenerate(acme.organization.id, false, &ask()).await.unwrap();
-        let first_value = first.value.unwrap();
+        let acme = bench.issuer.provision("Acme".parse().unwrap(), &request()).await.unwrap();
+        let first = bench.issuer.regenerate(acme.organization.id, StagedKey::Promote, &request()).await.unwrap();
+        let first_value = first.value.into_fresh().unwrap();
         assert!(!bench.accepts(&acme.value) && bench.accepts(&first_value));
 
-        let staged = bench.issuer.stage(acme.organization.id, &ask()).await.unwrap();
-        let second = bench.issuer.regenerate(acme.organization.id, true, &ask()).await.unwrap();
-        let second_value = second.value.unwrap();
+        let staged = bench.issuer.stage(acme.organization.id, &request()).await.unwrap();
+        let second = bench.issuer.regenerate(acme.organization.id, StagedKey::Discard, &request()).await.unwrap();
+        let second_value = second.value.into_fresh().unwrap();
         assert!(!bench.accepts(&first_value) && !bench.accepts(&staged.value) && bench.accepts(&second_value));
         assert_eq!(second.retired.len(), 2);
         assert_eq!(second.secret.generation, 4, "a generation is never used twice");
@@ -114,11 +120,11 @@ async fn a_leaked_key_is_regenerated_at_once_and_the_fresh_value_is_shown() {
 #[tokio::test]
 async fn a_staged_key_can_be_withdrawn() {
     for bench in benches().await {
-        let acme = bench.issuer.provision("Acme".parse().unwrap(), &ask()).await.unwrap();
-        let nothing = bench.issuer.unstage(acme.organization.id, &ask()).await;
+        let acme = bench.issuer.provision("Acme".parse().unwrap(), &request()).await.unwrap();
+        let nothing = bench.issuer.unstage(acme.organization.id, &request()).await;
         assert!(matches!(nothing, Err(IssueError::NothingStaged)), "{nothing:?}");
-        let staged = bench.issuer.stage(acme.organization.id, &ask()).await.unwrap();
-        bench.issuer.unstage(acme.organization.id, &ask()).await.unwrap();
+        let staged = bench.issuer.stage(acme.organization.id, &request()).await.unwrap();
+        bench.issuer.unstage(acme.organization.id, &request()).await.unwrap();
         assert!(bench.accepts(&acme.value) && !bench.accepts(&staged.value));
     }
 }
@@ -126,9 +132,9 @@ async fn a_staged_key_can_be_withdrawn() {
 #[tokio::test]
 async fn test_keys_come_and_go_and_the_production_key_stays() {
     for bench in benches().await {
-        let acme = bench.issuer.provision("Acme".parse().unwrap(), &ask()).await.unwrap();
+        let acme = bench.issuer.provision("Acme".parse().unwrap(), &request()).await.unwrap();
         let organization = acme.organization.id;
-        let ci = bench.issuer.create(organization, "ci".parse().unwrap(), &ask()).await.unwrap();
+        let ci = bench.issuer.create(organization, "ci".parse().unwrap(), &request()).await.unwrap();
         assert!(bench.accepts(&ci.value) && bench.accepts(&acme.value));
         let principal = bench.verifier.authenticate(ci.value.expose().as_bytes()).unwrap();
         assert_eq!(principal.environment(), Environment::Test);
@@ -138,11 +144,11 @@ async fn test_keys_come_and_go_and_the_production_key_stays() {
         assert_eq!(principal.scope().organization(), organization);
         assert_eq!(principal.scope().environment(), Environment::Test);
 
-        bench.issuer.delete(organization, ci.key.id, &ask()).await.unwrap();
+        bench.issuer.delete(organization, ci.key.id, &request()).await.unwrap();
         assert!(!bench.accepts(&ci.value));
-        let again = bench.issuer.delete(organization, ci.key.id, &ask()).await;
+        let again = bench.issuer.delete(organization, ci.key.id, &request()).await;
         assert!(matches!(again, Err(IssueError::NoSuchKey)), "{again:?}");
-        let required = bench.issuer.delete(organization, acme.key.id, &ask()).await;
+        let required = bench.issuer.delete(organization, acme.key.id, &request()).await;
         assert!(matches!(required, Err(IssueError::ProductionKeyRequired)), "{required:?}");
         assert!(bench.accepts(&acme.value));
         assert_eq!(
@@ -156,13 +162,13 @@ async fn test_keys_come_and_go_and_the_production_key_stays() {
 async fn what_does_not_exist_is_named() {
     for bench in benches().await {
         let nowhere = OrganizationId::from_u128(5);
-        let create = bench.issuer.create(nowhere, "ci".parse().unwrap(), &ask()).await;
+        let create = bench.issuer.create(nowhere, "ci".parse().unwrap(), &request()).await;
         assert!(matches!(create, Err(IssueError::NoSuchOrganization)), "{create:?}");
-        let stage = bench.issuer.stage(nowhere, &ask()).await;
+        let stage = bench.issuer.stage(nowhere, &request()).await;
         assert!(matches!(stage, Err(IssueError::NoSuchOrganization)), "{stage:?}");
-        let regenerate = bench.issuer.regenerate(nowhere, false, &ask()).await;
+        let regenerate = bench.issuer.regenerate(nowhere, StagedKey::Promote, &request()).await;
         assert!(matches!(regenerate, Err(IssueError::NoSuchOrganization)), "{regenerate:?}");
-        let delete = bench.issuer.delete(nowhere, AccessKeyId::from_u128(1), &ask()).await;
+        let delete = bench.issuer.delete(nowhere, AccessKeyId::from_u128(1), &request()).await;
         assert!(matches!(delete, Err(IssueError::NoSuchOrganization)), "{delete:?}");
     }
 }
@@ -170,22 +176,22 @@ async fn what_does_not_exist_is_named() {
 #[tokio::test]
 async fn a_repeated_request_makes_nothing_and_shows_nothing() {
     for bench in benches().await {
-        let once = Ask { idempotency_key: Some("req-1".parse().unwrap()), ..ask() };
+        let once = request().with_idempotency_key("req-1".parse::<IdempotencyKey>().unwrap());
         let acme = bench.issuer.provision("Acme".parse().unwrap(), &once).await.unwrap();
         match bench.issuer.provision("Acme".parse().unwrap(), &once).await {
             Err(IssueError::AlreadyDone { id }) => assert_eq!(id, acme.organization.id.to_string()),
             other => panic!("{other:?}"),
         }
-        assert_eq!(bench.issuer.organizations(Page::first(10)).await.unwrap().len(), 1);
+        assert_eq!(bench.issuer.organizations(&operator(), Page::first(10)).await.unwrap().len(), 1);
     }
 }
 
 #[tokio::test]
 async fn only_the_exact_secret_is_accepted() {
     for bench in benches().await {
-        let acme = bench.issuer.provision("Acme".parse().unwrap(), &ask()).await.unwrap();
+        let acme = bench.issuer.provision("Acme".parse().unwrap(), &request()).await.unwrap();
         let text = acme.value.expose();
-        let other = bench.issuer.provision("Other".parse().unwrap(), &ask()).await.unwrap();
+        let other = bench.issuer.provision("Other".parse().unwrap(), &request()).await.unwrap();
 
         // The locator of one key with the secret of another, and the other environment's prefix: each with a checksum
         // that is right, so that only the stored record stands against it.
@@ -223,10 +229,10 @@ fn with_checksum(body: &str) -> String {
 async fn operators_come_and_go_at_once() {
     for bench in benches().await {
         let desk = OperatorDesk::new(bench.verifier.core());
-        let added = desk.add("grace".parse().unwrap(), &ask()).await.unwrap();
+        let added = desk.add("grace".parse().unwrap(), &request()).await.unwrap();
         let token = added.value.expose();
         assert_eq!(desk.authenticate(token.as_bytes()).await.unwrap().actor().as_str(), "grace");
-        assert!(matches!(desk.add("grace".parse().unwrap(), &ask()).await, Err(IssueError::NameTaken)));
+        assert!(matches!(desk.add("grace".parse().unwrap(), &request()).await, Err(IssueError::NameTaken)));
         for own in [
             "cli:root",
             "CLI:root@host",
@@ -240,18 +246,18 @@ async fn operators_come_and_go_at_once() {
             "\u{405}erver",
             "\u{3164}key_1",
         ] {
-            let refused = desk.add(own.parse().unwrap(), &ask()).await;
+            let refused = desk.add(own.parse().unwrap(), &request()).await;
             assert!(matches!(refused, Err(IssueError::NameReserved)), "{own}");
         }
 
-        let acme = bench.issuer.provision("Acme".parse().unwrap(), &ask()).await.unwrap();
+        let acme = bench.issuer.provision("Acme".parse().unwrap(), &request()).await.unwrap();
         let access_key = desk.authenticate(acme.value.expose().as_bytes()).await;
         assert!(matches!(access_key, Err(OperatorRefusal::Malformed(_))), "{access_key:?}");
         assert!(bench.verifier.verify(token.as_bytes()).is_err());
 
-        desk.remove(&added.operator, &ask()).await.unwrap();
+        desk.remove(&added.operator, &request()).await.unwrap();
         assert!(matches!(desk.authenticate(token.as_bytes()).await, Err(OperatorRefusal::Unknown)));
-        assert!(matches!(desk.remove(&added.operator, &ask()).await, Err(IssueError::NoSuchOperator)));
+        assert!(matches!(desk.remove(&added.operator, &request()).await, Err(IssueError::NoSuchOperator)));
         assert_eq!(
             bench.actions(OrganizationId::INSTALLATION, Environment::Production).await,
             [Action::OperatorCreated, Action::OperatorDeleted]
@@ -271,8 +277,8 @@ async fn with_clock() -> (Bench, Arc<ManualClock>) {
 async fn an_operator_signs_in_once_by_a_link() {
     for bench in benches().await {
         let desk = OperatorDesk::new(bench.verifier.core());
-        let grace = desk.add("grace".parse().unwrap(), &ask()).await.unwrap().operator;
-        let link = desk.login_link(&grace, &ask()).await.unwrap();
+        let grace = desk.add("grace".parse().unwrap(), &request()).await.unwrap().operator;
+        let link = desk.login_link(&grace, &request()).await.unwrap();
         assert_eq!(desk.whose_link(&link).await.unwrap(), Some(grace.clone()), "to look at it does not use it up");
         assert!(desk.signed_in(&link, Presence::Active).await.unwrap().is_none(), "a link is no session");
         let (one, two) = tokio::join!(desk.sign_in(&link, Visit::default()), desk.sign_in(&link, Visit::default()));
@@ -288,17 +294,17 @@ async fn an_operator_signs_in_once_by_a_link() {
         // All at once; and with the operator.
         let mut others = Vec::new();
         for _ in 0..3 {
-            let link = desk.login_link(&grace, &ask()).await.unwrap();
+            let link = desk.login_link(&grace, &request()).await.unwrap();
             others.push(desk.sign_in(&link, Visit::default()).await.unwrap().unwrap());
         }
-        let unused = desk.login_link(&grace, &ask()).await.unwrap();
-        assert_eq!(desk.sign_out_everywhere(&grace, &ask()).await.unwrap(), 4);
+        let unused = desk.login_link(&grace, &request()).await.unwrap();
+        assert_eq!(desk.sign_out_everywhere(&grace, &request()).await.unwrap(), 4);
         assert!(desk.sign_in(&unused, Visit::default()).await.unwrap().is_none());
-        let link = desk.login_link(&grace, &ask()).await.unwrap();
+        let link = desk.login_link(&grace, &request()).await.unwrap();
         let last = desk.sign_in(&link, Visit::default()).await.unwrap().unwrap();
-        desk.remove(&grace, &ask()).await.unwrap();
+        desk.remove(&grace, &request()).await.unwrap();
         assert!(desk.signed_in(&last, Presence::Active).await.unwrap().is_none());
-        assert!(matches!(desk.login_link(&grace, &ask()).await, Err(IssueError::NoSuchOperator)));
+        assert!(matches!(desk.login_link(&grace, &request()).await, Err(IssueError::NoSuchOperator)));
     }
 }
 
@@ -306,13 +312,13 @@ async fn an_operator_signs_in_once_by_a_link() {
 async fn links_and_sessions_end_by_themselves() {
     let (bench, clock) = with_clock().await;
     let desk = OperatorDesk::new(bench.verifier.core());
-    let grace = desk.add("grace".parse().unwrap(), &ask()).await.unwrap().operator;
+    let grace = desk.add("grace".parse().unwrap(), &request()).await.unwrap().operator;
     let signed_in = async |session| desk.signed_in(session, Presence::Active).await.unwrap().is_some();
-    let late = desk.login_link(&grace, &ask()).await.unwrap();
+    let late = desk.login_link(&grace, &request()).await.unwrap();
     clock.advance(LINK_LIFETIME);
     assert!(desk.sign_in(&late, Visit::default()).await.unwrap().is_none());
 
-    let link = desk.login_link(&grace, &ask()).await.unwrap();
+    let link = desk.login_link(&grace, &request()).await.unwrap();
     let idle = desk.sign_in(&link, Visit::default()).await.unwrap().unwrap();
     clock.advance(SESSION_IDLE - Duration::from_millis(1));
     assert!(signed_in(&idle).await);
@@ -322,7 +328,7 @@ async fn links_and_sessions_end_by_themselves() {
     clock.advance(SESSION_IDLE / 2);
     assert!(!signed_in(&idle).await);
 
-    let link = desk.login_link(&grace, &ask()).await.unwrap();
+    let link = desk.login_link(&grace, &request()).await.unwrap();
     let busy = desk.sign_in(&link, Visit::default()).await.unwrap().unwrap();
     let mut lasted = Duration::ZERO;
     while signed_in(&busy).await {
@@ -335,24 +341,26 @@ async fn links_and_sessions_end_by_themselves() {
 #[tokio::test]
 async fn who_saw_other_secrets_changes_nothing() {
     for bench in benches().await {
-        let acme = bench.issuer.provision("Acme".parse().unwrap(), &ask()).await.unwrap();
+        let acme = bench.issuer.provision("Acme".parse().unwrap(), &request()).await.unwrap();
         let organization = acme.organization.id;
-        let saw =
-            |secrets: &[Secret]| Ask { seen: Some(secrets.iter().map(|secret| secret.locator).collect()), ..ask() };
-        let staged = bench.issuer.stage(organization, &ask()).await.unwrap();
+        let saw = |secrets: &[Secret]| {
+            let seen: Vec<_> = secrets.iter().map(|secret| secret.locator).collect();
+            request().with_expected_secrets(seen)
+        };
+        let staged = bench.issuer.stage(organization, &request()).await.unwrap();
         // One looked before it was staged, one before it was promoted.
-        let early = bench.issuer.regenerate(organization, false, &saw(&[acme.secret])).await;
+        let early = bench.issuer.regenerate(organization, StagedKey::Promote, &saw(&[acme.secret])).await;
         assert!(matches!(early, Err(IssueError::ChangedMeanwhile)), "{early:?}");
         let both = saw(&[acme.secret, staged.secret]);
-        bench.issuer.regenerate(organization, false, &both).await.unwrap();
+        bench.issuer.regenerate(organization, StagedKey::Promote, &both).await.unwrap();
         for late in [
-            bench.issuer.regenerate(organization, false, &both).await.map(drop),
-            bench.issuer.regenerate(organization, true, &both).await.map(drop),
+            bench.issuer.regenerate(organization, StagedKey::Promote, &both).await.map(drop),
+            bench.issuer.regenerate(organization, StagedKey::Discard, &both).await.map(drop),
         ] {
             assert!(matches!(late, Err(IssueError::ChangedMeanwhile)), "{late:?}");
         }
         assert!(bench.accepts(&staged.value), "nobody killed what another had just promoted");
-        let next = bench.issuer.stage(organization, &ask()).await.unwrap();
+        let next = bench.issuer.stage(organization, &request()).await.unwrap();
         let withdrawn = bench.issuer.unstage(organization, &both).await;
         assert!(matches!(withdrawn, Err(IssueError::ChangedMeanwhile)), "{withdrawn:?}");
         bench.issuer.unstage(organization, &saw(&[staged.secret, next.secret])).await.unwrap();

@@ -6,13 +6,18 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use doorward_auth::{Ask, Core, IssueError, Issuer, OriginRefusal, Verifier};
+use doorward_auth::{ChangeRequest, Core, IssueError, Issuer, OperatorPrincipal, OriginRefusal, Verifier};
 use doorward_store::{MemoryStore, OpenMode};
 use doorward_store_sqlite::SqliteStore;
 use doorward_types::ManualClock;
 
-fn ask() -> Ask {
-    Ask::local("ada".parse().unwrap())
+#[expect(clippy::disallowed_methods, reason = "a test has its store to itself")]
+fn operator() -> OperatorPrincipal {
+    OperatorPrincipal::local_administrator("ada".parse().unwrap())
+}
+
+fn request() -> ChangeRequest {
+    operator().request()
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -20,31 +25,31 @@ async fn every_node_has_heard_when_a_change_returns() {
     let folder = tempfile::tempdir().unwrap();
     let open = async || Arc::new(SqliteStore::open(folder.path().join("d.db"), OpenMode::Create).await.unwrap());
     let here = Core::new(open().await);
-    let acme = Issuer::new(&here).provision("Acme".parse().unwrap(), &ask()).await.unwrap().organization.id;
-    let other = Issuer::new(&here).provision("Other".parse().unwrap(), &ask()).await.unwrap().organization.id;
+    let acme = Issuer::new(&here).provision("Acme".parse().unwrap(), &request()).await.unwrap().organization.id;
+    let other = Issuer::new(&here).provision("Other".parse().unwrap(), &request()).await.unwrap().organization.id;
     let nodes = [Verifier::start(&here).await.unwrap(), Verifier::start(&Core::new(open().await)).await.unwrap()];
     for round in 0..20 {
         // From a process with a node, and from one without.
         let issuer = if round % 2 == 0 { Issuer::beside(&nodes[0]) } else { Issuer::new(&here) };
-        let added = issuer.allow_origin(acme, "app.example.com".parse().unwrap(), &ask()).await.unwrap();
+        let added = issuer.allow_origin(acme, "app.example.com".parse().unwrap(), &request()).await.unwrap();
         assert!(added.receipt.is_some());
         let url = "https://app.example.com/callback";
         for node in &nodes {
             assert!(node.check_origin(acme, url).is_ok());
             assert!(node.check_origin(other, url).is_err(), "another's list");
         }
-        let again = issuer.allow_origin(acme, "app.example.com".parse().unwrap(), &ask()).await.unwrap();
+        let again = issuer.allow_origin(acme, "app.example.com".parse().unwrap(), &request()).await.unwrap();
         assert_eq!((again.entry.id, again.receipt), (added.entry.id, None));
-        issuer.disallow_origin(acme, added.entry.id, &ask()).await.unwrap();
+        issuer.disallow_origin(acme, added.entry.id, &request()).await.unwrap();
         for node in &nodes {
             assert!(matches!(node.check_origin(acme, url), Err(OriginRefusal::Refused(_))));
         }
-        let twice = issuer.disallow_origin(acme, added.entry.id, &ask()).await;
+        let twice = issuer.disallow_origin(acme, added.entry.id, &request()).await;
         assert!(matches!(twice, Err(IssueError::NoSuchOrigin)));
     }
     // A node that starts later knows the list.
     let issuer = Issuer::new(&here);
-    issuer.allow_origin(acme, "localhost:3000".parse().unwrap(), &ask()).await.unwrap();
+    issuer.allow_origin(acme, "localhost:3000".parse().unwrap(), &request()).await.unwrap();
     let late = Verifier::start(&Core::new(open().await)).await.unwrap();
     assert!(late.check_origin(acme, "http://localhost:3000/").is_ok());
 }
@@ -53,8 +58,8 @@ async fn every_node_has_heard_when_a_change_returns() {
 async fn a_node_that_is_late_says_neither_yes_nor_no() {
     let clock = Arc::new(ManualClock::default());
     let core = Core::new(Arc::new(MemoryStore::new())).with_clock(clock.clone());
-    let acme = Issuer::new(&core).provision("Acme".parse().unwrap(), &ask()).await.unwrap().organization.id;
-    Issuer::new(&core).allow_origin(acme, "app.example.com".parse().unwrap(), &ask()).await.unwrap();
+    let acme = Issuer::new(&core).provision("Acme".parse().unwrap(), &request()).await.unwrap().organization.id;
+    Issuer::new(&core).allow_origin(acme, "app.example.com".parse().unwrap(), &request()).await.unwrap();
     let node = Verifier::start_in_runtime(&core).await.unwrap();
     assert!(node.check_origin(acme, "https://app.example.com/").is_ok());
     clock.advance(Duration::from_secs(5));
@@ -67,9 +72,9 @@ async fn a_node_that_is_late_says_neither_yes_nor_no() {
 async fn a_list_takes_a_thousand_entries_and_no_more() {
     let core = Core::new(Arc::new(MemoryStore::new()));
     let issuer = Issuer::new(&core);
-    let acme = issuer.provision("Acme".parse().unwrap(), &ask()).await.unwrap().organization.id;
+    let acme = issuer.provision("Acme".parse().unwrap(), &request()).await.unwrap().organization.id;
     let allow = async |number: u32| {
-        issuer.allow_origin(acme, format!("app-{number}.example.com").parse().unwrap(), &ask()).await
+        issuer.allow_origin(acme, format!("app-{number}.example.com").parse().unwrap(), &request()).await
     };
     for number in 0..1_000 {
         allow(number).await.unwrap();
@@ -77,7 +82,7 @@ async fn a_list_takes_a_thousand_entries_and_no_more() {
     let full = allow(1_000).await;
     assert!(matches!(full, Err(IssueError::ListFull)), "{full:?}");
     assert_eq!(allow(7).await.unwrap().receipt, None, "it is there already");
-    let first = issuer.allowed_origins(acme).await.unwrap().remove(0);
-    issuer.disallow_origin(acme, first.id, &ask()).await.unwrap();
+    let first = allow(0).await.unwrap().entry.id;
+    issuer.disallow_origin(acme, first, &request()).await.unwrap();
     allow(1_000).await.unwrap();
 }

@@ -11,7 +11,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use doorward_audit::{Action, Attribution, EventDraft};
-use doorward_auth::{Core, IssueError, Issuer, LossDesk, Refusal, StartError, Timing, Verifier};
+use doorward_auth::{Core, IssueError, Issuer, LossDesk, Refusal, StagedKey, StartError, Timing, Verifier};
 use doorward_store::{
     CHANGE_LOG_LENGTH, Change, ChangeContext, Coherence, Committed, KeyStore, LostChanges, MemoryStore, OperationId,
     OriginEntry, Position, Provenance, RequestHash, Revision, StoreError, StoreId,
@@ -19,7 +19,7 @@ use doorward_store::{
 use doorward_types::{AllowedOriginId, Clock, Environment, Incarnation, OrganizationId, SystemClock, Timestamp};
 use support::scripted::Scripted;
 use support::store::{Label, Work, forget_acknowledgements, relabel};
-use support::{ask, process, sessions, silent};
+use support::{process, request, sessions, silent};
 use tokio::time::{Instant, sleep, timeout};
 
 /// Well above the precision of a timer, and well below everything that is waited for.
@@ -46,12 +46,15 @@ async fn a_writer_returns_at_w_whatever_hangs() {
             let (core, elsewhere) = (process(store.clone()), process(store.clone()));
             let node = Verifier::start_in_runtime(&core).await.unwrap();
             let issuer = if beside { Issuer::beside(&node) } else { Issuer::new(&elsewhere) };
-            let acme = issuer.provision("Acme".parse().unwrap(), &ask()).await.unwrap();
+            let acme = issuer.provision("Acme".parse().unwrap(), &request()).await.unwrap();
             silent(&core, Timing::default().lease()).await;
 
             store.way.hang(hung);
-            let (begun, ask) = (Instant::now(), ask());
-            timeout(MINUTE, issuer.regenerate(acme.organization.id, false, &ask)).await.expect("an end").unwrap();
+            let (begun, ask) = (Instant::now(), request());
+            timeout(MINUTE, issuer.regenerate(acme.organization.id, StagedKey::Promote, &ask))
+                .await
+                .expect("an end")
+                .unwrap();
             // Only what is told to the silent nodes in the end may take longer.
             let told = if hung.contains(&"retire") && !hung.contains(&"sessions") { 500 } else { 0 };
             let expected = wait() + Duration::from_millis(told);
@@ -67,14 +70,14 @@ async fn a_repeat_returns_at_w_whatever_hangs() {
     for hung in [&["sessions"][..], &["ask"], &["ask", "sessions"]] {
         let store = Scripted::store();
         let (core, elsewhere) = (process(store.clone()), process(store.clone()));
-        let acme = Issuer::new(&core).provision("Acme".parse().unwrap(), &ask()).await.unwrap();
+        let acme = Issuer::new(&core).provision("Acme".parse().unwrap(), &request()).await.unwrap();
         let id = acme.organization.id;
-        let made = Issuer::new(&core).create(id, "ci".parse().unwrap(), &ask()).await.unwrap();
+        let made = Issuer::new(&core).create(id, "ci".parse().unwrap(), &request()).await.unwrap();
         silent(&core, Timing::default().lease()).await;
-        Issuer::new(&core).delete(id, made.key.id, &ask()).await.unwrap();
+        Issuer::new(&core).delete(id, made.key.id, &request()).await.unwrap();
 
         store.way.hang(hung);
-        let (begun, ask, issuer) = (Instant::now(), ask(), Issuer::new(&elsewhere));
+        let (begun, ask, issuer) = (Instant::now(), request(), Issuer::new(&elsewhere));
         let again = timeout(MINUTE, issuer.delete(id, made.key.id, &ask)).await.expect("an end");
         assert!(matches!(again, Err(IssueError::NoSuchKey)), "{again:?}");
         let took = begun.elapsed();
@@ -87,7 +90,7 @@ async fn a_poll_that_hangs_is_given_up_in_time_for_the_next() {
     let store = Scripted::store();
     let core = process(store.clone());
     let node = Verifier::start_in_runtime(&core).await.unwrap();
-    let acme = Issuer::beside(&node).provision("Acme".parse().unwrap(), &ask()).await.unwrap();
+    let acme = Issuer::beside(&node).provision("Acme".parse().unwrap(), &request()).await.unwrap();
     let polls = Arc::new(AtomicUsize::new(0));
     let count = Arc::clone(&polls);
     store.way.before(move |call| {
@@ -118,7 +121,7 @@ fn blocked_workers_of_the_host_do_not_end_the_lease() {
                 false => Verifier::start_in_runtime(core).await,
             };
             let node = start(&core).await.unwrap();
-            let acme = Issuer::beside(&node).provision("Acme".parse().unwrap(), &ask()).await.unwrap();
+            let acme = Issuer::beside(&node).provision("Acme".parse().unwrap(), &request()).await.unwrap();
             (node, acme.value.expose().to_owned())
         });
         let (blocked, release) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicBool::new(false)));
@@ -193,8 +196,8 @@ async fn a_load_ends_and_misses_nothing_though_the_log_outgrows_its_length_meanw
     let store = Scripted::store();
     let core = process(store.store.clone());
     let issuer = Issuer::new(&core);
-    let acme = issuer.provision("Acme".parse().unwrap(), &ask()).await.unwrap().organization.id;
-    let old = issuer.create(acme, "old".parse().unwrap(), &ask()).await.unwrap();
+    let acme = issuer.provision("Acme".parse().unwrap(), &request()).await.unwrap().organization.id;
+    let old = issuer.create(acme, "old".parse().unwrap(), &request()).await.unwrap();
     let (new, inner, mut pages) = (Arc::new(Mutex::new(None)), Arc::clone(&store.store), 0);
     let made = Arc::clone(&new);
     store.way.before(move |call| {
@@ -206,7 +209,7 @@ async fn a_load_ends_and_misses_nothing_though_the_log_outgrows_its_length_meanw
         let (issuer, inner, made) = (issuer.clone(), Arc::clone(&inner), Arc::clone(&made));
         meanwhile(async move {
             let origin = "new.example.com".parse().unwrap();
-            let (ask, delete, create) = (ask(), ask(), ask());
+            let (ask, delete, create) = (request(), request(), request());
             let (_, created, _) = tokio::join!(
                 issuer.delete(acme, old.key.id, &delete),
                 issuer.create(acme, "new".parse().unwrap(), &create),
@@ -233,7 +236,7 @@ async fn a_panic_of_the_control_plane_is_survived() {
     let store = Scripted::store();
     let core = process(store.clone());
     let node = Verifier::start_in_runtime(&core).await.unwrap();
-    let acme = Issuer::beside(&node).provision("Acme".parse().unwrap(), &ask()).await.unwrap();
+    let acme = Issuer::beside(&node).provision("Acme".parse().unwrap(), &request()).await.unwrap();
     let before = sessions(&core).await;
     // In a poll, and then at two steps of the fresh start.
     let mut left = vec!["live_secrets", "register", "poll"];
@@ -246,8 +249,9 @@ async fn a_panic_of_the_control_plane_is_survived() {
     sleep(Duration::from_secs(3)).await;
     assert!(node.verify(acme.value.expose().as_bytes()).is_ok());
     let after = sessions(&core).await;
-    let regenerated = Issuer::new(&core).regenerate(acme.organization.id, false, &ask()).await.unwrap().receipt;
-    assert!(regenerated.waited < Duration::from_millis(50), "{regenerated:?}");
+    let regenerated =
+        Issuer::new(&core).regenerate(acme.organization.id, StagedKey::Promote, &request()).await.unwrap().receipt;
+    assert!(regenerated.waited() < Duration::from_millis(50), "{regenerated:?}");
     assert_eq!(node.verify(acme.value.expose().as_bytes()).unwrap_err(), Refusal::Unknown);
     // No session is left behind that a writer would wait for.
     assert!(before.len() == 1 && after.len() == 1 && before != after, "{before:?} {after:?}");
@@ -263,7 +267,7 @@ async fn a_prefix_other_than_the_stores_is_refused_before_anything_changes() {
     let store = Arc::new(MemoryStore::new());
     let (claims, other) = (process(store.clone()), process(store.clone()));
     let (claims, other) = (claims.with_prefix("acme".parse().unwrap()), other.with_prefix("zen".parse().unwrap()));
-    let acme = Issuer::new(&claims).provision("Acme".parse().unwrap(), &ask()).await.unwrap();
+    let acme = Issuer::new(&claims).provision("Acme".parse().unwrap(), &request()).await.unwrap();
     assert!(acme.value.expose().starts_with("acme_"));
     let position = store.position().await.unwrap().proved_of_any_store().unwrap().1;
 
@@ -271,7 +275,7 @@ async fn a_prefix_other_than_the_stores_is_refused_before_anything_changes() {
     assert!(other_prefix(other.clone().adopt().await));
     // The second core has neither chosen a prefix nor adopted the store's.
     for core in [other, process(store.clone())] {
-        let refused = Issuer::new(&core).regenerate(acme.organization.id, false, &ask()).await;
+        let refused = Issuer::new(&core).regenerate(acme.organization.id, StagedKey::Promote, &request()).await;
         assert!(matches!(refused, Err(IssueError::Store(StoreError::OtherPrefix { .. }))), "{refused:?}");
     }
     assert_eq!(store.position().await.unwrap().proved_of_any_store().unwrap().1, position);
@@ -287,7 +291,7 @@ async fn a_process_without_a_choice_takes_the_stores_prefix() {
     assert!(other_prefix(process(store.clone()).with_prefix("zen".parse().unwrap()).adopt().await));
     let adopted = process(store.clone()).adopt().await.unwrap();
     assert_eq!(adopted.prefix().as_str(), "acme");
-    let acme = Issuer::new(&adopted).provision("Acme".parse().unwrap(), &ask()).await.unwrap();
+    let acme = Issuer::new(&adopted).provision("Acme".parse().unwrap(), &request()).await.unwrap();
     let second = Verifier::start_in_runtime(&process(store)).await.unwrap();
     for node in [node, second] {
         assert!(node.verify(acme.value.expose().as_bytes()).is_ok());
@@ -338,7 +342,7 @@ async fn an_answer_from_elsewhere_renews_no_lease_and_the_log_says_why() {
         let store = Scripted::store();
         let core = process(store.clone());
         let node = Verifier::start_in_runtime(&core).await.unwrap();
-        let acme = Issuer::new(&core).provision("Acme".parse().unwrap(), &ask()).await.unwrap();
+        let acme = Issuer::new(&core).provision("Acme".parse().unwrap(), &request()).await.unwrap();
         let key = acme.value.expose().as_bytes();
         assert!(node.authenticate_strictly(key).await.is_ok());
 
@@ -365,7 +369,7 @@ async fn a_restored_store_is_loaded_again() {
     let store = Scripted::store();
     let core = process(store.clone());
     let node = Verifier::start_in_runtime(&core).await.unwrap();
-    let acme = Issuer::beside(&node).provision("Acme".parse().unwrap(), &ask()).await.unwrap();
+    let acme = Issuer::beside(&node).provision("Acme".parse().unwrap(), &request()).await.unwrap();
     let (loads, was_current) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicUsize::new(0)));
     let (count, current, seen) = (Arc::clone(&loads), Arc::clone(&was_current), node.clone());
     store.way.before(move |call| {
@@ -403,7 +407,7 @@ async fn one_read_of_a_load_from_elsewhere_keeps_the_node_from_serving() {
         let store = Scripted::store();
         let core = process(store.clone());
         let node = Verifier::start_in_runtime(&core).await.unwrap();
-        let acme = Issuer::beside(&node).provision("Acme".parse().unwrap(), &ask()).await.unwrap();
+        let acme = Issuer::beside(&node).provision("Acme".parse().unwrap(), &request()).await.unwrap();
         let key = acme.value.expose().as_bytes();
 
         store.way.after(move |call, answer| {
@@ -431,15 +435,15 @@ async fn a_load_that_fails_in_the_middle_is_begun_again_before_anything_is_serve
     let (core, elsewhere) = (process(store.clone()), process(store.store.clone()));
     let node = Verifier::start_in_runtime(&core).await.unwrap();
     let issuer = Issuer::new(&elsewhere);
-    let acme = issuer.provision("Acme".parse().unwrap(), &ask()).await.unwrap().organization.id;
-    let made = issuer.create(acme, "ci".parse().unwrap(), &ask()).await.unwrap();
+    let acme = issuer.provision("Acme".parse().unwrap(), &request()).await.unwrap().organization.id;
+    let made = issuer.create(acme, "ci".parse().unwrap(), &request()).await.unwrap();
     let key = made.value.expose().as_bytes();
     sleep(Duration::from_millis(300)).await;
     assert!(node.verify(key).is_ok());
 
     // The deletion is in no poll of this node's, and in no load that ends.
     store.way.hang(&["poll"]);
-    issuer.delete(acme, made.key.id, &ask()).await.unwrap();
+    issuer.delete(acme, made.key.id, &request()).await.unwrap();
     restore(&store.store).await;
     let mut pages = 0;
     store.way.before(move |call| {
@@ -460,9 +464,9 @@ async fn a_node_that_knows_a_history_which_ended_is_no_word_on_a_change_after_it
     let core = process(store.clone());
     let node = Verifier::start_in_runtime(&core).await.unwrap();
     let issuer = Issuer::beside(&node);
-    let acme = issuer.provision("Acme".parse().unwrap(), &ask()).await.unwrap();
+    let acme = issuer.provision("Acme".parse().unwrap(), &request()).await.unwrap();
     for number in 0..3 {
-        issuer.create(acme.organization.id, format!("ci-{number}").parse().unwrap(), &ask()).await.unwrap();
+        issuer.create(acme.organization.id, format!("ci-{number}").parse().unwrap(), &request()).await.unwrap();
     }
     // The store went back to before the keys, with the sessions of then, and the node has not noticed yet.
     store.way.hang(&["poll"]);
@@ -472,8 +476,8 @@ async fn a_node_that_knows_a_history_which_ended_is_no_word_on_a_change_after_it
         }
         forget_acknowledgements(answer);
     });
-    let receipt = issuer.regenerate(acme.organization.id, false, &ask()).await.unwrap().receipt;
-    assert!(receipt.waited >= wait(), "{receipt:?}");
+    let receipt = issuer.regenerate(acme.organization.id, StagedKey::Promote, &request()).await.unwrap().receipt;
+    assert!(receipt.waited() >= wait(), "{receipt:?}");
     assert!(node.verify(acme.value.expose().as_bytes()).is_err());
 }
 
@@ -483,7 +487,7 @@ async fn a_node_that_serves_nothing_after_a_loss_keeps_no_writer_waiting() {
     let (here, elsewhere) = (process(store.clone()), process(store.clone()));
     let node = Verifier::start_in_runtime(&here).await.unwrap();
     let issuer = Issuer::new(&elsewhere);
-    let acme = issuer.provision("Acme".parse().unwrap(), &ask()).await.unwrap();
+    let acme = issuer.provision("Acme".parse().unwrap(), &request()).await.unwrap();
     let newest = store.position().await.unwrap().proved_of_any_store().unwrap().1;
     store.report_lost(Position { revision: Revision(newest.revision.0 + 1), ..newest }).await.unwrap();
     sleep(Duration::from_millis(300)).await;
@@ -491,11 +495,11 @@ async fn a_node_that_serves_nothing_after_a_loss_keeps_no_writer_waiting() {
 
     for _ in 0..3 {
         // The node tries again four times a second.
-        let receipt = issuer.regenerate(acme.organization.id, false, &ask()).await.unwrap().receipt;
-        assert!(receipt.waited < Duration::from_millis(500), "{receipt:?}");
+        let receipt = issuer.regenerate(acme.organization.id, StagedKey::Promote, &request()).await.unwrap().receipt;
+        assert!(receipt.waited() < Duration::from_millis(500), "{receipt:?}");
     }
     assert_eq!(node.verify(acme.value.expose().as_bytes()).unwrap_err(), Refusal::NotCurrent);
-    LossDesk::new(&elsewhere).accept(&ask()).await.unwrap();
+    LossDesk::new(&elsewhere).accept(&request()).await.unwrap();
     sleep(Duration::from_secs(1)).await;
     assert_eq!(node.verify(acme.value.expose().as_bytes()).unwrap_err(), Refusal::Unknown);
 }

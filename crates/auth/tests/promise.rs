@@ -11,24 +11,24 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use doorward_auth::{Core, IssueError, Issuer, LossDesk, Refusal, StartError, Timing, Verifier};
+use doorward_auth::{Core, IssueError, Issuer, LossDesk, Refusal, StagedKey, StartError, Timing, Verifier};
 use doorward_store::{MemoryStore, OpenMode, Store, StoreError};
 use doorward_store_postgres::PostgresStore;
 use doorward_store_sqlite::SqliteStore;
 use doorward_types::{Clock, ManualClock};
-use support::{ask, sessions, silent, simulated};
+use support::{operator, request, sessions, silent, simulated};
 
 #[tokio::test(start_paused = true)]
 async fn every_node_has_heard_when_a_change_returns() {
     let core = simulated();
     let nodes = [Verifier::start_in_runtime(&core).await.unwrap(), Verifier::start_in_runtime(&core).await.unwrap()];
     for issuer in [Issuer::new(&core), Issuer::beside(&nodes[0])] {
-        let acme = issuer.provision("Acme".parse().unwrap(), &ask()).await.unwrap();
+        let acme = issuer.provision("Acme".parse().unwrap(), &request()).await.unwrap();
         assert!(nodes.iter().all(|node| node.verify(acme.value.expose().as_bytes()).is_ok()));
-        let regenerated = issuer.regenerate(acme.organization.id, false, &ask()).await.unwrap();
+        let regenerated = issuer.regenerate(acme.organization.id, StagedKey::Promote, &request()).await.unwrap();
         assert!(nodes.iter().all(|node| node.verify(acme.value.expose().as_bytes()).unwrap_err() == Refusal::Unknown));
-        assert_eq!((regenerated.receipt.nodes.acknowledged, regenerated.receipt.nodes.expired), (2, 0));
-        assert!(regenerated.receipt.waited < Duration::from_millis(50), "{:?}", regenerated.receipt.waited);
+        assert_eq!((regenerated.receipt.nodes().acknowledged, regenerated.receipt.nodes().expired), (2, 0));
+        assert!(regenerated.receipt.waited() < Duration::from_millis(50), "{:?}", regenerated.receipt.waited());
     }
 }
 
@@ -36,17 +36,21 @@ async fn every_node_has_heard_when_a_change_returns() {
 async fn a_silent_node_is_waited_for_and_then_no_longer() {
     let core = simulated();
     let issuer = Issuer::new(&core);
-    let acme = issuer.provision("Acme".parse().unwrap(), &ask()).await.unwrap();
+    let acme = issuer.provision("Acme".parse().unwrap(), &request()).await.unwrap();
     let lease = Timing::default().lease();
     silent(&core, lease).await;
 
     let wait = Timing::writer_wait(lease);
     // At first it may hold a lease from before the commit; then one from before it was retired; then none.
     for (waits, expired) in [(true, 1), (true, 1), (false, 0)] {
-        let receipt = issuer.regenerate(acme.organization.id, false, &ask()).await.unwrap().receipt;
-        assert_eq!(receipt.waited >= wait, waits, "{:?}", receipt.waited);
-        assert!(receipt.waited < wait + Duration::from_millis(50), "never longer than needed: {:?}", receipt.waited);
-        assert_eq!(receipt.nodes.expired, expired);
+        let receipt = issuer.regenerate(acme.organization.id, StagedKey::Promote, &request()).await.unwrap().receipt;
+        assert_eq!(receipt.waited() >= wait, waits, "{:?}", receipt.waited());
+        assert!(
+            receipt.waited() < wait + Duration::from_millis(50),
+            "never longer than needed: {:?}",
+            receipt.waited()
+        );
+        assert_eq!(receipt.nodes().expired, expired);
     }
     assert_eq!(sessions(&core).await, []);
 }
@@ -68,7 +72,7 @@ async fn a_node_that_is_late_says_neither_yes_nor_no() {
     let clock = Arc::new(ManualClock::default());
     let core = Core::new(Arc::new(MemoryStore::new())).with_clock(Arc::clone(&clock) as Arc<dyn Clock>);
     let node = Verifier::start_in_runtime(&core).await.unwrap();
-    let acme = Issuer::beside(&node).provision("Acme".parse().unwrap(), &ask()).await.unwrap();
+    let acme = Issuer::beside(&node).provision("Acme".parse().unwrap(), &request()).await.unwrap();
     let unknown = doorward_key::FreshKey::generate(
         &core.prefix().clone(),
         doorward_types::Environment::Test,
@@ -94,9 +98,9 @@ async fn a_retired_node_registers_again_and_catches_up() {
     core.store().retire(&[before[0].session.id]).await.unwrap();
     tokio::time::sleep(Duration::from_millis(50)).await;
     assert!(node.is_current());
-    let acme = Issuer::new(&core).provision("Acme".parse().unwrap(), &ask()).await.unwrap();
+    let acme = Issuer::new(&core).provision("Acme".parse().unwrap(), &request()).await.unwrap();
     assert!(node.verify(acme.value.expose().as_bytes()).is_ok());
-    assert!(acme.receipt.nodes.acknowledged >= 1);
+    assert!(acme.receipt.nodes().acknowledged >= 1);
 }
 
 #[tokio::test(start_paused = true)]
@@ -104,12 +108,12 @@ async fn a_stopped_node_verifies_nothing_and_is_not_waited_for() {
     let core = simulated();
     let node = Verifier::start_in_runtime(&core).await.unwrap();
     let issuer = Issuer::new(&core);
-    let acme = issuer.provision("Acme".parse().unwrap(), &ask()).await.unwrap();
+    let acme = issuer.provision("Acme".parse().unwrap(), &request()).await.unwrap();
     node.stop().await;
     assert_eq!(node.verify(acme.value.expose().as_bytes()).unwrap_err(), Refusal::NotCurrent);
-    let receipt = issuer.regenerate(acme.organization.id, false, &ask()).await.unwrap().receipt;
-    assert_eq!((receipt.nodes.acknowledged, receipt.nodes.expired), (0, 0));
-    assert!(receipt.waited < Duration::from_millis(50));
+    let receipt = issuer.regenerate(acme.organization.id, StagedKey::Promote, &request()).await.unwrap().receipt;
+    assert_eq!((receipt.nodes().acknowledged, receipt.nodes().expired), (0, 0));
+    assert!(receipt.waited() < Duration::from_millis(50));
 }
 
 /// Puts an older copy of a store back, through SQLite itself, while nodes run on it.
@@ -142,10 +146,10 @@ async fn what_a_store_lost_is_not_served_until_an_operator_answers_for_it() {
         async || Core::new(Arc::new(SqliteStore::open(&path, OpenMode::Create).await.unwrap()) as Arc<dyn Store>);
     let (knows, core) = (open().await, open().await);
     let (knows, issuer) = (Verifier::start(&knows).await.unwrap(), Issuer::new(&core));
-    let acme = issuer.provision("Acme".parse().unwrap(), &ask()).await.unwrap();
+    let acme = issuer.provision("Acme".parse().unwrap(), &request()).await.unwrap();
     let old = acme.value.expose().as_bytes();
     rusqlite::Connection::open(&path).unwrap().execute("VACUUM INTO ?1", [copy.to_str().unwrap()]).unwrap();
-    issuer.regenerate(acme.organization.id, false, &ask()).await.unwrap();
+    issuer.regenerate(acme.organization.id, StagedKey::Promote, &request()).await.unwrap();
     assert_eq!(knows.verify(old).unwrap_err(), Refusal::Unknown);
 
     put_back(&copy, &path);
@@ -159,21 +163,27 @@ async fn what_a_store_lost_is_not_served_until_an_operator_answers_for_it() {
     assert_eq!(knows.authenticate_strictly(old).await.unwrap_err(), Refusal::NotCurrent);
     // A node that never knew of the change learns of its loss all the same.
     let losses = LossDesk::new(&core);
-    eventually(async || !losses.list().await.unwrap().is_empty()).await;
+    eventually(async || !losses.list(&operator()).await.unwrap().is_empty()).await;
     let before = sessions(&core).await;
     let started = Verifier::start(&open().await).await;
     assert_eq!(sessions(&core).await, before, "no writer waits for what did not start");
     assert!(matches!(started, Err(StartError::Store(StoreError::LostChange(_)))), "{started:?}");
 
     // What lives again can be regenerated before anyone serves.
-    let fresh = issuer.regenerate(acme.organization.id, false, &ask()).await.unwrap().value.unwrap();
+    let fresh = issuer
+        .regenerate(acme.organization.id, StagedKey::Promote, &request())
+        .await
+        .unwrap()
+        .value
+        .into_fresh()
+        .unwrap();
     assert!(!knows.is_current());
-    assert_eq!(losses.accept(&ask()).await.unwrap(), 1);
+    assert_eq!(losses.accept(&request()).await.unwrap(), 1);
     eventually(async || knows.is_current()).await;
     assert_eq!(knows.verify(old).unwrap_err(), Refusal::Unknown);
     assert!(knows.verify(fresh.expose().as_bytes()).is_ok());
     assert!(Verifier::start(&open().await).await.is_ok());
-    assert!(matches!(losses.accept(&ask()).await, Err(IssueError::NothingLost)));
+    assert!(matches!(losses.accept(&request()).await, Err(IssueError::NothingLost)));
 }
 
 #[tokio::test]
@@ -182,19 +192,19 @@ async fn a_store_that_does_not_know_the_prefix_of_its_keys_is_changed_by_nobody_
     let path = folder.path().join("doorward.db");
     let core = Core::new(Arc::new(SqliteStore::open(&path, OpenMode::Create).await.unwrap()));
     let maker = core.clone().with_prefix("acme".parse().unwrap());
-    let acme = Issuer::new(&maker).provision("Acme".parse().unwrap(), &ask()).await.unwrap();
+    let acme = Issuer::new(&maker).provision("Acme".parse().unwrap(), &request()).await.unwrap();
     // As the program that made the keys left it, before stores noted their prefix.
     rusqlite::Connection::open(&path).unwrap().execute("UPDATE store SET prefix = NULL", []).unwrap();
     let position = core.store().position().await.unwrap().proved_of_any_store().unwrap().1;
     for core in [core.clone(), core.clone().adopt().await.unwrap(), maker.clone().adopt().await.unwrap()] {
-        let refused = Issuer::new(&core).regenerate(acme.organization.id, false, &ask()).await;
+        let refused = Issuer::new(&core).regenerate(acme.organization.id, StagedKey::Promote, &request()).await;
         assert!(matches!(refused, Err(IssueError::Store(StoreError::PrefixUnknown))), "{refused:?}");
     }
     assert_eq!(core.store().position().await.unwrap().proved_of_any_store().unwrap().1, position);
     let node = Verifier::start(&maker).await.unwrap();
     assert!(node.verify(acme.value.expose().as_bytes()).is_ok());
     assert_eq!(core.adopt().await.unwrap().prefix().as_str(), "acme");
-    Issuer::beside(&node).regenerate(acme.organization.id, false, &ask()).await.unwrap();
+    Issuer::beside(&node).regenerate(acme.organization.id, StagedKey::Promote, &request()).await.unwrap();
 }
 
 /// Two nodes and a writer on one store, each with connections of its own, as three processes would have.
@@ -203,18 +213,18 @@ async fn changes_are_seen_before_they_return(open: impl AsyncFn() -> Arc<dyn Sto
     let (first, second) =
         (Verifier::start(&open().await).await.unwrap(), Verifier::start(&open().await).await.unwrap());
     let issuer = Issuer::new(&open().await);
-    let acme = issuer.provision("Acme".parse().unwrap(), &ask()).await.unwrap();
+    let acme = issuer.provision("Acme".parse().unwrap(), &request()).await.unwrap();
     let mut current = acme.value;
     for _ in 0..50 {
         assert!(
             first.verify(current.expose().as_bytes()).is_ok() && second.verify(current.expose().as_bytes()).is_ok()
         );
-        let regenerated = issuer.regenerate(acme.organization.id, false, &ask()).await.unwrap();
+        let regenerated = issuer.regenerate(acme.organization.id, StagedKey::Promote, &request()).await.unwrap();
         for node in [&first, &second] {
             assert_eq!(node.verify(current.expose().as_bytes()).unwrap_err(), Refusal::Unknown);
         }
-        assert_eq!(regenerated.receipt.nodes.acknowledged, 2);
-        current = regenerated.value.unwrap();
+        assert_eq!(regenerated.receipt.nodes().acknowledged, 2);
+        current = regenerated.value.into_fresh().unwrap();
     }
     first.stop().await;
     second.stop().await;
@@ -259,15 +269,16 @@ async fn uses_are_written_within_seconds_and_before_a_node_stops() {
     let core = simulated();
     let node = Verifier::start_in_runtime(&core).await.unwrap();
     let issuer = Issuer::new(&core);
-    let acme = issuer.provision("Acme".parse().unwrap(), &ask()).await.unwrap();
-    let uses = async || issuer.usage(acme.organization.id).await.unwrap().first().map(|usage| usage.uses_last_hour);
+    let acme = issuer.provision("Acme".parse().unwrap(), &request()).await.unwrap();
+    let keys = issuer.access_keys(&operator(), acme.organization.id).await.unwrap();
+    let uses = async || issuer.usage(&operator(), &keys).await.unwrap().first().map(|usage| usage.uses_last_hour);
     node.verify(acme.value.expose().as_bytes()).unwrap();
     assert_eq!(uses().await, None);
     tokio::time::sleep(Duration::from_secs(6)).await;
     assert_eq!(uses().await, Some(1));
     node.verify(acme.value.expose().as_bytes()).unwrap();
     // An issuer in the node's own process sees all that the node has counted.
-    let beside = Issuer::beside(&node).usage(acme.organization.id).await.unwrap();
+    let beside = Issuer::beside(&node).usage(&operator(), &keys).await.unwrap();
     assert_eq!(beside.first().map(|usage| usage.uses_last_hour), Some(2));
     node.authenticate_strictly(acme.value.expose().as_bytes()).await.unwrap();
     node.stop().await;
@@ -279,8 +290,8 @@ async fn a_production_key_is_due_after_a_year() {
     let core = simulated();
     let node = Verifier::start_in_runtime(&core).await.unwrap();
     let issuer = Issuer::beside(&node);
-    let acme = issuer.provision("Acme".parse().unwrap(), &ask()).await.unwrap();
-    issuer.create(acme.organization.id, "ci".parse().unwrap(), &ask()).await.unwrap();
+    let acme = issuer.provision("Acme".parse().unwrap(), &request()).await.unwrap();
+    issuer.create(acme.organization.id, "ci".parse().unwrap(), &request()).await.unwrap();
     let year = Duration::from_hours(365 * 24);
     assert_eq!(node.production_keys_older_than(year), (0, None));
     node.stop().await;
@@ -290,7 +301,7 @@ async fn a_production_key_is_due_after_a_year() {
     let issuer = Issuer::beside(&node);
     assert_eq!(node.production_keys_older_than(year), (1, Some((acme.organization.id, acme.secret.created_at))));
     // What was staged and promoted is new.
-    issuer.stage(acme.organization.id, &ask()).await.unwrap();
-    issuer.regenerate(acme.organization.id, false, &ask()).await.unwrap();
+    issuer.stage(acme.organization.id, &request()).await.unwrap();
+    issuer.regenerate(acme.organization.id, StagedKey::Promote, &request()).await.unwrap();
     assert_eq!(node.production_keys_older_than(year), (0, None));
 }

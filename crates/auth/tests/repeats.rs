@@ -7,12 +7,12 @@ mod support;
 use std::sync::Arc;
 use std::time::Duration;
 
-use doorward_auth::{Ask, IssueError, Issuer, Refusal, Timing, Verifier};
-use doorward_store::{MemoryStore, Operation, Provenance, Secret, StoreError};
+use doorward_auth::{IssueError, Issuer, OperatorPrincipal, Refusal, StagedKey, Timing, Verifier};
+use doorward_store::{IdempotencyKey, MemoryStore, Operation, Provenance, Secret, StoreError};
 use doorward_types::{AccessKeyId, AllowedOriginId, OrganizationId};
 use support::scripted::Scripted;
 use support::store::{forget_acknowledgements, relabel};
-use support::{ask, process, sessions, silent, simulated};
+use support::{process, request, sessions, silent, simulated};
 use tokio::time::{Instant, sleep};
 
 const ALL: [Change; 6] =
@@ -41,11 +41,11 @@ struct Acme {
 
 impl Acme {
     async fn new(issuer: &Issuer) -> Self {
-        let acme = issuer.provision("Acme".parse().unwrap(), &ask()).await.unwrap();
+        let acme = issuer.provision("Acme".parse().unwrap(), &request()).await.unwrap();
         let id = acme.organization.id;
-        let staged = issuer.stage(id, &ask()).await.unwrap();
-        let created = issuer.create(id, "ci".parse().unwrap(), &ask()).await.unwrap();
-        let origin = issuer.allow_origin(id, "app.example.com".parse().unwrap(), &ask()).await.unwrap();
+        let staged = issuer.stage(id, &request()).await.unwrap();
+        let created = issuer.create(id, "ci".parse().unwrap(), &request()).await.unwrap();
+        let origin = issuer.allow_origin(id, "app.example.com".parse().unwrap(), &request()).await.unwrap();
         let values = [acme.value, staged.value, created.value].map(|value| value.expose().to_owned());
         let (secrets, test_key) = ([acme.secret, staged.secret], created.key.id);
         Self { id, secrets, test_key, origin: origin.entry.id, values }
@@ -53,17 +53,17 @@ impl Acme {
 
     /// Asks for a change. Returns whether the answer says that it was made before.
     async fn ask(&self, issuer: &Issuer, change: Change) -> bool {
-        let once = Ask { idempotency_key: Some("once".parse().unwrap()), ..ask() };
-        let seen = Ask { seen: Some(self.secrets.map(|secret| secret.locator).to_vec()), ..ask() };
+        let once = request().with_idempotency_key("once".parse::<IdempotencyKey>().unwrap());
+        let seen = request().with_expected_secrets(self.secrets.map(|secret| secret.locator).to_vec());
         let answer = match change {
-            Change::Regenerate => issuer.regenerate(self.id, true, &once).await.map(drop),
-            Change::RegenerateAsSeen => issuer.regenerate(self.id, true, &seen).await.map(drop),
-            Change::Delete => issuer.delete(self.id, self.test_key, &ask()).await.map(drop),
-            Change::Unstage => issuer.unstage(self.id, &ask()).await.map(drop),
-            Change::Disallow => issuer.disallow_origin(self.id, self.origin, &ask()).await.map(drop),
+            Change::Regenerate => issuer.regenerate(self.id, StagedKey::Discard, &once).await.map(drop),
+            Change::RegenerateAsSeen => issuer.regenerate(self.id, StagedKey::Discard, &seen).await.map(drop),
+            Change::Delete => issuer.delete(self.id, self.test_key, &request()).await.map(drop),
+            Change::Unstage => issuer.unstage(self.id, &request()).await.map(drop),
+            Change::Disallow => issuer.disallow_origin(self.id, self.origin, &request()).await.map(drop),
             Change::Allow => {
                 let origin = "localhost:3000".parse().unwrap();
-                return issuer.allow_origin(self.id, origin, &ask()).await.unwrap().receipt.is_none();
+                return issuer.allow_origin(self.id, origin, &request()).await.unwrap().receipt.is_none();
             }
         };
         match (change, answer) {
@@ -173,14 +173,14 @@ async fn an_idempotency_key_with_another_request_changes_nothing() {
     let node = Verifier::start_in_runtime(&core).await.unwrap();
     let issuer = Issuer::beside(&node);
     let (acme, other) = (Acme::new(&issuer).await, Acme::new(&issuer).await);
-    let once = Ask { idempotency_key: Some("once".parse().unwrap()), ..ask() };
-    issuer.regenerate(acme.id, false, &once).await.unwrap();
+    let once = request().with_idempotency_key("once".parse::<IdempotencyKey>().unwrap());
+    issuer.regenerate(acme.id, StagedKey::Promote, &once).await.unwrap();
 
     let (name, origin) = (|| "New".parse().unwrap(), || "new.example.com".parse().unwrap());
     let position = core.store().position().await.unwrap().proved_of_any_store().unwrap().1;
     let answers = [
-        issuer.regenerate(acme.id, true, &once).await.map(drop),
-        issuer.regenerate(other.id, false, &once).await.map(drop),
+        issuer.regenerate(acme.id, StagedKey::Discard, &once).await.map(drop),
+        issuer.regenerate(other.id, StagedKey::Promote, &once).await.map(drop),
         issuer.stage(acme.id, &once).await.map(drop),
         issuer.unstage(other.id, &once).await.map(drop),
         issuer.create(acme.id, name(), &once).await.map(drop),
@@ -199,10 +199,12 @@ async fn an_idempotency_key_with_another_request_changes_nothing() {
     }
     assert_eq!(node.verify(acme.values[0].as_bytes()).unwrap_err(), Refusal::Unknown);
     // The same request is a repeat; the same key of another actor's is another.
-    let repeat = issuer.regenerate(acme.id, false, &once).await;
+    let repeat = issuer.regenerate(acme.id, StagedKey::Promote, &once).await;
     assert!(matches!(repeat, Err(IssueError::AlreadyDone { .. })), "{repeat:?}");
-    let grace = Ask { idempotency_key: once.idempotency_key.clone(), ..Ask::local("grace".parse().unwrap()) };
-    issuer.regenerate(other.id, false, &grace).await.unwrap();
+    let key: IdempotencyKey = "once".parse().unwrap();
+    #[expect(clippy::disallowed_methods, reason = "a test has its store to itself")]
+    let grace = OperatorPrincipal::local_administrator("grace".parse().unwrap()).request().with_idempotency_key(key);
+    issuer.regenerate(other.id, StagedKey::Promote, &grace).await.unwrap();
 }
 
 #[tokio::test(start_paused = true)]
@@ -230,16 +232,16 @@ async fn a_standbys_word_on_what_was_done_is_no_answer() {
             let node = Verifier::start_in_runtime(&core).await.unwrap();
             let issuer = if beside { Issuer::beside(&node) } else { Issuer::new(&core) };
             let acme = Acme::new(&issuer).await;
-            issuer.delete(acme.id, acme.test_key, &ask()).await.unwrap();
+            issuer.delete(acme.id, acme.test_key, &request()).await.unwrap();
             store.way.after(move |asked, answer| {
                 if asked == call {
                     relabel(answer, |told| Provenance { primary: false, ..told });
                 }
             });
-            let once = Ask { idempotency_key: Some("once".parse().unwrap()), ..ask() };
+            let once = request().with_idempotency_key("once".parse::<IdempotencyKey>().unwrap());
             let answer = match call {
-                "operation" => issuer.regenerate(acme.id, true, &once).await.map(drop),
-                _ => issuer.delete(acme.id, acme.test_key, &ask()).await.map(drop),
+                "operation" => issuer.regenerate(acme.id, StagedKey::Discard, &once).await.map(drop),
+                _ => issuer.delete(acme.id, acme.test_key, &request()).await.map(drop),
             };
             assert!(matches!(answer, Err(IssueError::Store(StoreError::Doubtful(_)))), "{call}: {answer:?}");
         }

@@ -3,10 +3,10 @@
 use std::sync::Arc;
 
 use doorward_audit::ExportFormat;
-use doorward_auth::{Allowed, Ask, IssueError, Management, Regenerated};
+use doorward_auth::{Allowed, ChangeRequest, CurrentValue, IssueError, Regenerated, StagedKey};
 use doorward_key::OpaqueToken;
 use doorward_origin::AllowedOrigin;
-use doorward_store::LogExport;
+use doorward_store::{LogExport, Organization};
 use doorward_types::{AccessKeyId, AllowedOriginId, Environment, Name, NameError, OrganizationId};
 use http::header::{CONTENT_DISPOSITION, SET_COOKIE};
 use http::{HeaderValue, StatusCode, request};
@@ -35,8 +35,8 @@ pub(crate) async fn sign_out(parts: &Parts, head: &request::Parts) -> Result<Rep
     Ok(reply)
 }
 
-pub(crate) async fn stage(parts: &Parts, organization: OrganizationId, ask: &Ask) -> Result<Said, Fault> {
-    let staged = match parts.issuer.stage(organization, ask).await {
+pub(crate) async fn stage(parts: &Parts, organization: OrganizationId, request: &ChangeRequest) -> Result<Said, Fault> {
+    let staged = match parts.issuer.stage(organization, request).await {
         Err(error) => return refused(error),
         Ok(staged) => staged,
     };
@@ -49,37 +49,43 @@ pub(crate) async fn stage(parts: &Parts, organization: OrganizationId, ask: &Ask
     }))
 }
 
-pub(crate) async fn unstage(parts: &Parts, organization: OrganizationId, ask: &Ask) -> Result<Said, Fault> {
-    match parts.issuer.unstage(organization, ask).await {
+pub(crate) async fn unstage(
+    parts: &Parts,
+    organization: OrganizationId,
+    request: &ChangeRequest,
+) -> Result<Said, Fault> {
+    match parts.issuer.unstage(organization, request).await {
         Err(error) => refused(error),
         Ok(receipt) => Ok(Said::dead("The next key is withdrawn.", receipt)),
     }
 }
 
-/// Kills the current production key, and the staged one too where it leaked.
+/// Kills the current production key, and the staged one too if it leaked.
 pub(crate) async fn regenerate(
     parts: &Parts,
-    organization: OrganizationId,
-    leaked: bool,
+    organization: &Organization,
+    staged: StagedKey,
     form: &Form,
-    ask: &Ask,
+    request: &ChangeRequest,
 ) -> Result<Said, Fault> {
-    let name = parts.issuer.organization(organization).await?.name;
+    let name = &organization.name;
     if form.get("name") != Some(name.as_str()) {
         let error = format!("That is not its name. Type {name} to go on; nothing was changed.");
-        return Ok(Said { again: Some(keys::Dialog::regenerate(leaked)), error: Some(error), ..Said::default() });
+        return Ok(Said { again: Some(keys::Dialog::regenerate(staged)), error: Some(error), ..Said::default() });
     }
-    let Regenerated { value, receipt, .. } = match parts.issuer.regenerate(organization, leaked, ask).await {
+    let Regenerated { value, receipt, .. } = match parts.issuer.regenerate(organization.id, staged, request).await {
         Err(error) => return refused(error),
         Ok(regenerated) => regenerated,
     };
     Ok(match value {
-        None => Said::dead("The token is regenerated: the next key took the old one's place.", receipt),
-        Some(value) => Said::shown(Shown {
+        CurrentValue::Promoted => {
+            Said::dead("The token is regenerated: the next key took the old one's place.", receipt)
+        }
+        CurrentValue::Fresh(value) => Said::shown(Shown {
             title: "The new production key".to_owned(),
             text: format!(
                 "The old one is dead everywhere after {} ms. Roll this one out now.",
-                receipt.waited.as_millis()
+                receipt.waited().as_millis()
             ),
             value,
             receipt,
@@ -87,7 +93,12 @@ pub(crate) async fn regenerate(
     })
 }
 
-pub(crate) async fn create(parts: &Parts, organization: OrganizationId, form: &Form, ask: &Ask) -> Result<Said, Fault> {
+pub(crate) async fn create(
+    parts: &Parts,
+    organization: OrganizationId,
+    form: &Form,
+    request: &ChangeRequest,
+) -> Result<Said, Fault> {
     let name: Name = match form.get("name").unwrap_or_default().parse() {
         Ok(name) => name,
         Err(error) => {
@@ -96,7 +107,7 @@ pub(crate) async fn create(parts: &Parts, organization: OrganizationId, form: &F
             return Ok(Said { again: Some(keys::Dialog::Create), error, ..Said::default() });
         }
     };
-    match parts.issuer.create(organization, name, ask).await {
+    match parts.issuer.create(organization, name, request).await {
         Err(error) => refused(error),
         Ok(created) => Ok(Said::shown(Shown {
             title: format!("The test key {}", created.key.name),
@@ -111,9 +122,9 @@ pub(crate) async fn delete(
     parts: &Parts,
     organization: OrganizationId,
     key: AccessKeyId,
-    ask: &Ask,
+    request: &ChangeRequest,
 ) -> Result<Said, Fault> {
-    match parts.issuer.delete(organization, key, ask).await {
+    match parts.issuer.delete(organization, key, request).await {
         Err(error) => refused(error),
         Ok(receipt) => Ok(Said::dead("The test key is deleted.", receipt)),
     }
@@ -123,7 +134,7 @@ pub(crate) async fn allow_origin(
     parts: &Parts,
     organization: OrganizationId,
     form: &Form,
-    ask: &Ask,
+    request: &ChangeRequest,
 ) -> Result<Said, Fault> {
     let text = form.get("origin").unwrap_or_default();
     let origin = match AllowedOrigin::parse(text, parts.custom_schemes) {
@@ -133,10 +144,12 @@ pub(crate) async fn allow_origin(
             return Ok(Said { refused_origin: refused, ..Said::default() });
         }
     };
-    match parts.issuer.allow_origin(organization, origin, ask).await {
+    match parts.issuer.allow_origin(organization, origin, request).await {
         Err(error) => refused(error),
-        Ok(Allowed { entry, receipt: None }) => Ok(Said::notice(format!("{} was on the list already.", entry.origin))),
-        Ok(Allowed { entry, receipt: Some(receipt) }) => {
+        Ok(Allowed { entry, receipt: None, .. }) => {
+            Ok(Said::notice(format!("{} was on the list already.", entry.origin)))
+        }
+        Ok(Allowed { entry, receipt: Some(receipt), .. }) => {
             Ok(Said::notice(format!("Callbacks may go to {} now. {receipt}", entry.origin)))
         }
     }
@@ -157,27 +170,26 @@ pub(crate) async fn disallow_origin(
     parts: &Parts,
     organization: OrganizationId,
     entry: AllowedOriginId,
-    ask: &Ask,
+    request: &ChangeRequest,
 ) -> Result<Said, Fault> {
-    match parts.issuer.disallow_origin(organization, entry, ask).await {
+    match parts.issuer.disallow_origin(organization, entry, request).await {
         Err(error) => refused(error),
         Ok(receipt) => Ok(Said::notice(format!("No callback goes there any more. {receipt}"))),
     }
 }
 
 /// A whole log, as it is read; that it was exported is an event, the last one in it.
+#[expect(clippy::disallowed_methods, reason = "the operator who is signed in chooses the log")]
 pub(crate) async fn export(
     parts: &Parts,
-    who: &Management,
     organization: OrganizationId,
     form: &Form,
-    ask: &Ask,
+    request: &ChangeRequest,
 ) -> Result<Reply, Fault> {
-    parts.issuer.organization(organization).await?;
     let environment: Environment = form.parsed("environment")?.ok_or(Fault::Field("environment"))?;
     let format = form.parsed::<ExportFormat>("format")?.unwrap_or_default();
-    let (core, scope) = (parts.verifier.core(), who.scope(organization, environment));
-    let export = LogExport::begin(Arc::clone(core.store()), scope, &ask.attribution, core.clock().now()).await?;
+    let (core, scope) = (parts.verifier.core(), request.operator().scope(organization, environment));
+    let export = LogExport::begin(Arc::clone(core.store()), scope, request.attribution(), core.clock().now()).await?;
     let mut reply = reply::file(format.media_type(), pages::audit::content(export, format));
     let file = format!("attachment; filename=\"audit-{organization}-{environment}.{format}\"");
     if let Ok(file) = HeaderValue::try_from(file) {

@@ -1,7 +1,6 @@
 //! Who is signed in, and whether this page of ours sent the form.
 
-use doorward_audit::Attribution;
-use doorward_auth::{Ask, Management, Presence, Visit};
+use doorward_auth::{ChangeRequest, OperatorPrincipal, Presence, Visit};
 use doorward_http::SourceAddress;
 use doorward_key::OpaqueToken;
 use doorward_types::{Locator, RequestId};
@@ -30,7 +29,11 @@ pub(crate) fn cookie_named<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a
 }
 
 /// Who asks.
-pub(crate) async fn operator(parts: &Parts, head: &request::Parts, presence: Presence) -> Result<Management, Fault> {
+pub(crate) async fn operator(
+    parts: &Parts,
+    head: &request::Parts,
+    presence: Presence,
+) -> Result<OperatorPrincipal, Fault> {
     let signed_in = match session(&head.headers) {
         Some(session) => parts.desk.signed_in(&session, presence).await?,
         None => None,
@@ -49,12 +52,16 @@ pub(crate) fn visit(head: &request::Parts) -> Visit {
 }
 
 /// Attributes what a form asks for. The page puts into each form what makes a repeat change nothing.
-pub(crate) fn ask(head: &request::Parts, who: &Management, form: &Form) -> Result<Ask, Fault> {
+pub(crate) fn change_request(
+    head: &request::Parts,
+    who: &OperatorPrincipal,
+    form: &Form,
+) -> Result<ChangeRequest, Fault> {
     let Visit { source_address, request_id } = visit(head);
-    let attribution = Attribution { actor: who.actor().clone(), source_address, request_id };
     let seen = form.get("seen").map(|text| text.split(' ').map(str::parse).collect::<Result<Vec<Locator>, _>>());
     let seen = seen.transpose().map_err(|_| Fault::Field("seen"))?;
-    Ok(Ask { attribution, idempotency_key: form.parsed("once")?, seen })
+    let request = who.request().with_source(source_address, request_id);
+    Ok(request.with_idempotency_key(form.parsed("once")?).with_expected_secrets(seen))
 }
 
 /// On to the page, with the cookie of a session.

@@ -1,7 +1,7 @@
 //! The table of pages and actions: every one is here.
 
 use bytes::Bytes;
-use doorward_auth::{Ask, Management, Presence};
+use doorward_auth::{ChangeRequest, OperatorPrincipal, Presence, StagedKey};
 use doorward_types::OrganizationId;
 use http::header::STRICT_TRANSPORT_SECURITY;
 use http::{HeaderValue, Method, Request, request};
@@ -56,17 +56,20 @@ where
             guard::check_same_site(head)?;
             let who = guard::operator(parts, head, Presence::Active).await?;
             let form = form::read(&head.headers, body).await?;
-            let ask = guard::ask(head, &who, &form)?;
-            act(parts, &who, id(organization)?, action, &form, &ask).await
+            let request = guard::change_request(head, &who, &form)?;
+            act(parts, id(organization)?, action, &form, &request).await
         }
         _ => Err(Fault::NotFound),
     }
 }
 
-async fn show(parts: &Parts, who: &Management, segments: &[&str], query: &Form) -> Result<Reply, Fault> {
+async fn show(parts: &Parts, who: &OperatorPrincipal, segments: &[&str], query: &Form) -> Result<Reply, Fault> {
     match segments {
         [] => pages::organizations::page(parts, who).await,
-        [organization] => pages::keys::page(parts, who, id(organization)?, query, Said::default()).await,
+        [organization] => {
+            let organization = parts.issuer.organization(who, id(organization)?).await?;
+            pages::keys::page(parts, who, &organization, query, Said::default()).await
+        }
         [organization, "audit"] => pages::audit::page(parts, who, id(organization)?, query).await,
         // Someone asks for the address of a form again: what it said is gone, and the page is there.
         [organization, "production-key" | "test-keys" | "allowed-origins", ..] => {
@@ -78,26 +81,31 @@ async fn show(parts: &Parts, who: &Management, segments: &[&str], query: &Form) 
 
 async fn act(
     parts: &Parts,
-    who: &Management,
     organization: OrganizationId,
     action: &[&str],
     form: &Form,
-    ask: &Ask,
+    request: &ChangeRequest,
 ) -> Result<Reply, Fault> {
+    let organization = parts.issuer.organization(request.operator(), organization).await?;
+    let here = organization.id;
     let said = match action {
-        ["production-key", "stage"] => actions::stage(parts, organization, ask).await?,
-        ["production-key", "unstage"] => actions::unstage(parts, organization, ask).await?,
-        ["production-key", "regenerate"] => actions::regenerate(parts, organization, false, form, ask).await?,
-        ["production-key", "leaked"] => actions::regenerate(parts, organization, true, form, ask).await?,
-        ["test-keys"] => actions::create(parts, organization, form, ask).await?,
-        ["test-keys", key, "delete"] => actions::delete(parts, organization, id(key)?, ask).await?,
-        ["allowed-origins"] => actions::allow_origin(parts, organization, form, ask).await?,
-        ["allowed-origins", "check"] => actions::check_origin(parts, organization, form)?,
-        ["allowed-origins", entry, "remove"] => actions::disallow_origin(parts, organization, id(entry)?, ask).await?,
-        ["audit", "export"] => return actions::export(parts, who, organization, form, ask).await,
+        ["production-key", "stage"] => actions::stage(parts, here, request).await?,
+        ["production-key", "unstage"] => actions::unstage(parts, here, request).await?,
+        ["production-key", "regenerate"] => {
+            actions::regenerate(parts, &organization, StagedKey::Promote, form, request).await?
+        }
+        ["production-key", "leaked"] => {
+            actions::regenerate(parts, &organization, StagedKey::Discard, form, request).await?
+        }
+        ["test-keys"] => actions::create(parts, here, form, request).await?,
+        ["test-keys", key, "delete"] => actions::delete(parts, here, id(key)?, request).await?,
+        ["allowed-origins"] => actions::allow_origin(parts, here, form, request).await?,
+        ["allowed-origins", "check"] => actions::check_origin(parts, here, form)?,
+        ["allowed-origins", entry, "remove"] => actions::disallow_origin(parts, here, id(entry)?, request).await?,
+        ["audit", "export"] => return actions::export(parts, here, form, request).await,
         _ => return Err(Fault::NotFound),
     };
-    pages::keys::page(parts, who, organization, &Form::default(), said).await
+    pages::keys::page(parts, request.operator(), &organization, &Form::default(), said).await
 }
 
 /// What cannot be an id names something that does not exist.

@@ -4,7 +4,7 @@
 
 use axum::Router;
 use axum::body::Body;
-use doorward_auth::{Ask, OperatorDesk};
+use doorward_auth::OperatorDesk;
 use doorward_dashboard::Dashboard;
 use doorward_testing::TestKeys;
 use http::header::{COOKIE, LOCATION, SET_COOKIE};
@@ -24,11 +24,9 @@ async fn an_axum_service_has_the_page_under_a_path_of_its_own() {
     let ask = async |request: Request<Body>| router.clone().oneshot(request).await.unwrap();
 
     let desk = OperatorDesk::new(keys.verifier().core());
-    let ada = desk.add("ada".parse().unwrap(), &TestKeys::ask()).await.unwrap().operator;
-    let link = format!(
-        "/settings/api-keys/sign-in/{}",
-        desk.login_link(&ada, &Ask::local("ada".parse().unwrap())).await.unwrap().expose()
-    );
+    let ada = desk.add("ada".parse().unwrap(), &TestKeys::request()).await.unwrap().operator;
+    let link =
+        format!("/settings/api-keys/sign-in/{}", desk.login_link(&ada, &TestKeys::request()).await.unwrap().expose());
     let form = |path: &str| Request::post(path).header("Sec-Fetch-Site", "same-origin").body(Body::empty()).unwrap();
     let signed_in = ask(form(&link)).await;
     assert_eq!(signed_in.headers()[LOCATION], "/settings/api-keys/?signed-in");

@@ -24,12 +24,14 @@
 //! ```
 //! # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
 //! use std::sync::Arc;
-//! use doorward::auth::{Ask, Core, Issuer, Verifier};
+//! use doorward::auth::{OperatorPrincipal, Core, Issuer, Verifier};
 //! use doorward::store::MemoryStore;
 //!
 //! let verifier = Verifier::start(&Core::new(Arc::new(MemoryStore::new()))).await?;
 //! let issuer = Issuer::beside(&verifier);
-//! let acme = issuer.provision("Acme".parse()?, &Ask::local("ada".parse()?)).await?;
+//! // Every change needs an operator. This program holds the store itself.
+//! let request = OperatorPrincipal::local_administrator("ada".parse()?).request();
+//! let acme = issuer.provision("Acme".parse()?, &request).await?;
 //! assert!(verifier.verify(acme.value.expose().as_bytes()).is_ok());
 //! # Ok(()) }
 //! ```

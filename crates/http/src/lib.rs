@@ -14,7 +14,7 @@
 //! ```
 //! # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
 //! use std::{convert::Infallible, sync::Arc};
-//! use doorward_auth::{Ask, Core, Issuer, Verifier};
+//! use doorward_auth::{OperatorPrincipal, Core, Issuer, Verifier};
 //! use doorward_http::{AccessKeyLayer, principal};
 //! use doorward_store::MemoryStore;
 //! use http::{Request, Response, header::AUTHORIZATION};
@@ -22,7 +22,8 @@
 //! use tower::{Service, ServiceBuilder, ServiceExt, service_fn};
 //!
 //! let verifier = Verifier::start(&Core::new(Arc::new(MemoryStore::new()))).await?;
-//! let acme = Issuer::beside(&verifier).provision("Acme".parse()?, &Ask::local("ada".parse()?)).await?;
+//! let request = OperatorPrincipal::local_administrator("ada".parse()?).request();
+//! let acme = Issuer::beside(&verifier).provision("Acme".parse()?, &request).await?;
 //!
 //! let mut service = ServiceBuilder::new().layer(AccessKeyLayer::new(verifier)).service_fn(
 //!     async |request: Request<Full<bytes::Bytes>>| {

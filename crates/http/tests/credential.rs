@@ -8,10 +8,11 @@ use std::convert::Infallible;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use doorward_auth::{Ask, Core, Issuer, Principal, Verifier};
+use doorward_auth::{Core, Issuer, Principal, Verifier};
 use doorward_http::{AccessKeyLayer, credential};
 use doorward_key::{FreshKey, SystemRandom};
 use doorward_store::MemoryStore;
+use doorward_testing::TestKeys;
 use doorward_types::{Clock, Environment, ManualClock};
 use http::header::AUTHORIZATION;
 use http::{HeaderMap, HeaderValue, Request, Response};
@@ -73,7 +74,7 @@ async fn bench() -> (AccessKeyLayer, String, String, Arc<ManualClock>) {
     let core = Core::new(Arc::new(MemoryStore::new())).with_clock(Arc::clone(&clock) as Arc<dyn Clock>);
     let verifier = Verifier::start(&core).await.unwrap();
     let issuer = Issuer::beside(&verifier);
-    let acme = issuer.provision("Acme".parse().unwrap(), &Ask::local("ada".parse().unwrap())).await.unwrap();
+    let acme = issuer.provision("Acme".parse().unwrap(), &TestKeys::request()).await.unwrap();
     let unknown = FreshKey::generate(core.prefix(), Environment::Production, &SystemRandom).unwrap();
     (AccessKeyLayer::new(verifier), acme.value.expose().to_owned(), unknown.value().expose().to_owned(), clock)
 }

@@ -1,12 +1,12 @@
 use async_trait::async_trait;
 use doorward_store::{
     AccessKeyWithSecrets, Change, ChangeContext, Committed, IdempotencyKey, KeyStore, Operation, Organization,
-    OriginEntry, Page, Revision, Sourced, StoreError,
+    OriginEntry, Page, Revision, Sourced, StoreError, WhichKey,
 };
 use doorward_types::{Name, OrganizationId};
 
 use crate::row::{AFTER_PROVENANCE, PROVENANCE};
-use crate::statement::sql;
+use crate::statement::{Statement, sql};
 use crate::{PostgresStore, origins, row};
 
 #[async_trait]
@@ -48,17 +48,52 @@ impl KeyStore for PostgresStore {
         found.iter().map(row::organization).collect()
     }
 
+    async fn organizations_named(&self, name: &Name, limit: u32) -> Result<Vec<Organization>, StoreError> {
+        let list = "SELECT id, name, created_at FROM organizations WHERE name = $1 ORDER BY id DESC LIMIT $2";
+        let found = self.query(sql(list).text(name).number(i64::from(limit))).await?;
+        found.iter().map(row::organization).collect()
+    }
+
     async fn access_keys(&self, organization: OrganizationId) -> Result<Vec<AccessKeyWithSecrets>, StoreError> {
-        let list = format!(
-            "SELECT {}, {}, k.generations FROM access_keys k
-             JOIN secrets s ON s.organization = k.organization AND s.environment = k.environment
-                           AND s.access_key = k.id
-             WHERE k.organization = $1 ORDER BY k.environment, k.id, s.state",
-            row::ACCESS_KEY,
-            row::SECRET
-        );
+        self.keys(keys_where("").text(organization)).await
+    }
+
+    async fn access_key(
+        &self,
+        organization: OrganizationId,
+        which: WhichKey,
+    ) -> Result<Option<AccessKeyWithSecrets>, StoreError> {
+        let find = match which {
+            // By both environments, which the primary key names before the id.
+            WhichKey::Id(id) => {
+                keys_where("AND k.environment IN ('production', 'test') AND k.id = $2").text(organization).text(id)
+            }
+            WhichKey::Production => keys_where("AND k.environment = 'production'").text(organization),
+        };
+        Ok(self.keys(find).await?.pop())
+    }
+
+    async fn allowed_origins(&self, organization: OrganizationId) -> Result<Vec<OriginEntry>, StoreError> {
+        let found = self.query(origins::of_organization(organization)).await?;
+        found.iter().map(|found| origins::entry(found, 0)).collect()
+    }
+}
+
+/// Reads keys of the organization that is the first parameter: all, or those that the further condition admits.
+fn keys_where(which: &str) -> Statement {
+    sql(format!(
+        "SELECT {}, {}, k.generations FROM access_keys k
+         JOIN secrets s ON s.organization = k.organization AND s.environment = k.environment AND s.access_key = k.id
+         WHERE k.organization = $1 {which} ORDER BY k.environment, k.id, s.state",
+        row::ACCESS_KEY,
+        row::SECRET
+    ))
+}
+
+impl PostgresStore {
+    async fn keys(&self, find: Statement) -> Result<Vec<AccessKeyWithSecrets>, StoreError> {
         let mut keys: Vec<AccessKeyWithSecrets> = Vec::new();
-        for found in &self.query(sql(list).text(organization)).await? {
+        for found in &self.query(find).await? {
             let (key, secret) = (row::access_key(found, 0)?, row::secret(found, 6)?);
             match keys.last_mut() {
                 Some(last) if last.key.id == key.id => last.secrets.push(secret),
@@ -68,10 +103,5 @@ impl KeyStore for PostgresStore {
             }
         }
         Ok(keys)
-    }
-
-    async fn allowed_origins(&self, organization: OrganizationId) -> Result<Vec<OriginEntry>, StoreError> {
-        let found = self.query(origins::of_organization(organization)).await?;
-        found.iter().map(|found| origins::entry(found, 0)).collect()
     }
 }

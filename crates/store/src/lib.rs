@@ -86,6 +86,6 @@ pub use sealing::{
 };
 pub use sign_in::{SignIn, SignInKind, SignIns, UnknownSignIn};
 pub use tool_call::{TOOL_CALLS_KEPT, TOOL_CALLS_LET_GO, ToolCall, ToolCalls, ToolOutcome, UnknownOutcome};
-pub use traits::{AuditLog, Engine, EventFilter, KeyStore, Operators, Page, Store, Table, UsageLog};
+pub use traits::{AuditLog, Engine, EventFilter, KeyStore, Operators, Page, Store, Table, UsageLog, WhichKey};
 pub use url::{OpenMode, StoreUrl, StoreUrlError};
 pub use verify::{LogCheck, LogFault, verify_log};

@@ -6,7 +6,8 @@
 //!
 //! A scope comes out of a verified credential, and its environment out of the stored record, never out of a key's
 //! prefix. Its one mint is [`Scope::assertion`], which only `doorward-auth` may call: an audit of the rule is one search
-//! for that word, and a lint refuses every other caller.
+//! for that word, and a lint refuses every other caller. The lint is this workspace's own: for yours, list the method under
+//! `disallowed-methods` in your `clippy.toml`.
 //!
 //! ```compile_fail
 //! use doorward_store::Scope;

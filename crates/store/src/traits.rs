@@ -83,21 +83,30 @@ pub trait KeyStore: Send + Sync {
     /// Organizations, newest first.
     async fn organizations(&self, page: Page<OrganizationId>) -> Result<Vec<Organization>, StoreError>;
 
+    /// Organizations with this name, newest first, `limit` of them at most.
+    async fn organizations_named(&self, name: &Name, limit: u32) -> Result<Vec<Organization>, StoreError>;
+
     /// All keys of an organization, the production key first, then test keys by age.
     async fn access_keys(&self, organization: OrganizationId) -> Result<Vec<AccessKeyWithSecrets>, StoreError>;
 
     /// The origins that callbacks of an organization may go to, oldest first.
     async fn allowed_origins(&self, organization: OrganizationId) -> Result<Vec<OriginEntry>, StoreError>;
 
-    /// One key of an organization.
+    /// One key of an organization, whatever the number of its keys.
     async fn access_key(
         &self,
         organization: OrganizationId,
-        id: AccessKeyId,
-    ) -> Result<Option<AccessKeyWithSecrets>, StoreError> {
-        let keys = self.access_keys(organization).await?;
-        Ok(keys.into_iter().find(|found| found.key.id == id))
-    }
+        which: WhichKey,
+    ) -> Result<Option<AccessKeyWithSecrets>, StoreError>;
+}
+
+/// A choice among an organization's keys.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum WhichKey {
+    /// The key with this id.
+    Id(AccessKeyId),
+    /// The production key, which every organization has.
+    Production,
 }
 
 /// How often secrets were used. What nodes count in memory, they add here from time to time.

@@ -20,7 +20,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use doorward_auth::{Ask, Core, Issuer, Verifier};
+use doorward_auth::{ChangeRequest, Core, Issuer, OperatorPrincipal, Verifier};
 use doorward_key::ShownOnce;
 use doorward_store::MemoryStore;
 use doorward_types::{Environment, ManualClock, OrganizationId};
@@ -51,22 +51,32 @@ impl TestKeys {
         let core = Core::new(Arc::new(MemoryStore::new())).with_clock(clock.clone());
         let verifier = Verifier::start(&core).await.expect("a store in memory can be read");
         let issuer = Issuer::beside(&verifier);
-        let ask = Self::ask();
-        let acme = issuer.provision("Acme".parse().expect("a name"), &ask).await.expect("an organization");
+        let request = Self::request();
+        let acme = issuer.provision("Acme".parse().expect("a name"), &request).await.expect("an organization");
         let organization = acme.organization.id;
-        let tests = issuer.create(organization, "tests".parse().expect("a name"), &ask).await.expect("a test key");
+        let tests = issuer.create(organization, "tests".parse().expect("a name"), &request).await.expect("a test key");
         Self { verifier, issuer, clock, organization, production: acme.value, test: tests.value }
     }
 
-    /// Attributes a change to a test.
+    /// The operator of a test, who asks for its changes.
     ///
     /// # Panics
     ///
     /// Never.
     #[must_use]
-    #[expect(clippy::expect_used, reason = "a fixed name")]
-    pub fn ask() -> Ask {
-        Ask::local("test".parse().expect("a name"))
+    #[expect(
+        clippy::expect_used,
+        clippy::disallowed_methods,
+        reason = "a test has its store to itself, and a fixed name"
+    )]
+    pub fn operator() -> OperatorPrincipal {
+        OperatorPrincipal::local_administrator("test".parse().expect("a name"))
+    }
+
+    /// A change that a test asks for.
+    #[must_use]
+    pub fn request() -> ChangeRequest {
+        Self::operator().request()
     }
 
     /// The node that verifies.

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use axum::Router;
 use axum::routing::get;
-use doorward::auth::{Ask, Core, IssueError, Issuer, Verifier};
+use doorward::auth::{Core, IssueError, Issuer, OperatorPrincipal, Verifier};
 use doorward::http::AccessKeyLayer;
 use doorward::http::axum::AccessKey;
 use doorward::sqlite::SqliteStore;
@@ -22,7 +22,9 @@ async fn main() -> Result<(), Box<dyn Error>> {
 
     let store = SqliteStore::open(path, OpenMode::Create).await?;
     let verifier = Verifier::start(&Core::new(Arc::new(store))).await?;
-    match Issuer::beside(&verifier).provision_first("my-service".parse()?, &Ask::local("axum".parse()?)).await {
+    #[expect(clippy::disallowed_methods, reason = "this program opens the store itself")]
+    let administrator = OperatorPrincipal::local_administrator("axum".parse()?);
+    match Issuer::beside(&verifier).provision_first("my-service".parse()?, &administrator.request()).await {
         Ok(made) => println!("production key, shown this one time: {}", made.value.expose()),
         Err(IssueError::NotEmpty) => {}
         Err(error) => return Err(error.into()),

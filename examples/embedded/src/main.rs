@@ -12,7 +12,7 @@ use std::error::Error;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use doorward::auth::{Ask, Core, IssueError, Issuer, Principal, Verifier};
+use doorward::auth::{Core, IssueError, Issuer, OperatorPrincipal, Principal, Verifier};
 use doorward::http::AccessKeyLayer;
 use doorward::sqlite::SqliteStore;
 use doorward::store::OpenMode;
@@ -38,7 +38,9 @@ async fn main() -> Result<(), Box<dyn Error>> {
 
     // 2. An organization with its production key, on the first start.
     let issuer = Issuer::beside(&verifier);
-    match issuer.provision_first("my-service".parse()?, &Ask::local("embedded".parse()?)).await {
+    #[expect(clippy::disallowed_methods, reason = "this program opens the store itself")]
+    let administrator = OperatorPrincipal::local_administrator("embedded".parse()?);
+    match issuer.provision_first("my-service".parse()?, &administrator.request()).await {
         Ok(made) => println!("production key, shown this one time: {}", made.value.expose()),
         Err(IssueError::NotEmpty) => {}
         Err(error) => return Err(error.into()),

@@ -3,7 +3,7 @@
 use std::error::Error;
 use std::sync::Arc;
 
-use doorward::auth::{Ask, Core, IssueError, Issuer, Principal, Refusal, Verifier};
+use doorward::auth::{Core, IssueError, Issuer, OperatorPrincipal, Principal, Refusal, Verifier};
 use doorward::http::{AccessKeyLayer, Problem, Rejection};
 use doorward::sqlite::SqliteStore;
 use doorward::store::OpenMode;
@@ -40,7 +40,9 @@ async fn main() -> Result<(), Box<dyn Error>> {
 
     let store = SqliteStore::open(path, OpenMode::Create).await?;
     let verifier = Verifier::start(&Core::new(Arc::new(store))).await?;
-    match Issuer::beside(&verifier).provision_first("my-service".parse()?, &Ask::local("grpc".parse()?)).await {
+    #[expect(clippy::disallowed_methods, reason = "this program opens the store itself")]
+    let administrator = OperatorPrincipal::local_administrator("grpc".parse()?);
+    match Issuer::beside(&verifier).provision_first("my-service".parse()?, &administrator.request()).await {
         Ok(made) => println!("production key, shown this one time: {}", made.value.expose()),
         Err(IssueError::NotEmpty) => {}
         Err(error) => return Err(error.into()),

@@ -9,7 +9,7 @@ use axum::extract::{FromRef, Path, State};
 use axum::http::StatusCode;
 use axum::routing::{get, post};
 use axum::{Json, Router};
-use doorward::auth::{Ask, Core, IssueError, Issuer, Verifier};
+use doorward::auth::{Core, IssueError, Issuer, OperatorPrincipal, Verifier};
 use doorward::http::AccessKeyLayer;
 use doorward::http::axum::AccessKey;
 use doorward::sqlite::SqliteStore;
@@ -45,10 +45,12 @@ async fn main() -> Result<(), Box<dyn Error>> {
 
     let store = SqliteStore::open(&path, OpenMode::Create).await?;
     let verifier = Verifier::start(&Core::new(Arc::new(store))).await?;
-    let (issuer, ask) = (Issuer::beside(&verifier), Ask::local("own-table".parse()?));
-    match issuer.provision_first("my-service".parse()?, &ask).await {
+    #[expect(clippy::disallowed_methods, reason = "this program opens the store itself")]
+    let request = OperatorPrincipal::local_administrator("own-table".parse()?).request();
+    let issuer = Issuer::beside(&verifier);
+    match issuer.provision_first("my-service".parse()?, &request).await {
         Ok(made) => {
-            let test = issuer.create(made.organization.id, "first".parse()?, &ask).await?;
+            let test = issuer.create(made.organization.id, "first".parse()?, &request).await?;
             println!("production key, shown this one time: {}", made.value.expose());
             println!("test key, shown this one time: {}", test.value.expose());
         }

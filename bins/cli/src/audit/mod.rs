@@ -13,7 +13,6 @@ use std::time::Duration;
 
 use doorward::api::shapes::List;
 use doorward::audit::{Action, Checkpoint, EventDraft, ExportFormat, NoteKey, SecretSummary};
-use doorward::auth::Management;
 use doorward::key::{Random, SystemRandom};
 use doorward::store::{EventFilter, LogExport, LogFault, Page, Scope, StoreUrl, known_logs};
 use doorward::types::{Environment, OrganizationId};
@@ -107,11 +106,12 @@ impl Desk {
     /// An event that is about a log itself.
     fn event(&self, scope: &Scope, action: Action, subject: String) -> EventDraft {
         let log = (scope.organization(), scope.environment());
-        EventDraft::new(&self.ask.attribution, self.core.clock().now(), action, subject, log)
+        EventDraft::new(self.request.attribution(), self.core.clock().now(), action, subject, log)
     }
 
+    #[expect(clippy::disallowed_methods, reason = "who runs this program chooses the log")]
     fn scope(&self, organization: OrganizationId, environment: Environment) -> Scope {
-        Management::of_store_holder(self.ask.attribution.actor.clone()).scope(organization, environment)
+        self.operator().scope(organization, environment)
     }
 }
 
@@ -181,7 +181,7 @@ async fn export(
     let name = Checkpoint::origin_of(scope.organization(), scope.environment());
     let mut writer = open(file)?;
     let (store, now) = (Arc::clone(desk.core.store()), desk.core.clock().now());
-    let mut export = LogExport::begin(store, scope, &desk.ask.attribution, now).await?;
+    let mut export = LogExport::begin(store, scope, desk.request.attribution(), now).await?;
     let of = export.size();
     let unwritten =
         |error: std::io::Error| Failure::failed(format!("the export cannot be written, and is not whole: {error}"));

@@ -200,13 +200,13 @@ fn dead(dead: &DeadSecret) -> DeadShape<'_> {
 
 impl<'a> GoneShape<'a> {
     fn of(gone: &'a Gone) -> Self {
-        let Gone { organizations, secrets, operators, origins } = gone;
-        let organization = |GoneOrganization { id, name, made_at }: &'a GoneOrganization| GoneRecord {
+        let Gone { organizations, secrets, operators, origins, .. } = gone;
+        let organization = |GoneOrganization { id, name, made_at, .. }: &'a GoneOrganization| GoneRecord {
             id: *id,
             name: name.as_ref(),
             made_at: *made_at,
         };
-        let operator = |GoneOperator { id, name, made_at }: &'a GoneOperator| GoneRecord {
+        let operator = |GoneOperator { id, name, made_at, .. }: &'a GoneOperator| GoneRecord {
             id: *id,
             name: name.as_ref(),
             made_at: *made_at,

@@ -28,7 +28,8 @@ pub(crate) async fn run(url: &StoreUrl, command: Store, output: &Output) -> Resu
             restored::restored(url, &events, dry_run, consent, output).await
         }
         Store::Lost => {
-            let lost = LossDesk::new(&Desk::open_existing(url).await?.core).list().await?;
+            let desk = Desk::open_existing(url).await?;
+            let lost = LossDesk::new(&desk.core).list(desk.operator()).await?;
             let rows = lost.iter().map(|LostChange { change, accepted }| {
                 vec![change.revision.to_string(), change.operation.to_string(), accepted.to_string()]
             });
@@ -40,7 +41,7 @@ pub(crate) async fn run(url: &StoreUrl, command: Store, output: &Output) -> Resu
             let what = "Every node serves what the store holds now: a key that died in a lost change, and was not \
                         regenerated since, is accepted again.";
             confirm::by_name(consent, what, "accept")?;
-            let count = LossDesk::new(&desk.core).accept(&desk.ask).await?;
+            let count = LossDesk::new(&desk.core).accept(&desk.request).await?;
             output.done(&serde_json::json!({ "accepted": count }), &format!("Accepted: {count} lost."))
         }
     }

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use doorward::auth::restore::{Findings, KilledKey, RestoreDesk, Restored, RevivedKey};
-use doorward::auth::{Ask, IssueError, Management, Receipt};
+use doorward::auth::{ChangeRequest, IssueError, Receipt};
 use doorward::store::StoreUrl;
 use zeroize::Zeroizing;
 
@@ -34,8 +34,7 @@ pub(super) async fn restored(
     output: &Output,
 ) -> Result<(), Failure> {
     let desk = Desk::open_existing(url).await?;
-    let management = Management::of_store_holder(desk.ask.attribution.actor.clone());
-    let restore = RestoreDesk::new(&desk.core, management);
+    let restore = RestoreDesk::new(&desk.core, desk.operator().clone());
     // Before the events are compared with the store: a loss that is noticed later is one that this comparison did not see.
     let losses = restore.losses().await?;
     let told = match files {
@@ -55,12 +54,12 @@ pub(super) async fn restored(
         output.remark(tables.trim_end());
     }
     confirm::by_name(consent, &what_happens(files, &told.findings), "restored")?;
-    done.restored = Some(restore.restored(told.findings.incarnation, &desk.ask).await?);
-    let killed = kill(&restore, &told.findings, &desk.ask, &mut done, output).await;
+    done.restored = Some(restore.restored(told.findings.incarnation, &desk.request).await?);
+    let killed = kill(&restore, &told.findings, &desk.request, &mut done, output).await;
     killed.and(output.done(&Document::new(&told, &done), &sentences(&told, &done)))?;
     finished(&told, &done, output)?;
     // Last: whatever lives again must die before any server that knows of a loss serves.
-    Ok(restore.answer_for(&losses, &desk.ask).await?)
+    Ok(restore.answer_for(&losses, &desk.request).await?)
 }
 
 fn what_happens(files: &[PathBuf], findings: &Findings) -> String {
@@ -83,7 +82,7 @@ fn what_happens(files: &[PathBuf], findings: &Findings) -> String {
 async fn kill(
     restore: &RestoreDesk,
     findings: &Findings,
-    ask: &Ask,
+    request: &ChangeRequest,
     done: &mut Done,
     output: &Output,
 ) -> Result<(), Failure> {
@@ -92,17 +91,17 @@ async fn kill(
     let mut shown = Ok(());
     for (number, revived) in (1..).zip(keys) {
         progress.show(&format!("killing again: key {number} of {}", keys.len()), false);
-        let killed = restore.kill(revived, ask).await;
+        let killed = restore.kill(revived, request).await;
         if let Ok(killed) = &killed {
             shown = shown.and(show_value(revived, killed, output));
         }
         done.keys.push(killed.map_err(reason));
     }
     for operator in operators {
-        done.operators.push(restore.remove_operator(operator, ask).await.map_err(reason));
+        done.operators.push(restore.remove_operator(operator, request).await.map_err(reason));
     }
     for origin in origins {
-        done.origins.push(restore.disallow(origin, ask).await.map_err(reason));
+        done.origins.push(restore.disallow(origin, request).await.map_err(reason));
     }
     progress.end();
     shown

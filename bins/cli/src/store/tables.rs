@@ -43,13 +43,13 @@ pub(super) fn tables(told: &Told) -> String {
     let header = ["ORGANIZATION", "KEY", "NAME", "SECRET", "DIED", "BY", "REMEDY"];
     section("Secrets that died since the backup, and are in force:", &header, keys.iter().flat_map(key).collect());
     let operator = |revived: &RevivedOperator| {
-        let RevivedOperator { operator, removed_at, removed_by } = revived;
+        let RevivedOperator { operator, removed_at, removed_by, .. } = revived;
         vec![operator.id.to_string(), operator.name.to_string(), removed_at.to_string(), removed_by.to_string()]
     };
     let header = ["OPERATOR", "NAME", "REMOVED", "BY"];
     section("Operators who were removed since, and are there:", &header, operators.iter().map(operator).collect());
     let origin = |revived: &RevivedOrigin| {
-        let RevivedOrigin { entry, organization_name, removed_at, removed_by } = revived;
+        let RevivedOrigin { entry, organization_name, removed_at, removed_by, .. } = revived;
         vec![organization_name.to_string(), entry.origin.to_string(), removed_at.to_string(), removed_by.to_string()]
     };
     let header = ["ORGANIZATION", "ORIGIN", "REMOVED", "BY"];
@@ -82,7 +82,7 @@ fn gone_rows(gone: &Gone) -> Vec<Vec<String>> {
         let (origin, organization) = (gone.origin.to_string(), gone.organization.to_string());
         vec!["allowed origin".into(), String::new(), origin, organization, gone.made_at.to_string()]
     };
-    let Gone { organizations, secrets, operators, origins } = gone;
+    let Gone { organizations, secrets, operators, origins, .. } = gone;
     let organizations = organizations.iter().map(organization).chain(secrets.iter().map(secret));
     organizations.chain(operators.iter().map(operator)).chain(origins.iter().map(origin)).collect()
 }
@@ -92,7 +92,7 @@ pub(super) fn sentences(told: &Told, done: &Done) -> String {
     let Done { restored, keys, operators, origins } = done;
     let Findings { keys: all_keys, operators: all_operators, origins: all_origins, .. } = &told.findings;
     let mut sentences = Vec::new();
-    if let Some(Restored { incarnation, ended_sessions }) = restored {
+    if let Some(Restored { incarnation, ended_sessions, .. }) = restored {
         sentences.push(format!(
             "The store's incarnation is {incarnation}. {ended_sessions} sessions and links of operators were ended."
         ));

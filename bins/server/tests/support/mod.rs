@@ -17,7 +17,7 @@ use std::time::Duration;
 
 use doorward::assertion::AssertionKeys;
 use doorward::audit::NoteKey;
-use doorward::auth::{Ask, Core, OperatorDesk};
+use doorward::auth::{Core, OperatorDesk, OperatorPrincipal};
 use doorward::sqlite::SqliteStore;
 use doorward::store::{OpenMode, Store};
 use doorward::types::{Clock, SystemClock};
@@ -163,28 +163,25 @@ impl Server {
     /// Adds an operator whom the identity provider can sign in, as the command line does.
     pub fn operator_by_provider(&self, name: &str) {
         with_desk(&self.store(), async |desk| {
-            desk.add_by_provider(name.parse().unwrap(), &Ask::local("test".parse().unwrap())).await.unwrap();
+            desk.add_by_provider(name.parse().unwrap(), &operator().request()).await.unwrap();
         });
     }
 
     /// The path of a link that signs an operator in.
     pub fn login_path(&self, name: &str) -> String {
         with_desk(&self.store(), async |desk| {
-            let all = desk.list().await.unwrap();
+            let all = desk.list(&operator()).await.unwrap();
             let found = all.iter().find(|operator| operator.name.as_str() == name).unwrap();
-            format!(
-                "/dashboard/sign-in/{}",
-                desk.login_link(found, &Ask::local("tests".parse().unwrap())).await.unwrap().expose()
-            )
+            format!("/dashboard/sign-in/{}", desk.login_link(found, &operator().request()).await.unwrap().expose())
         })
     }
 
     /// Ends the sessions of an operator, as the command line does.
     pub fn sign_out(&self, name: &str) {
         with_desk(&self.store(), async |desk| {
-            let all = desk.list().await.unwrap();
+            let all = desk.list(&operator()).await.unwrap();
             let found = all.iter().find(|operator| operator.name.as_str() == name).unwrap();
-            desk.sign_out_everywhere(found, &Ask::local("tests".parse().unwrap())).await.unwrap();
+            desk.sign_out_everywhere(found, &operator().request()).await.unwrap();
         });
     }
 
@@ -215,9 +212,9 @@ impl Server {
 
     pub fn remove_operator(&self, name: &str) {
         with_desk(&self.store(), async |desk| {
-            let all = desk.list().await.unwrap();
+            let all = desk.list(&operator()).await.unwrap();
             let found = all.iter().find(|operator| operator.name.as_str() == name).unwrap();
-            desk.remove(found, &Ask::local("test".parse().unwrap())).await.unwrap();
+            desk.remove(found, &operator().request()).await.unwrap();
         });
     }
 
@@ -342,9 +339,15 @@ pub fn waits_for(what: &str, mut holds: impl FnMut() -> bool) {
 /// Adds an operator to a store, and returns its token.
 pub fn operator_of(store: &Path, name: &str) -> String {
     with_desk(store, async |desk| {
-        let added = desk.add(name.parse().unwrap(), &Ask::local("test".parse().unwrap())).await.unwrap();
+        let added = desk.add(name.parse().unwrap(), &operator().request()).await.unwrap();
         added.value.expose().to_owned()
     })
+}
+
+/// The operator of a test, which has its store to itself.
+#[expect(clippy::disallowed_methods, reason = "a test has its store to itself")]
+pub(crate) fn operator() -> OperatorPrincipal {
+    OperatorPrincipal::local_administrator("test".parse().unwrap())
 }
 
 fn with_desk<T>(store: &Path, work: impl AsyncFnOnce(OperatorDesk) -> T) -> T {

@@ -10,7 +10,7 @@ use std::hint::black_box;
 use std::sync::Arc;
 use std::time::Duration;
 
-use doorward::auth::{Ask, Core, Issuer, Verifier};
+use doorward::auth::{OperatorPrincipal, Core, Issuer, Verifier};
 use doorward::store::MemoryStore;
 use doorward::types::{Clock, SystemClock};
 use prefixed_api_key::{PakControllerOsSha256, PrefixedApiKey, PrefixedApiKeyController};
@@ -76,11 +76,12 @@ impl Ours {
     async fn with(count: usize) -> Result<Self, Box<dyn Error>> {
         let core = Core::new(Arc::new(MemoryStore::new()));
         let issuer = Issuer::new(&core);
-        let ask = Ask::local("bench".parse()?);
-        let acme = issuer.provision("Acme".parse()?, &ask).await?;
+        #[expect(clippy::disallowed_methods, reason = "a benchmark has its store to itself")]
+        let request = OperatorPrincipal::local_administrator("bench".parse()?).request();
+        let acme = issuer.provision("Acme".parse()?, &request).await?;
         let mut keys = Vec::with_capacity(count);
         for _ in 0..count {
-            let made = issuer.create(acme.organization.id, "a key".parse()?, &ask).await?;
+            let made = issuer.create(acme.organization.id, "a key".parse()?, &request).await?;
             keys.push(made.value.expose().to_owned());
         }
         Ok(Self { verifier: Verifier::start(&core).await?, keys })

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context, bail};
-use doorward::auth::{Ask, Core, Issuer, Verifier};
+use doorward::auth::{Core, Issuer, StagedKey, Verifier};
 use doorward::sqlite::SqliteStore;
 use doorward::store::OpenMode;
 use doorward::types::{Clock, SystemClock};
@@ -35,13 +35,13 @@ async fn one_process(rounds: usize) -> anyhow::Result<()> {
     let store = SqliteStore::open(folder.path().join("ours.db"), OpenMode::Create).await?;
     let verifier = Verifier::start(&Core::new(Arc::new(store))).await?;
     let issuer = Issuer::beside(&verifier);
-    let ask = Ask::local("bench".parse()?);
-    let acme = issuer.provision("Acme".parse()?, &ask).await?;
+    let request = harness::operator()?.request();
+    let acme = issuer.provision("Acme".parse()?, &request).await?;
 
     let bare_path = folder.path().join("bare.db");
     let bare_store = SqliteStore::open(&bare_path, OpenMode::Create).await?;
     let bare_core = Core::new(Arc::new(bare_store));
-    let bare_acme = Issuer::new(&bare_core).provision("Acme".parse()?, &ask).await?;
+    let bare_acme = Issuer::new(&bare_core).provision("Acme".parse()?, &request).await?;
     drop(bare_core);
     let mut bare = Connection::open(&bare_path)?;
     bare.pragma_update(None, "synchronous", "FULL")?;
@@ -58,7 +58,7 @@ async fn one_process(rounds: usize) -> anyhow::Result<()> {
         let (mut mine, mut bare_ones) = (Duration::ZERO, Duration::ZERO);
         for _ in 0..PER_ROUND {
             let started = SystemClock.reading();
-            issuer.regenerate(acme.organization.id, false, &ask).await?;
+            issuer.regenerate(acme.organization.id, StagedKey::Promote, &request).await?;
             mine += SystemClock.reading().raw.since(started.raw);
             bare_ones += elapsed(|| bare_writes.once(&mut bare))?;
         }

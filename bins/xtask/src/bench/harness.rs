@@ -3,6 +3,7 @@
 use std::hint::black_box;
 use std::time::Duration;
 
+use doorward::auth::OperatorPrincipal;
 use doorward::types::{Clock, SystemClock};
 
 /// How many operations are timed together: long enough to make reading the clock small, short enough to keep the inputs
@@ -74,4 +75,10 @@ pub(crate) fn print(bench: &str, metric: &str, value: f64, unit: &str, against: 
         "ratio": ratio.map(rounded),
     });
     println!("{line}");
+}
+
+/// The operator of a benchmark.
+#[expect(clippy::disallowed_methods, reason = "a benchmark has its store to itself")]
+pub(crate) fn operator() -> anyhow::Result<OperatorPrincipal> {
+    Ok(OperatorPrincipal::local_administrator("bench".parse()?))
 }

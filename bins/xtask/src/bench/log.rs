@@ -4,7 +4,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use doorward::audit::{Action, Detail, Event, EventDraft, SecretSummary};
-use doorward::auth::{Ask, Core, Issuer, Management};
+use doorward::auth::{Core, Issuer};
 use doorward::sqlite::SqliteStore;
 use doorward::store::copy::{Cell, Rows, TABLES};
 use doorward::store::{LogCheck, OpenMode, Revision, verify_log};
@@ -22,8 +22,9 @@ pub(crate) async fn run(count: usize, rounds: usize) -> anyhow::Result<()> {
     let organization = OrganizationId::from_u128(7);
     fill(&store, organization, count).await?;
     let core = Core::new(Arc::new(store));
-    Issuer::new(&core).provision("Acme".parse()?, &Ask::local("bench".parse()?)).await?;
-    let scope = Management::of_store_holder("bench".parse()?).scope(organization, Environment::Production);
+    Issuer::new(&core).provision("Acme".parse()?, &harness::operator()?.request()).await?;
+    #[expect(clippy::disallowed_methods, reason = "a benchmark reads its own log")]
+    let scope = harness::operator()?.scope(organization, Environment::Production);
     let (mut ours, mut theirs) = (Vec::new(), Vec::new());
     for _ in 0..rounds {
         let started = SystemClock.reading();

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context;
-use doorward::auth::{Ask, Core, Issuer};
+use doorward::auth::{Core, Issuer, StagedKey};
 use doorward::postgres::PostgresStore;
 use doorward::store::OpenMode;
 use doorward::types::{Clock, SystemClock};
@@ -32,8 +32,8 @@ pub(crate) async fn run(count: usize) -> anyhow::Result<()> {
     harness::print("nodes", &name("fill"), seconds_since(started), "s", None);
     let core = Core::new(Arc::new(store));
     let issuer = Issuer::new(&core);
-    let ask = Ask::local("bench".parse()?);
-    let acme = issuer.provision("Acme".parse()?, &ask).await?;
+    let request = harness::operator()?.request();
+    let acme = issuer.provision("Acme".parse()?, &request).await?;
 
     let folder = tempfile::tempdir()?;
     let (mut nodes, mut loads) = (Vec::new(), Vec::new());
@@ -49,10 +49,10 @@ pub(crate) async fn run(count: usize) -> anyhow::Result<()> {
     let (mut whole, mut beyond) = (Vec::new(), Vec::new());
     for _ in 0..CHANGES {
         let started = SystemClock.reading();
-        let receipt = issuer.regenerate(acme.organization.id, false, &ask).await?.receipt;
-        anyhow::ensure!(receipt.nodes.acknowledged as usize == NODES, "a node kept silent: {receipt}");
+        let receipt = issuer.regenerate(acme.organization.id, StagedKey::Promote, &request).await?.receipt;
+        anyhow::ensure!(receipt.nodes().acknowledged as usize == NODES, "a node kept silent: {receipt}");
         whole.push(seconds_since(started) * 1e3);
-        beyond.push(receipt.waited.as_secs_f64() * 1e3);
+        beyond.push(receipt.waited().as_secs_f64() * 1e3);
     }
     for (metric, mut times) in [("regenerate", whole), ("regenerate_beyond_the_commit", beyond)] {
         times.sort_by(f64::total_cmp);
@@ -91,12 +91,12 @@ impl Node {
 }
 
 fn is_ready(address: SocketAddr) -> bool {
-    let ask = || {
+    let request = || {
         let mut stream = TcpStream::connect(address)?;
         stream.write_all(b"GET /readyz HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")?;
         let mut answer = String::new();
         stream.read_to_string(&mut answer)?;
         Ok::<_, std::io::Error>(answer.starts_with("HTTP/1.1 200"))
     };
-    ask().unwrap_or(false)
+    request().unwrap_or(false)
 }

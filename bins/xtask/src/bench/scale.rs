@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use anyhow::Context;
-use doorward::auth::{Ask, Core, Issuer, Verifier};
+use doorward::auth::{Core, Issuer, Verifier};
 use doorward::key::{FreshKey, SystemRandom};
 use doorward::sqlite::SqliteStore;
 use doorward::store::OpenMode;
@@ -24,7 +24,7 @@ pub(crate) async fn run(count: usize, rounds: usize) -> anyhow::Result<()> {
     let folder = tempfile::tempdir()?;
     let path = folder.path().join("scale.db");
     let core = Core::new(Arc::new(SqliteStore::open(&path, OpenMode::Create).await?));
-    let acme = Issuer::new(&core).provision("Acme".parse()?, &Ask::local("bench".parse()?)).await?;
+    let acme = Issuer::new(&core).provision("Acme".parse()?, &harness::operator()?.request()).await?;
     let organization = acme.organization.id.to_string();
     shell::say(&format!("writing {count} keys"));
     let mut writer = Connection::open(&path)?;

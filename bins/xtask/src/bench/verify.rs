@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use anyhow::Context;
 use doorward::audit::{Action, Detail, EventDraft};
-use doorward::auth::{Ask, Core, Issuer, Verifier};
+use doorward::auth::{Core, Issuer, Verifier};
 use doorward::key::{FreshKey, KeyPrefix, PresentedKey, SystemRandom};
 use doorward::store::{AccessKey, Change, ChangeContext, KeyStore, MemoryStore, OperationId, RequestHash, Secret};
 use doorward::types::{AccessKeyId, Clock, Environment, SecretState, SystemClock};
@@ -80,8 +80,8 @@ pub(crate) async fn run(rounds: usize) -> anyhow::Result<()> {
 async fn subject(count: usize) -> anyhow::Result<Subject> {
     let store = Arc::new(MemoryStore::new());
     let core = Core::new(Arc::clone(&store) as Arc<_>);
-    let ask = Ask::local("bench".parse()?);
-    let acme = Issuer::new(&core).provision("Acme".parse()?, &ask).await?;
+    let request = harness::operator()?.request();
+    let acme = Issuer::new(&core).provision("Acme".parse()?, &request).await?;
     let mut texts = Vec::with_capacity(count);
     let created_at = core.clock().now();
     for _ in 0..count {
@@ -93,7 +93,7 @@ async fn subject(count: usize) -> anyhow::Result<Subject> {
             environment: Environment::Test,
             name: "a key".parse()?,
             created_at,
-            created_by: ask.attribution.actor.clone(),
+            created_by: request.attribution().actor.clone(),
         };
         let secret = Secret {
             locator: fresh.locator(),
@@ -104,7 +104,7 @@ async fn subject(count: usize) -> anyhow::Result<Subject> {
         };
         let event = EventDraft {
             time: created_at,
-            actor: ask.attribution.actor.clone(),
+            actor: request.attribution().actor.clone(),
             action: Action::AccessKeyCreated,
             subject: key.id.to_string(),
             organization: acme.organization.id,

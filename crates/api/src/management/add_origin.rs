@@ -4,7 +4,7 @@
 //! already. Errors: 400 `invalid_request` says why not, and what may have been meant; 404 `not_found`; 409 `conflict` for the
 //! 1,001st origin.
 
-use doorward_auth::{Allowed, Management};
+use doorward_auth::{Allowed, OperatorPrincipal};
 use doorward_http::Problem;
 use doorward_origin::AllowedOrigin;
 use http::StatusCode;
@@ -29,14 +29,19 @@ impl Shape for NewOrigin {
     const DESCRIPTION: &'static str = r#"{"origin": string}, such as "app.example.com" or "localhost:3000""#;
 }
 
-pub(super) async fn handle(state: &State, management: &Management, params: &Params<'_, '_>, call: Call) -> Answer {
+pub(super) async fn handle(
+    state: &State,
+    management: &OperatorPrincipal,
+    params: &Params<'_, '_>,
+    call: Call,
+) -> Answer {
     let organization = organization(params)?;
-    let ask = call.ask(management)?;
+    let request = call.change_request(management)?;
     let NewOrigin { origin } = body::json(state, call).await?;
     let origin = AllowedOrigin::parse(&origin, state.custom_schemes)
         .map_err(|error| Problem::new(Code::InvalidRequest, error.to_string()))?;
-    let allowed = state.issuer.allow_origin(organization, origin, &ask).await.map_err(change_failed)?;
-    let Allowed { entry, receipt } = allowed;
+    let allowed = state.issuer.allow_origin(organization, origin, &request).await.map_err(change_failed)?;
+    let Allowed { entry, receipt, .. } = allowed;
     let status = if receipt.is_some() { StatusCode::CREATED } else { StatusCode::OK };
     answer::json(status, &AllowedOriginShape::new(&entry, receipt))
 }

@@ -2,7 +2,7 @@
 //!
 //! Answers 200 `{"allowed","origin"?,"reason"?}`. Errors: 404 `not_found`; 503 `not_current`.
 
-use doorward_auth::OriginRefusal;
+use doorward_auth::{OperatorPrincipal, OriginRefusal};
 use matchit::Params;
 use serde::Deserialize;
 
@@ -23,9 +23,14 @@ impl Shape for Callback {
     const DESCRIPTION: &'static str = r#"{"url": string}"#;
 }
 
-pub(super) async fn handle(state: &State, params: &Params<'_, '_>, call: Call) -> Answer {
+pub(super) async fn handle(
+    state: &State,
+    management: &OperatorPrincipal,
+    params: &Params<'_, '_>,
+    call: Call,
+) -> Answer {
     let organization = organization(params)?;
-    state.issuer.organization(organization).await.map_err(change_failed)?;
+    state.issuer.organization(management, organization).await.map_err(change_failed)?;
     let Callback { url } = body::json(state, call).await?;
     let checked = match state.verifier.check_origin(organization, &url) {
         Ok(entry) => Ok(entry),

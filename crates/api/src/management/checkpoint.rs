@@ -6,7 +6,7 @@
 //! `not_configured` if the server has no signing key.
 
 use doorward_audit::Checkpoint;
-use doorward_auth::Management;
+use doorward_auth::OperatorPrincipal;
 use doorward_http::Problem;
 use doorward_store::{LogCheck, LogFault, must_have_events, verify_log};
 use matchit::Params;
@@ -19,7 +19,12 @@ use crate::problem::store_failed;
 use crate::shapes::CheckpointShape;
 use crate::state::State;
 
-pub(super) async fn handle(state: &State, management: &Management, params: &Params<'_, '_>, call: &Call) -> Answer {
+pub(super) async fn handle(
+    state: &State,
+    management: &OperatorPrincipal,
+    params: &Params<'_, '_>,
+    call: &Call,
+) -> Answer {
     let scope = scope(state, management, params, call).await?;
     let organization = scope.organization();
     let key = state.signing_key.load_full().ok_or_else(|| {

@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use doorward_audit::ExportFormat;
-use doorward_auth::Management;
+use doorward_auth::OperatorPrincipal;
 use doorward_store::LogExport;
 use http::header::{CACHE_CONTROL, CONTENT_DISPOSITION, CONTENT_TYPE};
 use http::{HeaderValue, Response};
@@ -25,16 +25,22 @@ use crate::state::{ENVIRONMENT, State};
 /// Pages of an export that wait for a slow client.
 const PAGES_AHEAD: usize = 2;
 
-pub(super) async fn handle(state: &State, management: &Management, params: &Params<'_, '_>, call: &Call) -> Answer {
+pub(super) async fn handle(
+    state: &State,
+    management: &OperatorPrincipal,
+    params: &Params<'_, '_>,
+    call: &Call,
+) -> Answer {
     let organization = organization(params)?;
     let parameters = cursor::parameters(call.uri(), &[ENVIRONMENT, "format"])?;
     let format = parameters.get::<ExportFormat>("format")?.unwrap_or_default();
     let scope = state.chosen(management, organization, &parameters).await?;
     let share = state.budgets.scan(holder(management))?;
     let environment = scope.environment();
-    let attribution = call.ask(management)?.attribution;
+    let request = call.change_request(management)?;
     let store = Arc::clone(state.core().store());
-    let export = LogExport::begin(store, scope, &attribution, state.clock().now()).await.map_err(store_failed)?;
+    let export =
+        LogExport::begin(store, scope, request.attribution(), state.clock().now()).await.map_err(store_failed)?;
     let (sender, channel) = Channel::new(PAGES_AHEAD);
     tokio::spawn(async move {
         send(export, format, sender).await;

@@ -1,6 +1,6 @@
 //! The input that several endpoints share.
 
-use doorward_auth::Management;
+use doorward_auth::OperatorPrincipal;
 use doorward_http::Problem;
 use doorward_store::Scope;
 use doorward_types::Name;
@@ -24,14 +24,14 @@ impl Shape for NewName {
 }
 
 /// Returns the holder of an operator's part of the budget for scans.
-pub(super) fn holder(management: &Management) -> Holder {
+pub(super) fn holder(management: &OperatorPrincipal) -> Holder {
     Holder::Operator(management.actor().clone())
 }
 
 /// Reads the scope of an endpoint that has no parameter but the environment.
 pub(super) async fn scope(
     state: &State,
-    management: &Management,
+    management: &OperatorPrincipal,
     params: &Params<'_, '_>,
     call: &Call,
 ) -> Result<Scope, Problem> {

@@ -5,7 +5,7 @@
 
 use std::collections::BTreeMap;
 
-use doorward_auth::Management;
+use doorward_auth::OperatorPrincipal;
 use doorward_link::{ConnectorSettings, TokenEndpointAuth, UpstreamSettings};
 use doorward_store::{Connector, Scope};
 use doorward_types::Timestamp;
@@ -60,7 +60,12 @@ impl ConnectorShape {
     }
 }
 
-pub(super) async fn handle(state: &State, management: &Management, params: &Params<'_, '_>, call: &Call) -> Answer {
+pub(super) async fn handle(
+    state: &State,
+    management: &OperatorPrincipal,
+    params: &Params<'_, '_>,
+    call: &Call,
+) -> Answer {
     let scope = scope(state, management, params, call).await?;
     let all = state.linker.connectors(&scope).await.map_err(|error| link_failed(error, scope.environment()))?;
     let shape = |(connector, settings)| ConnectorShape::of(state, &scope, &connector, settings);

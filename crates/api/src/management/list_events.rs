@@ -3,7 +3,7 @@
 //!
 //! Errors: 404 `not_found`; 429 `too_many_requests` and 503 `overloaded` if too many filtered lists are under way.
 
-use doorward_auth::Management;
+use doorward_auth::OperatorPrincipal;
 use matchit::Params;
 
 use super::input::holder;
@@ -12,7 +12,12 @@ use crate::call::{Call, organization};
 use crate::state::{ENVIRONMENT, State};
 use crate::{cursor, events};
 
-pub(super) async fn handle(state: &State, management: &Management, params: &Params<'_, '_>, call: &Call) -> Answer {
+pub(super) async fn handle(
+    state: &State,
+    management: &OperatorPrincipal,
+    params: &Params<'_, '_>,
+    call: &Call,
+) -> Answer {
     let organization = organization(params)?;
     let names = [&[ENVIRONMENT], &events::PARAMETERS[..]].concat();
     let (page, parameters) = cursor::query(call.uri(), &names)?;

@@ -21,7 +21,7 @@ mod remove_origin;
 mod stage_key;
 mod unstage_key;
 
-use doorward_auth::Management;
+use doorward_auth::OperatorPrincipal;
 use matchit::Params;
 
 use crate::answer::Answer;
@@ -56,13 +56,13 @@ pub enum OperatorAction {
 pub(crate) async fn answer(
     state: &State,
     action: OperatorAction,
-    management: &Management,
+    management: &OperatorPrincipal,
     params: &Params<'_, '_>,
     call: Call,
 ) -> Answer {
     match action {
         OperatorAction::AddOrigin => add_origin::handle(state, management, params, call).await,
-        OperatorAction::CheckOrigin => check_origin::handle(state, params, call).await,
+        OperatorAction::CheckOrigin => check_origin::handle(state, management, params, call).await,
         OperatorAction::Checkpoint => checkpoint::handle(state, management, params, &call).await,
         OperatorAction::CreateKey => create_key::handle(state, management, params, call).await,
         OperatorAction::CreateOrganization => create_organization::handle(state, management, call).await,
@@ -70,11 +70,11 @@ pub(crate) async fn answer(
         OperatorAction::ExportEvents => export_events::handle(state, management, params, &call).await,
         OperatorAction::ListConnectors => list_connectors::handle(state, management, params, &call).await,
         OperatorAction::ListEvents => list_events::handle(state, management, params, &call).await,
-        OperatorAction::ListKeys => list_keys::handle(state, params).await,
-        OperatorAction::ListOrganizations => list_organizations::handle(state, &call).await,
-        OperatorAction::ListOrigins => list_origins::handle(state, params).await,
+        OperatorAction::ListKeys => list_keys::handle(state, management, params).await,
+        OperatorAction::ListOrganizations => list_organizations::handle(state, management, &call).await,
+        OperatorAction::ListOrigins => list_origins::handle(state, management, params).await,
         OperatorAction::PutConnector => put_connector::handle(state, management, params, call).await,
-        OperatorAction::ReadOrganization => read_organization::handle(state, params).await,
+        OperatorAction::ReadOrganization => read_organization::handle(state, management, params).await,
         OperatorAction::RegenerateKey => regenerate_key::handle(state, management, params, call).await,
         OperatorAction::RemoveConnector => remove_connector::handle(state, management, params, &call).await,
         OperatorAction::RemoveOrigin => remove_origin::handle(state, management, params, &call).await,

@@ -2,7 +2,7 @@
 //!
 //! Answers 204. Errors: 400 `invalid_request` for a setting that cannot work; 404 `not_found`.
 
-use doorward_auth::Management;
+use doorward_auth::OperatorPrincipal;
 use doorward_http::Problem;
 use doorward_link::ConnectorSettings;
 use doorward_store::ConnectorNameError;
@@ -20,7 +20,12 @@ impl Shape for ConnectorSettings {
     const DESCRIPTION: &'static str = r#"{"authorization_endpoint"?: string, "token_endpoint"?: string, "revocation_endpoint"?: string, "client_id"?: string, "upstream"?: {"protocol": "http"|"mcp", "url": string}, "client_secret"?: string, "token_endpoint_auth_method"?: "client_secret_basic"|"client_secret_post", "scope"?: string, "issuer"?: string, "authorization_parameters"?: {string: string}}"#;
 }
 
-pub(super) async fn handle(state: &State, management: &Management, params: &Params<'_, '_>, call: Call) -> Answer {
+pub(super) async fn handle(
+    state: &State,
+    management: &OperatorPrincipal,
+    params: &Params<'_, '_>,
+    call: Call,
+) -> Answer {
     let scope = scope(state, management, params, &call).await?;
     let name = params.get("connector").and_then(|text| text.parse().ok());
     let name = name.ok_or_else(|| Problem::new(Code::InvalidRequest, ConnectorNameError.to_string()))?;

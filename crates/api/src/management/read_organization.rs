@@ -1,5 +1,6 @@
 //! `GET /v1/organizations/{organization}`: shows an organization. Errors: 404 `not_found`.
 
+use doorward_auth::OperatorPrincipal;
 use matchit::Params;
 
 use crate::answer::{self, Answer};
@@ -8,7 +9,7 @@ use crate::problem::change_failed;
 use crate::shapes::OrganizationShape;
 use crate::state::State;
 
-pub(super) async fn handle(state: &State, params: &Params<'_, '_>) -> Answer {
-    let found = state.issuer.organization(organization(params)?).await.map_err(change_failed)?;
+pub(super) async fn handle(state: &State, management: &OperatorPrincipal, params: &Params<'_, '_>) -> Answer {
+    let found = state.issuer.organization(management, organization(params)?).await.map_err(change_failed)?;
     answer::ok(&OrganizationShape::from(found))
 }

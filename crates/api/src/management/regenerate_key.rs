@@ -4,7 +4,7 @@
 //! Answers 200 `{"locator","generation","value"?,"receipt"}`. Errors: 404 `not_found`; 409 `conflict` if another operator
 //! changed the key at the same moment, and `already_done`; 422 `idempotency_key_reused`.
 
-use doorward_auth::Management;
+use doorward_auth::{OperatorPrincipal, StagedKey};
 use matchit::Params;
 use serde::Deserialize;
 
@@ -26,10 +26,16 @@ impl Shape for Regeneration {
     const DESCRIPTION: &'static str = r#"{"discard_staged"?: boolean}, or no body at all"#;
 }
 
-pub(super) async fn handle(state: &State, management: &Management, params: &Params<'_, '_>, call: Call) -> Answer {
+pub(super) async fn handle(
+    state: &State,
+    management: &OperatorPrincipal,
+    params: &Params<'_, '_>,
+    call: Call,
+) -> Answer {
     let organization = organization(params)?;
-    let ask = call.ask(management)?;
+    let request = call.change_request(management)?;
     let Regeneration { discard_staged } = body::json_or_default(state, call).await?;
-    let regenerated = state.issuer.regenerate(organization, discard_staged, &ask).await.map_err(change_failed)?;
+    let staged = if discard_staged { StagedKey::Discard } else { StagedKey::Promote };
+    let regenerated = state.issuer.regenerate(organization, staged, &request).await.map_err(change_failed)?;
     answer::ok(&RegeneratedShape::from(&regenerated))
 }

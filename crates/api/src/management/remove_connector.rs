@@ -2,7 +2,7 @@
 //!
 //! Answers 204. Errors: 404 `not_found`.
 
-use doorward_auth::Management;
+use doorward_auth::OperatorPrincipal;
 use doorward_link::LinkError;
 use doorward_store::ConnectorName;
 use matchit::Params;
@@ -13,7 +13,12 @@ use crate::call::Call;
 use crate::problem::link_failed;
 use crate::state::State;
 
-pub(super) async fn handle(state: &State, management: &Management, params: &Params<'_, '_>, call: &Call) -> Answer {
+pub(super) async fn handle(
+    state: &State,
+    management: &OperatorPrincipal,
+    params: &Params<'_, '_>,
+    call: &Call,
+) -> Answer {
     let scope = scope(state, management, params, call).await?;
     let absent = || link_failed(LinkError::NoSuchConnector, scope.environment());
     let name: ConnectorName = params.get("connector").and_then(|text| text.parse().ok()).ok_or_else(absent)?;

@@ -3,7 +3,7 @@
 //! Answers 201 `{"locator","generation","value","receipt"}`. Errors: 404 `not_found`; 409 `already_staged`, `already_done`;
 //! 422 `idempotency_key_reused`.
 
-use doorward_auth::Management;
+use doorward_auth::OperatorPrincipal;
 use matchit::Params;
 use serde::Deserialize;
 
@@ -22,10 +22,15 @@ impl Shape for Nothing {
     const DESCRIPTION: &'static str = "{}, or no body at all";
 }
 
-pub(super) async fn handle(state: &State, management: &Management, params: &Params<'_, '_>, call: Call) -> Answer {
+pub(super) async fn handle(
+    state: &State,
+    management: &OperatorPrincipal,
+    params: &Params<'_, '_>,
+    call: Call,
+) -> Answer {
     let organization = organization(params)?;
-    let ask = call.ask(management)?;
+    let request = call.change_request(management)?;
     let Nothing {} = body::json_or_default(state, call).await?;
-    let staged = state.issuer.stage(organization, &ask).await.map_err(change_failed)?;
+    let staged = state.issuer.stage(organization, &request).await.map_err(change_failed)?;
     answer::created(&StagedShape::from(&staged))
 }

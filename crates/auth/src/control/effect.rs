@@ -36,7 +36,7 @@ pub(crate) async fn commit(
     let since = core.clock.reading();
     let mut wait = Wait::new(core, control, committed.store, committed.revision, since);
     let nodes = wait.until(Timing::writer_wait(committed.longest_lease)).await;
-    Ok(Receipt { revision: committed.revision, waited: core.clock.reading().shortest_since(since), nodes })
+    Ok(Receipt::assertion(committed.revision, core.clock.reading().shortest_since(since), nodes))
 }
 
 /// Returns once a change that was committed before is in effect, by whatever process: within W of the call. Nodes that

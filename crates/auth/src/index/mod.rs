@@ -209,6 +209,16 @@ impl Index {
         uses.into_iter().filter_map(|(code, count)| Some((code::locator(code)?, count))).collect()
     }
 
+    /// Returns the uses of a live secret that [`Index::take_uses`] has yet to take. Uses from before its row was replaced, or that a
+    /// thread has not yet added to it, are not among them.
+    pub(crate) fn uses(&self, locator: &Locator) -> u32 {
+        let code = code(locator.as_bytes());
+        let hash = hash(code, self.multiplier);
+        let directory = self.directory.load();
+        let found = directory.segment(hash).and_then(|segment| segment.find(hash, code).map(|found| found.row.uses()));
+        found.unwrap_or_default()
+    }
+
     /// Adds uses back that could not be written. Uses of dead secrets are dropped.
     pub(crate) fn give_back(&self, uses: &[(Locator, u32)]) {
         for (locator, count) in uses {

@@ -140,9 +140,14 @@ impl Row {
         self.uses.fetch_add(count, Ordering::Relaxed) == 0
     }
 
+    /// Returns the count.
+    pub(crate) fn uses(&self) -> u32 {
+        self.uses.load(Ordering::Relaxed)
+    }
+
     /// Returns the count, and sets it to zero.
     pub(crate) fn take_uses(&self) -> u32 {
         // The line's other row may be unused. A load does not take the line away from the core that may use it next.
-        if self.uses.load(Ordering::Relaxed) == 0 { 0 } else { self.uses.swap(0, Ordering::Relaxed) }
+        if self.uses() == 0 { 0 } else { self.uses.swap(0, Ordering::Relaxed) }
     }
 }

@@ -7,7 +7,7 @@ use doorward_types::{Environment, Incarnation, Name, OrganizationId, SecretState
 
 use super::foreign::{ForeignLog, History, Standing, Word};
 use super::{DeadSecret, Findings, GoneOrigin, Remedy, RevivedKey, RevivedOperator, RevivedOrigin, Uncertainty};
-use crate::{Core, IssueError, Management};
+use crate::{Core, IssueError, OperatorPrincipal};
 
 /// Secrets at a time.
 const PAGE: u32 = 5_000;
@@ -16,7 +16,7 @@ const PAGE: u32 = 5_000;
 #[derive(Debug)]
 pub struct Comparison {
     core: Core,
-    management: Management,
+    operator: OperatorPrincipal,
     logs: HashMap<(OrganizationId, Environment), ForeignLog>,
     history: History,
     read: u64,
@@ -25,9 +25,9 @@ pub struct Comparison {
 }
 
 impl Comparison {
-    pub(super) fn new(core: Core, management: Management) -> Self {
+    pub(super) fn new(core: Core, operator: OperatorPrincipal) -> Self {
         let (logs, history, incarnation) = (HashMap::new(), History::default(), Incarnation::FIRST);
-        Self { core, management, logs, history, read: 0, missing: 0, incarnation }
+        Self { core, operator, logs, history, read: 0, missing: 0, incarnation }
     }
 
     /// Takes the next event.
@@ -45,7 +45,9 @@ impl Comparison {
             let log = match self.logs.entry(name) {
                 Entry::Occupied(log) => log.into_mut(),
                 Entry::Vacant(place) => {
-                    place.insert(ForeignLog::new(store, self.management.scope(name.0, name.1)).await?)
+                    #[expect(clippy::disallowed_methods, reason = "the operator gave events of this log")]
+                    let scope = self.operator.scope(name.0, name.1);
+                    place.insert(ForeignLog::new(store, scope).await?)
                 }
             };
             log.take(store, event, *hash_fits).await

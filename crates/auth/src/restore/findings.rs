@@ -4,6 +4,7 @@ use doorward_types::{AccessKeyId, Environment, Incarnation, Locator, Name, Opera
 
 /// The result of a comparison.
 #[derive(Clone, Debug, Default)]
+#[non_exhaustive]
 pub struct Findings {
     /// The number of events that were read.
     pub read: u64,
@@ -33,6 +34,7 @@ impl Findings {
 
 /// A key with a secret that died since the backup, and is in force.
 #[derive(Clone, Debug)]
+#[non_exhaustive]
 pub struct RevivedKey {
     /// The key.
     pub key: AccessKey,
@@ -48,6 +50,7 @@ pub struct RevivedKey {
 
 /// A secret that died since the backup, and is in force.
 #[derive(Clone, Debug)]
+#[non_exhaustive]
 pub struct DeadSecret {
     /// The secret.
     pub secret: Secret,
@@ -85,6 +88,7 @@ impl Remedy {
 
 /// An operator who was removed since the backup, and is there.
 #[derive(Clone, Debug)]
+#[non_exhaustive]
 pub struct RevivedOperator {
     /// The operator.
     pub operator: Operator,
@@ -96,6 +100,7 @@ pub struct RevivedOperator {
 
 /// An origin that was taken off a list since the backup, and is on it.
 #[derive(Clone, Debug)]
+#[non_exhaustive]
 pub struct RevivedOrigin {
     /// The entry.
     pub entry: OriginEntry,
@@ -109,6 +114,7 @@ pub struct RevivedOrigin {
 
 /// The records that were made since the backup. Whoever holds them is refused.
 #[derive(Clone, Debug, Default)]
+#[non_exhaustive]
 pub struct Gone {
     /// Organizations.
     pub organizations: Vec<GoneOrganization>,
@@ -130,6 +136,7 @@ impl Gone {
 
 /// An organization that was made since the backup.
 #[derive(Clone, Debug, Eq, PartialEq)]
+#[non_exhaustive]
 pub struct GoneOrganization {
     /// Its id.
     pub id: OrganizationId,
@@ -141,6 +148,7 @@ pub struct GoneOrganization {
 
 /// A secret that was made since the backup.
 #[derive(Clone, Debug, Eq, PartialEq)]
+#[non_exhaustive]
 pub struct GoneSecret {
     /// The organization.
     pub organization: OrganizationId,
@@ -158,6 +166,7 @@ pub struct GoneSecret {
 
 /// An operator who was added since the backup.
 #[derive(Clone, Debug, Eq, PartialEq)]
+#[non_exhaustive]
 pub struct GoneOperator {
     /// The operator's id.
     pub id: OperatorId,
@@ -169,6 +178,7 @@ pub struct GoneOperator {
 
 /// An origin that was allowed since the backup.
 #[derive(Clone, Debug, Eq, PartialEq)]
+#[non_exhaustive]
 pub struct GoneOrigin {
     /// The organization.
     pub organization: OrganizationId,

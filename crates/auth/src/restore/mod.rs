@@ -22,7 +22,7 @@ pub use self::findings::{
     RevivedOperator, RevivedOrigin, Uncertainty,
 };
 use crate::operators::installation_event;
-use crate::{Ask, Core, IssueError, Issuer, LossDesk, Management, OperatorDesk, Receipt};
+use crate::{ChangeRequest, Core, IssueError, Issuer, LossDesk, OperatorDesk, OperatorPrincipal, Receipt, StagedKey};
 
 /// The most restores that are believed although the store does not know of them: a file that was forged cannot use the numbers up.
 pub const MOST_RESTORES: u64 = 1_000;
@@ -32,11 +32,12 @@ pub const MOST_RESTORES: u64 = 1_000;
 pub struct RestoreDesk {
     issuer: Issuer,
     operators: OperatorDesk,
-    management: Management,
+    operator: OperatorPrincipal,
 }
 
 /// The begin of an incarnation.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[non_exhaustive]
 pub struct Restored {
     /// The incarnation that began.
     pub incarnation: Incarnation,
@@ -46,6 +47,7 @@ pub struct Restored {
 
 /// A key whose dead secrets are dead again.
 #[derive(Debug)]
+#[non_exhaustive]
 pub struct KilledKey {
     /// The secret that is current now; none if the key is deleted, or if only a staged secret was killed.
     pub secret: Option<Secret>,
@@ -58,9 +60,9 @@ pub struct KilledKey {
 impl RestoreDesk {
     /// Returns the desk over this core, for someone who may manage every organization.
     #[must_use]
-    pub fn new(core: &Core, management: Management) -> Self {
+    pub fn new(core: &Core, operator: OperatorPrincipal) -> Self {
         let issuer = Issuer::new(core).with_reason(Reason::StoreRestored);
-        Self { issuer, operators: OperatorDesk::new(core), management }
+        Self { issuer, operators: OperatorDesk::new(core), operator }
     }
 
     /// Begins the store's next incarnation, so that no event from now on shares its id with an event that was lost. Also
@@ -72,16 +74,16 @@ impl RestoreDesk {
     /// # Errors
     ///
     /// [`IssueError::Store`].
-    pub async fn restored(&self, last: Incarnation, ask: &Ask) -> Result<Restored, IssueError> {
+    pub async fn restored(&self, last: Incarnation, request: &ChangeRequest) -> Result<Restored, IssueError> {
         let store = &self.core().store;
         let begin = async {
             let (_, identity) = store.identity().await?.proved_of_any_store()?;
-            let event = self.event(Action::StoreRestored, identity.id.to_string(), Detail::default(), ask);
+            let event = self.event(Action::StoreRestored, identity.id.to_string(), Detail::default(), request);
             let last = last.min(Incarnation(identity.incarnation.0.saturating_add(MOST_RESTORES)));
             let incarnation = store.begin_incarnation(last, event).await?;
             let mut ended_sessions = 0;
             for operator in store.operators().await? {
-                ended_sessions += self.operators.sign_out_everywhere(&operator, ask).await?;
+                ended_sessions += self.operators.sign_out_everywhere(&operator, request).await?;
             }
             Ok(Restored { incarnation, ended_sessions })
         };
@@ -103,8 +105,8 @@ impl RestoreDesk {
     /// # Errors
     ///
     /// [`IssueError::Store`].
-    pub async fn answer_for(&self, losses: &[LostChange], ask: &Ask) -> Result<(), IssueError> {
-        match LossDesk::new(self.core()).accept_these(losses, ask).await {
+    pub async fn answer_for(&self, losses: &[LostChange], request: &ChangeRequest) -> Result<(), IssueError> {
+        match LossDesk::new(self.core()).accept_these(losses, request).await {
             Err(IssueError::NothingLost) => Ok(()),
             other => other,
         }
@@ -113,7 +115,7 @@ impl RestoreDesk {
     /// Begins to compare events from elsewhere with the store.
     #[must_use]
     pub fn compare(&self) -> Comparison {
-        Comparison::new(self.core().clone(), self.management.clone())
+        Comparison::new(self.core().clone(), self.operator.clone())
     }
 
     /// Kills the dead secrets of a key again. Returns when no node accepts them.
@@ -121,17 +123,17 @@ impl RestoreDesk {
     /// # Errors
     ///
     /// [`IssueError::ChangedMeanwhile`], if the key has other secrets than when it was compared.
-    pub async fn kill(&self, revived: &RevivedKey, ask: &Ask) -> Result<KilledKey, IssueError> {
+    pub async fn kill(&self, revived: &RevivedKey, request: &ChangeRequest) -> Result<KilledKey, IssueError> {
         let RevivedKey { key, seen, remedy, .. } = revived;
-        let ask = Ask { idempotency_key: None, seen: Some(seen.clone()), ..ask.clone() };
+        let request = request.clone().with_idempotency_key(None).with_expected_secrets(seen.clone());
         let none = |receipt| KilledKey { secret: None, value: None, receipt };
         match remedy {
-            Remedy::Delete => self.issuer.delete(key.organization, key.id, &ask).await.map(none),
-            Remedy::Unstage => self.issuer.unstage(key.organization, &ask).await.map(none),
+            Remedy::Delete => self.issuer.delete(key.organization, key.id, &request).await.map(none),
+            Remedy::Unstage => self.issuer.unstage(key.organization, &request).await.map(none),
             Remedy::Promote | Remedy::Regenerate => {
-                let discard_staged = *remedy == Remedy::Regenerate;
-                let made = self.issuer.regenerate(key.organization, discard_staged, &ask).await?;
-                Ok(KilledKey { secret: Some(made.secret), value: made.value, receipt: made.receipt })
+                let staged = if *remedy == Remedy::Promote { StagedKey::Promote } else { StagedKey::Discard };
+                let made = self.issuer.regenerate(key.organization, staged, &request).await?;
+                Ok(KilledKey { secret: Some(made.secret), value: made.value.into_fresh(), receipt: made.receipt })
             }
         }
     }
@@ -141,10 +143,10 @@ impl RestoreDesk {
     /// # Errors
     ///
     /// [`IssueError::NoSuchOperator`], if the operator is gone.
-    pub async fn remove_operator(&self, revived: &RevivedOperator, ask: &Ask) -> Result<(), IssueError> {
+    pub async fn remove_operator(&self, revived: &RevivedOperator, request: &ChangeRequest) -> Result<(), IssueError> {
         let operator = &revived.operator;
         let detail = Detail { name: Some(operator.name.clone()), ..Detail::default() };
-        let event = self.event(Action::OperatorDeleted, operator.id.to_string(), detail, ask);
+        let event = self.event(Action::OperatorDeleted, operator.id.to_string(), detail, request);
         match self.core().store.remove_operator(operator.id, event).await {
             Err(StoreError::Missing) => Err(IssueError::NoSuchOperator),
             other => other.map_err(IssueError::Store),
@@ -156,18 +158,18 @@ impl RestoreDesk {
     /// # Errors
     ///
     /// [`IssueError::NoSuchOrigin`], if the origin is no longer on the list.
-    pub async fn disallow(&self, revived: &RevivedOrigin, ask: &Ask) -> Result<Receipt, IssueError> {
+    pub async fn disallow(&self, revived: &RevivedOrigin, request: &ChangeRequest) -> Result<Receipt, IssueError> {
         let OriginEntry { organization, id, .. } = revived.entry;
-        let ask = Ask { idempotency_key: None, ..ask.clone() };
-        self.issuer.disallow_origin(organization, id, &ask).await
+        let request = request.clone().with_idempotency_key(None);
+        self.issuer.disallow_origin(organization, id, &request).await
     }
 
     const fn core(&self) -> &Core {
         &self.issuer.core
     }
 
-    fn event(&self, action: Action, subject: String, detail: Detail, ask: &Ask) -> EventDraft {
+    fn event(&self, action: Action, subject: String, detail: Detail, request: &ChangeRequest) -> EventDraft {
         let detail = Detail { reason: self.issuer.reason(), ..detail };
-        installation_event(self.core(), action, subject, detail, &ask.attribution)
+        installation_event(self.core(), action, subject, detail, &request.attribution)
     }
 }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use doorward_audit::{ChainVerifier, Checkpoint, Event, FiledEvent, NoteKey, Pruned, SecretSummary};
 use doorward_key::ShownOnce;
 use doorward_origin::AllowedOrigin;
-use doorward_store::{AuditLog, EventFilter, MemoryStore, Page, Scope};
+use doorward_store::{AuditLog, EventFilter, KeyStore, MemoryStore, Page, Scope};
 use doorward_types::{Environment, Incarnation, Locator, Name, OrganizationId, SecretState};
 
 use super::*;
@@ -18,16 +18,22 @@ struct Drill {
     acme: Provisioned,
 }
 
-fn ask() -> Ask {
-    Ask::local(name("cli:root"))
+fn request() -> ChangeRequest {
+    operator().request()
 }
 
 fn name(text: &str) -> Name {
     text.parse().unwrap()
 }
 
-fn management() -> Management {
-    Management::of_store_holder(name("cli:root"))
+#[expect(clippy::disallowed_methods, reason = "a test has its store to itself")]
+fn operator() -> OperatorPrincipal {
+    OperatorPrincipal::local_administrator(name("cli:root"))
+}
+
+#[expect(clippy::disallowed_methods, reason = "a test reads any log")]
+fn scope_of(organization: OrganizationId, environment: Environment) -> Scope {
+    operator().scope(organization, environment)
 }
 
 impl Drill {
@@ -35,7 +41,7 @@ impl Drill {
         let store = Arc::new(MemoryStore::new());
         let core = Core::new(Arc::clone(&store) as Arc<dyn doorward_store::Store>);
         let issuer = Issuer::new(&core);
-        let acme = issuer.provision(name("Acme"), &ask()).await.unwrap();
+        let acme = issuer.provision(name("Acme"), &request()).await.unwrap();
         Self { store, operators: OperatorDesk::new(&core), issuer, acme }
     }
 
@@ -53,7 +59,7 @@ impl Drill {
     async fn lines(&self) -> Vec<String> {
         let mut lines = Vec::new();
         for (organization, environment) in self.store.logs().await.unwrap() {
-            let scope = management().scope(organization, environment);
+            let scope = scope_of(organization, environment);
             let events = self.store.chain(&scope, Page::first(1_000)).await.unwrap();
             lines.extend(events.into_iter().map(|event| event.unwrap().to_json_line()));
         }
@@ -62,7 +68,7 @@ impl Drill {
 }
 
 async fn compare(restored: &Core, lines: &[String]) -> Findings {
-    let mut comparison = RestoreDesk::new(restored, management()).compare();
+    let mut comparison = RestoreDesk::new(restored, operator()).compare();
     for line in lines {
         comparison.add(&FiledEvent::from_line(line).unwrap()).await.unwrap();
     }
@@ -71,16 +77,16 @@ async fn compare(restored: &Core, lines: &[String]) -> Findings {
 
 /// Removes everything again, and returns the values of keys.
 async fn kill_all(restored: &Core, findings: &Findings) -> Vec<KilledKey> {
-    let desk = RestoreDesk::new(restored, management());
+    let desk = RestoreDesk::new(restored, operator());
     let mut killed = Vec::new();
     for key in &findings.keys {
-        killed.push(desk.kill(key, &ask()).await.unwrap());
+        killed.push(desk.kill(key, &request()).await.unwrap());
     }
     for operator in &findings.operators {
-        desk.remove_operator(operator, &ask()).await.unwrap();
+        desk.remove_operator(operator, &request()).await.unwrap();
     }
     for origin in &findings.origins {
-        desk.disallow(origin, &ask()).await.unwrap();
+        desk.disallow(origin, &request()).await.unwrap();
     }
     killed
 }
@@ -93,7 +99,7 @@ async fn works(restored: &Core, value: &ShownOnce) -> bool {
 }
 
 async fn newest(restored: &Core, organization: OrganizationId, environment: Environment) -> Event {
-    let scope = management().scope(organization, environment);
+    let scope = scope_of(organization, environment);
     let events = restored.store().events(&scope, &EventFilter::default(), Page::first(1)).await.unwrap();
     events.into_iter().next().unwrap()
 }
@@ -106,7 +112,7 @@ fn remedies(findings: &Findings) -> Vec<(Remedy, usize)> {
 async fn a_regenerated_key_is_regenerated_again() {
     let drill = Drill::new().await;
     let restored = drill.backup().await;
-    let lost = drill.issuer.regenerate(drill.acme(), false, &ask()).await.unwrap();
+    let lost = drill.issuer.regenerate(drill.acme(), StagedKey::Promote, &request()).await.unwrap();
     assert!(works(&restored, &drill.acme.value).await);
 
     let findings = compare(&restored, &drill.lines().await).await;
@@ -118,7 +124,7 @@ async fn a_regenerated_key_is_regenerated_again() {
 
     let [killed] = &kill_all(&restored, &findings).await[..] else { panic!("one key") };
     assert!(!works(&restored, &drill.acme.value).await);
-    assert!(!works(&restored, lost.value.as_ref().unwrap()).await);
+    assert!(!works(&restored, &lost.value.into_fresh().unwrap()).await);
     assert!(works(&restored, killed.value.as_ref().unwrap()).await);
     let event = newest(&restored, drill.acme(), Environment::Production).await;
     assert_eq!(event.draft.action, Action::AccessKeyRegenerated);
@@ -126,16 +132,16 @@ async fn a_regenerated_key_is_regenerated_again() {
 
     let again = compare(&restored, &drill.lines().await).await;
     assert!(!again.has_revived(), "{again:?}");
-    let stale = RestoreDesk::new(&restored, management()).kill(&findings.keys[0], &ask()).await;
+    let stale = RestoreDesk::new(&restored, operator()).kill(&findings.keys[0], &request()).await;
     assert!(matches!(stale, Err(IssueError::ChangedMeanwhile)), "{stale:?}");
 }
 
 #[tokio::test]
 async fn a_staged_key_that_was_promoted_is_promoted() {
     let drill = Drill::new().await;
-    let staged = drill.issuer.stage(drill.acme(), &ask()).await.unwrap();
+    let staged = drill.issuer.stage(drill.acme(), &request()).await.unwrap();
     let restored = drill.backup().await;
-    drill.issuer.regenerate(drill.acme(), false, &ask()).await.unwrap();
+    drill.issuer.regenerate(drill.acme(), StagedKey::Promote, &request()).await.unwrap();
 
     let findings = compare(&restored, &drill.lines().await).await;
     assert_eq!(remedies(&findings), [(Remedy::Promote, 1)]);
@@ -148,9 +154,9 @@ async fn a_staged_key_that_was_promoted_is_promoted() {
 #[tokio::test]
 async fn a_staged_key_that_was_withdrawn_is_withdrawn() {
     let drill = Drill::new().await;
-    let staged = drill.issuer.stage(drill.acme(), &ask()).await.unwrap();
+    let staged = drill.issuer.stage(drill.acme(), &request()).await.unwrap();
     let restored = drill.backup().await;
-    drill.issuer.unstage(drill.acme(), &ask()).await.unwrap();
+    drill.issuer.unstage(drill.acme(), &request()).await.unwrap();
 
     let findings = compare(&restored, &drill.lines().await).await;
     assert_eq!(remedies(&findings), [(Remedy::Unstage, 1)]);
@@ -161,11 +167,11 @@ async fn a_staged_key_that_was_withdrawn_is_withdrawn() {
 #[tokio::test]
 async fn both_secrets_of_a_key_die_if_both_died() {
     let drill = Drill::new().await;
-    let staged = drill.issuer.stage(drill.acme(), &ask()).await.unwrap();
+    let staged = drill.issuer.stage(drill.acme(), &request()).await.unwrap();
     let restored = drill.backup().await;
     // Promoted, and then regenerated.
-    drill.issuer.regenerate(drill.acme(), false, &ask()).await.unwrap();
-    drill.issuer.regenerate(drill.acme(), false, &ask()).await.unwrap();
+    drill.issuer.regenerate(drill.acme(), StagedKey::Promote, &request()).await.unwrap();
+    drill.issuer.regenerate(drill.acme(), StagedKey::Promote, &request()).await.unwrap();
 
     let findings = compare(&restored, &drill.lines().await).await;
     assert_eq!(remedies(&findings), [(Remedy::Regenerate, 2)]);
@@ -178,28 +184,28 @@ async fn both_secrets_of_a_key_die_if_both_died() {
 async fn everything_that_was_removed_is_removed_again_and_what_was_made_is_named() {
     let drill = Drill::new().await;
     let (issuer, operators, acme) = (&drill.issuer, &drill.operators, drill.acme());
-    let deleted = issuer.create(acme, name("deleted"), &ask()).await.unwrap();
-    let kept = issuer.create(acme, name("kept"), &ask()).await.unwrap();
-    let ada = operators.add(name("ada"), &ask()).await.unwrap().operator;
-    operators.add(name("bob"), &ask()).await.unwrap();
+    let deleted = issuer.create(acme, name("deleted"), &request()).await.unwrap();
+    let kept = issuer.create(acme, name("kept"), &request()).await.unwrap();
+    let ada = operators.add(name("ada"), &request()).await.unwrap().operator;
+    operators.add(name("bob"), &request()).await.unwrap();
     let [gone, back] = ["https://gone.example", "https://back.example"].map(|text| text.parse().unwrap());
     for origin in [&gone, &back] {
-        issuer.allow_origin(acme, AllowedOrigin::clone(origin), &ask()).await.unwrap();
+        issuer.allow_origin(acme, AllowedOrigin::clone(origin), &request()).await.unwrap();
     }
     let restored = drill.backup().await;
 
-    issuer.delete(acme, deleted.key.id, &ask()).await.unwrap();
-    operators.remove(&ada, &ask()).await.unwrap();
-    for entry in issuer.allowed_origins(acme).await.unwrap() {
-        issuer.disallow_origin(acme, entry.id, &ask()).await.unwrap();
+    issuer.delete(acme, deleted.key.id, &request()).await.unwrap();
+    operators.remove(&ada, &request()).await.unwrap();
+    for entry in KeyStore::allowed_origins(&*drill.store, acme).await.unwrap() {
+        issuer.disallow_origin(acme, entry.id, &request()).await.unwrap();
     }
-    issuer.allow_origin(acme, back.clone(), &ask()).await.unwrap();
-    issuer.allow_origin(acme, "https://made.example".parse().unwrap(), &ask()).await.unwrap();
-    let made = issuer.create(acme, name("made"), &ask()).await.unwrap();
-    let brief = issuer.create(acme, name("brief"), &ask()).await.unwrap();
-    issuer.delete(acme, brief.key.id, &ask()).await.unwrap();
-    let eve = operators.add(name("eve"), &ask()).await.unwrap().operator;
-    let zeta = issuer.provision(name("Zeta"), &ask()).await.unwrap();
+    issuer.allow_origin(acme, back.clone(), &request()).await.unwrap();
+    issuer.allow_origin(acme, "https://made.example".parse().unwrap(), &request()).await.unwrap();
+    let made = issuer.create(acme, name("made"), &request()).await.unwrap();
+    let brief = issuer.create(acme, name("brief"), &request()).await.unwrap();
+    issuer.delete(acme, brief.key.id, &request()).await.unwrap();
+    let eve = operators.add(name("eve"), &request()).await.unwrap().operator;
+    let zeta = issuer.provision(name("Zeta"), &request()).await.unwrap();
 
     let findings = compare(&restored, &drill.lines().await).await;
     assert_eq!(remedies(&findings), [(Remedy::Delete, 1)]);
@@ -236,16 +242,17 @@ async fn everything_that_was_removed_is_removed_again_and_what_was_made_is_named
 #[tokio::test]
 async fn a_restore_begins_an_incarnation_and_ends_sessions() {
     let drill = Drill::new().await;
-    let ada = drill.operators.add(name("ada"), &ask()).await.unwrap().operator;
+    let ada = drill.operators.add(name("ada"), &request()).await.unwrap().operator;
+    #[expect(clippy::disallowed_methods, reason = "a test is its own identity provider")]
     let session = drill.operators.sign_in_as(&ada, crate::Visit::default()).await.unwrap();
     let restored = drill.backup().await;
     drill.operators.sign_out(&session, crate::Visit::default()).await.unwrap();
-    let desk = RestoreDesk::new(&restored, management());
-    let begun = desk.restored(Incarnation::FIRST, &ask()).await.unwrap();
+    let desk = RestoreDesk::new(&restored, operator());
+    let begun = desk.restored(Incarnation::FIRST, &request()).await.unwrap();
     assert_eq!(begun, Restored { incarnation: Incarnation(2), ended_sessions: 1 });
     let signed_in = OperatorDesk::new(&restored).signed_in(&session, crate::Presence::Active).await.unwrap();
     assert!(signed_in.is_none());
-    let log = management().scope(OrganizationId::INSTALLATION, Environment::Production);
+    let log = scope_of(OrganizationId::INSTALLATION, Environment::Production);
     let told = restored.store().events(&log, &EventFilter::default(), Page::first(2)).await.unwrap();
     let told: Vec<_> = told.iter().map(|event| (event.draft.action, event.incarnation)).collect();
     assert_eq!(told, [Action::OperatorSignedOut, Action::StoreRestored].map(|action| (action, Incarnation(2))));
@@ -256,16 +263,16 @@ async fn a_restore_begins_an_incarnation_and_ends_sessions() {
     let lines: Vec<_> = events.into_iter().map(|event| event.unwrap().to_json_line()).collect();
     let findings = compare(&again, &lines).await;
     assert_eq!(findings.incarnation, Incarnation(2));
-    let desk = RestoreDesk::new(&again, management());
-    assert_eq!(desk.restored(findings.incarnation, &ask()).await.unwrap().incarnation, Incarnation(3));
-    let forged = desk.restored(Incarnation(u64::MAX), &ask()).await.unwrap();
+    let desk = RestoreDesk::new(&again, operator());
+    assert_eq!(desk.restored(findings.incarnation, &request()).await.unwrap().incarnation, Incarnation(3));
+    let forged = desk.restored(Incarnation(u64::MAX), &request()).await.unwrap();
     assert_eq!(forged.incarnation, Incarnation(3 + MOST_RESTORES + 1));
 }
 
 #[tokio::test]
 async fn a_store_that_lost_nothing_has_nothing_to_remove() {
     let drill = Drill::new().await;
-    drill.issuer.regenerate(drill.acme(), false, &ask()).await.unwrap();
+    drill.issuer.regenerate(drill.acme(), StagedKey::Promote, &request()).await.unwrap();
     let restored = drill.backup().await;
     let findings = compare(&restored, &drill.lines().await).await;
     assert!(!findings.has_revived() && findings.gone.is_empty() && findings.uncertain.is_empty(), "{findings:?}");
@@ -276,7 +283,7 @@ async fn a_store_that_lost_nothing_has_nothing_to_remove() {
 #[tokio::test]
 async fn a_forged_event_kills_at_most() {
     let drill = Drill::new().await;
-    let test = drill.issuer.create(drill.acme(), name("ci"), &ask()).await.unwrap();
+    let test = drill.issuer.create(drill.acme(), name("ci"), &request()).await.unwrap();
     let restored = drill.backup().await;
     // Another organization's log, another key's name: the locator decides.
     let elsewhere = (OrganizationId::from_u128(1), Environment::Test);
@@ -284,7 +291,7 @@ async fn a_forged_event_kills_at_most() {
     let forged = |locator: Locator| {
         let subject = "key_01h455vb4pex5vsknk084sn02q".to_owned();
         let now = restored.clock().now();
-        let draft = EventDraft::new(&ask().attribution, now, Action::AccessKeyDeleted, subject, elsewhere);
+        let draft = EventDraft::new(&request().attribution, now, Action::AccessKeyDeleted, subject, elsewhere);
         let detail = Detail { before: vec![secret(locator)], ..Detail::default() };
         Event::following(None, Incarnation::FIRST, EventDraft { detail, ..draft })
             .to_json_line()
@@ -301,10 +308,10 @@ async fn a_forged_event_kills_at_most() {
 #[tokio::test]
 async fn what_the_files_do_not_tell_is_named() {
     let drill = Drill::new().await;
-    drill.issuer.create(drill.acme(), name("ci"), &ask()).await.unwrap();
+    drill.issuer.create(drill.acme(), name("ci"), &request()).await.unwrap();
     let restored = drill.backup().await;
     for _ in 0..3 {
-        drill.issuer.regenerate(drill.acme(), false, &ask()).await.unwrap();
+        drill.issuer.regenerate(drill.acme(), StagedKey::Promote, &request()).await.unwrap();
     }
     let lines = drill.lines().await;
     let log = |environment| format!("doorward/{}/{environment}", drill.acme());
@@ -328,15 +335,15 @@ async fn what_the_files_do_not_tell_is_named() {
 #[tokio::test]
 async fn a_log_that_was_cut_off_hides_no_death() {
     let drill = Drill::new().await;
-    let scope = management().scope(drill.acme(), Environment::Production);
+    let scope = scope_of(drill.acme(), Environment::Production);
     let restored = drill.backup().await;
-    drill.issuer.regenerate(drill.acme(), false, &ask()).await.unwrap();
+    drill.issuer.regenerate(drill.acme(), StagedKey::Promote, &request()).await.unwrap();
     let lines = drill.lines().await;
     // Meanwhile, the restored log went on, and was pruned as far as the lost event.
     for _ in 0..2 {
         let log = (drill.acme(), Environment::Production);
         let draft =
-            EventDraft::new(&ask().attribution, restored.clock().now(), Action::AuditLogExported, "x".into(), log);
+            EventDraft::new(&request().attribution, restored.clock().now(), Action::AuditLogExported, "x".into(), log);
         restored.store().record(draft).await.unwrap();
     }
     prune(&restored, &scope, 3).await;
@@ -354,6 +361,6 @@ async fn prune(restored: &Core, scope: &Scope, size: u64) {
     let name = Checkpoint::origin_of(log.0, log.1);
     let pruned = chain.prune(&name, &NoteKey::from_seed(&[7; 32].into())).unwrap().unwrap();
     let (now, subject) = (restored.clock().now(), Pruned::subject(&name, size));
-    let event = EventDraft::new(&ask().attribution, now, Action::AuditLogPruned, subject, log);
+    let event = EventDraft::new(&request().attribution, now, Action::AuditLogPruned, subject, log);
     store.prune(scope, pruned, event).await.unwrap();
 }

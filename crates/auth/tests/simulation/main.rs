@@ -18,12 +18,12 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
-use doorward_auth::{Ask, Core, IssueError, Issuer, Refusal, Timing, Verifier};
+use doorward_auth::{Core, IssueError, Issuer, Refusal, StagedKey, Timing, Verifier};
 use doorward_key::{Random, RandomError};
-use doorward_store::{MemoryStore, Store, StoreError};
+use doorward_store::{IdempotencyKey, MemoryStore, Store, StoreError};
 use doorward_types::{Clock, OrganizationId, Reading, Tick, Timestamp};
 use faults::{Dice, Network};
-use support::ask;
+use support::request;
 use support::store::Carried;
 use tokio::time::Instant;
 
@@ -199,7 +199,7 @@ async fn world(seed: u64, lie: Option<Lie>) -> Result<Tally, Broken> {
     let machine = |number| Machine::new(seed, number, &shared, lie);
     let mut machines: Vec<Machine> = (1..=NODES as u64).map(machine).collect();
     let (writer, repeater) = (machine(99), machine(98));
-    let made = writer.asker().issuer.provision("Acme".parse().unwrap(), &ask()).await.unwrap();
+    let made = writer.asker().issuer.provision("Acme".parse().unwrap(), &request()).await.unwrap();
     let organization = made.organization.id;
     let first = Some(made.value.expose().to_owned());
     let keys = Rc::new(RefCell::new(Keys { dead: vec![], current: first, repeats: 0 }));
@@ -295,10 +295,10 @@ async fn change(
     match kind {
         // Staged and withdrawn: what was staged is dead.
         0 => {
-            let Ok(staged) = first.hear(first.issuer.stage(organization, &ask())).await? else { return Ok(()) };
+            let Ok(staged) = first.hear(first.issuer.stage(organization, &request())).await? else { return Ok(()) };
             let staged = staged.value.expose().to_owned();
             twice(first, again, async |asker| {
-                match asker.hear(asker.issuer.unstage(organization, &ask())).await? {
+                match asker.hear(asker.issuer.unstage(organization, &request())).await? {
                     Ok(_) => died(Some(&staged), false),
                     Err(IssueError::ChangedMeanwhile | IssueError::NothingStaged) => died(Some(&staged), true),
                     Err(error) => unanswered(error),
@@ -309,7 +309,7 @@ async fn change(
         }
         // A test key comes and goes.
         1 => {
-            let ask = ask();
+            let ask = request();
             let create = first.issuer.create(organization, "ci".parse().unwrap(), &ask);
             let Ok(made) = first.hear(create).await? else { return Ok(()) };
             let (id, made) = (made.key.id, made.value.expose().to_owned());
@@ -326,12 +326,14 @@ async fn change(
         // The production key is regenerated, whatever is staged.
         _ => {
             let before = keys.borrow_mut().current.take();
-            let ask = Ask { idempotency_key: Some(format!("change-{number}").parse().unwrap()), ..ask() };
+            let key: IdempotencyKey = format!("change-{number}").parse().unwrap();
+            let once = request().with_idempotency_key(key);
             twice(first, again, async |asker| {
-                match asker.hear(asker.issuer.regenerate(organization, true, &ask)).await? {
+                match asker.hear(asker.issuer.regenerate(organization, StagedKey::Discard, &once)).await? {
                     Ok(regenerated) => {
                         died(before.as_ref(), false);
-                        keys.borrow_mut().current = regenerated.value.map(|value| value.expose().to_owned());
+                        keys.borrow_mut().current =
+                            regenerated.value.into_fresh().map(|value| value.expose().to_owned());
                     }
                     Err(IssueError::AlreadyDone { .. }) => died(before.as_ref(), true),
                     Err(error) => unanswered(error),

@@ -8,12 +8,17 @@ pub(crate) mod store;
 use std::sync::Arc;
 use std::time::Duration;
 
-use doorward_auth::{Ask, Core};
+use doorward_auth::{ChangeRequest, Core, OperatorPrincipal};
 use doorward_store::{MemoryStore, Session, SessionStatus, Store};
 use doorward_types::{Clock, Reading, SessionId, Tick, Timestamp};
 
-pub(crate) fn ask() -> Ask {
-    Ask::local("ada".parse().expect("a name"))
+#[expect(clippy::disallowed_methods, reason = "a test has its store to itself")]
+pub(crate) fn operator() -> OperatorPrincipal {
+    OperatorPrincipal::local_administrator("ada".parse().expect("a name"))
+}
+
+pub(crate) fn request() -> ChangeRequest {
+    operator().request()
 }
 
 /// The core of a process of its own over this store, on tokio's time.

@@ -1,7 +1,7 @@
 use std::any::Any;
 use std::fmt;
 use std::pin::Pin;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -13,7 +13,7 @@ use doorward_store::{
     LostChange, LostChanges, MemoryStore, Observation, Operation, Operator, Operators, Organization, OriginEntry,
     Outbox, Page, Position, Provenance, ProviderIdentity, RegisteredUser, Revision, Revocation, Revocations, Scope,
     Sealed, SealedKind, SealedValue, Sealing, SealingKeyId, SecretUsage, Session, SessionStatus, Shipment, SignIn,
-    SignIns, SinkState, Sourced, SpanUses, StoreError, StoreIdentity, Table, ToolCall, ToolCalls, UsageLog,
+    SignIns, SinkState, Sourced, SpanUses, StoreError, StoreIdentity, Table, ToolCall, ToolCalls, UsageLog, WhichKey,
 };
 use doorward_types::{
     Environment, Incarnation, LinkSessionId, Locator, Name, OperatorId, OrganizationId, RegisteredUserId, SessionId,
@@ -45,6 +45,30 @@ pub(crate) trait Way: fmt::Debug + Send + Sync + 'static {
 
     fn poll_interval(&self) -> Duration {
         Duration::from_millis(10)
+    }
+}
+
+/// A way on which each call is noted, except those of a node's control plane.
+#[derive(Debug, Default)]
+pub(crate) struct Noted(Mutex<Vec<Call>>);
+
+impl Noted {
+    /// The calls since the last look, in their order.
+    pub(crate) fn take(&self) -> Vec<Call> {
+        std::mem::take(&mut self.0.lock().expect("no panic"))
+    }
+}
+
+#[async_trait]
+impl Way for Noted {
+    async fn carry(&self, call: Call, work: Work<'_>) -> Result<(), StoreError> {
+        self.0.lock().expect("no panic").push(call);
+        work.await;
+        Ok(())
+    }
+
+    fn control(&self) -> Option<Arc<Self>> {
+        Some(Arc::default())
     }
 }
 
@@ -125,7 +149,9 @@ carried! { KeyStore:
     fn last_change_of(subject: &str) -> Sourced<Option<Revision>>;
     fn organization(id: OrganizationId) -> Option<Organization>;
     fn organizations(page: Page<OrganizationId>) -> Vec<Organization>;
+    fn organizations_named(name: &Name, limit: u32) -> Vec<Organization>;
     fn access_keys(organization: OrganizationId) -> Vec<AccessKeyWithSecrets>;
+    fn access_key(organization: OrganizationId, which: WhichKey) -> Option<AccessKeyWithSecrets>;
     fn allowed_origins(organization: OrganizationId) -> Vec<OriginEntry>;
 }
 

@@ -3,7 +3,7 @@
 use askama::Template;
 use bytes::Bytes;
 use doorward_audit::{Action, Event, ExportFormat, SecretSummary};
-use doorward_auth::Management;
+use doorward_auth::OperatorPrincipal;
 use doorward_store::{
     AuditLog, EventFilter, LogCheck, LogExport, LogFault, Page, Scope, Store, must_have_events, verify_log,
 };
@@ -57,8 +57,14 @@ struct Row {
     facts: Vec<(&'static str, String)>,
 }
 
-pub(crate) async fn page(parts: &Parts, who: &Management, id: OrganizationId, query: &Form) -> Result<Reply, Fault> {
-    let organization = parts.issuer.organization(id).await?;
+#[expect(clippy::disallowed_methods, reason = "the operator who is signed in chooses the log")]
+pub(crate) async fn page(
+    parts: &Parts,
+    who: &OperatorPrincipal,
+    id: OrganizationId,
+    query: &Form,
+) -> Result<Reply, Fault> {
+    let organization = parts.issuer.organization(who, id).await?;
     let environment = query.parsed("environment")?.unwrap_or(Environment::Production);
     let scope = who.scope(id, environment);
     let (store, now) = (parts.verifier.core().store(), parts.verifier.core().clock().now());

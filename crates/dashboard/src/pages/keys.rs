@@ -5,9 +5,9 @@ use std::time::Duration;
 use askama::Template;
 use base64::Engine;
 use base64::prelude::BASE64_URL_SAFE_NO_PAD;
-use doorward_auth::{Management, rotation_due_at};
+use doorward_auth::{Impact, OperatorPrincipal, StagedKey, rotation_due_at};
 use doorward_store::{AccessKeyWithSecrets, Organization, OriginEntry, Secret, SecretUsage, SpanUses};
-use doorward_types::{AccessKeyId, AllowedOriginId, Environment, Locator, OrganizationId, SecretState, Timestamp};
+use doorward_types::{AccessKeyId, AllowedOriginId, Environment, Locator, SecretState, Timestamp};
 use http::StatusCode;
 
 use super::when::{between, long};
@@ -15,9 +15,6 @@ use super::{Moment, Notice, Said, Shell, Shown, Tried, counted, grouped};
 use crate::Parts;
 use crate::form::Form;
 use crate::reply::{self, Fault, Reply};
-
-/// For how long nobody must have used the old key before it is called safe to kill: what runs once a day has run.
-const QUIET: Duration = Duration::from_hours(24);
 
 /// How long before it is due people are reminded that a rotation is.
 const REMIND: Duration = Duration::from_hours(30 * 24);
@@ -108,8 +105,11 @@ pub(crate) enum Dialog {
 }
 
 impl Dialog {
-    pub(crate) const fn regenerate(leaked: bool) -> Self {
-        if leaked { Self::Leaked } else { Self::Regenerate }
+    pub(crate) const fn regenerate(staged: StagedKey) -> Self {
+        match staged {
+            StagedKey::Discard => Self::Leaked,
+            StagedKey::Promote => Self::Regenerate,
+        }
     }
 
     /// The one that a link of the page asks for.
@@ -149,15 +149,15 @@ struct Field {
 
 pub(crate) async fn page(
     parts: &Parts,
-    who: &Management,
-    id: OrganizationId,
+    who: &OperatorPrincipal,
+    organization: &Organization,
     query: &Form,
     said: Said,
 ) -> Result<Reply, Fault> {
-    let organization = parts.issuer.organization(id).await?;
-    let keys = parts.issuer.access_keys(id).await?;
-    let (usage, spans) = (parts.issuer.usage(id).await?, parts.issuer.recent_uses(id).await?);
-    let origins = parts.issuer.allowed_origins(id).await?;
+    let id = organization.id;
+    let keys = parts.issuer.access_keys(who, id).await?;
+    let (usage, spans) = (parts.issuer.usage(who, &keys).await?, parts.issuer.recent_uses(who, &keys).await?);
+    let origins = parts.issuer.allowed_origins(who, organization).await?;
     let now = parts.verifier.core().clock().now();
     let known = Known { usage, spans, now };
 
@@ -172,9 +172,10 @@ pub(crate) async fn page(
         Some(dialog) => Some(dialog),
         None => Dialog::asked(query)?,
     };
-    let verdict = staged.map(|staged| known.verdict(current, staged));
+    let impact = Impact::of(&production.secrets, &known.usage, StagedKey::Promote, now);
+    let verdict = staged.map(|_| verdict(&impact, now));
     let dialog = match dialog {
-        Some(dialog) => confirm(dialog, &organization, &keys, &origins, verdict.as_ref(), error)?,
+        Some(dialog) => confirm(dialog, organization, &keys, &origins, verdict.as_ref(), error)?,
         None => None,
     };
     let mut once = [0; 16];
@@ -256,25 +257,6 @@ impl Known {
         }
     }
 
-    /// What regenerating now would do.
-    fn verdict(&self, current: Secret, staged: Secret) -> Verdict {
-        let last_used = self.of(current.locator).map(|usage| between(usage.last_used_at, self.now));
-        let (text, safe) = match last_used {
-            None => ("Nobody has ever used the old key: safe to regenerate.".to_owned(), true),
-            Some(ago) if ago >= QUIET => {
-                (format!("Nobody has used the old key for {}: safe to regenerate.", long(ago)), true)
-            }
-            Some(ago) => {
-                let ago =
-                    if ago < Duration::from_secs(5) { "just now".to_owned() } else { format!("{} ago", long(ago)) };
-                (format!("The old key was last used {ago}. Regenerating now would refuse those calls."), false)
-            }
-        };
-        let unused = self.of(staged.locator).is_none();
-        let rest = if unused { " Nobody uses the next key yet: roll it out first." } else { "" };
-        Verdict { text: format!("{text}{rest}"), safe: safe && !unused }
-    }
-
     fn test_key(&self, found: &AccessKeyWithSecrets) -> Option<TestKey> {
         let AccessKeyWithSecrets { key, secrets, .. } = found;
         let secret = secrets.first().filter(|_| key.environment == Environment::Test)?;
@@ -294,6 +276,22 @@ impl Known {
         let created = Moment::new(entry.created_at, self.now);
         OriginRow { id: entry.id, origin: entry.origin.to_string(), created, created_by: entry.created_by.to_string() }
     }
+}
+
+/// The consequences of a regeneration, in words.
+fn verdict(impact: &Impact, now: Timestamp) -> Verdict {
+    let last_used = impact.dying.first().and_then(|current| current.usage);
+    let last_used = last_used.map(|usage| between(usage.last_used_at, now));
+    let text = match (last_used, impact.refused().next()) {
+        (None, _) => "Nobody has ever used the old key: safe to regenerate.".to_owned(),
+        (Some(ago), None) => format!("Nobody has used the old key for {}: safe to regenerate.", long(ago)),
+        (Some(ago), Some(_)) => {
+            let ago = if ago < Duration::from_secs(5) { "just now".to_owned() } else { format!("{} ago", long(ago)) };
+            format!("The old key was last used {ago}. Regenerating now would refuse those calls.")
+        }
+    };
+    let rest = if impact.is_successor_unused() { " Nobody uses the next key yet: roll it out first." } else { "" };
+    Verdict { text: format!("{text}{rest}"), safe: impact.is_safe() }
 }
 
 /// A question in words; none where it has become meaningless meanwhile.
@@ -397,6 +395,7 @@ fn confirm(
 
 #[cfg(test)]
 mod tests {
+    use doorward_auth::QUIET_PERIOD;
     use doorward_key::Digest;
 
     use super::*;
@@ -437,12 +436,13 @@ mod tests {
             (vec![], format!("Nobody has ever used the old key: safe to regenerate.{unrolled}"), false),
             // What ran yesterday at this time has not run yet today.
             (
-                vec![(&current, QUIET - Duration::from_millis(1)), (&staged, minutes)],
+                vec![(&current, QUIET_PERIOD - Duration::from_millis(1)), (&staged, minutes)],
                 "The old key was last used 23 hours ago. Regenerating now would refuse those calls.".to_owned(),
                 false,
             ),
         ] {
-            let verdict = known(&uses, now).verdict(current, staged);
+            let impact = Impact::of(&[current, staged], &known(&uses, now).usage, StagedKey::Promote, now);
+            let verdict = verdict(&impact, now);
             assert_eq!((verdict.text, verdict.safe), (text, safe));
         }
     }

@@ -65,7 +65,7 @@ impl Said {
 
     /// Something is dead, and since when.
     pub(crate) fn dead(text: &str, receipt: Receipt) -> Self {
-        Self::notice(format!("{text} Dead everywhere after {} ms: {}", receipt.waited.as_millis(), receipt.nodes))
+        Self::notice(format!("{text} Dead everywhere after {} ms: {}", receipt.waited().as_millis(), receipt.nodes()))
     }
 
     pub(crate) fn shown(shown: Shown) -> Self {

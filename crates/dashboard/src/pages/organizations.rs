@@ -1,7 +1,7 @@
 //! Which organization.
 
 use askama::Template;
-use doorward_auth::Management;
+use doorward_auth::OperatorPrincipal;
 use doorward_store::Page;
 use http::StatusCode;
 
@@ -25,8 +25,8 @@ struct Row {
     created: Moment,
 }
 
-pub(crate) async fn page(parts: &Parts, who: &Management) -> Result<Reply, Fault> {
-    let all = parts.issuer.organizations(Page::first(MANY)).await?;
+pub(crate) async fn page(parts: &Parts, who: &OperatorPrincipal) -> Result<Reply, Fault> {
+    let all = parts.issuer.organizations(who, Page::first(MANY)).await?;
     if let [only] = all.as_slice() {
         return Ok(reply::see_other(&parts.path(only.id)));
     }

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use doorward_audit::{Action, Attribution, EventDraft};
-use doorward_auth::{Ask, Core, Issuer, Management, Verifier};
+use doorward_auth::{Core, Issuer, OperatorPrincipal, Verifier};
 use doorward_link::{Begun, ConnectorSettings, Finish, LinkError, Linker, NewLink, TokenEndpointAuth};
 use doorward_store::{
     Credential, LinkSession, MemoryStore, Page, RegisteredUser, Scope, SealingKey, SealingKeys, Table, reseal,
@@ -180,15 +180,16 @@ pub(crate) struct World {
 }
 
 impl World {
+    #[expect(clippy::disallowed_methods, reason = "a test has its store to itself")]
     pub(crate) async fn new() -> Self {
         let third_party = ThirdParty::start().await;
         let clock = Arc::new(ManualClock::default());
         let core = Core::new(Arc::new(MemoryStore::new())).with_clock(Arc::clone(&clock) as Arc<dyn Clock>);
-        let ask = Ask::local("ada".parse().unwrap());
-        let acme = Issuer::new(&core).provision("Acme".parse().unwrap(), &ask).await.unwrap().organization.id;
-        Issuer::new(&core).allow_origin(acme, "app.example.com".parse().unwrap(), &ask).await.unwrap();
-        let management = Management::of_store_holder("ada".parse().unwrap());
-        let [production, scope] = Environment::ALL.map(|environment| management.scope(acme, environment));
+        let operator = OperatorPrincipal::local_administrator("ada".parse().unwrap());
+        let request = operator.request();
+        let acme = Issuer::new(&core).provision("Acme".parse().unwrap(), &request).await.unwrap().organization.id;
+        Issuer::new(&core).allow_origin(acme, "app.example.com".parse().unwrap(), &request).await.unwrap();
+        let [production, scope] = Environment::ALL.map(|environment| operator.scope(acme, environment));
         let verifier = Verifier::start(&core).await.unwrap();
         let sealing_keys = Arc::new(SealingKeys::from(SealingKey::new(&Zeroizing::new([7; 32]))));
         let linker = Linker::new(verifier, Arc::clone(&sealing_keys), "https://doorward.example/oauth").unwrap();

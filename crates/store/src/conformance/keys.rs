@@ -7,8 +7,40 @@ pub(super) async fn an_organization_has_its_production_key_from_the_start(store:
     assert_eq!(store.organization(organization.id).await.unwrap(), Some(organization.clone()));
     let keys = store.access_keys(organization.id).await.unwrap();
     assert_eq!(keys, [AccessKeyWithSecrets { key: key.clone(), generations: 1, secrets: vec![secret] }]);
-    assert_eq!(store.access_key(organization.id, key.id).await.unwrap(), keys.into_iter().next());
-    assert_eq!(store.access_key(OrganizationId::new(seed()), key.id).await.unwrap(), None);
+    assert_eq!(store.access_key(organization.id, WhichKey::Id(key.id)).await.unwrap(), keys.into_iter().next());
+    assert_eq!(store.access_key(OrganizationId::new(seed()), WhichKey::Id(key.id)).await.unwrap(), None);
+}
+
+pub(super) async fn one_key_is_found_among_many(store: Arc<dyn Store>) {
+    let (organization, production, _) = provision(&*store).await;
+    let (other, ..) = provision(&*store).await;
+    let (first, _) = create(&*store, organization.id).await;
+    let (second, _) = create(&*store, organization.id).await;
+    let staged = secret(2, SecretState::Staged);
+    let stage = Change::Stage { key: reference(&production), secret: staged };
+    store.change(stage, context(Action::AccessKeyStaged, &production)).await.unwrap();
+    let all = store.access_keys(organization.id).await.unwrap();
+    for key in [&production, &first, &second] {
+        let listed = all.iter().find(|found| found.key.id == key.id).cloned();
+        assert_eq!(store.access_key(organization.id, WhichKey::Id(key.id)).await.unwrap(), listed);
+        assert_eq!(store.access_key(other.id, WhichKey::Id(key.id)).await.unwrap(), None);
+    }
+    let found = store.access_key(organization.id, WhichKey::Production).await.unwrap().unwrap();
+    assert_eq!((found.key, found.secrets.len(), found.generations), (production, 2, 2));
+    assert_eq!(store.access_key(OrganizationId::new(seed()), WhichKey::Production).await.unwrap(), None);
+}
+
+pub(super) async fn organizations_are_found_by_name(store: Arc<dyn Store>) {
+    let (first, ..) = provision(&*store).await;
+    let (second, ..) = provision(&*store).await;
+    assert_eq!(first.name, second.name, "a name is not unique");
+    let (first, second) = if first.id < second.id { (first, second) } else { (second, first) };
+    let named = async |name: &str, limit| store.organizations_named(&name.parse().unwrap(), limit).await.unwrap();
+    assert_eq!(named(first.name.as_str(), 10).await, [second.clone(), first.clone()]);
+    assert_eq!(named(first.name.as_str(), 1).await, [second]);
+    for other in [first.name.as_str().to_uppercase(), format!("{}%", first.name), "_".to_owned()] {
+        assert_eq!(named(&other, 10).await, []);
+    }
 }
 
 pub(super) async fn there_is_never_a_second_production_key(store: Arc<dyn Store>) {
@@ -31,7 +63,7 @@ pub(super) async fn the_production_key_cannot_be_deleted(store: Arc<dyn Store>) 
 
 pub(super) async fn a_key_lives_through_its_whole_life(store: Arc<dyn Store>) {
     let (organization, key, first) = provision(&*store).await;
-    let secrets = async || store.access_key(organization.id, key.id).await.unwrap().unwrap().secrets;
+    let secrets = async || store.access_key(organization.id, WhichKey::Id(key.id)).await.unwrap().unwrap().secrets;
     let reference = reference(&key);
 
     let staged = secret(2, SecretState::Staged);
@@ -65,7 +97,7 @@ pub(super) async fn a_key_lives_through_its_whole_life(store: Arc<dyn Store>) {
     assert_eq!(store.access_keys(organization.id).await.unwrap().len(), 2);
     let delete = Change::Delete { key: self::reference(&test_key), retired: vec![test_secret.locator] };
     store.change(delete, context(Action::AccessKeyDeleted, &test_key)).await.unwrap();
-    assert_eq!(store.access_key(organization.id, test_key.id).await.unwrap(), None);
+    assert_eq!(store.access_key(organization.id, WhichKey::Id(test_key.id)).await.unwrap(), None);
 
     let actions = |events: Vec<Event>| events.into_iter().rev().map(|e| e.draft.action).collect::<Vec<_>>();
     assert_eq!(

@@ -45,7 +45,7 @@ use crate::{
     OriginEntry, OriginsChange, Page, Poll, Position, ProviderAccess, ProviderIdentity, Record, RegisteredUser,
     RequestHash, Revision, Revocation, Scope, Sealed, SealedKind, SealedValue, SealingKeyId, Secret, SecretUsage,
     Session, SessionStatus, SignIn, SignInKind, Store, StoreError, StoreId, Successor, TOOL_CALLS_KEPT,
-    TOOL_CALLS_LET_GO, Table, ToolCall, ToolOutcome, USAGE_KEPT, USAGE_SPAN, known_logs, verify_log,
+    TOOL_CALLS_LET_GO, Table, ToolCall, ToolOutcome, USAGE_KEPT, USAGE_SPAN, WhichKey, known_logs, verify_log,
 };
 
 /// Runs every case, each on a fresh engine. Panics at the first that fails, which is named on standard output.
@@ -60,6 +60,8 @@ pub async fn all<Made: Future<Output = Arc<dyn Store>>>(make: impl Fn() -> Made)
     }
     run!(
         an_organization_has_its_production_key_from_the_start,
+        one_key_is_found_among_many,
+        organizations_are_found_by_name,
         there_is_never_a_second_production_key,
         the_production_key_cannot_be_deleted,
         a_key_lives_through_its_whole_life,

@@ -1,13 +1,13 @@
 //! Organizations, keys, allowed origins.
 
 use async_trait::async_trait;
-use doorward_types::{Name, OrganizationId};
+use doorward_types::{Environment, Name, OrganizationId};
 
 use super::{Logged, MemoryStore, Remembered};
 use crate::{
-    AccessKeyWithSecrets, CHANGE_LOG_LENGTH, Change, ChangeContext, Committed, Conflict, IdempotencyKey, KeyStore,
-    Operation, OperationRow, Organization, OriginEntry, Page, Position, Revision, Sourced, StoreError,
-    operations_forgotten,
+    AccessKey, AccessKeyWithSecrets, CHANGE_LOG_LENGTH, Change, ChangeContext, Committed, Conflict, IdempotencyKey,
+    KeyStore, Operation, OperationRow, Organization, OriginEntry, Page, Position, Revision, Sourced, StoreError,
+    WhichKey, operations_forgotten,
 };
 
 #[async_trait]
@@ -66,17 +66,39 @@ impl KeyStore for MemoryStore {
         Ok(older.take(page.limit as usize).cloned().collect())
     }
 
+    async fn organizations_named(&self, name: &Name, limit: u32) -> Result<Vec<Organization>, StoreError> {
+        let state = self.state();
+        let named = state.organizations.values().rev().filter(|found| found.name == *name);
+        Ok(named.take(limit as usize).cloned().collect())
+    }
+
     async fn access_keys(&self, organization: OrganizationId) -> Result<Vec<AccessKeyWithSecrets>, StoreError> {
         let state = self.state();
-        let mut keys: Vec<_> =
-            state.keys.values().filter(|found| found.key.organization == organization).cloned().collect();
-        for found in &mut keys {
-            found.secrets.sort_by_key(|secret| secret.state);
-        }
-        Ok(keys)
+        let keys = state.keys.values().filter(|found| found.key.organization == organization);
+        Ok(keys.map(current_first).collect())
+    }
+
+    async fn access_key(
+        &self,
+        organization: OrganizationId,
+        which: WhichKey,
+    ) -> Result<Option<AccessKeyWithSecrets>, StoreError> {
+        let is_it = |key: &AccessKey| match which {
+            WhichKey::Id(id) => key.id == id,
+            WhichKey::Production => key.environment == Environment::Production,
+        };
+        let state = self.state();
+        let mut keys = state.keys.values().filter(|found| found.key.organization == organization);
+        Ok(keys.find(|found| is_it(&found.key)).map(current_first))
     }
 
     async fn allowed_origins(&self, organization: OrganizationId) -> Result<Vec<OriginEntry>, StoreError> {
         Ok(self.state().origins_of(organization))
     }
+}
+
+fn current_first(found: &AccessKeyWithSecrets) -> AccessKeyWithSecrets {
+    let mut found = found.clone();
+    found.secrets.sort_by_key(|secret| secret.state);
+    found
 }

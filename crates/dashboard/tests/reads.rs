@@ -1,0 +1,63 @@
+//! The calls to the store of each page: it reads each thing once, and a look writes nothing.
+
+#![expect(clippy::expect_used, reason = "a test fails by panicking")]
+
+#[expect(dead_code, reason = "the tests of the core use all of it")]
+#[path = "../../auth/tests/support/store.rs"]
+mod store;
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use doorward_auth::{Core, Issuer, OperatorDesk, Verifier, Visit};
+use doorward_dashboard::Dashboard;
+use doorward_store::{MemoryStore, Store};
+use doorward_testing::TestKeys;
+use http::header::{CONTENT_TYPE, COOKIE};
+use http::{Request, StatusCode};
+use http_body_util::{BodyExt, Full};
+use store::{Carried, Noted};
+
+#[tokio::test(start_paused = true)]
+async fn a_page_reads_each_thing_once_and_a_look_writes_nothing() {
+    let store = Carried::new(&Arc::new(MemoryStore::new()), Noted::default());
+    let core = Core::new(Arc::clone(&store) as Arc<dyn Store>);
+    let verifier = Verifier::start_in_runtime(&core).await.unwrap();
+    let acme = Issuer::beside(&verifier).provision("Acme".parse().unwrap(), &TestKeys::request()).await.unwrap();
+    let desk = OperatorDesk::new(&core);
+    let ada = desk.add("ada".parse().unwrap(), &TestKeys::request()).await.unwrap().operator;
+    let link = desk.login_link(&ada, &TestKeys::request()).await.unwrap();
+    let session = desk.sign_in(&link, Visit::default()).await.unwrap().unwrap();
+
+    let dashboard = Dashboard::new(verifier.clone());
+    let cookie = format!("__Host-doorward={}", session.expose());
+    let calls = async |request: http::request::Builder, body: &'static str| {
+        store.way.take();
+        let request = request.header(COOKIE, &cookie).body(Full::new(Bytes::from_static(body.as_bytes()))).unwrap();
+        let answer = dashboard.answer(request).await;
+        assert_eq!(answer.status(), StatusCode::OK);
+        let page = String::from_utf8(answer.into_body().collect().await.unwrap().to_bytes().to_vec()).unwrap();
+        (store.way.take(), page)
+    };
+    let path = |rest: &str| format!("/dashboard/{}{rest}", acme.organization.id);
+
+    let keys = ["sign_in", "organization", "access_keys", "usage", "recent_uses", "allowed_origins"];
+    let (unused, page) = calls(Request::get(path("")), "").await;
+    assert_eq!(unused, keys);
+    assert!(page.contains("0 uses"), "{page}");
+    verifier.verify(acme.value.expose().as_bytes()).unwrap();
+    let (used, page) = calls(Request::get(path("")), "").await;
+    assert_eq!(used, keys);
+    assert!(page.contains("1 use") && page.contains("just now"), "it is not written, and is shown: {page}");
+    assert_eq!(calls(Request::get(path("/audit")), "").await.0, ["sign_in", "organization", "events"]);
+
+    let form = |to: &str| {
+        let to = Request::post(path(to)).header("Sec-Fetch-Site", "same-origin");
+        to.header(CONTENT_TYPE, "application/x-www-form-urlencoded")
+    };
+    let regenerated = calls(form("/production-key/regenerate"), "name=Acme").await.0;
+    assert_eq!(regenerated[..4], ["sign_in", "organization", "access_key", "change"]);
+    assert_eq!(regenerated[4..], keys[2..]);
+    let refused = calls(form("/production-key/regenerate"), "name=Other").await.0;
+    assert_eq!(refused, keys, "nothing is read for the change that is not made");
+}
