@@ -170,7 +170,7 @@ impl Api {
         }
         for mount in settings.mounts.into_iter().map(Arc::new) {
             for pattern in mount.patterns {
-                insert(*pattern, Target::Mount(Arc::clone(&mount)))?;
+                insert(pattern, Target::Mount(Arc::clone(&mount)))?;
             }
         }
         let state = State {
