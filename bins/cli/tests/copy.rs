@@ -16,7 +16,7 @@ use std::time::Duration;
 
 use doorward::key::KeyPrefix;
 use doorward::sqlite::SqliteStore;
-use doorward::store::copy::{Cell, Rows, TABLES};
+use doorward::store::copy::{Cell, Rows};
 use doorward::store::{OpenMode, Revision};
 use doorward::types::Incarnation;
 use postgres::Cluster;
@@ -135,17 +135,17 @@ fn make_large(path: &Path, keys: u32) {
                 organization.clone(),
                 environment.clone(),
                 id.clone(),
-                slot,
                 text("a key"),
-                one.clone(),
                 time.clone(),
                 text("ada"),
+                slot,
+                one.clone(),
             ]);
             let (locator, digest) = (text(&format!("{number:010}")), Cell::Bytes(vec![7; 32]));
             secrets.push(vec![organization.clone(), environment, id, text("current"), locator, digest, one, time]);
         }
         let rows = [vec![vec![organization, text("Acme"), Cell::Number(1)]], access_keys, secrets];
-        for (table, rows) in TABLES.iter().zip(rows) {
+        for (table, rows) in store.tables().iter().zip(rows) {
             store.add_rows(table, rows, String::new()).await.unwrap();
         }
         store.finish_copy(Revision(7), Some(&KeyPrefix::default()), Incarnation::FIRST).await.unwrap();

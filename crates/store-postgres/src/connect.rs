@@ -8,6 +8,7 @@ use std::time::Duration;
 use std::{fmt, io};
 
 use doorward_store::{Doubt, StoreError};
+use doorward_store_sql::sql;
 use futures_util::StreamExt;
 use futures_util::future::select_ok;
 use futures_util::stream::FuturesUnordered;
@@ -19,7 +20,7 @@ use tokio_postgres_rustls::MakeRustlsConnect;
 
 use crate::error::{Failure, unavailable};
 use crate::row;
-use crate::statement::sql;
+use crate::statement::rows;
 
 /// The time that connecting may take, unless the URL says otherwise. It takes up to seven round trips, and some databases are
 /// most of a second away.
@@ -142,11 +143,11 @@ impl Database {
         });
         let connection = Connection { client, driver };
         let sql = sql("SELECT pg_is_in_recovery(), current_setting('transaction_read_only')");
-        let found = sql.rows(&connection.client).await.map_err(refused)?;
-        let found = found.first().ok_or_else(Failure::nowhere)?;
-        match (row::get(found, 0), row::get(found, 1)) {
-            (Ok(false), Ok("off")) => Ok(connection),
-            (Ok(false), _) => Err(Failure::Doubt(Doubt::ReadOnly)),
+        let found = rows(&connection.client, &sql).await.map_err(refused)?;
+        match row::first::<(bool, String)>(&found) {
+            Ok(None) => Err(Failure::nowhere()),
+            Ok(Some((false, read_only))) if read_only == "off" => Ok(connection),
+            Ok(Some((false, _))) => Err(Failure::Doubt(Doubt::ReadOnly)),
             _ => Err(Failure::Doubt(Doubt::Standby)),
         }
     }

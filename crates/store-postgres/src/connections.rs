@@ -8,6 +8,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use doorward_store::{Provenance, StoreError};
+use doorward_store_sql::Statement;
 use futures_util::FutureExt;
 use tokio::sync::{Semaphore, SemaphorePermit};
 use tokio::time::{Instant, timeout};
@@ -18,7 +19,7 @@ use crate::connect::{Connection, Database};
 use crate::error::{is_answer, of_statement, unavailable};
 use crate::line::Line;
 use crate::row;
-use crate::statement::Statement;
+use crate::statement::{rows, touched};
 use crate::transaction::again;
 
 /// Connections of one node's requests. Changes wait for each other anyway.
@@ -46,7 +47,7 @@ impl Connections {
     pub(crate) async fn query(&self, statement: Statement) -> Result<Vec<Row>, StoreError> {
         let mut borrowed = self.borrow().await?;
         let connection = borrowed.connection();
-        let found = borrowed.in_time(statement.rows(&connection.client)).await?;
+        let found = borrowed.in_time(rows(&connection.client, &statement)).await?;
         borrowed.answered(found)
     }
 
@@ -55,7 +56,7 @@ impl Connections {
         let once = || async {
             let mut borrowed = self.borrow().await?;
             let connection = borrowed.connection();
-            let touched = borrowed.in_time(statement.touched(&connection.client)).await?;
+            let touched = borrowed.in_time(touched(&connection.client, &statement)).await?;
             borrowed.answered(touched)
         };
         again(once).await
@@ -65,7 +66,7 @@ impl Connections {
     pub(crate) async fn sourced(&self, statement: Statement) -> Result<(Provenance, Vec<Row>), StoreError> {
         let mut borrowed = self.borrow().await?;
         let connection = borrowed.connection();
-        let found = borrowed.in_time(statement.rows(&connection.client)).await?;
+        let found = borrowed.in_time(rows(&connection.client, &statement)).await?;
         let Some(first) = found.as_ref().ok().and_then(|found| found.first()) else {
             return borrowed.answered(found).and(Err(StoreError::Unfinished));
         };

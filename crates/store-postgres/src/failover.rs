@@ -8,11 +8,12 @@ use std::error::Error;
 
 use doorward_key::{Random, SystemRandom};
 use doorward_store::{LONGEST_LEASE, StoreError};
+use doorward_store_sql::coherence::raise_longest_lease;
+use doorward_store_sql::{Statement, sql};
 use doorward_types::{IdSeed, SessionId, Timestamp};
 
 use crate::connections::Connections;
 use crate::error::{is_answer, unavailable};
-use crate::statement::{Statement, sql};
 
 /// The timeline that the server writes to: the first part of a log file's name.
 const TIMELINE: &str = "substr(pg_walfile_name(pg_current_wal_lsn()), 1, 8)";
@@ -47,12 +48,6 @@ pub(crate) fn unknown_sessions(before: &str, now: &str) -> Result<Vec<Statement>
     let mut random = [0; 10];
     SystemRandom.fill(&mut random).map_err(unavailable)?;
     let nobody = SessionId::new(IdSeed { now: Timestamp::from_millis(0), random });
-    let lease = i64::try_from(LONGEST_LEASE.as_millis()).unwrap_or(i64::MAX);
     let insert = "INSERT INTO sessions (id, lease_ms, retired) VALUES ($1, $2, TRUE)";
-    Ok(vec![sql(insert).text(nobody).number(lease), longest_lease(lease)])
-}
-
-/// Returns the statement that raises the longest lease that the store knows of.
-pub(crate) fn longest_lease(milliseconds: i64) -> Statement {
-    sql("UPDATE store SET longest_lease_ms = $1 WHERE id = 1 AND longest_lease_ms < $1").number(milliseconds)
+    Ok(vec![sql(insert).bind(&nobody).bind(&LONGEST_LEASE), raise_longest_lease(LONGEST_LEASE)])
 }

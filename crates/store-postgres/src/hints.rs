@@ -3,12 +3,13 @@
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
+use doorward_store_sql::sql;
 use tokio::sync::Notify;
 use tokio::task::AbortHandle;
 
 use crate::connect::Database;
 use crate::error::Failure;
-use crate::statement::sql;
+use crate::statement::rows;
 
 /// How long to wait before listening again after the connection broke.
 const PAUSE: Duration = Duration::from_secs(1);
@@ -68,7 +69,7 @@ impl Drop for Listening {
 
 async fn listen(database: &Database, heard: &Arc<Notify>) -> Result<(), Failure> {
     let mut connection = database.connect(Some(heard)).await?;
-    if sql("LISTEN doorward").rows(&connection.client).await.is_ok() {
+    if rows(&connection.client, &sql("LISTEN doorward")).await.is_ok() {
         connection.ended().await;
     }
     Ok(())

@@ -26,7 +26,6 @@ mod changes;
 mod coherence;
 mod connect;
 mod connections;
-mod connectors;
 mod copy;
 mod error;
 mod failover;
@@ -37,13 +36,11 @@ mod links;
 mod lost;
 mod migrations;
 mod operators;
-mod origins;
 mod outbox;
 mod row;
 mod sealing;
 mod sign_ins;
 mod statement;
-mod steps;
 mod tables;
 mod tool_calls;
 mod transaction;
@@ -53,13 +50,13 @@ mod writer;
 use std::sync::Arc;
 
 use doorward_store::{OpenMode, StoreError};
+use doorward_store_sql::{FromRow, Statement};
 use tokio_postgres::Row;
 
 use crate::connect::Database;
 use crate::connections::{Connections, Pool};
 use crate::hints::Hints;
 use crate::line::Line;
-use crate::statement::Statement;
 use crate::writer::Writer;
 
 /// A store in a PostgreSQL database. Several nodes share it.
@@ -132,8 +129,23 @@ impl PostgresStore {
         self.pool.query(statement).await
     }
 
+    /// Reads the first row, if there is one.
+    async fn find<T: FromRow>(&self, statement: Statement) -> Result<Option<T>, StoreError> {
+        row::first(&self.query(statement).await?)
+    }
+
+    /// Reads every row.
+    async fn list<T: FromRow>(&self, statement: Statement) -> Result<Vec<T>, StoreError> {
+        row::all(&self.query(statement).await?)
+    }
+
     /// Runs a statement of a request, in a transaction of its own; returns how many rows it touched.
     async fn execute(&self, statement: Statement) -> Result<u64, StoreError> {
         self.pool.execute(statement).await
+    }
+
+    /// Writes one row. Fails with [`StoreError::Missing`] if there is no such row.
+    async fn write_one(&self, statement: Statement) -> Result<(), StoreError> {
+        if self.execute(statement).await? == 1 { Ok(()) } else { Err(StoreError::Missing) }
     }
 }

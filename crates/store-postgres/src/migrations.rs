@@ -4,11 +4,11 @@ use std::sync::LazyLock;
 
 use doorward_key::{Random, SystemRandom};
 use doorward_store::{LONGEST_LEASE, OpenMode, StoreError, StoreId};
+use doorward_store_sql::sql;
 use doorward_types::Incarnation;
 
 use crate::connections::Connections;
 use crate::error::{of_migration, unavailable};
-use crate::statement::sql;
 use crate::transaction::{Answers, Decision};
 use crate::{failover, row};
 
@@ -60,10 +60,9 @@ pub(crate) async fn run(pool: &Connections, mode: OpenMode) -> Result<&'static s
 async fn step(pool: &Connections) -> Result<bool, StoreError> {
     let lock = sql("SELECT done FROM schema_steps WHERE id = 1 FOR UPDATE");
     let decide = |mut answers: Answers| {
-        let found = answers.next().unwrap_or_default();
-        let done = found.first().map(|found| row::count(found, 0)).transpose()?.unwrap_or(0);
+        let done = row::value(&answers.next().unwrap_or_default())?.unwrap_or(0);
         let migration = usize::try_from(done).ok().and_then(|done| MIGRATIONS.get(done));
-        let next = sql("UPDATE schema_steps SET done = $1 WHERE id = 1").count(done + 1);
+        let next = sql("UPDATE schema_steps SET done = $1 WHERE id = 1").bind(&(done + 1));
         let writes = migration.map(|migration| vec![sql(migration.clone()), next]);
         Ok(Decision::write(writes.unwrap_or_default(), done < known()))
     };
@@ -84,14 +83,14 @@ async fn introduce(pool: &Connections) -> Result<(), StoreError> {
     let make = "INSERT INTO store (id, identity, incarnation, prefix, longest_lease_ms, oldest_schema)
                 SELECT 1, $1, $2, NULL, CASE WHEN EXISTS (SELECT 1 FROM organizations) THEN $3 ELSE 0 END, $4
                 ON CONFLICT (id) DO NOTHING";
-    let make = sql(make).text(StoreId::from_bytes(name)).count(Incarnation::FIRST.0);
-    pool.execute(make.number(LONGEST_LEASE.as_millis() as i64).count(OLDEST)).await?;
+    let make = sql(make).bind(&StoreId::from_bytes(name)).bind(&Incarnation::FIRST);
+    pool.execute(make.bind(&LONGEST_LEASE).bind(&OLDEST)).await?;
     let find = "SELECT s.done, i.oldest_schema FROM schema_steps s JOIN store i ON i.id = 1 WHERE s.id = 1";
-    let found = pool.query(sql(find)).await?;
-    let found = found.first().ok_or(StoreError::Unfinished)?;
-    let (known, number) = (known(), |value| i64::try_from(value).unwrap_or(i64::MAX));
-    if row::count(found, 1)? > known {
-        return Err(StoreError::UnsupportedSchema { found: row::get(found, 0)?, supported: number(known) });
+    let found: Option<(i64, u64)> = row::first(&pool.query(sql(find)).await?)?;
+    let (found, oldest) = found.ok_or(StoreError::Unfinished)?;
+    if oldest > known() {
+        let supported = i64::try_from(known()).unwrap_or(i64::MAX);
+        return Err(StoreError::UnsupportedSchema { found, supported });
     }
     Ok(())
 }
@@ -99,8 +98,9 @@ async fn introduce(pool: &Connections) -> Result<(), StoreError> {
 /// Refuses a server that would acknowledge what it may yet lose. A standby is refused at every connection.
 async fn check(pool: &Connections) -> Result<(), StoreError> {
     let settings = "SELECT name, setting FROM pg_settings WHERE name IN ('fsync', 'synchronous_commit')";
-    for found in &pool.query(sql(settings)).await? {
-        match (row::get(found, 0)?, row::get(found, 1)?) {
+    let found = pool.query(sql(settings)).await?;
+    for (name, setting) in row::all::<(String, String)>(&found)? {
+        match (&*name, &*setting) {
             ("fsync", "off") => {
                 return Err(unavailable(
                     "the server runs with fsync=off: after a crash, a dead key could come back. Set fsync=on",

@@ -1,114 +1,100 @@
-//! Statements, and how several of them share one round trip.
+//! Statements on a connection, and how several of them share one round trip.
 
-use std::borrow::Cow;
 use std::future::poll_fn;
 use std::task::Poll;
 
-use doorward_store::Scope;
+use doorward_store::copy::{Cell, Kind};
+use doorward_store_sql::{Statement, Value};
 use futures_util::future::{join_all, maybe_done};
 use tokio_postgres::types::{ToSql, Type};
 use tokio_postgres::{Client, Error, Row};
 
-/// A statement with its parameters.
+type Param<'a> = (Box<dyn ToSql + Send + Sync + 'a>, Type);
+
+/// Returns a parameter with its type.
 ///
 /// Each parameter carries its type, so that the statement needs no round trip to be prepared, and leaves nothing behind at
 /// the server: it works behind PgBouncer in transaction pooling as it works without.
-pub(crate) struct Statement {
-    sql: Cow<'static, str>,
-    params: Vec<(Box<dyn ToSql + Send + Sync>, Type)>,
-    is_script: bool,
+fn param(value: &Value) -> Param<'_> {
+    fn all<'a, T>(cells: &'a [Cell], of: fn(&'a Cell) -> Option<T>) -> Vec<Option<T>> {
+        cells.iter().map(of).collect()
+    }
+    match value {
+        Value::One(Kind::Bytes, cell) => (Box::new(bytes(cell)), Type::BYTEA),
+        Value::One(Kind::Flag, cell) => (Box::new(flag(cell)), Type::BOOL),
+        Value::One(Kind::Number, cell) => (Box::new(number(cell)), Type::INT8),
+        Value::One(Kind::Text, cell) => (Box::new(text(cell)), Type::TEXT),
+        Value::List(Kind::Bytes, cells) => (Box::new(all(cells, bytes)), Type::BYTEA_ARRAY),
+        Value::List(Kind::Flag, cells) => (Box::new(all(cells, flag)), Type::BOOL_ARRAY),
+        Value::List(Kind::Number, cells) => (Box::new(all(cells, number)), Type::INT8_ARRAY),
+        Value::List(Kind::Text, cells) => (Box::new(all(cells, text)), Type::TEXT_ARRAY),
+    }
 }
 
-/// Begins a statement.
-pub(crate) fn sql(text: impl Into<Cow<'static, str>>) -> Statement {
-    Statement { sql: text.into(), params: vec![], is_script: false }
+fn bytes(cell: &Cell) -> Option<&[u8]> {
+    if let Cell::Bytes(bytes) = cell { Some(bytes) } else { None }
 }
 
-/// Returns several statements without parameters, of which none is carried out after the first that fails.
-pub(crate) fn script(text: &'static str) -> Statement {
-    Statement { is_script: true, ..sql(text) }
+fn flag(cell: &Cell) -> Option<bool> {
+    if let Cell::Flag(flag) = cell { Some(*flag) } else { None }
 }
 
-/// Begins a statement whose first two parameters are a scope.
-pub(crate) fn of_scope(text: impl Into<Cow<'static, str>>, scope: &Scope) -> Statement {
-    sql(text).text(scope.organization()).text(scope.environment())
+fn number(cell: &Cell) -> Option<i64> {
+    if let Cell::Number(number) = cell { Some(*number) } else { None }
 }
 
-impl Statement {
-    /// Adds a parameter of this type.
-    pub(crate) fn with(mut self, value: impl ToSql + Send + Sync + 'static, kind: Type) -> Self {
-        self.params.push((Box::new(value), kind));
-        self
-    }
+fn text(cell: &Cell) -> Option<&str> {
+    if let Cell::Text(text) = cell { Some(text) } else { None }
+}
 
-    pub(crate) fn text(self, value: impl ToString) -> Self {
-        self.with(value.to_string(), Type::TEXT)
-    }
+fn params(statement: &Statement) -> Vec<Param<'_>> {
+    statement.values().iter().map(param).collect()
+}
 
-    pub(crate) fn text_or_null(self, value: Option<impl ToString>) -> Self {
-        self.with(value.map(|value| value.to_string()), Type::TEXT)
-    }
+fn borrowed<'a>(params: &'a [Param<'_>]) -> Vec<(&'a (dyn ToSql + Sync), Type)> {
+    params.iter().map(|(value, kind)| (&**value as &(dyn ToSql + Sync), kind.clone())).collect()
+}
 
-    pub(crate) fn texts(self, values: impl IntoIterator<Item = impl ToString>) -> Self {
-        self.with(values.into_iter().map(|value| value.to_string()).collect::<Vec<_>>(), Type::TEXT_ARRAY)
-    }
+/// Runs a statement; returns its rows.
+pub(crate) async fn rows(client: &Client, statement: &Statement) -> Result<Vec<Row>, Error> {
+    client.query_typed(statement.as_str(), &borrowed(&params(statement))).await
+}
 
-    pub(crate) fn number(self, value: i64) -> Self {
-        self.with(value, Type::INT8)
-    }
+/// Runs a statement; returns how many rows it touched.
+pub(crate) async fn touched(client: &Client, statement: &Statement) -> Result<u64, Error> {
+    client.execute_typed(statement.as_str(), &borrowed(&params(statement))).await
+}
 
-    /// Adds a count, a sequence or a revision.
-    pub(crate) fn count(self, value: u64) -> Self {
-        self.number(i64::try_from(value).unwrap_or(i64::MAX))
-    }
+/// A part of a flight.
+#[derive(Clone, Copy)]
+pub(crate) enum Part<'a> {
+    /// Several statements without parameters, of which none is carried out after the first that fails.
+    Script(&'static str),
+    Statement(&'a Statement),
+}
 
-    pub(crate) fn number_or_null(self, value: Option<i64>) -> Self {
-        self.with(value, Type::INT8)
-    }
-
-    pub(crate) fn numbers(self, values: Vec<i64>) -> Self {
-        self.with(values, Type::INT8_ARRAY)
-    }
-
-    pub(crate) fn bytes(self, value: impl Into<Vec<u8>>) -> Self {
-        self.with(value.into(), Type::BYTEA)
-    }
-
-    pub(crate) fn bytes_or_null(self, value: Option<impl Into<Vec<u8>>>) -> Self {
-        self.with(value.map(Into::into), Type::BYTEA)
-    }
-
-    /// Runs the statement; returns its rows.
-    pub(crate) async fn rows(&self, client: &Client) -> Result<Vec<Row>, Error> {
-        if self.is_script {
-            return client.batch_execute(&self.sql).await.map(|()| vec![]);
+impl Part<'_> {
+    async fn rows(self, client: &Client) -> Result<Vec<Row>, Error> {
+        match self {
+            Self::Script(script) => client.batch_execute(script).await.map(|()| vec![]),
+            Self::Statement(statement) => rows(client, statement).await,
         }
-        client.query_typed(&self.sql, &self.params()).await
-    }
-
-    /// Runs the statement; returns how many rows it touched.
-    pub(crate) async fn touched(&self, client: &Client) -> Result<u64, Error> {
-        client.execute_typed(&self.sql, &self.params()).await
-    }
-
-    fn params(&self) -> Vec<(&(dyn ToSql + Sync), Type)> {
-        self.params.iter().map(|(value, kind)| (&**value as &(dyn ToSql + Sync), kind.clone())).collect()
     }
 }
 
-/// Sends all statements in their order before it waits for an answer, so that they take one round trip together.
+/// Sends all parts in their order before it waits for an answer, so that they take one round trip together.
 ///
 /// Within a transaction, the first error is the one that counts: the server refuses all after it.
-pub(crate) async fn flight(client: &Client, statements: &[&Statement]) -> Vec<Result<Vec<Row>, Error>> {
-    let mut sent: Vec<_> = statements.iter().map(|statement| Box::pin(maybe_done(statement.rows(client)))).collect();
+pub(crate) async fn flight(client: &Client, parts: &[Part<'_>]) -> Vec<Result<Vec<Row>, Error>> {
+    let mut sent: Vec<_> = parts.iter().map(|part| Box::pin(maybe_done(part.rows(client)))).collect();
     // The first poll of each is what sends it.
     poll_fn(|context| {
-        for statement in &mut sent {
-            let _ = statement.as_mut().poll(context);
+        for part in &mut sent {
+            let _ = part.as_mut().poll(context);
         }
         Poll::Ready(())
     })
     .await;
     join_all(sent.iter_mut()).await;
-    sent.iter_mut().filter_map(|statement| statement.as_mut().take_output()).collect()
+    sent.iter_mut().filter_map(|part| part.as_mut().take_output()).collect()
 }

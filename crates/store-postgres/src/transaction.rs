@@ -4,12 +4,13 @@ use std::time::Duration;
 
 use doorward_key::{Random, SystemRandom};
 use doorward_store::StoreError;
+use doorward_store_sql::{Statement, sql};
 use futures_util::FutureExt;
 use tokio_postgres::Row;
 
 use crate::connections::Connections;
 use crate::error::{is_answer, is_worth_a_retry};
-use crate::statement::{Statement, flight, script, sql};
+use crate::statement::{Part, flight};
 
 /// How often a transaction that lost a conflict is tried again.
 const RETRIES: u32 = 5;
@@ -79,11 +80,11 @@ impl Connections {
     ) -> Result<Ended<T>, StoreError> {
         let mut borrowed = self.borrow().await?;
         let connection = borrowed.connection();
-        let (begin, commit, notify) = (script(BEGIN), sql("COMMIT"), sql("NOTIFY doorward"));
+        let (begin, commit, notify) = (Part::Script(BEGIN), sql("COMMIT"), sql("NOTIFY doorward"));
         let is_short = reads.is_empty();
         let mut answers = vec![];
         if !is_short {
-            let first: Vec<&Statement> = [&begin].into_iter().chain(reads).collect();
+            let first: Vec<_> = [begin].into_iter().chain(reads.iter().map(Part::Statement)).collect();
             let found = borrowed.in_time(flight(&connection.client, &first)).await?;
             // The first answer is that of BEGIN.
             answers = match found.into_iter().collect::<Result<Vec<_>, _>>() {
@@ -101,10 +102,10 @@ impl Connections {
                 return refused.map(|decision| Ended::Committed(decision.value));
             }
         };
-        let mut second: Vec<&Statement> =
-            is_short.then_some(&begin).into_iter().chain(&writes).chain([&commit]).collect();
+        let writes = writes.iter().chain([&commit]).map(Part::Statement);
+        let mut second: Vec<_> = is_short.then_some(begin).into_iter().chain(writes).collect();
         let count = second.len();
-        second.extend(hint.then_some(&notify));
+        second.extend(hint.then_some(Part::Statement(&notify)));
         let Ok(mut answers) = borrowed.in_time(flight(&connection.client, &second)).await else {
             return Ok(Ended::Unanswered);
         };

@@ -5,17 +5,17 @@ use std::error::Error;
 use std::slice::from_ref;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use doorward_store::{Change, Committed, OperationId, OperationRow, Revision, StoreError};
+use doorward_store::{Change, Committed, OperationId, OperationRow, StoreError, StoreIdentity};
+use doorward_store_sql::coherence::IDENTITY;
+use doorward_store_sql::{FromRow, Reader, sql, text};
 use doorward_types::{AccessKeyId, OrganizationId};
 use tokio::runtime::Handle;
 use tokio::sync::oneshot;
-use tokio_postgres::Row;
 
 use crate::changes::{self, Asked};
 use crate::connections::Connections;
 use crate::error::unavailable;
 use crate::row;
-use crate::statement::sql;
 use crate::transaction::{Answers, Decision, Ended, lock, pause};
 
 /// The most changes of one transaction: some tens of milliseconds of the server's time.
@@ -118,20 +118,20 @@ impl Writer {
     }
 
     async fn look_up_once(&self, operations: &[OperationId]) -> Result<BTreeMap<OperationId, Committed>, StoreError> {
-        let find = format!(
-            "SELECT {}, o.revision, o.operation FROM store i JOIN operations o ON o.operation = ANY($1) WHERE i.id = 1",
-            row::IDENTITY
+        let find = text!(
+            "SELECT {IDENTITY}, o.revision, o.operation
+             FROM store i JOIN operations o ON o.operation = ANY($1) WHERE i.id = 1"
         );
-        let made = |found: &Row| {
-            let (store, revision) = (row::identity(found, 0)?, Revision(row::count(found, row::AFTER_IDENTITY)?));
+        let made = |row: &mut Reader<'_>| {
+            let (store, revision) = (StoreIdentity::read(row)?, row.take()?);
             let committed = Committed { revision, store: store.id, longest_lease: store.longest_lease };
-            Ok::<_, StoreError>((row::parsed(found, row::AFTER_IDENTITY + 1)?, committed))
+            Ok((row.take()?, committed))
         };
         let decide = |answers: Answers| {
-            let found = answers.last().unwrap_or_default();
-            Ok(Decision::write(vec![], found.iter().map(made).collect::<Result<_, _>>()?))
+            let found = row::all_by(&answers.last().unwrap_or_default(), made)?;
+            Ok(Decision::write(vec![], found.into_iter().collect()))
         };
-        self.pool.write(&[lock(), sql(find).texts(operations)], decide).await
+        self.pool.write(&[lock(), sql(find).all(operations)], decide).await
     }
 
     fn queue(&self) -> MutexGuard<'_, Queue> {

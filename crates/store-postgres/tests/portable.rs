@@ -44,7 +44,7 @@ fn without_comments(sql: &str) -> String {
 /// Every string in the sources that begins as a statement, or continues one.
 fn statements() -> Vec<String> {
     const BEGINNINGS: &[&str] = &["SELECT", "INSERT", "UPDATE", "DELETE", "CREATE", "ALTER", "LISTEN", "NOTIFY", "("];
-    let in_sources = files("src").into_iter().flat_map(|source| {
+    let in_sources = files("src").into_iter().chain(files("../store-sql/src")).flat_map(|source| {
         let strings = source.split('"').skip(1).step_by(2).map(str::to_owned).collect::<Vec<_>>();
         strings.into_iter().filter(|text| BEGINNINGS.iter().any(|beginning| text.starts_with(beginning)))
     });

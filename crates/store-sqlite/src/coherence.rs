@@ -1,17 +1,18 @@
 //! The facts of the coherence protocol, as every handle on a store reads and writes them.
 
-use std::time::Duration;
-
 use doorward_store::{
     LiveSecret, Observation, OperationId, OriginEntry, OriginsChange, Position, Revision, SecretChange, Session,
     SessionStatus, Sourced, StoreError, Touched,
 };
+use doorward_store_sql::coherence::{self as rows, STATUS};
+use doorward_store_sql::table::columns;
+use doorward_store_sql::{keys, sql, text};
 use doorward_types::{Locator, SessionId};
-use rusqlite::{Connection, OptionalExtension, Row, params};
+use rusqlite::Connection;
 
-use crate::error::{of_read, of_write, unavailable};
+use crate::error::unavailable;
 use crate::lane::Reader;
-use crate::{identity, lost, origins, row};
+use crate::{identity, lost, row};
 
 /// The answer to the last poll on a connection, and the file's `data_version` from before that poll looked.
 ///
@@ -54,19 +55,16 @@ fn data_version(connection: &Connection) -> Result<i64, StoreError> {
 }
 
 fn observe(connection: &Connection, session: SessionId, since: Position) -> Result<Observation, StoreError> {
-    let mut list = connection
-        .prepare_cached("SELECT touched, max(node IS NOT ?2) FROM changes WHERE revision > ?1 GROUP BY touched")
-        .map_err(unavailable)?;
-    let all: Vec<(_, bool)> = list
-        .query_map(params![since.revision.0, session.to_string()], |row| Ok((row::parsed(row, 0)?, row.get(1)?)))
-        .and_then(Iterator::collect)
-        .map_err(of_read)?;
+    let touched = sql("SELECT touched, max(node IS NOT $1) FROM changes WHERE revision > $2 GROUP BY touched");
+    let touched = touched.bind(&session).bind(&since.revision);
+    let all: Vec<(_, bool)> = row::list(connection, &touched)?;
     let touched_by_others = all.iter().any(|(_, by_others)| *by_others);
     let (mut changes, mut origins) = (Vec::new(), Vec::new());
     for (touched, _) in all {
         match touched {
             Touched::Origins(organization) => {
-                origins.push(OriginsChange { organization, entries: origins::of(connection, organization)? });
+                let entries = row::list(connection, &keys::origins(organization))?;
+                origins.push(OriginsChange { organization, entries });
             }
             Touched::Secret(locator) => changes.push(SecretChange { locator, live: live_secret(connection, locator)? }),
         }
@@ -84,69 +82,39 @@ fn observe(connection: &Connection, session: SessionId, since: Position) -> Resu
 }
 
 pub(crate) fn position(connection: &Connection) -> Result<Position, StoreError> {
-    let mut newest = connection.prepare_cached("SELECT value FROM revision WHERE id = 1").map_err(unavailable)?;
-    let revision = newest.query_row([], |row| row.get(0)).optional().map_err(unavailable)?;
-    let revision = Revision(revision.ok_or(StoreError::Unfinished)?);
+    let revision = row::value(connection, &sql("SELECT value FROM revision WHERE id = 1"))?;
+    let revision = revision.ok_or(StoreError::Unfinished)?;
     Ok(Position { revision, operation: operation_at(connection, revision)? })
 }
 
 /// Returns the operation of a change, if the log still has it.
 fn operation_at(connection: &Connection, revision: Revision) -> Result<OperationId, StoreError> {
-    let mut find =
-        connection.prepare_cached("SELECT operation FROM changes WHERE revision = ?1 LIMIT 1").map_err(unavailable)?;
-    let found = find.query_row([revision.0], |row| row::parsed(row, 0)).optional().map_err(of_read)?;
-    Ok(found.unwrap_or_default())
-}
-
-const SESSIONS: &str = "SELECT id, lease_ms, acknowledged, asked, retired FROM sessions";
-
-fn status(row: &Row<'_>) -> rusqlite::Result<SessionStatus> {
-    Ok(SessionStatus {
-        session: Session { id: row::parsed(row, 0)?, lease: Duration::from_millis(row.get(1)?) },
-        acknowledged: row.get::<_, Option<u64>>(2)?.map(Revision),
-        asked: row.get::<_, Option<u64>>(3)?.map(Revision),
-        retired: row.get(4)?,
-    })
+    let find = sql("SELECT operation FROM changes WHERE revision = $1 LIMIT 1").bind(&revision);
+    row::value(connection, &find).map(Option::unwrap_or_default)
 }
 
 fn find_session(connection: &Connection, session: SessionId) -> Result<Option<SessionStatus>, StoreError> {
-    let mut find = connection.prepare_cached(&format!("{SESSIONS} WHERE id = ?1")).map_err(unavailable)?;
-    find.query_row([session.to_string()], status).optional().map_err(of_read)
+    let find = sql(text!("SELECT {STATUS} FROM sessions n WHERE n.id = $1")).bind(&session);
+    row::find(connection, &find)
 }
 
 pub(crate) fn sessions(connection: &Connection) -> Result<Vec<SessionStatus>, StoreError> {
-    let mut list = connection.prepare_cached(&format!("{SESSIONS} ORDER BY id")).map_err(unavailable)?;
-    list.query_map([], status).and_then(Iterator::collect).map_err(of_read)
+    row::list(connection, &sql(text!("SELECT {STATUS} FROM sessions n ORDER BY n.id")))
 }
 
 pub(crate) fn register(connection: &Connection, session: Session) -> Result<(), StoreError> {
-    let lease = u64::try_from(session.lease.as_millis()).unwrap_or(u64::MAX);
-    let insert = "INSERT INTO sessions (id, lease_ms, retired) VALUES (?1, ?2, 0)";
-    row::write(connection, insert, params![session.id.to_string(), lease])?;
-    let raise = "UPDATE store SET longest_lease_ms = max(longest_lease_ms, ?1) WHERE id = 1";
-    row::write(connection, raise, [lease])
+    row::write(connection, &rows::register(&session))?;
+    row::write_some(connection, &rows::raise_longest_lease(session.lease)).map(drop)
 }
 
 pub(crate) fn acknowledge(connection: &Connection, session: SessionId, applied: Position) -> Result<(), StoreError> {
     let revision = applied.revision;
-    let is_of_this_history =
-        revision <= position(connection)?.revision && operation_at(connection, revision)? == applied.operation;
-    if !is_of_this_history {
+    if !applied.is_in(position(connection)?.revision, operation_at(connection, revision)?) {
         return Ok(());
     }
-    let raise = "UPDATE sessions SET acknowledged = ?2 WHERE id = ?1 AND coalesce(acknowledged < ?2, TRUE)";
+    let raise = sql("UPDATE sessions SET acknowledged = $1 WHERE id = $2 AND coalesce(acknowledged < $1, TRUE)");
     // A session that is gone, or that said so before, needs no row.
-    row::write_some(connection, raise, params![session.to_string(), revision.0]).map(drop)
-}
-
-pub(crate) fn ask(connection: &Connection, revision: Revision) -> Result<(), StoreError> {
-    let ask = "UPDATE sessions SET asked = ?1
-               WHERE coalesce(asked < ?1, TRUE) AND coalesce(acknowledged < ?1, TRUE)";
-    row::write_some(connection, ask, [revision.0]).map(drop)
-}
-
-pub(crate) fn for_each(connection: &Connection, sql: &str, sessions: &[SessionId]) -> Result<(), StoreError> {
-    sessions.iter().try_for_each(|session| row::write_some(connection, sql, [session.to_string()]).map(drop))
+    row::write_some(connection, &raise.bind(&revision).bind(&session)).map(drop)
 }
 
 pub(crate) fn live_secrets(
@@ -154,34 +122,25 @@ pub(crate) fn live_secrets(
     after: Option<&LiveSecret>,
     limit: u32,
 ) -> Result<Vec<LiveSecret>, StoreError> {
-    let after = after.map(|live| {
-        let (key, secret) = (&live.key, &live.secret);
-        [key.organization.to_string(), key.environment.to_string(), key.id.to_string(), secret.state.to_string()]
-    });
-    let [organization, environment, key, state] = after.unwrap_or_default();
-    let sql = live_secrets_where(
-        "(s.organization, s.environment, s.access_key, s.state) > (?1, ?2, ?3, ?4)
-         ORDER BY s.organization, s.environment, s.access_key, s.state LIMIT ?5",
+    let page = text!(
+        "{} WHERE (s.organization, s.environment, s.access_key, s.state) > ($1, $2, $3, $4)
+         ORDER BY s.organization, s.environment, s.access_key, s.state LIMIT $5",
+        select_live()
     );
-    let mut list = connection.prepare_cached(&sql).map_err(unavailable)?;
-    list.query_map(params![organization, environment, key, state, limit], row::live_secret)
-        .and_then(Iterator::collect)
-        .map_err(of_read)
+    row::list(connection, &keys::bind_live_page(sql(page), after, limit))
 }
 
 pub(crate) fn live_secret(connection: &Connection, locator: Locator) -> Result<Option<LiveSecret>, StoreError> {
-    let mut find = connection.prepare_cached(&live_secrets_where("s.locator = ?1")).map_err(unavailable)?;
-    find.query_row([locator.as_str()], row::live_secret).optional().map_err(of_read)
+    let find = sql(text!("{} WHERE s.locator = $1", select_live())).bind(&locator);
+    row::find(connection, &find)
 }
 
-fn live_secrets_where(condition: &str) -> String {
+fn select_live() -> String {
     format!(
-        "SELECT {}, {}, o.name FROM secrets s
+        "SELECT {} FROM secrets s
          JOIN access_keys k ON k.organization = s.organization AND k.environment = s.environment AND k.id = s.access_key
-         JOIN organizations o ON o.id = s.organization
-         WHERE {condition}",
-        row::ACCESS_KEY,
-        row::SECRET
+         JOIN organizations o ON o.id = s.organization",
+        keys::live_columns()
     )
 }
 
@@ -190,17 +149,9 @@ pub(crate) fn live_origins(
     after: Option<&OriginEntry>,
     limit: u32,
 ) -> Result<Vec<OriginEntry>, StoreError> {
-    let after = after.map(|entry| [entry.organization.to_string(), entry.id.to_string()]);
-    let [organization, id] = after.unwrap_or_default();
-    let sql = format!(
-        "SELECT {} FROM allowed_origins WHERE (organization, id) > (?1, ?2) ORDER BY organization, id LIMIT ?3",
-        origins::COLUMNS
+    let page = text!(
+        "SELECT {} FROM allowed_origins WHERE (organization, id) > ($1, $2) ORDER BY organization, id LIMIT $3",
+        columns::<OriginEntry>("")
     );
-    let mut list = connection.prepare_cached(&sql).map_err(unavailable)?;
-    list.query_map(params![organization, id, limit], origins::entry).and_then(Iterator::collect).map_err(of_read)
-}
-
-pub(crate) fn claim_prefix(connection: &Connection, prefix: &str) -> Result<(), StoreError> {
-    let claim = "UPDATE store SET prefix = ?1 WHERE id = 1 AND prefix IS NULL";
-    connection.prepare_cached(claim).and_then(|mut claim| claim.execute([prefix])).map(drop).map_err(of_write)
+    row::list(connection, &keys::bind_origin_page(sql(page), after, limit))
 }

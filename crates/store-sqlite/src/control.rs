@@ -10,12 +10,13 @@ use doorward_store::{
     Coherence, LiveSecret, Observation, OriginEntry, Position, Revision, Session, SessionStatus, Sourced, StoreError,
     StoreIdentity,
 };
+use doorward_store_sql::{Statement, coherence as rows, sql};
 use doorward_types::{Locator, SessionId};
 use rusqlite::Connection;
 
 use crate::lane::Lane;
 use crate::queue::Urgency;
-use crate::{Engine, SqliteStore, coherence, identity, lost};
+use crate::{Engine, SqliteStore, coherence, identity, row};
 
 /// The coherence protocol on lanes of its own. Its writes go before all others. Dropping it closes its connections.
 pub(crate) struct Control {
@@ -35,6 +36,15 @@ impl Control {
     ) -> Result<T, StoreError> {
         self.engine.writer.run(Urgency::Control, work).await
     }
+
+    async fn execute(&self, statement: Statement) -> Result<(), StoreError> {
+        self.write(move |connection| row::write_some(connection, &statement).map(drop)).await
+    }
+
+    async fn for_each(&self, text: &'static str, sessions: &[SessionId]) -> Result<(), StoreError> {
+        let statements: Vec<_> = sessions.iter().map(|session| sql(text).bind(session)).collect();
+        self.write(move |connection| row::write_all(connection, &statements)).await
+    }
 }
 
 #[async_trait]
@@ -48,8 +58,7 @@ impl Coherence for Control {
     }
 
     async fn claim_prefix(&self, prefix: &KeyPrefix) -> Result<(), StoreError> {
-        let prefix = prefix.to_string();
-        self.write(move |connection| coherence::claim_prefix(connection, &prefix)).await
+        self.execute(rows::claim_prefix(prefix)).await
     }
 
     async fn register(&self, session: Session) -> Result<(), StoreError> {
@@ -94,11 +103,12 @@ impl Coherence for Control {
     }
 
     async fn report_lost(&self, change: Position) -> Result<(), StoreError> {
-        self.write(move |connection| lost::report(connection, change)).await
+        // A change that was noted before needs no row.
+        self.execute(rows::report_lost(change)).await
     }
 
     async fn ask(&self, revision: Revision) -> Result<(), StoreError> {
-        self.write(move |connection| coherence::ask(connection, revision)).await
+        self.execute(rows::ask(revision)).await
     }
 
     async fn sessions(&self) -> Result<Sourced<Vec<SessionStatus>>, StoreError> {
@@ -106,13 +116,11 @@ impl Coherence for Control {
     }
 
     async fn retire(&self, sessions: &[SessionId]) -> Result<(), StoreError> {
-        let (retire, sessions) = ("UPDATE sessions SET retired = 1 WHERE id = ?1", sessions.to_vec());
-        self.write(move |connection| coherence::for_each(connection, retire, &sessions)).await
+        self.for_each("UPDATE sessions SET retired = TRUE WHERE id = $1", sessions).await
     }
 
     async fn remove(&self, sessions: &[SessionId]) -> Result<(), StoreError> {
-        let (remove, sessions) = ("DELETE FROM sessions WHERE id = ?1", sessions.to_vec());
-        self.write(move |connection| coherence::for_each(connection, remove, &sessions)).await
+        self.for_each("DELETE FROM sessions WHERE id = $1", sessions).await
     }
 
     fn poll_interval(&self) -> Duration {

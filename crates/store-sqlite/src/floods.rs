@@ -57,7 +57,7 @@ fn hold_the_writer(store: &Arc<SqliteStore>) -> (Job, Sender<()>) {
 }
 
 fn note(connection: &Connection, text: &str) -> Result<(), StoreError> {
-    crate::row::write(connection, "INSERT INTO notes VALUES (?1)", [text])
+    crate::row::write(connection, &doorward_store_sql::sql("INSERT INTO notes VALUES ($1)").text(text))
 }
 
 /// The notes as another process sees them: without what is not committed.

@@ -1,50 +1,32 @@
 //! The record that the store keeps of itself, and the provenance of answers.
 
-use std::time::Duration;
-
 use doorward_store::{Doubt, Provenance, Sourced, StoreError, StoreIdentity};
+use doorward_store_sql::coherence::IDENTITY;
+use doorward_store_sql::{sql, text};
 use doorward_types::Incarnation;
-use rusqlite::{Connection, Row};
+use rusqlite::Connection;
 
 use crate::error::{Failure, of_read};
 use crate::{migrations, row};
 
 /// Returns the store's record.
 pub(crate) fn of(connection: &Connection) -> Result<StoreIdentity, StoreError> {
-    record(connection).map(|(identity, _)| identity)
-}
-
-/// Returns the store's record, and the oldest version of the schema that a program must know.
-fn record(connection: &Connection) -> Result<(StoreIdentity, u64), StoreError> {
-    let record = |row: &Row<'_>| {
-        let identity = StoreIdentity {
-            id: row::parsed(row, 0)?,
-            incarnation: Incarnation(row.get(1)?),
-            prefix: row::parsed_option(row, 2)?,
-            longest_lease: Duration::from_millis(row.get(3)?),
-            sealing_key: row::parsed_option(row, 4)?,
-        };
-        Ok((identity, row.get(5)?))
-    };
-    let find =
-        "SELECT identity, incarnation, prefix, longest_lease_ms, sealing_key, oldest_schema FROM store WHERE id = 1";
-    connection.prepare_cached(find).and_then(|mut find| find.query_row([], record)).map_err(of_read)
+    let find = sql(text!("SELECT {IDENTITY} FROM store i WHERE i.id = 1"));
+    row::find(connection, &find)?.ok_or(StoreError::Unfinished)
 }
 
 /// Returns the incarnation that an event belongs to which is written now.
 pub(crate) fn incarnation(connection: &Connection) -> Result<Incarnation, StoreError> {
-    connection
-        .prepare_cached("SELECT incarnation FROM store WHERE id = 1")
-        .and_then(|mut find| find.query_row([], |row| row.get(0).map(Incarnation)))
-        .map_err(of_read)
+    row::value(connection, &sql("SELECT incarnation FROM store WHERE id = 1"))?.ok_or(StoreError::Unfinished)
 }
 
 /// Joins a value to its provenance, which is read on the value's own snapshot.
 pub(crate) fn sourced<T>(connection: &Connection, value: T) -> Result<Sourced<T>, StoreError> {
-    let (identity, needs_schema) = record(connection)?;
+    let find = sql("SELECT identity, incarnation, oldest_schema FROM store WHERE id = 1");
+    let (store, incarnation, needs_schema) = row::find(connection, &find)?.ok_or(StoreError::Unfinished)?;
     let provenance = Provenance {
-        store: identity.id,
-        incarnation: identity.incarnation,
+        store,
+        incarnation,
         primary: true,
         writable: !connection.is_readonly("main").map_err(of_read)?,
         needs_schema,

@@ -26,7 +26,6 @@ mod backup;
 mod change;
 mod coherence;
 mod connection;
-mod connectors;
 mod control;
 mod copy;
 mod error;
@@ -43,7 +42,6 @@ mod lost;
 mod migrations;
 mod opening;
 mod operators;
-mod origins;
 mod outbox;
 mod queue;
 mod restore;
@@ -59,6 +57,7 @@ use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 
 use doorward_store::{OpenMode, StoreError};
+use doorward_store_sql::{FromRow, Statement};
 use rusqlite::{Connection, Transaction};
 
 pub use crate::backup::{BackedUp, BackupProgress};
@@ -141,6 +140,26 @@ impl SqliteStore {
         work: impl FnOnce(&Transaction<'_>) -> Result<T, StoreError> + Send + 'static,
     ) -> Result<T, StoreError> {
         self.requests.reads.read(work).await
+    }
+
+    /// Writes any number of rows of data; returns how many.
+    async fn execute(&self, statement: Statement) -> Result<u64, StoreError> {
+        self.write(move |connection| row::write_some(connection, &statement)).await
+    }
+
+    /// Reads the first row, if there is one.
+    async fn find<T: FromRow + Send + 'static>(&self, statement: Statement) -> Result<Option<T>, StoreError> {
+        self.read(move |connection| row::find(connection, &statement)).await
+    }
+
+    /// Reads some rows.
+    async fn list<T: FromRow + Send + 'static>(&self, statement: Statement) -> Result<Vec<T>, StoreError> {
+        self.read(move |connection| row::list(connection, &statement)).await
+    }
+
+    /// Reads rows, which may take long.
+    async fn scan_all<T: FromRow + Send + 'static>(&self, statement: Statement) -> Result<Vec<T>, StoreError> {
+        self.scan(move |connection| row::list(connection, &statement)).await
     }
 
     /// Runs reads on one snapshot that may take long.

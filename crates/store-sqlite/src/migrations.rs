@@ -93,8 +93,9 @@ mod tests {
     use super::*;
     use crate::connection::{FULL, connect_to};
     use crate::files::create_private;
-    use crate::{change, identity};
+    use crate::{identity, row};
     use doorward_store::{Operation, Revision};
+    use doorward_store_sql::change as operations;
     use doorward_types::Incarnation;
 
     /// With NORMAL (1), a power loss can undo a commit in WAL mode, and a dead key comes back.
@@ -132,7 +133,10 @@ mod tests {
             let found = identity::of(&connection).unwrap();
             assert_eq!(found.longest_lease.as_millis(), lease);
             assert_eq!((found.incarnation, found.prefix), (Incarnation::FIRST, None));
-            let known = change::operation(&connection, "ada", "twice").unwrap().unwrap();
+            let known: Operation = {
+                let find = operations::find_operation(&"ada".parse().unwrap(), &"twice".parse().unwrap());
+                row::find(&connection, &find).unwrap().unwrap()
+            };
             assert_eq!(known, Operation { subject: "key_1".into(), request: None, revision: Revision(0) });
         }
     }

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 
 use doorward_audit::EventDraft;
 use doorward_store::{Revision, StoreError, StoreIdentity};
+use doorward_store_sql::sql;
 use doorward_types::Incarnation;
 use rusqlite::{Connection, TransactionBehavior};
 
@@ -83,7 +84,7 @@ fn prepare(
     migrations::run(&mut copy, &partial.path)?;
     let transaction = copy.transaction_with_behavior(TransactionBehavior::Immediate).map_err(unavailable)?;
     for table in ["sessions", "sign_ins", "link_sessions"] {
-        row::write_some(&transaction, &format!("DELETE FROM {table}"), [])?;
+        row::write_some(&transaction, &sql(format!("DELETE FROM {table}")))?;
     }
     lost::begin_incarnation(&transaction, old.unwrap_or_default(), event)?;
     lost::answer_for_all(&transaction)?;
@@ -174,7 +175,7 @@ fn hold(place: &Place) -> Result<(Connection, Option<Incarnation>), StoreError> 
     // A process that has the store open does not let go of it soon.
     connection.busy_timeout(std::time::Duration::ZERO).map_err(unavailable)?;
     let knows_incarnation = migrations::check(&connection, &place.real)? >= migrations::FIRST_WITH_IDENTITY;
-    let incarnation = knows_incarnation.then(|| identity::of(&connection)).transpose()?.map(|known| known.incarnation);
+    let incarnation = knows_incarnation.then(|| identity::incarnation(&connection)).transpose()?;
     let mode = |sql| connection.query_row(sql, [], |row| row.get::<_, String>(0));
     match mode("PRAGMA journal_mode = DELETE") {
         Ok(mode) if mode == "delete" => {}

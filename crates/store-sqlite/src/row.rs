@@ -1,100 +1,141 @@
-//! Rows: how values of ours stand in them, and how they are written.
+//! Statements on a connection, and their rows.
 
-use std::str::FromStr;
+use doorward_store::StoreError;
+use doorward_store::copy::Cell;
+use doorward_store_sql::{Columns, Field, FromRow, Reader, Statement, Value};
+use rusqlite::types::{FromSqlError, ToSqlOutput, ValueRef};
+use rusqlite::{CachedStatement, Connection, Row, ToSql};
 
-use doorward_key::Digest;
-use doorward_store::{AccessKey, LiveSecret, Organization, Secret, StoreError};
-use doorward_types::{SecretState, Timestamp};
-use rusqlite::types::Type;
-use rusqlite::{Connection, Params, Row};
+use crate::error::{of_read, of_write, unavailable};
 
-use crate::error::of_write;
+/// A row, as the readers of all SQL engines see it.
+struct Found<'a, 'stmt>(&'a Row<'stmt>);
 
-type Result<T> = rusqlite::Result<T>;
-
-/// Writes one row. Fails with [`StoreError::Missing`] if there was no row, or more than one.
-pub(crate) fn write(connection: &Connection, sql: &str, params: impl Params) -> std::result::Result<(), StoreError> {
-    if write_some(connection, sql, params)? == 1 { Ok(()) } else { Err(StoreError::Missing) }
-}
-
-/// Writes any number of rows; returns how many.
-pub(crate) fn write_some(
-    connection: &Connection,
-    sql: &str,
-    params: impl Params,
-) -> std::result::Result<usize, StoreError> {
-    connection.prepare_cached(sql).and_then(|mut write| write.execute(params)).map_err(of_write)
-}
-
-pub(crate) fn unreadable(column: usize, error: impl Into<doorward_store::BoxError>) -> rusqlite::Error {
-    rusqlite::Error::FromSqlConversionFailure(column, Type::Text, error.into())
-}
-
-/// Reads text that has a type of its own.
-pub(crate) fn parsed<T: FromStr<Err: Into<doorward_store::BoxError>>>(row: &Row<'_>, column: usize) -> Result<T> {
-    row.get_ref(column)?.as_str()?.parse().map_err(|error: T::Err| unreadable(column, error))
-}
-
-/// Reads text that has a type of its own, or NULL.
-pub(crate) fn parsed_option<T: FromStr<Err: Into<doorward_store::BoxError>>>(
-    row: &Row<'_>,
-    column: usize,
-) -> Result<Option<T>> {
-    let text = row.get_ref(column)?.as_str_or_null()?;
-    text.map(|text| text.parse().map_err(|error: T::Err| unreadable(column, error))).transpose()
-}
-
-pub(crate) fn timestamp(row: &Row<'_>, column: usize) -> Result<Timestamp> {
-    row.get(column).map(Timestamp::from_millis)
-}
-
-pub(crate) fn digest(row: &Row<'_>, column: usize) -> Result<Digest> {
-    row.get(column).map(Digest::from_bytes)
-}
-
-/// Reads three columns: id, name, created_at.
-pub(crate) fn organization(row: &Row<'_>) -> Result<Organization> {
-    Ok(Organization { id: parsed(row, 0)?, name: parsed(row, 1)?, created_at: timestamp(row, 2)? })
-}
-
-/// The columns that [`access_key`] reads, of a table called `k`.
-pub(crate) const ACCESS_KEY: &str = "k.organization, k.environment, k.id, k.name, k.created_at, k.created_by";
-
-/// Reads the columns of [`ACCESS_KEY`], which stand first.
-pub(crate) fn access_key(row: &Row<'_>) -> Result<AccessKey> {
-    Ok(AccessKey {
-        organization: parsed(row, 0)?,
-        environment: parsed(row, 1)?,
-        id: parsed(row, 2)?,
-        name: parsed(row, 3)?,
-        created_at: timestamp(row, 4)?,
-        created_by: parsed(row, 5)?,
-    })
-}
-
-/// The columns that [`secret`] reads, of a table called `s`.
-pub(crate) const SECRET: &str = "s.locator, s.digest, s.generation, s.state, s.created_at";
-
-/// Reads the columns of [`SECRET`], the first of which is at `at`.
-pub(crate) fn secret(row: &Row<'_>, at: usize) -> Result<Secret> {
-    Ok(Secret {
-        locator: parsed(row, at)?,
-        digest: digest(row, at + 1)?,
-        generation: row.get(at + 2)?,
-        state: secret_state(row, at + 3)?,
-        created_at: timestamp(row, at + 4)?,
-    })
-}
-
-pub(crate) fn secret_state(row: &Row<'_>, column: usize) -> Result<SecretState> {
-    match row.get_ref(column)?.as_str()? {
-        "current" => Ok(SecretState::Current),
-        "staged" => Ok(SecretState::Staged),
-        _ => Err(unreadable(column, "no such state")),
+impl Found<'_, '_> {
+    /// Reads a value that may be NULL.
+    fn read<'a, T>(
+        &'a self,
+        column: usize,
+        read: impl FnOnce(ValueRef<'a>) -> Result<T, FromSqlError>,
+    ) -> Result<Option<T>, StoreError> {
+        match self.0.get_ref(column).map_err(of_read)? {
+            ValueRef::Null => Ok(None),
+            value => read(value).map(Some).map_err(|error| {
+                StoreError::Corrupt(format!("column {} is {}: {error}", self.name(column), value.data_type()))
+            }),
+        }
     }
 }
 
-/// Reads [`ACCESS_KEY`], then [`SECRET`], then the organization's name.
-pub(crate) fn live_secret(row: &Row<'_>) -> Result<LiveSecret> {
-    Ok(LiveSecret { key: access_key(row)?, secret: secret(row, 6)?, organization_name: parsed(row, 11)? })
+impl Columns for Found<'_, '_> {
+    fn bytes(&self, column: usize) -> Result<Option<&[u8]>, StoreError> {
+        self.read(column, |value| value.as_blob())
+    }
+
+    fn flag(&self, column: usize) -> Result<Option<bool>, StoreError> {
+        Ok(self.number(column)?.map(|number| number != 0))
+    }
+
+    fn is_null(&self, column: usize) -> Result<bool, StoreError> {
+        Ok(self.0.get_ref(column).map_err(of_read)? == ValueRef::Null)
+    }
+
+    fn name(&self, column: usize) -> &str {
+        self.0.as_ref().column_name(column).unwrap_or("?")
+    }
+
+    fn number(&self, column: usize) -> Result<Option<i64>, StoreError> {
+        self.read(column, |value| value.as_i64())
+    }
+
+    fn text(&self, column: usize) -> Result<Option<&str>, StoreError> {
+        self.read(column, |value| value.as_str())
+    }
+}
+
+/// A cell that SQLite reads in its place.
+pub(crate) struct Borrowed<'a>(pub(crate) &'a Cell);
+
+impl ToSql for Borrowed<'_> {
+    fn to_sql(&self) -> rusqlite::Result<ToSqlOutput<'_>> {
+        Ok(match self.0 {
+            Cell::Bytes(bytes) => ToSqlOutput::Borrowed(ValueRef::Blob(bytes)),
+            Cell::Flag(flag) => ToSqlOutput::Borrowed(ValueRef::Integer(i64::from(*flag))),
+            Cell::Null => ToSqlOutput::Borrowed(ValueRef::Null),
+            Cell::Number(number) => ToSqlOutput::Borrowed(ValueRef::Integer(*number)),
+            Cell::Text(text) => ToSqlOutput::Borrowed(ValueRef::Text(text.as_bytes())),
+        })
+    }
+}
+
+/// Prepares a statement, and binds its parameters.
+fn prepared<'a>(connection: &'a Connection, statement: &Statement) -> rusqlite::Result<CachedStatement<'a>> {
+    let mut prepared = connection.prepare_cached(statement.as_str())?;
+    for (value, place) in statement.values().iter().zip(1..) {
+        // SQLite numbers parameters in the order in which they first appear.
+        debug_assert_eq!(prepared.parameter_name(place), Some(&*format!("${place}")), "{}", statement.as_str());
+        match value {
+            Value::List(..) => return Err(rusqlite::Error::InvalidParameterCount(place, 0)),
+            Value::One(_, cell) => prepared.raw_bind_parameter(place, Borrowed(cell))?,
+        }
+    }
+    debug_assert_eq!(prepared.parameter_count(), statement.values().len(), "{}", statement.as_str());
+    Ok(prepared)
+}
+
+/// Writes one row. Fails with [`StoreError::Missing`] if there was no row, or more than one.
+pub(crate) fn write(connection: &Connection, statement: &Statement) -> Result<(), StoreError> {
+    if write_some(connection, statement)? == 1 { Ok(()) } else { Err(StoreError::Missing) }
+}
+
+/// Writes any number of rows; returns how many.
+pub(crate) fn write_some(connection: &Connection, statement: &Statement) -> Result<u64, StoreError> {
+    let written = prepared(connection, statement).and_then(|mut write| write.raw_execute());
+    written.map(|rows| rows as u64).map_err(of_write)
+}
+
+/// Writes by several statements.
+pub(crate) fn write_all<'a>(
+    connection: &Connection,
+    statements: impl IntoIterator<Item = &'a Statement>,
+) -> Result<(), StoreError> {
+    statements.into_iter().try_for_each(|statement| write_some(connection, statement).map(drop))
+}
+
+/// Reads every row.
+pub(crate) fn list<T: FromRow>(connection: &Connection, statement: &Statement) -> Result<Vec<T>, StoreError> {
+    list_by(connection, statement, T::read)
+}
+
+/// Reads every row in a way of its own.
+pub(crate) fn list_by<T>(
+    connection: &Connection,
+    statement: &Statement,
+    mut read: impl FnMut(&mut Reader<'_>) -> Result<T, StoreError>,
+) -> Result<Vec<T>, StoreError> {
+    let mut list = prepared(connection, statement).map_err(unavailable)?;
+    let (mut rows, mut found) = (list.raw_query(), Vec::new());
+    while let Some(row) = rows.next().map_err(of_read)? {
+        found.push(read(&mut Reader::at(&Found(row), 0))?);
+    }
+    Ok(found)
+}
+
+/// Reads the first row, if there is one.
+pub(crate) fn find<T: FromRow>(connection: &Connection, statement: &Statement) -> Result<Option<T>, StoreError> {
+    let mut find = prepared(connection, statement).map_err(unavailable)?;
+    let mut rows = find.raw_query();
+    let row = rows.next().map_err(of_read)?;
+    row.map(|row| T::read(&mut Reader::at(&Found(row), 0))).transpose()
+}
+
+/// Reads the only column of the first row, if there is one.
+pub(crate) fn value<F: Field>(connection: &Connection, statement: &Statement) -> Result<Option<F>, StoreError> {
+    Ok(find(connection, statement)?.map(|(value,)| value))
+}
+
+/// Returns whether there is a row.
+pub(crate) fn exists(connection: &Connection, statement: &Statement) -> Result<bool, StoreError> {
+    let mut find = prepared(connection, statement).map_err(unavailable)?;
+    find.raw_query().next().map(|row| row.is_some()).map_err(of_read)
 }

@@ -88,7 +88,7 @@ pub trait Coherence: fmt::Debug + Send + Sync {
     }
 }
 
-/// How many revisions the change log reaches back: so many, and the one before them, are kept. A node that fell further
+/// The number of revisions that the change log reaches back: so many, and the one before them, are kept. A node that fell further
 /// behind loads everything again, which is quicker by then.
 pub const CHANGE_LOG_LENGTH: usize = 10_000;
 
@@ -99,6 +99,14 @@ pub const LONGEST_LEASE: Duration = Duration::from_secs(10);
 #[derive(Clone, Copy, Debug, Default, Eq, Hash, Ord, PartialEq, PartialOrd)]
 pub struct Revision(pub u64);
 
+impl Revision {
+    /// Returns the oldest revision that the change log keeps if this one is the newest.
+    #[must_use]
+    pub const fn oldest_kept(self) -> Self {
+        Self(self.0.saturating_sub(CHANGE_LOG_LENGTH as u64))
+    }
+}
+
 impl fmt::Display for Revision {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         fmt::Display::fmt(&self.0, f)
@@ -107,15 +115,24 @@ impl fmt::Display for Revision {
 
 /// A point in a store's history: after this change and all before it.
 ///
-/// Changes are made one after the other, and each draws an operation of its own. Where a store holds this operation at
-/// this revision, its history therefore contains all that led there; where it does not, the store lost what it had
+/// Changes are made one after the other, and each draws an operation of its own. If a store holds this operation at
+/// this revision, its history therefore contains all that led there; if it does not, the store lost what it had
 /// confirmed: a standby was promoted that had not received everything, or an older copy was put back.
 #[derive(Clone, Copy, Debug, Default, Eq, Hash, Ord, PartialEq, PartialOrd)]
 pub struct Position {
     /// The number of the newest change.
     pub revision: Revision,
-    /// Its operation; the nil one where the store has no change yet, or came from another by a copy and has none since.
+    /// Its operation; the nil one if the store has no change yet, or came from another by a copy and has none since.
     pub operation: OperationId,
+}
+
+impl Position {
+    /// Returns whether a history that has come to `newest`, and whose change log holds `operation_there` at this revision, has
+    /// this point.
+    #[must_use]
+    pub fn is_in(&self, newest: Revision, operation_there: OperationId) -> bool {
+        self.revision <= newest && self.operation == operation_there
+    }
 }
 
 impl fmt::Display for Position {
@@ -190,10 +207,8 @@ impl Knowledge {
         let Some(session) = found.session.filter(|session| !session.retired) else { return Ok(Poll::Retired) };
         let since = self.position;
         let restored = incarnation != self.incarnation;
-        let behind = since.revision.0 + (CHANGE_LOG_LENGTH as u64) < found.position.revision.0;
-        let lost = !behind
-            && !restored
-            && (since.revision > found.position.revision || since.operation != found.operation_there);
+        let behind = since.revision < found.position.revision.oldest_kept();
+        let lost = !behind && !restored && !since.is_in(found.position.revision, found.operation_there);
         if lost && !found.is_noted {
             return Ok(Poll::Lost { change: since, newest: found.position });
         }

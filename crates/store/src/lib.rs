@@ -43,6 +43,7 @@ mod lost;
 mod memory;
 mod operation;
 mod outbox;
+mod plan;
 mod provenance;
 mod records;
 mod scope;
@@ -54,7 +55,7 @@ mod traits;
 mod url;
 mod verify;
 
-pub use change::{Change, ChangeContext, Committed, Events, Facts, KeyFacts, KeyRef, Step, Successor, Touched};
+pub use change::{Change, ChangeContext, Committed, Events, KeyRef, Successor, Touched};
 pub use coherence::{
     CHANGE_LOG_LENGTH, Coherence, Knowledge, LONGEST_LEASE, Observation, OriginsChange, Poll, Position, Revision,
     SecretChange, Session, SessionStatus,
@@ -72,6 +73,7 @@ pub use operation::{
     RequestHash, operations_forgotten,
 };
 pub use outbox::{Outbox, Shipment, SinkState};
+pub use plan::{Facts, KeyFacts, Step};
 pub use provenance::{Doubt, Provenance, Sourced, StoreId, StoreIdentity};
 pub use records::{
     AccessKey, AccessKeyWithSecrets, Connector, ConnectorName, ConnectorNameError, Credential, CredentialKey,

@@ -114,12 +114,11 @@ impl SealedKind {
     }
 
     /// Returns the statement that reads a page of values: the value, the record that it is sealed for, and the primary key. Its
-    /// parameters are the primary key of the value before, if there is one. `place` writes the place of a parameter by its
-    /// number, which begins at 1.
+    /// parameters are the primary key of the value before, if there is one.
     #[must_use]
-    pub fn page_statement(self, is_first: bool, limit: u32, place: impl Fn(usize) -> String) -> String {
+    pub fn page_statement(self, is_first: bool, limit: u32) -> String {
         let (table, column, key) = (self.table(), self.column(), self.key().join(", "));
-        let places: Vec<_> = (1..=self.key().len()).map(place).collect();
+        let places: Vec<_> = (1..=self.key().len()).map(|number| format!("${number}")).collect();
         let after = if is_first { "TRUE".to_owned() } else { format!("({key}) > ({})", places.join(", ")) };
         format!(
             "SELECT {column}, {}, {key} FROM {table} WHERE {column} IS NOT NULL AND {after} ORDER BY {key} LIMIT {limit}",
@@ -129,10 +128,10 @@ impl SealedKind {
 
     /// Returns the statement that replaces a value. Its parameters are the new value, the old one, and the primary key.
     #[must_use]
-    pub fn replace_statement(self, place: impl Fn(usize) -> String) -> String {
+    pub fn replace_statement(self) -> String {
         let (table, column) = (self.table(), self.column());
-        let key = self.key().iter().zip(3..).map(|(name, number)| format!(" AND {name} = {}", place(number)));
-        format!("UPDATE {table} SET {column} = {} WHERE {column} = {}{}", place(1), place(2), key.collect::<String>())
+        let key = self.key().iter().zip(3..).map(|(name, number)| format!(" AND {name} = ${number}"));
+        format!("UPDATE {table} SET {column} = $1 WHERE {column} = $2{}", key.collect::<String>())
     }
 
     /// Returns the number of columns of the primary key.

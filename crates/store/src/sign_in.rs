@@ -44,6 +44,12 @@ impl SignInKind {
     }
 }
 
+impl std::fmt::Display for SignInKind {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
 impl std::str::FromStr for SignInKind {
     type Err = UnknownSignIn;
 

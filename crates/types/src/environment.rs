@@ -83,3 +83,16 @@ impl fmt::Display for SecretState {
         f.write_str(self.as_str())
     }
 }
+
+impl FromStr for SecretState {
+    type Err = UnknownSecretState;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        [Self::Current, Self::Staged].into_iter().find(|state| state.as_str() == text).ok_or(UnknownSecretState)
+    }
+}
+
+/// The text names no state.
+#[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
+#[error("a secret is `current` or `staged`")]
+pub struct UnknownSecretState;

@@ -22,7 +22,7 @@ mod locator;
 mod name;
 
 pub use clock::{Clock, ManualClock, PreciseClock, Reading, SystemClock, Tick, Timestamp, TimestampError};
-pub use environment::{Environment, SecretState, UnknownEnvironment};
+pub use environment::{Environment, SecretState, UnknownEnvironment, UnknownSecretState};
 pub use foreign::{Causes, Foreign};
 pub use id::{
     AccessKeyId, AllowedOriginId, LinkSessionId, OperatorId, OrganizationId, RegisteredUserId, RequestId, SessionId,

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use doorward::audit::{Action, Detail, Event, EventDraft, SecretSummary};
 use doorward::auth::{Core, Issuer};
 use doorward::sqlite::SqliteStore;
-use doorward::store::copy::{Cell, Rows, TABLES};
+use doorward::store::copy::{Cell, Rows};
 use doorward::store::{LogCheck, OpenMode, Revision, verify_log};
 use doorward::types::{Clock, Environment, Incarnation, OrganizationId, SecretState, SystemClock, Timestamp};
 use rusqlite::Connection;
@@ -44,7 +44,7 @@ pub(crate) async fn run(count: usize, rounds: usize) -> anyhow::Result<()> {
 
 async fn fill(store: &dyn Rows, organization: OrganizationId, count: usize) -> anyhow::Result<()> {
     store.begin_copy("the bench").await?;
-    let table = TABLES.iter().find(|table| table.name == "audit_events");
+    let table = store.tables().iter().find(|table| table.name == "audit_events");
     let table = table.ok_or_else(|| anyhow::anyhow!("no audit events"))?;
     let secret = |generation| -> anyhow::Result<SecretSummary> {
         Ok(SecretSummary { locator: "4fG7hJ2kLm".parse()?, generation, state: SecretState::Current })

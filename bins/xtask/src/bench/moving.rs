@@ -4,7 +4,7 @@ use std::path::Path;
 
 use doorward::sqlite::SqliteStore;
 use doorward::store::OpenMode;
-use doorward::store::copy::{self, Cell, Row, Rows, TABLES};
+use doorward::store::copy::{self, Cell, Row, Rows};
 use doorward::types::{Clock, SystemClock};
 use rusqlite::types::Value;
 use rusqlite::{Connection, params_from_iter};
@@ -42,7 +42,7 @@ async fn bare_insert(source: &dyn Rows, path: &Path) -> anyhow::Result<f64> {
     let mut bare = Connection::open(path)?;
     bare.pragma_update(None, "synchronous", "FULL")?;
     let mut seconds = 0.0;
-    for table in TABLES {
+    for table in source.tables() {
         let places = (1..=table.columns.len()).map(|place| format!("?{place}")).collect::<Vec<_>>().join(", ");
         let sql = format!("INSERT INTO {} ({}) VALUES ({places})", table.name, table.column_list());
         let mut page = source.rows(table, None, BATCH).await?;

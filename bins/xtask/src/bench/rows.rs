@@ -2,7 +2,7 @@
 
 use doorward::key::{Random, SystemRandom};
 use doorward::store::Revision;
-use doorward::store::copy::{Cell, Rows, TABLES};
+use doorward::store::copy::{Cell, Rows};
 use doorward::types::{AccessKeyId, IdSeed, Incarnation, OrganizationId, Timestamp};
 
 /// Rows at a time.
@@ -15,7 +15,7 @@ pub(crate) async fn fill(store: &dyn Rows, keys: usize) -> anyhow::Result<()> {
     let mut random = [0; 10];
     SystemRandom.fill(&mut random)?;
     let organization = text(OrganizationId::new(IdSeed { now: Timestamp::from_millis(1), random }).to_string());
-    let [organizations, access_keys, secrets, ..] = TABLES else { anyhow::bail!("other tables") };
+    let [organizations, access_keys, secrets, ..] = store.tables() else { anyhow::bail!("other tables") };
     let first = vec![organization.clone(), text("Large".into()), Cell::Number(1)];
     store.add_rows(organizations, vec![first], String::new()).await?;
     // In the order in which keys are made: ids begin with the time.
@@ -24,7 +24,7 @@ pub(crate) async fn fill(store: &dyn Rows, keys: usize) -> anyhow::Result<()> {
     for batch in (0..keys).step_by(BATCH) {
         let key = |number| {
             let (name, by, one) = (text("a key".into()), text("bench".into()), Cell::Number(1));
-            vec![organization.clone(), test(), id(number), id(number), name, one.clone(), one, by]
+            vec![organization.clone(), test(), id(number), name, one.clone(), by, id(number), one]
         };
         store.add_rows(access_keys, (batch..keys.min(batch + BATCH)).map(key).collect(), String::new()).await?;
     }

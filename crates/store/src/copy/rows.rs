@@ -11,17 +11,20 @@ use crate::{Coherence, Revision, StoreError};
 /// the copy was verified.
 #[async_trait]
 pub trait Rows: Coherence {
-    /// How many rows of this table move.
+    /// Returns every table that moves, each after those that it refers to: the same for all engines that move to each other.
+    fn tables(&self) -> &'static [CopiedTable];
+
+    /// Returns how many rows of this table move.
     async fn count(&self, table: &'static CopiedTable) -> Result<u64, StoreError>;
 
-    /// A page of rows, in the engine's own order of their keys, after the one with the key that `after` begins with.
+    /// Returns a page of rows, in the engine's own order of their keys, after the one with the key that `after` begins with.
     async fn rows(&self, table: &'static CopiedTable, after: Option<Row>, limit: u32) -> Result<Vec<Row>, StoreError>;
 
-    /// Begins a copy into this store, or goes on with the one that was begun: how far each table has come.
+    /// Begins a copy into this store, or goes on with the one that was begun; returns how far each table has come.
     ///
     /// # Errors
     ///
-    /// [`crate::Conflict::NotEmpty`] where the store holds anything that did not come by a copy.
+    /// [`crate::Conflict::NotEmpty`] if the store holds anything that did not come by a copy.
     async fn begin_copy(&self, source: &str) -> Result<CopyProgress, StoreError>;
 
     /// Adds rows, and notes in the same transaction that the copy has come as far as `until`.
@@ -32,7 +35,7 @@ pub trait Rows: Coherence {
         Ok(())
     }
 
-    /// Takes out all that a copy has brought so far, so that it can begin anew.
+    /// Takes out all that a copy has brought so far, so that it can begin again.
     async fn abandon_copy(&self) -> Result<(), StoreError>;
 
     /// Opens the store for use, at the source's revision, with its prefix of keys and its incarnation: an event that the
@@ -48,8 +51,8 @@ pub trait Rows: Coherence {
 /// How far a copy has come.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub struct CopyProgress {
-    /// Where it comes from.
+    /// The source that it comes from.
     pub source: String,
-    /// Of each table that was begun: its name, and what the last batch said.
+    /// The tables that were begun: the name of each, and the note of its last batch.
     pub tables: Vec<(String, String)>,
 }

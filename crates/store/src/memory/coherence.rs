@@ -1,18 +1,20 @@
 //! Polls and sessions; what was lost; how often secrets were used.
 
 use std::collections::BTreeSet;
+use std::ops::Bound;
 use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
 use doorward_audit::EventDraft;
 use doorward_key::KeyPrefix;
-use doorward_types::{AccessKeyId, Environment, Incarnation, Locator, OrganizationId, SessionId, Timestamp};
+use doorward_types::{Incarnation, Locator, OrganizationId, SessionId, Timestamp};
 
-use super::{MemoryStore, place_of};
+use super::MemoryStore;
 use crate::{
-    Coherence, LiveSecret, LostChange, LostChanges, Observation, OriginEntry, OriginsChange, Position, Revision,
-    SecretChange, SecretUsage, Session, SessionStatus, Sourced, SpanUses, StoreError, StoreIdentity, Touched, UsageLog,
+    Coherence, KeyRef, LiveSecret, LostChange, LostChanges, Observation, OriginEntry, OriginsChange, Position,
+    Revision, SecretChange, SecretUsage, Session, SessionStatus, Sourced, SpanUses, StoreError, StoreIdentity, Touched,
+    UsageLog,
 };
 
 #[async_trait]
@@ -45,15 +47,11 @@ impl Coherence for MemoryStore {
         limit: u32,
     ) -> Result<Sourced<Vec<LiveSecret>>, StoreError> {
         let state = self.state();
-        let after = after.map(|live| (place_of(&live.key), live.secret.state));
+        let after = after.map(|live| (KeyRef::of(&live.key), live.secret.state));
+        let from = after.map_or(Bound::Unbounded, |(place, _)| Bound::Included(place));
         let page = state
             .keys
-            .range(
-                after.map_or(
-                    (OrganizationId::from_u128(0), Environment::Production, AccessKeyId::from_u128(0)),
-                    |a| a.0,
-                )..,
-            )
+            .range((from, Bound::Unbounded))
             .flat_map(|(place, found)| {
                 let mut secrets: Vec<_> = found.secrets.iter().map(|secret| (*place, *secret)).collect();
                 secrets.sort_by_key(|(_, secret)| secret.state);
@@ -115,8 +113,7 @@ impl Coherence for MemoryStore {
 
     async fn acknowledge(&self, session: SessionId, position: Position) -> Result<(), StoreError> {
         let mut state = self.state();
-        let is_of_this_history =
-            position.revision <= state.position.revision && state.operation_at(position.revision) == position.operation;
+        let is_of_this_history = position.is_in(state.position.revision, state.operation_at(position.revision));
         if let Some(status) = state.sessions.get_mut(&session).filter(|_| is_of_this_history) {
             status.acknowledged = status.acknowledged.max(Some(position.revision));
         }
@@ -215,7 +212,7 @@ impl UsageLog for MemoryStore {
         let of_organization = state
             .last_uses
             .iter()
-            .filter(|(locator, _)| state.places.get(locator).is_some_and(|place| place.0 == organization));
+            .filter(|(locator, _)| state.places.get(locator).is_some_and(|place| place.organization == organization));
         let mut usage: Vec<_> = of_organization
             .map(|(locator, last_used_at)| SecretUsage {
                 locator: *locator,
@@ -232,7 +229,8 @@ impl UsageLog for MemoryStore {
         let since = SecretUsage::oldest_kept(now);
         let kept =
             state.uses.iter().map(|((locator, span), uses)| SpanUses { locator: *locator, span: *span, uses: *uses });
-        let ours = |found: &SpanUses| state.places.get(&found.locator).is_some_and(|place| place.0 == organization);
+        let ours =
+            |found: &SpanUses| state.places.get(&found.locator).is_some_and(|place| place.organization == organization);
         let mut kept: Vec<_> = kept.filter(|found| found.span >= since && ours(found)).collect();
         kept.sort_unstable();
         Ok(kept)

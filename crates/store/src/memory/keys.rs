@@ -5,9 +5,9 @@ use doorward_types::{Environment, Name, OrganizationId};
 
 use super::{Logged, MemoryStore, Remembered};
 use crate::{
-    AccessKey, AccessKeyWithSecrets, CHANGE_LOG_LENGTH, Change, ChangeContext, Committed, Conflict, IdempotencyKey,
-    KeyStore, Operation, OperationRow, Organization, OriginEntry, Page, Position, Revision, Sourced, StoreError,
-    WhichKey, operations_forgotten,
+    AccessKey, AccessKeyWithSecrets, Change, ChangeContext, Committed, Conflict, IdempotencyKey, KeyStore, Operation,
+    OperationRow, Organization, OriginEntry, Page, Position, Revision, Sourced, StoreError, WhichKey,
+    operations_forgotten,
 };
 
 #[async_trait]
@@ -36,7 +36,7 @@ impl KeyStore for MemoryStore {
         };
         state.operations.insert(operation, remembered);
         state.log.insert(revision, Logged { operation, node: context.node, touched: change.touched() });
-        while state.log.len() > CHANGE_LOG_LENGTH + 1 {
+        while state.log.first_entry().is_some_and(|oldest| *oldest.key() < revision.oldest_kept()) {
             state.log.pop_first();
         }
         for event in context.events.iter() {

@@ -12,29 +12,27 @@ use std::time::Duration;
 use doorward_audit::{Event, EventDraft, Pruned};
 use doorward_key::{Random, SystemRandom};
 use doorward_types::{
-    AccessKeyId, AllowedOriginId, Environment, Incarnation, LinkSessionId, Locator, Name, OperatorId, OrganizationId,
-    RegisteredUserId, SecretState, SessionId, Timestamp, ToolCallId,
+    AllowedOriginId, Incarnation, LinkSessionId, Locator, Name, OperatorId, OrganizationId, RegisteredUserId,
+    SecretState, SessionId, Timestamp, ToolCallId,
 };
 
 use crate::{
-    AccessKey, AccessKeyWithSecrets, Change, ChangeContext, Connector, ConnectorName, Credential, CredentialKey, Facts,
-    KeyFacts, KeyRef, LinkSession, LiveSecret, Operation, OperationId, Operator, Organization, OriginEntry, Position,
-    Provenance, RegisteredUser, Revision, Revocation, Scope, SessionStatus, SignIn, SinkState, Sourced, Step,
-    StoreError, StoreId, StoreIdentity, ToolCall, Touched,
+    AccessKeyWithSecrets, Change, ChangeContext, Connector, ConnectorName, Credential, CredentialKey, Facts, KeyFacts,
+    KeyRef, LinkSession, LiveSecret, Operation, OperationId, Operator, Organization, OriginEntry, Position, Provenance,
+    RegisteredUser, Revision, Revocation, Scope, SessionStatus, SignIn, SinkState, Sourced, Step, StoreError, StoreId,
+    StoreIdentity, ToolCall, Touched,
 };
 
 /// An engine that keeps everything in memory: for tests, and to show what the contract means in the plainest way.
 #[derive(Debug)]
 pub struct MemoryStore(Mutex<State>);
 
-type KeyPlace = (OrganizationId, Environment, AccessKeyId);
-
 #[derive(Clone, Debug)]
 struct State {
     identity: StoreIdentity,
     organizations: BTreeMap<OrganizationId, Organization>,
-    keys: BTreeMap<KeyPlace, AccessKeyWithSecrets>,
-    places: HashMap<Locator, KeyPlace>,
+    keys: BTreeMap<KeyRef, AccessKeyWithSecrets>,
+    places: HashMap<Locator, KeyRef>,
     position: Position,
     log: BTreeMap<Revision, Logged>,
     lost: BTreeMap<Position, bool>,
@@ -150,24 +148,16 @@ impl MemoryStore {
     }
 }
 
-fn place(key: &KeyRef) -> KeyPlace {
-    (key.organization, key.environment, key.id)
-}
-
-fn place_of(key: &AccessKey) -> KeyPlace {
-    (key.organization, key.environment, key.id)
-}
-
 impl State {
     fn key(&mut self, key: &KeyRef) -> Result<&mut AccessKeyWithSecrets, StoreError> {
-        self.keys.get_mut(&place(key)).ok_or(StoreError::Missing)
+        self.keys.get_mut(key).ok_or(StoreError::Missing)
     }
 
     /// The state that a change is decided on.
     fn facts(&self, change: &Change, context: &ChangeContext) -> Facts {
         let organization = change.organization();
         let actor = context.events.first().actor.as_str();
-        let key = change.key().and_then(|key| self.keys.get(&place(&key))).map(|found| KeyFacts {
+        let key = change.key().and_then(|key| self.keys.get(&key)).map(|found| KeyFacts {
             generations: found.generations,
             secrets: found.secrets.iter().map(|secret| (secret.locator, secret.state)).collect(),
         });
@@ -198,11 +188,11 @@ impl State {
                 self.organizations.insert(organization.id, organization);
             }
             Step::AddKey(key, generations) => {
-                self.keys.insert(place_of(&key), AccessKeyWithSecrets { key, generations, secrets: vec![] });
+                self.keys.insert(KeyRef::of(&key), AccessKeyWithSecrets { key, generations, secrets: vec![] });
             }
             Step::AddSecret(key, secret) => {
                 self.key(&key)?.secrets.push(secret);
-                self.places.insert(secret.locator, place(&key));
+                self.places.insert(secret.locator, key);
             }
             Step::AddOrigin(entry) => {
                 self.origins.insert((entry.organization, entry.id), entry);
@@ -214,7 +204,7 @@ impl State {
                 }
             }
             Step::RemoveKey(key) => {
-                self.keys.remove(&place(&key));
+                self.keys.remove(&key);
             }
             Step::RemoveOrigin(organization, id) => {
                 self.origins.remove(&(organization, id));

@@ -1,0 +1,107 @@
+//! The tables by which a store moves to another engine.
+
+use doorward_audit::Pruned;
+use doorward_store::copy::{CopiedTable, CopyProgress, Row};
+use doorward_store::{
+    AccessKey, Connector, Credential, Operator, Organization, OriginEntry, RegisteredUser, Revocation, Secret, ToolCall,
+};
+
+use crate::table::{Stored, names, places};
+use crate::{Statement, audit, change, coherence, sql};
+
+/// Every table that moves, each after those that it refers to. Sessions and the change log stay behind: they are about the
+/// nodes on the old store. So do link sessions, which last for half an hour, and the sessions of operators.
+pub const TABLES: &[CopiedTable] = &[
+    Organization::TABLE,
+    AccessKey::TABLE,
+    Secret::TABLE,
+    OriginEntry::TABLE,
+    audit::EVENTS,
+    Pruned::TABLE,
+    audit::SINKS,
+    Operator::TABLE,
+    RegisteredUser::TABLE,
+    Credential::TABLE,
+    Connector::TABLE,
+    Revocation::TABLE,
+    ToolCall::TABLE,
+    change::OPERATIONS,
+    coherence::LAST_USES,
+    coherence::USES,
+    coherence::LOST_CHANGES,
+];
+
+/// Returns the text that inserts a row, with a parameter for each column.
+#[must_use]
+pub fn insert_text(table: &CopiedTable) -> String {
+    format!("INSERT INTO {} ({}) VALUES ({})", table.name, table.column_list(), column_places(table))
+}
+
+/// Returns a place of a parameter for each column of a table.
+#[must_use]
+pub fn column_places(table: &CopiedTable) -> String {
+    places(1, table.columns.len())
+}
+
+/// Counts the rows that move.
+pub fn count(table: &CopiedTable) -> Statement {
+    sql(format!("SELECT count(*) FROM {} WHERE {}", table.name, table.only.unwrap_or("TRUE")))
+}
+
+/// Reads a page of the rows that move, in the order of their keys: from the first on, or after this key.
+pub fn page(table: &CopiedTable, after: Option<Row>, limit: u32) -> Statement {
+    let key: Vec<_> = names(table.columns).into_iter().take(table.key).collect();
+    let (key, only) = (key.join(", "), table.only.unwrap_or("TRUE"));
+    let after_it = after.as_ref().map(|after| format!("({key}) > ({})", places(1, after.len())));
+    let after_it = after_it.unwrap_or_else(|| "TRUE".to_owned());
+    let (name, columns) = (table.name, table.column_list());
+    let page = sql(format!("SELECT {columns} FROM {name} WHERE {after_it} AND {only} ORDER BY {key} LIMIT {limit}"));
+    let cells = after.into_iter().flatten().zip(table.columns);
+    cells.fold(page, |page, (cell, (_, kind))| page.cell(*kind, cell))
+}
+
+/// Reads whether a table has a row.
+pub fn any(table: &CopiedTable) -> Statement {
+    sql(format!("SELECT 1 FROM {} LIMIT 1", table.name))
+}
+
+/// Removes the rows of a table.
+pub fn clear(table: &CopiedTable) -> Statement {
+    sql(format!("DELETE FROM {}", table.name))
+}
+
+/// Forgets the key that the values of an abandoned copy were sealed with.
+pub fn forget_sealing_key() -> Statement {
+    sql("UPDATE store SET sealing_key = NULL WHERE id = 1")
+}
+
+/// Notes how far a copy has come: of a table, or, if the name is empty, from which source it comes.
+pub fn note(table: &str, came_to: &str) -> Statement {
+    let note = "INSERT INTO copy_progress (table_name, came_to) VALUES ($1, $2)
+                ON CONFLICT (table_name) DO UPDATE SET came_to = excluded.came_to";
+    sql(note).text(table).text(came_to)
+}
+
+/// Reads the notes of a copy: two columns of text.
+pub fn notes() -> Statement {
+    sql("SELECT table_name, came_to FROM copy_progress")
+}
+
+/// Returns how far a copy has come by its notes.
+#[must_use]
+pub fn progress(notes: Vec<(String, String)>) -> CopyProgress {
+    let mut progress = CopyProgress::default();
+    for (table, came_to) in notes {
+        if table.is_empty() {
+            progress.source = came_to;
+        } else {
+            progress.tables.push((table, came_to));
+        }
+    }
+    progress
+}
+
+/// Removes the notes of a copy.
+pub fn forget_notes() -> Statement {
+    sql("DELETE FROM copy_progress")
+}

@@ -1,0 +1,184 @@
+//! Tries to link an account, and what is to be revoked at third parties.
+
+use doorward_key::Digest;
+use doorward_store::{CredentialKey, FoundLink, LINKS_KEPT, LinkSession, Revocation, Scope, StoreError};
+use doorward_types::{LinkSessionId, RegisteredUserId, Timestamp};
+
+use crate::table::{Stored, columns, insert_text, table};
+use crate::{FromRow, Reader, Statement, sql, text};
+
+table! {
+    LinkSession in "links" key 3 of { organization: Text, environment: Text }
+    {
+        id, registered_user, connector, start, state, plan, status, browser, confirmation, tokens, error, provider_error,
+        expires_at
+    }
+}
+
+/// Adds a session.
+pub fn open(scope: &Scope, session: &LinkSession) -> Statement {
+    session.bind(sql(text!("{}", insert_text::<LinkSession>())).scope(scope))
+}
+
+/// Begins every statement that reads a session.
+fn select() -> String {
+    format!("SELECT organization, environment, {} FROM links", columns::<LinkSession>(""))
+}
+
+/// Reads the session with this id.
+pub fn find(scope: &Scope, id: LinkSessionId) -> Statement {
+    let find = text!("{} WHERE organization = $1 AND environment = $2 AND id = $3", select());
+    sql(find).scope(scope).bind(&id)
+}
+
+/// Reads the session whose start URL has this token.
+pub fn find_by_start(start: Digest) -> Statement {
+    sql(text!("{} WHERE start = $1", select())).bind(&start)
+}
+
+/// Reads the session with this state.
+pub fn find_by_state(state: Digest) -> Statement {
+    sql(text!("{} WHERE state = $1", select())).bind(&state)
+}
+
+impl FromRow for FoundLink {
+    fn read(row: &mut Reader<'_>) -> Result<Self, StoreError> {
+        Ok(FoundLink { organization: row.take()?, environment: row.take()?, session: LinkSession::read(row)? })
+    }
+}
+
+/// Writes what may change of a session.
+pub fn advance(scope: &Scope, session: &LinkSession) -> Statement {
+    let advance = "UPDATE links SET status = $1, browser = $2, confirmation = $3, tokens = $4, error = $5,
+                                    provider_error = $6, expires_at = $7
+                   WHERE organization = $8 AND environment = $9 AND id = $10";
+    let LinkSession { id, status, browser, confirmation, tokens, error, provider_error, expires_at, .. } = session;
+    let advance = sql(advance).bind(status).bind(browser).bind(confirmation).bind(tokens).bind(error);
+    advance.bind(provider_error).bind(expires_at).scope(scope).bind(id)
+}
+
+/// Ends a session as complete.
+pub fn complete(scope: &Scope, id: LinkSessionId) -> Statement {
+    let complete = "UPDATE links SET status = 'complete', confirmation = NULL, tokens = NULL
+                    WHERE organization = $1 AND environment = $2 AND id = $3";
+    sql(complete).scope(scope).bind(&id)
+}
+
+/// Reads whether there is a session to expire or to forget.
+pub fn any_expired(now: Timestamp) -> Statement {
+    let any = "SELECT 1 FROM links
+               WHERE expires_at <= $1 AND (status NOT IN ('complete', 'failed', 'expired') OR expires_at <= $2)
+               LIMIT 1";
+    sql(any).bind(&now).bind(&(now - LINKS_KEPT))
+}
+
+/// The statements that make revocations: an engine draws their ids in its own way.
+#[derive(Debug)]
+pub struct Revoking {
+    credential: &'static str,
+    credentials_of_user: &'static str,
+    expired_tokens: &'static str,
+    tokens_of_session: &'static str,
+    tokens_of_user: &'static str,
+}
+
+macro_rules! revoking {
+    ($random:literal) => {
+        Revoking {
+            credential: revoking!($random, credentials " AND connector = $4"),
+            credentials_of_user: revoking!($random, credentials ""),
+            expired_tokens: revoking!($random, tokens "expires_at <= $1"),
+            tokens_of_session: revoking!($random, tokens "organization = $1 AND environment = $2 AND id = $3"),
+            tokens_of_user: revoking!($random, tokens "organization = $1 AND environment = $2 AND registered_user = $3"),
+        }
+    };
+    ($random:literal, credentials $condition:literal) => {
+        concat!(
+            "INSERT INTO revocations (organization, environment, id, connector, record, sealed, attempts, due_at)
+             SELECT organization, environment, ", $random, ", connector, registered_user || '/' || connector, sealed, 0, 0
+             FROM credentials WHERE organization = $1 AND environment = $2 AND registered_user = $3", $condition
+        )
+    };
+    ($random:literal, tokens $condition:literal) => {
+        concat!(
+            "INSERT INTO revocations (organization, environment, id, connector, record, sealed, attempts, due_at)
+             SELECT organization, environment, ", $random, ", connector, 'link-tokens/' || id || '/' || registered_user,
+                    tokens, 0, 0
+             FROM links WHERE tokens IS NOT NULL AND ", $condition
+        )
+    };
+}
+
+impl Revoking {
+    /// Those of PostgreSQL.
+    pub const POSTGRES: Self = revoking!("md5(random()::text)");
+
+    /// Those of SQLite.
+    pub const SQLITE: Self = revoking!("lower(hex(randomblob(16)))");
+
+    /// Revokes a credential, before it goes or another one takes its place.
+    pub fn credential(&self, scope: &Scope, key: &CredentialKey) -> Statement {
+        sql(self.credential).scope(scope).bind(&key.registered_user).bind(&key.connector)
+    }
+
+    /// Revokes what a user entrusted and what was to become that, before the user goes.
+    pub fn all_of(&self, scope: &Scope, user: RegisteredUserId) -> [Statement; 2] {
+        [self.credentials_of_user, self.tokens_of_user].map(|revoke| sql(revoke).scope(scope).bind(&user))
+    }
+
+    /// Revokes the tokens of a session, before it loses them.
+    pub fn tokens(&self, scope: &Scope, id: LinkSessionId) -> Statement {
+        sql(self.tokens_of_session).scope(scope).bind(&id)
+    }
+
+    /// Ends the sessions whose time is over, and forgets those that ended [`LINKS_KEPT`] ago.
+    pub fn expire(&self, now: Timestamp) -> [Statement; 3] {
+        let expire = "UPDATE links SET status = 'expired', confirmation = NULL, tokens = NULL
+                      WHERE expires_at <= $1 AND status NOT IN ('complete', 'failed', 'expired')";
+        [
+            sql(self.expired_tokens).bind(&now),
+            sql(expire).bind(&now),
+            sql("DELETE FROM links WHERE expires_at <= $1").bind(&(now - LINKS_KEPT)),
+        ]
+    }
+}
+
+table! {
+    Revocation in "revocations" key 3
+    { organization, environment, id, connector, record, sealed, attempts }
+    with { due_at: Number }
+}
+
+/// Reads whether a revocation is due.
+pub fn any_due(now: Timestamp) -> Statement {
+    sql("SELECT 1 FROM revocations WHERE due_at <= $1 LIMIT 1").bind(&now)
+}
+
+/// Takes revocations that are due, and makes them due at `next`; returns them.
+pub fn take_due(now: Timestamp, next: Timestamp, limit: u32) -> Statement {
+    let take = text!(
+        "UPDATE revocations SET due_at = $1, attempts = attempts + 1
+         WHERE due_at <= $2 AND (organization, environment, id) IN (
+             SELECT organization, environment, id FROM revocations WHERE due_at <= $2 ORDER BY due_at LIMIT $3
+         )
+         RETURNING {}",
+        columns::<Revocation>("")
+    );
+    sql(take).bind(&next).bind(&now).bind(&limit)
+}
+
+/// Makes a revocation due at another time.
+pub fn postpone(revocation: &Revocation, until: Timestamp) -> Statement {
+    let postpone = "UPDATE revocations SET due_at = $1 WHERE organization = $2 AND environment = $3 AND id = $4";
+    of_revocation(sql(postpone).bind(&until), revocation)
+}
+
+/// Forgets a revocation.
+pub fn end(revocation: &Revocation) -> Statement {
+    let end = "DELETE FROM revocations WHERE organization = $1 AND environment = $2 AND id = $3";
+    of_revocation(sql(end), revocation)
+}
+
+fn of_revocation(statement: Statement, revocation: &Revocation) -> Statement {
+    statement.bind(&revocation.organization).bind(&revocation.environment).bind(&revocation.id)
+}

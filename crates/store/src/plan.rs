@@ -1,0 +1,439 @@
+//! The decision on a change: a pure function of the facts that an engine reads, which returns the rows that it writes.
+
+use doorward_key::KeyPrefix;
+use doorward_origin::AllowList;
+use doorward_types::{AllowedOriginId, Environment, Locator, OrganizationId, SecretState};
+
+use crate::{
+    AccessKey, Change, ChangeContext, Conflict, Doubt, KeyRef, Operation, Organization, OriginEntry, Secret,
+    StoreError, StoreIdentity, Successor,
+};
+
+/// The state that a change is decided on, read under the lock of changes.
+#[derive(Clone, Debug)]
+pub struct Facts {
+    /// The store.
+    pub store: StoreIdentity,
+    /// The operation that was carried out before for the same actor and idempotency key.
+    pub done: Option<Operation>,
+    /// Whether the store has an organization.
+    pub any_organization: bool,
+    /// Whether the store has the change's organization.
+    pub organization: bool,
+    /// The change's key, as [`Change::key`] names it; none if there is no such key.
+    pub key: Option<KeyFacts>,
+    /// The list of allowed origins of the change's organization. Read only if [`Change::concerns_origins`].
+    pub origins: Vec<OriginEntry>,
+}
+
+/// The state of one key.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct KeyFacts {
+    /// The number of secrets that it ever had.
+    pub generations: u32,
+    /// The secrets that work.
+    pub secrets: Vec<(Locator, SecretState)>,
+}
+
+/// A row to write, which [`Change::plan`] has found to be allowed.
+#[derive(Clone, Debug)]
+pub enum Step {
+    /// Insert an organization.
+    AddOrganization(Organization),
+    /// Insert a key that had so many secrets.
+    AddKey(AccessKey, u32),
+    /// Insert a secret of a key.
+    AddSecret(KeyRef, Secret),
+    /// Insert an entry of a list of allowed origins.
+    AddOrigin(OriginEntry),
+    /// Make a staged secret the current one.
+    Promote(KeyRef, Locator),
+    /// Delete a key, which has no secret left.
+    RemoveKey(KeyRef),
+    /// Delete an entry of a list of allowed origins.
+    RemoveOrigin(OrganizationId, AllowedOriginId),
+    /// Delete a secret of a key.
+    RemoveSecret(KeyRef, Locator),
+    /// Write how many secrets a key ever had.
+    SetGenerations(KeyRef, u32),
+    /// Write the prefix of all keys into the store's own record.
+    SetPrefix(KeyPrefix),
+}
+
+impl Change {
+    /// Decides whether the change may happen, and returns the rows to write for it, in order.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError::AlreadyDone`] and [`StoreError::IdempotencyKeyReused`], if the idempotency key was used before;
+    /// [`StoreError::Doubtful`], if the store is not the expected one; [`StoreError::OtherPrefix`], if the store's keys
+    /// begin with another prefix; [`StoreError::PrefixUnknown`], if the store does not know theirs;
+    /// [`StoreError::Missing`], if the organization or the key does not exist;
+    /// [`StoreError::Conflict`], if the state does not allow the change.
+    pub fn plan(&self, facts: &Facts, context: &ChangeContext) -> Result<Vec<Step>, StoreError> {
+        if let Some(done) = &facts.done {
+            return Err(done.repeated(&context.request));
+        }
+        if let Some(expected) = context.store.filter(|expected| *expected != facts.store.id) {
+            return Err(Doubt::OtherStore { expected, found: facts.store.id }.into());
+        }
+        let mut steps = match &facts.store.prefix {
+            None if facts.any_organization => return Err(StoreError::PrefixUnknown),
+            None => vec![Step::SetPrefix(context.prefix.clone())],
+            Some(prefix) if *prefix == context.prefix => vec![],
+            Some(prefix) => return Err(StoreError::OtherPrefix { store: prefix.clone() }),
+        };
+        steps.extend(self.steps(facts)?);
+        Ok(steps)
+    }
+
+    fn steps(&self, facts: &Facts) -> Result<Vec<Step>, StoreError> {
+        match self {
+            Self::Provision { organization, key, secret, only_if_empty } => {
+                if *only_if_empty && facts.any_organization {
+                    return Err(Conflict::NotEmpty.into());
+                }
+                if facts.organization {
+                    return Err(Conflict::Duplicate.into());
+                }
+                Ok(vec![
+                    Step::AddOrganization(organization.clone()),
+                    Step::AddKey(key.clone(), secret.generation),
+                    Step::AddSecret(KeyRef::of(key), *secret),
+                ])
+            }
+            Self::Create { key, secret } => {
+                if !facts.organization {
+                    return Err(StoreError::Missing);
+                }
+                // An organization has its production key from the start.
+                if key.environment == Environment::Production || facts.key.is_some() {
+                    return Err(Conflict::Duplicate.into());
+                }
+                Ok(vec![Step::AddKey(key.clone(), secret.generation), Step::AddSecret(KeyRef::of(key), *secret)])
+            }
+            Self::Stage { key, secret } => {
+                let found = facts.key()?;
+                if found.secrets.iter().any(|(_, state)| *state == SecretState::Staged) {
+                    return Err(Conflict::AlreadyStaged.into());
+                }
+                found.is_next(secret)?;
+                Ok(vec![Step::SetGenerations(*key, secret.generation), Step::AddSecret(*key, *secret)])
+            }
+            Self::Unstage { key, staged } => {
+                if !facts.key()?.secrets.contains(&(*staged, SecretState::Staged)) {
+                    return Err(Conflict::Stale.into());
+                }
+                Ok(vec![Step::RemoveSecret(*key, *staged)])
+            }
+            Self::Regenerate { key, retired, successor } => {
+                let found = facts.key()?;
+                let (survivor, mut steps) = match successor {
+                    Successor::Promote(locator) => (Some(*locator), vec![Step::Promote(*key, *locator)]),
+                    Successor::Fresh(secret) => {
+                        found.is_next(secret)?;
+                        let raise = Step::SetGenerations(*key, secret.generation);
+                        (None, vec![raise, Step::AddSecret(*key, *secret)])
+                    }
+                };
+                let promoted = survivor.map(|locator| (locator, SecretState::Staged));
+                if !promoted.is_none_or(|staged| found.secrets.contains(&staged)) {
+                    return Err(Conflict::Stale.into());
+                }
+                found.has_just(retired.iter().copied().chain(survivor))?;
+                // The dead first: a key has one current secret.
+                let mut all: Vec<_> = retired.iter().map(|locator| Step::RemoveSecret(*key, *locator)).collect();
+                all.append(&mut steps);
+                Ok(all)
+            }
+            Self::Delete { key, retired } => {
+                // An organization keeps its production key to the end.
+                if key.environment == Environment::Production {
+                    return Err(Conflict::Stale.into());
+                }
+                facts.key()?.has_just(retired.iter().copied())?;
+                let dead = retired.iter().map(|locator| Step::RemoveSecret(*key, *locator));
+                Ok(dead.chain([Step::RemoveKey(*key)]).collect())
+            }
+            Self::AllowOrigin { entry } => {
+                if !facts.organization {
+                    return Err(StoreError::Missing);
+                }
+                if facts.origins.iter().any(|known| known.id == entry.id || known.origin == entry.origin) {
+                    return Err(Conflict::Duplicate.into());
+                }
+                if facts.origins.len() >= AllowList::MAX_ENTRIES {
+                    return Err(Conflict::ListFull.into());
+                }
+                Ok(vec![Step::AddOrigin(entry.clone())])
+            }
+            Self::DisallowOrigin { organization, id } => {
+                if !facts.origins.iter().any(|known| known.id == *id) {
+                    return Err(StoreError::Missing);
+                }
+                Ok(vec![Step::RemoveOrigin(*organization, *id)])
+            }
+        }
+    }
+}
+
+impl Facts {
+    fn key(&self) -> Result<&KeyFacts, StoreError> {
+        self.key.as_ref().ok_or(StoreError::Missing)
+    }
+}
+
+impl KeyFacts {
+    /// A generation is never used twice; a caller with an old one has not seen what happened since.
+    fn is_next(&self, secret: &Secret) -> Result<(), StoreError> {
+        if secret.generation == self.generations + 1 { Ok(()) } else { Err(Conflict::Stale.into()) }
+    }
+
+    /// A caller that names other secrets than the key has now, or one twice, has not seen what happened since.
+    fn has_just(&self, named: impl Iterator<Item = Locator>) -> Result<(), StoreError> {
+        let sorted = |mut locators: Vec<Locator>| {
+            locators.sort_unstable();
+            locators
+        };
+        let named = sorted(named.collect());
+        let there = sorted(self.secrets.iter().map(|(locator, _)| *locator).collect());
+        if named == there { Ok(()) } else { Err(Conflict::Stale.into()) }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use doorward_audit::{Action, Attribution, EventDraft};
+    use doorward_key::Digest;
+    use doorward_types::{AccessKeyId, Incarnation, Timestamp};
+
+    use super::*;
+    use crate::{OperationId, RequestHash, Revision, StoreId};
+
+    const NOW: Timestamp = Timestamp::from_millis(1);
+    const STORE: StoreId = StoreId::from_bytes([7; 16]);
+    const ORGANIZATION: OrganizationId = OrganizationId::from_u128(1);
+    const KEY: KeyRef =
+        KeyRef { organization: ORGANIZATION, environment: Environment::Test, id: AccessKeyId::from_u128(2) };
+
+    fn locator(number: u8) -> Locator {
+        Locator::new([b'A' + number; Locator::LENGTH]).unwrap()
+    }
+
+    fn secret(generation: u32, state: SecretState) -> Secret {
+        let digest = Digest::from_bytes([0; 32]);
+        Secret { locator: locator(generation as u8), digest, generation, state, created_at: NOW }
+    }
+
+    fn key(environment: Environment) -> AccessKey {
+        let name = "key".parse().unwrap();
+        AccessKey {
+            id: KEY.id,
+            organization: ORGANIZATION,
+            environment,
+            name,
+            created_at: NOW,
+            created_by: "ada".parse().unwrap(),
+        }
+    }
+
+    fn context() -> ChangeContext {
+        let (by, log) = (Attribution::local("ada".parse().unwrap()), (ORGANIZATION, Environment::Test));
+        let told = EventDraft::new(&by, NOW, Action::AccessKeyCreated, "x".into(), log);
+        let (operation, request) = (OperationId::from_bytes([0; 16]), RequestHash::of(["x"]));
+        ChangeContext::new(operation, told.into(), request, KeyPrefix::default())
+    }
+
+    /// The facts of a store with an organization, whose key has a current secret (1) and a staged one (2).
+    fn facts() -> Facts {
+        let secrets = vec![(locator(1), SecretState::Current), (locator(2), SecretState::Staged)];
+        Facts {
+            store: StoreIdentity {
+                id: STORE,
+                incarnation: Incarnation::FIRST,
+                prefix: Some(KeyPrefix::default()),
+                sealing_key: None,
+                longest_lease: Duration::ZERO,
+            },
+            done: None,
+            any_organization: true,
+            organization: true,
+            key: Some(KeyFacts { generations: 2, secrets }),
+            origins: vec![],
+        }
+    }
+
+    /// The rows of a plan, as text.
+    fn rows(change: &Change, facts: &Facts) -> Vec<String> {
+        let row = |step: &Step| match step {
+            Step::AddSecret(_, secret) => format!("add secret {}", secret.generation),
+            Step::Promote(_, locator) => format!("promote {locator}"),
+            Step::RemoveSecret(_, locator) => format!("remove secret {locator}"),
+            Step::SetGenerations(_, generations) => format!("generations {generations}"),
+            other => format!("{other:?}").split_once(['(', ' ']).unwrap().0.to_owned(),
+        };
+        change.plan(facts, &context()).unwrap().iter().map(row).collect()
+    }
+
+    fn refused(change: &Change, facts: &Facts) -> StoreError {
+        change.plan(facts, &context()).unwrap_err()
+    }
+
+    #[track_caller]
+    fn conflicts(change: &Change, facts: &Facts, expected: Conflict) {
+        let refused = refused(change, facts);
+        assert!(matches!(&refused, StoreError::Conflict(found) if *found == expected), "{refused:?}");
+    }
+
+    fn provision(only_if_empty: bool) -> Change {
+        let organization = Organization { id: ORGANIZATION, name: "Acme".parse().unwrap(), created_at: NOW };
+        let (key, secret) = (key(Environment::Production), secret(1, SecretState::Current));
+        Change::Provision { organization, key, secret, only_if_empty }
+    }
+
+    fn create(environment: Environment) -> Change {
+        Change::Create { key: key(environment), secret: secret(1, SecretState::Current) }
+    }
+
+    fn stage(generation: u32) -> Change {
+        Change::Stage { key: KEY, secret: secret(generation, SecretState::Staged) }
+    }
+
+    fn promote(retired: &[u8], successor: u8) -> Change {
+        let retired = retired.iter().map(|number| locator(*number)).collect();
+        Change::Regenerate { key: KEY, retired, successor: Successor::Promote(locator(successor)) }
+    }
+
+    fn replace(retired: &[u8], generation: u32) -> Change {
+        let retired = retired.iter().map(|number| locator(*number)).collect();
+        let successor = Successor::Fresh(secret(generation, SecretState::Current));
+        Change::Regenerate { key: KEY, retired, successor }
+    }
+
+    fn delete(environment: Environment, retired: &[u8]) -> Change {
+        let retired = retired.iter().map(|number| locator(*number)).collect();
+        Change::Delete { key: KeyRef { environment, ..KEY }, retired }
+    }
+
+    #[test]
+    fn an_organization_is_provisioned_once_and_if_asked_only_into_an_empty_store() {
+        let others = Facts { organization: false, key: None, ..facts() };
+        let empty = Facts { any_organization: false, ..others.clone() };
+        for only_if_empty in [false, true] {
+            assert_eq!(rows(&provision(only_if_empty), &empty), ["AddOrganization", "AddKey", "add secret 1"]);
+        }
+        assert_eq!(rows(&provision(false), &others).len(), 3);
+        conflicts(&provision(true), &others, Conflict::NotEmpty);
+        conflicts(&provision(false), &facts(), Conflict::Duplicate);
+    }
+
+    #[test]
+    fn a_test_key_is_added_to_an_organization_and_a_production_key_never() {
+        let without_key = Facts { key: None, ..facts() };
+        assert_eq!(rows(&create(Environment::Test), &without_key), ["AddKey", "add secret 1"]);
+        conflicts(&create(Environment::Test), &facts(), Conflict::Duplicate);
+        conflicts(&create(Environment::Production), &without_key, Conflict::Duplicate);
+        let nobody = Facts { organization: false, ..without_key };
+        assert!(matches!(refused(&create(Environment::Test), &nobody), StoreError::Missing));
+    }
+
+    #[test]
+    fn one_secret_is_staged_at_a_time_and_no_generation_comes_twice() {
+        let unstaged = KeyFacts { generations: 2, secrets: vec![(locator(1), SecretState::Current)] };
+        let unstaged = Facts { key: Some(unstaged), ..facts() };
+        assert_eq!(rows(&stage(3), &unstaged), ["generations 3", "add secret 3"]);
+        conflicts(&stage(3), &facts(), Conflict::AlreadyStaged);
+        conflicts(&stage(2), &unstaged, Conflict::Stale);
+        conflicts(&stage(4), &unstaged, Conflict::Stale);
+        assert_eq!(rows(&Change::Unstage { key: KEY, staged: locator(2) }, &facts()).len(), 1);
+        conflicts(&Change::Unstage { key: KEY, staged: locator(1) }, &facts(), Conflict::Stale);
+        conflicts(&Change::Unstage { key: KEY, staged: locator(2) }, &unstaged, Conflict::Stale);
+    }
+
+    #[test]
+    fn exactly_one_secret_is_left_after_a_regeneration() {
+        let removed = |number| format!("remove secret {}", locator(number));
+        let promoted = format!("promote {}", locator(2));
+        assert_eq!(rows(&promote(&[1], 2), &facts()), [removed(1), promoted]);
+        let fresh = ["generations 3".to_owned(), "add secret 3".to_owned()];
+        let dead = [removed(1), removed(2)];
+        assert_eq!(rows(&replace(&[1, 2], 3), &facts()), [&dead[..], &fresh[..]].concat());
+        for stale in [promote(&[], 2), promote(&[2], 1), promote(&[1, 3], 2), promote(&[1, 1], 2), promote(&[1, 2], 2)]
+        {
+            conflicts(&stale, &facts(), Conflict::Stale);
+        }
+        for stale in [replace(&[1], 3), replace(&[1, 2, 3], 3), replace(&[1, 2, 2], 3), replace(&[1, 2], 2)] {
+            conflicts(&stale, &facts(), Conflict::Stale);
+        }
+    }
+
+    #[test]
+    fn a_test_key_is_deleted_with_all_of_its_secrets_and_a_production_key_never() {
+        let dead = rows(&delete(Environment::Test, &[2, 1]), &facts());
+        assert_eq!(dead.last().unwrap(), "RemoveKey");
+        assert_eq!(dead.len(), 3);
+        conflicts(&delete(Environment::Test, &[1]), &facts(), Conflict::Stale);
+        conflicts(&delete(Environment::Production, &[1, 2]), &facts(), Conflict::Stale);
+    }
+
+    #[test]
+    fn a_key_that_is_gone_is_missing() {
+        let gone = Facts { key: None, ..facts() };
+        let unstage = Change::Unstage { key: KEY, staged: locator(2) };
+        for change in [stage(3), unstage, promote(&[1], 2), delete(Environment::Test, &[1, 2])] {
+            assert!(matches!(refused(&change, &gone), StoreError::Missing), "{change:?}");
+        }
+    }
+
+    #[test]
+    fn a_repeat_is_told_so_before_all_else() {
+        let done = |request| Operation { subject: "key".into(), request, revision: Revision(5) };
+        let again = Facts { done: Some(done(Some(context().request))), ..facts() };
+        let other = ChangeContext { store: Some(StoreId::from_bytes([8; 16])), ..context() };
+        let told = stage(3).plan(&again, &other).unwrap_err();
+        assert!(matches!(told, StoreError::AlreadyDone { revision: Revision(5), .. }), "{told:?}");
+        let reused = Facts { done: Some(done(Some(RequestHash::of(["y"])))), ..facts() };
+        assert!(matches!(refused(&stage(3), &reused), StoreError::IdempotencyKeyReused));
+    }
+
+    #[test]
+    fn a_change_is_for_the_expected_store_and_its_prefix() {
+        let plan = |store: Option<StoreId>, prefix: Option<&str>, any_organization| {
+            let context = ChangeContext { store, ..context() };
+            let found = Facts { organization: false, key: None, any_organization, ..facts() };
+            let prefix = prefix.map(|prefix| prefix.parse().unwrap());
+            let store = StoreIdentity { prefix, ..found.store.clone() };
+            provision(false).plan(&Facts { store, ..found }, &context).map(|steps| steps.len())
+        };
+        let ours = KeyPrefix::default().to_string();
+        assert_eq!(plan(Some(STORE), Some(&ours), true).unwrap(), 3);
+        assert!(matches!(plan(Some(StoreId::from_bytes([8; 16])), Some(&ours), true), Err(StoreError::Doubtful(_))));
+        assert!(matches!(plan(None, Some("other"), true), Err(StoreError::OtherPrefix { .. })));
+        assert!(matches!(plan(None, None, true), Err(StoreError::PrefixUnknown)));
+        // The first change of a store notes the prefix.
+        assert_eq!(plan(None, None, false).unwrap(), 4);
+    }
+
+    #[test]
+    fn a_list_of_origins_is_full_at_a_thousand_entries() {
+        let entry = |number: u128| OriginEntry {
+            id: AllowedOriginId::from_u128(number),
+            organization: ORGANIZATION,
+            origin: format!("app-{number}.example.com").parse().unwrap(),
+            created_at: NOW,
+            created_by: "ada".parse().unwrap(),
+        };
+        let with = |there: u128| Facts { origins: (0..there).map(entry).collect(), ..facts() };
+        let allow = |number| Change::AllowOrigin { entry: entry(number) };
+        assert_eq!(rows(&allow(5_000), &with(999)), ["AddOrigin"]);
+        for there in [1_000, 1_500] {
+            conflicts(&allow(5_000), &with(there), Conflict::ListFull);
+            // What is there is there, and may go.
+            conflicts(&allow(7), &with(there), Conflict::Duplicate);
+            let id = AllowedOriginId::from_u128(7);
+            assert_eq!(rows(&Change::DisallowOrigin { organization: ORGANIZATION, id }, &with(there)).len(), 1);
+        }
+    }
+}
