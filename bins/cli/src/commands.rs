@@ -3,11 +3,11 @@
 use std::io::Read;
 
 use clap::CommandFactory;
-use doorward::auth::{CurrentValue, LINK_LIFETIME, OperatorDesk, StagedKey};
-use doorward::http::shapes::{
-    self, AccessKeyShape, CreatedShape, List, LoginLinkShape, OperatorShape, OrganizationShape, ProvisionedShape,
+use doorward::api::shapes::{
+    AccessKeyShape, CreatedShape, List, LoginLinkShape, OperatorShape, OrganizationShape, ProvisionedShape,
     RegeneratedShape, StagedShape,
 };
+use doorward::auth::{CurrentValue, LINK_LIFETIME, OperatorDesk, StagedKey, rotation_due_at};
 use doorward::key::{KeyPrefix, PresentedKey};
 use doorward::store::{OpenMode, Organization, Page, StoreUrl};
 use doorward::types::{AccessKeyId, Environment, Name, SecretState};
@@ -127,7 +127,7 @@ async fn list_keys(desk: &Desk, which: &Which, output: &Output) -> Result<(), Fa
     let now = desk.core.clock().now();
     let mut rows = Vec::new();
     for found in &keys {
-        let due = shapes::rotation_due_at(found.key.environment, &found.secrets);
+        let due = rotation_due_at(found.key.environment, &found.secrets);
         for secret in &found.secrets {
             let label = found.key.environment.key_label();
             let used = usage.iter().find(|usage| usage.locator == secret.locator);

@@ -2,14 +2,15 @@
 
 use std::process::ExitCode;
 
+use doorward::api::{Code, problem};
 use doorward::auth::{IssueError, StartError};
-use doorward::http::{Code, Problem};
+use doorward::http::Problem;
 use doorward::store::StoreError;
 
 /// A command that was not carried out.
 #[derive(Debug)]
 pub struct Failure {
-    problem: Problem,
+    problem: Box<Problem>,
     status: u8,
     cause: Option<String>,
     told: bool,
@@ -19,7 +20,7 @@ impl Failure {
     /// Exit status 1.
     #[must_use]
     pub fn failed(detail: String) -> Self {
-        Self { problem: Problem::new(Code::Internal, detail), status: 1, cause: None, told: false }
+        Self { problem: Box::new(Problem::new(Code::Internal, detail)), status: 1, cause: None, told: false }
     }
 
     /// Exit status 1, of what the document that was printed says already.
@@ -37,25 +38,25 @@ impl Failure {
     /// Exit status 2.
     #[must_use]
     pub fn usage(detail: String) -> Self {
-        Self { problem: Problem::new(Code::InvalidRequest, detail), status: 2, cause: None, told: false }
+        Self { problem: Box::new(Problem::new(Code::InvalidRequest, detail)), status: 2, cause: None, told: false }
     }
 
     /// Exit status 3.
     #[must_use]
     pub fn cancelled(detail: String) -> Self {
-        Self { problem: Problem::new(Code::InvalidRequest, detail), status: 3, cause: None, told: false }
+        Self { problem: Box::new(Problem::new(Code::InvalidRequest, detail)), status: 3, cause: None, told: false }
     }
 
     /// Exit status 5.
     #[must_use]
     pub fn not_found(detail: String) -> Self {
-        Self { problem: Problem::new(Code::NotFound, detail), status: 5, cause: None, told: false }
+        Self { problem: Box::new(Problem::new(Code::NotFound, detail)), status: 5, cause: None, told: false }
     }
 
     /// Exit status 6.
     #[must_use]
     pub fn conflict(detail: String) -> Self {
-        Self { problem: Problem::new(Code::Conflict, detail), status: 6, cause: None, told: false }
+        Self { problem: Box::new(Problem::new(Code::Conflict, detail)), status: 6, cause: None, told: false }
     }
 
     /// The same problem as the HTTP API would answer with.
@@ -104,7 +105,7 @@ impl From<StoreError> for Failure {
             | StoreError::UnsupportedSchema { .. } => Some(error.to_string()),
             other => causes(other),
         };
-        let problem = Problem::from(error);
+        let problem = Box::new(problem::of_store(error));
         Self { status: status_of(&problem), problem, cause, told: false }
     }
 }
@@ -114,7 +115,7 @@ impl From<IssueError> for Failure {
         match error {
             IssueError::Store(error) => error.into(),
             error => {
-                let problem = Problem::from(error);
+                let problem = Box::new(problem::of_change(error));
                 Self { status: status_of(&problem), problem, cause: None, told: false }
             }
         }

@@ -1,7 +1,7 @@
 //! Allowed callback origins.
 
+use doorward::api::shapes::{AllowedOriginShape, List, OriginCheckShape};
 use doorward::auth::Allowed;
-use doorward::http::shapes::{AllowedOriginShape, List, OriginCheckShape};
 use doorward::origin::{AllowList, AllowedOrigin, CustomSchemes};
 use doorward::store::OriginEntry;
 

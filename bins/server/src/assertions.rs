@@ -1,20 +1,15 @@
 //! Assertions of who sent a request, for services behind a gateway; off unless a file of keys is named.
 
-use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::str::FromStr;
 use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context, bail};
-use arc_swap::ArcSwap;
-use doorward::assertion::{AssertionKeys, Claims};
-use doorward::auth::Principal;
-use doorward::types::Timestamp;
+use doorward::api::{Assertions, Keys};
+use doorward::assertion::AssertionKeys;
 use zeroize::Zeroizing;
 
-use crate::config::Config;
-use crate::forward_auth::Keys;
 use crate::secret_file;
 
 /// The pause between two looks at the file.
@@ -38,91 +33,66 @@ impl FromStr for Audience {
     }
 }
 
-/// The maker of assertions.
-#[derive(Debug)]
-pub struct Assertions {
-    issuer: String,
-    audiences: BTreeMap<Keys, String>,
-    file: PathBuf,
-    keys: ArcSwap<AssertionKeys>,
+/// Reads the keys, if the configuration names a file, and looks after the file from now on.
+///
+/// # Errors
+///
+/// If the file cannot be used, or if a setting that an assertion needs is missing.
+pub(crate) fn start(
+    file: Option<PathBuf>,
+    given: &[Audience],
+    public_url: Option<&str>,
+) -> anyhow::Result<Option<Arc<Assertions>>> {
+    let Some(file) = file else {
+        if given.is_empty() {
+            return Ok(None);
+        }
+        bail!("--assertion-audience needs --assertion-key-file: `doorward assertion-key rotate FILE` makes one");
+    };
+    let issuer = public_url.context("--assertion-key-file needs --public-url, which assertions name")?;
+    if given.is_empty() {
+        bail!("--assertion-key-file needs --assertion-audience: a service must refuse assertions for another");
+    }
+    let audiences = given.iter().map(|given| (given.profile, given.audience.clone())).collect();
+    let text = secret_file::read(&file)?;
+    let keys = text.parse().with_context(|| format!("in {}", file.display()))?;
+    let assertions = Arc::new(Assertions::new(issuer.trim_end_matches('/').to_owned(), audiences, keys));
+    tokio::spawn(look_after(Arc::clone(&assertions), file, text));
+    Ok(Some(assertions))
 }
 
-impl Assertions {
-    /// Reads the keys, if the configuration names a file, and looks after the file from now on.
-    ///
-    /// # Errors
-    ///
-    /// If the file cannot be used, or if what else an assertion needs is missing.
-    pub fn start(config: &Config) -> anyhow::Result<Option<Arc<Self>>> {
-        let Some(file) = config.assertion_key_file.clone() else {
-            if config.assertion_audiences.is_empty() {
-                return Ok(None);
-            }
-            bail!("--assertion-audience needs --assertion-key-file: `doorward assertion-key rotate FILE` makes one");
-        };
-        let issuer =
-            config.public_url.clone().context("--assertion-key-file needs --public-url, which assertions name")?;
-        if config.assertion_audiences.is_empty() {
-            bail!("--assertion-key-file needs --assertion-audience: a service must refuse assertions for another");
+/// Reads the file again when it has changed. A file that cannot be used is logged, and changes nothing.
+async fn look_after(assertions: Arc<Assertions>, file: PathBuf, mut seen: Zeroizing<String>) {
+    loop {
+        tokio::time::sleep(LOOK).await;
+        let read = secret_file::read(&file);
+        if read.as_ref().is_ok_and(|text| *text == seen) {
+            continue;
         }
-        let given = config.assertion_audiences.iter().cloned();
-        let audiences = given.map(|given| (given.profile, given.audience)).collect();
-        let text = secret_file::read(&file)?;
-        let keys = ArcSwap::from_pointee(text.parse().with_context(|| format!("in {}", file.display()))?);
-        let issuer = issuer.trim_end_matches('/').to_owned();
-        let assertions = Arc::new(Self { issuer, audiences, file, keys });
-        tokio::spawn(Arc::clone(&assertions).look_after(text));
-        Ok(Some(assertions))
-    }
-
-    /// Reads the file again when it has changed. A file that cannot be used is logged, and changes nothing.
-    async fn look_after(self: Arc<Self>, mut seen: Zeroizing<String>) {
-        loop {
-            tokio::time::sleep(LOOK).await;
-            let read = secret_file::read(&self.file);
-            if read.as_ref().is_ok_and(|text| *text == seen) {
-                continue;
+        let keys = read.and_then(|text| Ok((text.parse::<AssertionKeys>()?, text)));
+        match keys {
+            Ok((keys, text)) => {
+                tracing::info!(file = %file.display(), newest = keys.newest(), "read the assertion keys again");
+                assertions.replace_keys(keys);
+                seen = text;
             }
-            let keys = read.and_then(|text| Ok((text.parse::<AssertionKeys>()?, text)));
-            match keys {
-                Ok((keys, text)) => {
-                    tracing::info!(file = %self.file.display(), newest = keys.newest(), "read the assertion keys again");
-                    self.keys.store(Arc::new(keys));
-                    seen = text;
-                }
-                Err(error) => tracing::error!("the assertion keys cannot be used; those before are kept: {error:#}"),
-            }
+            Err(error) => tracing::error!("the assertion keys cannot be used; those before are kept: {error:#}"),
         }
-    }
-
-    /// Returns an assertion of who sent a request, if the profile has an audience.
-    pub(crate) fn sign(&self, profile: Keys, principal: &Principal, now: Timestamp) -> Option<String> {
-        let claims = Claims {
-            issuer: &self.issuer,
-            audience: self.audiences.get(&profile)?,
-            access_key: principal.key_id(),
-            organization: principal.organization_id(),
-            environment: principal.environment(),
-            key_name: principal.key_name().as_str(),
-        };
-        self.keys.load().sign(&claims, now)
-    }
-
-    /// Returns the public keys: a JSON Web Key Set.
-    pub(crate) fn public(&self) -> String {
-        self.keys.load().public()
     }
 }
 
 #[cfg(test)]
 mod tests {
     use clap::Parser;
+    use doorward::types::Timestamp;
 
     use super::*;
-    use crate::config::Arguments;
+    use crate::arguments::Arguments;
+    use crate::config::Config;
 
     fn started(arguments: &[&str]) -> anyhow::Result<Option<Arc<Assertions>>> {
-        Assertions::start(&Config::new(Arguments::try_parse_from([&["doorward-server"], arguments].concat())?)?)
+        let config = Config::new(Arguments::try_parse_from([&["doorward-server"], arguments].concat())?)?;
+        start(config.assertion_key_file, &config.assertion_audiences, config.public_url.as_deref())
     }
 
     #[tokio::test]

@@ -9,7 +9,7 @@ use clap::builder::Resettable;
 use clap::{Command, CommandFactory, FromArgMatches};
 use doorward::store::StoreUrl;
 
-use crate::config::Arguments;
+use crate::arguments::Arguments;
 use crate::secret_file;
 
 /// The beginning of the name of every variable that this program reads.

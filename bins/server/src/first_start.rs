@@ -4,8 +4,8 @@ use std::io::Write;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
 use anyhow::Context;
+use doorward::api::shapes::LoginLinkShape;
 use doorward::auth::{ChangeRequest, IssueError, Issuer, OperatorDesk, OperatorPrincipal, Provisioned, Verifier};
-use doorward::http::shapes::LoginLinkShape;
 use http::Uri;
 
 use crate::config::Config;

@@ -1,82 +1,61 @@
-//! The reference server: routing, reading, answering. What it decides, the crates decide.
+//! The reference server: settings, listeners, TLS, limits, signals. It serves [`doorward::api`] and the page, which decide.
 //!
 //! | module | what it is for |
 //! |---|---|
-//! | [`routes`] | the table of routes: start here |
-//! | [`app`], `request_id` | a request's way: id, route, door, handler, answer |
-//! | [`backend`] | handlers behind an access key |
-//! | [`management`] | handlers behind an operator's token |
-//! | [`audit`] | handlers of the audit logs, behind both |
-//! | [`body`], [`cursor`], [`answer`] | reading and writing |
-//! | [`serve`], [`connections`], [`tls`], [`wire`], `progress`, `stopping` | connections: limits, deadlines, the refusals that come before HTTP, and the way to the end |
-//! | [`link`] | handlers of connectors, link sessions, and the callback |
-//! | `forward_auth` | the answer that gateways ask for |
-//! | `mcp` | tools for MCP clients, each call of which is recorded |
+//! | [`config`], [`arguments`], [`environment`] | settings: start here |
+//! | `site`, [`tls`], `stopping` | what [`doorward_listen`] serves connections with, and the way to the end |
+//! | [`sealing_key`], [`signing_key`], `assertions`, `secret_file`, `certificate`, [`reload`] | secrets and certificates, read again when they change |
+//! | [`logging`], `line`, [`metrics`], [`reminder`], [`first_start`] | what people see of it |
 //! | [`sinks`] | shipping audit events elsewhere |
-//! | [`config`], [`environment`], [`logging`], `line`, [`metrics`], [`reload`], [`reminder`], [`sealing_key`], [`signing_key`], `secret_file`, `certificate`, [`first_start`] | around it |
 //! | `identity` | signing in to the page through an identity provider, by the feature `oidc` |
 //! | `traces` | spans for a collector of OpenTelemetry's, by the feature `otel` |
 
-pub mod answer;
-pub mod app;
-pub mod assertions;
-pub mod audit;
-pub mod backend;
-pub mod body;
-pub mod budget;
+pub mod arguments;
+mod assertions;
 mod certificate;
 pub mod config;
-pub mod connections;
-pub mod cursor;
 pub mod environment;
 pub mod first_start;
-mod forward_auth;
 #[cfg(feature = "oidc")]
 pub mod identity;
 mod line;
-pub mod link;
 pub mod logging;
-pub mod management;
-mod mcp;
 pub mod metrics;
-mod progress;
 pub mod reload;
 pub mod reminder;
-mod request_id;
-pub mod routes;
 pub mod sealing_key;
 mod secret_file;
-pub mod serve;
 pub mod signing_key;
 pub mod sinks;
+mod site;
 mod stopping;
 pub mod tls;
 #[cfg(feature = "otel")]
 pub mod traces;
-pub mod wire;
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context;
+use doorward::api::{Api, Budgets, Observer, Part, Settings};
 use doorward::auth::{Core, Verifier};
 use doorward::dashboard::Dashboard;
 use doorward::link::Linker;
 use doorward::origin::CustomSchemes;
 use doorward::store::{OpenMode, SealingKeys};
 use doorward::types::{Clock, PreciseClock, SystemClock};
+use doorward_listen::{Acceptor, Room};
 use tokio::net::TcpListener;
 use tokio::runtime::Runtime;
 use tokio::sync::watch;
 
-use crate::app::{App, Settings};
-use crate::assertions::Assertions;
-use crate::config::{Arguments, Config, HotClock};
-use crate::connections::Room;
+use crate::arguments::{Arguments, HotClock};
+use crate::config::Config;
 use crate::logging::{Filter, Logging};
 use crate::metrics::Metrics;
 use crate::reload::{Hangups, Reload};
 use crate::sinks::Shipping;
+use crate::site::{Site, Watcher};
 use crate::tls::Tls;
 
 /// How long threads that block may go on after the last request.
@@ -122,7 +101,11 @@ async fn serve_until_stopped(start: Start, filter: Filter) -> anyhow::Result<()>
     let core = Core::new(store).with_clock(clock);
     let sealing_key = sealing_key::load(&config, &core).await?;
     let signing_key = signing_key::load(&config)?;
-    let assertions = Assertions::start(&config)?;
+    let assertions = assertions::start(
+        config.assertion_key_file.clone(),
+        &config.assertion_audiences,
+        config.public_url.as_deref(),
+    )?;
     let (sinks, secrets) = sinks::open(&config.sinks, &core)?;
     let metrics = Arc::new(Metrics::new());
     let (certificate, asked) = watch::channel(0);
@@ -133,7 +116,7 @@ async fn serve_until_stopped(start: Start, filter: Filter) -> anyhow::Result<()>
     let listener = TcpListener::bind(config.listen)
         .await
         .with_context(|| format!("cannot listen on {}; choose another with --listen", config.listen))?;
-    let metrics_listener = metrics::listen(&config).await?;
+    let metrics_listener = metrics::listen(config.metrics_listen).await?;
     let verifier = Verifier::start(&core).await.context("the keys cannot be loaded")?;
     // The store decides with which prefix keys begin.
     let core = verifier.core().clone();
@@ -144,25 +127,36 @@ async fn serve_until_stopped(start: Start, filter: Filter) -> anyhow::Result<()>
 
     let custom_schemes = if config.custom_schemes { CustomSchemes::Allowed } else { CustomSchemes::Refused };
     let mcp_hosts = first_start::hosts(&config, address);
-    let (strict, budgets) = (config.strict, config.budgets);
-    let settings = Settings { custom_schemes, signing_key, assertions, strict, mcp_hosts, budgets };
     let public_url = first_start::public_url(&config, address);
     let dashboard = dashboard(&config, &verifier, &public_url, custom_schemes, &sealing_key)?;
-    let room = Room::new(config.limits, Arc::clone(&metrics));
-    let metered = Arc::clone(&metrics);
-    let app = Arc::new(App::new(verifier.clone(), sealing_key, linker, dashboard, settings, metered, room.told()));
+    let watcher = Arc::new(Watcher::new(Arc::clone(&metrics)));
+    let room = Room::new(config.limits, Arc::<Watcher>::clone(&watcher));
+    let observer: Arc<dyn Observer> = Arc::<Watcher>::clone(&watcher);
+    let settings = Settings {
+        parts: Part::ALL.to_vec(),
+        mounts: vec![site::page(dashboard, Arc::clone(&watcher))],
+        custom_schemes,
+        signing_key,
+        assertions,
+        strict: config.strict,
+        mcp_hosts,
+        budgets: Budgets::new(config.budgets, &observer),
+        observer,
+    };
+    let api = Api::new(verifier.clone(), sealing_key, linker, settings)?;
     let shipping = Shipping::start(sinks, &core, &metrics)?;
-    let reload = Reload { arguments, filter, app: Arc::clone(&app), secrets, certificate };
+    let reload = Reload { arguments, filter, api: api.clone(), secrets, certificate };
     tokio::spawn(reload.run(hangups));
     tokio::spawn(reminder::remind(verifier.clone()));
-    let linker = app.linker().clone();
+    let linker = api.linker().clone();
     tokio::spawn(async move { linker.keep_up().await });
     if let Some(listener) = metrics_listener {
-        tokio::spawn(metrics::serve(listener, Arc::clone(&metrics), Arc::clone(&app)));
+        tokio::spawn(metrics::serve(listener, Arc::clone(&metrics), api.clone()));
     }
     tracing::info!(%address, store = %config.store, version = env!("CARGO_PKG_VERSION"), "serving");
-    let stage = stopping::listen(Arc::clone(&app), config.shutdown_delay)?;
-    serve::serve(listener, tls, Arc::clone(&app), room, stage).await;
+    let stage = stopping::listen(api.clone(), config.shutdown_delay)?;
+    let tls = tls.map(|tls| -> Acceptor { Arc::new(move || tls.acceptor()) });
+    doorward_listen::serve(listener, tls, Site(api), room, stage).await;
     shipping.stop().await;
     verifier.stop().await;
     core.store().close().await.context("the store could not be closed in order")?;

@@ -4,7 +4,7 @@ use std::error::Error;
 use std::fmt::{self, Write};
 
 use doorward::types::{Clock, Foreign, SystemClock};
-use serde::{Serialize, Serializer};
+use serde::{Deserialize, Serialize, Serializer};
 use serde_json::Value;
 use tracing::field::{Field, Visit};
 use tracing::{Event, Level, Subscriber};
@@ -12,14 +12,23 @@ use tracing_subscriber::fmt::format::Writer;
 use tracing_subscriber::fmt::{FmtContext, FormatEvent, FormatFields};
 use tracing_subscriber::registry::LookupSpan;
 
-use crate::config::LogFormat;
-
 /// The most bytes of a message or a field: our own sentences fit. What lies beneath an error is text of other programs, each
 /// of which gets what [`Foreign`] gives.
 const MOST: usize = 2_000;
 
 /// The fields that libraries which use `log` note beside their own.
 const OF_LOG: &str = "log.";
+
+/// How log lines look.
+#[derive(Clone, Copy, Debug, Default, Deserialize, Eq, PartialEq, clap::ValueEnum)]
+#[serde(rename_all = "lowercase")]
+pub enum LogFormat {
+    /// For people.
+    #[default]
+    Text,
+    /// For machines: one object a line.
+    Json,
+}
 
 /// Writes events in this form.
 #[derive(Clone, Copy, Debug)]

@@ -9,8 +9,7 @@ use tracing_subscriber::reload::Handle;
 use tracing_subscriber::util::SubscriberInitExt;
 use tracing_subscriber::{EnvFilter, Layer, Registry, reload};
 
-use crate::config::Config;
-use crate::line::Line;
+use crate::line::{Line, LogFormat};
 #[cfg(feature = "otel")]
 use crate::traces::Traces;
 
@@ -21,14 +20,16 @@ const QUIET: &str = "rmcp=off,doorward_server::traces=off";
 const LEVELS: [&str; 6] = ["off", "error", "warn", "info", "debug", "trace"];
 
 /// The parts of the program that a filter can name: our crates, and the libraries that say anything.
-const PARTS: [&str; 22] = [
+const PARTS: [&str; 24] = [
     "doorward",
+    "doorward_api",
     "doorward_audit",
     "doorward_auth",
     "doorward_client",
     "doorward_dashboard",
     "doorward_http",
     "doorward_link",
+    "doorward_listen",
     "doorward_server",
     "doorward_sink",
     "doorward_store",
@@ -72,23 +73,23 @@ pub(crate) fn filter(text: &str) -> anyhow::Result<EnvFilter> {
 /// # Errors
 ///
 /// If spans cannot be sent to the endpoint, or the filter is none.
-pub fn start(config: &Config, runtime: &Runtime) -> anyhow::Result<Logging> {
-    let (filter, reload) = reload::Layer::new(filter(&config.log)?);
+pub fn start(filter: &str, format: LogFormat, endpoint: Option<&str>, runtime: &Runtime) -> anyhow::Result<Logging> {
+    let (filter, reload) = reload::Layer::new(self::filter(filter)?);
     let lines = tracing_subscriber::fmt::layer()
         .with_writer(std::io::stderr)
         .with_ansi(std::io::stderr().is_terminal())
-        .event_format(Line(config.log_format));
+        .event_format(Line(format));
     let registry = tracing_subscriber::registry().with(lines.with_filter(filter));
     #[cfg(feature = "otel")]
     {
-        let traces = config.otlp_endpoint.as_deref().map(|endpoint| Traces::to(endpoint, runtime.handle().clone()));
+        let traces = endpoint.map(|endpoint| Traces::to(endpoint, runtime.handle().clone()));
         let traces = traces.transpose()?;
         registry.with(traces.as_ref().map(Traces::layer)).init();
         Ok(Logging { filter: Filter(reload), _traces: traces })
     }
     #[cfg(not(feature = "otel"))]
     {
-        let _ = runtime;
+        let _ = (endpoint, runtime);
         registry.init();
         Ok(Logging { filter: Filter(reload) })
     }

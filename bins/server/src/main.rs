@@ -19,7 +19,7 @@ fn main() -> ExitCode {
         Err(error) => return fail("the configuration cannot be used", &error, 2),
     };
     let run = || {
-        let logging = logging::start(&config, &runtime)?;
+        let logging = logging::start(&config.log, config.log_format, config.otlp_endpoint(), &runtime)?;
         run(Start { arguments, config, hangups }, runtime, logging)
     };
     match run() {

@@ -7,9 +7,9 @@ use std::time::Duration;
 
 use anyhow::Context;
 use bytes::Bytes;
-use doorward::auth::Verifier;
-use doorward::http::shapes::ROTATION_PERIOD;
-use doorward::http::{Code, UnusualUse};
+use doorward::api::Api;
+use doorward::auth::{ROTATION_PERIOD, Verifier};
+use doorward::http::{Rejection, UnusualUse};
 use doorward::types::{Environment, Name, Timestamp};
 use http::header::CONTENT_TYPE;
 use http::{HeaderValue, Method, Request, Response, StatusCode};
@@ -25,9 +25,6 @@ use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::metrics::info::Info;
 use prometheus_client::registry::{Registry, Unit};
 use tokio::net::{TcpListener, TcpStream};
-
-use crate::app::App;
-use crate::config::Config;
 
 const OPEN_METRICS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
 const JSON: &str = "application/json";
@@ -238,16 +235,23 @@ impl Metrics {
         self.requests.get_or_create(&labels).observe(took.as_secs_f64());
     }
 
-    /// Counts a verification.
-    pub fn verified(&self, outcome: Result<Environment, Code>) {
+    /// Counts a verification, and the unusual use of a key.
+    pub fn verified(&self, outcome: Result<Environment, &Rejection>) {
         match outcome {
-            Ok(Environment::Production) => self.accepted.production.inc(),
-            Ok(Environment::Test) => self.accepted.test.inc(),
-            Err(code) => {
-                let labels = VerificationLabels { environment: "none", outcome: code.as_str() };
-                self.verifications.get_or_create(&labels).inc()
+            Ok(Environment::Production) => {
+                self.accepted.production.inc();
             }
-        };
+            Ok(Environment::Test) => {
+                self.accepted.test.inc();
+            }
+            Err(rejection) => {
+                let labels = VerificationLabels { environment: "none", outcome: rejection.code().as_str() };
+                self.verifications.get_or_create(&labels).inc();
+                if let Some(used) = rejection.unusual_use() {
+                    self.unusual_uses.get_or_create(&UnusualLabels { kind: used.as_str() }).inc();
+                }
+            }
+        }
     }
 
     /// Counts a connection that was opened.
@@ -278,11 +282,6 @@ impl Metrics {
     /// Counts a request that was refused since too much of its kind was under way.
     pub fn request_limited(&self, kind: &'static str, by: &'static str) {
         self.requests_limited.get_or_create(&WorkLabels { kind, by }).inc();
-    }
-
-    /// Counts an unusual use of a key.
-    pub fn used_unusually(&self, used: UnusualUse) {
-        self.unusual_uses.get_or_create(&UnusualLabels { kind: used.as_str() }).inc();
     }
 
     /// Notes how many events a sink lags behind, and for how many seconds.
@@ -316,14 +315,14 @@ impl Metrics {
 /// # Errors
 ///
 /// Where someone chose an address that cannot be had.
-pub async fn listen(config: &Config) -> anyhow::Result<Option<TcpListener>> {
-    let address = config.metrics_listen.unwrap_or(SocketAddr::from(DEFAULT_ADDRESS));
+pub async fn listen(chosen: Option<SocketAddr>) -> anyhow::Result<Option<TcpListener>> {
+    let address = chosen.unwrap_or(SocketAddr::from(DEFAULT_ADDRESS));
     match TcpListener::bind(address).await {
         Ok(listener) => {
             tracing::info!(address = %listener.local_addr()?, "serving metrics");
             Ok(Some(listener))
         }
-        Err(error) if config.metrics_listen.is_none() => {
+        Err(error) if chosen.is_none() => {
             tracing::warn!(%address, %error, "no metrics are served; choose another address with --metrics-listen");
             Ok(None)
         }
@@ -332,27 +331,27 @@ pub async fn listen(config: &Config) -> anyhow::Result<Option<TcpListener>> {
 }
 
 /// Answers scrapers and probes, whatever happens on the clients' listener.
-pub async fn serve(listener: TcpListener, metrics: Arc<Metrics>, app: Arc<App>) {
+pub async fn serve(listener: TcpListener, metrics: Arc<Metrics>, api: Api) {
     loop {
         match listener.accept().await {
             Ok((stream, _)) => {
-                tokio::spawn(serve_one(stream, Arc::clone(&metrics), Arc::clone(&app)));
+                tokio::spawn(serve_one(stream, Arc::clone(&metrics), api.clone()));
             }
             Err(_) => tokio::time::sleep(Duration::from_millis(100)).await,
         }
     }
 }
 
-async fn serve_one(stream: TcpStream, metrics: Arc<Metrics>, app: Arc<App>) {
+async fn serve_one(stream: TcpStream, metrics: Arc<Metrics>, api: Api) {
     let service = service_fn(async |request: Request<Incoming>| {
         let mut response = Response::new(Full::default());
         let (content_type, text, status) = match request.uri().path() {
-            "/metrics" => match metrics.text(app.verifier()) {
+            "/metrics" => match metrics.text(api.verifier()) {
                 Ok(text) => (OPEN_METRICS, text, StatusCode::OK),
                 Err(_) => (JSON, String::new(), StatusCode::INTERNAL_SERVER_ERROR),
             },
             "/healthz" => (JSON, r#"{"status":"ok"}"#.to_owned(), StatusCode::OK),
-            "/readyz" if app.is_ready() => (JSON, r#"{"status":"ready"}"#.to_owned(), StatusCode::OK),
+            "/readyz" if api.is_ready() => (JSON, r#"{"status":"ready"}"#.to_owned(), StatusCode::OK),
             "/readyz" => (JSON, r#"{"status":"not ready"}"#.to_owned(), StatusCode::SERVICE_UNAVAILABLE),
             _ => (JSON, String::new(), StatusCode::NOT_FOUND),
         };

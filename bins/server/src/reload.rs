@@ -1,12 +1,11 @@
 //! SIGHUP: certificates, secrets and the filter of the log are read again. What cannot be read leaves everything as it was, and
 //! nothing ends.
 
-use std::sync::Arc;
-
+use doorward::api::Api;
 use tokio::sync::watch;
 
-use crate::app::App;
-use crate::config::{Arguments, Config};
+use crate::arguments::Arguments;
+use crate::config::Config;
 use crate::logging::{self, Filter};
 use crate::signing_key;
 use crate::sinks::Secrets;
@@ -44,7 +43,7 @@ impl Hangups {
 pub(crate) struct Reload {
     pub(crate) arguments: Arguments,
     pub(crate) filter: Filter,
-    pub(crate) app: Arc<App>,
+    pub(crate) api: Api,
     pub(crate) secrets: Secrets,
     /// Has the certificate looked at now.
     pub(crate) certificate: watch::Sender<u64>,
@@ -74,7 +73,7 @@ impl Reload {
         let signing_key = signing_key::load(&config)?;
         let secrets = self.secrets.read(&config.sinks)?;
         self.filter.replace(filter)?;
-        self.app.set_signing_key(signing_key);
+        self.api.set_signing_key(signing_key);
         secrets.take_effect();
         Ok(())
     }

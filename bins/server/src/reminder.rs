@@ -2,8 +2,7 @@
 
 use std::time::Duration;
 
-use doorward::auth::Verifier;
-use doorward::http::shapes::ROTATION_PERIOD;
+use doorward::auth::{ROTATION_PERIOD, Verifier};
 
 const DAY: Duration = Duration::from_hours(24);
 

@@ -1,25 +1,23 @@
 //! The way to the end: told to stop, not ready at once, serving on for a while, then ending what is under way.
 
-use std::sync::Arc;
 use std::time::Duration;
 
+use doorward::api::Api;
+use doorward_listen::Stage;
 use tokio::sync::watch;
-
-use crate::app::App;
-use crate::serve::Stage;
 
 /// Listens for Ctrl-C and SIGTERM. The first makes the server leave, and end after `delay`; the second ends it at once.
 ///
 /// # Errors
 ///
 /// If the operating system allows no handler.
-pub(crate) fn listen(app: Arc<App>, delay: Duration) -> std::io::Result<watch::Receiver<Stage>> {
+pub(crate) fn listen(api: Api, delay: Duration) -> std::io::Result<watch::Receiver<Stage>> {
     let (stage, heard) = watch::channel(Stage::Serving);
     let mut asked = Asked::new()?;
     tokio::spawn(async move {
         // A person at a terminal waits for the prompt, and has no load balancer.
         let delay = if asked.stop_asked().await == Who::Person { Duration::ZERO } else { delay };
-        app.drain();
+        api.drain();
         stage.send_replace(Stage::Leaving);
         tracing::info!(?delay, "told to stop: not ready any more, and still serving");
         tokio::select! {

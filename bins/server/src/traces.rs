@@ -2,7 +2,6 @@
 //!
 //! A span tells of the request what its log line tells, and never the path, a header, or a body.
 
-use std::fmt;
 use std::time::Duration;
 
 use anyhow::Context;
@@ -91,14 +90,15 @@ pub fn request<B>(request: &Request<B>, route: &'static str) -> Span {
     span
 }
 
-/// Notes what was answered.
-pub fn answered(span: &Span, status: u16, id: Option<&dyn fmt::Display>) {
+/// Notes the answer.
+pub fn answered<B>(span: &Span, response: &Response<B>) {
+    let status = response.status().as_u16();
     span.record("http.response.status_code", status);
     if status >= 500 {
         span.record("error.type", status);
     }
-    if let Some(id) = id {
-        span.record("doorward.request_id", tracing::field::display(id));
+    if let Some(id) = response.headers().get("x-request-id").and_then(|id| id.to_str().ok()) {
+        span.record("doorward.request_id", id);
     }
 }
 

@@ -15,7 +15,7 @@ const LAYERS: &[&[&str]] = &[
     &["doorward-auth", "doorward-sink", "doorward-store-sql"],
     &["doorward-store-sqlite", "doorward-store-postgres"],
     &["doorward-http", "doorward-link", "doorward-testing"],
-    &["doorward-dashboard"],
+    &["doorward-api", "doorward-dashboard", "doorward-listen"],
     &["doorward"],
 ];
 
@@ -38,6 +38,8 @@ const FOREIGN: &[(&str, &[&str])] = &[
     ("doorward-store-sqlite", &["http", "hyper", "tower"]),
     ("doorward-store-postgres", &["http", "hyper", "tower", "rusqlite"]),
     ("doorward-testing", &["hyper", "tower", "rusqlite", "tokio-postgres"]),
+    ("doorward-api", &["hyper", "axum", "rusqlite", "tokio-postgres"]),
+    ("doorward-listen", &["axum", "rusqlite", "tokio-postgres"]),
     ("doorward-dashboard", &["hyper", "axum", "rusqlite", "tokio-postgres"]),
     ("doorward-http", &["hyper", "axum", "rusqlite", "tokio-postgres"]),
 ];

@@ -21,10 +21,10 @@ struct Remembered {
 }
 
 impl Dead {
-    pub(crate) fn remember(&self, lived: LiveSecret, died_at: Timestamp) {
+    pub(crate) fn remember(&self, lived: LiveSecret, revoked_at: Timestamp) {
         let mut remembered = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let locator = lived.secret.locator;
-        if remembered.by_locator.insert(locator, (lived, died_at)).is_none() {
+        if remembered.by_locator.insert(locator, (lived, revoked_at)).is_none() {
             remembered.oldest_first.push_back(locator);
         }
         if remembered.oldest_first.len() > MOST
@@ -34,34 +34,34 @@ impl Dead {
         }
     }
 
-    /// The dead secret that this text is. One that merely bears its locator is not.
-    pub(crate) fn find(&self, presented: &PresentedKey<'_>) -> Option<DeadKey> {
+    /// Finds the revoked secret by its digest; a matching locator alone is not enough.
+    pub(crate) fn find(&self, presented: &PresentedKey<'_>) -> Option<RevokedKey> {
         let remembered = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let (lived, died_at) = remembered.by_locator.get(&presented.locator())?;
-        (lived.secret.digest == presented.digest()).then_some(DeadKey {
+        let (lived, revoked_at) = remembered.by_locator.get(&presented.locator())?;
+        (lived.secret.digest == presented.digest()).then_some(RevokedKey {
             organization: lived.key.organization,
             environment: lived.key.environment,
             key: lived.key.id,
             locator: lived.secret.locator,
-            died_at: *died_at,
+            revoked_at: *revoked_at,
         })
     }
 }
 
-/// A key that was presented after its death: deleted, regenerated, or withdrawn before it was ever current.
+/// A key that was presented after its revocation: deleted, regenerated, or withdrawn before it was ever current.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 #[non_exhaustive]
-pub struct DeadKey {
-    /// Whose it was.
+pub struct RevokedKey {
+    /// The organization of the key.
     pub organization: OrganizationId,
-    /// Of which environment.
+    /// The environment of the key.
     pub environment: Environment,
-    /// The key, which lives on where only its secret was regenerated.
+    /// The key, which is still in force if only its secret was regenerated.
     pub key: AccessKeyId,
     /// The secret.
     pub locator: Locator,
-    /// When this node heard of its death.
-    pub died_at: Timestamp,
+    /// The time at which this node heard of the revocation.
+    pub revoked_at: Timestamp,
 }
 
 #[cfg(test)]
@@ -100,18 +100,18 @@ mod tests {
     fn find(dead: &Dead, key: FreshKey) -> Option<Timestamp> {
         let value = key.into_value();
         let presented = PresentedKey::parse(&KeyPrefix::default(), value.expose().as_bytes()).unwrap();
-        dead.find(&presented).map(|found| found.died_at)
+        dead.find(&presented).map(|found| found.revoked_at)
     }
 
     #[test]
     fn a_dead_key_is_known_by_its_digest_and_not_by_its_locator() {
         let (dead, key, guessed) = (Dead::default(), fresh(), fresh());
-        let died_at = Timestamp::from_millis(7);
-        dead.remember(lived(&key), died_at);
+        let revoked_at = Timestamp::from_millis(7);
+        dead.remember(lived(&key), revoked_at);
         let mut other = lived(&guessed);
         other.secret.digest = key.digest();
-        dead.remember(other, died_at);
-        assert_eq!(find(&dead, key), Some(died_at));
+        dead.remember(other, revoked_at);
+        assert_eq!(find(&dead, key), Some(revoked_at));
         assert_eq!(find(&dead, guessed), None);
         assert_eq!(find(&dead, fresh()), None);
     }

@@ -1,6 +1,8 @@
 use doorward_key::{KeyFault, RandomError};
 use doorward_store::StoreError;
 
+use crate::RevokedKey;
+
 /// Why a key was not accepted.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
 #[non_exhaustive]
@@ -11,6 +13,10 @@ pub enum Refusal {
     /// This node cannot prove that what it knows is current. Not a word about the key.
     #[error("this node cannot prove that it is up to date")]
     NotCurrent,
+    /// The key was revoked while this node ran, and is among the last ten thousand. To the sender this is
+    /// [`Refusal::Unknown`].
+    #[error("the key is not known, or no longer")]
+    Revoked(RevokedKey),
     /// No such key: it never was, was deleted, or was regenerated. The same answer for all three.
     #[error("the key is not known, or no longer")]
     Unknown,

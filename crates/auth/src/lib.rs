@@ -39,6 +39,7 @@
 //! // Leaked: regenerate first, roll out second.
 //! let regenerated = issuer.regenerate(acme.organization.id, StagedKey::Promote, &request).await?;
 //! assert_eq!(verifier.verify(acme.value.expose().as_bytes()).unwrap_err(), Refusal::Unknown);
+//! assert!(matches!(verifier.authenticate(acme.value.expose().as_bytes()), Err(Refusal::Revoked(key)) if key.key == acme.key.id));
 //! let CurrentValue::Fresh(value) = regenerated.value else { unreachable!("nothing was staged") };
 //! assert!(verifier.verify(value.expose().as_bytes()).is_ok());
 //! # Ok(()) }
@@ -58,6 +59,7 @@ mod origins;
 mod principal;
 mod receipt;
 pub mod restore;
+mod rotation;
 mod sign_in;
 mod timing;
 mod usage;
@@ -65,7 +67,7 @@ mod verifier;
 
 pub use crate::change_request::ChangeRequest;
 pub use crate::core::Core;
-pub use crate::dead::DeadKey;
+pub use crate::dead::RevokedKey;
 pub use crate::error::{IssueError, Refusal, StartError};
 pub use crate::issuer::{Created, CurrentValue, Issuer, Provisioned, Regenerated, Staged, StagedKey};
 pub use crate::lost::LossDesk;
@@ -73,6 +75,7 @@ pub use crate::operators::{AddedOperator, OperatorDesk, OperatorRefusal};
 pub use crate::origins::{Allowed, OriginRefusal};
 pub use crate::principal::{LinkGrant, OperatorPrincipal, Principal, RevocationGrant};
 pub use crate::receipt::{Nodes, Receipt};
+pub use crate::rotation::{ROTATION_PERIOD, rotation_due_at};
 pub use crate::sign_in::{LINK_LIFETIME, Presence, SESSION_IDLE, SESSION_LIFETIME, Visit};
 pub use crate::timing::{Timing, TimingError};
 pub use crate::usage::{Impact, QUIET_PERIOD, UsedSecret};

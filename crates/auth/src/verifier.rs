@@ -7,9 +7,10 @@ use doorward_store::LiveSecret;
 use doorward_types::{AccessKeyId, Environment, Locator, OrganizationId, Tick, Timestamp};
 
 use crate::control::{Actor, Control, Host};
+use crate::index::Live;
 use crate::node::{Node, describe};
 use crate::principal::Identity;
-use crate::{Core, DeadKey, Principal, Refusal, StartError};
+use crate::{Core, Principal, Refusal, StartError};
 
 /// A node that verifies from memory. Cheap to clone: clones are the same node.
 ///
@@ -19,6 +20,18 @@ use crate::{Core, DeadKey, Principal, Refusal, StartError};
 pub struct Verifier {
     node: Arc<Node>,
     running: Arc<Running>,
+}
+
+/// A text that was refused, with the well-formed key that it is, if no such key is in force.
+struct Refused<'a> {
+    refusal: Refusal,
+    unknown: Option<PresentedKey<'a>>,
+}
+
+impl From<Refusal> for Refused<'_> {
+    fn from(refusal: Refusal) -> Self {
+        Self { refusal, unknown: None }
+    }
 }
 
 /// All that runs for a node. It ends when it is dropped.
@@ -75,44 +88,65 @@ impl Verifier {
     ///
     /// # Errors
     ///
-    /// [`Refusal`]. Which of unknown, deleted and regenerated it was is not told, and takes the same time.
-    pub fn verify(&self, text: &[u8]) -> Result<Verified<'_>, Refusal> {
-        // The lease first, the clock last: see the crate's documentation.
-        let lease = self.node.lease().ends_at();
-        let Some(claim) = KeyClaim::at_a_glance(self.prefix(), text) else { return Err(self.refusal(lease, text)) };
-        let still_current = || self.node.now_within(lease).ok_or(Refusal::NotCurrent);
-        let environment = claim.environment();
-        let live = self.node.index().verify(claim.locator(), environment, || claim.digest(), still_current)?;
-        // A text with the digest of a live key is that key: only one that has none is read any further.
-        let (true, Ok(locator)) = (live, Locator::new(*claim.locator())) else { return Err(self.refusal(lease, text)) };
-        Ok(Verified { verifier: self, locator, environment })
+    /// [`Refusal`]. An unknown key, a deleted key and a regenerated key are refused alike, as [`Refusal::Unknown`], and
+    /// the refusals take the same time.
+    pub fn verify(&self, text: &[u8]) -> Result<Verified, Refusal> {
+        let verified = |claim: KeyClaim<'_>, _: Live<'_>| {
+            Some(Verified { environment: claim.environment(), locator: Locator::new(*claim.locator()).ok()? })
+        };
+        self.search(text, verified).map_err(|refused| refused.refusal)
     }
 
-    /// Why a text that is not the key of a live secret is refused. What is wrong with the text itself needs no store.
+    /// Verifies the text of a key, and returns the principal that it speaks for. The index is searched once.
+    ///
+    /// # Errors
+    ///
+    /// [`Refusal`]. It names a revoked key to the caller, who may warn the key's owner and must not tell the sender.
+    pub fn authenticate(&self, text: &[u8]) -> Result<Principal, Refusal> {
+        self.search(text, |_, live| live.identity()).map(Principal::of).map_err(|refused| match refused.unknown {
+            Some(presented) => self.unknown(&presented),
+            None => refused.refusal,
+        })
+    }
+
+    fn search<'a, T>(
+        &self,
+        text: &'a [u8],
+        take: impl FnOnce(KeyClaim<'a>, Live<'_>) -> Option<T>,
+    ) -> Result<T, Refused<'a>> {
+        // The lease first, the clock last: see the crate's documentation.
+        let lease = self.node.lease().ends_at();
+        let Some(claim) = KeyClaim::at_a_glance(self.prefix(), text) else { return Err(self.refused(lease, text)) };
+        let still_current = || self.node.now_within(lease).ok_or(Refusal::NotCurrent);
+        let (locator, environment) = (claim.locator(), claim.environment());
+        let index = self.node.index();
+        let found = index.verify(locator, environment, || claim.digest(), still_current, |live| take(claim, live))?;
+        // A text with the digest of a live key is that key: only a text without it is read any further.
+        found.flatten().ok_or_else(|| self.refused(lease, text))
+    }
+
+    /// Returns why a text that is not the key of a live secret is refused. A fault of the text itself needs no store.
     #[cold]
-    fn refusal(&self, lease: Tick, text: &[u8]) -> Refusal {
+    fn refused<'a>(&self, lease: Tick, text: &'a [u8]) -> Refused<'a> {
         match PresentedKey::parse(self.prefix(), text) {
-            Err(fault) => Refusal::Malformed(fault),
-            Ok(_) if self.node.now_within(lease).is_none() => Refusal::NotCurrent,
-            Ok(_) => Refusal::Unknown,
+            Err(fault) => Refusal::Malformed(fault).into(),
+            Ok(_) if self.node.now_within(lease).is_none() => Refusal::NotCurrent.into(),
+            Ok(presented) => Refused { refusal: Refusal::Unknown, unknown: Some(presented) },
         }
     }
 
-    /// Verifies the text of a key, and tells who it speaks for.
-    ///
-    /// # Errors
-    ///
-    /// As [`Verifier::verify`].
-    pub fn authenticate(&self, text: &[u8]) -> Result<Principal, Refusal> {
-        self.verify(text)?.principal()
+    /// Returns the refusal of a well-formed key that is not in force.
+    #[cold]
+    fn unknown(&self, presented: &PresentedKey<'_>) -> Refusal {
+        self.node.dead().find(presented).map_or(Refusal::Unknown, Refusal::Revoked)
     }
 
-    /// Verifies the text of a key with one read at the store, and without trust in any clock: for those who cannot bear
-    /// that a virtual machine, frozen and resumed, accepts for an instant what died meanwhile.
+    /// Verifies the text of a key with one read at the store, and without trust in any clock. Use this if a virtual
+    /// machine that is frozen and resumed must not accept a revoked key even for an instant.
     ///
     /// # Errors
     ///
-    /// As [`Verifier::verify`]; [`Refusal::NotCurrent`] where the store cannot be read.
+    /// As [`Verifier::authenticate`]; [`Refusal::NotCurrent`] if the store cannot be read.
     pub async fn authenticate_strictly(&self, text: &[u8]) -> Result<Principal, Refusal> {
         let presented = PresentedKey::parse(self.prefix(), text)?;
         let digest = presented.digest();
@@ -131,19 +165,12 @@ impl Verifier {
                 self.node.index().give_back(&[(live.secret.locator, 1)]);
                 Ok(Principal::of(Arc::new(Identity { live })))
             }
-            None => Err(Refusal::Unknown),
+            None => Err(self.unknown(&presented)),
         }
     }
 
-    /// Whose dead secret this text is, where this node saw it die since it started, and among the last ten thousand: to be
-    /// told to its owner. Whoever sent it is refused in any case.
-    #[must_use]
-    pub fn dead_key(&self, text: &[u8]) -> Option<DeadKey> {
-        self.node.dead().find(&PresentedKey::parse(self.prefix(), text).ok()?)
-    }
-
-    /// Returns whose key this text is: a key in force, or one that this node saw die. Counts no use: it is for a key that was
-    /// presented where none may be.
+    /// Returns the key that this text belongs to: a key in force, or a key whose revocation this node saw. Counts no use:
+    /// this is for a key that was presented in the wrong place.
     #[must_use]
     pub fn knows(&self, presented: &PresentedKey<'_>) -> Option<AccessKeyId> {
         let is_it = |live: &LiveSecret| {
@@ -210,15 +237,14 @@ impl fmt::Debug for Verifier {
     }
 }
 
-/// A key that was verified. Who it speaks for is looked up when it is asked for.
-#[derive(Clone, Copy)]
-pub struct Verified<'a> {
-    verifier: &'a Verifier,
-    locator: Locator,
+/// The public facts of a verified key that the search itself needs. [`Verifier::authenticate`] returns the rest of them.
+#[derive(Clone, Copy, Debug)]
+pub struct Verified {
     environment: Environment,
+    locator: Locator,
 }
 
-impl Verified<'_> {
+impl Verified {
     /// The environment, as the stored record has it.
     #[must_use]
     pub const fn environment(&self) -> Environment {
@@ -229,20 +255,5 @@ impl Verified<'_> {
     #[must_use]
     pub const fn locator(&self) -> Locator {
         self.locator
-    }
-
-    /// Who the key speaks for, to be kept and handed on.
-    ///
-    /// # Errors
-    ///
-    /// [`Refusal::Unknown`], where the key has died since it was verified.
-    pub fn principal(&self) -> Result<Principal, Refusal> {
-        self.verifier.node.index().identity(&self.locator).map(Principal::of).ok_or(Refusal::Unknown)
-    }
-}
-
-impl fmt::Debug for Verified<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Verified").field("locator", &self.locator).finish_non_exhaustive()
     }
 }

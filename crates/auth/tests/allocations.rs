@@ -32,7 +32,7 @@ async fn a_verification_does_not_allocate() {
         assert!(matches!(verifier.verify(&good[1..]), Err(Refusal::Malformed(_))));
         let verified = verifier.verify(good).unwrap();
         assert_eq!(verified.environment(), Environment::Production);
-        let _principal = verified.principal().unwrap();
+        let _principal = verifier.authenticate(good).unwrap();
     }
     let change = region.change();
     assert_eq!((change.allocations, change.reallocations), (0, 0));

@@ -13,6 +13,7 @@
 //! | [`auth`] | `doorward-auth` | |
 //! | `http` | `doorward-http` | `http` (default) |
 //! | `http::axum` | `doorward-http` | `axum` |
+//! | `api` | `doorward-api` | `api` |
 //! | `dashboard` | `doorward-dashboard` | `dashboard` |
 //! | `dashboard::IdentityProvider` | `doorward-dashboard` | `oidc` |
 //! | `link` | `doorward-link` | `link` |
@@ -39,6 +40,8 @@
 //!
 //! `examples/` has whole services: on hyper (`embedded`), axum and tonic, with a table of their own, and an MCP server.
 
+#[cfg(feature = "api")]
+pub use doorward_api as api;
 pub use doorward_assertion as assertion;
 pub use doorward_audit as audit;
 pub use doorward_auth as auth;

@@ -31,11 +31,10 @@ use axum_core::body::Body;
 use axum_core::extract::{FromRef, FromRequestParts, OptionalFromRequestParts};
 use axum_core::response::IntoResponse;
 use doorward_auth::Principal;
-use doorward_types::RequestId;
 use http::Response;
 use http::request::Parts;
 
-use crate::{AccessKeyLayer, Problem, principal};
+use crate::{AccessKeyLayer, Problem, Rejection, principal};
 
 /// Who sent the request, by the [`AccessKeyLayer`] in the state. `Option<AccessKey>` is none where no credential was sent.
 #[derive(Clone, Debug)]
@@ -50,7 +49,7 @@ where
 
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Response<Body>> {
         let layer = AccessKeyLayer::from_ref(state);
-        layer.authenticate(&*parts).map(Self).map_err(|problem| refuse(&layer, parts, problem))
+        layer.authenticate(&*parts).map(Self).map_err(|rejection| refuse(&layer, parts, rejection))
     }
 }
 
@@ -64,12 +63,12 @@ where
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Option<Self>, Response<Body>> {
         let layer = AccessKeyLayer::from_ref(state);
         let found = layer.identify_if_any((&*parts).into());
-        found.map(|principal| principal.map(Self)).map_err(|problem| refuse(&layer, parts, problem))
+        found.map(|principal| principal.map(Self)).map_err(|rejection| refuse(&layer, parts, rejection))
     }
 }
 
-fn refuse(layer: &AccessKeyLayer, parts: &Parts, problem: Problem) -> Response<Body> {
-    layer.refuse(problem.for_request(parts.extensions.get::<RequestId>().copied()))
+fn refuse(layer: &AccessKeyLayer, parts: &Parts, rejection: Rejection) -> Response<Body> {
+    layer.refuse(rejection, parts.extensions.get().copied())
 }
 
 /// Who sent the request, as an [`AccessKeyLayer`] above the handler has found. Without one it is a 500, whose log line

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
 use bytes::Bytes;
-use doorward_auth::{Principal, Refusal, Verifier};
+use doorward_auth::{Principal, Refusal, RevokedKey, Verifier};
 use doorward_key::PresentedKey;
 use doorward_types::{AccessKeyId, Environment, Locator, RequestId};
 use http::request::Parts;
@@ -14,7 +14,7 @@ use tower_service::Service;
 
 use crate::credential::{credential, decoded_query};
 use crate::unusual::Told;
-use crate::{Code, Problem, ResponseBody, SourceAddress, UnusualUse, browser};
+use crate::{Code, CredentialFault, Problem, Rejection, ResponseBody, SourceAddress, UnusualUse, browser};
 
 /// Lets a request through with its [`Principal`] in the extensions, or refuses it.
 ///
@@ -55,8 +55,8 @@ pub struct Asked<'a> {
 impl Asked<'_> {
     /// Names the request in the log, for servers that keep this beside its extensions, which cost a memory allocation each.
     #[must_use]
-    pub fn named(self, source: SourceAddress, id: Option<RequestId>) -> Self {
-        Self { source: Some(source), id, ..self }
+    pub fn named(self, source: Option<SourceAddress>, id: Option<RequestId>) -> Self {
+        Self { source, id, ..self }
     }
 }
 
@@ -145,112 +145,104 @@ impl AccessKeyLayer {
         Self { refusals: Some(Refusals(Arc::new(write))), ..self }
     }
 
-    /// Who sent a request, given as `&Request` or as `&Parts`, or why that cannot be said. For services that are built without
-    /// tower.
+    /// Returns the principal that sent a request, which is given as `&Request` or as `&Parts`. For services that are built
+    /// without tower.
     ///
     /// # Errors
     ///
-    /// The [`Problem`] to answer with.
-    pub fn authenticate<'a>(&self, request: impl Into<Asked<'a>>) -> Result<Principal, Problem> {
-        self.identify(request.into())
+    /// [`Rejection`], to be answered with [`AccessKeyLayer::refuse`].
+    pub fn authenticate<'a>(&self, request: impl Into<Asked<'a>>) -> Result<Principal, Rejection> {
+        let asked = request.into();
+        let outcome = credential(asked.headers).map_err(Rejection::from);
+        self.judge(asked, outcome.and_then(|text| Ok(self.verifier.authenticate(text)?)))
     }
 
     /// As [`AccessKeyLayer::authenticate`], with one read at the store: see [`Verifier::authenticate_strictly`].
     ///
     /// # Errors
     ///
-    /// The [`Problem`] to answer with.
-    pub async fn authenticate_strictly<'a>(&self, request: impl Into<Asked<'a>>) -> Result<Principal, Problem> {
+    /// As [`AccessKeyLayer::authenticate`].
+    pub async fn authenticate_strictly<'a>(&self, request: impl Into<Asked<'a>>) -> Result<Principal, Rejection> {
         let asked = request.into();
-        let outcome = match presented(asked) {
-            Ok(presented) => Ok(self.verifier.authenticate_strictly(presented).await),
-            Err(problem) => Err(problem),
+        let outcome = match credential(asked.headers) {
+            Ok(text) => self.verifier.authenticate_strictly(text).await.map_err(Rejection::from),
+            Err(fault) => Err(fault.into()),
         };
-        self.admit(asked, outcome)
+        self.judge(asked, outcome)
     }
 
-    /// The answer to a request that is refused, in the service's shape where it has one.
-    pub fn refuse<B: From<String> + From<Bytes>>(&self, problem: Problem) -> Response<B> {
-        match &self.refusals {
+    /// Writes the answer to a request that is refused, in the service's own shape if it has one. The rejection is among
+    /// the answer's extensions.
+    pub fn refuse<B: From<String> + From<Bytes>>(
+        &self,
+        rejection: Rejection,
+        request_id: Option<RequestId>,
+    ) -> Response<B> {
+        let problem = Problem::from(&rejection).for_request(request_id);
+        let mut response = match &self.refusals {
             None => problem.into_response(),
             Some(Refusals(write)) => {
                 let mut response = write(&problem).map(B::from);
                 problem.stamp(&mut response);
                 response
             }
-        }
+        };
+        response.extensions_mut().insert(rejection);
+        response
     }
 
-    fn identify(&self, asked: Asked<'_>) -> Result<Principal, Problem> {
-        let outcome = presented(asked).map(|presented| self.verifier.authenticate(presented));
-        self.admit(asked, outcome)
-    }
-
-    /// Who sent a request: nobody in particular, where it carries no credential.
-    pub(crate) fn identify_if_any(&self, asked: Asked<'_>) -> Result<Option<Principal>, Problem> {
-        match self.identify(asked) {
-            Err(problem) if problem.code() == Code::MissingCredential => Ok(None),
+    /// Returns the principal that sent a request; none if the request carries no credential.
+    pub(crate) fn identify_if_any(&self, asked: Asked<'_>) -> Result<Option<Principal>, Rejection> {
+        match self.authenticate(asked) {
+            Err(Rejection::Credential(CredentialFault::Missing)) => Ok(None),
             other => other.map(Some),
         }
     }
 
-    /// Who comes through the layer.
-    fn pass(&self, asked: Asked<'_>) -> Result<Option<Principal>, Problem> {
+    /// Returns the principal of a request that comes through the layer.
+    fn pass(&self, asked: Asked<'_>) -> Result<Option<Principal>, Rejection> {
         if self.preflights && browser::is_preflight(asked.method, asked.headers) {
             return Ok(None);
         }
         match self.optional {
             true => self.identify_if_any(asked),
-            false => self.identify(asked).map(Some),
+            false => self.authenticate(asked).map(Some),
         }
     }
 
-    fn admit(
-        &self,
-        asked: Asked<'_>,
-        outcome: Result<Result<Principal, Refusal>, Problem>,
-    ) -> Result<Principal, Problem> {
-        match outcome.and_then(|verified| verified.map_err(Problem::from)) {
+    fn judge(&self, asked: Asked<'_>, outcome: Result<Principal, Rejection>) -> Result<Principal, Rejection> {
+        match outcome {
             Ok(principal) if !self.browsers && browser::made_by_a_page(asked.headers) => {
                 self.tell(UnusualUse::InBrowser, principal.locator(), principal.key_id(), asked);
-                let problem = Problem::new(
-                    Code::KeyUsedInBrowser,
-                    "a page in a browser sent this key, where everyone can read it: regenerate it, and call from a backend",
-                );
-                Err(problem.of_unusual_use(UnusualUse::InBrowser))
+                Err(Rejection::InBrowser)
             }
             Ok(principal) if self.only.is_some_and(|only| only != principal.environment()) => {
-                Err(Problem::wrong_environment(principal.environment()))
+                Err(Rejection::WrongEnvironment(principal.environment()))
             }
             Ok(principal) => Ok(principal),
-            Err(problem) => Err(self.refused(asked, problem)),
+            Err(rejection) => Err(self.look_closer(asked, rejection)),
         }
     }
 
-    /// What the caller is told, and what the owner of the key is.
+    /// Warns the owner of a revoked key, and of a key in the query string.
     #[cold]
-    fn refused(&self, asked: Asked<'_>, problem: Problem) -> Problem {
-        match problem.code() {
-            Code::InvalidKey => {
-                let dead = presented(asked).ok().and_then(|presented| self.verifier.dead_key(presented));
-                let Some(dead) = dead else { return problem };
-                self.tell(UnusualUse::AfterDeath, dead.locator, dead.key, asked);
-                problem.of_unusual_use(UnusualUse::AfterDeath)
+    fn look_closer(&self, asked: Asked<'_>, rejection: Rejection) -> Rejection {
+        match rejection {
+            Rejection::Key(Refusal::Revoked(RevokedKey { locator, key, .. })) => {
+                self.tell(UnusualUse::AfterDeath, locator, key, asked);
+                rejection
             }
-            Code::NotCurrent => problem,
-            _ => {
-                let Some(decoded) = decoded_query(asked.uri) else { return problem };
-                let Some(found) = PresentedKey::find(self.verifier.prefix(), &decoded) else { return problem };
-                let problem = Problem::new(
-                    Code::KeyInWrongPlace,
-                    "a key stands in the query string, which logs and histories keep: treat it as leaked, regenerate it, \
-                     and send the new one in the header `Authorization: Bearer <key>`",
-                );
+            Rejection::Credential(_) | Rejection::Key(Refusal::Malformed(_)) => {
+                let Some(decoded) = decoded_query(asked.uri) else { return rejection };
+                let Some(found) = PresentedKey::find(self.verifier.prefix(), &decoded) else { return rejection };
                 // Anybody can make a text up that looks like a key. Only a key that somebody has is worth a word.
-                let Some(key) = self.verifier.knows(&found) else { return problem };
-                self.tell(UnusualUse::InQuery, found.locator(), key, asked);
-                problem.of_unusual_use(UnusualUse::InQuery)
+                let known = self.verifier.knows(&found);
+                if let Some(key) = known {
+                    self.tell(UnusualUse::InQuery, found.locator(), key, asked);
+                }
+                Rejection::InQuery { is_known: known.is_some() }
             }
+            other => other,
         }
     }
 
@@ -260,15 +252,11 @@ impl AccessKeyLayer {
     }
 }
 
-fn presented(asked: Asked<'_>) -> Result<&[u8], Problem> {
-    credential(asked.headers).map_err(Problem::from)
-}
-
 /// Who sent the request that these extensions are of, in a handler below an [`AccessKeyLayer`].
 ///
 /// # Errors
 ///
-/// [`Code::Internal`], where no layer that requires a key stands above: a mistake of the service, which the log names
+/// [`Code::INTERNAL`], where no layer that requires a key stands above: a mistake of the service, which the log names
 /// with its cure.
 pub fn principal(extensions: &Extensions) -> Result<&Principal, Problem> {
     extensions.get().ok_or_else(|| {
@@ -277,7 +265,7 @@ pub fn principal(extensions: &Extensions) -> Result<&Principal, Problem> {
              `.layer(AccessKeyLayer::new(verifier))` to the service or router above it, after its routes; under an \
              optional layer, ask for `Option<Principal>`"
         );
-        Problem::new(Code::Internal, "the server failed at this request")
+        Problem::new(Code::INTERNAL, "the server failed at this request")
     })
 }
 
@@ -316,9 +304,9 @@ where
                 }
                 ResponseFuture { outcome: Outcome::Admitted { future: self.inner.call(request) } }
             }
-            Err(problem) => {
-                let problem = problem.for_request(request.extensions().get::<RequestId>().copied());
-                ResponseFuture { outcome: Outcome::Refused { response: Some(self.layer.refuse(problem)) } }
+            Err(rejection) => {
+                let response = self.layer.refuse(rejection, request.extensions().get().copied());
+                ResponseFuture { outcome: Outcome::Refused { response: Some(response) } }
             }
         }
     }
@@ -355,7 +343,7 @@ where
                 Poll::Ready(answer.map(|response| response.map(ResponseBody::of_service)))
             }
             OutcomeProjection::Refused { response } => {
-                let polled_again = || Problem::new(Code::Internal, "polled after its answer").into_response();
+                let polled_again = || Problem::new(Code::INTERNAL, "polled after its answer").into_response();
                 let response = response.take().unwrap_or_else(polled_again);
                 Poll::Ready(Ok(response.map(ResponseBody::of_refusal)))
             }

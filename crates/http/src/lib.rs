@@ -7,7 +7,8 @@
 //! - a key that is alive on a node that can prove that it is current.
 //! - a caller that is a backend. A browser that sends a key for a page shows that the key has left the backend.
 //!
-//! Everything else is refused, as a [`Problem`] (RFC 9457) whose `code` is for programs and whose `detail` is for people.
+//! Everything else is refused by a [`Rejection`], and answered with a [`Problem`] (RFC 9457) whose `code` is for programs and
+//! whose `detail` is for people.
 //! No refusal echoes what was presented.
 //!
 //! ```
@@ -50,12 +51,13 @@ mod browser;
 mod credential;
 mod layer;
 mod problem;
+mod rejection;
 mod response_body;
-pub mod shapes;
 mod unusual;
 
 pub use credential::{CredentialFault, credential};
 pub use layer::{AccessKeyLayer, AccessKeyService, Asked, ResponseFuture, principal};
 pub use problem::{Code, Problem};
+pub use rejection::Rejection;
 pub use response_body::ResponseBody;
 pub use unusual::{SourceAddress, UnusualUse};

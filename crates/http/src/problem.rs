@@ -1,138 +1,60 @@
 use std::borrow::Cow;
 
-use doorward_auth::{IssueError, OriginRefusal, Refusal};
-use doorward_store::StoreError;
-use doorward_types::{Environment, RequestId};
+use doorward_types::RequestId;
 use http::header::{CACHE_CONTROL, CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE};
 use http::{HeaderValue, Response, StatusCode};
 use serde::Serialize;
 
-use crate::{CredentialFault, UnusualUse};
-
-/// What went wrong, by the word that programs may rely on.
+/// The kind of a problem: the word that programs may rely on, and the status that goes with it. Services may have kinds of
+/// their own.
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
-#[non_exhaustive]
-pub enum Code {
-    /// The same request was carried out before.
-    AlreadyDone,
-    /// A next production key is staged already.
-    AlreadyStaged,
-    /// The body is longer than allowed.
-    BodyTooLarge,
-    /// The state of the resource does not allow it.
-    Conflict,
-    /// The `Host` header names another server than this one.
-    ForbiddenHost,
-    /// The header section is longer than allowed.
-    HeadersTooLarge,
-    /// The idempotency key was used before, for another request.
-    IdempotencyKeyReused,
-    /// The server failed.
-    Internal,
-    /// The operator's token is not known.
-    InvalidCredential,
-    /// The key is well-formed, but unknown, deleted, or regenerated.
-    InvalidKey,
-    /// The body or a parameter is not as it should be.
-    InvalidRequest,
-    /// A key stands in the query string, where it counts as leaked.
-    KeyInWrongPlace,
-    /// A page in a browser used a key.
-    KeyUsedInBrowser,
-    /// The `Authorization` header is not as it should be.
-    MalformedAuthorization,
-    /// The operator's token is none.
-    MalformedCredential,
-    /// The key's text is none.
-    MalformedKey,
-    /// The bytes that arrived are no HTTP request.
-    MalformedRequest,
-    /// The resource has no such method.
-    MethodNotAllowed,
-    /// No `Authorization` header.
-    MissingCredential,
-    /// The server's configuration lacks what this needs.
-    NotConfigured,
-    /// The client accepts no form that the answer has.
-    NotAcceptable,
-    /// This node cannot prove that it is up to date.
-    NotCurrent,
-    /// No such resource for this credential.
-    NotFound,
-    /// The store broke at the commit.
-    OutcomeUnknown,
-    /// The server has as much of this work under way as it takes.
-    Overloaded,
-    /// An organization always has its production key.
-    ProductionKeyRequired,
-    /// The body did not arrive in time.
-    RequestTimeout,
-    /// The store failed.
-    StoreUnavailable,
-    /// The key, address or connection has as much of this work under way as it may.
-    TooManyRequests,
-    /// A callback may not go there.
-    UnauthorizedOrigin,
-    /// The body is no JSON.
-    UnsupportedMediaType,
-    /// A third party failed.
-    UpstreamFailed,
-    /// The request target is longer than allowed.
-    UriTooLong,
-    /// The key is of an environment whose keys do not pass here.
-    WrongEnvironment,
+pub struct Code {
+    word: &'static str,
+    status: StatusCode,
 }
 
 impl Code {
+    /// The header section is longer than allowed.
+    pub const HEADERS_TOO_LARGE: Self = Self::new("headers_too_large", StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE);
+    /// The server failed.
+    pub const INTERNAL: Self = Self::new("internal", StatusCode::INTERNAL_SERVER_ERROR);
+    /// The key is well-formed, but unknown, deleted, or regenerated.
+    pub const INVALID_KEY: Self = Self::new("invalid_key", StatusCode::UNAUTHORIZED);
+    /// A key stands in the query string, where it counts as leaked.
+    pub const KEY_IN_WRONG_PLACE: Self = Self::new("key_in_wrong_place", StatusCode::UNAUTHORIZED);
+    /// A page in a browser used a key.
+    pub const KEY_USED_IN_BROWSER: Self = Self::new("key_used_in_browser", StatusCode::FORBIDDEN);
+    /// The `Authorization` header is not as it should be.
+    pub const MALFORMED_AUTHORIZATION: Self = Self::new("malformed_authorization", StatusCode::UNAUTHORIZED);
+    /// The text is not a key.
+    pub const MALFORMED_KEY: Self = Self::new("malformed_key", StatusCode::UNAUTHORIZED);
+    /// The bytes that arrived are no HTTP request.
+    pub const MALFORMED_REQUEST: Self = Self::new("malformed_request", StatusCode::BAD_REQUEST);
+    /// No `Authorization` header.
+    pub const MISSING_CREDENTIAL: Self = Self::new("missing_credential", StatusCode::UNAUTHORIZED);
+    /// This node cannot prove that it is up to date.
+    pub const NOT_CURRENT: Self = Self::new("not_current", StatusCode::SERVICE_UNAVAILABLE);
+    /// The path and query are longer than allowed.
+    pub const URI_TOO_LONG: Self = Self::new("uri_too_long", StatusCode::URI_TOO_LONG);
+    /// The key is of an environment whose keys do not pass here.
+    pub const WRONG_ENVIRONMENT: Self = Self::new("wrong_environment", StatusCode::FORBIDDEN);
+
+    /// A kind of problem, by its word in `snake_case`.
+    #[must_use]
+    pub const fn new(word: &'static str, status: StatusCode) -> Self {
+        Self { word, status }
+    }
+
     /// The word in the answer.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
-        self.facts().0
+        self.word
     }
 
-    /// The status of the answer: the one place where it is chosen.
+    /// The status of the answer.
     #[must_use]
     pub const fn status(self) -> StatusCode {
-        self.facts().1
-    }
-
-    const fn facts(self) -> (&'static str, StatusCode) {
-        match self {
-            Self::AlreadyDone => ("already_done", StatusCode::CONFLICT),
-            Self::AlreadyStaged => ("already_staged", StatusCode::CONFLICT),
-            Self::BodyTooLarge => ("body_too_large", StatusCode::PAYLOAD_TOO_LARGE),
-            Self::Conflict => ("conflict", StatusCode::CONFLICT),
-            Self::ForbiddenHost => ("forbidden_host", StatusCode::FORBIDDEN),
-            Self::HeadersTooLarge => ("headers_too_large", StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE),
-            Self::IdempotencyKeyReused => ("idempotency_key_reused", StatusCode::UNPROCESSABLE_ENTITY),
-            Self::Internal => ("internal", StatusCode::INTERNAL_SERVER_ERROR),
-            Self::InvalidCredential => ("invalid_credential", StatusCode::UNAUTHORIZED),
-            Self::InvalidKey => ("invalid_key", StatusCode::UNAUTHORIZED),
-            Self::InvalidRequest => ("invalid_request", StatusCode::BAD_REQUEST),
-            Self::KeyInWrongPlace => ("key_in_wrong_place", StatusCode::UNAUTHORIZED),
-            Self::KeyUsedInBrowser => ("key_used_in_browser", StatusCode::FORBIDDEN),
-            Self::MalformedAuthorization => ("malformed_authorization", StatusCode::UNAUTHORIZED),
-            Self::MalformedCredential => ("malformed_credential", StatusCode::UNAUTHORIZED),
-            Self::MalformedKey => ("malformed_key", StatusCode::UNAUTHORIZED),
-            Self::MalformedRequest => ("malformed_request", StatusCode::BAD_REQUEST),
-            Self::MethodNotAllowed => ("method_not_allowed", StatusCode::METHOD_NOT_ALLOWED),
-            Self::MissingCredential => ("missing_credential", StatusCode::UNAUTHORIZED),
-            Self::NotAcceptable => ("not_acceptable", StatusCode::NOT_ACCEPTABLE),
-            Self::NotConfigured => ("not_configured", StatusCode::NOT_IMPLEMENTED),
-            Self::NotCurrent => ("not_current", StatusCode::SERVICE_UNAVAILABLE),
-            Self::NotFound => ("not_found", StatusCode::NOT_FOUND),
-            Self::OutcomeUnknown => ("outcome_unknown", StatusCode::SERVICE_UNAVAILABLE),
-            Self::Overloaded => ("overloaded", StatusCode::SERVICE_UNAVAILABLE),
-            Self::ProductionKeyRequired => ("production_key_required", StatusCode::CONFLICT),
-            Self::RequestTimeout => ("request_timeout", StatusCode::REQUEST_TIMEOUT),
-            Self::StoreUnavailable => ("store_unavailable", StatusCode::SERVICE_UNAVAILABLE),
-            Self::TooManyRequests => ("too_many_requests", StatusCode::TOO_MANY_REQUESTS),
-            Self::UnauthorizedOrigin => ("unauthorized_origin", StatusCode::FORBIDDEN),
-            Self::UnsupportedMediaType => ("unsupported_media_type", StatusCode::UNSUPPORTED_MEDIA_TYPE),
-            Self::UpstreamFailed => ("upstream_failed", StatusCode::BAD_GATEWAY),
-            Self::UriTooLong => ("uri_too_long", StatusCode::URI_TOO_LONG),
-            Self::WrongEnvironment => ("wrong_environment", StatusCode::FORBIDDEN),
-        }
+        self.status
     }
 }
 
@@ -143,7 +65,6 @@ pub struct Problem {
     detail: Cow<'static, str>,
     request_id: Option<RequestId>,
     id: Option<String>,
-    unusual_use: Option<UnusualUse>,
 }
 
 #[derive(Serialize)]
@@ -162,8 +83,8 @@ struct Shape<'a> {
 impl Problem {
     /// A problem; `detail` is for the person who has to mend it.
     #[must_use]
-    pub fn new(code: Code, detail: impl Into<Cow<'static, str>>) -> Self {
-        Self { code, detail: detail.into(), request_id: None, id: None, unusual_use: None }
+    pub fn new(code: impl Into<Code>, detail: impl Into<Cow<'static, str>>) -> Self {
+        Self { code: code.into(), detail: detail.into(), request_id: None, id: None }
     }
 
     /// With the request that it answers.
@@ -176,16 +97,6 @@ impl Problem {
     #[must_use]
     pub fn about(self, id: String) -> Self {
         Self { id: Some(id), ..self }
-    }
-
-    pub(crate) fn of_unusual_use(self, used: UnusualUse) -> Self {
-        Self { unusual_use: Some(used), ..self }
-    }
-
-    /// The unusual use of a key that it answers, where it was one: to be counted. The answer does not tell.
-    #[must_use]
-    pub const fn unusual_use(&self) -> Option<UnusualUse> {
-        self.unusual_use
     }
 
     /// What went wrong.
@@ -217,13 +128,6 @@ impl Problem {
         serde_json::to_string(&shape).unwrap_or_default()
     }
 
-    /// The refusal of a key that works, where only those of the other environment pass.
-    #[must_use]
-    pub fn wrong_environment(environment: Environment) -> Self {
-        let detail = format!("this key is of the {environment} environment, whose keys do not pass here");
-        Self::new(Code::WrongEnvironment, detail)
-    }
-
     /// The answer, with the headers that its status calls for.
     pub fn into_response<B: From<String>>(self) -> Response<B> {
         let mut response = Response::new(B::from(self.to_json()));
@@ -246,92 +150,5 @@ impl Problem {
             }
             _ => None,
         };
-    }
-}
-
-impl From<CredentialFault> for Problem {
-    fn from(fault: CredentialFault) -> Self {
-        match fault {
-            CredentialFault::Missing => {
-                Self::new(Code::MissingCredential, "send the access key in the header `Authorization: Bearer <key>`")
-            }
-            CredentialFault::Malformed(detail) => Self::new(Code::MalformedAuthorization, detail),
-        }
-    }
-}
-
-impl From<IssueError> for Problem {
-    fn from(error: IssueError) -> Self {
-        let detail = error.to_string();
-        match error {
-            IssueError::AlreadyDone { id } => Self::new(Code::AlreadyDone, detail).about(id),
-            IssueError::AlreadyStaged => Self::new(Code::AlreadyStaged, detail),
-            IssueError::IdempotencyKeyReused => Self::new(Code::IdempotencyKeyReused, detail),
-            IssueError::ProductionKeyRequired => Self::new(Code::ProductionKeyRequired, detail),
-            IssueError::ChangedMeanwhile | IssueError::ListFull | IssueError::NameTaken | IssueError::NotEmpty => {
-                Self::new(Code::Conflict, detail)
-            }
-            IssueError::NameReserved => Self::new(Code::InvalidRequest, detail),
-            IssueError::NoSuchKey
-            | IssueError::NoSuchOperator
-            | IssueError::NoSuchOrganization
-            | IssueError::NoSuchOrigin
-            | IssueError::NothingLost
-            | IssueError::NothingStaged => Self::new(Code::NotFound, detail),
-            IssueError::Store(error) => error.into(),
-            _ => Self::new(Code::Internal, "the server failed; nothing was changed"),
-        }
-    }
-}
-
-/// What the engine said is for the operator's log, and stays there.
-impl From<StoreError> for Problem {
-    fn from(error: StoreError) -> Self {
-        match error {
-            StoreError::Conflict(conflict) => Self::new(Code::Conflict, conflict.to_string()),
-            StoreError::Missing => Self::new(Code::NotFound, error.to_string()),
-            StoreError::OutcomeUnknown => Self::new(
-                Code::OutcomeUnknown,
-                "the store broke while it wrote: whether the change was made is not known; look before you try again",
-            ),
-            StoreError::Doubtful(_) => Self::new(
-                Code::StoreUnavailable,
-                "the store that answers may not be the one that this server started on; nothing was changed, and the \
-                 server's operator finds the reason in its log",
-            ),
-            StoreError::Unavailable(_) => Self::new(
-                Code::StoreUnavailable,
-                "the store cannot be reached at the moment; look whether the change was made before you try again",
-            ),
-            StoreError::OtherSealingKey => Self::new(
-                Code::StoreUnavailable,
-                "this server does not have the newest sealing key: nothing was written, and the server's operator finds the \
-                 reason in its log",
-            ),
-            _ => Self::new(Code::Internal, "the server failed; its operator finds the reason in its log"),
-        }
-    }
-}
-
-impl From<OriginRefusal> for Problem {
-    fn from(refusal: OriginRefusal) -> Self {
-        match refusal {
-            OriginRefusal::NotCurrent => Refusal::NotCurrent.into(),
-            OriginRefusal::Refused(refusal) => Self::new(Code::UnauthorizedOrigin, refusal.to_string()),
-        }
-    }
-}
-
-impl From<Refusal> for Problem {
-    fn from(refusal: Refusal) -> Self {
-        match refusal {
-            Refusal::Malformed(fault) => Self::new(Code::MalformedKey, fault.to_string()),
-            Refusal::NotCurrent => Self::new(
-                Code::NotCurrent,
-                "this node cannot prove at the moment that it is up to date, and so says neither yes nor no; try again",
-            ),
-            // One more kind of refusal must not let anyone in by its name.
-            _ => Self::new(Code::InvalidKey, "no such key is in force: it never was, or was deleted or regenerated"),
-        }
     }
 }

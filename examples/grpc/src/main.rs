@@ -3,13 +3,13 @@
 use std::error::Error;
 use std::sync::Arc;
 
-use doorward::auth::{Core, IssueError, Issuer, OperatorPrincipal, Principal, Verifier};
-use doorward::http::{AccessKeyLayer, Problem};
+use doorward::auth::{Core, IssueError, Issuer, OperatorPrincipal, Principal, Refusal, Verifier};
+use doorward::http::{AccessKeyLayer, Problem, Rejection};
 use doorward::sqlite::SqliteStore;
 use doorward::store::OpenMode;
 use tokio::net::TcpListener;
 use tokio_stream::wrappers::TcpListenerStream;
-use tonic::codegen::http::{Request as HttpRequest, StatusCode};
+use tonic::codegen::http::Request as HttpRequest;
 use tonic::transport::Server;
 use tonic::{Request, Response, Status};
 
@@ -65,11 +65,12 @@ fn admit(layer: &AccessKeyLayer, request: Request<()>) -> Result<Request<()>, St
     Ok(Request::from_parts(metadata, extensions, ()))
 }
 
-fn refused(problem: Problem) -> Status {
-    match problem.code().status() {
-        StatusCode::UNAUTHORIZED => Status::unauthenticated(problem.detail()),
-        StatusCode::SERVICE_UNAVAILABLE => Status::unavailable(problem.detail()),
-        _ => Status::permission_denied(problem.detail()),
+fn refused(rejection: Rejection) -> Status {
+    let problem = Problem::from(&rejection);
+    match rejection {
+        Rejection::Key(Refusal::NotCurrent) => Status::unavailable(problem.detail()),
+        Rejection::InBrowser | Rejection::WrongEnvironment(_) => Status::permission_denied(problem.detail()),
+        _ => Status::unauthenticated(problem.detail()),
     }
 }
 

@@ -11,8 +11,8 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
+use doorward::api::shapes::List;
 use doorward::audit::{Action, Checkpoint, EventDraft, ExportFormat, NoteKey, SecretSummary};
-use doorward::http::shapes::List;
 use doorward::key::{Random, SystemRandom};
 use doorward::store::{EventFilter, LogExport, LogFault, Page, Scope, StoreUrl, known_logs};
 use doorward::types::{Environment, OrganizationId};

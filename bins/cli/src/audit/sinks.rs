@@ -1,6 +1,6 @@
 //! How far events that are shipped elsewhere have come.
 
-use doorward::http::shapes::{List, SinkShape};
+use doorward::api::shapes::{List, SinkShape};
 use doorward::types::Name;
 
 use crate::arguments::Consent;

@@ -3,10 +3,10 @@
 use std::io::BufRead;
 use std::path::Path;
 
+use doorward::api::shapes::CheckpointShape;
 use doorward::audit::{
     Checkpoint, Event, EventProof, NoteKey, NoteVerifier, Pruned, PrunedFault, VerifiedLog, inclusion_proof,
 };
-use doorward::http::shapes::CheckpointShape;
 use doorward::store::{LogCheck, LogFault, Page, Scope, must_have_events, verify_log};
 use doorward::types::{Environment, OrganizationId};
 use serde::Serialize;

@@ -1,11 +1,11 @@
 //! Findings after a restore, and what was done about them, as one JSON document.
 
+use doorward::api::shapes::Value;
 use doorward::auth::Receipt;
 use doorward::auth::restore::{
     DeadSecret, Findings, Gone, GoneOperator, GoneOrganization, GoneOrigin, GoneSecret, KilledKey, RevivedKey,
     RevivedOperator, RevivedOrigin,
 };
-use doorward::http::shapes::Value;
 use doorward::store::Secret;
 use doorward::types::{
     AccessKeyId, AllowedOriginId, Environment, Locator, Name, OperatorId, OrganizationId, SecretState, Timestamp,

@@ -6,8 +6,8 @@ mod events;
 mod restored;
 mod tables;
 
+use doorward::api::shapes::{List, LostChangeShape};
 use doorward::auth::LossDesk;
-use doorward::http::shapes::{List, LostChangeShape};
 use doorward::store::copy::{self, CopyError, CopyStep};
 use doorward::store::{LostChange, OpenMode, StoreError, StoreUrl};
 use serde::Serialize;

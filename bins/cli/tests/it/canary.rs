@@ -9,7 +9,7 @@ use std::process::Command;
 
 use base64::Engine;
 use base64::prelude::{BASE64_STANDARD, BASE64_STANDARD_NO_PAD, BASE64_URL_SAFE_NO_PAD};
-use doorward_server::routes::PATHS;
+use doorward::api::routes::PATHS;
 
 use crate::support::{Answer, Server};
 
@@ -151,38 +151,40 @@ fn no_value_is_anywhere_but_where_it_is_shown() {
     for path in ["", "?live", "/audit?environment=test", "?dialog=create"] {
         searched("the page", server.send("GET", &format!("{page}{path}"), &[("Cookie", &cookie)], None));
     }
-    for path in PATHS {
-        let url = path.pattern.replace("{user}", &user).replace("{connector}", "github");
+    let of_api =
+        PATHS.iter().flat_map(|path| path.actions().into_iter().map(|(method, _)| (path.pattern, method.to_string())));
+    let of_page = ["/dashboard", "/dashboard/", "/dashboard/{*rest}"]
+        .map(|pattern| ["GET", "POST"].map(|method| (pattern, method.to_owned())));
+    for (pattern, method) in of_api.chain(of_page.into_iter().flatten()) {
+        let url = pattern.replace("{user}", &user).replace("{connector}", "github");
         let url = url.replace("{organization}", &organization).replace("{key}", "key_01h455vb4pex5vsknk084sn02q");
         let url = url.replace("{origin}", "ori_01h455vb4pex5vsknk084sn02q");
-        for (method, action) in path.methods {
-            let place = format!("{method} {url} ({action:?})");
-            for credential in credentials {
-                let bodies = [
-                    None,
-                    Some(format!(r#"{{"name":"{place}"}}"#)),
-                    Some(format!(r#"{{"origin_user_id":["{credential}"]}}"#)),
-                    Some(format!(r#"{{"{credential}":1}}"#)),
-                    Some(format!(r#"{{"secret":"{credential}"}}"#)),
-                    Some(credential.clone()),
-                ];
-                // `regenerate` would take the key away that the others need; it is asked for last, below.
-                if !url.ends_with("regenerate") {
-                    for body in bodies {
-                        searched(&place, server.call(credential, method.as_str(), &url, body.as_deref()));
-                    }
+        let place = format!("{method} {url}");
+        for credential in credentials {
+            let bodies = [
+                None,
+                Some(format!(r#"{{"name":"{place}"}}"#)),
+                Some(format!(r#"{{"origin_user_id":["{credential}"]}}"#)),
+                Some(format!(r#"{{"{credential}":1}}"#)),
+                Some(format!(r#"{{"secret":"{credential}"}}"#)),
+                Some(credential.clone()),
+            ];
+            // `regenerate` would take the key away that the others need; it is asked for last, below.
+            if !url.ends_with("regenerate") {
+                for body in bodies {
+                    searched(&place, server.call(credential, &method, &url, body.as_deref()));
                 }
-                let mut wrong_places = vec![
-                    server.send(method.as_str(), &format!("{url}?key={credential}"), &[], None),
-                    server.send(method.as_str(), &format!("{url}/{credential}"), &[], None),
-                    server.send(method.as_str(), &url, &[("X-Api-Key", credential), ("Cookie", credential)], None),
-                    server.send(method.as_str(), &url, &[("Authorization", credential)], None),
-                    server.send(method.as_str(), &url, &[("Authorization", &format!("bearer {credential}"))], None),
-                ];
-                wrong_places.push(server.call(&stale, method.as_str(), &url, None));
-                for answer in wrong_places {
-                    searched(&place, answer);
-                }
+            }
+            let mut wrong_places = vec![
+                server.send(&method, &format!("{url}?key={credential}"), &[], None),
+                server.send(&method, &format!("{url}/{credential}"), &[], None),
+                server.send(&method, &url, &[("X-Api-Key", credential), ("Cookie", credential)], None),
+                server.send(&method, &url, &[("Authorization", credential)], None),
+                server.send(&method, &url, &[("Authorization", &format!("bearer {credential}"))], None),
+            ];
+            wrong_places.push(server.call(&stale, &method, &url, None));
+            for answer in wrong_places {
+                searched(&place, answer);
             }
         }
     }

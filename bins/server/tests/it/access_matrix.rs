@@ -7,7 +7,8 @@
 use std::collections::BTreeSet;
 use std::fmt::Write;
 
-use doorward_server::routes::{Action, Door, PATHS};
+use doorward::api::routes::{Access, Action, PATHS, Path};
+use doorward::api::{BackendAction as Backend, OpenAction as Open, OperatorAction as Operator};
 use serde_json::json;
 
 use crate::support::{self, Answer, Server};
@@ -177,30 +178,29 @@ impl World {
 
     /// One request of this kind. The match is complete, so that a new action does not compile without its row.
     fn ask(&self, actor: Actor, action: Action, resource: Resource) -> Option<Answer> {
-        let pattern = PATHS.iter().find(|path| path.methods.iter().any(|(_, of)| *of == action)).unwrap();
-        let (method, _) = pattern.methods.iter().find(|(_, of)| *of == action).unwrap();
+        let all = PATHS.iter().flat_map(|path| path.actions().into_iter().map(|of| (path.pattern, of)));
+        let (pattern, (method, _)) = all.into_iter().find(|(_, (_, of))| *of == action).unwrap();
         let mut body = None;
-        let mut path = pattern.pattern.to_owned();
+        let mut path = pattern.to_owned();
         match action {
             // Nothing to choose from: one row each.
-            Action::Health
-            | Action::Readiness
-            | Action::Describe
-            | Action::AssertionKeys
-            | Action::StartLink
-            | Action::OAuthCallback
-            | Action::Dashboard
-            | Action::WhoAmI
-            | Action::ListUsers
-            | Action::ListOwnEvents
-            | Action::ListToolCalls
-            | Action::ListOrganizations => {
+            Action::Open(Open::Health)
+            | Action::Open(Open::Readiness)
+            | Action::Open(Open::Describe)
+            | Action::Open(Open::AssertionKeys)
+            | Action::Open(Open::StartLink)
+            | Action::Open(Open::FinishLink)
+            | Action::AccessKey(Backend::WhoAmI)
+            | Action::AccessKey(Backend::ListUsers)
+            | Action::AccessKey(Backend::ListOwnEvents)
+            | Action::AccessKey(Backend::ListToolCalls)
+            | Action::Operator(Operator::ListOrganizations) => {
                 if !matches!(resource, Resource::Production) {
                     return None;
                 }
                 path = path.replace("{token}", &"x".repeat(43)).replace("{reference}", "x");
             }
-            Action::ForwardAuth => {
+            Action::Gateway => {
                 let profile = match resource {
                     Resource::Production => "production",
                     Resource::Test => "test",
@@ -209,82 +209,88 @@ impl World {
                 };
                 path = path.replace("{profile}", profile).replace("{*rest}", "a/b");
             }
-            Action::RegisterUser | Action::CreateOrganization => {
+            Action::AccessKey(Backend::RegisterUser) | Action::Operator(Operator::CreateOrganization) => {
                 if !matches!(resource, Resource::Production) {
                     return None;
                 }
                 body = Some(match action {
-                    Action::RegisterUser => format!(r#"{{"origin_user_id":"u{}"}}"#, self.unique()),
+                    Action::AccessKey(Backend::RegisterUser) => format!(r#"{{"origin_user_id":"u{}"}}"#, self.unique()),
                     _ => r#"{"name":"New"}"#.to_owned(),
                 });
             }
-            Action::Mcp => {
+            Action::AccessKey(Backend::Mcp) => {
                 let tool =
                     json!({"name": "get_registered_user", "arguments": {"registered_user_id": self.user(resource)}});
                 body = Some(json!({"jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": tool}).to_string());
             }
-            Action::ReadUser
-            | Action::DeleteUser
-            | Action::ReadCredential
-            | Action::DeleteCredential
-            | Action::ListUsersToolCalls => {
+            Action::AccessKey(Backend::ReadUser)
+            | Action::AccessKey(Backend::DeleteUser)
+            | Action::AccessKey(Backend::ReadCredential)
+            | Action::AccessKey(Backend::DeleteCredential)
+            | Action::AccessKey(Backend::ListUsersToolCalls) => {
                 path = path.replace("{user}", &self.user(resource)).replace("{connector}", "github");
             }
-            Action::BeginLink => {
+            Action::AccessKey(Backend::BeginLink) => {
                 body = Some(format!(
                     r#"{{"registered_user_id":"{}","connector":"github","callback_url":"https://app.example.com/"}}"#,
                     self.user(resource)
                 ));
             }
-            Action::ReadLink | Action::CompleteLink => {
+            Action::AccessKey(Backend::ReadLink) | Action::AccessKey(Backend::CompleteLink) => {
                 let (session, user) = self.session(resource);
                 path = path.replace("{session}", &session);
-                body = matches!(action, Action::CompleteLink)
+                body = matches!(action, Action::AccessKey(Backend::CompleteLink))
                     .then(|| format!(r#"{{"registered_user_id":"{user}","confirmation":"x"}}"#));
             }
-            Action::PutCredential => {
+            Action::AccessKey(Backend::PutCredential) => {
                 path = path.replace("{user}", &self.user(resource)).replace("{connector}", "github");
                 body = Some(r#"{"secret":"x"}"#.to_owned());
             }
-            Action::ReadOrganization | Action::ListKeys | Action::ListOrigins => {
+            Action::Operator(Operator::ReadOrganization)
+            | Action::Operator(Operator::ListKeys)
+            | Action::Operator(Operator::ListOrigins) => {
                 path = path.replace("{organization}", &self.organization(resource, false));
             }
-            Action::ListEvents | Action::ExportEvents | Action::Checkpoint => {
+            Action::Operator(Operator::ListEvents)
+            | Action::Operator(Operator::ExportEvents)
+            | Action::Operator(Operator::Checkpoint) => {
                 path = path.replace("{organization}", &self.organization(resource, false)) + "?environment=test";
             }
-            Action::ListConnectors | Action::PutConnector | Action::RemoveConnector => {
+            Action::Operator(Operator::ListConnectors)
+            | Action::Operator(Operator::PutConnector)
+            | Action::Operator(Operator::RemoveConnector) => {
                 path = path.replace("{organization}", &self.organization(resource, false));
                 path = path.replace("{connector}", "github") + "?environment=test";
-                body = matches!(action, Action::PutConnector).then(|| CONNECTOR.to_owned());
+                body = matches!(action, Action::Operator(Operator::PutConnector)).then(|| CONNECTOR.to_owned());
             }
-            Action::AddOrigin => {
+            Action::Operator(Operator::AddOrigin) => {
                 path = path.replace("{organization}", &self.organization(resource, true));
                 body = Some(r#"{"origin":"app.example.com"}"#.to_owned());
             }
-            Action::CheckOrigin => {
+            Action::Operator(Operator::CheckOrigin) => {
                 path = path.replace("{organization}", &self.organization(resource, false));
                 body = Some(r#"{"url":"https://app.example.com/"}"#.to_owned());
             }
-            Action::RemoveOrigin => {
+            Action::Operator(Operator::RemoveOrigin) => {
                 let organization = self.organization(resource, true);
                 let origins = format!("/v1/organizations/{organization}/allowed-origins");
                 let added = self.server.call(&self.operator, "POST", &origins, Some(r#"{"origin":"app.example.com"}"#));
                 let entry = if added.status == 201 { added.text("/id") } else { NO_ORIGIN.to_owned() };
                 path = path.replace("{organization}", &organization).replace("{origin}", &entry);
             }
-            Action::CreateKey => {
+            Action::Operator(Operator::CreateKey) => {
                 path = path.replace("{organization}", &self.organization(resource, true));
                 body = Some(r#"{"name":"ci"}"#.to_owned());
             }
-            Action::StageKey | Action::RegenerateKey => {
+            Action::Operator(Operator::StageKey) | Action::Operator(Operator::RegenerateKey) => {
                 path = path.replace("{organization}", &self.organization(resource, true));
             }
-            Action::UnstageKey => {
+            Action::Operator(Operator::UnstageKey) => {
                 let organization = self.organization(resource, true);
                 path = path.replace("{organization}", &organization);
                 self.server.call(&self.operator, "POST", &path, None);
             }
-            Action::DeleteKey => {
+            Action::Operator(Operator::DeleteKey) => {
                 let organization = self.organization(resource, true);
                 let keys = format!("/v1/organizations/{organization}/access-keys");
                 let key = match resource {
@@ -309,21 +315,51 @@ impl World {
     }
 }
 
+fn credential_of(path: &Path) -> &'static str {
+    match path.access {
+        Access::Open(_) => "Open",
+        Access::AccessKey(_) => "AccessKey",
+        Access::Gateway => "Gateway",
+        Access::Operator(_) => "Operator",
+    }
+}
+
+/// The paths of the page.
+const PAGE: [&str; 3] = ["/dashboard", "/dashboard/", "/dashboard/{*rest}"];
+
+/// Writes the rows of the page, which sessions open, and no credential of the API: `dashboard.rs` tests the rest.
+fn ask_for_the_page(world: &World, table: &mut String) {
+    for pattern in PAGE {
+        for method in ["GET", "POST"] {
+            writeln!(table, "{method} {pattern} (Dashboard)\n  resource: Production").unwrap();
+            for actor in ACTORS {
+                let bearer = world.credential(actor).map(|credential| format!("Bearer {credential}"));
+                let headers: Vec<_> = bearer.as_deref().map(|bearer| ("Authorization", bearer)).into_iter().collect();
+                let status = world.server.send(method, pattern, &headers, None).status;
+                assert_eq!(status, 401, "{actor:?}");
+                writeln!(table, "    {:<22} {status}", format!("{actor:?}")).unwrap();
+            }
+        }
+    }
+}
+
 #[test]
 fn the_matrix_is_as_it_was_reviewed() {
     let world = World::new();
     let mut table = String::new();
     let mut covered = BTreeSet::new();
     for path in PATHS {
-        for (method, action) in path.methods {
-            writeln!(table, "{method} {} ({:?})", path.pattern, path.door).unwrap();
+        if path.pattern == "/v1/whoami" {
+            ask_for_the_page(&world, &mut table);
+        }
+        for (method, action) in path.actions() {
+            writeln!(table, "{method} {} ({})", path.pattern, credential_of(path)).unwrap();
             for resource in RESOURCES {
                 let mut cells = Vec::new();
                 for actor in ACTORS {
-                    let Some(answer) = world.ask(actor, *action, resource) else { continue };
+                    let Some(answer) = world.ask(actor, action, resource) else { continue };
                     let allowed = answer.status < 300;
-                    let speaks_to_people =
-                        matches!(action, Action::StartLink | Action::OAuthCallback | Action::Dashboard);
+                    let speaks_to_people = matches!(action, Action::Open(Open::StartLink | Open::FinishLink));
                     let cell = if allowed || speaks_to_people {
                         answer.status.to_string()
                     } else {
@@ -338,16 +374,14 @@ fn the_matrix_is_as_it_was_reviewed() {
                         actor,
                         Actor::ProductionKey | Actor::StagedKey | Actor::TestKey | Actor::OtherOrganizationsKey
                     );
-                    match path.door {
+                    match path.access {
                         // A callback without a state is of no one, and so is a start URL that nobody got.
-                        Door::Open => assert!(allowed || matches!(action, Action::StartLink | Action::OAuthCallback)),
-                        // Sessions open it, and no credential of an API: `dashboard.rs` tests the rest.
-                        Door::Dashboard => assert_eq!(answer.status, 401, "{actor:?}"),
-                        Door::AccessKey | Door::Gateway if !is_live_key => {
+                        Access::Open(_) => assert!(allowed || speaks_to_people),
+                        Access::AccessKey(_) | Access::Gateway if !is_live_key => {
                             assert_eq!(answer.status, 401, "{actor:?} {action:?}")
                         }
-                        Door::Operator if !is_operator => assert_eq!(answer.status, 401, "{actor:?} {action:?}"),
-                        Door::Gateway => assert!(matches!(answer.status, 200 | 403 | 404), "{actor:?} {answer:?}"),
+                        Access::Operator(_) if !is_operator => assert_eq!(answer.status, 401, "{actor:?} {action:?}"),
+                        Access::Gateway => assert!(matches!(answer.status, 200 | 403 | 404), "{actor:?} {answer:?}"),
                         _ => assert!(matches!(answer.status, 200..=204 | 404 | 409), "{actor:?} {action:?} {answer:?}"),
                     }
                 }
@@ -358,7 +392,7 @@ fn the_matrix_is_as_it_was_reviewed() {
         }
     }
     let every: BTreeSet<String> =
-        PATHS.iter().flat_map(|path| path.methods).map(|(_, action)| format!("{action:?}")).collect();
+        PATHS.iter().flat_map(Path::actions).map(|(_, action)| format!("{action:?}")).collect();
     assert_eq!(covered, every, "an operation without a row");
 
     if std::env::var_os("UPDATE_GOLDEN").is_some() {

@@ -1,6 +1,6 @@
 //! A resource of another environment or organization is told apart from an absent one by nothing at all.
 
-use doorward_server::routes::{Door, PATHS};
+use doorward::api::routes::{Access, PATHS};
 
 use crate::support::Server;
 
@@ -30,8 +30,9 @@ fn absence_has_one_face() {
 
     let mut compared = 0;
     for (own, key) in worlds.iter().enumerate() {
-        for path in PATHS.iter().filter(|path| path.door == Door::AccessKey && path.pattern.contains("{user}")) {
-            for (method, _) in path.methods {
+        let of_keys = PATHS.iter().filter(|path| matches!(path.access, Access::AccessKey(_)));
+        for path in of_keys.filter(|path| path.pattern.contains("{user}")) {
+            for (method, _) in path.actions() {
                 let body = (method == "PUT").then_some(r#"{"secret":"x"}"#);
                 let ask = |user: &str| {
                     let path = path.pattern.replace("{user}", user).replace("{connector}", "github");

@@ -2,16 +2,15 @@
 
 use std::collections::BTreeSet;
 
-use doorward_server::routes::{self, Door, PATHS};
+use doorward::api::OPENAPI;
+use doorward::api::routes::{Access, PATHS, Path};
 use serde_json::Value;
 
 use crate::support::{self, Server};
 
-const DOCUMENT: &str = include_str!("../../src/openapi.json");
-
 #[test]
 fn every_route_is_described_and_nothing_else() {
-    let document: Value = serde_json::from_str(DOCUMENT).unwrap();
+    let document: Value = serde_json::from_str(OPENAPI).unwrap();
     let mut described = BTreeSet::new();
     for (path, operations) in document["paths"].as_object().unwrap() {
         for (method, operation) in operations.as_object().unwrap() {
@@ -24,16 +23,15 @@ fn every_route_is_described_and_nothing_else() {
         }
     }
     let mut routed = BTreeSet::new();
-    // OpenAPI has no word for the rest of a path: what is below the profile stands in the description. Pages are no API.
-    let described_otherwise =
-        |path: &routes::Path| path.pattern.starts_with("/v1/forward-auth/{profile}/") || path.door == Door::Dashboard;
+    // OpenAPI has no word for the rest of a path: what is below the profile stands in the description.
+    let described_otherwise = |path: &Path| path.pattern.starts_with("/v1/forward-auth/{profile}/");
     for path in PATHS.iter().filter(|path| !described_otherwise(path)) {
-        let door = match path.door {
-            Door::Open => "open",
-            Door::AccessKey | Door::Gateway => "accessKey",
-            Door::Operator | Door::Dashboard => "operatorToken",
+        let door = match path.access {
+            Access::Open(_) => "open",
+            Access::AccessKey(_) | Access::Gateway => "accessKey",
+            Access::Operator(_) => "operatorToken",
         };
-        routed.extend(path.methods.iter().map(|(method, _)| format!("{method} {} {door}", path.pattern)));
+        routed.extend(path.actions().iter().map(|(method, _)| format!("{method} {} {door}", path.pattern)));
     }
     assert_eq!(described, routed);
 }

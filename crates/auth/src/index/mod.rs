@@ -49,7 +49,7 @@ use self::creation_times::CreationTimes;
 use self::directory::Directory;
 pub(crate) use self::directory::Draft;
 use self::row::Fingerprint;
-use self::segment::Segment;
+use self::segment::{Found, Segment};
 use self::sync::{AtomicU64, Ordering};
 use self::tally::Tally;
 use crate::principal::Identity;
@@ -85,6 +85,18 @@ struct View {
     tally: Tally,
 }
 
+/// A live secret that a search found. Its identity is read only if it is asked for.
+pub(crate) struct Live<'a> {
+    segment: &'a Segment,
+    found: Found<'a>,
+}
+
+impl Live<'_> {
+    pub(crate) fn identity(&self) -> Option<Arc<Identity>> {
+        self.segment.identity(&self.found).cloned()
+    }
+}
+
 /// The number of tables that a thread keeps views of. A process seldom has more than one.
 const VIEWS: usize = 4;
 
@@ -105,32 +117,33 @@ impl Index {
         }
     }
 
-    /// Returns whether this is a live secret of this environment, with the digest that `hash` returns. Counts the use
-    /// if `accept` agrees, which is asked last of all.
+    /// Searches once for a live secret of this environment with the digest that `hash` returns. If `accept` agrees,
+    /// which is asked last of all, counts the use, and returns what `take` takes of the secret.
     ///
     /// The first row is asked for before `hash` runs, so that the memory is on its way meanwhile. No branch stands
     /// between the two: a branch that waited for the row and was predicted wrongly would throw away the hash as well.
-    pub(crate) fn verify<E>(
+    pub(crate) fn verify<T, E>(
         &self,
         locator: &[u8; Locator::LENGTH],
         environment: Environment,
         hash: impl FnOnce() -> Digest,
         accept: impl FnOnce() -> Result<Tick, E>,
-    ) -> Result<bool, E> {
+        take: impl FnOnce(Live<'_>) -> T,
+    ) -> Result<Option<T>, E> {
         let code = code(locator);
         let place = self::hash(code, self.multiplier);
         self.with_view(|View { directory, tally, .. }| {
-            let Some(segment) = directory.segment(place) else { return Ok(false) };
+            let Some(segment) = directory.segment(place) else { return Ok(None) };
             segment.touch(place);
             let presented = Fingerprint::of(&hash());
             // If there is no such row, comparing with a vacant one takes as long.
-            let Some(found) = segment.probe(place, |tag| tag.is_of(code)) else { return Ok(false) };
-            let live = found.row.is(found.tag, code, environment, presented);
-            if live {
-                let now = accept()?;
-                tally.count(code, segment, &found, now);
+            let Some(found) = segment.probe(place, |tag| tag.is_of(code)) else { return Ok(None) };
+            if !found.row.is(found.tag, code, environment, presented) {
+                return Ok(None);
             }
-            Ok(live)
+            let now = accept()?;
+            tally.count(code, segment, &found, now);
+            Ok(Some(take(Live { segment, found })))
         })
     }
 

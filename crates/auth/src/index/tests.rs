@@ -38,7 +38,7 @@ fn accepts(index: &Index, number: u64) -> bool {
     let LiveSecret { secret, key, .. } = live(number);
     let is = |digest, environment| {
         let now = || Ok::<_, std::convert::Infallible>(Tick::ZERO);
-        index.verify(secret.locator.as_bytes(), environment, || digest, now).unwrap()
+        index.verify(secret.locator.as_bytes(), environment, || digest, now, |_| ()).unwrap().is_some()
     };
     let other = if key.environment == Environment::Test { Environment::Production } else { Environment::Test };
     assert!(!is(secret.digest, other), "the stored environment decides");
@@ -107,7 +107,9 @@ fn uses_are_counted_per_key_and_taken_once() {
     let used = |number: u64, at: Duration| {
         let LiveSecret { secret, key, .. } = live(number);
         let now = || Ok::<_, std::convert::Infallible>(Tick::ZERO + at);
-        assert!(index.verify(secret.locator.as_bytes(), key.environment, || secret.digest, now).unwrap());
+        assert!(
+            index.verify(secret.locator.as_bytes(), key.environment, || secret.digest, now, |_| ()).unwrap().is_some()
+        );
     };
     // A single use is seen at once.
     used(7, Duration::from_secs(1));
@@ -199,7 +201,7 @@ fn readers_see_whole_rows_while_a_writer_works() {
 fn used_at(index: &Index, number: u64, at: Duration) -> bool {
     let LiveSecret { secret, key, .. } = live(number);
     let now = || Ok::<_, std::convert::Infallible>(Tick::ZERO + at);
-    index.verify(secret.locator.as_bytes(), key.environment, || secret.digest, now).unwrap()
+    index.verify(secret.locator.as_bytes(), key.environment, || secret.digest, now, |_| ()).unwrap().is_some()
 }
 
 /// A live secret, staged or current. A promotion writes it again with the other state.

@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex};
 
 use bytes::Bytes;
 use doorward_auth::Principal;
-use doorward_http::{AccessKeyLayer, Code, principal};
+use doorward_http::{AccessKeyLayer, Code, CredentialFault, Rejection, UnusualUse, principal};
 use doorward_testing::TestKeys;
 use doorward_types::Environment;
 use http::header::{CACHE_CONTROL, CONTENT_TYPE, WWW_AUTHENTICATE};
@@ -109,6 +109,20 @@ async fn a_service_writes_refusals_in_its_own_shape_but_not_what_they_mean() {
     assert_eq!(challenges, ["Bearer"]);
 }
 
+#[tokio::test]
+async fn a_refusal_carries_its_reason_beside_the_answer() {
+    let keys = TestKeys::start().await;
+    let layer = AccessKeyLayer::new(keys.verifier().clone());
+    let (parts, _) = ask(layer.clone(), request("GET", &[])).await;
+    let reason = parts.extensions.get::<Rejection>().copied();
+    assert_eq!(reason, Some(Rejection::Credential(CredentialFault::Missing)));
+    let authorization = keys.authorization(Environment::Test);
+    let page = [("Authorization", authorization.as_str()), ("Origin", "https://app.example.com")];
+    let (parts, _) = ask(layer, request("GET", &page)).await;
+    let used = parts.extensions.get().and_then(Rejection::unusual_use);
+    assert_eq!(used, Some(UnusualUse::InBrowser));
+}
+
 /// What was logged.
 #[derive(Clone, Default)]
 struct Log(Arc<Mutex<Vec<u8>>>);
@@ -130,7 +144,7 @@ fn a_missing_layer_is_a_failure_of_the_service_whose_log_names_the_cure() {
     let subscriber = tracing_subscriber::fmt().with_writer(move || writer.clone()).finish();
     let problem =
         tracing::subscriber::with_default(subscriber, || principal(Request::new(()).extensions()).unwrap_err());
-    assert_eq!(problem.code(), Code::Internal);
+    assert_eq!(problem.code(), Code::INTERNAL);
     let text = String::from_utf8(log.0.lock().unwrap().clone()).unwrap();
     assert!(text.contains("ERROR") && text.contains(".layer(AccessKeyLayer::new(verifier))"), "{text}");
 }

@@ -1,0 +1,53 @@
+//! `GET /v1/link-sessions/{session}`: shows the progress of a link session of the key's own environment.
+//!
+//! Answers 200 `{"id","registered_user_id","connector","status","error"?,"provider_error"?,"expires_at"}`, where `status` is
+//! `begun`, `pending`, `complete`, `failed` or `expired`. Errors: 404 `not_found`.
+
+use doorward_store::{LinkSession, LinkStatus, Scope};
+use doorward_types::{LinkSessionId, RegisteredUserId, Timestamp};
+use matchit::Params;
+use serde::Serialize;
+
+use super::path::session;
+use crate::answer::{self, Answer};
+use crate::problem::link_failed;
+use crate::state::State;
+
+/// The progress of a link session.
+#[derive(Serialize)]
+pub(super) struct LinkSessionShape {
+    id: LinkSessionId,
+    registered_user_id: RegisteredUserId,
+    connector: String,
+    status: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    error: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    provider_error: Option<String>,
+    expires_at: Timestamp,
+}
+
+impl From<LinkSession> for LinkSessionShape {
+    fn from(session: LinkSession) -> Self {
+        let LinkSession { id, registered_user, connector, status, error, provider_error, expires_at, .. } = session;
+        let status = match status {
+            // A backend has the same to do in each of them: to wait.
+            LinkStatus::Begun | LinkStatus::Started | LinkStatus::Exchanging => LinkStatus::Begun,
+            other => other,
+        };
+        Self {
+            id,
+            registered_user_id: registered_user,
+            connector: connector.to_string(),
+            status: status.as_str(),
+            error,
+            provider_error,
+            expires_at,
+        }
+    }
+}
+
+pub(super) async fn handle(state: &State, scope: &Scope, params: &Params<'_, '_>) -> Answer {
+    let session = state.linker.session(scope, session(params, scope)?).await;
+    answer::ok(&LinkSessionShape::from(session.map_err(|error| link_failed(error, scope.environment()))?))
+}

@@ -1,0 +1,95 @@
+//! Reading bodies: JSON, strictly, within limits. No error holds what was sent.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use doorward_http::Problem;
+use http::HeaderMap;
+use http::header::CONTENT_TYPE;
+use http::request::Parts;
+use http_body::Body;
+use http_body_util::{BodyExt, LengthLimitError, Limited};
+use serde::de::DeserializeOwned;
+
+use crate::budget::{MAX_BODY, Share};
+use crate::call::{Call, RequestBody};
+use crate::code::Code;
+use crate::state::State;
+
+/// The time that a body may take to arrive.
+const BODY_DEADLINE: Duration = Duration::from_secs(10);
+
+/// The body that a route takes. The description is shown to a sender of something else.
+pub(crate) trait Shape: DeserializeOwned {
+    /// Such as `{"name": string}`.
+    const DESCRIPTION: &'static str;
+}
+
+/// Reads a body that must be there.
+pub(crate) async fn json<T: Shape>(state: &State, call: Call) -> Result<T, Problem> {
+    parse(&read(state, call).await?.1)
+}
+
+/// Reads a body that may be absent.
+pub(crate) async fn json_or_default<T: Shape + Default>(state: &State, call: Call) -> Result<T, Problem> {
+    let (_, bytes) = read(state, call).await?;
+    if bytes.is_empty() { Ok(T::default()) } else { parse(&bytes) }
+}
+
+/// Reads a JSON body as it is. A missing body is read as empty. Returns the request's head, and the body.
+pub(crate) async fn read(state: &State, call: Call) -> Result<(Parts, Bytes), Problem> {
+    let room = room(state, &call).await?;
+    let bytes = receive(&call.head.headers, call.body).await?;
+    drop(room);
+    Ok((*call.head, bytes))
+}
+
+/// Waits for room for the body of this request; none, if it has no body. Fails if there is no room within the time that a
+/// body may take.
+pub(crate) async fn room(state: &State, call: &Call) -> Result<Option<Share>, Problem> {
+    if call.body.is_end_stream() {
+        return Ok(None);
+    }
+    // A body of unknown length may be as long as any; a longer one is refused before it is read.
+    let most = call.body.size_hint().exact().and_then(|exact| usize::try_from(exact).ok()).unwrap_or(MAX_BODY);
+    state.budgets.body(most.min(MAX_BODY), call.sender, BODY_DEADLINE).await.map(Some)
+}
+
+async fn receive(headers: &HeaderMap, body: RequestBody) -> Result<Bytes, Problem> {
+    let declared_json = headers.get(CONTENT_TYPE).is_some_and(|value| is_json(value.as_bytes()));
+    let body = Limited::new(body, MAX_BODY);
+    if !declared_json && !body.is_end_stream() {
+        return Err(Problem::new(
+            Code::UnsupportedMediaType,
+            "the body must be JSON: `Content-Type: application/json`",
+        ));
+    }
+    let too_large = || Problem::new(Code::BodyTooLarge, "the body may have 65536 bytes at the most");
+    if body.size_hint().lower() > MAX_BODY as u64 {
+        return Err(too_large());
+    }
+    match tokio::time::timeout(BODY_DEADLINE, body.collect()).await {
+        Err(_) => Err(Problem::new(Code::RequestTimeout, "the body did not arrive within ten seconds")),
+        Ok(Err(error)) if error.is::<LengthLimitError>() => Err(too_large()),
+        Ok(Err(_)) => Err(Problem::new(Code::InvalidRequest, "the body broke off")),
+        Ok(Ok(collected)) => Ok(collected.to_bytes()),
+    }
+}
+
+fn is_json(content_type: &[u8]) -> bool {
+    let media_type = content_type.split(|byte| *byte == b';').next().unwrap_or_default();
+    media_type.trim_ascii().eq_ignore_ascii_case(b"application/json")
+}
+
+fn parse<T: Shape>(bytes: &[u8]) -> Result<T, Problem> {
+    // serde's own messages quote what was sent, which may be a secret in the wrong field.
+    serde_json::from_slice(bytes).map_err(|error| {
+        let (line, column, shape) = (error.line(), error.column(), T::DESCRIPTION);
+        let detail = if error.is_data() {
+            format!("the body is JSON, but not {shape} (line {line}, column {column})")
+        } else {
+            format!("the body is no JSON from line {line}, column {column} on; send {shape}")
+        };
+        Problem::new(Code::InvalidRequest, detail)
+    })
+}

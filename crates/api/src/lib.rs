@@ -1,0 +1,81 @@
+//! The HTTP API of `docs/http-api.md`, as a tower service that any server can mount.
+//!
+//! | module | what it is for |
+//! |---|---|
+//! | [`routes`] | every path, with the credential that it needs and its actions: start here |
+//! | `open`, `backend`, `forward_auth`, `mcp`, `management` | the endpoints by kind of access, one a file: its section of the reference, its handler, its errors |
+//! | `access`, `dispatch` | who asks, and what is done: an action without a handler does not compile |
+//! | `service` | a request's way: id, limits, route, answer |
+//! | `state`, `lifecycle`, [`Assertions`], [`Budgets`] | everything that handlers need |
+//! | `call`, `body`, `cursor` | reading requests |
+//! | `answer`, [`shapes`], [`problem`], [`Code`] | writing answers |
+//!
+//! Every arrow goes from a module to one further below in this table.
+//!
+//! ```
+//! # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! use std::sync::Arc;
+//! use bytes::Bytes;
+//! use doorward_api::{Api, Part, Settings};
+//! use doorward_auth::{Core, Issuer, OperatorPrincipal, Verifier};
+//! use doorward_key::SystemRandom;
+//! use doorward_link::Linker;
+//! use doorward_store::{MemoryStore, SealingKey, SealingKeys};
+//! use http::{Request, header::{AUTHORIZATION, HOST}};
+//! use http_body_util::Empty;
+//! use tower::ServiceExt;
+//!
+//! let verifier = Verifier::start(&Core::new(Arc::new(MemoryStore::new()))).await?;
+//! let request = OperatorPrincipal::local_administrator("ada".parse()?).request();
+//! let acme = Issuer::beside(&verifier).provision("Acme".parse()?, &request).await?;
+//! let (sealing_key, _to_keep) = SealingKey::draw(&SystemRandom)?;
+//! let sealing_keys = Arc::new(SealingKeys::from(sealing_key));
+//! let linker = Linker::new(verifier.clone(), Arc::clone(&sealing_keys), "https://keys.example.com/oauth")?;
+//!
+//! // All of it, or some parts: on any router, next to the page Settings → API Keys.
+//! let settings = Settings { parts: vec![Part::Backend, Part::Audit], ..Settings::default() };
+//! let api = Api::new(verifier, sealing_keys, linker, settings)?;
+//! let request = Request::get("/v1/whoami")
+//!     .header(HOST, "keys.example.com")
+//!     .header(AUTHORIZATION, format!("Bearer {}", acme.value.expose()))
+//!     .body(Empty::<Bytes>::new())?;
+//! assert_eq!(api.oneshot(request).await?.status(), 200);
+//! # Ok(()) }
+//! ```
+
+mod access;
+mod answer;
+mod assertions;
+mod backend;
+mod body;
+mod budget;
+mod call;
+mod code;
+mod cursor;
+mod dispatch;
+mod events;
+mod forward_auth;
+mod lifecycle;
+mod management;
+mod mcp;
+mod observer;
+mod open;
+pub mod problem;
+mod request_id;
+pub mod routes;
+mod service;
+pub mod shapes;
+mod state;
+mod users;
+
+pub use crate::answer::{Body, BodyError};
+pub use crate::assertions::{Assertions, Keys};
+pub use crate::backend::BackendAction;
+pub use crate::budget::{Budgets, Holder, LEAST_BODY_BYTES, Limits, MAX_BODY, Share};
+pub use crate::call::RequestBody;
+pub use crate::code::Code;
+pub use crate::management::OperatorAction;
+pub use crate::observer::Observer;
+pub use crate::open::{OPENAPI, OpenAction};
+pub use crate::routes::Part;
+pub use crate::service::{Api, Mount, MountError, Settings};

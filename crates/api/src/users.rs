@@ -1,0 +1,73 @@
+//! Registered users, as backends and agents reach them.
+
+use doorward_audit::{Action, Attribution, Detail};
+use doorward_http::Problem;
+use doorward_store::{Page, RegisteredUser, Scope, StoreError, Table};
+use doorward_types::{Name, RegisteredUserId};
+
+use crate::code::Code;
+use crate::cursor;
+use crate::problem::{absent, store_failed};
+use crate::shapes::{List, RegisteredUserShape};
+use crate::state::State;
+
+fn users(state: &State) -> &dyn Table<RegisteredUser> {
+    state.store()
+}
+
+/// Returns a page of the registered users, newest first.
+pub(crate) async fn page(
+    state: &State,
+    scope: &Scope,
+    page: &Page<RegisteredUserId>,
+) -> Result<List<RegisteredUserShape>, Problem> {
+    let rows = users(state).list(scope, cursor::one_more(page)).await.map_err(store_failed)?;
+    Ok(cursor::list(page, rows, |user| user.id.to_string(), RegisteredUserShape::from))
+}
+
+/// Registers a user.
+pub(crate) async fn register(
+    state: &State,
+    scope: &Scope,
+    origin_user_id: Name,
+    origin_user_name: Option<Name>,
+) -> Result<RegisteredUserShape, Problem> {
+    let seed = state.core().id_seed().map_err(|error| Problem::new(Code::Internal, error.to_string()))?;
+    let user = RegisteredUser {
+        id: RegisteredUserId::new(seed),
+        origin_user_id,
+        origin_user_name,
+        created_at: state.clock().now(),
+    };
+    match users(state).insert(scope, user.clone()).await {
+        Ok(()) => Ok(RegisteredUserShape::from(user)),
+        Err(StoreError::Conflict(_)) => Err(Problem::new(
+            Code::Conflict,
+            format!("a user with this origin_user_id is registered in the {} environment already", scope.environment()),
+        )),
+        Err(error) => Err(store_failed(error)),
+    }
+}
+
+/// Returns one registered user.
+pub(crate) async fn find(state: &State, scope: &Scope, id: RegisteredUserId) -> Result<RegisteredUserShape, Problem> {
+    let found = users(state).get(scope, &id).await.map_err(store_failed)?;
+    found.map(RegisteredUserShape::from).ok_or_else(|| absent("registered user", scope.environment()))
+}
+
+/// Deletes a registered user, and the credentials with it, which are revoked.
+pub(crate) async fn delete(
+    state: &State,
+    scope: &Scope,
+    id: RegisteredUserId,
+    by: &Attribution,
+) -> Result<(), Problem> {
+    let event = state.event(Action::RegisteredUserDeleted, id.to_string(), scope, by, Detail::default());
+    match users(state).delete(scope, &id, event).await.map_err(store_failed)? {
+        true => {
+            state.linker.revoke_soon();
+            Ok(())
+        }
+        false => Err(absent("registered user", scope.environment())),
+    }
+}

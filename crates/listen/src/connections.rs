@@ -1,0 +1,208 @@
+//! Room for connections: how many in all and from each address, how many files the process may open, and the word on those
+//! that were turned away or cut off.
+
+use std::collections::HashMap;
+use std::net::{IpAddr, Ipv6Addr, SocketAddr};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+
+use crate::observer::Observer;
+use crate::throttle::Throttle;
+
+/// Connections at once, if nobody chose: each costs some kilobytes.
+const CONNECTIONS: usize = 16_384;
+
+/// The share of all connections that one address may have, if nobody chose.
+const SHARE: usize = 4;
+
+/// Files that the process needs beside its clients' connections: the store, probes, scrapers, sinks, connectors.
+const RESERVED_FILES: usize = 512;
+
+/// The connections that a server takes.
+#[derive(Clone, Copy, Debug)]
+pub struct Limits {
+    connections: Option<usize>,
+    per_address: Option<usize>,
+}
+
+impl Limits {
+    /// Returns the limits; defaults stand in for what nobody chose.
+    #[must_use]
+    pub const fn new(connections: Option<usize>, per_address: Option<usize>) -> Self {
+        Self { connections, per_address }
+    }
+
+    /// Raises the soft limit of open files, and returns the connections that fit under it, in all and for each address.
+    pub(crate) fn apply(self) -> (usize, usize) {
+        let wanted = self.connections.unwrap_or(CONNECTIONS).clamp(1, Semaphore::MAX_PERMITS);
+        let files = raise_file_limit(wanted + RESERVED_FILES);
+        let connections = wanted.min(files.saturating_sub(RESERVED_FILES).max(files / 2)).max(1);
+        if connections < wanted {
+            tracing::warn!(
+                wanted,
+                connections,
+                files,
+                "the limit of open files allows fewer connections: raise it (LimitNOFILE= or ulimit -n)"
+            );
+        }
+        (connections, self.per_address.unwrap_or_else(|| (connections / SHARE).max(1)))
+    }
+}
+
+/// Raises the soft limit of open files to what is wanted, as far as the hard limit allows. Returns the limit in force.
+fn raise_file_limit(wanted: usize) -> usize {
+    let Rlimit { current, maximum } = getrlimit(Resource::Nofile);
+    let wanted = wanted as u64;
+    let raised = maximum.map_or(wanted, |maximum| maximum.min(wanted));
+    if current.is_some_and(|current| current < raised) {
+        let _ = setrlimit(Resource::Nofile, Rlimit { current: Some(raised), maximum });
+    }
+    let in_force = getrlimit(Resource::Nofile).current.unwrap_or(wanted.max(raised));
+    usize::try_from(in_force).unwrap_or(usize::MAX)
+}
+
+/// The room for connections.
+#[derive(Debug)]
+pub struct Room {
+    all: Arc<Semaphore>,
+    per_address: usize,
+    by_address: Mutex<HashMap<IpAddr, usize>>,
+    told: Arc<Told>,
+}
+
+impl Room {
+    /// Room with these limits, as far as the limit of open files allows, which is raised.
+    #[must_use]
+    pub fn new(limits: Limits, observer: Arc<dyn Observer>) -> Arc<Self> {
+        let (connections, per_address) = limits.apply();
+        Arc::new(Self {
+            all: Arc::new(Semaphore::new(connections)),
+            per_address,
+            by_address: Mutex::default(),
+            told: Arc::new(Told { observer, throttle: Throttle::default() }),
+        })
+    }
+
+    pub(crate) const fn told(&self) -> &Arc<Told> {
+        &self.told
+    }
+
+    /// Waits for room in all: a client that does not fit waits in the kernel's queue.
+    pub(crate) async fn wait(&self) -> Option<OwnedSemaphorePermit> {
+        if self.all.available_permits() == 0 {
+            self.told.tell("full", None);
+        }
+        Arc::clone(&self.all).acquire_owned().await.ok()
+    }
+
+    /// Gives a connection its place; none if its address has all that it may have.
+    pub(crate) fn place(self: &Arc<Self>, permit: OwnedSemaphorePermit, peer: SocketAddr) -> Option<Place> {
+        let source = source(peer.ip());
+        let mut counts = self.by_address.lock().unwrap_or_else(PoisonError::into_inner);
+        let count = counts.entry(source).or_insert(0);
+        if *count >= self.per_address {
+            drop(counts);
+            self.told.tell("address", Some(peer.ip()));
+            return None;
+        }
+        *count += 1;
+        drop(counts);
+        self.told.observer.opened();
+        Some(Place { room: Arc::clone(self), source, _permit: permit })
+    }
+}
+
+/// The network that counts as one source: an IPv4 address, or the /64 that one IPv6 host commands.
+fn source(address: IpAddr) -> IpAddr {
+    match address.to_canonical() {
+        IpAddr::V4(address) => address.into(),
+        IpAddr::V6(address) => Ipv6Addr::from_bits(address.to_bits() & !u128::from(u64::MAX)).into(),
+    }
+}
+
+/// A connection's place. It is free again when this is dropped.
+#[derive(Debug)]
+pub(crate) struct Place {
+    room: Arc<Room>,
+    source: IpAddr,
+    _permit: OwnedSemaphorePermit,
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        let mut counts = self.room.by_address.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(count) = counts.get_mut(&self.source) {
+            *count -= 1;
+            if *count == 0 {
+                counts.remove(&self.source);
+            }
+        }
+        drop(counts);
+        self.room.told.observer.closed();
+    }
+}
+
+/// The word on clients that were limited: every case is counted, and the log has a line now and then.
+#[derive(Debug)]
+pub(crate) struct Told {
+    observer: Arc<dyn Observer>,
+    throttle: Throttle<&'static str>,
+}
+
+impl Told {
+    /// A client was cut off: it does not take its answers.
+    pub(crate) fn does_not_read(&self) {
+        self.tell("not_reading", None);
+    }
+
+    /// A client was limited, for a reason that is a metric's label too.
+    pub(crate) fn tell(&self, reason: &'static str, address: Option<IpAddr>) {
+        self.observer.limited(reason);
+        if let Some(untold) = self.throttle.is_due(reason) {
+            tracing::warn!(reason, address = address.map(tracing::field::display), untold, "a client was limited");
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[derive(Debug)]
+    struct Nobody;
+
+    impl Observer for Nobody {}
+
+    fn room(connections: usize, per_address: usize) -> Arc<Room> {
+        Room::new(Limits::new(Some(connections), Some(per_address)), Arc::new(Nobody))
+    }
+
+    fn peer(text: &str) -> SocketAddr {
+        SocketAddr::new(text.parse().unwrap(), 1)
+    }
+
+    #[tokio::test]
+    async fn one_address_leaves_room_for_others() {
+        let room = room(4, 2);
+        let mut places = Vec::new();
+        for (address, fits) in [("::1", true), ("::1", true), ("::1", false), ("::2", false), ("127.0.0.1", true)] {
+            let place = room.place(room.wait().await.unwrap(), peer(address));
+            assert_eq!(place.is_some(), fits, "{address}");
+            places.extend(place);
+        }
+        // An address that leaves may come again, however it is written.
+        places.clear();
+        assert!(room.by_address.lock().unwrap().is_empty());
+        assert!(room.place(room.wait().await.unwrap(), peer("::ffff:127.0.0.1")).is_some());
+    }
+
+    #[test]
+    fn a_lower_limit_of_files_means_fewer_connections() {
+        let (connections, per_address) = Limits::new(Some(8), None).apply();
+        assert_eq!((connections, per_address), (8, 2));
+        let (connections, _) = Limits::new(Some(usize::MAX), None).apply();
+        assert!(connections < raise_file_limit(usize::MAX / 2));
+    }
+}
