@@ -6,7 +6,7 @@ use async_trait::async_trait;
 use doorward_key::KeyPrefix;
 use doorward_store::copy::{CopiedTable, CopyProgress, Row, Rows};
 use doorward_store::{Conflict, Revision, StoreError};
-use doorward_store_sql::{copy, sql};
+use doorward_store_sql::{copy, sql, table};
 use doorward_types::Incarnation;
 
 use crate::statement::touched;
@@ -46,7 +46,7 @@ impl Rows for PostgresStore {
     }
 
     async fn add_rows(&self, table: &'static CopiedTable, rows: Vec<Row>, until: String) -> Result<(), StoreError> {
-        let (names, places) = (table.column_list(), copy::column_places(table));
+        let (names, places) = (table.column_list(), table::column_places(table));
         let mut columns = vec![Vec::with_capacity(rows.len()); table.columns.len()];
         for row in rows {
             zip(&mut columns, row).for_each(|(column, cell)| column.push(cell));

@@ -4,7 +4,7 @@ use async_trait::async_trait;
 use doorward_audit::EventDraft;
 use doorward_store::{Connector, Credential, CredentialKey, Page, RegisteredUser, Scope, StoreError, Table};
 use doorward_store_sql::Statement;
-use doorward_store_sql::links::Revoking;
+use doorward_store_sql::revoking::Revoking;
 use doorward_store_sql::table::{self, Scoped};
 use doorward_types::RegisteredUserId;
 

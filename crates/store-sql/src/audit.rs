@@ -5,7 +5,7 @@ use doorward_store::copy::{CopiedTable, Kind};
 use doorward_store::{EventFilter, Page, Scope, Shipment, SinkState, StoreError};
 use doorward_types::{Name, SessionId};
 
-use crate::table::{insert_text, select_text, table};
+use crate::table::{Stored, insert_text, select_text, table};
 use crate::{FromRow, Reader, Statement, sql, text};
 
 /// The table of events.
@@ -147,8 +147,8 @@ pub fn unshipped(scope: &Scope, pruned: &Pruned) -> Statement {
 /// Prunes a log.
 pub fn prune(scope: &Scope, pruned: &Pruned) -> [Statement; 2] {
     let cut = "DELETE FROM audit_events WHERE organization = $1 AND environment = $2 AND sequence <= $3";
-    let insert = sql(text!("{}", insert_text::<Pruned>())).scope(scope);
-    [sql(cut).scope(scope).bind(&pruned.size), crate::table::Stored::bind(pruned, insert)]
+    let insert = sql(text!("{}", insert_text(&Pruned::TABLE))).scope(scope);
+    [sql(cut).scope(scope).bind(&pruned.size), pruned.bind(insert)]
 }
 
 /// Puts another note in the place of the newest prune's, which is `before`.

@@ -82,17 +82,17 @@ pub fn add_key_facts(facts: &mut Option<KeyFacts>, row: &mut Reader<'_>) -> Resu
 /// Carries out a step. Each touches one row.
 pub fn step(step: &Step) -> Statement {
     match step {
-        Step::AddOrganization(organization) => organization.bind(sql(text!("{}", insert_text::<Organization>()))),
+        Step::AddOrganization(organization) => organization.bind(sql(text!("{}", insert_text(&Organization::TABLE)))),
         Step::AddKey(key, generations) => {
             // UNIQUE slots: one production key per organization, any number of test keys.
             let slot = match key.environment {
                 Environment::Production => key.environment.to_string(),
                 Environment::Test => key.id.to_string(),
             };
-            key.bind(sql(text!("{}", insert_text::<AccessKey>()))).bind(&slot).bind(generations)
+            key.bind(sql(text!("{}", insert_text(&AccessKey::TABLE)))).bind(&slot).bind(generations)
         }
-        Step::AddSecret(key, secret) => secret.bind(sql(text!("{}", insert_text::<Secret>())).key(key)),
-        Step::AddOrigin(entry) => entry.bind(sql(text!("{}", insert_text::<OriginEntry>()))),
+        Step::AddSecret(key, secret) => secret.bind(sql(text!("{}", insert_text(&Secret::TABLE))).key(key)),
+        Step::AddOrigin(entry) => entry.bind(sql(text!("{}", insert_text(&OriginEntry::TABLE)))),
         Step::Promote(key, locator) => {
             let promote = "UPDATE secrets SET state = 'current'
                            WHERE organization = $1 AND environment = $2 AND access_key = $3 AND locator = $4";

@@ -31,18 +31,6 @@ pub const TABLES: &[CopiedTable] = &[
     coherence::LOST_CHANGES,
 ];
 
-/// Returns the text that inserts a row, with a parameter for each column.
-#[must_use]
-pub fn insert_text(table: &CopiedTable) -> String {
-    format!("INSERT INTO {} ({}) VALUES ({})", table.name, table.column_list(), column_places(table))
-}
-
-/// Returns a place of a parameter for each column of a table.
-#[must_use]
-pub fn column_places(table: &CopiedTable) -> String {
-    places(1, table.columns.len())
-}
-
 /// Counts the rows that move.
 pub fn count(table: &CopiedTable) -> Statement {
     sql(format!("SELECT count(*) FROM {} WHERE {}", table.name, table.only.unwrap_or("TRUE")))

@@ -8,7 +8,7 @@ use doorward_store::{
 };
 use doorward_types::{RegisteredUserId, ToolCallId};
 
-use crate::links::Revoking;
+use crate::revoking::Revoking;
 use crate::table::{Scoped, Stored, Texts, insert_text, select_text, table};
 use crate::{Statement, sql, text};
 
@@ -101,7 +101,7 @@ table! {
 
 /// Notes that a call of a tool begins.
 pub fn begin_tool_call(scope: &Scope, call: &ToolCall) -> Statement {
-    call.bind(sql(text!("{}", insert_text::<ToolCall>())).scope(scope))
+    call.bind(sql(text!("{}", insert_text(&ToolCall::TABLE))).scope(scope))
 }
 
 /// Lets a few calls go that are older than they are kept. Ids sort by age, so that the oldest are found without an index of

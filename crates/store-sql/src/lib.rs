@@ -16,6 +16,7 @@ pub mod data;
 pub mod keys;
 pub mod links;
 pub mod operators;
+pub mod revoking;
 pub mod sealing;
 mod statement;
 pub mod table;

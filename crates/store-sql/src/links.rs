@@ -1,8 +1,8 @@
 //! Tries to link an account, and what is to be revoked at third parties.
 
 use doorward_key::Digest;
-use doorward_store::{CredentialKey, FoundLink, LINKS_KEPT, LinkSession, Revocation, Scope, StoreError};
-use doorward_types::{LinkSessionId, RegisteredUserId, Timestamp};
+use doorward_store::{FoundLink, LINKS_KEPT, LinkSession, Revocation, Scope, StoreError};
+use doorward_types::{LinkSessionId, Timestamp};
 
 use crate::table::{Stored, columns, insert_text, table};
 use crate::{FromRow, Reader, Statement, sql, text};
@@ -17,7 +17,7 @@ table! {
 
 /// Adds a session.
 pub fn open(scope: &Scope, session: &LinkSession) -> Statement {
-    session.bind(sql(text!("{}", insert_text::<LinkSession>())).scope(scope))
+    session.bind(sql(text!("{}", insert_text(&LinkSession::TABLE))).scope(scope))
 }
 
 /// Begins every statement that reads a session.
@@ -70,77 +70,6 @@ pub fn any_expired(now: Timestamp) -> Statement {
                WHERE expires_at <= $1 AND (status NOT IN ('complete', 'failed', 'expired') OR expires_at <= $2)
                LIMIT 1";
     sql(any).bind(&now).bind(&(now - LINKS_KEPT))
-}
-
-/// The statements that make revocations: an engine draws their ids in its own way.
-#[derive(Debug)]
-pub struct Revoking {
-    credential: &'static str,
-    credentials_of_user: &'static str,
-    expired_tokens: &'static str,
-    tokens_of_session: &'static str,
-    tokens_of_user: &'static str,
-}
-
-macro_rules! revoking {
-    ($random:literal) => {
-        Revoking {
-            credential: revoking!($random, credentials " AND connector = $4"),
-            credentials_of_user: revoking!($random, credentials ""),
-            expired_tokens: revoking!($random, tokens "expires_at <= $1"),
-            tokens_of_session: revoking!($random, tokens "organization = $1 AND environment = $2 AND id = $3"),
-            tokens_of_user: revoking!($random, tokens "organization = $1 AND environment = $2 AND registered_user = $3"),
-        }
-    };
-    ($random:literal, credentials $condition:literal) => {
-        concat!(
-            "INSERT INTO revocations (organization, environment, id, connector, record, sealed, attempts, due_at)
-             SELECT organization, environment, ", $random, ", connector, registered_user || '/' || connector, sealed, 0, 0
-             FROM credentials WHERE organization = $1 AND environment = $2 AND registered_user = $3", $condition
-        )
-    };
-    ($random:literal, tokens $condition:literal) => {
-        concat!(
-            "INSERT INTO revocations (organization, environment, id, connector, record, sealed, attempts, due_at)
-             SELECT organization, environment, ", $random, ", connector, 'link-tokens/' || id || '/' || registered_user,
-                    tokens, 0, 0
-             FROM links WHERE tokens IS NOT NULL AND ", $condition
-        )
-    };
-}
-
-impl Revoking {
-    /// Those of PostgreSQL.
-    pub const POSTGRES: Self = revoking!("md5(random()::text)");
-
-    /// Those of SQLite.
-    pub const SQLITE: Self = revoking!("lower(hex(randomblob(16)))");
-
-    /// Revokes a credential, before it goes or another one takes its place.
-    pub fn credential(&self, scope: &Scope, key: &CredentialKey) -> Statement {
-        sql(self.credential).scope(scope).bind(&key.registered_user).bind(&key.connector)
-    }
-
-    /// Revokes what a user entrusted and what was to become that, before the user goes.
-    pub fn all_of(&self, scope: &Scope, user: RegisteredUserId) -> [Statement; 2] {
-        [self.credentials_of_user, self.tokens_of_user].map(|revoke| sql(revoke).scope(scope).bind(&user))
-    }
-
-    /// Revokes the tokens of a session, before it loses them.
-    pub fn tokens(&self, scope: &Scope, id: LinkSessionId) -> Statement {
-        sql(self.tokens_of_session).scope(scope).bind(&id)
-    }
-
-    /// Ends the sessions whose time is over, and forgets those that ended [`LINKS_KEPT`] ago.
-    pub fn expire(&self, now: Timestamp) -> [Statement; 3] {
-        let expire = "UPDATE links SET status = 'expired', confirmation = NULL, tokens = NULL
-                      WHERE expires_at <= $1 AND status NOT IN ('complete', 'failed', 'expired')";
-        [
-            sql(self.expired_tokens).bind(&now),
-            sql(expire).bind(&now),
-            sql("DELETE FROM links WHERE expires_at <= $1").bind(&(now - LINKS_KEPT)),
-        ]
-    }
 }
 
 table! {

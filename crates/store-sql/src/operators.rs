@@ -58,7 +58,7 @@ impl FromRow for Operator {
 
 /// Adds an operator.
 pub fn add(operator: &Operator) -> Statement {
-    operator.bind(sql(text!("{}", insert_text::<Operator>())))
+    operator.bind(sql(text!("{}", insert_text(&Operator::TABLE))))
 }
 
 /// Removes an operator.
@@ -94,7 +94,7 @@ table! {
 
 /// Adds a link or a session.
 pub fn add_sign_in(sign_in: &SignIn) -> Statement {
-    sign_in.bind(sql(text!("{}", insert_text::<SignIn>())))
+    sign_in.bind(sql(text!("{}", insert_text(&SignIn::TABLE))))
 }
 
 /// Forgets what has expired.

@@ -5,7 +5,7 @@ use std::iter::zip;
 use doorward_store::copy::{CopiedTable, Kind};
 use doorward_store::{Page, Record, Scope, Sealed};
 
-use crate::links::Revoking;
+use crate::revoking::Revoking;
 use crate::{Field, FromRow, Statement, sql};
 
 /// A record with a table.
@@ -82,9 +82,16 @@ pub fn columns<R: Stored>(alias: &str) -> String {
     names.join(", ")
 }
 
-/// Returns the statement that inserts a row of a record's table.
-pub(crate) fn insert_text<R: Stored>() -> String {
-    crate::copy::insert_text(&R::TABLE)
+/// Returns the text that inserts a row, with a parameter for each column.
+#[must_use]
+pub fn insert_text(table: &CopiedTable) -> String {
+    format!("INSERT INTO {} ({}) VALUES ({})", table.name, table.column_list(), column_places(table))
+}
+
+/// Returns a place of a parameter for each column of a table.
+#[must_use]
+pub fn column_places(table: &CopiedTable) -> String {
+    places(1, table.columns.len())
 }
 
 /// Returns the statement that reads the records of a table, without a condition.
@@ -149,7 +156,7 @@ impl Texts {
         let is: Vec<_> = zip(&key, 1..).map(|(column, place)| format!("{column} = ${place}")).collect();
         let (is, own) = (is.join(" AND "), key.get(2..).unwrap_or_default());
         let put: Vec<_> = R::PUT.iter().map(|column| format!("{column} = excluded.{column}")).collect();
-        let insert = insert_text::<R>();
+        let insert = insert_text(&R::TABLE);
         Self {
             delete: format!("DELETE FROM {name} WHERE {is}"),
             find: format!("{} WHERE {is}", select_text::<R>()),

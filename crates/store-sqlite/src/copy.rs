@@ -4,7 +4,7 @@ use async_trait::async_trait;
 use doorward_key::KeyPrefix;
 use doorward_store::copy::{CopiedTable, CopyProgress, Row, Rows};
 use doorward_store::{Conflict, Revision, StoreError};
-use doorward_store_sql::{copy, sql};
+use doorward_store_sql::{copy, sql, table};
 use doorward_types::Incarnation;
 use rusqlite::{Connection, params_from_iter};
 
@@ -52,7 +52,7 @@ impl Rows for SqliteStore {
     }
 
     async fn add_rows(&self, table: &'static CopiedTable, rows: Vec<Row>, until: String) -> Result<(), StoreError> {
-        let sql = copy::insert_text(table);
+        let sql = table::insert_text(table);
         self.write(move |connection| {
             let mut insert = connection.prepare_cached(&sql).map_err(unavailable)?;
             for row in &rows {

@@ -7,7 +7,8 @@ use doorward_store::{
     Conflict, Credential, FoundLink, LinkSession, LinkSessions, LinkStatus, Record, Revocation, Revocations, Scope,
     StoreError,
 };
-use doorward_store_sql::links::{self, Revoking};
+use doorward_store_sql::links;
+use doorward_store_sql::revoking::Revoking;
 use doorward_store_sql::table;
 use doorward_types::{LinkSessionId, Timestamp};
 use rusqlite::Connection;

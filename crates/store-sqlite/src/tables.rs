@@ -3,7 +3,7 @@
 use async_trait::async_trait;
 use doorward_audit::EventDraft;
 use doorward_store::{Page, Scope, StoreError, Table};
-use doorward_store_sql::links::Revoking;
+use doorward_store_sql::revoking::Revoking;
 use doorward_store_sql::table::{self, Scoped};
 
 use crate::{SqliteStore, audit, row, sealing};
