@@ -50,7 +50,6 @@ const CIRCLES: &[&str] = &[
     "doorward-auth",
     "doorward-cli",
     "doorward-dashboard",
-    "doorward-key",
     "doorward-server",
     "doorward-store",
     "doorward-store-postgres",

@@ -34,6 +34,7 @@
 
 mod anatomy;
 mod digest;
+mod fault;
 mod fresh;
 mod opaque_token;
 mod prefix;
@@ -42,9 +43,10 @@ mod random;
 mod shown_once;
 
 pub use digest::Digest;
+pub use fault::KeyFault;
 pub use fresh::{FreshKey, FreshOperatorToken};
 pub use opaque_token::OpaqueToken;
 pub use prefix::{KeyPrefix, PrefixError};
-pub use presented::{KeyClaim, KeyFault, PresentedKey, PresentedOperatorToken};
+pub use presented::{KeyClaim, PresentedKey, PresentedOperatorToken};
 pub use random::{Random, RandomError, SystemRandom};
 pub use shown_once::ShownOnce;

@@ -3,7 +3,7 @@ use std::fmt;
 use doorward_types::{Environment, Locator};
 
 use crate::anatomy::{self, MAX_INPUT, TAIL_LENGTH};
-use crate::{Digest, KeyPrefix};
+use crate::{Digest, KeyFault, KeyPrefix};
 
 /// A well-formed key that someone presented: a claim, not a fact.
 ///
@@ -158,27 +158,6 @@ impl fmt::Debug for PresentedOperatorToken<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("PresentedOperatorToken").field("locator", &self.locator).finish_non_exhaustive()
     }
-}
-
-/// Why a text is no key. Each says what to look for, and none holds what was presented.
-#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq, thiserror::Error)]
-#[non_exhaustive]
-pub enum KeyFault {
-    /// A byte that no key has.
-    #[error("a key has the characters 0-9, A-Z, a-z and _ only")]
-    Alphabet,
-    /// It does not start with the prefix and an environment.
-    #[error("a key starts with this service's prefix and its environment, such as dw_prod_ or dw_test_")]
-    Prefix,
-    /// Too short, too long, or beyond the 128 bytes that are looked at.
-    #[error("the key's length is wrong: it may have been cut off, or copied with something beside it")]
-    Length,
-    /// The underscores stand elsewhere.
-    #[error("the key's parts are not where they should be: prefix_environment_locator_secret")]
-    Shape,
-    /// The last six characters do not match the others.
-    #[error("the key's checksum does not match: a character was mistyped or lost")]
-    Checksum,
 }
 
 /// The environment that stands behind a key's prefix, and what follows it.
