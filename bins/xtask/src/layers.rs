@@ -46,7 +46,6 @@ const FOREIGN: &[(&str, &[&str])] = &[
 
 /// Crates with circles of files that are still to be undone.
 const CIRCLES: &[&str] = &[
-    "doorward-audit",
     "doorward-auth",
     "doorward-cli",
     "doorward-dashboard",

@@ -2,7 +2,7 @@ use std::cmp::Ordering;
 
 use doorward_types::Incarnation;
 
-use crate::{Action, Event, Hash, NoteKey, Pruned, PrunedFault, Tree, Unproved, VerifiedLog};
+use crate::{Action, Checkpoint, Event, Hash, NoteKey, NoteVerifier, Pruned, PrunedFault, Tree, Unproved, VerifiedLog};
 
 /// Follows a log from its first event, and stops at the first that does not belong where it stands.
 #[derive(Debug, Default)]
@@ -62,12 +62,6 @@ pub enum ChainFault {
 }
 
 impl ChainVerifier {
-    /// Goes on after events that are known only by the last one's hash, and the tree over them.
-    pub(crate) fn after(tree: Tree, hash: Hash, incarnation: Incarnation, told_by: String, is_proved: bool) -> Self {
-        let base = Some(Base { size: tree.size(), is_proved, told_by: Some(told_by) });
-        Self { last: Some((tree.size(), hash)), first: None, incarnation, tree, base }
-    }
-
     /// Looks at the next event.
     ///
     /// # Errors
@@ -106,10 +100,14 @@ impl ChainVerifier {
     ///
     /// [`PrunedFault::Untold`], if no event tells of the prune.
     pub fn end(&self, log: String) -> Result<VerifiedLog, PrunedFault> {
-        match &self.base {
-            Some(Base { size, told_by: Some(_), .. }) => Err(PrunedFault::Untold(*size)),
-            base => Ok(VerifiedLog::new(self, log, base.as_ref().map_or(0, |base| base.size), self.is_proved())),
-        }
+        let (pruned, is_proved) = match &self.base {
+            None => (0, true),
+            Some(Base { size, told_by: Some(_), .. }) => return Err(PrunedFault::Untold(*size)),
+            Some(base) => (base.size, base.is_proved),
+        };
+        let (size, root) = (self.tree.size(), self.tree.root());
+        let checkpoint = Checkpoint { origin: log, size, root, incarnation: self.incarnation };
+        Ok(VerifiedLog::new(checkpoint, self.first, pruned, is_proved))
     }
 
     /// Signs that the events so far are pruned from the log of this name; none, if there is no event.
@@ -122,10 +120,6 @@ impl ChainVerifier {
             Some(base) if !base.is_proved => Err(Unproved(base.size)),
             _ => Ok(self.last.map(|(_, hash)| Pruned::new(log, &self.tree, hash, self.incarnation, key))),
         }
-    }
-
-    fn is_proved(&self) -> bool {
-        self.base.as_ref().is_none_or(|base| base.is_proved)
     }
 
     /// Returns the action of the first event that is not pruned.
@@ -165,6 +159,21 @@ impl ChainVerifier {
     #[must_use]
     pub const fn tree(&self) -> &Tree {
         &self.tree
+    }
+}
+
+impl Pruned {
+    /// Returns the verifier that goes on after these events of this log. With keys, one of them must have signed the
+    /// statement; without, the verifier signs nothing, since anyone who can write to the store can write a statement.
+    ///
+    /// # Errors
+    ///
+    /// [`PrunedFault`]: what is wrong with it.
+    pub fn verifier(&self, log: &str, keys: &[NoteVerifier]) -> Result<ChainVerifier, PrunedFault> {
+        let (tree, incarnation) = self.checked(log, keys)?;
+        let (size, told_by) = (tree.size(), Some(Self::subject(log, self.size)));
+        let base = Some(Base { size, is_proved: !keys.is_empty(), told_by });
+        Ok(ChainVerifier { last: Some((size, self.last_hash)), first: None, incarnation, tree, base })
     }
 }
 

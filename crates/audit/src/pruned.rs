@@ -6,7 +6,7 @@ use base64::engine::general_purpose::STANDARD as BASE64;
 use doorward_types::Incarnation;
 
 use crate::checkpoint::{incarnation_line, incarnation_of, number};
-use crate::{ChainVerifier, Checkpoint, CheckpointError, Hash, NoteError, NoteKey, NoteVerifier, Tree};
+use crate::{Checkpoint, CheckpointError, Hash, NoteError, NoteKey, NoteVerifier, Tree};
 
 /// What stands for the events that were cut off the beginning of a log.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -35,13 +35,9 @@ impl Pruned {
         format!("{log}/pruned")
     }
 
-    /// Returns the verifier that goes on after these events of this log. With keys, one of them must have signed the
-    /// statement; without, the verifier signs nothing, since anyone who can write to the store can write a statement.
-    ///
-    /// # Errors
-    ///
-    /// [`PrunedFault`]: what is wrong with it.
-    pub fn verifier(&self, log: &str, keys: &[NoteVerifier]) -> Result<ChainVerifier, PrunedFault> {
+    /// Returns the tree over these events of this log and the store's incarnation, if one of the keys has signed the
+    /// statement, or if no key is given.
+    pub(crate) fn checked(&self, log: &str, keys: &[NoteVerifier]) -> Result<(Tree, Incarnation), PrunedFault> {
         let stated = self.stated(log)?;
         let (tree, is_same) = self.tree_and_whether_it_is(&stated)?;
         if !is_same {
@@ -50,8 +46,7 @@ impl Pruned {
         if !keys.is_empty() && !keys.iter().any(|key| self.is_signed_by(log, key)) {
             return Err(PrunedFault::Unsigned(self.size));
         }
-        let told_by = Self::subject(log, self.size);
-        Ok(ChainVerifier::after(tree, self.last_hash, stated.incarnation, told_by, !keys.is_empty()))
+        Ok((tree, stated.incarnation))
     }
 
     /// Returns whether this key has signed that these events of this log were pruned. The name of the key does not count: a key

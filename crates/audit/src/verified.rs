@@ -1,4 +1,4 @@
-use crate::{Action, ChainVerifier, Checkpoint, NoteKey};
+use crate::{Action, Checkpoint, NoteKey};
 
 /// A log that was followed to its end, every event of it. Only such a log is vouched for.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -10,10 +10,8 @@ pub struct VerifiedLog {
 }
 
 impl VerifiedLog {
-    pub(crate) fn new(chain: &ChainVerifier, origin: String, pruned: u64, is_proved: bool) -> Self {
-        let (size, root) = (chain.tree().size(), chain.tree().root());
-        let checkpoint = Checkpoint { origin, size, root, incarnation: chain.incarnation() };
-        Self { checkpoint, first: chain.first(), pruned, is_proved }
+    pub(crate) const fn new(checkpoint: Checkpoint, first: Option<Action>, pruned: u64, is_proved: bool) -> Self {
+        Self { checkpoint, first, pruned, is_proved }
     }
 
     /// Returns what the log holds: how many events, and the root of the tree over them.
