@@ -47,7 +47,6 @@ const FOREIGN: &[(&str, &[&str])] = &[
 /// Crates with circles of files that are still to be undone.
 const CIRCLES: &[&str] = &[
     "doorward-auth",
-    "doorward-cli",
     "doorward-dashboard",
     "doorward-server",
     "doorward-store",

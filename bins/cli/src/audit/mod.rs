@@ -1,5 +1,6 @@
 //! The audit logs.
 
+mod logs;
 mod prune;
 mod resign;
 mod sinks;
@@ -12,10 +13,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use doorward::api::shapes::List;
-use doorward::audit::{Action, Checkpoint, EventDraft, ExportFormat, NoteKey, SecretSummary};
+use doorward::audit::{Checkpoint, ExportFormat, NoteKey, SecretSummary};
 use doorward::key::{Random, SystemRandom};
-use doorward::store::{EventFilter, LogExport, LogFault, Page, Scope, StoreUrl, known_logs};
-use doorward::types::{Environment, OrganizationId};
+use doorward::store::{EventFilter, LogExport, LogFault, Page, StoreUrl};
 use zeroize::Zeroizing;
 
 use crate::arguments::{Audit, Filter, Log};
@@ -24,6 +24,7 @@ use crate::failure::Failure;
 use crate::output::{self, Output};
 use crate::progress::Progress;
 
+use self::logs::BATCH;
 use self::prune::prune;
 use self::resign::resign;
 use self::sinks::{forget_sink, sinks};
@@ -72,49 +73,6 @@ pub(crate) async fn run(url: &StoreUrl, command: Audit, output: &Output) -> Resu
     }
 }
 
-impl Desk {
-    /// The one log that was meant: the production log, where nothing else is said.
-    async fn log(&self, log: &Log) -> Result<Scope, Failure> {
-        let organization = match log.installation {
-            true => OrganizationId::INSTALLATION,
-            false => self.organization(&log.which).await?.id,
-        };
-        Ok(self.scope(organization, log.environment.unwrap_or(Environment::Production)))
-    }
-
-    /// Returns the logs that were meant, which are all if nothing is said; of each, whether it must have events.
-    async fn logs(&self, log: &Log) -> Result<Vec<(Scope, bool)>, Failure> {
-        let all = known_logs(&**self.core.store()).await?;
-        let only = match (&log.which.org, log.installation) {
-            (_, true) => Some(OrganizationId::INSTALLATION),
-            (Some(_), _) => Some(self.organization(&log.which).await?.id),
-            (None, _) => None,
-        };
-        let meant = all.into_iter().filter(|((organization, environment), _)| {
-            only.is_none_or(|only| only == *organization) && log.environment.is_none_or(|only| only == *environment)
-        });
-        let scope =
-            |((organization, environment), must_have_events)| (self.scope(organization, environment), must_have_events);
-        let mut meant: Vec<_> = meant.map(scope).collect();
-        // One that was named is looked at, even if there is nothing to see.
-        if let (Some(only), true) = (only, meant.is_empty()) {
-            meant.push((self.scope(only, log.environment.unwrap_or(Environment::Production)), false));
-        }
-        Ok(meant)
-    }
-
-    /// An event that is about a log itself.
-    fn event(&self, scope: &Scope, action: Action, subject: String) -> EventDraft {
-        let log = (scope.organization(), scope.environment());
-        EventDraft::new(self.request.attribution(), self.core.clock().now(), action, subject, log)
-    }
-
-    #[expect(clippy::disallowed_methods, reason = "who runs this program chooses the log")]
-    fn scope(&self, organization: OrganizationId, environment: Environment) -> Scope {
-        self.operator().scope(organization, environment)
-    }
-}
-
 async fn list(desk: &Desk, log: &Log, filter: Filter, page: Page<u64>, output: &Output) -> Result<(), Failure> {
     let scope = desk.log(log).await?;
     let Filter { since, until, action, actor, key } = filter;
@@ -149,9 +107,6 @@ async fn list(desk: &Desk, log: &Log, filter: Filter, page: Page<u64>, output: &
 
 /// How often a follower looks for what is new.
 const LOOK: Duration = Duration::from_millis(500);
-
-/// Events at a time, where all are wanted.
-const BATCH: u32 = 5_000;
 
 async fn follow(desk: &Desk, log: &Log, after: Option<u64>) -> Result<(), Failure> {
     let (scope, store) = (desk.log(log).await?, desk.core.store());

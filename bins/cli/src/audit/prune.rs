@@ -5,7 +5,7 @@ use doorward::store::{Conflict, Page, Scope, StoreError};
 use doorward::types::Timestamp;
 use serde::Serialize;
 
-use super::BATCH;
+use super::logs::BATCH;
 use super::verify::{Signer, verified};
 use crate::arguments::{Consent, Log};
 use crate::confirm;

@@ -12,7 +12,7 @@ use doorward::types::{Environment, OrganizationId};
 use serde::Serialize;
 use zeroize::Zeroizing;
 
-use super::BATCH;
+use super::logs::BATCH;
 use crate::arguments::{Format, Log};
 use crate::desk::Desk;
 use crate::failure::Failure;

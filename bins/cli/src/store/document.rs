@@ -12,8 +12,8 @@ use doorward::types::{
 };
 use serde::Serialize;
 
+use super::changes::Done;
 use super::events::Told;
-use super::restored::Done;
 
 #[derive(Serialize)]
 pub(super) struct Document<'a> {

@@ -1,6 +1,7 @@
 //! What concerns the store as a whole.
 
 mod backup;
+mod changes;
 mod document;
 mod events;
 mod restored;

@@ -2,11 +2,12 @@
 
 use std::path::PathBuf;
 
-use doorward::auth::restore::{Findings, KilledKey, RestoreDesk, Restored, RevivedKey};
-use doorward::auth::{ChangeRequest, IssueError, Receipt};
+use doorward::auth::restore::{Findings, KilledKey, RestoreDesk, RevivedKey};
+use doorward::auth::{ChangeRequest, IssueError};
 use doorward::store::StoreUrl;
 use zeroize::Zeroizing;
 
+use super::changes::Done;
 use super::document::{Document, NewValue};
 use super::events::{self, Told};
 use super::tables::{sentences, tables};
@@ -16,15 +17,6 @@ use crate::desk::Desk;
 use crate::failure::Failure;
 use crate::output::{self, Output};
 use crate::progress::Progress;
-
-/// The outcome of each change, in the order of the findings; as many as were tried.
-#[derive(Debug, Default)]
-pub(super) struct Done {
-    pub(super) restored: Option<Restored>,
-    pub(super) keys: Vec<Result<KilledKey, String>>,
-    pub(super) operators: Vec<Result<(), String>>,
-    pub(super) origins: Vec<Result<Receipt, String>>,
-}
 
 pub(super) async fn restored(
     url: &StoreUrl,
@@ -123,16 +115,9 @@ fn reason(error: IssueError) -> String {
     }
 }
 
-/// Returns how many of the changes were not made.
-fn failures(done: &Done) -> usize {
-    let keys = done.keys.iter().filter(|done| done.is_err()).count();
-    let operators = done.operators.iter().filter(|done| done.is_err()).count();
-    keys + operators + done.origins.iter().filter(|done| done.is_err()).count()
-}
-
 /// Says by the exit status whether all was read and done.
 fn finished(told: &Told, done: &Done, output: &Output) -> Result<(), Failure> {
-    let what = match (failures(done), told.unreadable) {
+    let what = match (done.failures(), told.unreadable) {
         (0, 0) => return Ok(()),
         (0, lines) => format!(
             "{lines} lines could not be read: what died in their events may be in force. Lost changes, if there are any, are not \

@@ -8,8 +8,8 @@ use doorward::auth::restore::{
 };
 use doorward::types::Name;
 
+use super::changes::Done;
 use super::events::Told;
-use super::restored::Done;
 use crate::output::table;
 
 /// The most reasons for doubt that are shown.
