@@ -129,7 +129,9 @@ fn parse<'a>(mut rest: &'a [&'a str]) -> File {
     let (mut file, mut last) = (File::default(), "");
     while let [first, after @ ..] = rest {
         let mut next = after;
-        if let ["#", "[", "cfg", "(", "test", ")", "]", item @ ..] = rest {
+        if let ["#", "[", "cfg", "(", "test", ")", "]", item @ ..]
+        | ["#", "[", "cfg", "(", "all", "(", "test", ",", _, ")", ")", "]", item @ ..] = rest
+        {
             file.tests.extend(if let ["mod", name, ";", ..] = item { Some((*name).to_owned()) } else { None });
             next = behind_item(item);
         } else if *first == "use" && after.first() != Some(&"<") {
@@ -292,7 +294,11 @@ mod tests {
     fn tests_and_comments_make_no_circle() {
         let files = [
             ("lib.rs", "mod b;\nmod c;\n#[cfg(test)]\nmod tests;"),
-            ("b.rs", "// use crate::c::C;\npub struct B;\n#[cfg(test)]\nmod tests {\n    use crate::c::C;\n}"),
+            (
+                "b.rs",
+                "// use crate::c::C;\npub struct B;\n#[cfg(test)]\nmod tests {\n    use crate::c::C;\n}\n\
+                      #[cfg(all(test, unix))]\nmod unix {\n    use crate::c::C;\n}",
+            ),
             ("c.rs", "use crate::b::B;\n#[cfg(test)]\nuse crate::tests::T;\npub struct C(B);"),
             ("tests.rs", "use crate::c::C;"),
         ];
