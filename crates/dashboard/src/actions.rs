@@ -11,10 +11,13 @@ use doorward_types::{AccessKeyId, AllowedOriginId, Environment, Name, NameError,
 use http::header::{CONTENT_DISPOSITION, SET_COOKIE};
 use http::{HeaderValue, StatusCode, request};
 
+use crate::fault::Fault;
 use crate::form::Form;
-use crate::pages::{Said, Shown, Tried, keys, message};
-use crate::reply::{self, Fault, Reply, sentence};
-use crate::{Parts, guard, pages};
+use crate::pages::message;
+use crate::pages::said::{Dialog, Said, Shown, Tried};
+use crate::reply::{self, Reply, sentence};
+use crate::state::Parts;
+use crate::{cookies, guard, pages};
 
 /// Takes a link for a session.
 pub(crate) async fn sign_in(parts: &Parts, head: &request::Parts, token: &str) -> Result<Reply, Fault> {
@@ -27,11 +30,11 @@ pub(crate) async fn sign_in(parts: &Parts, head: &request::Parts, token: &str) -
 
 /// Ends the session, if there is one.
 pub(crate) async fn sign_out(parts: &Parts, head: &request::Parts) -> Result<Reply, Fault> {
-    if let Some(session) = guard::session(&head.headers) {
+    if let Some(session) = cookies::session(&head.headers) {
         parts.desk.sign_out(&session, guard::visit(head)).await?;
     }
     let mut reply = reply::page(StatusCode::OK, &message::signed_out(parts));
-    reply.headers_mut().insert(SET_COOKIE, guard::no_cookie());
+    reply.headers_mut().insert(SET_COOKIE, cookies::no_cookie());
     Ok(reply)
 }
 
@@ -71,7 +74,7 @@ pub(crate) async fn regenerate(
     let name = &organization.name;
     if form.get("name") != Some(name.as_str()) {
         let error = format!("That is not its name. Type {name} to go on; nothing was changed.");
-        return Ok(Said { again: Some(keys::Dialog::regenerate(staged)), error: Some(error), ..Said::default() });
+        return Ok(Said { again: Some(Dialog::regenerate(staged)), error: Some(error), ..Said::default() });
     }
     let Regenerated { value, receipt, .. } = match parts.issuer.regenerate(organization.id, staged, request).await {
         Err(error) => return refused(error),
@@ -104,7 +107,7 @@ pub(crate) async fn create(
         Err(error) => {
             let error: NameError = error;
             let error = Some(sentence(&error.to_string()));
-            return Ok(Said { again: Some(keys::Dialog::Create), error, ..Said::default() });
+            return Ok(Said { again: Some(Dialog::Create), error, ..Said::default() });
         }
     };
     match parts.issuer.create(organization, name, request).await {

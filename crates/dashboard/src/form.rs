@@ -10,8 +10,8 @@ use http_body::Body;
 use http_body_util::{BodyExt, Limited};
 use url::form_urlencoded;
 
-use crate::BodyError;
-use crate::reply::Fault;
+use crate::body::BodyError;
+use crate::fault::Fault;
 
 /// Ample for a name, an origin and a URL to try.
 const MAX_FORM: usize = 64 * 1024;

@@ -4,29 +4,14 @@ use doorward_auth::{ChangeRequest, OperatorPrincipal, Presence, Visit};
 use doorward_http::SourceAddress;
 use doorward_key::OpaqueToken;
 use doorward_types::{Locator, RequestId};
-use http::header::{COOKIE, HOST, ORIGIN, SET_COOKIE};
-use http::{HeaderMap, HeaderValue, Method, request};
+use http::header::{HOST, ORIGIN, SET_COOKIE};
+use http::{HeaderMap, Method, request};
 
-use crate::Parts;
+use crate::cookies::{cookie, session};
+use crate::fault::Fault;
 use crate::form::Form;
-use crate::reply::{self, Fault, Reply};
-
-/// The prefix makes browsers hold it to one host, one path and TLS (RFC 6265bis, section 4.1.3.2).
-const COOKIE_NAME: &str = "__Host-doorward";
-
-/// The session that the request's cookie names.
-pub(crate) fn session(headers: &HeaderMap) -> Option<OpaqueToken> {
-    cookie_named(headers, COOKIE_NAME).and_then(OpaqueToken::presented)
-}
-
-/// The one cookie of this name.
-pub(crate) fn cookie_named<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
-    let pairs = headers.get_all(COOKIE).iter().filter_map(|line| line.to_str().ok()).flat_map(|line| line.split(';'));
-    let mut found = pairs.filter_map(|pair| pair.trim().strip_prefix(name)?.strip_prefix('='));
-    // Two of them are none: one may be someone else's.
-    let first = found.next();
-    first.filter(|_| found.next().is_none())
-}
+use crate::reply::{self, Reply};
+use crate::state::Parts;
 
 /// Who asks.
 pub(crate) async fn operator(
@@ -71,19 +56,6 @@ pub(crate) fn let_in(parts: &Parts, session: &OpaqueToken) -> Reply {
         reply.headers_mut().insert(SET_COOKIE, cookie);
     }
     reply
-}
-
-/// The cookie of a session, which ends with the browser.
-fn cookie(session: &OpaqueToken) -> Option<HeaderValue> {
-    let text = format!("{COOKIE_NAME}={}; Path=/; Secure; HttpOnly; SameSite=Strict", session.expose());
-    let mut value = HeaderValue::try_from(text).ok()?;
-    value.set_sensitive(true);
-    Some(value)
-}
-
-/// The cookie that takes the other one away.
-pub(crate) const fn no_cookie() -> HeaderValue {
-    HeaderValue::from_static("__Host-doorward=; Path=/; Secure; HttpOnly; SameSite=Strict; Max-Age=0")
 }
 
 /// Whether a page of ours sent this form: by Fetch Metadata, which every browser of today sends to https and to this machine; else by
@@ -143,18 +115,5 @@ mod tests {
         ] {
             assert!(!check(refused), "{refused:?}");
         }
-    }
-
-    #[test]
-    fn one_cookie_is_a_session_and_two_are_none() {
-        let token = "a".repeat(43);
-        let one = format!("theme=dark; __Host-doorward={token}; x=y");
-        assert!(session(&headers(&[("cookie", &one)])).is_some());
-        for none in [format!("{one}; __Host-doorward={token}"), format!("doorward={token}"), "__Host-doorward=x".into()]
-        {
-            assert!(session(&headers(&[("cookie", &none)])).is_none(), "{none}");
-        }
-        let twice = [("cookie", one.as_str()), ("cookie", one.as_str())];
-        assert!(session(&headers(&twice)).is_none());
     }
 }

@@ -2,63 +2,15 @@
 
 use askama::Template;
 use bytes::Bytes;
-use doorward_auth::IssueError;
-use doorward_key::RandomError;
-use doorward_store::StoreError;
-use http::header::{CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, LOCATION, REFERRER_POLICY, RETRY_AFTER};
+use http::header::{CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, LOCATION, REFERRER_POLICY};
 use http::header::{X_CONTENT_TYPE_OPTIONS, X_FRAME_OPTIONS};
 use http::{HeaderName, HeaderValue, Response, StatusCode};
 use http_body_util::{BodyExt, Full};
 
-#[cfg(feature = "oidc")]
-use crate::SignInRefused;
 use crate::assets::Asset;
-use crate::pages::message::Message;
-use crate::{Content, Parts};
+use crate::body::Content;
 
 pub(crate) type Reply = Response<Content>;
-
-/// Why there is another page than was asked for.
-#[derive(Debug, thiserror::Error)]
-pub(crate) enum Fault {
-    /// Another site sent the form, or nobody can tell that it did not.
-    #[error("this form was not sent by this page, or your browser does not say so; nothing was changed")]
-    CrossSite,
-    /// A field of a form or a query is not as it should be.
-    #[error("the field `{0}` is not as it should be; nothing was changed")]
-    Field(&'static str),
-    /// Another site led here: the cookie stayed behind.
-    #[error("go on to the page")]
-    FromElsewhere,
-    /// The identity provider did not say who it is.
-    #[cfg(feature = "oidc")]
-    #[error(transparent)]
-    Identity(#[from] crate::identity::IdentityFault),
-    /// The core refused.
-    #[error(transparent)]
-    Issue(#[from] IssueError),
-    /// What came is no form, is too long, or did not arrive.
-    #[error("the form did not arrive whole; nothing was changed")]
-    NoForm,
-    /// No such page, or no such thing.
-    #[error("there is nothing at this address")]
-    NotFound,
-    /// Nobody is signed in.
-    #[error("sign in first")]
-    SignedOut,
-}
-
-impl From<StoreError> for Fault {
-    fn from(error: StoreError) -> Self {
-        Self::Issue(IssueError::Store(error))
-    }
-}
-
-impl From<RandomError> for Fault {
-    fn from(error: RandomError) -> Self {
-        Self::Issue(error.into())
-    }
-}
 
 /// No script, style or picture but ours; no text that a script could turn into markup; no frame around it; no form to elsewhere.
 const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; form-action 'self'; \
@@ -98,50 +50,6 @@ pub(crate) fn see_other(path: &str) -> Reply {
     let mut reply = with_headers(StatusCode::SEE_OTHER, "text/plain", "no-store", Bytes::new());
     if let Ok(path) = HeaderValue::try_from(path) {
         reply.headers_mut().insert(LOCATION, path);
-    }
-    reply
-}
-
-/// A page that says what went wrong, and where to go from there.
-pub(crate) fn fault(parts: &Parts, fault: &Fault) -> Reply {
-    let (status, title) = match fault {
-        Fault::SignedOut => (StatusCode::UNAUTHORIZED, "You are signed out"),
-        // Whatever led here, the page itself asks again.
-        Fault::FromElsewhere => (StatusCode::OK, "One moment"),
-        Fault::CrossSite => (StatusCode::FORBIDDEN, "Not from here"),
-        Fault::NotFound => (StatusCode::NOT_FOUND, "Nothing here"),
-        #[cfg(feature = "oidc")]
-        Fault::Identity(error) => {
-            tracing::warn!(error = error as &dyn std::error::Error, "an identity provider signed nobody in");
-            (error.status(), "You are not signed in")
-        }
-        Fault::Field(_) | Fault::NoForm => (StatusCode::BAD_REQUEST, "That cannot be done"),
-        Fault::Issue(IssueError::Store(error)) => {
-            tracing::error!(error = error as &dyn std::error::Error, "the store failed");
-            (StatusCode::SERVICE_UNAVAILABLE, "Not now")
-        }
-        Fault::Issue(IssueError::NoSuchKey | IssueError::NoSuchOrganization | IssueError::NoSuchOrigin) => {
-            (StatusCode::NOT_FOUND, "Nothing here")
-        }
-        Fault::Issue(_) => (StatusCode::CONFLICT, "That cannot be done"),
-    };
-    let text = match fault {
-        Fault::Issue(IssueError::Store(_)) => {
-            "The store does not answer. If you changed something, look whether it was done before you try again."
-                .to_owned()
-        }
-        Fault::SignedOut => {
-            "Your session has ended, or there was none. An operator signs in by a link that works once:".to_owned()
-        }
-        other => sentence(&other.to_string()),
-    };
-    let mut reply = page(status, &Message { parts, title, text: &text, fault });
-    #[cfg(feature = "oidc")]
-    if let Fault::Identity(_) = fault {
-        reply.extensions_mut().insert(SignInRefused::Provider);
-    }
-    if status == StatusCode::SERVICE_UNAVAILABLE {
-        reply.headers_mut().insert(RETRY_AFTER, HeaderValue::from_static("1"));
     }
     reply
 }

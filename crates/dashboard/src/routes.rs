@@ -7,17 +7,22 @@ use http::header::STRICT_TRANSPORT_SECURITY;
 use http::{HeaderValue, Method, Request, request};
 use http_body::Body;
 
+use crate::body::BodyError;
+use crate::fault::Fault;
 use crate::form::{self, Form};
-use crate::pages::Said;
-use crate::reply::{self, Fault, Reply};
-use crate::{BodyError, Parts, actions, assets, guard, pages};
+use crate::pages::said::Said;
+#[cfg(feature = "oidc")]
+use crate::provider_sign_in;
+use crate::reply::{self, Reply};
+use crate::state::Parts;
+use crate::{actions, assets, guard, pages};
 
 pub(crate) async fn answer<B>(parts: &Parts, request: Request<B>) -> Reply
 where
     B: Body<Data = Bytes, Error: Into<BodyError>>,
 {
     let (head, body) = request.into_parts();
-    let mut reply = route(parts, &head, body).await.unwrap_or_else(|fault| reply::fault(parts, &fault));
+    let mut reply = route(parts, &head, body).await.unwrap_or_else(|fault| pages::fault::page(parts, &fault));
     if parts.strict_transport {
         reply.headers_mut().insert(STRICT_TRANSPORT_SECURITY, HeaderValue::from_static("max-age=31536000"));
     }
@@ -39,9 +44,9 @@ where
             actions::sign_in(parts, head, token).await
         }
         #[cfg(feature = "oidc")]
-        (&Method::GET, ["sign-in-with-provider"]) => parts.identity_provider()?.begin(parts).await,
+        (&Method::GET, ["sign-in-with-provider"]) => provider_sign_in::begin(parts).await,
         #[cfg(feature = "oidc")]
-        (&Method::GET, ["sign-in-with-provider", "callback"]) => parts.identity_provider()?.finish(parts, head).await,
+        (&Method::GET, ["sign-in-with-provider", "callback"]) => provider_sign_in::finish(parts, head).await,
         (&Method::POST, ["sign-out"]) => {
             guard::check_same_site(head)?;
             actions::sign_out(parts, head).await
@@ -111,24 +116,4 @@ async fn act(
 /// What cannot be an id names something that does not exist.
 fn id<T: std::str::FromStr>(text: &str) -> Result<T, Fault> {
     text.parse().map_err(|_| Fault::NotFound)
-}
-
-impl Parts {
-    /// Where the page of an organization is.
-    pub(crate) fn path(&self, organization: OrganizationId) -> String {
-        format!("{}/{organization}", self.base)
-    }
-
-    /// What people call the identity provider, where there is one.
-    pub(crate) fn provider_name(&self) -> Option<&str> {
-        #[cfg(feature = "oidc")]
-        return self.identity_provider.as_ref().map(|provider| provider.name());
-        #[cfg(not(feature = "oidc"))]
-        None
-    }
-
-    #[cfg(feature = "oidc")]
-    fn identity_provider(&self) -> Result<&crate::IdentityProvider, Fault> {
-        self.identity_provider.as_ref().ok_or(Fault::NotFound)
-    }
 }

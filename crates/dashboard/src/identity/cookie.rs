@@ -14,7 +14,7 @@ use http::{HeaderMap, HeaderValue};
 use serde::{Deserialize, Serialize};
 use zeroize::Zeroizing;
 
-use crate::guard;
+use crate::cookies;
 
 /// The time from the beginning of a sign-in to its end.
 const LIFETIME: Duration = Duration::from_mins(10);
@@ -53,7 +53,7 @@ impl Begun {
     pub(super) fn read(headers: &HeaderMap, state: &str, key: &SealingKeys, now: Timestamp) -> Option<Self> {
         // Only what can be a state becomes a part of a name.
         OpaqueToken::presented(state)?;
-        let text = guard::cookie_named(headers, &name_of(state))?;
+        let text = cookies::cookie_named(headers, &name_of(state))?;
         let sealed = Sealed::from_bytes(BASE64_URL_SAFE_NO_PAD.decode(text).ok()?);
         let opened = key.open_for(PURPOSE, &sealed).ok()?;
         let begun: Self = serde_json::from_slice(&opened).ok()?;

@@ -12,7 +12,10 @@ use serde::de::DeserializeOwned;
 use serde_json::Value;
 use tokio::sync::Mutex;
 
-use super::{IdentityFault, PATIENCE};
+use crate::identity_fault::IdentityFault;
+
+/// The time that the provider may take for each answer.
+const PATIENCE: Duration = Duration::from_secs(10);
 
 /// The time for which a document is taken for what the provider would answer.
 const KEPT: Duration = Duration::from_mins(10);

@@ -10,59 +10,28 @@
 mod cookie;
 mod documents;
 mod pace;
+mod settings;
 mod token;
 
-use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
-use std::time::Duration;
 
-use doorward_key::RandomError;
-use doorward_link::client::{Client, RootsError, SendError};
-use doorward_link::{CodeGrant, ConnectorFault, ConnectorSettings, ExchangeError, TokenEndpointAuth};
+use doorward_key::Random;
+use doorward_link::client::{Client, RootsError};
+use doorward_link::{CodeGrant, ConnectorSettings, TokenEndpointAuth};
 use doorward_store::{ProviderIdentity, SealingKeys};
-use doorward_types::Foreign;
-use http::header::SET_COOKIE;
-use http::{StatusCode, request};
+use doorward_types::Timestamp;
+use http::{HeaderValue, request};
 use serde_json::{Map, Value};
-use zeroize::Zeroizing;
 
 use self::cookie::{Begun, Used};
 use self::documents::{Discovered, Documents};
 use self::pace::Pace;
+use crate::fault::Fault;
 use crate::form::Form;
-use crate::reply::{self, Fault, Reply};
-use crate::{Parts, guard};
+use crate::identity_fault::IdentityFault;
 
-/// The time that the provider may take for each of its answers.
-const PATIENCE: Duration = Duration::from_secs(10);
-
-/// The settings of an identity provider.
-#[derive(Clone)]
-pub struct ProviderSettings {
-    /// The name that people know: the button says "Sign in with …".
-    pub name: String,
-    /// Its issuer identifier, such as `https://id.example.com`; what else there is, its discovery document tells.
-    pub issuer: String,
-    /// This page, as the provider knows it.
-    pub client_id: String,
-    /// The proof that it is this page.
-    pub client_secret: Option<Zeroizing<String>>,
-    /// The place that the provider sends browsers back to: the page's address with `/sign-in-with-provider/callback` behind it.
-    pub redirect_uri: String,
-    /// The claim that says, the first time, which operator it is: `email`, which must be verified, or another one, such as
-    /// `sub`.
-    pub claim: String,
-    /// Claims that everybody must have who signs in, each with its value, such as `hd` with a company's domain. A claim that is
-    /// a list must have the value in it.
-    pub required_claims: BTreeMap<String, String>,
-}
-
-impl fmt::Debug for ProviderSettings {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("ProviderSettings").field("issuer", &self.issuer).finish_non_exhaustive()
-    }
-}
+pub use self::settings::ProviderSettings;
 
 /// An identity provider that operators can sign in through. Cheap to clone.
 #[derive(Clone, Debug)]
@@ -83,57 +52,13 @@ impl fmt::Debug for Inner {
     }
 }
 
-/// The reason that someone is not signed in. None of it holds a code, a token or a secret.
-#[derive(Debug, thiserror::Error)]
-pub(crate) enum IdentityFault {
-    #[error("too many sign-ins have failed within a minute; try again in a few seconds")]
-    Busy,
-    #[error("the identity provider refused: {}", Foreign::new(.0))]
-    Declined(String),
-    #[error("the identity provider cannot be asked")]
-    Discovery(#[source] Box<dyn std::error::Error + Send + Sync>),
-    #[error("the identity provider does not take its own code")]
-    Exchange(#[from] ExchangeError),
-    #[error("the identity provider's answer does not prove who you are: {0}")]
-    Proof(&'static str),
-    #[error(
-        "this sign-in was not begun in this browser, was used already, or was begun more than ten minutes ago; begin again"
-    )]
-    NotBegun,
-    #[error(
-        "you are {} to the identity provider, and it may sign in to no operator of this name: \
-         `doorward operator create --by-provider` adds one",
-        Foreign::new(.0)
-    )]
-    NoOperator(String),
-    #[error(transparent)]
-    Random(#[from] RandomError),
-    #[error("the identity provider does not say of you what everybody must be who signs in here: {}", Foreign::new(.0))]
-    Required(String),
-}
-
-impl IdentityFault {
-    pub(crate) const fn status(&self) -> StatusCode {
-        match self {
-            Self::Busy => StatusCode::SERVICE_UNAVAILABLE,
-            Self::Declined(_) | Self::NoOperator(_) | Self::Required(_) => StatusCode::FORBIDDEN,
-            Self::NotBegun => StatusCode::BAD_REQUEST,
-            Self::Discovery(_) | Self::Exchange(_) | Self::Proof(_) => StatusCode::BAD_GATEWAY,
-            Self::Random(_) => StatusCode::INTERNAL_SERVER_ERROR,
-        }
-    }
-}
-
-impl From<SendError> for IdentityFault {
-    fn from(error: SendError) -> Self {
-        Self::Discovery(error.into())
-    }
-}
-
-impl From<ConnectorFault> for IdentityFault {
-    fn from(fault: ConnectorFault) -> Self {
-        Self::Discovery(fault.into())
-    }
+/// The end of a sign-in at the provider.
+pub(crate) struct Finished {
+    pub(crate) identity: ProviderIdentity,
+    /// All else that the provider says, which may change.
+    pub(crate) claims: Map<String, Value>,
+    /// The cookie that takes away the one that the browser came back with.
+    pub(crate) no_cookie: Option<HeaderValue>,
 }
 
 impl IdentityProvider {
@@ -154,22 +79,21 @@ impl IdentityProvider {
         &self.0.settings.name
     }
 
-    /// Sends the browser to the provider.
-    pub(crate) async fn begin(&self, parts: &Parts) -> Result<Reply, Fault> {
-        let (random, now) = (&**parts.verifier.core().random(), parts.verifier.core().clock().now());
+    /// Begins a sign-in: returns the URL of the provider that the browser goes to, and the cookie that it comes back with.
+    pub(crate) async fn begin(
+        &self,
+        random: &dyn Random,
+        now: Timestamp,
+    ) -> Result<(String, Option<HeaderValue>), Fault> {
         let begun = Begun::new(random, now)?;
         let application = self.application(&*self.0.documents.discovered(now).await?, Some(&begun.nonce))?;
         let url = self.grant(&application).authorize_url(&begun.state, &begun.pkce_verifier);
-        let mut reply = reply::see_other(&url.map_err(IdentityFault::from)?);
-        if let Some(cookie) = begun.cookie(&self.0.sealing_key, random)? {
-            reply.headers_mut().insert(SET_COOKIE, cookie);
-        }
-        Ok(reply)
+        Ok((url.map_err(IdentityFault::from)?, begun.cookie(&self.0.sealing_key, random)?))
     }
 
-    /// Signs in the one whom the provider names, in the browser that began.
-    pub(crate) async fn finish(&self, parts: &Parts, head: &request::Parts) -> Result<Reply, Fault> {
-        let (query, now) = (Form::of_query(&head.uri), parts.verifier.core().clock().now());
+    /// Returns the identity that the provider proves of the one who comes back, in the browser that began.
+    pub(crate) async fn finish(&self, head: &request::Parts, now: Timestamp) -> Result<Finished, Fault> {
+        let query = Form::of_query(&head.uri);
         let state = query.get("state").ok_or(IdentityFault::NotBegun)?;
         let begun = Begun::read(&head.headers, state, &self.0.sealing_key, now).ok_or(IdentityFault::NotBegun)?;
         // Who answers must be who was asked (RFC 9207).
@@ -198,21 +122,7 @@ impl IdentityProvider {
         let proven = token::verify(id_token, &keys, &self.0.settings, &begun.nonce)?;
         self.require(&proven.claims)?;
         let identity = ProviderIdentity { issuer: self.0.settings.issuer.clone(), subject: proven.subject };
-        let operator = match parts.desk.by_identity(&identity).await? {
-            Some(operator) => operator,
-            None => {
-                let who = self.who(&identity, &proven.claims)?;
-                let bound = parts.desk.bind(who, &identity, guard::visit(head)).await?;
-                bound.ok_or_else(|| IdentityFault::NoOperator(who.to_owned()))?
-            }
-        };
-        #[expect(clippy::disallowed_methods, reason = "the identity provider has proved who it is")]
-        let session = parts.desk.sign_in_as(&operator, guard::visit(head)).await?;
-        let mut reply = guard::let_in(parts, &session);
-        if let Some(cookie) = begun.no_cookie() {
-            reply.headers_mut().append(SET_COOKIE, cookie);
-        }
-        Ok(reply)
+        Ok(Finished { identity, claims: proven.claims, no_cookie: begun.no_cookie() })
     }
 
     /// Refuses who lacks a claim that everybody must have.
@@ -230,7 +140,7 @@ impl IdentityProvider {
     }
 
     /// Returns the operator's name that someone claims the first time.
-    fn who<'a>(
+    pub(crate) fn who<'a>(
         &self,
         identity: &'a ProviderIdentity,
         claims: &'a Map<String, Value>,
@@ -281,6 +191,7 @@ impl IdentityProvider {
 mod tests {
     use doorward_store::SealingKey;
     use serde_json::json;
+    use zeroize::Zeroizing;
 
     use super::*;
 

@@ -7,7 +7,8 @@ use jsonwebtoken::{Algorithm, DecodingKey, Header, Validation, decode, decode_he
 use serde::Deserialize;
 use serde_json::{Map, Value};
 
-use super::{IdentityFault, ProviderSettings};
+use super::settings::ProviderSettings;
+use crate::identity_fault::IdentityFault;
 
 /// The most seconds that the provider's clock and ours may be apart, and the greatest age of a token that was made for this
 /// sign-in.

@@ -15,9 +15,11 @@ use http_body_util::{BodyExt, StreamBody};
 use url::form_urlencoded;
 
 use super::{Moment, Shell, counted, grouped};
+use crate::body::{BodyError, Content};
+use crate::fault::Fault;
 use crate::form::Form;
-use crate::reply::{self, Fault, Reply, sentence};
-use crate::{BodyError, Content, Parts};
+use crate::reply::{self, Reply, sentence};
+use crate::state::Parts;
 
 /// Events on a page.
 const ROWS: u32 = 50;

@@ -10,11 +10,13 @@ use doorward_store::{AccessKeyWithSecrets, Organization, OriginEntry, Secret, Se
 use doorward_types::{AccessKeyId, AllowedOriginId, Environment, Locator, SecretState, Timestamp};
 use http::StatusCode;
 
+use super::said::{Dialog, Notice, Said, Shown, Tried};
 use super::when::{between, long};
-use super::{Moment, Notice, Said, Shell, Shown, Tried, counted, grouped};
-use crate::Parts;
+use super::{Moment, Shell, counted, grouped};
+use crate::fault::Fault;
 use crate::form::Form;
-use crate::reply::{self, Fault, Reply};
+use crate::reply::{self, Reply};
+use crate::state::Parts;
 
 /// How long before it is due people are reminded that a rotation is.
 const REMIND: Duration = Duration::from_hours(30 * 24);
@@ -90,41 +92,6 @@ struct OriginRow {
     origin: String,
     created: Moment,
     created_by: String,
-}
-
-/// A question before something is changed.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(crate) enum Dialog {
-    Stage,
-    Unstage,
-    Regenerate,
-    Leaked,
-    Create,
-    Delete(AccessKeyId),
-    Remove(AllowedOriginId),
-}
-
-impl Dialog {
-    pub(crate) const fn regenerate(staged: StagedKey) -> Self {
-        match staged {
-            StagedKey::Discard => Self::Leaked,
-            StagedKey::Promote => Self::Regenerate,
-        }
-    }
-
-    /// The one that a link of the page asks for.
-    fn asked(query: &Form) -> Result<Option<Self>, Fault> {
-        Ok(Some(match query.get("dialog") {
-            Some("stage") => Self::Stage,
-            Some("unstage") => Self::Unstage,
-            Some("regenerate") => Self::Regenerate,
-            Some("leaked") => Self::Leaked,
-            Some("create") => Self::Create,
-            Some("delete") => Self::Delete(query.parsed("key")?.ok_or(Fault::NotFound)?),
-            Some("remove") => Self::Remove(query.parsed("origin")?.ok_or(Fault::NotFound)?),
-            _ => return Ok(None),
-        }))
-    }
 }
 
 /// A question, in words.

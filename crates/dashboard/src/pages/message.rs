@@ -4,8 +4,9 @@ use askama::Template;
 use http::StatusCode;
 
 use super::Shell;
-use crate::reply::{self, Fault, Reply};
-use crate::{Parts, SignInRefused};
+use crate::fault::{Fault, SignInRefused};
+use crate::reply::{self, Reply};
+use crate::state::Parts;
 
 /// A title, a sentence, and where to go from there.
 #[derive(Template)]

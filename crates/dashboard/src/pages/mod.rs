@@ -1,77 +1,15 @@
 //! What is shown, and how it is said.
 
 pub(crate) mod audit;
+pub(crate) mod fault;
 pub(crate) mod keys;
 pub(crate) mod message;
 pub(crate) mod organizations;
+pub(crate) mod said;
 pub(crate) mod sign_in;
 mod when;
 
-use doorward_auth::Receipt;
-use doorward_key::ShownOnce;
-
 pub(crate) use when::Moment;
-
-/// What a form led to, for the page to say.
-#[derive(Debug, Default)]
-pub(crate) struct Said {
-    /// What was done, or why not.
-    pub(crate) notice: Option<Notice>,
-    /// A value, this one time.
-    pub(crate) shown: Option<Shown>,
-    /// A dialog to answer again.
-    pub(crate) again: Option<keys::Dialog>,
-    /// What was wrong with its answer.
-    pub(crate) error: Option<String>,
-    /// An origin that cannot be allowed, and why.
-    pub(crate) refused_origin: Option<(String, String)>,
-    /// Whether a callback may go to a URL.
-    pub(crate) tried: Option<Tried>,
-}
-
-/// A sentence above everything else.
-#[derive(Debug)]
-pub(crate) struct Notice {
-    pub(crate) text: String,
-    /// Nothing was done.
-    pub(crate) warns: bool,
-}
-
-/// A value in the one answer that shows it.
-#[derive(Debug)]
-pub(crate) struct Shown {
-    pub(crate) title: String,
-    pub(crate) text: String,
-    pub(crate) value: ShownOnce,
-    pub(crate) receipt: Receipt,
-}
-
-/// A URL that was tried.
-#[derive(Debug)]
-pub(crate) struct Tried {
-    pub(crate) url: String,
-    pub(crate) allowed: bool,
-    pub(crate) text: String,
-}
-
-impl Said {
-    pub(crate) fn notice(text: String) -> Self {
-        Self { notice: Some(Notice { text, warns: false }), ..Self::default() }
-    }
-
-    pub(crate) fn warning(text: String) -> Self {
-        Self { notice: Some(Notice { text, warns: true }), ..Self::default() }
-    }
-
-    /// Something is dead, and since when.
-    pub(crate) fn dead(text: &str, receipt: Receipt) -> Self {
-        Self::notice(format!("{text} Dead everywhere after {} ms: {}", receipt.waited().as_millis(), receipt.nodes()))
-    }
-
-    pub(crate) fn shown(shown: Shown) -> Self {
-        Self { shown: Some(shown), ..Self::default() }
-    }
-}
 
 /// What is around every page.
 #[derive(Debug)]

@@ -6,8 +6,9 @@ use doorward_store::Page;
 use http::StatusCode;
 
 use super::{Moment, Shell};
-use crate::Parts;
-use crate::reply::{self, Fault, Reply};
+use crate::fault::Fault;
+use crate::reply::{self, Reply};
+use crate::state::Parts;
 
 /// How many are listed: whoever has more knows their addresses.
 const MANY: u32 = 500;

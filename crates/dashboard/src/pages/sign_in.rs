@@ -5,8 +5,9 @@ use doorward_key::OpaqueToken;
 use http::StatusCode;
 
 use super::{Shell, message};
-use crate::Parts;
-use crate::reply::{self, Fault, Reply};
+use crate::fault::Fault;
+use crate::reply::{self, Reply};
+use crate::state::Parts;
 
 #[derive(Template)]
 #[template(path = "sign-in.html")]
