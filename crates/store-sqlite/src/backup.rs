@@ -11,10 +11,11 @@ use futures_util::future::{Either, select};
 use rusqlite::Connection;
 use tokio::sync::mpsc::{UnboundedSender, unbounded_channel};
 
-use crate::connection::{FULL, connect_to};
+use crate::connection::connect_to;
 use crate::error::{of_files, unavailable};
 use crate::files::{create_private, with_suffix};
-use crate::lane::Reader;
+use crate::reader::Reader;
+use crate::settings::FULL;
 use crate::{SqliteStore, coherence, identity, migrations};
 
 /// The number of SQLite's steps between two reports: about a millisecond.

@@ -11,19 +11,8 @@ use doorward_types::{Locator, SessionId};
 use rusqlite::Connection;
 
 use crate::error::unavailable;
-use crate::lane::Reader;
-use crate::{identity, lost, row};
-
-/// The answer to the last poll on a connection, and the file's `data_version` from before that poll looked.
-///
-/// While that version stands, nobody has committed since, so that the answer stands too: a poll of microseconds.
-#[derive(Debug)]
-pub(crate) struct LastPoll {
-    data_version: i64,
-    session: SessionId,
-    since: Position,
-    found: Sourced<Observation>,
-}
+use crate::reader::{LastPoll, Reader};
+use crate::{identity, row};
 
 /// Reads the facts of a poll.
 pub(crate) fn poll(
@@ -73,8 +62,8 @@ fn observe(connection: &Connection, session: SessionId, since: Position) -> Resu
         session: find_session(connection, session)?,
         position: position(connection)?,
         operation_there: operation_at(connection, since.revision)?,
-        is_noted: lost::is_noted(connection, since)?,
-        open_loss: lost::open(connection)?,
+        is_noted: is_noted(connection, since)?,
+        open_loss: open_loss(connection)?,
         touched_by_others,
         changes,
         origins,
@@ -91,6 +80,18 @@ pub(crate) fn position(connection: &Connection) -> Result<Position, StoreError> 
 fn operation_at(connection: &Connection, revision: Revision) -> Result<OperationId, StoreError> {
     let find = sql("SELECT operation FROM changes WHERE revision = $1 LIMIT 1").bind(&revision);
     row::value(connection, &find).map(Option::unwrap_or_default)
+}
+
+/// Returns a change that no operator has answered for.
+fn open_loss(connection: &Connection) -> Result<Option<Position>, StoreError> {
+    let find = sql("SELECT revision, operation FROM lost_changes WHERE NOT accepted LIMIT 1");
+    row::find(connection, &find)
+}
+
+/// Returns whether this change is noted as lost.
+fn is_noted(connection: &Connection, change: Position) -> Result<bool, StoreError> {
+    let find = sql("SELECT 1 FROM lost_changes WHERE revision = $1 AND operation = $2");
+    row::exists(connection, &find.bind(&change.revision).bind(&change.operation))
 }
 
 fn find_session(connection: &Connection, session: SessionId) -> Result<Option<SessionStatus>, StoreError> {

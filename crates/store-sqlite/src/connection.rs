@@ -17,24 +17,6 @@ const RETRY: Duration = Duration::from_micros(250);
 /// The number of tries: ten seconds of them, while a transaction takes milliseconds.
 const RETRIES: i32 = 40_000;
 
-/// The level of `synchronous` at which no commit is lost with the power. With NORMAL, a power loss can undo a commit in WAL
-/// mode, and a dead key comes back.
-pub(crate) const FULL: &str = "FULL";
-
-/// Settings of a store's connections. Only tests use others than the default.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Settings {
-    pub(crate) synchronous: &'static str,
-    /// The time after which no further write joins a transaction.
-    pub(crate) group_time: Duration,
-}
-
-impl Default for Settings {
-    fn default() -> Self {
-        Self { synchronous: FULL, group_time: Duration::from_millis(10) }
-    }
-}
-
 pub(crate) fn connect(files: &Files) -> Result<Connection, StoreError> {
     let connection = connect_to(&files.place.real, files.settings.synchronous)?;
     own(&connection)?;

@@ -1,4 +1,4 @@
-//! Handles of the coherence protocol: a node's own, and the one that shares its lanes with requests.
+//! A handle of the coherence protocol.
 
 use std::fmt;
 use std::sync::Arc;
@@ -14,9 +14,10 @@ use doorward_store_sql::{Statement, coherence as rows, sql};
 use doorward_types::{Locator, SessionId};
 use rusqlite::Connection;
 
+use crate::engine::Engine;
 use crate::lane::Lane;
 use crate::queue::Urgency;
-use crate::{Engine, SqliteStore, coherence, identity, row};
+use crate::{coherence, identity, row};
 
 /// The coherence protocol on lanes of its own. Its writes go before all others. Dropping it closes its connections.
 pub(crate) struct Control {
@@ -132,83 +133,5 @@ impl Coherence for Control {
 impl fmt::Debug for Control {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.engine.fmt(f)
-    }
-}
-
-/// The protocol on the lanes of requests, and a handle with lanes of its own for a node.
-#[async_trait]
-impl Coherence for SqliteStore {
-    fn control(&self) -> Option<Arc<dyn Coherence>> {
-        let polls = self.engine.lane("doorward-poll", 1);
-        let reads = self.engine.lane("doorward-control", 1);
-        Some(Arc::new(Control::new(&self.engine, polls, reads)))
-    }
-
-    async fn identity(&self) -> Result<Sourced<StoreIdentity>, StoreError> {
-        self.requests.identity().await
-    }
-
-    async fn claim_prefix(&self, prefix: &KeyPrefix) -> Result<(), StoreError> {
-        self.requests.claim_prefix(prefix).await
-    }
-
-    async fn register(&self, session: Session) -> Result<(), StoreError> {
-        self.requests.register(session).await
-    }
-
-    async fn live_secrets(
-        &self,
-        after: Option<&LiveSecret>,
-        limit: u32,
-    ) -> Result<Sourced<Vec<LiveSecret>>, StoreError> {
-        self.requests.live_secrets(after, limit).await
-    }
-
-    async fn live_secret(&self, locator: Locator) -> Result<Sourced<Option<LiveSecret>>, StoreError> {
-        self.requests.live_secret(locator).await
-    }
-
-    async fn live_origins(
-        &self,
-        after: Option<&OriginEntry>,
-        limit: u32,
-    ) -> Result<Sourced<Vec<OriginEntry>>, StoreError> {
-        self.requests.live_origins(after, limit).await
-    }
-
-    async fn position(&self) -> Result<Sourced<Position>, StoreError> {
-        self.requests.position().await
-    }
-
-    async fn poll(&self, session: SessionId, since: Position) -> Result<Sourced<Observation>, StoreError> {
-        self.requests.poll(session, since).await
-    }
-
-    async fn acknowledge(&self, session: SessionId, position: Position) -> Result<(), StoreError> {
-        self.requests.acknowledge(session, position).await
-    }
-
-    async fn report_lost(&self, change: Position) -> Result<(), StoreError> {
-        self.requests.report_lost(change).await
-    }
-
-    async fn ask(&self, revision: Revision) -> Result<(), StoreError> {
-        self.requests.ask(revision).await
-    }
-
-    async fn sessions(&self) -> Result<Sourced<Vec<SessionStatus>>, StoreError> {
-        self.requests.sessions().await
-    }
-
-    async fn retire(&self, sessions: &[SessionId]) -> Result<(), StoreError> {
-        self.requests.retire(sessions).await
-    }
-
-    async fn remove(&self, sessions: &[SessionId]) -> Result<(), StoreError> {
-        self.requests.remove(sessions).await
-    }
-
-    fn poll_interval(&self) -> Duration {
-        self.requests.poll_interval()
     }
 }

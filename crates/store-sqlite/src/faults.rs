@@ -8,7 +8,7 @@ use doorward_store::OpenMode;
 use doorward_store::conformance::faults;
 
 use crate::SqliteStore;
-use crate::connection::Settings;
+use crate::settings::Settings;
 
 /// The faults that strike a call, as `disk.c` numbers them.
 const MODES: [(i64, &str); 5] =

@@ -10,8 +10,8 @@ use std::path::{Path, PathBuf};
 
 use doorward_store::{Doubt, OpenMode, StoreError};
 
-use crate::connection::Settings;
 use crate::error::{of_files, unavailable};
+use crate::settings::Settings;
 
 /// The paths of a store.
 #[derive(Clone, Debug)]

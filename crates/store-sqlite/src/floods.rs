@@ -12,8 +12,8 @@ use doorward_types::SessionId;
 use rusqlite::Connection;
 use tempfile::TempDir;
 
-use crate::connection::Settings;
 use crate::error::{Failure, unavailable};
+use crate::settings::Settings;
 use crate::{SqliteStore, opening, writer};
 
 async fn store() -> (TempDir, Arc<SqliteStore>) {

@@ -8,7 +8,8 @@ use doorward_store::{
 use doorward_store_sql::{Statement, change as operations, keys, sql};
 use doorward_types::{Name, OrganizationId};
 
-use crate::{SqliteStore, change, identity, on_a_thread, row};
+use crate::queue::on_a_thread;
+use crate::{SqliteStore, change, identity, row};
 
 #[async_trait]
 impl KeyStore for SqliteStore {

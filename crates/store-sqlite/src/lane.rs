@@ -5,47 +5,12 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
 use doorward_store::StoreError;
-use rusqlite::{Connection, Transaction};
+use rusqlite::Transaction;
 use tokio::sync::oneshot;
 
-use crate::coherence::LastPoll;
-use crate::connection::connect;
-use crate::error::unavailable;
 use crate::files::Files;
-use crate::queue::{Queue, Served, Urgency};
-
-/// A connection that reads.
-pub(crate) struct Reader {
-    pub(crate) connection: Connection,
-    files: Arc<Files>,
-    pub(crate) last_poll: Option<LastPoll>,
-}
-
-impl Reader {
-    fn open(files: &Arc<Files>) -> Result<Self, StoreError> {
-        files.prove()?;
-        let connection = connect(files)?;
-        connection.pragma_update(None, "query_only", true).map_err(unavailable)?;
-        Ok(Self { connection, files: Arc::clone(files), last_poll: None })
-    }
-
-    /// Fails if the files are no longer the ones that are open. See [`Files::prove`].
-    pub(crate) fn prove(&self) -> Result<(), StoreError> {
-        Ok(self.files.prove()?)
-    }
-
-    /// Runs reads on one snapshot.
-    pub(crate) fn read<T>(
-        &mut self,
-        work: impl FnOnce(&Transaction<'_>) -> Result<T, StoreError>,
-    ) -> Result<T, StoreError> {
-        self.prove()?;
-        let transaction = self.connection.transaction().map_err(unavailable)?;
-        let found = work(&transaction)?;
-        transaction.commit().map_err(unavailable)?;
-        Ok(found)
-    }
-}
+use crate::queue::{Queue, Served, Urgency, closed, gave_up};
+use crate::reader::Reader;
 
 type Job = Box<dyn FnOnce(Result<&mut Reader, StoreError>) + Send>;
 
@@ -107,15 +72,6 @@ fn serve(queue: &Queue<Job>, files: &Arc<Files>) {
             }
         }));
     }
-}
-
-pub(crate) fn closed() -> StoreError {
-    unavailable("the store is closed: open it again")
-}
-
-/// Returns the error of a job that panicked.
-pub(crate) fn gave_up() -> StoreError {
-    unavailable("the engine gave up on this: it is a fault of the program, so report it")
 }
 
 impl fmt::Debug for Lane {

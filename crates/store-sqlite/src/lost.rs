@@ -46,14 +46,3 @@ pub(crate) fn begin_incarnation(
     audit::append(connection, event)?;
     Ok(begun)
 }
-
-/// Returns a change that no operator has answered for.
-pub(crate) fn open(connection: &Connection) -> Result<Option<Position>, StoreError> {
-    let find = sql("SELECT revision, operation FROM lost_changes WHERE NOT accepted LIMIT 1");
-    row::find(connection, &find)
-}
-
-pub(crate) fn is_noted(connection: &Connection, change: Position) -> Result<bool, StoreError> {
-    let find = sql("SELECT 1 FROM lost_changes WHERE revision = $1 AND operation = $2");
-    row::exists(connection, &find.bind(&change.revision).bind(&change.operation))
-}

@@ -91,8 +91,9 @@ pub(crate) fn run(connection: &mut Connection, path: &Path) -> Result<(), StoreE
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::connection::{FULL, connect_to};
+    use crate::connection::connect_to;
     use crate::files::create_private;
+    use crate::settings::FULL;
     use crate::{identity, row};
     use doorward_store::{Operation, Revision};
     use doorward_store_sql::change as operations;

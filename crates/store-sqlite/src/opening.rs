@@ -5,10 +5,11 @@ use std::path::Path;
 use doorward_store::{OpenMode, StoreError};
 use rusqlite::Connection;
 
-use crate::connection::{Settings, connect_to, own, retry};
+use crate::connection::{connect_to, own, retry};
 use crate::error::{is_busy, unavailable};
 use crate::files::{FileId, Files, Place};
 use crate::migrations;
+use crate::settings::Settings;
 
 /// Opens the store's file for writing, with a schema that is up to date.
 pub(crate) fn open(path: &Path, mode: OpenMode, settings: Settings) -> Result<(Connection, Files), StoreError> {

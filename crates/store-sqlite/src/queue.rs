@@ -4,6 +4,10 @@ use std::collections::VecDeque;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::{Builder, JoinHandle};
 
+use doorward_store::StoreError;
+
+use crate::error::unavailable;
+
 /// The order in which jobs are taken.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Urgency {
@@ -131,4 +135,23 @@ impl<J> Drop for Served<J> {
     fn drop(&mut self) {
         self.close();
     }
+}
+
+/// Returns the error of a job that came after the store was closed.
+pub(crate) fn closed() -> StoreError {
+    unavailable("the store is closed: open it again")
+}
+
+/// Returns the error of a job that panicked.
+pub(crate) fn gave_up() -> StoreError {
+    unavailable("the engine gave up on this: it is a fault of the program, so report it")
+}
+
+/// Runs what blocks for as long as a disk or another process takes.
+pub(crate) async fn on_a_thread<T: Send + 'static>(
+    work: impl FnOnce() -> Result<T, StoreError> + Send + 'static,
+) -> Result<T, StoreError> {
+    let (answer, answered) = tokio::sync::oneshot::channel();
+    std::thread::spawn(move || answer.send(work()));
+    answered.await.unwrap_or_else(|_| Err(gave_up()))
 }

@@ -10,10 +10,11 @@ use doorward_types::Incarnation;
 use rusqlite::{Connection, TransactionBehavior};
 
 use crate::backup::{Partial, absolute, is_sound, sync_folder_of};
-use crate::connection::FULL;
 use crate::error::{is_busy, is_damage, of_files, unavailable};
 use crate::files::{FileId, Place, with_suffix};
-use crate::{coherence, identity, lost, migrations, on_a_thread, opening, row};
+use crate::queue::on_a_thread;
+use crate::settings::FULL;
+use crate::{coherence, identity, lost, migrations, opening, row};
 
 /// A store that was restored.
 #[derive(Clone, Debug, Eq, PartialEq)]

@@ -11,8 +11,7 @@ use tokio::sync::oneshot;
 use crate::error::Failure;
 use crate::files::Files;
 use crate::identity;
-use crate::lane::{closed, gave_up};
-use crate::queue::{Queue, Served, Urgency};
+use crate::queue::{Queue, Served, Urgency, closed, gave_up};
 
 /// The most writes in one transaction, the last of which go to the least urgent: neither waits for the other for long.
 const GROUP: usize = 64;
