@@ -5,7 +5,7 @@ use doorward_store::{Change, ChangeContext, Committed, Facts, LONGEST_LEASE, Rev
 use doorward_store_sql::coherence::IDENTITY;
 use doorward_store_sql::{Statement, change as rows, keys, sql, text};
 
-use crate::audit::Logs;
+use crate::logs::Logs;
 use crate::transaction::{Answers, Decision};
 use crate::{failover, row};
 

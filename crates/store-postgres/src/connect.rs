@@ -1,7 +1,6 @@
 //! The making of a connection: to all servers of the store's URL side by side, of which the first that accepts writes is taken.
 
 use std::future::poll_fn;
-use std::net::IpAddr;
 use std::str::FromStr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -20,6 +19,7 @@ use tokio_postgres_rustls::MakeRustlsConnect;
 
 use crate::error::{Failure, unavailable};
 use crate::row;
+use crate::server::Server;
 use crate::statement::rows;
 
 /// The time that connecting may take, unless the URL says otherwise. It takes up to seven round trips, and some databases are
@@ -40,14 +40,6 @@ pub(crate) struct Database {
     servers: Vec<Server>,
     tls: MakeRustlsConnect,
     patience: Duration,
-}
-
-/// One host of the URL.
-pub(crate) struct Server {
-    config: Config,
-    host: Option<Host>,
-    address: Option<IpAddr>,
-    port: u16,
 }
 
 /// A connection, which is driven by a task of its own. Dropping it closes it.
@@ -153,27 +145,6 @@ impl Database {
     }
 }
 
-impl Server {
-    fn config(&self, address: Option<IpAddr>) -> Config {
-        let mut config = self.config.clone();
-        config.port(self.port);
-        match &self.host {
-            Some(Host::Tcp(name)) => config.host(name),
-            Some(Host::Unix(path)) => config.host_path(path),
-            None => &mut config,
-        };
-        if let Some(address) = address {
-            config.hostaddr(address);
-        }
-        config
-    }
-
-    /// Returns the database's user, for an error.
-    pub(crate) fn user(&self) -> &str {
-        self.config.get_user().unwrap_or_default()
-    }
-}
-
 impl Connection {
     /// Resolves when the connection has ended.
     pub(crate) async fn ended(&mut self) {
@@ -217,17 +188,6 @@ fn tls() -> Result<MakeRustlsConnect, StoreError> {
         .with_root_certificates(trusted)
         .with_no_client_auth();
     Ok(MakeRustlsConnect::new(config))
-}
-
-impl fmt::Display for Server {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match (&self.host, self.address) {
-            (Some(Host::Tcp(name)), _) => write!(f, "{name}:{}", self.port),
-            (Some(Host::Unix(path)), _) => path.display().fmt(f),
-            (None, Some(address)) => write!(f, "{address}:{}", self.port),
-            (None, None) => f.write_str("?"),
-        }
-    }
 }
 
 impl fmt::Debug for Database {

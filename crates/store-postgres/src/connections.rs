@@ -18,9 +18,9 @@ use tokio_postgres::{Error, Row};
 use crate::connect::{Connection, Database};
 use crate::error::{is_answer, of_statement, unavailable};
 use crate::line::Line;
+use crate::retry::again;
 use crate::row;
 use crate::statement::{rows, touched};
-use crate::transaction::again;
 
 /// Connections of one node's requests. Changes wait for each other anyway.
 const SIZE: usize = 8;

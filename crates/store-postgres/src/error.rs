@@ -8,7 +8,7 @@ use std::{fmt, io};
 use doorward_store::{BoxError, Conflict, Doubt, StoreError};
 use tokio_postgres::error::{DbError, Severity, SqlState};
 
-use crate::connect::Server;
+use crate::server::Server;
 
 pub(crate) fn unavailable(source: impl Into<BoxError>) -> StoreError {
     StoreError::Unavailable(source.into())

@@ -4,7 +4,7 @@ use doorward_store::{LostChange, LostChanges, Position, StoreError};
 use doorward_store_sql::{coherence, sql};
 use doorward_types::Incarnation;
 
-use crate::audit::Logs;
+use crate::logs::Logs;
 use crate::transaction::{Decision, lock};
 use crate::{PostgresStore, row};
 

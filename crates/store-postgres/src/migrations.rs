@@ -1,7 +1,5 @@
 //! The schema, step by step; the store's own record; and what a server must be like to be trusted with them.
 
-use std::sync::LazyLock;
-
 use doorward_key::{Random, SystemRandom};
 use doorward_store::{LONGEST_LEASE, OpenMode, StoreError, StoreId};
 use doorward_store_sql::sql;
@@ -9,15 +7,9 @@ use doorward_types::Incarnation;
 
 use crate::connections::Connections;
 use crate::error::{of_migration, unavailable};
+use crate::schema::{MIGRATIONS, OLDEST, known};
 use crate::transaction::{Answers, Decision};
 use crate::{failover, row};
-
-/// Each statement is one migration.
-const SCHEMA: &str = include_str!("../migrations/schema.sql");
-
-/// How many of the migrations a program must know at least to read and write a store that this one makes. A migration that
-/// programs who do not know it cannot live with raises this number, here and in the stores that there are.
-const OLDEST: u64 = 42;
 
 /// The table that says how many of the migrations a database has seen.
 const STEPS: [&str; 2] = [
@@ -27,18 +19,6 @@ const STEPS: [&str; 2] = [
     )",
     "INSERT INTO schema_steps (id, done) VALUES (1, 0) ON CONFLICT (id) DO NOTHING",
 ];
-
-/// The migrations that this program knows, in their order.
-static MIGRATIONS: LazyLock<Vec<String>> = LazyLock::new(|| {
-    let without_comments: String = SCHEMA.lines().filter(|line| !line.starts_with("--")).collect::<Vec<_>>().join("\n");
-    let statements = without_comments.split_terminator(';').map(|statement| statement.trim().to_owned());
-    statements.filter(|statement| !statement.is_empty()).collect()
-});
-
-/// Returns how many migrations this program knows.
-pub(crate) fn known() -> u64 {
-    MIGRATIONS.len() as u64
-}
 
 /// Brings a database up to date; returns the expression that tells its timeline. Several nodes may come here at once: each
 /// step is taken by the holder of the row that counts them.
@@ -115,15 +95,4 @@ async fn check(pool: &Connections) -> Result<(), StoreError> {
         }
     }
     Ok(())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_program_must_know_the_last_step_that_took_something_away() {
-        let last = MIGRATIONS.iter().rposition(|step| step.starts_with("DROP") || step.contains("RENAME")).unwrap();
-        assert_eq!(OLDEST, last as u64 + 1);
-    }
 }

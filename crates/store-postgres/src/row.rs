@@ -5,7 +5,7 @@ use doorward_store_sql::{Columns, Field, FromRow, Reader};
 use tokio_postgres::Row;
 use tokio_postgres::types::{FromSql, Type};
 
-use crate::migrations;
+use crate::schema;
 
 type Result<T> = std::result::Result<T, StoreError>;
 
@@ -97,7 +97,7 @@ pub(crate) fn provenance(row: &Row) -> Result<Provenance> {
             store: row.take()?,
             incarnation: row.take()?,
             needs_schema: row.take()?,
-            knows_schema: migrations::known(),
+            knows_schema: schema::known(),
             primary: !row.take::<bool>()?,
             writable: row.take::<String>()? == "off",
         })

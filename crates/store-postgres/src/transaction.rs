@@ -1,19 +1,14 @@
 //! Transactions, in two round trips: all reads, under a lock; then all writes, and the commit.
 
-use std::time::Duration;
-
-use doorward_key::{Random, SystemRandom};
 use doorward_store::StoreError;
 use doorward_store_sql::{Statement, sql};
 use futures_util::FutureExt;
 use tokio_postgres::Row;
 
 use crate::connections::Connections;
-use crate::error::{is_answer, is_worth_a_retry};
+use crate::error::is_answer;
+use crate::retry::again;
 use crate::statement::{Part, flight};
-
-/// How often a transaction that lost a conflict is tried again.
-const RETRIES: u32 = 5;
 
 /// Begins a transaction that the server ends if its node falls silent: a node that hangs must not hold up the others for
 /// longer than they wait. Its commit is on the disk when it is answered, whatever the server's own setting is.
@@ -129,27 +124,4 @@ impl Connections {
 /// Becomes the only writer until the transaction ends.
 pub(crate) fn lock() -> Statement {
     sql("SELECT value FROM revision WHERE id = 1 FOR UPDATE")
-}
-
-/// Tries again if the server chose the work as the victim of a conflict.
-pub(crate) async fn again<T, Attempt>(attempt: impl Fn() -> Attempt) -> Result<T, StoreError>
-where
-    Attempt: Future<Output = Result<T, StoreError>>,
-{
-    for round in 0..RETRIES {
-        match attempt().await {
-            Err(error) if is_worth_a_retry(&error) => pause(round).await,
-            other => return other,
-        }
-    }
-    attempt().await
-}
-
-/// Up to 5 ms, then 10, 20, 40, 80: at random, so that two that met do not meet again.
-pub(crate) async fn pause(round: u32) {
-    let mut random = [0];
-    // Without randomness, the pause is merely the same as another's.
-    let _ = SystemRandom.fill(&mut random);
-    let longest = Duration::from_millis(5) * 2_u32.pow(round);
-    tokio::time::sleep(longest * u32::from(random[0]) / 255).await;
 }

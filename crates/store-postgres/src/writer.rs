@@ -15,8 +15,9 @@ use tokio::sync::oneshot;
 use crate::changes::{self, Asked};
 use crate::connections::Connections;
 use crate::error::unavailable;
+use crate::retry::pause;
 use crate::row;
-use crate::transaction::{Answers, Decision, Ended, lock, pause};
+use crate::transaction::{Answers, Decision, Ended, lock};
 
 /// The most changes of one transaction: some tens of milliseconds of the server's time.
 const MOST: usize = 32;
