@@ -64,6 +64,7 @@ mod sign_in;
 mod timing;
 mod usage;
 mod verifier;
+mod visit;
 
 pub use crate::change_request::ChangeRequest;
 pub use crate::core::Core;
@@ -76,7 +77,8 @@ pub use crate::origins::{Allowed, OriginRefusal};
 pub use crate::principal::{LinkGrant, OperatorPrincipal, Principal, RevocationGrant};
 pub use crate::receipt::{Nodes, Receipt};
 pub use crate::rotation::{ROTATION_PERIOD, rotation_due_at};
-pub use crate::sign_in::{LINK_LIFETIME, Presence, SESSION_IDLE, SESSION_LIFETIME, Visit};
+pub use crate::sign_in::{LINK_LIFETIME, Presence, SESSION_IDLE, SESSION_LIFETIME};
 pub use crate::timing::{Timing, TimingError};
 pub use crate::usage::{Impact, QUIET_PERIOD, UsedSecret};
 pub use crate::verifier::{Verified, Verifier};
+pub use crate::visit::Visit;

@@ -1,14 +1,13 @@
 //! How operators sign in to a page: by a link that works once, into a session that ends.
 
-use std::net::IpAddr;
 use std::time::Duration;
 
-use doorward_audit::{Action, Attribution, EventDraft};
+use doorward_audit::{Action, EventDraft};
 use doorward_key::{Digest, OpaqueToken};
 use doorward_store::{Operator, SignIn, SignInKind, StoreError};
-use doorward_types::{RequestId, Timestamp};
+use doorward_types::Timestamp;
 
-use crate::{ChangeRequest, IssueError, OperatorDesk, OperatorPrincipal};
+use crate::{ChangeRequest, IssueError, OperatorDesk, OperatorPrincipal, Visit};
 
 /// How long a link works.
 pub const LINK_LIFETIME: Duration = Duration::from_mins(10);
@@ -29,22 +28,6 @@ pub enum Presence {
     Active,
     /// The page keeps itself up to date, which keeps no session alive.
     Watching,
-}
-
-/// The request of a browser that signs somebody in or out.
-#[derive(Clone, Copy, Debug, Default)]
-pub struct Visit {
-    /// The address that it came from.
-    pub source_address: Option<IpAddr>,
-    /// The request.
-    pub request_id: Option<RequestId>,
-}
-
-impl Visit {
-    pub(crate) fn by(self, operator: &Operator) -> Attribution {
-        let Self { source_address, request_id } = self;
-        Attribution { actor: operator.name.clone(), source_address, request_id }
-    }
 }
 
 impl OperatorDesk {

@@ -3,7 +3,7 @@ use std::time::Duration;
 use doorward_store::{Coherence, LONGEST_LEASE};
 use doorward_types::SessionId;
 
-use super::within;
+use super::deadline::within;
 use crate::{Core, Timing};
 
 /// Removes the sessions of nodes that died, once they were seen retired for as long as any lease can last: from then on, no

@@ -23,10 +23,12 @@
 //!
 //! If any of them fails, the lease is not renewed, the log names the premise, and the node answers 503.
 
+mod deadline;
 pub(crate) mod effect;
 mod host;
 mod janitor;
 mod lease;
+mod lease_log;
 mod load;
 
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -37,6 +39,7 @@ use doorward_store::{Coherence, Knowledge, LONGEST_LEASE, Poll, Position, Revisi
 use doorward_types::{Incarnation, SessionId};
 use tokio::sync::{Mutex, Notify, watch};
 
+use self::deadline::within;
 pub(crate) use self::host::{Actor, Host};
 use self::janitor::Janitor;
 pub(crate) use self::lease::Lease;
@@ -210,7 +213,7 @@ impl Control {
             () = self.keep_polling() => {}
             () = self.keep_acknowledging() => {}
             () = Janitor::new().keep_sweeping(self.node.core(), &*self.store) => {}
-            () = lease::keep_watch(&self.node, &self.failure) => {}
+            () = lease_log::keep(&self.node, &self.failure) => {}
             _ = stop.wait_for(|stop| *stop) => {}
         }
     }
@@ -390,12 +393,6 @@ impl Control {
     async fn in_time<T>(&self, answer: impl Future<Output = Result<T, StoreError>>) -> Result<T, StoreError> {
         within(self.node.core().timing.lease(), answer).await
     }
-}
-
-/// The store's answer, if it comes within this time.
-async fn within<T>(limit: Duration, answer: impl Future<Output = Result<T, StoreError>>) -> Result<T, StoreError> {
-    let silent = |_| Err(StoreError::Unavailable(format!("the store did not answer within {limit:?}").into()));
-    tokio::time::timeout(limit, answer).await.unwrap_or_else(silent)
 }
 
 /// Registers a session, durably, before its first read.

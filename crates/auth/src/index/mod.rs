@@ -26,14 +26,10 @@ mod directory;
 mod marks;
 mod row;
 mod segment;
+mod sync;
 mod tally;
 #[cfg(test)]
 mod tests;
-
-/// The atomics of [`row`] and [`marks`].
-mod sync {
-    pub(super) use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
-}
 
 use std::cell::RefCell;
 use std::fmt;

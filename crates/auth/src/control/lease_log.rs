@@ -1,0 +1,32 @@
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
+
+use crate::node::Node;
+
+/// The longest sleep of the watch before it looks again: a clock may have been set or have stood still.
+const LOOK: Duration = Duration::from_millis(500);
+
+/// Logs when the lease ends and when it is renewed, at the moment at which verifications see it.
+pub(super) async fn keep(node: &Node, failure: &Mutex<Option<String>>) {
+    let mut was_current = true;
+    loop {
+        let left = node.lease_left();
+        if left.is_some() != was_current {
+            was_current = !was_current;
+            if was_current {
+                tracing::info!("this node is current again");
+            } else {
+                let known = failure.lock().unwrap_or_else(PoisonError::into_inner).clone();
+                let reason = known.unwrap_or_else(|| "no poll has ended in time".to_owned());
+                tracing::warn!(reason, "this node cannot prove that it is current, and answers 503");
+            }
+        }
+        match left {
+            // One step of the clock later, the lease has ended or was renewed.
+            Some(left) => tokio::time::sleep((left + Duration::from_millis(1)).min(LOOK)).await,
+            None => {
+                let _ = tokio::time::timeout(LOOK, node.lease().renewed()).await;
+            }
+        }
+    }
+}

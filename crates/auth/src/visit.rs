@@ -1,0 +1,21 @@
+use std::net::IpAddr;
+
+use doorward_audit::Attribution;
+use doorward_store::Operator;
+use doorward_types::RequestId;
+
+/// The request of a browser that signs somebody in or out.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Visit {
+    /// The address that it came from.
+    pub source_address: Option<IpAddr>,
+    /// The request.
+    pub request_id: Option<RequestId>,
+}
+
+impl Visit {
+    pub(crate) fn by(self, operator: &Operator) -> Attribution {
+        let Self { source_address, request_id } = self;
+        Attribution { actor: operator.name.clone(), source_address, request_id }
+    }
+}
