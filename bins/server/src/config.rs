@@ -9,7 +9,7 @@ use anyhow::{Context, bail};
 use doorward::api;
 use doorward::store::StoreUrl;
 use doorward::types::Foreign;
-use doorward_listen::Limits;
+use doorward_listen::{Limits, TlsFiles};
 use http::Uri;
 use serde::Deserialize;
 
@@ -20,7 +20,6 @@ use crate::environment;
 use crate::identity::IdentityConfig;
 use crate::line::LogFormat;
 use crate::sinks::SinkConfig;
-use crate::tls::TlsFiles;
 use crate::{logging, secret_file};
 
 #[derive(Debug, Default, Deserialize)]
@@ -156,7 +155,7 @@ impl Config {
             listen: arguments.listen.or(file.listen).unwrap_or((Ipv4Addr::LOCALHOST, 8080).into()),
             metrics_listen: arguments.metrics_listen.or(file.metrics_listen),
             public_url: arguments.public_url.or(file.public_url),
-            tls: TlsFiles::both(arguments.tls_cert.or(file.tls_cert), arguments.tls_key.or(file.tls_key))?,
+            tls: tls_files(arguments.tls_cert.or(file.tls_cert), arguments.tls_key.or(file.tls_key))?,
             sealing_key_flag: arguments.sealing_key_file,
             sealing_key_file: file.sealing_key_file,
             signing_key_file: arguments.signing_key_file.or(signing_key).or(file.signing_key_file),
@@ -220,6 +219,14 @@ impl Config {
             None => {}
         }
         Ok(self)
+    }
+}
+
+fn tls_files(certificates: Option<PathBuf>, key: Option<PathBuf>) -> anyhow::Result<Option<TlsFiles>> {
+    match (certificates, key) {
+        (Some(certificates), Some(key)) => Ok(Some(TlsFiles { certificates, key })),
+        (None, None) => Ok(None),
+        _ => bail!("TLS needs both --tls-cert and --tls-key"),
     }
 }
 

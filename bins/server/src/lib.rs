@@ -3,8 +3,8 @@
 //! | module | what it is for |
 //! |---|---|
 //! | [`config`], [`arguments`], [`environment`] | settings: start here |
-//! | `site`, [`tls`], `stopping` | what [`doorward_listen`] serves connections with, and the way to the end |
-//! | [`sealing_key`], [`signing_key`], `assertions`, `secret_file`, `certificate`, [`reload`] | secrets and certificates, read again when they change |
+//! | `site`, `stopping` | what [`doorward_listen`] serves connections with, and the way to the end |
+//! | [`sealing_key`], [`signing_key`], `assertions`, `secret_file`, [`reload`] | secrets, read again when they change |
 //! | [`logging`], `line`, [`metrics`], [`reminder`], [`first_start`] | what people see of it |
 //! | [`sinks`] | shipping audit events elsewhere |
 //! | `identity` | signing in to the page through an identity provider, by the feature `oidc` |
@@ -12,7 +12,6 @@
 
 pub mod arguments;
 mod assertions;
-mod certificate;
 pub mod config;
 pub mod environment;
 pub mod first_start;
@@ -29,7 +28,6 @@ pub mod signing_key;
 pub mod sinks;
 mod site;
 mod stopping;
-pub mod tls;
 #[cfg(feature = "otel")]
 pub mod traces;
 
@@ -44,7 +42,7 @@ use doorward::link::Linker;
 use doorward::origin::CustomSchemes;
 use doorward::store::{OpenMode, SealingKeys};
 use doorward::types::{Clock, PreciseClock, SystemClock};
-use doorward_listen::{Acceptor, Room};
+use doorward_listen::{Room, Tls};
 use tokio::net::TcpListener;
 use tokio::runtime::Runtime;
 use tokio::sync::watch;
@@ -56,7 +54,6 @@ use crate::metrics::Metrics;
 use crate::reload::{Hangups, Reload};
 use crate::sinks::Shipping;
 use crate::site::{Site, Watcher};
-use crate::tls::Tls;
 
 /// How long threads that block may go on after the last request.
 const LINGER: Duration = Duration::from_secs(1);
@@ -108,9 +105,10 @@ async fn serve_until_stopped(start: Start, filter: Filter) -> anyhow::Result<()>
     )?;
     let (sinks, secrets) = sinks::open(&config.sinks, &core)?;
     let metrics = Arc::new(Metrics::new());
+    let watcher = Arc::new(Watcher::new(Arc::clone(&metrics)));
     let (certificate, asked) = watch::channel(0);
     let tls = match config.tls.clone() {
-        Some(files) => Some(Tls::start(files, Arc::clone(core.clock()), Arc::clone(&metrics), asked).await?),
+        Some(files) => Some(Tls::start(files, Arc::clone(core.clock()), watcher.clone(), asked).await?.acceptor()),
         None => None,
     };
     let listener = TcpListener::bind(config.listen)
@@ -129,7 +127,6 @@ async fn serve_until_stopped(start: Start, filter: Filter) -> anyhow::Result<()>
     let mcp_hosts = first_start::hosts(&config, address);
     let public_url = first_start::public_url(&config, address);
     let dashboard = dashboard(&config, &verifier, &public_url, custom_schemes, &sealing_key)?;
-    let watcher = Arc::new(Watcher::new(Arc::clone(&metrics)));
     let room = Room::new(config.limits, Arc::<Watcher>::clone(&watcher));
     let observer: Arc<dyn Observer> = Arc::<Watcher>::clone(&watcher);
     let settings = Settings {
@@ -155,7 +152,6 @@ async fn serve_until_stopped(start: Start, filter: Filter) -> anyhow::Result<()>
     }
     tracing::info!(%address, store = %config.store, version = env!("CARGO_PKG_VERSION"), "serving");
     let stage = stopping::listen(api.clone(), config.shutdown_delay)?;
-    let tls = tls.map(|tls| -> Acceptor { Arc::new(move || tls.acceptor()) });
     doorward_listen::serve(listener, tls, Site(api), room, stage).await;
     shipping.stop().await;
     verifier.stop().await;

@@ -7,7 +7,7 @@ use std::time::Duration;
 use doorward::api::{Api, Body, Mount, Observer};
 use doorward::dashboard::{Dashboard, SignInRefused};
 use doorward::http::{Rejection, SourceAddress};
-use doorward::types::Environment;
+use doorward::types::{Environment, Timestamp};
 use doorward_listen::{Handler, Throttle};
 use http::{Method, Request, Response, StatusCode};
 use hyper::body::Incoming;
@@ -95,6 +95,10 @@ impl doorward_listen::Observer for Watcher {
 
     fn limited(&self, reason: &'static str) {
         self.metrics.connection_limited(reason);
+    }
+
+    fn certificate(&self, end: Option<Timestamp>, is_readable: bool) {
+        self.metrics.certificate(end, is_readable);
     }
 }
 

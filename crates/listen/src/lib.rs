@@ -6,6 +6,7 @@
 //! | `connections` | [`Room`] for connections, in all and for each address |
 //! | `wire` | the refusals that come before HTTP, with a problem body |
 //! | `progress` | clients that do not read |
+//! | `tls`, `certificate` | [`Tls`], whose certificate is read again when its files change |
 //! | `observer`, `throttle` | what metrics and logs hear |
 //!
 //! ```no_run
@@ -23,14 +24,19 @@
 //! # Ok(()) }
 //! ```
 
+mod certificate;
 mod connections;
 mod observer;
 mod progress;
 mod serve;
 mod throttle;
+mod tls;
+mod tls_error;
 mod wire;
 
 pub use crate::connections::{Limits, Room};
 pub use crate::observer::Observer;
 pub use crate::serve::{Acceptor, Handler, Stage, serve};
 pub use crate::throttle::Throttle;
+pub use crate::tls::{Tls, TlsFiles};
+pub use crate::tls_error::TlsError;

@@ -1,6 +1,8 @@
 use std::fmt;
 
-/// Hears of connections, for metrics. Each method does nothing unless it is implemented.
+use doorward_types::Timestamp;
+
+/// Hears of connections and of the certificate, for metrics. Each method does nothing unless it is implemented.
 #[expect(unused_variables, reason = "the names tell an implementation what it gets")]
 pub trait Observer: fmt::Debug + Send + Sync {
     /// A connection was opened.
@@ -11,4 +13,7 @@ pub trait Observer: fmt::Debug + Send + Sync {
 
     /// A connection was turned away, cut off or made to wait, for this reason.
     fn limited(&self, reason: &'static str) {}
+
+    /// The certificate ends at this time, if that is known, and its files can be read or not.
+    fn certificate(&self, end: Option<Timestamp>, is_readable: bool) {}
 }

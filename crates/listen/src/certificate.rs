@@ -1,6 +1,6 @@
 //! The end of certificates. Of X.509, no more is read than that (RFC 5280, section 4.1).
 
-use doorward::types::Timestamp;
+use doorward_types::Timestamp;
 
 const SEQUENCE: u8 = 0x30;
 const VERSION: u8 = 0xa0;

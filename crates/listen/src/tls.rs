@@ -1,25 +1,25 @@
-//! TLS, by rustls: the certificate and its key are read again when their files change, and watched: what ends soon, or cannot be
-//! read any more, is told in the log and in the metrics.
+//! TLS, by rustls. The certificate and its key are read again when their files change. If a certificate ends soon, or can no
+//! longer be read, the log and the observer hear of it.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use anyhow::{Context, bail};
 use arc_swap::ArcSwap;
-use doorward::types::{Clock, Timestamp};
+use doorward_types::{Clock, Timestamp};
 use rustls::ServerConfig;
 use rustls::crypto::ring;
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use tokio::sync::watch;
-use tokio_rustls::TlsAcceptor;
 use zeroize::Zeroizing;
 
 use crate::certificate::not_after;
-use crate::metrics::Metrics;
+use crate::observer::Observer;
+use crate::serve::Acceptor;
+use crate::tls_error::TlsError;
 
-/// How often the files are looked at.
+/// The pause between two looks at the files.
 const LOOK: Duration = Duration::from_secs(2);
 
 /// The time before its end by which a certificate should have been replaced: what renews certificates does so a month before.
@@ -37,22 +37,7 @@ pub struct TlsFiles {
     pub key: PathBuf,
 }
 
-impl TlsFiles {
-    /// Both files, or none.
-    ///
-    /// # Errors
-    ///
-    /// Where there is one without the other.
-    pub fn both(certificates: Option<PathBuf>, key: Option<PathBuf>) -> anyhow::Result<Option<Self>> {
-        match (certificates, key) {
-            (Some(certificates), Some(key)) => Ok(Some(Self { certificates, key })),
-            (None, None) => Ok(None),
-            _ => bail!("TLS needs both --tls-cert and --tls-key"),
-        }
-    }
-}
-
-/// What the files hold.
+/// The content of the files.
 #[derive(Eq, PartialEq)]
 struct Texts {
     certificates: Vec<u8>,
@@ -60,25 +45,27 @@ struct Texts {
 }
 
 impl Texts {
-    async fn read(files: &TlsFiles) -> anyhow::Result<Self> {
+    async fn read(files: &TlsFiles) -> Result<Self, TlsError> {
         let read = async |path: &Path| {
             let text = tokio::fs::read(path).await;
-            text.with_context(|| format!("{} cannot be read", path.display()))
+            text.map_err(|error| TlsError::new(format!("{} cannot be read", path.display()), error))
         };
         Ok(Self { certificates: read(&files.certificates).await?, key: read(&files.key).await?.into() })
     }
 
-    fn config(&self) -> anyhow::Result<ServerConfig> {
+    fn config(&self) -> Result<ServerConfig, TlsError> {
         let certificates: Vec<_> = CertificateDer::pem_slice_iter(&self.certificates)
             .collect::<Result<_, _>>()
-            .context("the file of --tls-cert holds no certificate in PEM")?;
-        let key =
-            PrivateKeyDer::from_pem_slice(&self.key).context("the file of --tls-key holds no private key in PEM")?;
+            .map_err(|error| TlsError::new("the file of the certificate holds no certificate in PEM", error))?;
+        let key = PrivateKeyDer::from_pem_slice(&self.key)
+            .map_err(|error| TlsError::new("the file of the private key holds no private key in PEM", error))?;
+        let unusable = |error| TlsError::new("the certificate and the key cannot be used together", error);
         let mut config = ServerConfig::builder_with_provider(Arc::new(ring::default_provider()))
-            .with_safe_default_protocol_versions()?
+            .with_safe_default_protocol_versions()
+            .map_err(unusable)?
             .with_no_client_auth()
             .with_single_cert(certificates, key)
-            .context("the certificate and the key cannot be used together")?;
+            .map_err(unusable)?;
         config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
         Ok(config)
     }
@@ -89,7 +76,7 @@ impl Texts {
     }
 }
 
-/// What makes TLS of connections, with the files as they were last read.
+/// TLS for connections, with the files as they were last read.
 #[derive(Clone, Debug)]
 pub struct Tls(Arc<ArcSwap<ServerConfig>>);
 
@@ -99,16 +86,16 @@ impl Tls {
     ///
     /// # Errors
     ///
-    /// If they cannot be used now.
+    /// Fails if the files cannot be used now.
     pub async fn start(
         files: TlsFiles,
         clock: Arc<dyn Clock>,
-        metrics: Arc<Metrics>,
+        observer: Arc<dyn Observer>,
         asked: watch::Receiver<u64>,
-    ) -> anyhow::Result<Self> {
+    ) -> Result<Self, TlsError> {
         let texts = Texts::read(&files).await?;
         let tls = Self(Arc::new(ArcSwap::from_pointee(texts.config()?)));
-        let mut health = Health { clock, metrics, told: None };
+        let mut health = Health { clock, observer, told: None };
         health.look(texts.end(), None);
         tokio::spawn(tls.clone().look_after(files, texts, health, asked));
         Ok(tls)
@@ -150,17 +137,17 @@ impl Tls {
         }
     }
 
-    /// What makes TLS of the next connection.
+    /// Returns the acceptor for [`serve`](crate::serve()).
     #[must_use]
-    pub fn acceptor(&self) -> TlsAcceptor {
-        self.0.load_full().into()
+    pub fn acceptor(self) -> Acceptor {
+        Arc::new(move || self.0.load_full().into())
     }
 }
 
 /// The fault of the files, and the time at which it was told.
 struct Health {
     clock: Arc<dyn Clock>,
-    metrics: Arc<Metrics>,
+    observer: Arc<dyn Observer>,
     told: Option<(Trouble, Timestamp)>,
 }
 
@@ -172,9 +159,9 @@ enum Trouble {
 
 impl Health {
     /// Takes in a look at the files, and tells once a day what is wrong with them.
-    fn look(&mut self, end: Option<Timestamp>, unreadable: Option<&anyhow::Error>) {
+    fn look(&mut self, end: Option<Timestamp>, unreadable: Option<&TlsError>) {
         let now = self.clock.now();
-        self.metrics.certificate(end, unreadable.is_none());
+        self.observer.certificate(end, unreadable.is_none());
         let trouble = match (unreadable, end) {
             (Some(_), _) => Some(Trouble::Unreadable),
             (None, Some(end)) if end < now + SOON => Some(Trouble::EndsSoon),
