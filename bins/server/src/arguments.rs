@@ -10,7 +10,6 @@ use doorward::store::StoreUrl;
 use serde::Deserialize;
 
 use crate::assertions::Audience;
-use crate::line::LogFormat;
 
 /// The access-key layer of a backend: verifies API keys, keeps production and test apart, rotates without an outage.
 ///
@@ -115,6 +114,17 @@ pub struct Arguments {
     /// A TOML file with any of these options
     #[arg(long, env = "DOORWARD_CONFIG", value_name = "FILE")]
     pub config: Option<PathBuf>,
+}
+
+/// The form of log lines.
+#[derive(Clone, Copy, Debug, Default, Deserialize, Eq, PartialEq, clap::ValueEnum)]
+#[serde(rename_all = "lowercase")]
+pub enum LogFormat {
+    /// For people.
+    #[default]
+    Text,
+    /// For machines: one object a line.
+    Json,
 }
 
 /// Which clock tells a verification whether its node's lease has run out.

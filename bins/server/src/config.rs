@@ -13,12 +13,11 @@ use doorward_listen::{Limits, TlsFiles};
 use http::Uri;
 use serde::Deserialize;
 
-use crate::arguments::{Arguments, HotClock, parse_duration};
+use crate::arguments::{Arguments, HotClock, LogFormat, parse_duration};
 use crate::assertions::Audience;
 use crate::environment;
 #[cfg(feature = "oidc")]
 use crate::identity::IdentityConfig;
-use crate::line::LogFormat;
 use crate::sinks::SinkConfig;
 use crate::{logging, secret_file};
 

@@ -5,7 +5,7 @@
 //! | [`config`], [`arguments`], [`environment`] | settings: start here |
 //! | `site`, `stopping` | what [`doorward_listen`] serves connections with, and the way to the end |
 //! | [`sealing_key`], [`signing_key`], `assertions`, `secret_file`, [`reload`] | secrets, read again when they change |
-//! | [`logging`], `line`, [`metrics`], [`reminder`], [`first_start`] | what people see of it |
+//! | [`logging`], `scraping`, [`reminder`], [`first_start`] | what people see of it, by [`doorward_observe`] |
 //! | [`sinks`] | shipping audit events elsewhere |
 //! | `identity` | signing in to the page through an identity provider, by the feature `oidc` |
 //! | `traces` | spans for a collector of OpenTelemetry's, by the feature `otel` |
@@ -17,11 +17,10 @@ pub mod environment;
 pub mod first_start;
 #[cfg(feature = "oidc")]
 pub mod identity;
-mod line;
 pub mod logging;
-pub mod metrics;
 pub mod reload;
 pub mod reminder;
+mod scraping;
 pub mod sealing_key;
 mod secret_file;
 pub mod signing_key;
@@ -43,6 +42,7 @@ use doorward::origin::CustomSchemes;
 use doorward::store::{OpenMode, SealingKeys};
 use doorward::types::{Clock, PreciseClock, SystemClock};
 use doorward_listen::{Room, Tls};
+use doorward_observe::{Metrics, Watcher};
 use tokio::net::TcpListener;
 use tokio::runtime::Runtime;
 use tokio::sync::watch;
@@ -50,10 +50,9 @@ use tokio::sync::watch;
 use crate::arguments::{Arguments, HotClock};
 use crate::config::Config;
 use crate::logging::{Filter, Logging};
-use crate::metrics::Metrics;
 use crate::reload::{Hangups, Reload};
 use crate::sinks::Shipping;
-use crate::site::{Site, Watcher};
+use crate::site::Site;
 
 /// How long threads that block may go on after the last request.
 const LINGER: Duration = Duration::from_secs(1);
@@ -104,7 +103,7 @@ async fn serve_until_stopped(start: Start, filter: Filter) -> anyhow::Result<()>
         config.public_url.as_deref(),
     )?;
     let (sinks, secrets) = sinks::open(&config.sinks, &core)?;
-    let metrics = Arc::new(Metrics::new());
+    let metrics = Arc::new(Metrics::new(env!("CARGO_PKG_VERSION")));
     let watcher = Arc::new(Watcher::new(Arc::clone(&metrics)));
     let (certificate, asked) = watch::channel(0);
     let tls = match config.tls.clone() {
@@ -114,7 +113,7 @@ async fn serve_until_stopped(start: Start, filter: Filter) -> anyhow::Result<()>
     let listener = TcpListener::bind(config.listen)
         .await
         .with_context(|| format!("cannot listen on {}; choose another with --listen", config.listen))?;
-    let metrics_listener = metrics::listen(config.metrics_listen).await?;
+    let metrics_listener = scraping::listen(config.metrics_listen).await?;
     let verifier = Verifier::start(&core).await.context("the keys cannot be loaded")?;
     // The store decides with which prefix keys begin.
     let core = verifier.core().clone();
@@ -148,7 +147,7 @@ async fn serve_until_stopped(start: Start, filter: Filter) -> anyhow::Result<()>
     let linker = api.linker().clone();
     tokio::spawn(async move { linker.keep_up().await });
     if let Some(listener) = metrics_listener {
-        tokio::spawn(metrics::serve(listener, Arc::clone(&metrics), api.clone()));
+        tokio::spawn(scraping::serve(listener, Arc::clone(&metrics), api.clone()));
     }
     tracing::info!(%address, store = %config.store, version = env!("CARGO_PKG_VERSION"), "serving");
     let stage = stopping::listen(api.clone(), config.shutdown_delay)?;

@@ -3,13 +3,14 @@
 use std::io::IsTerminal;
 
 use anyhow::{Context, bail, ensure};
+use doorward_observe::Line;
 use tokio::runtime::Runtime;
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::reload::Handle;
 use tracing_subscriber::util::SubscriberInitExt;
 use tracing_subscriber::{EnvFilter, Layer, Registry, reload};
 
-use crate::line::{Line, LogFormat};
+use crate::arguments::LogFormat;
 #[cfg(feature = "otel")]
 use crate::traces::Traces;
 
@@ -20,7 +21,7 @@ const QUIET: &str = "rmcp=off,doorward_server::traces=off";
 const LEVELS: [&str; 6] = ["off", "error", "warn", "info", "debug", "trace"];
 
 /// The parts of the program that a filter can name: our crates, and the libraries that say anything.
-const PARTS: [&str; 24] = [
+const PARTS: [&str; 25] = [
     "doorward",
     "doorward_api",
     "doorward_audit",
@@ -30,6 +31,7 @@ const PARTS: [&str; 24] = [
     "doorward_http",
     "doorward_link",
     "doorward_listen",
+    "doorward_observe",
     "doorward_server",
     "doorward_sink",
     "doorward_store",
@@ -75,10 +77,14 @@ pub(crate) fn filter(text: &str) -> anyhow::Result<EnvFilter> {
 /// If spans cannot be sent to the endpoint, or the filter is none.
 pub fn start(filter: &str, format: LogFormat, endpoint: Option<&str>, runtime: &Runtime) -> anyhow::Result<Logging> {
     let (filter, reload) = reload::Layer::new(self::filter(filter)?);
+    let line = match format {
+        LogFormat::Text => Line::TEXT,
+        LogFormat::Json => Line::JSON,
+    };
     let lines = tracing_subscriber::fmt::layer()
         .with_writer(std::io::stderr)
         .with_ansi(std::io::stderr().is_terminal())
-        .event_format(Line(format));
+        .event_format(line);
     let registry = tracing_subscriber::registry().with(lines.with_filter(filter));
     #[cfg(feature = "otel")]
     {

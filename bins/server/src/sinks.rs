@@ -9,11 +9,11 @@ use anyhow::{Context, bail, ensure};
 use doorward::auth::Core;
 use doorward::sink::{FileSink, Shape, Shipper, Sink, StandardOutput, Webhook, WebhookSecret, WebhookSecrets};
 use doorward::types::{Name, SessionId};
+use doorward_observe::Metrics;
 use serde::Deserialize;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 
-use crate::metrics::Metrics;
 use crate::secret_file;
 
 /// How often the metrics learn how far each sink lags.

@@ -16,7 +16,7 @@ const LAYERS: &[&[&str]] = &[
     &["doorward-store-sqlite", "doorward-store-postgres"],
     &["doorward-http", "doorward-link", "doorward-testing"],
     &["doorward-api", "doorward-dashboard", "doorward-listen"],
-    &["doorward"],
+    &["doorward", "doorward-observe"],
 ];
 
 /// The only places that choose an engine.
@@ -40,6 +40,7 @@ const FOREIGN: &[(&str, &[&str])] = &[
     ("doorward-testing", &["hyper", "tower", "rusqlite", "tokio-postgres"]),
     ("doorward-api", &["hyper", "axum", "rusqlite", "tokio-postgres"]),
     ("doorward-listen", &["axum", "rusqlite", "tokio-postgres"]),
+    ("doorward-observe", &["hyper", "axum", "rusqlite", "tokio-postgres"]),
     ("doorward-dashboard", &["hyper", "axum", "rusqlite", "tokio-postgres"]),
     ("doorward-http", &["hyper", "axum", "rusqlite", "tokio-postgres"]),
 ];

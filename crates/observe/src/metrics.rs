@@ -1,22 +1,12 @@
-//! Prometheus metrics, on a listener of their own. No key id, name or locator is ever a label.
+//! Prometheus metrics. No key id, name or locator is ever a label.
 
-use std::net::{Ipv4Addr, SocketAddr};
-use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 use std::time::Duration;
 
-use anyhow::Context;
-use bytes::Bytes;
-use doorward::api::Api;
-use doorward::auth::{ROTATION_PERIOD, Verifier};
-use doorward::http::{Rejection, UnusualUse};
-use doorward::types::{Environment, Name, Timestamp};
-use http::header::CONTENT_TYPE;
-use http::{HeaderValue, Method, Request, Response, StatusCode};
-use http_body_util::Full;
-use hyper::body::Incoming;
-use hyper::service::service_fn;
-use hyper_util::rt::{TokioIo, TokioTimer};
+use doorward_auth::{ROTATION_PERIOD, Verifier};
+use doorward_http::{Rejection, UnusualUse};
+use doorward_types::{Environment, Name, Timestamp};
+use http::Method;
 use prometheus_client::encoding::EncodeLabelSet;
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
@@ -24,15 +14,8 @@ use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::metrics::info::Info;
 use prometheus_client::registry::{Registry, Unit};
-use tokio::net::{TcpListener, TcpStream};
 
-const OPEN_METRICS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
-const JSON: &str = "application/json";
-
-/// The address of metrics and probes, if nobody chose another.
-const DEFAULT_ADDRESS: (Ipv4Addr, u16) = (Ipv4Addr::LOCALHOST, 9464);
-
-/// What is counted.
+/// The metrics of a program. A [`Watcher`](crate::Watcher) counts requests and connections in them.
 #[derive(Debug)]
 pub struct Metrics {
     registry: Registry,
@@ -122,16 +105,10 @@ struct ListenerLabels {
 /// The listener of clients, which is the one that speaks TLS.
 const CLIENTS: ListenerLabels = ListenerLabels { listener: "clients" };
 
-impl Default for Metrics {
-    fn default() -> Self {
-        Self::new()
-    }
-}
-
 impl Metrics {
-    /// All at zero.
+    /// Returns metrics at zero, of a program of this version.
     #[must_use]
-    pub fn new() -> Self {
+    pub fn new(version: &'static str) -> Self {
         let mut whole = Registry::default();
         let requests = Family::new_with_constructor(durations as fn() -> Histogram);
         // By the name of OpenTelemetry's semantic conventions, which is no program's own.
@@ -157,7 +134,7 @@ impl Metrics {
         let due = Gauge::default();
         registry.register("production_keys_due", "Production keys that are due for rotation", due.clone());
         registry.register("node_current", "Whether this node can prove that it is up to date", current.clone());
-        registry.register("build", "The running program", Info::new([("version", env!("CARGO_PKG_VERSION"))]));
+        registry.register("build", "The running program", Info::new([("version", version)]));
         let connections = Gauge::default();
         registry.register("connections", "Connections of clients that are open", connections.clone());
         let connections_limited = Family::<LimitLabels, Counter<u64, AtomicU64>>::default();
@@ -299,72 +276,17 @@ impl Metrics {
         self.certificate_readable.get_or_create(&CLIENTS).set(is_readable.into());
     }
 
-    fn text(&self, verifier: &Verifier) -> Result<String, std::fmt::Error> {
+    /// Returns all metrics in the text form of OpenMetrics, with what this node knows now.
+    ///
+    /// # Errors
+    ///
+    /// Fails if a metric cannot be written.
+    pub fn text(&self, verifier: &Verifier) -> Result<String, std::fmt::Error> {
         self.current.set(verifier.is_current().into());
         let (due, _) = verifier.production_keys_older_than(ROTATION_PERIOD);
         self.due.set(i64::try_from(due).unwrap_or(i64::MAX));
         let mut text = String::new();
         prometheus_client::encoding::text::encode(&mut text, &self.registry)?;
         Ok(text)
-    }
-}
-
-/// Listens for scrapers. Where no one chose an address and the default one is taken, such as by a second server on the
-/// same machine, the server goes on without.
-///
-/// # Errors
-///
-/// Where someone chose an address that cannot be had.
-pub async fn listen(chosen: Option<SocketAddr>) -> anyhow::Result<Option<TcpListener>> {
-    let address = chosen.unwrap_or(SocketAddr::from(DEFAULT_ADDRESS));
-    match TcpListener::bind(address).await {
-        Ok(listener) => {
-            tracing::info!(address = %listener.local_addr()?, "serving metrics");
-            Ok(Some(listener))
-        }
-        Err(error) if chosen.is_none() => {
-            tracing::warn!(%address, %error, "no metrics are served; choose another address with --metrics-listen");
-            Ok(None)
-        }
-        Err(error) => Err(error).with_context(|| format!("cannot listen for metrics on {address}")),
-    }
-}
-
-/// Answers scrapers and probes, whatever happens on the clients' listener.
-pub async fn serve(listener: TcpListener, metrics: Arc<Metrics>, api: Api) {
-    loop {
-        match listener.accept().await {
-            Ok((stream, _)) => {
-                tokio::spawn(serve_one(stream, Arc::clone(&metrics), api.clone()));
-            }
-            Err(_) => tokio::time::sleep(Duration::from_millis(100)).await,
-        }
-    }
-}
-
-async fn serve_one(stream: TcpStream, metrics: Arc<Metrics>, api: Api) {
-    let service = service_fn(async |request: Request<Incoming>| {
-        let mut response = Response::new(Full::default());
-        let (content_type, text, status) = match request.uri().path() {
-            "/metrics" => match metrics.text(api.verifier()) {
-                Ok(text) => (OPEN_METRICS, text, StatusCode::OK),
-                Err(_) => (JSON, String::new(), StatusCode::INTERNAL_SERVER_ERROR),
-            },
-            "/healthz" => (JSON, r#"{"status":"ok"}"#.to_owned(), StatusCode::OK),
-            "/readyz" if api.is_ready() => (JSON, r#"{"status":"ready"}"#.to_owned(), StatusCode::OK),
-            "/readyz" => (JSON, r#"{"status":"not ready"}"#.to_owned(), StatusCode::SERVICE_UNAVAILABLE),
-            _ => (JSON, String::new(), StatusCode::NOT_FOUND),
-        };
-        *response.status_mut() = status;
-        *response.body_mut() = Full::new(Bytes::from(text));
-        response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(content_type));
-        Ok::<_, std::convert::Infallible>(response)
-    });
-    let connection = hyper::server::conn::http1::Builder::new()
-        .timer(TokioTimer::new())
-        .header_read_timeout(Duration::from_secs(5))
-        .serve_connection(TokioIo::new(stream), service);
-    if let Err(error) = connection.await {
-        tracing::debug!(%error, "a scraper's connection broke");
     }
 }

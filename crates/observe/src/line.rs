@@ -3,8 +3,8 @@
 use std::error::Error;
 use std::fmt::{self, Write};
 
-use doorward::types::{Clock, Foreign, SystemClock};
-use serde::{Deserialize, Serialize, Serializer};
+use doorward_types::{Clock, Foreign, SystemClock};
+use serde::{Serialize, Serializer};
 use serde_json::Value;
 use tracing::field::{Field, Visit};
 use tracing::{Event, Level, Subscriber};
@@ -19,20 +19,23 @@ const MOST: usize = 2_000;
 /// The fields that libraries which use `log` note beside their own.
 const OF_LOG: &str = "log.";
 
-/// How log lines look.
-#[derive(Clone, Copy, Debug, Default, Deserialize, Eq, PartialEq, clap::ValueEnum)]
-#[serde(rename_all = "lowercase")]
-pub enum LogFormat {
-    /// For people.
-    #[default]
-    Text,
-    /// For machines: one object a line.
+/// Writes events as lines, for [`event_format`](tracing_subscriber::fmt::Layer::event_format).
+#[derive(Clone, Copy, Debug)]
+pub struct Line(Form);
+
+#[derive(Clone, Copy, Debug)]
+enum Form {
     Json,
+    Text,
 }
 
-/// Writes events in this form.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Line(pub(crate) LogFormat);
+impl Line {
+    /// Lines for machines: one object a line.
+    pub const JSON: Self = Self(Form::Json);
+
+    /// Lines for people.
+    pub const TEXT: Self = Self(Form::Text);
+}
 
 impl<S, N> FormatEvent<S, N> for Line
 where
@@ -46,7 +49,7 @@ where
         let target = fields.target.take().unwrap_or_else(|| metadata.target().to_owned());
         let time = SystemClock.now();
         match self.0 {
-            LogFormat::Text => {
+            Form::Text => {
                 let level = *metadata.level();
                 let (begin, end) = if writer.has_ansi_escapes() { color(level) } else { ("", "") };
                 write!(writer, "{time} {begin}{level:>5}{end} {target}:")?;
@@ -61,7 +64,7 @@ where
                 }
                 writeln!(writer)
             }
-            LogFormat::Json => {
+            Form::Json => {
                 let line =
                     JsonLine { timestamp: time.to_string(), level: metadata.level().as_str(), fields, target: &target };
                 writeln!(writer, "{}", serde_json::to_string(&line).map_err(|_| fmt::Error)?)
@@ -208,10 +211,9 @@ mod tests {
         }
     }
 
-    fn logged(format: LogFormat, tell: impl FnOnce()) -> String {
+    fn logged(line: Line, tell: impl FnOnce()) -> String {
         let kept = Kept::default();
-        let layer =
-            tracing_subscriber::fmt::layer().with_writer(kept.clone()).with_ansi(false).event_format(Line(format));
+        let layer = tracing_subscriber::fmt::layer().with_writer(kept.clone()).with_ansi(false).event_format(line);
         tracing::subscriber::with_default(tracing_subscriber::registry().with(layer), tell);
         let bytes = kept.0.lock().unwrap().clone();
         String::from_utf8(bytes).unwrap()
@@ -243,8 +245,8 @@ mod tests {
 
     #[test]
     fn no_value_of_any_kind_breaks_a_line() {
-        for format in [LogFormat::Text, LogFormat::Json] {
-            let text = logged(format, || {
+        for line in [Line::TEXT, Line::JSON] {
+            let text = logged(line, || {
                 let error = Ours::over(FORGED.to_owned());
                 tracing::warn!(text = FORGED, shown = %FORGED, debugged = ?FORGED, "told");
                 tracing::warn!(error = &error as &dyn Error, "{FORGED}");
@@ -259,31 +261,31 @@ mod tests {
 
     #[test]
     fn what_lies_beneath_an_error_is_cut_at_200_bytes_and_everything_at_some_length() {
-        for format in [LogFormat::Text, LogFormat::Json] {
-            let line = logged(format, || {
+        for line in [Line::TEXT, Line::JSON] {
+            let text = logged(line, || {
                 let error = Ours::over("y".repeat(1_000_000));
                 tracing::warn!(error = &error as &dyn Error, "told");
             });
-            assert!(line.contains(&format!("ours: {}…", "y".repeat(200))) && line.len() < 500, "{line}");
-            let line = logged(format, || tracing::warn!(value = "z".repeat(1_000_000), "told"));
-            assert!(line.len() < 2_500, "{line}");
+            assert!(text.contains(&format!("ours: {}…", "y".repeat(200))) && text.len() < 500, "{text}");
+            let text = logged(line, || tracing::warn!(value = "z".repeat(1_000_000), "told"));
+            assert!(text.len() < 2_500, "{text}");
         }
     }
 
     #[test]
     fn a_line_has_its_fields_as_they_are() {
         let tell = || tracing::info!(count = 3, whole = true, name = "a b", id = %"c", "serving");
-        let text = logged(LogFormat::Text, tell);
+        let text = logged(Line::TEXT, tell);
         let (_, rest) = text.split_once(' ').unwrap();
-        assert_eq!(rest, " INFO doorward_server::line::tests: serving count=3 whole=true name=\"a b\" id=c\n");
-        let line: Value = serde_json::from_str(&logged(LogFormat::Json, tell)).unwrap();
+        assert_eq!(rest, " INFO doorward_observe::line::tests: serving count=3 whole=true name=\"a b\" id=c\n");
+        let line: Value = serde_json::from_str(&logged(Line::JSON, tell)).unwrap();
         assert_eq!(
             line["fields"],
             serde_json::json!({"message": "serving", "count": 3, "whole": true, "name": "a b", "id": "c"})
         );
         assert_eq!(
             (line["level"].as_str(), line["target"].as_str()),
-            (Some("INFO"), Some("doorward_server::line::tests"))
+            (Some("INFO"), Some("doorward_observe::line::tests"))
         );
         assert!(line["timestamp"].as_str().unwrap().ends_with('Z'));
     }
