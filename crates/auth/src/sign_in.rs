@@ -92,7 +92,7 @@ impl OperatorDesk {
         if presence == Presence::Active && found.seen_at + SEEN_EVERY <= now {
             store.see_sign_in(found.token, now).await?;
         }
-        Ok(Some(OperatorPrincipal::of_operator(operator.name)))
+        Ok(Some(OperatorPrincipal::of_operator(&operator)))
     }
 
     /// Ends a session.

@@ -4,6 +4,8 @@ use doorward_audit::Attribution;
 use doorward_store::Operator;
 use doorward_types::RequestId;
 
+use crate::OperatorPrincipal;
+
 /// The request of a browser that signs somebody in or out.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Visit {
@@ -16,6 +18,6 @@ pub struct Visit {
 impl Visit {
     pub(crate) fn by(self, operator: &Operator) -> Attribution {
         let Self { source_address, request_id } = self;
-        Attribution { actor: operator.name.clone(), source_address, request_id }
+        Attribution { source_address, request_id, ..OperatorPrincipal::of_operator(operator).attribution() }
     }
 }

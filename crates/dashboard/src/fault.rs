@@ -1,6 +1,7 @@
 //! Faults: the reasons why someone sees another page than was asked for.
 
 use doorward_auth::IssueError;
+use doorward_http::Problem;
 use doorward_key::RandomError;
 use doorward_store::StoreError;
 
@@ -26,6 +27,9 @@ pub(crate) enum Fault {
     /// The core refused.
     #[error(transparent)]
     Issue(#[from] IssueError),
+    /// The host has as much of this under way as it takes.
+    #[error("{}", .0.detail())]
+    Limited(Problem),
     /// What came is no form, is too long, or did not arrive.
     #[error("the form did not arrive whole; nothing was changed")]
     NoForm,
@@ -40,6 +44,12 @@ pub(crate) enum Fault {
 impl From<StoreError> for Fault {
     fn from(error: StoreError) -> Self {
         Self::Issue(IssueError::Store(error))
+    }
+}
+
+impl From<Problem> for Fault {
+    fn from(problem: Problem) -> Self {
+        Self::Limited(problem)
     }
 }
 

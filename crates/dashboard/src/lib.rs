@@ -49,3 +49,4 @@ pub use crate::fault::SignInRefused;
 #[cfg(feature = "oidc")]
 pub use crate::identity::{IdentityProvider, ProviderSettings};
 pub use crate::service::Dashboard;
+pub use crate::state::ScanPlace;

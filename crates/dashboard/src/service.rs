@@ -8,7 +8,9 @@ use std::task::{Context, Poll};
 
 use bytes::Bytes;
 use doorward_auth::{Issuer, OperatorDesk, Verifier};
+use doorward_http::Problem;
 use doorward_origin::CustomSchemes;
+use doorward_types::Name;
 use http::{Request, Response};
 use http_body::Body;
 use tower_service::Service;
@@ -17,7 +19,7 @@ use crate::body::{BodyError, Content};
 #[cfg(feature = "oidc")]
 use crate::identity::IdentityProvider;
 use crate::routes;
-use crate::state::Parts;
+use crate::state::{Parts, ScanLimit, ScanPlace};
 
 /// The page. Cheap to clone.
 #[derive(Clone, Debug)]
@@ -34,6 +36,7 @@ impl Dashboard {
             custom_schemes: CustomSchemes::Refused,
             base: "/dashboard".to_owned(),
             strict_transport: false,
+            scan_limit: ScanLimit(Arc::new(|_| Ok(Box::new(())))),
             #[cfg(feature = "oidc")]
             identity_provider: None,
         }))
@@ -56,6 +59,13 @@ impl Dashboard {
     #[must_use]
     pub fn with_strict_transport(self, strict_transport: bool) -> Self {
         Self(Arc::new(Parts { strict_transport, ..Arc::unwrap_or_clone(self.0) }))
+    }
+
+    /// The page in a server that limits the reads which scan an audit log: filtered lists, verifications and exports. An export
+    /// holds its place until its last byte has gone out.
+    #[must_use]
+    pub fn with_scan_limit(self, limit: impl Fn(&Name) -> Result<ScanPlace, Problem> + Send + Sync + 'static) -> Self {
+        Self(Arc::new(Parts { scan_limit: ScanLimit(Arc::new(limit)), ..Arc::unwrap_or_clone(self.0) }))
     }
 
     /// The page that operators can also sign in to through an identity provider.

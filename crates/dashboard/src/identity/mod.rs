@@ -14,7 +14,7 @@ mod settings;
 mod token;
 
 use std::fmt;
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError, RwLock};
 
 use doorward_key::Random;
 use doorward_link::client::{Client, RootsError};
@@ -23,6 +23,7 @@ use doorward_store::{ProviderIdentity, SealingKeys};
 use doorward_types::Timestamp;
 use http::{HeaderValue, request};
 use serde_json::{Map, Value};
+use zeroize::Zeroizing;
 
 use self::cookie::{Begun, Used};
 use self::documents::{Discovered, Documents};
@@ -39,6 +40,8 @@ pub struct IdentityProvider(Arc<Inner>);
 
 struct Inner {
     settings: ProviderSettings,
+    /// In the place of the settings' own, which may have been exchanged since.
+    client_secret: RwLock<Option<Zeroizing<String>>>,
     sealing_key: Arc<SealingKeys>,
     client: Client,
     documents: Documents,
@@ -72,7 +75,13 @@ impl IdentityProvider {
         let client = Client::new()?;
         let documents = Documents::new(client.clone(), settings.issuer.clone());
         let (used, pace) = (Used::default(), Pace::default());
-        Ok(Self(Arc::new(Inner { settings, sealing_key, client, documents, used, pace })))
+        let client_secret = RwLock::new(settings.client_secret.clone());
+        Ok(Self(Arc::new(Inner { settings, client_secret, sealing_key, client, documents, used, pace })))
+    }
+
+    /// Shows the provider another secret from now on.
+    pub fn set_client_secret(&self, secret: Option<Zeroizing<String>>) {
+        *self.0.client_secret.write().unwrap_or_else(PoisonError::into_inner) = secret;
     }
 
     pub(crate) fn name(&self) -> &str {
@@ -166,7 +175,7 @@ impl IdentityProvider {
             token_endpoint: discovered.token_endpoint.clone(),
             revocation_endpoint: None,
             client_id: self.0.settings.client_id.clone(),
-            client_secret: self.0.settings.client_secret.clone(),
+            client_secret: self.0.client_secret.read().unwrap_or_else(PoisonError::into_inner).clone(),
             token_endpoint_auth_method: if in_body {
                 TokenEndpointAuth::ClientSecretPost
             } else {
@@ -191,7 +200,6 @@ impl IdentityProvider {
 mod tests {
     use doorward_store::SealingKey;
     use serde_json::json;
-    use zeroize::Zeroizing;
 
     use super::*;
 

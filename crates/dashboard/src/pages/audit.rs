@@ -19,7 +19,7 @@ use crate::body::{BodyError, Content};
 use crate::fault::Fault;
 use crate::form::Form;
 use crate::reply::{self, Reply, sentence};
-use crate::state::Parts;
+use crate::state::{Parts, ScanPlace};
 
 /// Events on a page.
 const ROWS: u32 = 50;
@@ -74,6 +74,8 @@ pub(crate) async fn page(
         Ok(filter) => (filter, None),
         Err(error) => (EventFilter::default(), Some(error)),
     };
+    let scans = filter != EventFilter::default() || query.get("verify").is_some();
+    let _place = if scans { Some(parts.scan(who)?) } else { None };
     let page = Page { after: query.parsed("before")?, limit: ROWS + 1 };
     let mut events = AuditLog::events(&**store, &scope, &filter, page).await?;
     let more = events.len() > ROWS as usize;
@@ -213,8 +215,9 @@ const fn said(action: Action) -> &'static str {
 }
 
 /// A log as it goes out. Where reading fails, the body breaks off, which every browser says.
-pub(crate) fn content(export: LogExport, format: ExportFormat) -> Content {
-    let pages = stream::try_unfold((export, Some(format.header())), move |(mut export, header)| async move {
+pub(crate) fn content(export: LogExport, format: ExportFormat, place: ScanPlace) -> Content {
+    let begin = (export, Some(format.header()), place);
+    let pages = stream::try_unfold(begin, move |(mut export, header, place)| async move {
         let page = export.next_page().await.map_err(|fault| {
             tracing::error!(error = &fault as &dyn std::error::Error, "an export broke off");
             BodyError::from(fault)
@@ -224,7 +227,7 @@ pub(crate) fn content(export: LogExport, format: ExportFormat) -> Content {
         }
         let mut text = header.unwrap_or_default();
         text.extend(page.iter().map(|event| format.line(event)));
-        Ok::<_, BodyError>(Some((Frame::data(Bytes::from(text)), (export, None))))
+        Ok::<_, BodyError>(Some((Frame::data(Bytes::from(text)), (export, None, place))))
     });
     StreamBody::new(pages).boxed_unsync()
 }

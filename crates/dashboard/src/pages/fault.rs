@@ -24,6 +24,7 @@ pub(crate) fn page(parts: &Parts, fault: &Fault) -> Reply {
             tracing::warn!(error = error as &dyn std::error::Error, "an identity provider signed nobody in");
             (error.status(), "You are not signed in")
         }
+        Fault::Limited(problem) => (problem.code().status(), "Not now"),
         Fault::Field(_) | Fault::NoForm => (StatusCode::BAD_REQUEST, "That cannot be done"),
         Fault::Issue(IssueError::Store(error)) => {
             tracing::error!(error = error as &dyn std::error::Error, "the store failed");
@@ -49,7 +50,7 @@ pub(crate) fn page(parts: &Parts, fault: &Fault) -> Reply {
     if let Fault::Identity(_) = fault {
         reply.extensions_mut().insert(SignInRefused::Provider);
     }
-    if status == StatusCode::SERVICE_UNAVAILABLE {
+    if matches!(status, StatusCode::SERVICE_UNAVAILABLE | StatusCode::TOO_MANY_REQUESTS) {
         reply.headers_mut().insert(RETRY_AFTER, HeaderValue::from_static("1"));
     }
     reply

@@ -26,8 +26,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use doorward_audit::{
-    Action, Attribution, ChainVerifier, Checkpoint, Detail, Event, EventDraft, Hash, NoteKey, NoteVerifier, Pruned,
-    PrunedFault, VerifiedLog,
+    Action, ActorId, Attribution, ChainVerifier, Checkpoint, Detail, Event, EventDraft, Hash, NoteKey, NoteVerifier,
+    Pruned, PrunedFault, VerifiedLog,
 };
 use doorward_key::{Digest, KeyPrefix};
 use doorward_origin::{AllowedOrigin, CustomSchemes};
@@ -166,6 +166,7 @@ fn event(action: Action, organization: OrganizationId, environment: Environment,
     EventDraft {
         time: Timestamp::from_millis(3),
         actor: attribution.actor,
+        actor_id: Some(ActorId::CLI),
         action,
         subject: subject.to_owned(),
         organization,
