@@ -3,12 +3,11 @@
 //! | module | what it is for |
 //! |---|---|
 //! | [`config`], [`arguments`], [`environment`] | settings: start here |
-//! | `site`, `stopping` | what [`doorward_listen`] serves connections with, and the way to the end |
+//! | `site` | what [`doorward_listen`] serves connections with |
 //! | [`sealing_key`], [`signing_key`], `assertions`, `secret_file`, [`reload`] | secrets, read again when they change |
 //! | [`logging`], `scraping`, [`reminder`], [`first_start`] | what people see of it, by [`doorward_observe`] |
 //! | [`sinks`] | shipping audit events elsewhere |
 //! | `identity` | signing in to the page through an identity provider, by the feature `oidc` |
-//! | `traces` | spans for a collector of OpenTelemetry's, by the feature `otel` |
 
 pub mod arguments;
 mod assertions;
@@ -26,9 +25,6 @@ mod secret_file;
 pub mod signing_key;
 pub mod sinks;
 mod site;
-mod stopping;
-#[cfg(feature = "otel")]
-pub mod traces;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -173,7 +169,8 @@ async fn serve_until_stopped(start: Start, filter: Filter) -> anyhow::Result<()>
         tokio::spawn(scraping::serve(listener, Arc::clone(&metrics), api.clone()));
     }
     tracing::info!(%address, store = %config.store, version = env!("CARGO_PKG_VERSION"), "serving");
-    let stage = stopping::listen(api.clone(), config.shutdown_delay)?;
+    let leaving = api.clone();
+    let stage = doorward_listen::stages_by_signal(config.shutdown_delay, move || leaving.drain())?;
     doorward_listen::serve(listener, tls, Site(api), room, stage).await;
     shipping.stop().await;
     verifier.stop().await;

@@ -4,6 +4,8 @@ use std::io::IsTerminal;
 
 use anyhow::{Context, bail, ensure};
 use doorward_observe::Line;
+#[cfg(feature = "otel")]
+use doorward_observe::traces::Traces;
 use tokio::runtime::Runtime;
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::reload::Handle;
@@ -11,12 +13,10 @@ use tracing_subscriber::util::SubscriberInitExt;
 use tracing_subscriber::{EnvFilter, Layer, Registry, reload};
 
 use crate::arguments::LogFormat;
-#[cfg(feature = "otel")]
-use crate::traces::Traces;
 
 /// The MCP library tells of every message, arguments and all: only to whom asks for that by its name. Spans of requests are for
 /// a collector: lines say the same.
-const QUIET: &str = "rmcp=off,doorward_server::traces=off";
+const QUIET: &str = "rmcp=off,doorward_observe::traces=off";
 
 const LEVELS: [&str; 6] = ["off", "error", "warn", "info", "debug", "trace"];
 
@@ -88,8 +88,11 @@ pub fn start(filter: &str, format: LogFormat, endpoint: Option<&str>, runtime: &
     let registry = tracing_subscriber::registry().with(lines.with_filter(filter));
     #[cfg(feature = "otel")]
     {
-        let traces = endpoint.map(|endpoint| Traces::to(endpoint, runtime.handle().clone()));
-        let traces = traces.transpose()?;
+        let start = |endpoint| {
+            let traces = Traces::to(endpoint, runtime.handle().clone());
+            traces.with_context(|| format!("spans cannot be sent by --otlp-endpoint {endpoint}"))
+        };
+        let traces = endpoint.map(start).transpose()?;
         registry.with(traces.as_ref().map(Traces::layer)).init();
         Ok(Logging { filter: Filter(reload), _traces: traces })
     }

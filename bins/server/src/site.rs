@@ -8,11 +8,10 @@ use doorward::dashboard::{Dashboard, SignInRefused};
 use doorward::http::SourceAddress;
 use doorward_listen::Handler;
 use doorward_observe::Watcher;
+#[cfg(feature = "otel")]
+use doorward_observe::traces;
 use http::{Method, Request, Response};
 use hyper::body::Incoming;
-
-#[cfg(feature = "otel")]
-use crate::traces;
 
 /// The API, each request of which is a span.
 #[derive(Clone, Debug)]

@@ -5,6 +5,7 @@
 //! | `serve` | [`serve`], which accepts connections and hands requests to a [`Handler`]: start here |
 //! | `connections` | [`Room`] for connections, in all and for each address |
 //! | `wire` | the refusals that come before HTTP, with a problem body |
+//! | `stopping` | the way to the end, by signals |
 //! | `progress` | clients that do not read |
 //! | `tls`, `certificate` | [`Tls`], whose certificate is read again when its files change |
 //! | `observer`, `throttle` | what metrics and logs hear |
@@ -29,6 +30,7 @@ mod connections;
 mod observer;
 mod progress;
 mod serve;
+mod stopping;
 mod throttle;
 mod tls;
 mod tls_error;
@@ -37,6 +39,7 @@ mod wire;
 pub use crate::connections::{Limits, Room};
 pub use crate::observer::Observer;
 pub use crate::serve::{Acceptor, Handler, Stage, serve};
+pub use crate::stopping::stages_by_signal;
 pub use crate::throttle::Throttle;
 pub use crate::tls::{Tls, TlsFiles};
 pub use crate::tls_error::TlsError;

@@ -4,6 +4,7 @@
 //! |---|---|
 //! | `line` | [`Line`], which makes one harmless line of a log's event |
 //! | `metrics` | [`Metrics`] for Prometheus |
+//! | `traces` | spans for a collector of OpenTelemetry's (feature `otel`) |
 //! | `watcher` | [`Watcher`], which hears of requests and connections, counts them, and logs limits now and then: start here |
 //!
 //! ```
@@ -19,6 +20,8 @@
 
 mod line;
 mod metrics;
+#[cfg(feature = "otel")]
+pub mod traces;
 mod watcher;
 
 pub use crate::line::Line;

@@ -2,22 +2,26 @@
 
 use std::time::Duration;
 
-use doorward::api::Api;
-use doorward_listen::Stage;
 use tokio::sync::watch;
 
-/// Listens for Ctrl-C and SIGTERM. The first makes the server leave, and end after `delay`; the second ends it at once.
+use crate::serve::Stage;
+
+/// Listens for Ctrl-C and SIGTERM. The first makes the service leave, and end after `delay`; the second ends it at once.
+/// `on_leaving` runs before the service leaves: from then on it should not be ready.
 ///
 /// # Errors
 ///
-/// If the operating system allows no handler.
-pub(crate) fn listen(api: Api, delay: Duration) -> std::io::Result<watch::Receiver<Stage>> {
+/// Fails if the operating system allows no handler.
+pub fn stages_by_signal(
+    delay: Duration,
+    on_leaving: impl FnOnce() + Send + 'static,
+) -> std::io::Result<watch::Receiver<Stage>> {
     let (stage, heard) = watch::channel(Stage::Serving);
     let mut asked = Asked::new()?;
     tokio::spawn(async move {
         // A person at a terminal waits for the prompt, and has no load balancer.
         let delay = if asked.stop_asked().await == Who::Person { Duration::ZERO } else { delay };
-        api.drain();
+        on_leaving();
         stage.send_replace(Stage::Leaving);
         tracing::info!(?delay, "told to stop: not ready any more, and still serving");
         tokio::select! {

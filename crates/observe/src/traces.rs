@@ -2,12 +2,12 @@
 //!
 //! A span tells of the request what its log line tells, and never the path, a header, or a body.
 
+use std::error::Error;
 use std::time::Duration;
 
-use anyhow::Context;
 use async_trait::async_trait;
 use bytes::Bytes;
-use doorward::link::client::{Client, Endpoint};
+use doorward_client::{Client, Endpoint};
 use http::{Request, Response};
 use opentelemetry::propagation::TextMapPropagator;
 use opentelemetry::trace::TracerProvider;
@@ -24,13 +24,13 @@ use tracing_subscriber::Layer;
 use tracing_subscriber::filter::Targets;
 use tracing_subscriber::registry::LookupSpan;
 
-/// What spans of requests are known by to whoever filters.
-pub const TARGET: &str = "doorward_server::traces";
+/// The target of spans of requests, for filters.
+pub const TARGET: &str = "doorward_observe::traces";
 
-/// How long a collector may take.
+/// The time that a collector may take for an answer.
 const PATIENCE: Duration = Duration::from_secs(10);
 
-/// What sends spans; dropping it sends what is left.
+/// The way of spans to a collector. Dropping it sends the spans that are left.
 #[derive(Debug)]
 pub struct Traces(SdkTracerProvider);
 
@@ -39,24 +39,35 @@ impl Traces {
     ///
     /// # Errors
     ///
-    /// Where it is no URL that can be asked.
-    pub fn to(endpoint: &str, runtime: Handle) -> anyhow::Result<Self> {
-        let place: Endpoint = endpoint.parse().with_context(|| format!("--otlp-endpoint {endpoint}"))?;
-        let client = Http { client: Client::new()?, endpoint: place, runtime };
+    /// Fails if it is no URL that can be asked.
+    pub fn to(endpoint: &str, runtime: Handle) -> Result<Self, TracesError> {
+        let place: Endpoint = endpoint.parse().map_err(TracesError::new)?;
+        let client = Http { client: Client::new().map_err(TracesError::new)?, endpoint: place, runtime };
         let exporter = SpanExporter::builder()
             .with_http()
             .with_http_client(client)
             .with_endpoint(endpoint)
             .build()
-            .context("spans cannot be sent")?;
+            .map_err(TracesError::new)?;
         let resource = Resource::builder().with_service_name("doorward").build();
         Ok(Self(SdkTracerProvider::builder().with_batch_exporter(exporter).with_resource(resource).build()))
     }
 
-    /// What turns spans of requests into those of the provider, and passes over all else.
+    /// Returns the layer that turns spans of requests into those of the provider, and passes over all else.
     pub fn layer<S: Subscriber + for<'a> LookupSpan<'a>>(&self) -> impl Layer<S> + use<S> {
         let spans = tracing_opentelemetry::layer().with_tracer(self.0.tracer("doorward")).with_location(false);
         spans.with_threads(false).with_filter(Targets::new().with_target(TARGET, tracing::Level::INFO))
+    }
+}
+
+/// The reason why spans cannot be sent.
+#[derive(Debug, thiserror::Error)]
+#[error(transparent)]
+pub struct TracesError(Box<dyn Error + Send + Sync>);
+
+impl TracesError {
+    fn new(source: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
+        Self(source.into())
     }
 }
 
@@ -68,7 +79,7 @@ impl Drop for Traces {
     }
 }
 
-/// The span of a request, under the one that the client names, where it names one (W3C Trace Context).
+/// Returns the span of a request, under the span that the client names, if it names one (W3C Trace Context).
 pub fn request<B>(request: &Request<B>, route: &'static str) -> Span {
     let method = request.method().as_str();
     let span = tracing::info_span!(
