@@ -2,7 +2,7 @@
 //!
 //! | module | what it is for |
 //! |---|---|
-//! | `serve` | [`serve`], which accepts connections and hands requests to a [`Handler`]: start here |
+//! | `serve` | [`serve()`], which accepts connections and hands requests to a [`Handler`]: start here |
 //! | `connections` | [`Room`] for connections, in all and for each address |
 //! | `wire` | the refusals that come before HTTP, with a problem body |
 //! | `stopping` | the way to the end, by signals |
