@@ -18,6 +18,7 @@
 //! | `dashboard::IdentityProvider` | `doorward-dashboard` | `oidc` |
 //! | `link` | `doorward-link` | `link` |
 //! | `sink` | `doorward-sink` | `sink` |
+//! | `memory` | `doorward-store-memory` | `memory` (default) |
 //! | `sqlite` | `doorward-store-sqlite` | `sqlite` (default) |
 //! | `postgres` | `doorward-store-postgres` | `postgres` |
 //!
@@ -25,7 +26,7 @@
 //! # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
 //! use std::sync::Arc;
 //! use doorward::auth::{OperatorPrincipal, Core, Issuer, Verifier};
-//! use doorward::store::MemoryStore;
+//! use doorward::memory::MemoryStore;
 //!
 //! let verifier = Verifier::start(&Core::new(Arc::new(MemoryStore::new()))).await?;
 //! let issuer = Issuer::beside(&verifier);
@@ -56,6 +57,8 @@ pub use doorward_origin as origin;
 #[cfg(feature = "sink")]
 pub use doorward_sink as sink;
 pub use doorward_store as store;
+#[cfg(feature = "memory")]
+pub use doorward_store_memory as memory;
 #[cfg(feature = "postgres")]
 pub use doorward_store_postgres as postgres;
 #[cfg(feature = "sqlite")]

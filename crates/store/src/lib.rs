@@ -22,7 +22,7 @@
 //!
 //! # Adding an engine
 //!
-//! Implement the traits, call `conformance::all` from a test, add a feature to the facade and an arm to each
+//! Implement the traits, call `doorward_store_conformance::all` from a test, add a feature to the facade and an arm to each
 //! binary's engine choice. Nothing in `auth`, `http` or `key` changes. `docs/adding-an-engine.md` tells more.
 //!
 //! # Adding environment-scoped data
@@ -32,15 +32,12 @@
 
 mod change;
 mod coherence;
-#[cfg(feature = "conformance")]
-pub mod conformance;
 pub mod copy;
 mod error;
 mod export;
 mod link;
 mod logs;
 mod lost;
-mod memory;
 mod operation;
 mod outbox;
 mod plan;
@@ -67,7 +64,6 @@ pub use link::{
 };
 pub use logs::{known_logs, must_have_events};
 pub use lost::{LostChange, LostChanges};
-pub use memory::MemoryStore;
 pub use operation::{
     IDEMPOTENCY_WINDOW, IdempotencyKey, IdempotencyKeyError, OPERATION_WINDOW, Operation, OperationId, OperationRow,
     RequestHash, operations_forgotten,

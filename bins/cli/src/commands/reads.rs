@@ -9,7 +9,8 @@ mod store;
 use std::sync::Arc;
 
 use doorward::auth::{Core, Issuer, OperatorPrincipal};
-use doorward::store::{MemoryStore, Store};
+use doorward::memory::MemoryStore;
+use doorward::store::Store;
 
 use self::noted::Noted;
 use self::store::{Call, Carried};

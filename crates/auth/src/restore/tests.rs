@@ -4,7 +4,8 @@ use std::sync::Arc;
 use doorward_audit::{ChainVerifier, Checkpoint, Event, FiledEvent, NoteKey, Pruned, SecretSummary};
 use doorward_key::ShownOnce;
 use doorward_origin::AllowedOrigin;
-use doorward_store::{AuditLog, EventFilter, KeyStore, MemoryStore, Page, Scope};
+use doorward_store::{AuditLog, EventFilter, KeyStore, Page, Scope};
+use doorward_store_memory::MemoryStore;
 use doorward_types::{Environment, Incarnation, Locator, Name, OrganizationId, SecretState};
 
 use super::*;

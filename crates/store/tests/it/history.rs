@@ -13,8 +13,9 @@ use doorward_audit::{
     PrunedFault,
 };
 use doorward_store::{
-    AuditLog, EventFilter, LogCheck, LogExport, LogFault, MemoryStore, Page, Scope, Store, StoreError, verify_log,
+    AuditLog, EventFilter, LogCheck, LogExport, LogFault, Page, Scope, Store, StoreError, verify_log,
 };
+use doorward_store_memory::MemoryStore;
 use doorward_types::{Environment, OrganizationId, Timestamp};
 
 const ORGANIZATION: OrganizationId = OrganizationId::from_u128(7);

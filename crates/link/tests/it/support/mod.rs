@@ -10,9 +10,8 @@ use bytes::Bytes;
 use doorward_audit::{Action, Attribution, EventDraft};
 use doorward_auth::{Core, Issuer, OperatorPrincipal, Verifier};
 use doorward_link::{Begun, ConnectorSettings, Finish, LinkError, Linker, NewLink, TokenEndpointAuth};
-use doorward_store::{
-    Credential, LinkSession, MemoryStore, Page, RegisteredUser, Scope, SealingKey, SealingKeys, Table, reseal,
-};
+use doorward_store::{Credential, LinkSession, Page, RegisteredUser, Scope, SealingKey, SealingKeys, Table, reseal};
+use doorward_store_memory::MemoryStore;
 use doorward_types::{Clock, Environment, ManualClock, RegisteredUserId};
 use http::header::COOKIE;
 use http::{HeaderMap, HeaderValue, Request, Response, StatusCode};

@@ -1,6 +1,6 @@
 //! Organizations, keys and their secrets.
 
-use super::*;
+use crate::*;
 
 pub(super) async fn an_organization_has_its_production_key_from_the_start(store: Arc<dyn Store>) {
     let (organization, key, secret) = provision(&*store).await;

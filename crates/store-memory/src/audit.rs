@@ -6,8 +6,8 @@ use async_trait::async_trait;
 use doorward_audit::{ChainFault, Event, EventDraft, Pruned};
 use doorward_types::{Environment, Name, OrganizationId, SessionId};
 
-use super::MemoryStore;
-use crate::{AuditLog, Conflict, EventFilter, Outbox, Page, Scope, Shipment, SinkState, StoreError};
+use crate::MemoryStore;
+use doorward_store::{AuditLog, Conflict, EventFilter, Outbox, Page, Scope, Shipment, SinkState, StoreError};
 
 #[async_trait]
 impl AuditLog for MemoryStore {

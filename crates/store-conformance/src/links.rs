@@ -1,4 +1,4 @@
-use super::*;
+use crate::*;
 
 const ENOUGH: u32 = 100;
 

@@ -1,6 +1,6 @@
 //! The audit logs.
 
-use super::*;
+use crate::*;
 
 pub(super) async fn logs_are_apart(store: Arc<dyn Store>) {
     let (organization, key, _) = provision(&*store).await;

@@ -14,11 +14,12 @@ use doorward_types::{
     AccessKeyId, Environment, Locator, OperatorId, OrganizationId, RequestId, SecretState, Timestamp,
 };
 
-use super::{name, reference};
-use crate::{
-    AccessKey, Change, ChangeContext, EventFilter, MemoryStore, OperationId, Operator, Organization, Page, RequestHash,
-    Scope, Secret, Store, StoreError, Successor,
+use crate::{name, reference};
+use doorward_store::{
+    AccessKey, Change, ChangeContext, EventFilter, OperationId, Operator, Organization, Page, ProviderAccess,
+    RequestHash, Scope, Secret, Store, StoreError, Successor,
 };
+use doorward_store_memory::MemoryStore;
 
 /// A disk that fails, to be loaded before the C library: its source says how it is told what to do.
 const DISK: &str = include_str!("disk.c");
@@ -121,7 +122,7 @@ fn plan(rounds: u32) -> Vec<Step> {
 fn operator(base: u128) -> Operator {
     let number = format!("{:010}", base >> 32);
     Operator {
-        provider: crate::ProviderAccess::Local,
+        provider: ProviderAccess::Local,
         id: OperatorId::from_u128(base),
         name: name(&number),
         locator: number.parse().unwrap(),

@@ -1,9 +1,9 @@
 //! The suite that every engine must pass. It crosses every operation with every environment.
 //!
 //! ```
-//! # async fn engine() -> std::sync::Arc<dyn doorward_store::Store> { std::sync::Arc::new(doorward_store::MemoryStore::new()) }
+//! # async fn engine() -> std::sync::Arc<dyn doorward_store::Store> { std::sync::Arc::new(doorward_store_memory::MemoryStore::new()) }
 //! # #[tokio::main(flavor = "current_thread")] async fn main() {
-//! doorward_store::conformance::all(engine).await;
+//! doorward_store_conformance::all(engine).await;
 //! # }
 //! ```
 #![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test fails by panicking")]
@@ -38,13 +38,13 @@ use doorward_types::{
 
 pub use self::moving::moving;
 use self::{audit::*, coherence::*, keys::*, links::*, origins::*, outbox::*, sealing::*, tables::*};
-use crate::{
-    AccessKey, AccessKeyWithSecrets, CHANGE_LOG_LENGTH, Change, ChangeContext, Conflict, Connector, Credential,
-    CredentialKey, Doubt, EventFilter, FoundLink, IDEMPOTENCY_WINDOW, KeyRef, Knowledge, LINKS_KEPT, LinkSession,
-    LinkStatus, LiveSecret, LogCheck, LogFault, LostChange, OPERATION_WINDOW, OperationId, Operator, Organization,
-    OriginEntry, OriginsChange, Page, Poll, Position, ProviderAccess, ProviderIdentity, Record, RegisteredUser,
-    RequestHash, Revision, Revocation, Scope, Sealed, SealedKind, SealedValue, SealingKeyId, Secret, SecretUsage,
-    Session, SessionStatus, SignIn, SignInKind, Store, StoreError, StoreId, Successor, TOOL_CALLS_KEPT,
+use doorward_store::{
+    AccessKey, AccessKeyWithSecrets, CHANGE_LOG_LENGTH, Change, ChangeContext, Conflict, Connector, ConnectorName,
+    Credential, CredentialKey, Doubt, EventFilter, FoundLink, IDEMPOTENCY_WINDOW, KeyRef, Knowledge, LINKS_KEPT,
+    LinkSession, LinkStatus, LiveSecret, LogCheck, LogFault, LostChange, OPERATION_WINDOW, OperationId, Operator,
+    Organization, OriginEntry, OriginsChange, Page, Poll, Position, ProviderAccess, ProviderIdentity, Record,
+    RegisteredUser, RequestHash, Revision, Revocation, Scope, Sealed, SealedKind, SealedValue, SealingKeyId, Secret,
+    SecretUsage, Session, SessionStatus, SignIn, SignInKind, Store, StoreError, StoreId, Successor, TOOL_CALLS_KEPT,
     TOOL_CALLS_LET_GO, Table, ToolCall, ToolOutcome, USAGE_KEPT, USAGE_SPAN, WhichKey, known_logs, verify_log,
 };
 

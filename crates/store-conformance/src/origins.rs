@@ -1,6 +1,6 @@
 //! Lists of allowed origins.
 
-use super::*;
+use crate::*;
 
 fn origin(organization: OrganizationId, text: &str) -> OriginEntry {
     OriginEntry {

@@ -1,3 +1,6 @@
+//! The engine of Doorward that keeps everything in memory: for tests, and to show what the contract means in the plainest
+//! way.
+
 mod audit;
 mod coherence;
 mod keys;
@@ -16,14 +19,14 @@ use doorward_types::{
     SecretState, SessionId, Timestamp, ToolCallId,
 };
 
-use crate::{
+use doorward_store::{
     AccessKeyWithSecrets, Change, ChangeContext, Connector, ConnectorName, Credential, CredentialKey, Facts, KeyFacts,
     KeyRef, LinkSession, LiveSecret, Operation, OperationId, Operator, Organization, OriginEntry, Position, Provenance,
     RegisteredUser, Revision, Revocation, Scope, SessionStatus, SignIn, SinkState, Sourced, Step, StoreError, StoreId,
     StoreIdentity, ToolCall, Touched,
 };
 
-/// An engine that keeps everything in memory: for tests, and to show what the contract means in the plainest way.
+/// A store in memory, which is gone with the process.
 #[derive(Debug)]
 pub struct MemoryStore(Mutex<State>);
 

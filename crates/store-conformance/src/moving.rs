@@ -5,9 +5,9 @@ use std::sync::Arc;
 use doorward_audit::Action;
 use doorward_types::{Environment, Incarnation, OrganizationId, SecretState, Timestamp};
 
-use super::{access_key, context, create, event, log, name, provision, reference, secret, seed};
-use crate::copy::{CopyError, CopyStep, Row, Rows, copy};
-use crate::{Change, Engine, Organization, Position, Revision, SealingKeyId, StoreError};
+use crate::{access_key, context, create, event, log, name, provision, reference, secret, seed};
+use doorward_store::copy::{CopyError, CopyStep, Row, Rows, copy};
+use doorward_store::{Change, Engine, Organization, Position, Revision, SealingKeyId, StoreError};
 
 /// Runs every case of moving, each on fresh engines. Panics at the first that fails.
 pub async fn moving<Made: Future<Output = Arc<dyn Engine>>>(make: impl Fn() -> Made) {

@@ -5,8 +5,8 @@ use doorward_audit::EventDraft;
 use doorward_key::Digest;
 use doorward_types::{LinkSessionId, Timestamp};
 
-use super::{Due, MemoryStore, State};
-use crate::{
+use crate::{Due, MemoryStore, State};
+use doorward_store::{
     Conflict, ConnectorName, Credential, FoundLink, LINKS_KEPT, LinkSession, LinkSessions, LinkStatus, Record,
     Revocation, Revocations, Scope, Sealed, StoreError, check_seal,
 };

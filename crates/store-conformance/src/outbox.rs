@@ -1,6 +1,6 @@
 //! Shipping events elsewhere.
 
-use super::*;
+use crate::*;
 
 pub(super) async fn events_are_shipped_in_the_order_of_their_writing(store: Arc<dyn Store>) {
     assert_eq!(store.events_after(0, 10).await.unwrap(), []);

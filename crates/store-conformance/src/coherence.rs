@@ -1,6 +1,6 @@
 //! Polls, sessions, loading, and uses.
 
-use super::*;
+use crate::*;
 
 pub(super) async fn every_change_is_polled_once_and_in_order(store: Arc<dyn Store>) {
     let session = register(&*store).await;

@@ -1,4 +1,4 @@
-use super::*;
+use crate::*;
 
 async fn named(store: &dyn Store) -> Option<SealingKeyId> {
     store.identity().await.unwrap().proved_of_any_store().unwrap().1.sealing_key
@@ -102,7 +102,7 @@ pub(super) async fn every_sealed_value_is_found_and_replaced_as_it_was_read(stor
             }
             let record = format!("{}/{connector}", ada.id);
             records.extend([SealedKind::Credential, SealedKind::Revocation].map(|kind| (kind, record.clone())));
-            let name: crate::ConnectorName = connector.parse().unwrap();
+            let name: ConnectorName = connector.parse().unwrap();
             let sealed = Sealed::from_bytes(vec![1]);
             records.push((SealedKind::Connector, Connector::record(&name)));
             connectors

@@ -1,6 +1,6 @@
 //! Operators, and data of one environment.
 
-use super::*;
+use crate::*;
 
 pub(super) async fn operators_are_added_and_removed_with_their_events(store: Arc<dyn Store>) {
     let operator = |text| Operator {

@@ -3,9 +3,10 @@
 use async_trait::async_trait;
 use doorward_audit::EventDraft;
 
-use super::{MemoryStore, State};
-use crate::{
-    Connector, LinkSession, Record, Scope, Sealed, SealedKind, SealedValue, Sealing, SealingKeyId, StoreError,
+use crate::{MemoryStore, State};
+use doorward_store::{
+    Connector, LinkSession, Record, Revocation, Scope, Sealed, SealedKind, SealedValue, Sealing, SealingKeyId,
+    StoreError,
 };
 
 impl State {
@@ -86,9 +87,8 @@ impl State {
             SealedKind::LinkTokens => links.next().and_then(|(_, found)| found.tokens.as_mut()),
             SealedKind::Revocation => {
                 let mut all = self.revocations.iter_mut().map(|due| &mut due.revocation);
-                let is_in = |found: &crate::Revocation| {
-                    (found.organization, found.environment) == (at.organization, at.environment)
-                };
+                let is_in =
+                    |found: &Revocation| (found.organization, found.environment) == (at.organization, at.environment);
                 all.find(|found| is_in(found) && is_it(std::slice::from_ref(&found.id))).map(|found| &mut found.sealed)
             }
         }

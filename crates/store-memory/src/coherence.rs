@@ -10,8 +10,8 @@ use doorward_audit::EventDraft;
 use doorward_key::KeyPrefix;
 use doorward_types::{Incarnation, Locator, OrganizationId, SessionId, Timestamp};
 
-use super::MemoryStore;
-use crate::{
+use crate::MemoryStore;
+use doorward_store::{
     Coherence, KeyRef, LiveSecret, LostChange, LostChanges, Observation, OriginEntry, OriginsChange, Position,
     Revision, SecretChange, SecretUsage, Session, SessionStatus, Sourced, SpanUses, StoreError, StoreIdentity, Touched,
     UsageLog,

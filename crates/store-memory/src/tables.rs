@@ -7,8 +7,8 @@ use doorward_audit::EventDraft;
 use doorward_key::Digest;
 use doorward_types::{Locator, OperatorId, RegisteredUserId, Timestamp, ToolCallId};
 
-use super::MemoryStore;
-use crate::{
+use crate::MemoryStore;
+use doorward_store::{
     Conflict, Connector, ConnectorName, Credential, CredentialKey, Operator, Operators, Page, ProviderAccess,
     ProviderIdentity, Record, RegisteredUser, Scope, SignIn, SignIns, StoreError, TOOL_CALLS_KEPT, Table, ToolCall,
     ToolCalls, check_seal,

@@ -3,8 +3,8 @@
 use async_trait::async_trait;
 use doorward_types::{Environment, Name, OrganizationId};
 
-use super::{Logged, MemoryStore, Remembered};
-use crate::{
+use crate::{Logged, MemoryStore, Remembered};
+use doorward_store::{
     AccessKey, AccessKeyWithSecrets, Change, ChangeContext, Committed, Conflict, IdempotencyKey, KeyStore, Operation,
     OperationRow, Organization, OriginEntry, Page, Position, Revision, Sourced, StoreError, WhichKey,
     operations_forgotten,
