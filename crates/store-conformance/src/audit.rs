@@ -1,6 +1,19 @@
 //! The audit logs.
 
-use crate::*;
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use doorward_audit::{
+    Action, ChainVerifier, Checkpoint, EventDraft, Hash, NoteKey, NoteVerifier, Pruned, PrunedFault, VerifiedLog,
+};
+use doorward_key::Digest;
+use doorward_store::{
+    Change, Conflict, EventFilter, LogCheck, LogFault, Operator, Page, ProviderAccess, Scope, Store, StoreError,
+    known_logs, verify_log,
+};
+use doorward_types::{Environment, Incarnation, OperatorId, OrganizationId, SecretState, Timestamp};
+
+use crate::fixtures::{conflict, context, create, event, locator, log, name, provision, reference, secret, seed};
 
 pub(super) async fn logs_are_apart(store: Arc<dyn Store>) {
     let (organization, key, _) = provision(&*store).await;

@@ -1,6 +1,20 @@
 //! Polls, sessions, loading, and uses.
 
-use crate::*;
+use std::sync::Arc;
+use std::time::Duration;
+
+use doorward_audit::Action;
+use doorward_key::Digest;
+use doorward_store::{
+    CHANGE_LOG_LENGTH, Change, ChangeContext, Knowledge, LiveSecret, LostChange, OperationId, Poll, Position, Revision,
+    Secret, SecretUsage, Session, Store, StoreError, Successor, USAGE_KEPT, USAGE_SPAN,
+};
+use doorward_types::{Environment, Incarnation, OrganizationId, SecretState, SessionId, Timestamp};
+
+use crate::fixtures::{
+    access_key, context, create, event, live_secret, locator, log, operation, poll, provision, reference, register,
+    secret, seed, sessions,
+};
 
 pub(super) async fn every_change_is_polled_once_and_in_order(store: Arc<dyn Store>) {
     let session = register(&*store).await;

@@ -1,6 +1,20 @@
 //! Organizations, keys and their secrets.
 
-use crate::*;
+use std::sync::Arc;
+
+use doorward_audit::{Action, Event, EventDraft};
+use doorward_key::KeyPrefix;
+use doorward_store::{
+    AccessKeyWithSecrets, Change, ChangeContext, Conflict, Doubt, EventFilter, IDEMPOTENCY_WINDOW, KeyRef,
+    OPERATION_WINDOW, Organization, Page, RequestHash, Revision, Scope, Secret, Store, StoreError, StoreId, Successor,
+    WhichKey,
+};
+use doorward_types::{Environment, OrganizationId, SecretState, Timestamp};
+
+use crate::fixtures::{
+    access_key, conflict, context, create, everything, locator, log, name, operation, provision, reference, secret,
+    seed,
+};
 
 pub(super) async fn an_organization_has_its_production_key_from_the_start(store: Arc<dyn Store>) {
     let (organization, key, secret) = provision(&*store).await;

@@ -1,4 +1,14 @@
-use crate::*;
+use std::sync::Arc;
+
+use doorward_key::Digest;
+use doorward_store::{
+    Conflict, Credential, FoundLink, LINKS_KEPT, LinkSession, LinkStatus, Page, Record, RegisteredUser, Revocation,
+    Scope, Sealed, Store, StoreError, Table,
+};
+use doorward_types::{Environment, LinkSessionId, RegisteredUserId, Timestamp};
+
+use crate::fixtures::{conflict, provision, seed, telling};
+use crate::tables::{credential, user};
 
 const ENOUGH: u32 = 100;
 

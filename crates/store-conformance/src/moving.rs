@@ -5,7 +5,7 @@ use std::sync::Arc;
 use doorward_audit::Action;
 use doorward_types::{Environment, Incarnation, OrganizationId, SecretState, Timestamp};
 
-use crate::{access_key, context, create, event, log, name, provision, reference, secret, seed};
+use crate::fixtures::{access_key, context, create, event, log, name, provision, reference, secret, seed};
 use doorward_store::copy::{CopyError, CopyStep, Row, Rows, copy};
 use doorward_store::{Change, Engine, Organization, Position, Revision, SealingKeyId, StoreError};
 

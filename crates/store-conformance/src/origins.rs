@@ -1,6 +1,14 @@
 //! Lists of allowed origins.
 
-use crate::*;
+use std::sync::Arc;
+use std::time::Duration;
+
+use doorward_audit::Action;
+use doorward_origin::{AllowedOrigin, CustomSchemes};
+use doorward_store::{Change, ChangeContext, Conflict, OriginEntry, OriginsChange, Poll, Session, Store, StoreError};
+use doorward_types::{AllowedOriginId, Environment, OrganizationId, SessionId, Timestamp};
+
+use crate::fixtures::{conflict, context_of, event, log, name, poll, provision, seed};
 
 fn origin(organization: OrganizationId, text: &str) -> OriginEntry {
     OriginEntry {

@@ -1,6 +1,13 @@
 //! Shipping events elsewhere.
 
-use crate::*;
+use std::sync::Arc;
+
+use doorward_audit::{Action, Event, EventDraft};
+use doorward_store::{Conflict, Store};
+use doorward_types::{Environment, OrganizationId, SessionId, Timestamp};
+
+use crate::audit::PrunedLog;
+use crate::fixtures::{conflict, create, event, name, provision, seed};
 
 pub(super) async fn events_are_shipped_in_the_order_of_their_writing(store: Arc<dyn Store>) {
     assert_eq!(store.events_after(0, 10).await.unwrap(), []);

@@ -1,4 +1,15 @@
-use crate::*;
+use std::sync::Arc;
+
+use doorward_audit::Action;
+use doorward_store::{
+    Connector, ConnectorName, Credential, LinkSession, LinkStatus, RegisteredUser, Scope, Sealed, SealedKind,
+    SealedValue, SealingKeyId, Store, StoreError, Table,
+};
+use doorward_types::{Environment, OrganizationId, Timestamp};
+
+use crate::fixtures::{event, log, provision, seed, telling};
+use crate::links::{open, pending, session};
+use crate::tables::{credential, user};
 
 async fn named(store: &dyn Store) -> Option<SealingKeyId> {
     store.identity().await.unwrap().proved_of_any_store().unwrap().1.sealing_key

@@ -1,6 +1,20 @@
 //! Operators, and data of one environment.
 
-use crate::*;
+use std::sync::Arc;
+use std::time::Duration;
+
+use doorward_audit::Action;
+use doorward_key::Digest;
+use doorward_store::{
+    Conflict, Connector, Credential, CredentialKey, Operator, Page, ProviderAccess, ProviderIdentity, Record,
+    RegisteredUser, Scope, Sealed, SignIn, SignInKind, Store, StoreError, TOOL_CALLS_KEPT, TOOL_CALLS_LET_GO, Table,
+    ToolCall, ToolOutcome,
+};
+use doorward_types::{
+    AccessKeyId, Environment, IdSeed, OperatorId, OrganizationId, RegisteredUserId, Timestamp, ToolCallId,
+};
+
+use crate::fixtures::{conflict, event, locator, log, name, provision, seed, telling};
 
 pub(super) async fn operators_are_added_and_removed_with_their_events(store: Arc<dyn Store>) {
     let operator = |text| Operator {

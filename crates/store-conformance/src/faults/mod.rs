@@ -14,7 +14,7 @@ use doorward_types::{
     AccessKeyId, Environment, Locator, OperatorId, OrganizationId, RequestId, SecretState, Timestamp,
 };
 
-use crate::{name, reference};
+use crate::fixtures::{name, reference};
 use doorward_store::{
     AccessKey, Change, ChangeContext, EventFilter, OperationId, Operator, Organization, Page, ProviderAccess,
     RequestHash, Scope, Secret, Store, StoreError, Successor,
