@@ -1,6 +1,7 @@
+use doorward::StoreUrl;
 use doorward::auth::{ChangeRequest, Core, Issuer, OperatorPrincipal};
 use doorward::key::KeyPrefix;
-use doorward::store::{OpenMode, Organization, Page, StoreError, StoreUrl};
+use doorward::store::{OpenMode, Organization, Page, StoreError};
 use doorward::types::{Name, OrganizationId};
 
 use crate::arguments::Which;

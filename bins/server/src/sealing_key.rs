@@ -10,8 +10,9 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use anyhow::{Context, bail};
+use doorward::StoreUrl;
 use doorward::auth::Core;
-use doorward::store::{SealingKey, SealingKeyId, SealingKeys, StoreError, StoreUrl, opens_any};
+use doorward::store::{SealingKey, SealingKeyId, SealingKeys, StoreError, opens_any};
 use zeroize::Zeroizing;
 
 use crate::config::Config;

@@ -1,6 +1,7 @@
 //! API keys for Rust services: issue, verify, rotate, isolate, audit.
 //!
-//! One dependency for all of Doorward. Each module is a crate that can be used alone; only [`open`] is made here.
+//! One dependency for all of Doorward. Each module is a crate that can be used alone; only [`open`] and
+//! its [`StoreUrl`] are made here.
 //!
 //! | module | crate | feature |
 //! |---|---|---|
@@ -41,6 +42,8 @@
 //!
 //! `examples/` has whole services: on hyper (`embedded`), axum and tonic, with a table of their own, and an MCP server.
 
+mod url;
+
 #[cfg(feature = "api")]
 pub use doorward_api as api;
 pub use doorward_assertion as assertion;
@@ -65,20 +68,23 @@ pub use doorward_store_postgres as postgres;
 pub use doorward_store_sqlite as sqlite;
 pub use doorward_types as types;
 
+pub use self::url::{StoreUrl, StoreUrlError};
+
 /// Opens the store that a URL names, by the engine that it names: the one place that knows them all.
 ///
 /// # Errors
 ///
-/// The engine's own; [`store::StoreError::Unavailable`] where this program was built without it.
+/// The engine's own; [`store::StoreError::Unavailable`] if this program was built without it.
 pub async fn open(
-    url: &store::StoreUrl,
+    url: &StoreUrl,
     mode: store::OpenMode,
 ) -> Result<std::sync::Arc<dyn store::Engine>, store::StoreError> {
     match url {
         #[cfg(feature = "sqlite")]
-        store::StoreUrl::Sqlite(path) => Ok(std::sync::Arc::new(sqlite::SqliteStore::open(path, mode).await?)),
+        StoreUrl::Sqlite(path) => Ok(std::sync::Arc::new(sqlite::SqliteStore::open(path, mode).await?)),
         #[cfg(feature = "postgres")]
-        store::StoreUrl::Postgres(url) => Ok(std::sync::Arc::new(postgres::PostgresStore::open(url, mode).await?)),
+        StoreUrl::Postgres(url) => Ok(std::sync::Arc::new(postgres::PostgresStore::open(url, mode).await?)),
+        #[cfg(not(all(feature = "sqlite", feature = "postgres")))]
         other => {
             let _ = mode;
             let reason = format!("this program was built without the engine of {other}");

@@ -49,7 +49,6 @@ mod sealing;
 mod sign_in;
 mod tool_call;
 mod traits;
-mod url;
 mod verify;
 
 pub use change::{Change, ChangeContext, Committed, Events, KeyRef, Successor, Touched};
@@ -84,6 +83,7 @@ pub use sealing::{
 };
 pub use sign_in::{SignIn, SignInKind, SignIns, UnknownSignIn};
 pub use tool_call::{TOOL_CALLS_KEPT, TOOL_CALLS_LET_GO, ToolCall, ToolCalls, ToolOutcome, UnknownOutcome};
-pub use traits::{AuditLog, Engine, EventFilter, KeyStore, Operators, Page, Store, Table, UsageLog, WhichKey};
-pub use url::{OpenMode, StoreUrl, StoreUrlError};
+pub use traits::{
+    AuditLog, Engine, EventFilter, KeyStore, OpenMode, Operators, Page, Store, Table, UsageLog, WhichKey,
+};
 pub use verify::{LogCheck, LogFault, verify_log};

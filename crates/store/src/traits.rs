@@ -58,6 +58,15 @@ pub trait Engine: Store + Rows {}
 
 impl<S> Engine for S where S: Store + Rows {}
 
+/// The choice of an engine that finds no store at its place.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum OpenMode {
+    /// Make it.
+    Create,
+    /// Refuse.
+    Existing,
+}
+
 /// Organizations, keys and their secrets, allowed origins: the management side's view, which spans environments.
 #[async_trait]
 pub trait KeyStore: Send + Sync {

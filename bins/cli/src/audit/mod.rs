@@ -11,10 +11,11 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
+use doorward::StoreUrl;
 use doorward::api::shapes::List;
 use doorward::audit::{Action, Checkpoint, EventDraft, ExportFormat, NoteKey, SecretSummary};
 use doorward::key::{Random, SystemRandom};
-use doorward::store::{EventFilter, LogExport, LogFault, Page, Scope, StoreUrl, known_logs};
+use doorward::store::{EventFilter, LogExport, LogFault, Page, Scope, known_logs};
 use doorward::types::{Environment, OrganizationId};
 use zeroize::Zeroizing;
 

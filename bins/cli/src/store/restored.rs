@@ -2,9 +2,9 @@
 
 use std::path::PathBuf;
 
+use doorward::StoreUrl;
 use doorward::auth::restore::{Findings, KilledKey, RestoreDesk, Restored, RevivedKey};
 use doorward::auth::{ChangeRequest, IssueError, Receipt};
-use doorward::store::StoreUrl;
 use zeroize::Zeroizing;
 
 use super::document::{Document, NewValue};

@@ -2,7 +2,7 @@ use std::fmt;
 use std::path::PathBuf;
 use std::str::FromStr;
 
-/// Names a store: which engine, and where. What it is opened with, the binaries choose.
+/// Names a store: its engine, and its place.
 #[derive(Clone, Eq, PartialEq)]
 #[non_exhaustive]
 pub enum StoreUrl {
@@ -10,15 +10,6 @@ pub enum StoreUrl {
     Sqlite(PathBuf),
     /// `postgres://…`, a connection string as libpq's.
     Postgres(String),
-}
-
-/// What to do where there is no store yet.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub enum OpenMode {
-    /// Make it.
-    Create,
-    /// Refuse.
-    Existing,
 }
 
 impl StoreUrl {
