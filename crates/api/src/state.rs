@@ -46,7 +46,7 @@ impl State {
     }
 
     pub(crate) fn store(&self) -> &dyn Store {
-        &**self.core().store()
+        &**self.linker.store()
     }
 
     pub(crate) fn clock(&self) -> &dyn Clock {

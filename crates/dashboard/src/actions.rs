@@ -1,7 +1,5 @@
 //! What forms change, through the core. Each comes back with what the page then says.
 
-use std::sync::Arc;
-
 use doorward_audit::ExportFormat;
 use doorward_auth::{Allowed, ChangeRequest, CurrentValue, IssueError, Regenerated, StagedKey};
 use doorward_key::OpaqueToken;
@@ -189,7 +187,7 @@ pub(crate) async fn export(
     let environment: Environment = form.parsed("environment")?.ok_or(Fault::Field("environment"))?;
     let format = form.parsed::<ExportFormat>("format")?.unwrap_or_default();
     let (core, scope) = (parts.verifier.core(), request.operator().scope(organization, environment));
-    let export = LogExport::begin(Arc::clone(core.store()), scope, request.attribution(), core.clock().now()).await?;
+    let export = LogExport::begin(core.store().clone(), scope, request.attribution(), core.clock().now()).await?;
     let mut reply = reply::file(format.media_type(), pages::audit::content(export, format));
     let file = format!("attachment; filename=\"audit-{organization}-{environment}.{format}\"");
     if let Ok(file) = HeaderValue::try_from(file) {

@@ -42,7 +42,9 @@ impl Linker {
     }
 
     async fn start_once(&self, token: &OpaqueToken, headers: &HeaderMap) -> Result<Start, LinkError> {
-        let Some(grant) = self.core().link_by_start(token).await? else { return Ok(Finish::worn_out().into()) };
+        let Some(grant) = self.core().link_by_start(&*self.store, token).await? else {
+            return Ok(Finish::worn_out().into());
+        };
         let (scope, session) = (grant.scope(), grant.session());
         if session.expires_at <= self.core().clock().now() {
             return Ok(Finish::worn_out().into());
@@ -59,7 +61,7 @@ impl Linker {
         let Some(settings) = self.settings_of(scope, &session.connector, &plan.application).await? else {
             let failed =
                 LinkSession { status: LinkStatus::Failed, error: Some("connector_gone".to_owned()), ..session.clone() };
-            self.core().store().advance_link(scope, session.status, failed).await?;
+            self.store.advance_link(scope, session.status, failed).await?;
             return Ok(self.onward(&grant, &plan, &Err("connector_gone")).into());
         };
         let proof = match known {
@@ -68,7 +70,7 @@ impl Linker {
                 let fresh = OpaqueToken::generate(&**self.core().random())?;
                 let started =
                     LinkSession { status: LinkStatus::Started, browser: Some(fresh.digest()), ..session.clone() };
-                self.core().store().advance_link(scope, LinkStatus::Begun, started).await?;
+                self.store.advance_link(scope, LinkStatus::Begun, started).await?;
                 fresh
             }
         };

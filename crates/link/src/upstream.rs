@@ -53,7 +53,7 @@ impl Linker {
         let settings = self.settings(scope, &key.connector).await?;
         let upstream = settings.and_then(|settings| settings.upstream).ok_or(LinkError::NoSuchConnector)?;
         let endpoint = upstream.url.parse().map_err(ConnectorFault::Upstream)?;
-        let credentials: &dyn Table<Credential> = &**self.core().store();
+        let credentials: &dyn Table<Credential> = &*self.store;
         let credential = credentials.get(scope, key).await?.ok_or(LinkError::NoCredential)?;
         let secret = self.sealing_key.open(scope, &key.to_string(), &credential.sealed)?;
         let token = match serde_json::from_slice(&secret) {

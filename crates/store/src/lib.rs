@@ -18,7 +18,8 @@
 //! | [`Rows`](copy::Rows) | everything, row by row: how a store moves to another engine |
 //! | [`Table<R>`](Table) | data of one environment, reached through a [`Scope`] only |
 //!
-//! [`Store`] is all of them together but [`Rows`](copy::Rows), and [`Engine`] is all of them; whatever implements them is one.
+//! The core asks for a [`KeyEngine`], which is the first five and [`Operators`] with [`SignIns`]; the server asks for a
+//! [`Store`], which is all but [`Rows`](copy::Rows); an [`Engine`] is all of them.
 //!
 //! # Adding an engine
 //!
@@ -84,6 +85,6 @@ pub use sealing::{
 pub use sign_in::{SignIn, SignInKind, SignIns, UnknownSignIn};
 pub use tool_call::{TOOL_CALLS_KEPT, TOOL_CALLS_LET_GO, ToolCall, ToolCalls, ToolOutcome, UnknownOutcome};
 pub use traits::{
-    AuditLog, Engine, EventFilter, KeyStore, OpenMode, Operators, Page, Store, Table, UsageLog, WhichKey,
+    AuditLog, Engine, EventFilter, KeyEngine, KeyStore, OpenMode, Operators, Page, Store, Table, UsageLog, WhichKey,
 };
 pub use verify::{LogCheck, LogFault, verify_log};

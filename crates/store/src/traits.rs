@@ -10,15 +10,16 @@ use crate::{
     ToolCalls,
 };
 
-/// Everything that the core and the reference server need of an engine.
+/// Everything that the core needs of an engine: keys, operators, and the log of what was done to them.
+pub trait KeyEngine: KeyStore + Coherence + LostChanges + UsageLog + AuditLog + Operators + SignIns + 'static {}
+
+impl<S> KeyEngine for S where S: KeyStore + Coherence + LostChanges + UsageLog + AuditLog + Operators + SignIns + 'static
+{}
+
+/// Everything that the server needs of an engine: that of the core, the outbox, and the records of an environment.
 pub trait Store:
-    KeyStore
-    + Coherence
-    + LostChanges
-    + UsageLog
-    + AuditLog
+    KeyEngine
     + Outbox
-    + Operators
     + Table<RegisteredUser>
     + Table<Connector>
     + Table<Credential>
@@ -26,20 +27,12 @@ pub trait Store:
     + Revocations
     + Sealing
     + ToolCalls
-    + SignIns
-    + std::fmt::Debug
-    + 'static
 {
 }
 
 impl<S> Store for S where
-    S: KeyStore
-        + Coherence
-        + LostChanges
-        + UsageLog
-        + AuditLog
+    S: KeyEngine
         + Outbox
-        + Operators
         + Table<RegisteredUser>
         + Table<Connector>
         + Table<Credential>
@@ -47,9 +40,6 @@ impl<S> Store for S where
         + Revocations
         + Sealing
         + ToolCalls
-        + SignIns
-        + std::fmt::Debug
-        + 'static
 {
 }
 
@@ -133,7 +123,7 @@ pub trait UsageLog: Send + Sync {
 
 /// Reading the audit events back.
 #[async_trait]
-pub trait AuditLog: Send + Sync {
+pub trait AuditLog: std::fmt::Debug + Send + Sync {
     /// The events of a scope's log that the filter lets through, newest first, below the sequence of `page.after`.
     async fn events(&self, scope: &Scope, filter: &EventFilter, page: Page<u64>) -> Result<Vec<Event>, StoreError>;
 

@@ -27,7 +27,7 @@ impl Bench {
         let store = Carried::new(&Arc::new(MemoryStore::new()), Noted::default());
         let core = Core::new(Arc::clone(&store) as Arc<dyn Store>);
         let request = OperatorPrincipal::local_administrator("test".parse().unwrap()).request();
-        let desk = Desk { issuer: Issuer::new(&core), core, request };
+        let desk = Desk { issuer: Issuer::new(&core), core, store: store.clone(), request };
         for name in ["Acme", "Other"] {
             desk.issuer.provision(name.parse().unwrap(), &desk.request).await.unwrap();
         }
