@@ -63,6 +63,7 @@ async fn fill(store: &dyn Rows, organization: OrganizationId, count: usize) -> a
     let draft = EventDraft {
         time: Timestamp::from_millis(1_767_225_600_000),
         actor: "cli:root".parse()?,
+        actor_id: None,
         action: Action::AccessKeyRegenerated,
         subject: "key_01h455vb4pex5vsknk084sn02q".into(),
         organization,

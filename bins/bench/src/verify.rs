@@ -105,6 +105,7 @@ async fn subject(count: usize) -> anyhow::Result<Subject> {
         let event = EventDraft {
             time: created_at,
             actor: request.attribution().actor.clone(),
+            actor_id: None,
             action: Action::AccessKeyCreated,
             subject: key.id.to_string(),
             organization: acme.organization.id,

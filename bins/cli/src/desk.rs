@@ -1,6 +1,7 @@
 use std::sync::Arc;
 
 use doorward::StoreUrl;
+use doorward::audit::ActorId;
 use doorward::auth::{ChangeRequest, Core, Issuer, OperatorPrincipal};
 use doorward::key::KeyPrefix;
 use doorward::store::{OpenMode, Organization, Page, Store, StoreError};
@@ -80,7 +81,7 @@ impl Desk {
 
 #[expect(clippy::disallowed_methods, reason = "who runs this program holds the store")]
 fn administrator() -> Result<OperatorPrincipal, Failure> {
-    Ok(OperatorPrincipal::local_administrator(actor()?))
+    Ok(OperatorPrincipal::local_administrator(actor()?).with_actor_id(ActorId::CLI))
 }
 
 /// Returns the person who runs this program, as audit events name them: `cli:ada@host`, or `cli:root@host (sudo: ada)`.

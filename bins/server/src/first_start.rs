@@ -5,6 +5,7 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
 use anyhow::Context;
 use doorward::api::shapes::LoginLinkShape;
+use doorward::audit::ActorId;
 use doorward::auth::{ChangeRequest, IssueError, Issuer, OperatorDesk, OperatorPrincipal, Provisioned, Verifier};
 use http::Uri;
 
@@ -23,7 +24,8 @@ pub const FIRST_OPERATOR: &str = "admin";
 /// Where the store fails, or standard output cannot be written: the key would then be lost.
 pub async fn provision(config: &Config, verifier: &Verifier, address: SocketAddr) -> anyhow::Result<()> {
     #[expect(clippy::disallowed_methods, reason = "the first start of a program that opens the store itself")]
-    let request = OperatorPrincipal::local_administrator("doorward-server".parse()?).request();
+    let request =
+        OperatorPrincipal::local_administrator("doorward-server".parse()?).with_actor_id(ActorId::SERVER).request();
     let made = match Issuer::beside(verifier).provision_first(FIRST_ORGANIZATION.parse()?, &request).await {
         Ok(made) => made,
         Err(IssueError::NotEmpty) => return Ok(()),

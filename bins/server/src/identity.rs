@@ -1,7 +1,7 @@
 //! The company's identity provider, as the table `[identity_provider]` of the configuration has it.
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use anyhow::Context;
@@ -36,6 +36,16 @@ fn email() -> String {
     "email".to_owned()
 }
 
+/// Reads the secret from its file.
+///
+/// # Errors
+///
+/// Fails if the file cannot be read, or if others can read it too.
+pub(crate) fn secret(file: Option<&Path>) -> anyhow::Result<Option<Zeroizing<String>>> {
+    let text = file.map(secret_file::read).transpose()?;
+    Ok(text.map(|text| Zeroizing::new(text.trim().to_owned())))
+}
+
 /// The provider, which sends browsers back to this server.
 ///
 /// # Errors
@@ -54,8 +64,7 @@ pub fn open(
              first time: use `email` or `sub`"
         );
     }
-    let client_secret = client_secret_file.map(|path| secret_file::read(&path)).transpose()?;
-    let client_secret = client_secret.map(|text| Zeroizing::new(text.trim().to_owned()));
+    let client_secret = secret(client_secret_file.as_deref())?;
     let redirect_uri = format!("{public_url}/dashboard/sign-in-with-provider/callback");
     let settings = ProviderSettings { name, issuer, client_id, client_secret, redirect_uri, claim, required_claims };
     IdentityProvider::new(settings, sealing_key).context("the identity provider cannot be asked")

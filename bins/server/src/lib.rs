@@ -37,12 +37,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context;
-use doorward::api::{Api, Budgets, Observer, Part, Settings};
+use doorward::api::{Api, Budgets, Holder, Observer, Part, Settings};
 use doorward::auth::{Core, Verifier};
-use doorward::dashboard::Dashboard;
+use doorward::dashboard::{Dashboard, ScanPlace};
 use doorward::link::Linker;
 use doorward::origin::CustomSchemes;
-use doorward::store::{OpenMode, SealingKeys};
+use doorward::store::OpenMode;
 use doorward::types::{Clock, PreciseClock, SystemClock};
 use doorward_listen::{Acceptor, Room};
 use tokio::net::TcpListener;
@@ -128,10 +128,25 @@ async fn serve_until_stopped(start: Start, filter: Filter) -> anyhow::Result<()>
     let custom_schemes = if config.custom_schemes { CustomSchemes::Allowed } else { CustomSchemes::Refused };
     let mcp_hosts = first_start::hosts(&config, address);
     let public_url = first_start::public_url(&config, address);
-    let dashboard = dashboard(&config, &verifier, &public_url, custom_schemes, &sealing_key)?;
+    let dashboard = Dashboard::new(verifier.clone())
+        .with_custom_schemes(custom_schemes)
+        .with_strict_transport(public_url.starts_with("https://"));
+    #[cfg(feature = "oidc")]
+    let (dashboard, identity_provider) = match config.identity_provider.clone() {
+        Some(provider) => {
+            let provider = identity::open(provider, &public_url, Arc::clone(&sealing_key))?;
+            (dashboard.with_identity_provider(provider.clone()), Some(provider))
+        }
+        None => (dashboard, None),
+    };
     let watcher = Arc::new(Watcher::new(Arc::clone(&metrics)));
     let room = Room::new(config.limits, Arc::<Watcher>::clone(&watcher));
     let observer: Arc<dyn Observer> = Arc::<Watcher>::clone(&watcher);
+    let budgets = Budgets::new(config.budgets, &observer);
+    let scans = budgets.clone();
+    let dashboard = dashboard.with_scan_limit(move |operator| {
+        scans.scan(Holder::Operator(operator.clone())).map(|share| Box::new(share) as ScanPlace)
+    });
     let settings = Settings {
         parts: Part::ALL.to_vec(),
         mounts: vec![site::page(dashboard, Arc::clone(&watcher))],
@@ -140,12 +155,20 @@ async fn serve_until_stopped(start: Start, filter: Filter) -> anyhow::Result<()>
         assertions,
         strict: config.strict,
         mcp_hosts,
-        budgets: Budgets::new(config.budgets, &observer),
+        budgets,
         observer,
     };
     let api = Api::new(verifier.clone(), sealing_key, linker, settings)?;
     let shipping = Shipping::start(sinks, store.clone(), &core, &metrics)?;
-    let reload = Reload { arguments, filter, api: api.clone(), secrets, certificate };
+    let reload = Reload {
+        arguments,
+        filter,
+        api: api.clone(),
+        secrets,
+        #[cfg(feature = "oidc")]
+        identity_provider,
+        certificate,
+    };
     tokio::spawn(reload.run(hangups));
     tokio::spawn(reminder::remind(verifier.clone()));
     let linker = api.linker().clone();
@@ -162,23 +185,4 @@ async fn serve_until_stopped(start: Start, filter: Filter) -> anyhow::Result<()>
     core.store().close().await.context("the store could not be closed in order")?;
     tracing::info!("stopped");
     Ok(())
-}
-
-/// The page *Settings → API Keys*.
-fn dashboard(
-    config: &Config,
-    verifier: &Verifier,
-    public_url: &str,
-    custom_schemes: CustomSchemes,
-    sealing_key: &Arc<SealingKeys>,
-) -> anyhow::Result<Dashboard> {
-    let dashboard = Dashboard::new(verifier.clone())
-        .with_custom_schemes(custom_schemes)
-        .with_strict_transport(public_url.starts_with("https://"));
-    #[cfg(feature = "oidc")]
-    if let Some(provider) = config.identity_provider.clone() {
-        return Ok(dashboard.with_identity_provider(identity::open(provider, public_url, Arc::clone(sealing_key))?));
-    }
-    let _ = (config, sealing_key);
-    Ok(dashboard)
 }

@@ -2,10 +2,14 @@
 //! nothing ends.
 
 use doorward::api::Api;
+#[cfg(feature = "oidc")]
+use doorward::dashboard::IdentityProvider;
 use tokio::sync::watch;
 
 use crate::arguments::Arguments;
 use crate::config::Config;
+#[cfg(feature = "oidc")]
+use crate::identity;
 use crate::logging::{self, Filter};
 use crate::signing_key;
 use crate::sinks::Secrets;
@@ -45,6 +49,8 @@ pub(crate) struct Reload {
     pub(crate) filter: Filter,
     pub(crate) api: Api,
     pub(crate) secrets: Secrets,
+    #[cfg(feature = "oidc")]
+    pub(crate) identity_provider: Option<IdentityProvider>,
     /// Has the certificate looked at now.
     pub(crate) certificate: watch::Sender<u64>,
 }
@@ -72,9 +78,18 @@ impl Reload {
         let filter = logging::filter(&config.log)?;
         let signing_key = signing_key::load(&config)?;
         let secrets = self.secrets.read(&config.sinks)?;
+        #[cfg(feature = "oidc")]
+        let client_secret = {
+            let configured = config.identity_provider.as_ref();
+            identity::secret(configured.and_then(|provider| provider.client_secret_file.as_deref()))?
+        };
         self.filter.replace(filter)?;
         self.api.set_signing_key(signing_key);
         secrets.take_effect();
+        #[cfg(feature = "oidc")]
+        if let Some(provider) = &self.identity_provider {
+            provider.set_client_secret(client_secret);
+        }
         Ok(())
     }
 }

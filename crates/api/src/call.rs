@@ -8,7 +8,7 @@ use bytes::Bytes;
 use doorward_audit::Attribution;
 use doorward_auth::{ChangeRequest, Core, IssueError, OperatorPrincipal};
 use doorward_http::{Problem, SourceAddress};
-use doorward_types::{Name, OrganizationId, RequestId};
+use doorward_types::{OrganizationId, RequestId};
 use http::header::HeaderName;
 use http::request::Parts;
 use http::{Request, Uri};
@@ -118,9 +118,9 @@ impl Call {
         Ok(request.with_idempotency_key(idempotency_key))
     }
 
-    /// Attributes to an actor what is done by this request.
-    pub(crate) fn by(&self, actor: Name) -> Attribution {
-        Attribution { actor, source_address: self.sender.address, request_id: self.id }
+    /// Attributes to this request, too, what an actor does by it.
+    pub(crate) fn by(&self, actor: Attribution) -> Attribution {
+        Attribution { source_address: self.sender.address, request_id: self.id, ..actor }
     }
 }
 

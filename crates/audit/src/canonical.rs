@@ -5,7 +5,7 @@ use serde::{Serialize, Serializer};
 use serde_json::Value;
 use sha2::{Digest, Sha256};
 
-use crate::{Action, Event, EventDraft, Hash, Reason, SecretSummary};
+use crate::{Action, ActorId, Event, EventDraft, Hash, Reason, SecretSummary};
 
 /// What stands before a leaf's bytes (RFC 6962, section 2.1), so that no leaf can pass for a node of the tree.
 const LEAF: u8 = 0;
@@ -19,6 +19,8 @@ const USUAL_LENGTH: usize = 1_024;
 struct Canonical<'a> {
     action: Action,
     actor: &'a Name,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    actor_id: Option<&'a ActorId>,
     detail: CanonicalDetail<'a>,
     environment: Environment,
     /// Left out by a store that was never restored: hashes from before there were incarnations stay valid.
@@ -39,6 +41,8 @@ struct CanonicalDetail<'a> {
     before: Vec<CanonicalSecret>,
     #[serde(skip_serializing_if = "Option::is_none")]
     connector: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    identity: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     name: Option<&'a Name>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -95,8 +99,18 @@ impl Event {
     }
 
     fn canonical_at(&self, sequence: u64) -> Vec<u8> {
-        let EventDraft { time, actor, action, subject, organization, environment, source_address, request_id, detail } =
-            &self.draft;
+        let EventDraft {
+            time,
+            actor,
+            actor_id,
+            action,
+            subject,
+            organization,
+            environment,
+            source_address,
+            request_id,
+            detail,
+        } = &self.draft;
         let secrets = |secrets: &[SecretSummary]| {
             let canonical = |secret: &SecretSummary| {
                 let SecretSummary { locator, generation, state } = *secret;
@@ -108,6 +122,7 @@ impl Event {
             after: secrets(&detail.after),
             before: secrets(&detail.before),
             connector: detail.connector.as_deref(),
+            identity: detail.identity.as_deref(),
             name: detail.name.as_ref(),
             origin: detail.origin.as_deref(),
             reason: detail.reason,
@@ -117,6 +132,7 @@ impl Event {
         let canonical = Canonical {
             action: *action,
             actor,
+            actor_id: actor_id.as_ref(),
             detail,
             environment: *environment,
             incarnation: self.incarnation,

@@ -5,13 +5,15 @@ use std::str::FromStr;
 use doorward_types::{Environment, Incarnation, Locator, Name, OrganizationId, RequestId, SecretState, Timestamp};
 use serde::{Deserialize, Serialize, Serializer};
 
-use crate::Action;
+use crate::{Action, ActorId};
 
 /// Who asks for a change, and from where.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Attribution {
-    /// The operator, or what acts in an operator's place, such as `cli:root`.
+    /// The name of the operator, or of what acts in an operator's place, such as `cli:root`.
     pub actor: Name,
+    /// The id of the same. None, if a service that embeds Doorward does not say.
+    pub actor_id: Option<ActorId>,
     /// The address that the request came from, where there was one.
     pub source_address: Option<IpAddr>,
     /// The request that asked, where there was one.
@@ -22,7 +24,7 @@ impl Attribution {
     /// Attributes to an actor on this machine, without a request.
     #[must_use]
     pub const fn local(actor: Name) -> Self {
-        Self { actor, source_address: None, request_id: None }
+        Self { actor, actor_id: None, source_address: None, request_id: None }
     }
 }
 
@@ -31,8 +33,11 @@ impl Attribution {
 pub struct EventDraft {
     /// When it happened, by the clock of whoever wrote it.
     pub time: Timestamp,
-    /// Who did it.
+    /// The name of the actor at the time.
     pub actor: Name,
+    /// The id of the actor. Events from before there were ids have none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub actor_id: Option<ActorId>,
     /// What was done.
     pub action: Action,
     /// The id of the record that it was done to.
@@ -59,10 +64,11 @@ impl EventDraft {
         subject: String,
         (organization, environment): (OrganizationId, Environment),
     ) -> Self {
-        let Attribution { actor, source_address, request_id } = attribution.clone();
+        let Attribution { actor, actor_id, source_address, request_id } = attribution.clone();
         Self {
             time,
             actor,
+            actor_id,
             action,
             subject,
             organization,
@@ -214,6 +220,7 @@ mod tests {
             draft: EventDraft {
                 time: Timestamp::from_millis(0),
                 actor: "ada".parse().unwrap(),
+                actor_id: Some("op_01h455vb4pex5vsknk084sn02q".parse().unwrap()),
                 action: Action::AccessKeyRegenerated,
                 subject: "key_01h455vb4pex5vsknk084sn02q".to_owned(),
                 organization: OrganizationId::INSTALLATION,
@@ -243,7 +250,8 @@ mod tests {
         assert_eq!(
             shown,
             serde_json::json!({
-                "sequence": 7, "time": "1970-01-01T00:00:00.000Z", "actor": "ada", "action": "access_key.regenerated",
+                "sequence": 7, "time": "1970-01-01T00:00:00.000Z", "actor": "ada",
+                "actor_id": "op_01h455vb4pex5vsknk084sn02q", "action": "access_key.regenerated",
                 "subject": "key_01h455vb4pex5vsknk084sn02q", "organization": "org_00000000000000000000000000",
                 "environment": "production", "source_address": "127.0.0.1", "request_id": null,
                 "detail": {"before": [], "after": [{"locator": "4fG7hJ2kLm", "generation": 2, "state": "current"}]},

@@ -14,7 +14,7 @@ pub enum ExportFormat {
 }
 
 /// The columns of a spreadsheet.
-const COLUMNS: [&str; 16] = [
+const COLUMNS: [&str; 18] = [
     "sequence",
     "time",
     "actor",
@@ -31,6 +31,8 @@ const COLUMNS: [&str; 16] = [
     "previous_hash",
     "hash",
     "incarnation",
+    "actor_id",
+    "identity",
 ];
 
 impl ExportFormat {
@@ -97,7 +99,7 @@ impl Event {
     }
 }
 
-fn row(event: &Event) -> [String; 16] {
+fn row(event: &Event) -> [String; 18] {
     let draft = &event.draft;
     let secrets = |secrets: &[SecretSummary]| {
         let texts: Vec<_> = secrets.iter().map(|s| format!("{} {} {}", s.locator, s.generation, s.state)).collect();
@@ -121,6 +123,8 @@ fn row(event: &Event) -> [String; 16] {
         text(event.previous_hash.map(|hash| hash.to_string())),
         text(event.hash.map(|hash| hash.to_string())),
         event.incarnation.to_string(),
+        text(draft.actor_id.as_ref().map(ToString::to_string)),
+        text(draft.detail.identity.clone()),
     ]
 }
 

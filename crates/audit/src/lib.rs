@@ -12,6 +12,7 @@
 //! [`doorward_types::OrganizationId::INSTALLATION`].
 
 mod action;
+mod actor;
 mod canonical;
 mod chain;
 mod checkpoint;
@@ -26,6 +27,7 @@ mod pruned;
 mod verified;
 
 pub use action::{Action, UnknownAction};
+pub use actor::{ActorId, NoActorId};
 pub use chain::{ChainFault, ChainVerifier};
 pub use checkpoint::{Checkpoint, CheckpointError};
 pub use event::{Attribution, Detail, Event, EventDraft, Hash, NoHash, Reason, SecretSummary};

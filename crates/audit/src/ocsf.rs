@@ -70,7 +70,7 @@ impl Event {
         let mut shown = json!({
             "activity_id": id,
             "activity_name": name,
-            "actor": {"user": {"name": draft.actor, "type_id": 99, "type": "Operator"}},
+            "actor": {"user": {"name": draft.actor, "uid": draft.actor_id, "type_id": 99, "type": "Operator"}},
             "category_name": "Identity & Access Management",
             "category_uid": CATEGORY,
             "class_name": "Entity Management",

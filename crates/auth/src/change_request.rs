@@ -23,7 +23,7 @@ impl OperatorPrincipal {
     /// A change that this operator asks for.
     #[must_use]
     pub fn request(&self) -> ChangeRequest {
-        let attribution = Attribution::local(self.actor().clone());
+        let attribution = self.attribution();
         ChangeRequest { operator: self.clone(), attribution, idempotency_key: None, expected_secrets: None }
     }
 }

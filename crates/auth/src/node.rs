@@ -1,13 +1,13 @@
 //! The knowledge that one node holds in memory: the side of it that verifications read.
 
 use std::collections::HashMap;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
 use doorward_origin::AllowList;
 use doorward_store::{OriginsChange, SecretChange, StoreId};
-use doorward_types::{Foreign, Locator, OrganizationId, Tick};
+use doorward_types::{Foreign, Locator, OrganizationId, Tick, Timestamp};
 
 use crate::Core;
 use crate::control::Lease;
@@ -31,11 +31,14 @@ pub(crate) struct Node {
     lease: Lease,
     /// Whether the store was last seen to have all that it ever confirmed.
     store_is_whole: AtomicBool,
+    /// The time, in milliseconds, since which uses have been counted in memory.
+    counted_since: AtomicI64,
 }
 
 impl Node {
     /// A node that knows nothing yet. `seed` is secret and random.
     pub(crate) fn new(core: Core, store: StoreId, seed: u64) -> Self {
+        let now = core.clock.now().as_millis();
         Self {
             core,
             store,
@@ -44,6 +47,7 @@ impl Node {
             origins: RwLock::default(),
             lease: Lease::default(),
             store_is_whole: AtomicBool::new(true),
+            counted_since: AtomicI64::new(now),
         }
     }
 
@@ -135,6 +139,7 @@ impl Node {
     /// Writes the uses that were counted in memory to the store, some thousands at a time. Uses that cannot be written now
     /// are counted again, also if the caller goes away meanwhile.
     pub(crate) async fn flush_uses(&self) {
+        self.counted_since.store(self.core.clock.now().as_millis(), Ordering::Relaxed);
         let mut taken = Taken { index: &self.index, uses: self.index.take_uses() };
         while !taken.uses.is_empty() {
             let chunk = taken.uses.split_off(taken.uses.len().saturating_sub(CHUNK));
@@ -145,6 +150,11 @@ impl Node {
             }
             chunk.uses.clear();
         }
+    }
+
+    /// Returns a time before every use that is counted in memory. It stands still between two flushes.
+    pub(crate) fn counted_since(&self) -> Timestamp {
+        Timestamp::from_millis(self.counted_since.load(Ordering::Relaxed))
     }
 
     /// Flushes again and again, apart from the polls, which nothing may delay.

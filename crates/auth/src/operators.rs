@@ -56,9 +56,7 @@ impl OperatorDesk {
     pub async fn authenticate(&self, token: &[u8]) -> Result<OperatorPrincipal, OperatorRefusal> {
         let presented = PresentedOperatorToken::parse(token)?;
         match self.core.store.operator_by_locator(presented.locator()).await? {
-            Some(operator) if operator.digest == presented.digest() => {
-                Ok(OperatorPrincipal::of_operator(operator.name))
-            }
+            Some(operator) if operator.digest == presented.digest() => Ok(OperatorPrincipal::of_operator(&operator)),
             _ => Err(OperatorRefusal::Unknown),
         }
     }

@@ -11,8 +11,11 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
+use doorward_audit::{ActorId, Attribution};
 use doorward_key::OpaqueToken;
-use doorward_store::{FoundLink, LinkSession, LinkSessions, LiveSecret, Revocation, Revocations, Scope, StoreError};
+use doorward_store::{
+    FoundLink, LinkSession, LinkSessions, LiveSecret, Operator, Revocation, Revocations, Scope, StoreError,
+};
 use doorward_types::{AccessKeyId, Environment, Locator, Name, OrganizationId};
 
 use crate::Core;
@@ -81,10 +84,13 @@ impl Principal {
         &self.identity.live.key.name
     }
 
-    /// Returns the name of this key as an actor in audit logs: its id, which no operator can have as a name.
+    /// Returns the actor of what this key does. Its name in audit logs is its id, which no operator can have as a name: anyone
+    /// may call a test key by an operator's name.
     #[must_use]
-    pub fn actor(&self) -> Name {
-        self.key_id().to_string().parse().unwrap_or_else(|_| self.key_name().clone())
+    pub fn attribution(&self) -> Attribution {
+        let id = self.key_id();
+        let actor = id.to_string().parse().unwrap_or_else(|_| self.key_name().clone());
+        Attribution { actor_id: Some(id.into()), ..Attribution::local(actor) }
     }
 
     /// The public part of the secret that was presented.
@@ -121,11 +127,12 @@ impl fmt::Debug for Principal {
 #[derive(Clone, Debug)]
 pub struct OperatorPrincipal {
     actor: Name,
+    actor_id: Option<ActorId>,
 }
 
 impl OperatorPrincipal {
-    pub(crate) const fn of_operator(actor: Name) -> Self {
-        Self { actor }
+    pub(crate) fn of_operator(operator: &Operator) -> Self {
+        Self { actor: operator.name.clone(), actor_id: Some(operator.id.into()) }
     }
 
     /// The operator of a program that opens the store itself, such as a command line, or a service at its first start: no token
@@ -136,13 +143,25 @@ impl OperatorPrincipal {
     /// workspace too, list this method under `disallowed-methods` in your `clippy.toml`.
     #[must_use]
     pub const fn local_administrator(actor: Name) -> Self {
-        Self { actor }
+        Self { actor, actor_id: None }
+    }
+
+    /// Names the id that audit events have beside the name, such as a user's of the service that embeds Doorward.
+    #[must_use]
+    pub fn with_actor_id(self, id: ActorId) -> Self {
+        Self { actor_id: Some(id), ..self }
     }
 
     /// The operator's name, as audit events have it.
     #[must_use]
     pub const fn actor(&self) -> &Name {
         &self.actor
+    }
+
+    /// The actor of what this operator does on this machine, without a request.
+    #[must_use]
+    pub fn attribution(&self) -> Attribution {
+        Attribution { actor_id: self.actor_id.clone(), ..Attribution::local(self.actor.clone()) }
     }
 
     /// The way to one environment of one organization, of the operator's choice. Clippy shows each call in this workspace.

@@ -43,7 +43,7 @@ pub struct Visit {
 impl Visit {
     pub(crate) fn by(self, operator: &Operator) -> Attribution {
         let Self { source_address, request_id } = self;
-        Attribution { actor: operator.name.clone(), source_address, request_id }
+        Attribution { source_address, request_id, ..OperatorPrincipal::of_operator(operator).attribution() }
     }
 }
 
@@ -109,7 +109,7 @@ impl OperatorDesk {
         if presence == Presence::Active && found.seen_at + SEEN_EVERY <= now {
             store.see_sign_in(found.token, now).await?;
         }
-        Ok(Some(OperatorPrincipal::of_operator(operator.name)))
+        Ok(Some(OperatorPrincipal::of_operator(&operator)))
     }
 
     /// Ends a session.

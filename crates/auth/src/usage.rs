@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use doorward_store::{AccessKeyWithSecrets, Secret, SecretUsage, SpanUses};
-use doorward_types::{Locator, OrganizationId, SecretState, Timestamp};
+use doorward_types::{OrganizationId, SecretState, Timestamp};
 
 use crate::{IssueError, Issuer, OperatorPrincipal, StagedKey};
 
@@ -97,13 +97,16 @@ impl Issuer {
         let Some(first) = keys.first() else { return Ok(vec![]) };
         let now = self.core.clock.now();
         let mut all = self.core.store.usage(first.key.organization, now).await.map_err(IssueError::Store)?;
-        for (locator, uses) in self.uses_in_memory(keys) {
+        for (secret, uses, since) in self.uses_in_memory(keys) {
+            let locator = secret.locator;
+            // A time that stands still, until the next flush says when that was.
+            let at = since.max(secret.created_at);
             match all.iter_mut().find(|usage| usage.locator == locator) {
                 Some(usage) => {
-                    usage.last_used_at = now;
+                    usage.last_used_at = usage.last_used_at.max(at);
                     usage.uses_last_hour += uses;
                 }
-                None => all.push(SecretUsage { locator, last_used_at: now, uses_last_hour: uses }),
+                None => all.push(SecretUsage { locator, last_used_at: at, uses_last_hour: uses }),
             }
         }
         Ok(all)
@@ -124,7 +127,7 @@ impl Issuer {
         let now = self.core.clock.now();
         let mut all = self.core.store.recent_uses(first.key.organization, now).await.map_err(IssueError::Store)?;
         let span = SecretUsage::span(now);
-        for (locator, uses) in self.uses_in_memory(keys) {
+        for (Secret { locator, .. }, uses, _) in self.uses_in_memory(keys) {
             match all.iter_mut().find(|found| (found.locator, found.span) == (locator, span)) {
                 Some(found) => found.uses += uses,
                 None => all.push(SpanUses { locator, span, uses }),
@@ -134,11 +137,12 @@ impl Issuer {
         Ok(all)
     }
 
-    /// The uses that this process has counted and not yet written.
-    fn uses_in_memory(&self, keys: &[AccessKeyWithSecrets]) -> Vec<(Locator, u64)> {
+    /// Returns the uses that this process has counted and not yet written, and the time since which it has counted them.
+    fn uses_in_memory(&self, keys: &[AccessKeyWithSecrets]) -> Vec<(Secret, u64, Timestamp)> {
         let Some(node) = self.control().map(|control| control.node()) else { return vec![] };
-        let locators = keys.iter().flat_map(|found| &found.secrets).map(|secret| secret.locator);
-        let counted = locators.map(|locator| (locator, u64::from(node.index().uses(&locator))));
-        counted.filter(|(_, uses)| *uses > 0).collect()
+        let secrets = keys.iter().flat_map(|found| &found.secrets);
+        let counted =
+            secrets.map(|secret| (*secret, u64::from(node.index().uses(&secret.locator)), node.counted_since()));
+        counted.filter(|(_, uses, _)| *uses > 0).collect()
     }
 }

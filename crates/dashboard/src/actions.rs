@@ -186,9 +186,10 @@ pub(crate) async fn export(
 ) -> Result<Reply, Fault> {
     let environment: Environment = form.parsed("environment")?.ok_or(Fault::Field("environment"))?;
     let format = form.parsed::<ExportFormat>("format")?.unwrap_or_default();
+    let place = parts.scan(request.operator())?;
     let (core, scope) = (parts.verifier.core(), request.operator().scope(organization, environment));
     let export = LogExport::begin(core.store().clone(), scope, request.attribution(), core.clock().now()).await?;
-    let mut reply = reply::file(format.media_type(), pages::audit::content(export, format));
+    let mut reply = reply::file(format.media_type(), pages::audit::content(export, format, place));
     let file = format!("attachment; filename=\"audit-{organization}-{environment}.{format}\"");
     if let Ok(file) = HeaderValue::try_from(file) {
         reply.headers_mut().insert(CONTENT_DISPOSITION, file);

@@ -34,15 +34,19 @@ mod pages;
 mod reply;
 mod routes;
 
+use std::any::Any;
 use std::convert::Infallible;
+use std::fmt;
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use bytes::Bytes;
-use doorward_auth::{Issuer, OperatorDesk, Verifier};
+use doorward_auth::{Issuer, OperatorDesk, OperatorPrincipal, Verifier};
+use doorward_http::Problem;
 use doorward_origin::CustomSchemes;
+use doorward_types::Name;
 use http::{Request, Response};
 use http_body::Body;
 use http_body_util::combinators::UnsyncBoxBody;
@@ -70,6 +74,19 @@ pub enum SignInRefused {
 #[derive(Clone, Debug)]
 pub struct Dashboard(Arc<Parts>);
 
+/// The place of a read that scans a log. It is free again when this is dropped.
+pub type ScanPlace = Box<dyn Any + Send>;
+
+/// The host's limit of reads that scan an audit log: gives an operator a place, or says why there is none.
+#[derive(Clone)]
+struct ScanLimit(Arc<dyn Fn(&Name) -> Result<ScanPlace, Problem> + Send + Sync>);
+
+impl fmt::Debug for ScanLimit {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("ScanLimit")
+    }
+}
+
 #[derive(Clone, Debug)]
 struct Parts {
     verifier: Verifier,
@@ -78,6 +95,7 @@ struct Parts {
     custom_schemes: CustomSchemes,
     base: String,
     strict_transport: bool,
+    scan_limit: ScanLimit,
     #[cfg(feature = "oidc")]
     identity_provider: Option<IdentityProvider>,
 }
@@ -93,6 +111,7 @@ impl Dashboard {
             custom_schemes: CustomSchemes::Refused,
             base: "/dashboard".to_owned(),
             strict_transport: false,
+            scan_limit: ScanLimit(Arc::new(|_| Ok(Box::new(())))),
             #[cfg(feature = "oidc")]
             identity_provider: None,
         }))
@@ -117,6 +136,13 @@ impl Dashboard {
         Self(Arc::new(Parts { strict_transport, ..Arc::unwrap_or_clone(self.0) }))
     }
 
+    /// The page in a server that limits the reads which scan an audit log: filtered lists, verifications and exports. An export
+    /// holds its place until its last byte has gone out.
+    #[must_use]
+    pub fn with_scan_limit(self, limit: impl Fn(&Name) -> Result<ScanPlace, Problem> + Send + Sync + 'static) -> Self {
+        Self(Arc::new(Parts { scan_limit: ScanLimit(Arc::new(limit)), ..Arc::unwrap_or_clone(self.0) }))
+    }
+
     /// The page that operators can also sign in to through an identity provider.
     #[cfg(feature = "oidc")]
     #[must_use]
@@ -131,6 +157,13 @@ impl Dashboard {
         B: Body<Data = Bytes, Error: Into<BodyError>>,
     {
         routes::answer(&self.0, request).await
+    }
+}
+
+impl Parts {
+    /// Gives an operator a place for a read that scans a log.
+    fn scan(&self, who: &OperatorPrincipal) -> Result<ScanPlace, Problem> {
+        (self.scan_limit.0)(who.actor())
     }
 }
 

@@ -3,6 +3,7 @@
 use askama::Template;
 use bytes::Bytes;
 use doorward_auth::IssueError;
+use doorward_http::Problem;
 use doorward_key::RandomError;
 use doorward_store::StoreError;
 use http::header::{CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, LOCATION, REFERRER_POLICY, RETRY_AFTER};
@@ -37,6 +38,9 @@ pub(crate) enum Fault {
     /// The core refused.
     #[error(transparent)]
     Issue(#[from] IssueError),
+    /// The host has as much of this under way as it takes.
+    #[error("{}", .0.detail())]
+    Limited(Problem),
     /// What came is no form, is too long, or did not arrive.
     #[error("the form did not arrive whole; nothing was changed")]
     NoForm,
@@ -51,6 +55,12 @@ pub(crate) enum Fault {
 impl From<StoreError> for Fault {
     fn from(error: StoreError) -> Self {
         Self::Issue(IssueError::Store(error))
+    }
+}
+
+impl From<Problem> for Fault {
+    fn from(problem: Problem) -> Self {
+        Self::Limited(problem)
     }
 }
 
@@ -115,6 +125,7 @@ pub(crate) fn fault(parts: &Parts, fault: &Fault) -> Reply {
             tracing::warn!(error = error as &dyn std::error::Error, "an identity provider signed nobody in");
             (error.status(), "You are not signed in")
         }
+        Fault::Limited(problem) => (problem.code().status(), "Not now"),
         Fault::Field(_) | Fault::NoForm => (StatusCode::BAD_REQUEST, "That cannot be done"),
         Fault::Issue(IssueError::Store(error)) => {
             tracing::error!(error = error as &dyn std::error::Error, "the store failed");
@@ -140,7 +151,7 @@ pub(crate) fn fault(parts: &Parts, fault: &Fault) -> Reply {
     if let Fault::Identity(_) = fault {
         reply.extensions_mut().insert(SignInRefused::Provider);
     }
-    if status == StatusCode::SERVICE_UNAVAILABLE {
+    if matches!(status, StatusCode::SERVICE_UNAVAILABLE | StatusCode::TOO_MANY_REQUESTS) {
         reply.headers_mut().insert(RETRY_AFTER, HeaderValue::from_static("1"));
     }
     reply

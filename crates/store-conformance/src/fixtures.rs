@@ -3,7 +3,7 @@
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use doorward_audit::{Action, Attribution, Detail, Event, EventDraft};
+use doorward_audit::{Action, ActorId, Attribution, Detail, Event, EventDraft};
 use doorward_key::{Digest, KeyPrefix};
 use doorward_store::{
     AccessKey, Change, ChangeContext, Conflict, EventFilter, KeyRef, Knowledge, LiveSecret, OperationId, Organization,
@@ -69,6 +69,7 @@ pub(crate) fn event(
     EventDraft {
         time: Timestamp::from_millis(3),
         actor: attribution.actor,
+        actor_id: Some(ActorId::CLI),
         action,
         subject: subject.to_owned(),
         organization,

@@ -366,3 +366,7 @@ CREATE UNIQUE INDEX operators_by_identity ON operators (issuer, subject);
 -- The name of the key that the store's values are sealed with; none until a server has started with one.
 
 ALTER TABLE store ADD COLUMN sealing_key TEXT;
+
+-- The id of the actor of an event; none in events from before.
+
+ALTER TABLE audit_events ADD COLUMN actor_id TEXT;

@@ -26,6 +26,7 @@ pub(crate) const EVENTS: CopiedTable = CopiedTable {
         ("hash", Kind::Bytes),
         ("position", Kind::Number),
         ("incarnation", Kind::Number),
+        ("actor_id", Kind::Text),
     ],
     key: 3,
     only: None,
@@ -33,7 +34,7 @@ pub(crate) const EVENTS: CopiedTable = CopiedTable {
 
 /// The columns of an event.
 const EVENT: &str = "sequence, incarnation, organization, environment, time, actor, action, subject, source_address,
-                     request_id, detail, previous_hash, hash";
+                     request_id, detail, previous_hash, hash, actor_id";
 
 /// Writes an event at the next position.
 ///
@@ -43,16 +44,26 @@ const EVENT: &str = "sequence, incarnation, organization, environment, time, act
 pub fn append(event: &Event) -> Result<Statement, StoreError> {
     let insert = text!(
         "INSERT INTO audit_events ({EVENT}, position)
-         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13,
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14,
                  (SELECT coalesce(max(position), 0) + 1 FROM audit_events))"
     );
     let Event { sequence, incarnation, draft, previous_hash, hash } = event;
-    let EventDraft { time, actor, action, subject, organization, environment, source_address, request_id, detail } =
-        draft;
+    let EventDraft {
+        time,
+        actor,
+        actor_id,
+        action,
+        subject,
+        organization,
+        environment,
+        source_address,
+        request_id,
+        detail,
+    } = draft;
     let detail = serde_json::to_string(detail).map_err(|error| StoreError::Corrupt(error.to_string()))?;
     let insert = sql(insert).bind(sequence).bind(incarnation).bind(organization).bind(environment).bind(time);
     let insert = insert.bind(actor).bind(action).bind(subject).bind(source_address).bind(request_id);
-    Ok(insert.bind(&detail).bind(previous_hash).bind(hash))
+    Ok(insert.bind(&detail).bind(previous_hash).bind(hash).bind(actor_id))
 }
 
 impl FromRow for Event {
@@ -64,18 +75,21 @@ impl FromRow for Event {
 
 fn event_at(sequence: u64, row: &mut Reader<'_>) -> Result<Event, StoreError> {
     let incarnation = row.take()?;
-    let draft = EventDraft {
+    let mut draft = EventDraft {
         organization: row.take()?,
         environment: row.take()?,
         time: row.take()?,
         actor: row.take()?,
+        actor_id: None,
         action: row.take()?,
         subject: row.take()?,
         source_address: row.take()?,
         request_id: row.take()?,
         detail: serde_json::from_str(&row.take::<String>()?).map_err(|error| StoreError::Corrupt(error.to_string()))?,
     };
-    Ok(Event { sequence, incarnation, draft, previous_hash: row.take()?, hash: row.take()? })
+    let (previous_hash, hash) = (row.take()?, row.take()?);
+    draft.actor_id = row.take()?;
+    Ok(Event { sequence, incarnation, draft, previous_hash, hash })
 }
 
 /// An event is read by itself, so that one which cannot be read does not hide those after it.

@@ -4,7 +4,7 @@ use std::fmt::Display;
 use std::net::IpAddr;
 use std::time::Duration;
 
-use doorward_audit::{Action, Hash};
+use doorward_audit::{Action, ActorId, Hash};
 use doorward_key::{Digest, KeyPrefix};
 use doorward_origin::{AllowedOrigin, CustomSchemes};
 use doorward_store::copy::{Cell, Kind};
@@ -186,6 +186,7 @@ macro_rules! texts {
 
 texts!(
     AccessKeyId,
+    ActorId,
     Action,
     AllowedOriginId,
     ConnectorName,

@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use doorward::StoreUrl;
-use doorward::audit::{Action, Attribution, EventDraft};
+use doorward::audit::{Action, ActorId, Attribution, EventDraft};
 use doorward::sqlite::{BackupProgress, SqliteStore, restore as put_back};
 use doorward::store::{OpenMode, StoreError};
 use doorward::types::{Clock, Environment, OrganizationId, SystemClock};
@@ -72,7 +72,8 @@ pub(super) async fn restore(file: &Path, url: &StoreUrl, consent: Consent, outpu
     }
     let subject = file.file_name().unwrap_or_default().to_string_lossy().into_owned();
     let log = (OrganizationId::INSTALLATION, Environment::Production);
-    let (attribution, now) = (Attribution::local(actor()?), SystemClock.now());
+    let (attribution, now) =
+        (Attribution { actor_id: Some(ActorId::CLI), ..Attribution::local(actor()?) }, SystemClock.now());
     let event = EventDraft::new(&attribution, now, Action::StoreRestored, subject, log);
     let restored = put_back(file, path, event).await.map_err(|error| match error {
         StoreError::Missing => Failure::not_found(format!("there is no backup at {}", file.display())),

@@ -191,6 +191,7 @@ fn a_rotation_seals_everything_again_while_servers_run() {
     assert_eq!(rotations.len(), 1, "{events}");
     assert_eq!(rotations[0]["subject"], new.to_string());
     assert!(rotations[0]["actor"].as_str().unwrap().starts_with("cli:"), "{events}");
+    assert_eq!(rotations[0]["actor_id"], "cli");
 
     // The old key is not needed any more.
     drop(other);

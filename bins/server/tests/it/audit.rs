@@ -179,6 +179,8 @@ fn whatever_decides_who_gets_at_what_is_in_the_trail() {
     let events = server.call(&key, "GET", "/v1/audit-events", None).json();
     let told: Vec<_> = events["data"].as_array().unwrap().iter().rev().skip(2).collect();
     let actions: Vec<_> = told.iter().map(|event| event["action"].as_str().unwrap()).collect();
+    let first = &events["data"].as_array().unwrap().last().unwrap();
+    assert_eq!((&first["actor"], &first["actor_id"]), (&json!("doorward-server"), &json!("server")));
     let expected =
         ["connector.put", "connector.put", "credential.put", "credential.removed", "registered_user.deleted"];
     assert_eq!(actions, [&expected[..], &["connector.removed"]].concat());
@@ -188,6 +190,8 @@ fn whatever_decides_who_gets_at_what_is_in_the_trail() {
     for (number, event) in told.iter().enumerate() {
         let by = if (2..5).contains(&number) { actor.as_str() } else { "mallory" };
         assert_eq!((&event["actor"], &event["source_address"]), (&json!(by), &json!("127.0.0.1")), "{event}");
+        let id = event["actor_id"].as_str().unwrap();
+        assert!(if by == "mallory" { id.starts_with("op_") } else { id == by }, "{event}");
         assert!(event["request_id"].is_string(), "{event}");
     }
     assert_eq!((&told[2]["subject"], &told[2]["detail"]["connector"]), (&json!(user), &json!("crm")));

@@ -8,11 +8,11 @@ use std::process::Command;
 use crate::support::{Answer, Server};
 
 /// A session, as a browser keeps it.
-struct Session<'a> {
+pub(crate) struct Session<'a> {
     server: &'a Server,
     cookie: String,
     /// The organization's page.
-    page: String,
+    pub(crate) page: String,
 }
 
 fn server() -> Server {
@@ -33,7 +33,7 @@ fn send(server: &Server, method: &str, path: &str, headers: &[(&str, &str)], for
 }
 
 impl<'a> Session<'a> {
-    fn new(server: &'a Server, path: &str) -> Self {
+    pub(crate) fn new(server: &'a Server, path: &str) -> Self {
         let signed_in = send(server, "POST", path, OWN_FORM, "");
         assert_eq!(signed_in.status, 303, "{signed_in:?}");
         let cookie = signed_in.headers["set-cookie"].split(';').next().unwrap().to_owned();
@@ -42,11 +42,11 @@ impl<'a> Session<'a> {
         session
     }
 
-    fn get(&self, path: &str) -> Answer {
+    pub(crate) fn get(&self, path: &str) -> Answer {
         send(self.server, "GET", path, &[("Cookie", &self.cookie)], "")
     }
 
-    fn post(&self, path: &str, form: &str) -> Answer {
+    pub(crate) fn post(&self, path: &str, form: &str) -> Answer {
         self.post_with(path, OWN_FORM, form)
     }
 
@@ -62,7 +62,7 @@ impl<'a> Session<'a> {
     }
 }
 
-fn path_of(link: &str) -> &str {
+pub(crate) fn path_of(link: &str) -> &str {
     &link[link.find("/dashboard").unwrap()..]
 }
 

@@ -3,17 +3,17 @@
 #![cfg(feature = "oidc")]
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
-use std::os::unix::fs::PermissionsExt;
-
 use crate::support::browser::Browser;
-use crate::support::{Provider, Server, free_address};
+use crate::support::{Provider, Server, free_address, waits_for, write_secret};
+
+const SECRET_FILE: &str = "client.secret";
 
 /// A server and the provider that it knows.
 struct World {
     server: Server,
     provider: Provider,
     page: String,
-    _folder: tempfile::TempDir,
+    folder: tempfile::TempDir,
 }
 
 impl World {
@@ -27,9 +27,8 @@ impl World {
         let page = format!("http://127.0.0.1:{port}/dashboard");
         let provider = Provider::start(&format!("{page}/sign-in-with-provider/callback"));
         let folder = tempfile::tempdir().unwrap();
-        let (secret, config) = (folder.path().join("client.secret"), folder.path().join("doorward.toml"));
-        std::fs::write(&secret, format!("{}\n", Provider::SECRET)).unwrap();
-        std::fs::set_permissions(&secret, std::fs::Permissions::from_mode(0o600)).unwrap();
+        let (secret, config) = (folder.path().join(SECRET_FILE), folder.path().join("doorward.toml"));
+        write_secret(&secret, Provider::SECRET);
         let table = format!(
             "[identity_provider]\nname = 'Example ID'\nissuer = '{}'\nclient_id = 'doorward'\nclaim = '{claim}'\nclient_secret_file = '{}'\n{more}",
             provider.issuer,
@@ -38,7 +37,7 @@ impl World {
         std::fs::write(&config, table).unwrap();
         let options = ["--config", config.to_str().unwrap()];
         let server = Server::start_on(env!("CARGO_BIN_EXE_doorward-server").as_ref(), port, &options);
-        Self { server, provider, page, _folder: folder }
+        Self { server, provider, page, folder }
     }
 
     /// A browser in which someone has signed in at the provider, and come back.
@@ -100,6 +99,23 @@ fn an_operator_signs_in_through_the_provider() {
     let output = world.server.output.lock().unwrap();
     assert!(!output.contains(Provider::SECRET) && !output.contains("code="), "{output}");
     assert!(!went_by.contains("code="), "{went_by}");
+}
+
+#[test]
+fn another_secret_counts_after_a_hangup() {
+    let world = World::new("email");
+    world.server.operator_by_provider("grace@example.com");
+    let secret = world.folder.path().join(SECRET_FILE);
+    let reload = |text: &str, times: usize| {
+        write_secret(&secret, text);
+        world.server.hang_up();
+        let told = || world.server.output.lock().unwrap().matches("read certificates, secrets").count() == times;
+        waits_for("the secrets are read", told);
+    };
+    reload("expired", 1);
+    world.sign_in("grace").says("main", "The identity provider does not take its own code");
+    reload(Provider::SECRET, 2);
+    world.sign_in("grace").says(".who", "grace@example.com");
 }
 
 #[test]

@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use serde_json::json;
 
+use crate::dashboard::{Session, path_of};
 use crate::support::{self, Server};
 
 /// The time that a test waits for what must come.
@@ -147,4 +148,15 @@ fn a_key_and_an_operator_have_so_many_scans_under_way() {
         assert_eq!(refused.headers["retry-after"], "1");
     }
     assert!(limited(&server, "scans", "key") && limited(&server, "scans", "operator"));
+
+    // The page takes places of the same budget.
+    let session = Session::new(&server, path_of(&server.sign_in_link));
+    let audit = format!("{}/audit", session.page);
+    assert_eq!(session.get(&audit).status, 200);
+    for query in ["?actor=ada", "?verify"] {
+        let refused = session.get(&format!("{audit}{query}"));
+        assert_eq!((refused.status, refused.headers["retry-after"].as_str()), (429, "1"), "{refused:?}");
+        assert!(refused.body.contains("wait for some of them to end"), "{refused:?}");
+    }
+    assert_eq!(session.post("/audit/export", "environment=test").status, 429);
 }

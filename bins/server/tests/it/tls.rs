@@ -130,8 +130,7 @@ fn a_certificate_that_ends_soon_or_vanishes_is_told() {
     assert_eq!(curl(&server, &first, &[]).0, "2 200");
 
     put(&second, &second_key);
-    let hang_up = Command::new("kill").args(["-HUP", &server.process_id().to_string()]).status().unwrap();
-    assert!(hang_up.success());
+    server.hang_up();
     until("serving with a new certificate", 1);
     until("read certificates, secrets and the log's filter again", 1);
     assert_eq!(curl(&server, &second, &[]).0, "2 200");

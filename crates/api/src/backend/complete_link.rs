@@ -29,7 +29,7 @@ impl Shape for Confirmation {
 }
 
 pub(super) async fn handle(state: &State, principal: &Principal, params: &Params<'_, '_>, call: Call) -> Answer {
-    let (scope, by) = (&principal.scope(), call.by(principal.actor()));
+    let (scope, by) = (&principal.scope(), call.by(principal.attribution()));
     let id = session(params, scope)?;
     let Confirmation { registered_user_id, confirmation } = body::json(state, call).await?;
     // A text that cannot be an id is another user's.

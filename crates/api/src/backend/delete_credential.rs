@@ -15,7 +15,7 @@ use crate::state::State;
 pub(super) async fn handle(state: &State, principal: &Principal, params: &Params<'_, '_>, call: Call) -> Answer {
     let scope = &principal.scope();
     let key = credential::key(params, scope)?;
-    let by = call.by(principal.actor());
+    let by = call.by(principal.attribution());
     let event = credential::event(state, Action::CredentialRemoved, scope, &key, &by);
     match credentials(state).delete(scope, &key, event).await.map_err(store_failed)? {
         true => {

@@ -13,6 +13,6 @@ use crate::users;
 
 pub(super) async fn handle(state: &State, principal: &Principal, params: &Params<'_, '_>, call: Call) -> Answer {
     let scope = &principal.scope();
-    users::delete(state, scope, user(params, scope)?, &call.by(principal.actor())).await?;
+    users::delete(state, scope, user(params, scope)?, &call.by(principal.attribution())).await?;
     Ok(answer::no_content())
 }

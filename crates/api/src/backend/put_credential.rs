@@ -34,7 +34,7 @@ impl Shape for NewCredential {
 }
 
 pub(super) async fn handle(state: &State, principal: &Principal, params: &Params<'_, '_>, call: Call) -> Answer {
-    let (scope, by) = (&principal.scope(), call.by(principal.actor()));
+    let (scope, by) = (&principal.scope(), call.by(principal.attribution()));
     let registered_user = user(params, scope)?;
     let connector = credential::connector(params)
         .ok_or_else(|| Problem::new(Code::InvalidRequest, ConnectorNameError.to_string()))?;

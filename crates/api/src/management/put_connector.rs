@@ -29,7 +29,7 @@ pub(super) async fn handle(
     let scope = scope(state, management, params, &call).await?;
     let name = params.get("connector").and_then(|text| text.parse().ok());
     let name = name.ok_or_else(|| Problem::new(Code::InvalidRequest, ConnectorNameError.to_string()))?;
-    let by = call.by(management.actor().clone());
+    let by = call.by(management.attribution());
     let settings: ConnectorSettings = body::json(state, call).await?;
     let put = state.linker.put_connector(&scope, name, &settings, &by).await;
     put.map_err(|error| link_failed(error, scope.environment()))?;

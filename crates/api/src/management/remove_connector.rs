@@ -22,7 +22,7 @@ pub(super) async fn handle(
     let scope = scope(state, management, params, call).await?;
     let absent = || link_failed(LinkError::NoSuchConnector, scope.environment());
     let name: ConnectorName = params.get("connector").and_then(|text| text.parse().ok()).ok_or_else(absent)?;
-    let removed = state.linker.remove_connector(&scope, &name, &call.by(management.actor().clone())).await;
+    let removed = state.linker.remove_connector(&scope, &name, &call.by(management.attribution())).await;
     match removed.map_err(|error| link_failed(error, scope.environment()))? {
         true => Ok(answer::no_content()),
         false => Err(absent()),

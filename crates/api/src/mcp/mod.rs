@@ -28,7 +28,7 @@ use crate::state::State;
 
 /// Answers one message of an MCP client.
 pub(crate) async fn answer(state: &Arc<State>, principal: Principal, call: Call) -> Answer {
-    let by = call.by(principal.actor());
+    let by = call.by(principal.attribution());
     let (mut head, body) = body::read(state, call).await?;
     // What comes after knows who asks, and has no use for the key.
     head.headers.remove(AUTHORIZATION);

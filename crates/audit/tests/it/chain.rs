@@ -9,6 +9,7 @@ fn draft(number: i64) -> EventDraft {
     EventDraft {
         time: Timestamp::from_millis(number),
         actor: "ada".parse().unwrap(),
+        actor_id: None,
         action: Action::AccessKeyStaged,
         subject: format!("key_{number}"),
         organization: OrganizationId::from_u128(7),

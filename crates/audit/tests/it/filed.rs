@@ -16,6 +16,7 @@ fn event(action: Action, full: bool) -> Event {
     let draft = EventDraft {
         time: Timestamp::from_millis(1_767_225_600_123),
         actor: "=cmd|'/c calc'!A0 東京 🔑".parse().unwrap(),
+        actor_id: None,
         action,
         subject: "key_01h455vb4pex5vsknk084sn02q \u{2028}\"\\".to_owned(),
         organization: OrganizationId::from_u128(7),

@@ -20,6 +20,7 @@ fn draft(time: i64, actor: Name, subject: String, name: Option<Name>, secrets: u
     EventDraft {
         time: Timestamp::from_millis(time),
         actor,
+        actor_id: None,
         action: Action::AccessKeyRegenerated,
         subject,
         organization: OrganizationId::from_u128(7),

@@ -11,6 +11,7 @@ fn events() -> Vec<Event> {
     let draft = EventDraft {
         time: Timestamp::from_millis(1_767_225_600_000),
         actor: "ada".parse().unwrap(),
+        actor_id: None,
         action: Action::AccessKeyCreated,
         subject: "key_01h455vb4pex5vsknk084sn02q".to_owned(),
         organization: "org_01h455vb4pex5vsknk084sn02q".parse().unwrap(),
@@ -23,6 +24,7 @@ fn events() -> Vec<Event> {
         |locator: &str, generation, state| SecretSummary { locator: locator.parse().unwrap(), generation, state };
     let hostile = EventDraft {
         actor: "=cmd|'/c calc'!A0".parse().unwrap(),
+        actor_id: None,
         action: Action::AccessKeyRegenerated,
         source_address: Some("2001:db8::1".parse().unwrap()),
         request_id: Some(RequestId::from_u128(1)),

@@ -14,7 +14,7 @@ mod token;
 
 use std::collections::BTreeMap;
 use std::fmt;
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
 use doorward_key::RandomError;
@@ -70,6 +70,8 @@ pub struct IdentityProvider(Arc<Inner>);
 
 struct Inner {
     settings: ProviderSettings,
+    /// In the place of the settings' own, which may have been exchanged since.
+    client_secret: RwLock<Option<Zeroizing<String>>>,
     sealing_key: Arc<SealingKeys>,
     client: Client,
     documents: Documents,
@@ -147,7 +149,13 @@ impl IdentityProvider {
         let client = Client::new()?;
         let documents = Documents::new(client.clone(), settings.issuer.clone());
         let (used, pace) = (Used::default(), Pace::default());
-        Ok(Self(Arc::new(Inner { settings, sealing_key, client, documents, used, pace })))
+        let client_secret = RwLock::new(settings.client_secret.clone());
+        Ok(Self(Arc::new(Inner { settings, client_secret, sealing_key, client, documents, used, pace })))
+    }
+
+    /// Shows the provider another secret from now on.
+    pub fn set_client_secret(&self, secret: Option<Zeroizing<String>>) {
+        *self.0.client_secret.write().unwrap_or_else(PoisonError::into_inner) = secret;
     }
 
     pub(crate) fn name(&self) -> &str {
@@ -256,7 +264,7 @@ impl IdentityProvider {
             token_endpoint: discovered.token_endpoint.clone(),
             revocation_endpoint: None,
             client_id: self.0.settings.client_id.clone(),
-            client_secret: self.0.settings.client_secret.clone(),
+            client_secret: self.0.client_secret.read().unwrap_or_else(PoisonError::into_inner).clone(),
             token_endpoint_auth_method: if in_body {
                 TokenEndpointAuth::ClientSecretPost
             } else {

@@ -17,7 +17,7 @@ use url::form_urlencoded;
 use super::{Moment, Shell, counted, grouped};
 use crate::form::Form;
 use crate::reply::{self, Fault, Reply, sentence};
-use crate::{BodyError, Content, Parts};
+use crate::{BodyError, Content, Parts, ScanPlace};
 
 /// Events on a page.
 const ROWS: u32 = 50;
@@ -72,6 +72,8 @@ pub(crate) async fn page(
         Ok(filter) => (filter, None),
         Err(error) => (EventFilter::default(), Some(error)),
     };
+    let scans = filter != EventFilter::default() || query.get("verify").is_some();
+    let _place = if scans { Some(parts.scan(who)?) } else { None };
     let page = Page { after: query.parsed("before")?, limit: ROWS + 1 };
     let mut events = store.events(&scope, &filter, page).await?;
     let more = events.len() > ROWS as usize;
@@ -211,8 +213,9 @@ const fn said(action: Action) -> &'static str {
 }
 
 /// A log as it goes out. Where reading fails, the body breaks off, which every browser says.
-pub(crate) fn content(export: LogExport, format: ExportFormat) -> Content {
-    let pages = stream::try_unfold((export, Some(format.header())), move |(mut export, header)| async move {
+pub(crate) fn content(export: LogExport, format: ExportFormat, place: ScanPlace) -> Content {
+    let begin = (export, Some(format.header()), place);
+    let pages = stream::try_unfold(begin, move |(mut export, header, place)| async move {
         let page = export.next_page().await.map_err(|fault| {
             tracing::error!(error = &fault as &dyn std::error::Error, "an export broke off");
             BodyError::from(fault)
@@ -222,7 +225,7 @@ pub(crate) fn content(export: LogExport, format: ExportFormat) -> Content {
         }
         let mut text = header.unwrap_or_default();
         text.extend(page.iter().map(|event| format.line(event)));
-        Ok::<_, BodyError>(Some((Frame::data(Bytes::from(text)), (export, None))))
+        Ok::<_, BodyError>(Some((Frame::data(Bytes::from(text)), (export, None, place))))
     });
     StreamBody::new(pages).boxed_unsync()
 }

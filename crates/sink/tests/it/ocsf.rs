@@ -13,6 +13,7 @@ fn event(action: Action) -> Event {
     let draft = EventDraft {
         time: Timestamp::from_millis(1_700_000_000_000),
         actor: "ada".parse().unwrap(),
+        actor_id: None,
         action,
         subject: "key_01h455vb4pex5vsknk084sn02q".to_owned(),
         organization: OrganizationId::INSTALLATION,

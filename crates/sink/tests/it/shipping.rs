@@ -28,6 +28,7 @@ fn draft() -> EventDraft {
     EventDraft {
         time: Timestamp::from_millis(3),
         actor: attribution.actor,
+        actor_id: None,
         action: Action::AccessKeyCreated,
         subject: "key_01h455vb4pex5vsknk084sn02q".to_owned(),
         organization: OrganizationId::INSTALLATION,

@@ -141,6 +141,7 @@ fn event(
     EventDraft {
         time: Timestamp::from_millis(3),
         actor: name("ada"),
+        actor_id: None,
         action,
         subject: subject.to_owned(),
         organization,

@@ -151,6 +151,12 @@ impl Server {
         self.folder.path().join("doorward.db")
     }
 
+    /// Sends SIGHUP.
+    pub fn hang_up(&self) {
+        let id = self.process_id().to_string();
+        assert!(Command::new("kill").args(["-HUP", &id]).status().unwrap().success());
+    }
+
     pub fn process_id(&self) -> u32 {
         self.process.id()
     }

@@ -48,6 +48,7 @@ fn context(organization: u128, operation: u128) -> ChangeContext {
     let event = EventDraft {
         time: Timestamp::from_millis(0),
         actor: "ada".parse().unwrap(),
+        actor_id: None,
         action: Action::AccessKeyCreated,
         subject: AccessKeyId::from_u128(organization).to_string(),
         organization: OrganizationId::from_u128(organization),
