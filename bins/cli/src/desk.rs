@@ -4,7 +4,8 @@ use doorward::StoreUrl;
 use doorward::audit::ActorId;
 use doorward::auth::{ChangeRequest, Core, Issuer, OperatorPrincipal};
 use doorward::key::KeyPrefix;
-use doorward::store::{OpenMode, Organization, Page, Store, StoreError};
+use doorward::records::Store;
+use doorward::store::{OpenMode, Organization, Page, StoreError};
 use doorward::types::{Name, OrganizationId};
 
 use crate::arguments::Which;

@@ -6,9 +6,8 @@
 use std::path::Path;
 
 use doorward::audit::{Action, EventDraft};
-use doorward::store::{
-    Resealed, SealStep, SealingError, SealingKey, SealingKeyId, SealingKeys, is_half_sealed, opens_any, reseal,
-};
+use doorward::records::{Resealed, SealStep, SealingError, SealingKey, SealingKeys, is_half_sealed, opens_any, reseal};
+use doorward::store::SealingKeyId;
 use doorward::types::{Environment, OrganizationId};
 use serde::Serialize;
 use zeroize::Zeroizing;
@@ -141,7 +140,7 @@ fn add(file: &KeyFile, text: &Zeroizing<String>) -> Result<SealingKeys, Failure>
     let (_, line) = SealingKey::draw(&doorward::key::SystemRandom).map_err(|error| failed(&error))?;
     let separator = if text.is_empty() || text.ends_with('\n') { "" } else { "\n" };
     let text = Zeroizing::new(format!("{}{separator}{}", text.as_str(), line.as_str()));
-    let keys = text.parse().map_err(|error: doorward::store::SealingKeyError| failed(&error))?;
+    let keys = text.parse().map_err(|error: doorward::records::SealingKeyError| failed(&error))?;
     file.replace(text.as_bytes())?;
     Ok(keys)
 }

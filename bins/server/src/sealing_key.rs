@@ -12,7 +12,8 @@ use std::time::Duration;
 use anyhow::{Context, bail};
 use doorward::StoreUrl;
 use doorward::auth::Core;
-use doorward::store::{Sealing, SealingKey, SealingKeyId, SealingKeys, StoreError, opens_any};
+use doorward::records::{Sealing, SealingKey, SealingKeys, opens_any};
+use doorward::store::{SealingKeyId, StoreError};
 use zeroize::Zeroizing;
 
 use crate::config::Config;

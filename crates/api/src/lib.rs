@@ -20,7 +20,7 @@
 //! use doorward_auth::{Core, Issuer, OperatorPrincipal, Verifier};
 //! use doorward_key::SystemRandom;
 //! use doorward_link::Linker;
-//! use doorward_store::{SealingKey, SealingKeys};
+//! use doorward_records::{SealingKey, SealingKeys};
 //! use doorward_store_memory::MemoryStore;
 //! use http::{Request, header::{AUTHORIZATION, HOST}};
 //! use http_body_util::Empty;

@@ -13,9 +13,8 @@ use std::time::Duration;
 
 use doorward_audit::{ActorId, Attribution};
 use doorward_key::OpaqueToken;
-use doorward_store::{
-    FoundLink, LinkSession, LinkSessions, LiveSecret, Operator, Revocation, Revocations, Scope, StoreError,
-};
+use doorward_records::{FoundLink, LinkSession, LinkSessions, Revocation, Revocations};
+use doorward_store::{LiveSecret, Operator, Scope, StoreError};
 use doorward_types::{AccessKeyId, Environment, Locator, Name, OrganizationId};
 
 use crate::Core;

@@ -11,6 +11,8 @@
 //! | [`assertion`] | `doorward-assertion` | |
 //! | [`audit`] | `doorward-audit` | |
 //! | [`store`] | `doorward-store` | |
+//! | [`records`] | `doorward-records` | |
+//! | [`copy`] | `doorward-store-copy` | |
 //! | [`auth`] | `doorward-auth` | |
 //! | `http` | `doorward-http` | `http` (default) |
 //! | `http::axum` | `doorward-http` | `axum` |
@@ -57,9 +59,11 @@ pub use doorward_key as key;
 #[cfg(feature = "link")]
 pub use doorward_link as link;
 pub use doorward_origin as origin;
+pub use doorward_records as records;
 #[cfg(feature = "sink")]
 pub use doorward_sink as sink;
 pub use doorward_store as store;
+pub use doorward_store_copy as copy;
 #[cfg(feature = "memory")]
 pub use doorward_store_memory as memory;
 #[cfg(feature = "postgres")]
@@ -78,7 +82,7 @@ pub use self::url::{StoreUrl, StoreUrlError};
 pub async fn open(
     url: &StoreUrl,
     mode: store::OpenMode,
-) -> Result<std::sync::Arc<dyn store::Engine>, store::StoreError> {
+) -> Result<std::sync::Arc<dyn records::Engine>, store::StoreError> {
     match url {
         #[cfg(feature = "sqlite")]
         StoreUrl::Sqlite(path) => Ok(std::sync::Arc::new(sqlite::SqliteStore::open(path, mode).await?)),

@@ -5,7 +5,8 @@ use std::time::Duration;
 
 use doorward_auth::{LinkGrant, OriginRefusal};
 use doorward_key::OpaqueToken;
-use doorward_store::{Conflict, LinkSession, LinkStatus, StoreError};
+use doorward_records::{LinkSession, LinkStatus};
+use doorward_store::{Conflict, StoreError};
 use http::{HeaderMap, StatusCode};
 use url::form_urlencoded::parse;
 use zeroize::Zeroizing;

@@ -2,7 +2,8 @@
 
 use doorward_audit::{Action, Attribution, Detail};
 use doorward_key::OpaqueToken;
-use doorward_store::{Conflict, Credential, CredentialKey, LinkSession, LinkStatus, Scope, SealError, StoreError};
+use doorward_records::{Credential, CredentialKey, LinkSession, LinkStatus, SealError};
+use doorward_store::{Conflict, Scope, StoreError};
 use doorward_types::{LinkSessionId, RegisteredUserId};
 
 use crate::{LinkError, Linker, Tokens};

@@ -5,10 +5,11 @@ use doorward_audit::{Action, Attribution, Detail, EventDraft};
 use doorward_auth::{Core, OriginRefusal, Verifier};
 use doorward_client::{Client, RootsError};
 use doorward_key::{OpaqueToken, RandomError};
-use doorward_store::{
-    Connector, ConnectorName, LinkSession, LinkStatus, Page, Scope, SealError, Sealed, SealingError, SealingKeys,
-    Store, StoreError, Table, write_sealed,
+use doorward_records::{
+    Connector, ConnectorName, LinkSession, LinkStatus, SealError, Sealed, SealingError, SealingKeys, Store, Table,
+    write_sealed,
 };
+use doorward_store::{Page, Scope, StoreError};
 use doorward_types::{LinkSessionId, RegisteredUserId, Timestamp};
 use serde::{Deserialize, Serialize};
 use tokio::sync::Notify;

@@ -3,7 +3,8 @@
 use std::time::Duration;
 
 use doorward_auth::{LinkGrant, RevocationGrant};
-use doorward_store::{ConnectorName, StoreError};
+use doorward_records::ConnectorName;
+use doorward_store::StoreError;
 use doorward_types::Timestamp;
 use tokio::task::JoinSet;
 use zeroize::Zeroizing;

@@ -2,7 +2,8 @@
 
 use doorward_auth::LinkGrant;
 use doorward_key::OpaqueToken;
-use doorward_store::{Conflict, LinkSession, LinkStatus, StoreError};
+use doorward_records::{LinkSession, LinkStatus};
+use doorward_store::{Conflict, StoreError};
 use http::{HeaderMap, HeaderValue};
 
 use crate::{CodeGrant, Finish, LinkError, Linker, browser};

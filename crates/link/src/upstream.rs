@@ -1,7 +1,8 @@
 //! Whose tools are called for a user, and with what.
 
 use doorward_client::Endpoint;
-use doorward_store::{Credential, CredentialKey, Scope, SealError, Table};
+use doorward_records::{Credential, CredentialKey, SealError, Table};
+use doorward_store::Scope;
 use serde::Deserialize;
 use zeroize::Zeroizing;
 

@@ -7,9 +7,10 @@ use doorward_audit::{
     Action, ChainVerifier, Checkpoint, EventDraft, Hash, NoteKey, NoteVerifier, Pruned, PrunedFault, VerifiedLog,
 };
 use doorward_key::Digest;
+use doorward_records::Store;
 use doorward_store::{
-    Change, Conflict, EventFilter, LogCheck, LogFault, Operator, Page, ProviderAccess, Scope, Store, StoreError,
-    known_logs, verify_log,
+    Change, Conflict, EventFilter, LogCheck, LogFault, Operator, Page, ProviderAccess, Scope, StoreError, known_logs,
+    verify_log,
 };
 use doorward_types::{Environment, Incarnation, OperatorId, OrganizationId, SecretState, Timestamp};
 

@@ -5,9 +5,10 @@ use std::time::Duration;
 
 use doorward_audit::Action;
 use doorward_key::Digest;
+use doorward_records::Store;
 use doorward_store::{
     CHANGE_LOG_LENGTH, Change, ChangeContext, Knowledge, LiveSecret, LostChange, OperationId, Poll, Position, Revision,
-    Secret, SecretUsage, Session, Store, StoreError, Successor, USAGE_KEPT, USAGE_SPAN,
+    Secret, SecretUsage, Session, StoreError, Successor, USAGE_KEPT, USAGE_SPAN,
 };
 use doorward_types::{Environment, Incarnation, OrganizationId, SecretState, SessionId, Timestamp};
 

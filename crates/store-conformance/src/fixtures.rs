@@ -5,9 +5,10 @@ use std::time::Duration;
 
 use doorward_audit::{Action, ActorId, Attribution, Detail, Event, EventDraft};
 use doorward_key::{Digest, KeyPrefix};
+use doorward_records::Store;
 use doorward_store::{
     AccessKey, Change, ChangeContext, Conflict, EventFilter, KeyRef, Knowledge, LiveSecret, OperationId, Organization,
-    Page, Poll, Position, RequestHash, Scope, Secret, Session, SessionStatus, Store, StoreError,
+    Page, Poll, Position, RequestHash, Scope, Secret, Session, SessionStatus, StoreError,
 };
 use doorward_types::{
     AccessKeyId, Environment, IdSeed, Locator, Name, OrganizationId, SecretState, SessionId, Timestamp,

@@ -4,9 +4,10 @@ use std::sync::Arc;
 
 use doorward_audit::{Action, Event, EventDraft};
 use doorward_key::KeyPrefix;
+use doorward_records::Store;
 use doorward_store::{
     AccessKeyWithSecrets, Change, ChangeContext, Conflict, Doubt, EventFilter, IDEMPOTENCY_WINDOW, KeyRef,
-    OPERATION_WINDOW, Organization, Page, RequestHash, Revision, Scope, Secret, Store, StoreError, StoreId, Successor,
+    OPERATION_WINDOW, Organization, Page, RequestHash, Revision, Scope, Secret, StoreError, StoreId, Successor,
     WhichKey,
 };
 use doorward_types::{Environment, OrganizationId, SecretState, Timestamp};

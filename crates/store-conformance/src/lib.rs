@@ -1,7 +1,7 @@
 //! The suite that every engine must pass. It crosses every operation with every environment.
 //!
 //! ```
-//! # async fn engine() -> std::sync::Arc<dyn doorward_store::Store> { std::sync::Arc::new(doorward_store_memory::MemoryStore::new()) }
+//! # async fn engine() -> std::sync::Arc<dyn doorward_records::Store> { std::sync::Arc::new(doorward_store_memory::MemoryStore::new()) }
 //! # #[tokio::main(flavor = "current_thread")] async fn main() {
 //! doorward_store_conformance::all(engine).await;
 //! # }
@@ -23,7 +23,7 @@ mod tables;
 
 use std::sync::Arc;
 
-use doorward_store::Store;
+use doorward_records::Store;
 
 pub use self::moving::moving;
 use self::{audit::*, coherence::*, keys::*, links::*, origins::*, outbox::*, sealing::*, tables::*};

@@ -1,10 +1,11 @@
 use std::sync::Arc;
 
 use doorward_key::Digest;
-use doorward_store::{
-    Conflict, Credential, FoundLink, LINKS_KEPT, LinkSession, LinkStatus, Page, Record, RegisteredUser, Revocation,
-    Scope, Sealed, Store, StoreError, Table,
+use doorward_records::{
+    Credential, FoundLink, LINKS_KEPT, LinkSession, LinkStatus, Record, RegisteredUser, Revocation, Sealed, Store,
+    Table,
 };
+use doorward_store::{Conflict, Page, Scope, StoreError};
 use doorward_types::{Environment, LinkSessionId, RegisteredUserId, Timestamp};
 
 use crate::fixtures::{conflict, provision, seed, telling};

@@ -6,8 +6,10 @@ use doorward_audit::Action;
 use doorward_types::{Environment, Incarnation, OrganizationId, SecretState, Timestamp};
 
 use crate::fixtures::{access_key, context, create, event, log, name, provision, reference, secret, seed};
-use doorward_store::copy::{CopyError, CopyStep, Row, Rows, copy};
-use doorward_store::{Change, Engine, Organization, Position, Revision, SealingKeyId, StoreError};
+use doorward_records::Engine;
+use doorward_store::copy::{Row, Rows};
+use doorward_store::{Change, Organization, Position, Revision, SealingKeyId, StoreError};
+use doorward_store_copy::{CopyError, CopyStep, copy};
 
 /// Runs every case of moving, each on fresh engines. Panics at the first that fails.
 pub async fn moving<Made: Future<Output = Arc<dyn Engine>>>(make: impl Fn() -> Made) {

@@ -5,7 +5,8 @@ use std::time::Duration;
 
 use doorward_audit::Action;
 use doorward_origin::{AllowedOrigin, CustomSchemes};
-use doorward_store::{Change, ChangeContext, Conflict, OriginEntry, OriginsChange, Poll, Session, Store, StoreError};
+use doorward_records::Store;
+use doorward_store::{Change, ChangeContext, Conflict, OriginEntry, OriginsChange, Poll, Session, StoreError};
 use doorward_types::{AllowedOriginId, Environment, OrganizationId, SessionId, Timestamp};
 
 use crate::fixtures::{conflict, context_of, event, log, name, poll, provision, seed};

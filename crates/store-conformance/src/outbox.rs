@@ -3,7 +3,8 @@
 use std::sync::Arc;
 
 use doorward_audit::{Action, Event, EventDraft};
-use doorward_store::{Conflict, Store};
+use doorward_records::Store;
+use doorward_store::Conflict;
 use doorward_types::{Environment, OrganizationId, SessionId, Timestamp};
 
 use crate::audit::PrunedLog;

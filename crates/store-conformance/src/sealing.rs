@@ -1,10 +1,11 @@
 use std::sync::Arc;
 
 use doorward_audit::Action;
-use doorward_store::{
-    Connector, ConnectorName, Credential, LinkSession, LinkStatus, RegisteredUser, Scope, Sealed, SealedKind,
-    SealedValue, SealingKeyId, Store, StoreError, Table,
+use doorward_records::{
+    Connector, ConnectorName, Credential, LinkSession, LinkStatus, RegisteredUser, Sealed, SealedKind, SealedValue,
+    Store, Table,
 };
+use doorward_store::{Scope, SealingKeyId, StoreError};
 use doorward_types::{Environment, OrganizationId, Timestamp};
 
 use crate::fixtures::{event, log, provision, seed, telling};

@@ -5,10 +5,12 @@ use std::time::Duration;
 
 use doorward_audit::Action;
 use doorward_key::Digest;
+use doorward_records::{
+    Connector, Credential, CredentialKey, Record, RegisteredUser, Sealed, Store, TOOL_CALLS_KEPT, TOOL_CALLS_LET_GO,
+    Table, ToolCall, ToolOutcome,
+};
 use doorward_store::{
-    Conflict, Connector, Credential, CredentialKey, Operator, Page, ProviderAccess, ProviderIdentity, Record,
-    RegisteredUser, Scope, Sealed, SignIn, SignInKind, Store, StoreError, TOOL_CALLS_KEPT, TOOL_CALLS_LET_GO, Table,
-    ToolCall, ToolOutcome,
+    Conflict, Operator, Page, ProviderAccess, ProviderIdentity, Scope, SignIn, SignInKind, StoreError,
 };
 use doorward_types::{
     AccessKeyId, Environment, IdSeed, OperatorId, OrganizationId, RegisteredUserId, Timestamp, ToolCallId,

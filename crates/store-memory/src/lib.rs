@@ -19,11 +19,13 @@ use doorward_types::{
     SecretState, SessionId, Timestamp, ToolCallId,
 };
 
+use doorward_records::{
+    Connector, ConnectorName, Credential, CredentialKey, LinkSession, RegisteredUser, Revocation, ToolCall,
+};
 use doorward_store::{
-    AccessKeyWithSecrets, Change, ChangeContext, Connector, ConnectorName, Credential, CredentialKey, Facts, KeyFacts,
-    KeyRef, LinkSession, LiveSecret, Operation, OperationId, Operator, Organization, OriginEntry, Position, Provenance,
-    RegisteredUser, Revision, Revocation, Scope, SessionStatus, SignIn, SinkState, Sourced, Step, StoreError, StoreId,
-    StoreIdentity, ToolCall, Touched,
+    AccessKeyWithSecrets, Change, ChangeContext, Facts, KeyFacts, KeyRef, LiveSecret, Operation, OperationId, Operator,
+    Organization, OriginEntry, Position, Provenance, Revision, Scope, SessionStatus, SignIn, SinkState, Sourced, Step,
+    StoreError, StoreId, StoreIdentity, Touched,
 };
 
 /// A store in memory, which is gone with the process.

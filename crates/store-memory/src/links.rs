@@ -6,10 +6,11 @@ use doorward_key::Digest;
 use doorward_types::{LinkSessionId, Timestamp};
 
 use crate::{Due, MemoryStore, State};
-use doorward_store::{
-    Conflict, ConnectorName, Credential, FoundLink, LINKS_KEPT, LinkSession, LinkSessions, LinkStatus, Record,
-    Revocation, Revocations, Scope, Sealed, StoreError, check_seal,
+use doorward_records::{
+    ConnectorName, Credential, FoundLink, LINKS_KEPT, LinkSession, LinkSessions, LinkStatus, Record, Revocation,
+    Revocations, Sealed, check_seal,
 };
+use doorward_store::{Conflict, Scope, StoreError};
 
 impl State {
     pub(super) fn put_credential(&mut self, scope: &Scope, mut record: Credential) -> Result<(), StoreError> {

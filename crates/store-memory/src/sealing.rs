@@ -4,10 +4,8 @@ use async_trait::async_trait;
 use doorward_audit::EventDraft;
 
 use crate::{MemoryStore, State};
-use doorward_store::{
-    Connector, LinkSession, Record, Revocation, Scope, Sealed, SealedKind, SealedValue, Sealing, SealingKeyId,
-    StoreError,
-};
+use doorward_records::{Connector, LinkSession, Record, Revocation, Sealed, SealedKind, SealedValue, Sealing};
+use doorward_store::{Scope, SealingKeyId, StoreError};
 
 impl State {
     /// Every value of a kind, in the order of places.

@@ -8,10 +8,12 @@ use doorward_key::Digest;
 use doorward_types::{Locator, OperatorId, RegisteredUserId, Timestamp, ToolCallId};
 
 use crate::MemoryStore;
-use doorward_store::{
-    Conflict, Connector, ConnectorName, Credential, CredentialKey, Operator, Operators, Page, ProviderAccess,
-    ProviderIdentity, Record, RegisteredUser, Scope, SignIn, SignIns, StoreError, TOOL_CALLS_KEPT, Table, ToolCall,
+use doorward_records::{
+    Connector, ConnectorName, Credential, CredentialKey, Record, RegisteredUser, TOOL_CALLS_KEPT, Table, ToolCall,
     ToolCalls, check_seal,
+};
+use doorward_store::{
+    Conflict, Operator, Operators, Page, ProviderAccess, ProviderIdentity, Scope, SignIn, SignIns, StoreError,
 };
 
 #[async_trait]

@@ -10,7 +10,7 @@ use std::sync::Arc;
 
 use doorward::auth::{Core, Issuer, OperatorPrincipal};
 use doorward::memory::MemoryStore;
-use doorward::store::Store;
+use doorward::records::Store;
 
 use self::noted::Noted;
 use self::store::{Call, Carried};

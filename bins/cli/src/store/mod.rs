@@ -9,7 +9,7 @@ mod tables;
 use doorward::StoreUrl;
 use doorward::api::shapes::{List, LostChangeShape};
 use doorward::auth::LossDesk;
-use doorward::store::copy::{self, CopyError, CopyStep};
+use doorward::copy::{self, CopyError, CopyStep};
 use doorward::store::{LostChange, OpenMode, StoreError};
 use serde::Serialize;
 

@@ -20,7 +20,8 @@ use std::time::Duration;
 use doorward_key::RandomError;
 use doorward_link::client::{Client, RootsError, SendError};
 use doorward_link::{CodeGrant, ConnectorFault, ConnectorSettings, ExchangeError, TokenEndpointAuth};
-use doorward_store::{ProviderIdentity, SealingKeys};
+use doorward_records::SealingKeys;
+use doorward_store::ProviderIdentity;
 use doorward_types::Foreign;
 use http::header::SET_COOKIE;
 use http::{StatusCode, request};
@@ -287,7 +288,7 @@ impl IdentityProvider {
 
 #[cfg(test)]
 mod tests {
-    use doorward_store::SealingKey;
+    use doorward_records::SealingKey;
     use serde_json::json;
 
     use super::*;

@@ -13,7 +13,7 @@ use self::store::Carried;
 use bytes::Bytes;
 use doorward_auth::{Core, Issuer, OperatorDesk, Verifier, Visit};
 use doorward_dashboard::Dashboard;
-use doorward_store::Store;
+use doorward_records::Store;
 use doorward_store_memory::MemoryStore;
 use doorward_testing::TestKeys;
 use http::header::{CONTENT_TYPE, COOKIE};

@@ -9,7 +9,7 @@ use doorward_link::{
     CONFIRMATION_LIFETIME, ConnectorFault, ConnectorSettings, Finish, LinkError, NewLink, SESSION_LIFETIME,
     TokenEndpointAuth,
 };
-use doorward_store::{Credential, CredentialKey, LinkStatus, RegisteredUser, Table};
+use doorward_records::{Credential, CredentialKey, LinkStatus, RegisteredUser, Table};
 use doorward_types::{Clock, Timestamp};
 use http::StatusCode;
 use sha2::Digest;
@@ -559,7 +559,7 @@ async fn a_session_that_was_moved_to_another_user_is_none() {
     let mallory = world.another_user().await;
     let users: &dyn Table<RegisteredUser> = &**world.linker.store();
     assert!(users.delete(&world.scope, &world.user, world.told()).await.unwrap());
-    let moved = doorward_store::LinkSession { registered_user: mallory, ..session };
+    let moved = doorward_records::LinkSession { registered_user: mallory, ..session };
     world.linker.store().open_link(&world.scope, moved, Timestamp::from_millis(0)).await.unwrap();
     assert!(is_worn_out(&world.answer(&browser, &good_answer(&sent)).await));
     assert!(is_worn_out(&world.open(&begun, &mut browser).await));

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use doorward_key::SystemRandom;
 use doorward_link::ConnectorSettings;
-use doorward_store::{Credential, CredentialKey, RegisteredUser, SealingKey, Table};
+use doorward_records::{Credential, CredentialKey, RegisteredUser, SealingKey, Table};
 use http::StatusCode;
 use zeroize::Zeroizing;
 

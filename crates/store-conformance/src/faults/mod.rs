@@ -15,9 +15,10 @@ use doorward_types::{
 };
 
 use crate::fixtures::{name, reference};
+use doorward_records::Store;
 use doorward_store::{
     AccessKey, Change, ChangeContext, EventFilter, OperationId, Operator, Organization, Page, ProviderAccess,
-    RequestHash, Scope, Secret, Store, StoreError, Successor,
+    RequestHash, Scope, Secret, StoreError, Successor,
 };
 use doorward_store_memory::MemoryStore;
 

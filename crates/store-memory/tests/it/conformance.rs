@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use doorward_store::Store;
+use doorward_records::Store;
 use doorward_store_memory::MemoryStore;
 
 #[tokio::test]

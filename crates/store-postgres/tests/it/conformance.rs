@@ -2,7 +2,8 @@
 
 use std::sync::Arc;
 
-use doorward_store::{Engine, OpenMode, Store};
+use doorward_records::{Engine, Store};
+use doorward_store::OpenMode;
 use doorward_store_postgres::PostgresStore;
 
 use crate::support;

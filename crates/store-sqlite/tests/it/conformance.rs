@@ -3,7 +3,8 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 
-use doorward_store::{Engine, OpenMode, Store};
+use doorward_records::{Engine, Store};
+use doorward_store::OpenMode;
 use doorward_store_sqlite::SqliteStore;
 
 #[tokio::test]

@@ -8,7 +8,9 @@ use doorward_audit::EventDraft;
 use doorward_key::Digest;
 use doorward_types::{Environment, LinkSessionId, OrganizationId, RegisteredUserId, Timestamp};
 
-use crate::{Conflict, ConnectorName, Credential, Scope, Sealed, StoreError};
+use doorward_store::{Conflict, Scope, StoreError};
+
+use crate::{ConnectorName, Credential, Sealed};
 
 /// One try to link a registered user's account elsewhere. Of its tokens of access, the store has digests alone.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -156,7 +158,7 @@ pub trait LinkSessions: Send + Sync {
     ///
     /// # Errors
     ///
-    /// [`crate::Conflict::Stale`] if the session has another status than `from`; [`StoreError::Missing`] if there is no such
+    /// [`doorward_store::Conflict::Stale`] if the session has another status than `from`; [`StoreError::Missing`] if there is no such
     /// session in this scope.
     async fn advance_link(&self, scope: &Scope, from: LinkStatus, session: LinkSession) -> Result<(), StoreError>;
 
@@ -165,7 +167,7 @@ pub trait LinkSessions: Send + Sync {
     ///
     /// # Errors
     ///
-    /// [`crate::Conflict::Stale`] if the session is not pending, or is of another user or connector than the credential;
+    /// [`doorward_store::Conflict::Stale`] if the session is not pending, or is of another user or connector than the credential;
     /// [`StoreError::Missing`] if there is no such session in this scope.
     async fn complete_link(
         &self,

@@ -5,7 +5,9 @@ use doorward_audit::EventDraft;
 use doorward_key::{Random, RandomError};
 use doorward_types::{Environment, OrganizationId};
 
-use crate::{Coherence, Scope, Sealed, SealingKeyId, SealingKeys, StoreError};
+use doorward_store::{Coherence, Scope, SealingKeyId, StoreError};
+
+use crate::{Sealed, SealingKeys};
 
 /// Values that are read, and sealed again, at a time.
 const PAGE: u32 = 200;
@@ -13,7 +15,7 @@ const PAGE: u32 = 200;
 /// The sealed values of all scopes, and the name of the key that seals them.
 #[async_trait]
 pub trait Sealing: Send + Sync {
-    /// Names the key that seals from now on ([`crate::StoreIdentity::sealing_key`]), if the store names `expected` until then;
+    /// Names the key that seals from now on ([`doorward_store::StoreIdentity::sealing_key`]), if the store names `expected` until then;
     /// returns whether it did. The event is written with the name, in one transaction. Every write of a value from outside
     /// calls [`check_seal`] in its own transaction, and either comes before this one or is refused.
     async fn name_sealing_key(

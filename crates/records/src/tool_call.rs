@@ -7,7 +7,9 @@ use std::time::Duration;
 use async_trait::async_trait;
 use doorward_types::{AccessKeyId, Name, RegisteredUserId, Timestamp, ToolCallId};
 
-use crate::{ConnectorName, Page, Scope, StoreError};
+use doorward_store::{Page, Scope, StoreError};
+
+use crate::ConnectorName;
 
 /// How long a tool call is kept.
 pub const TOOL_CALLS_KEPT: Duration = Duration::from_hours(90 * 24);

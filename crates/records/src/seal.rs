@@ -10,7 +10,7 @@ use doorward_key::{Random, RandomError};
 use sha2::{Digest, Sha256};
 use zeroize::Zeroizing;
 
-use crate::Scope;
+use doorward_store::{Scope, SealingKeyId};
 
 const NONCE_LENGTH: usize = 24;
 
@@ -177,46 +177,11 @@ impl fmt::Debug for SealingKeys {
     }
 }
 
-/// The name of a sealing key: the first 8 bytes of a SHA-256 of the key. It tells two keys apart, and tells nothing else of them.
-#[derive(Clone, Copy, Eq, Hash, Ord, PartialEq, PartialOrd)]
-pub struct SealingKeyId([u8; Self::LENGTH]);
-
-impl SealingKeyId {
-    const LENGTH: usize = 8;
-
-    fn of(key: &[u8; SealingKey::LENGTH]) -> Self {
-        let digest: [u8; 32] =
-            Sha256::new().chain_update("doorward:sealing-key:1\n").chain_update(key).finalize().into();
-        let mut id = [0; Self::LENGTH];
-        id.iter_mut().zip(digest).for_each(|(to, from)| *to = from);
-        Self(id)
-    }
-
-    /// Returns the name with these bytes.
-    #[must_use]
-    pub const fn from_bytes(bytes: [u8; 8]) -> Self {
-        Self(bytes)
-    }
-}
-
-impl fmt::Display for SealingKeyId {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{:016x}", u64::from_be_bytes(self.0))
-    }
-}
-
-impl fmt::Debug for SealingKeyId {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        fmt::Display::fmt(self, f)
-    }
-}
-
-impl FromStr for SealingKeyId {
-    type Err = std::num::ParseIntError;
-
-    fn from_str(text: &str) -> Result<Self, Self::Err> {
-        u64::from_str_radix(text, 16).map(|number| Self(number.to_be_bytes()))
-    }
+fn id_of(key: &[u8; SealingKey::LENGTH]) -> SealingKeyId {
+    let digest: [u8; 32] = Sha256::new().chain_update("doorward:sealing-key:1\n").chain_update(key).finalize().into();
+    let mut id = [0; SealingKeyId::LENGTH];
+    id.iter_mut().zip(digest).for_each(|(to, from)| *to = from);
+    SealingKeyId::from_bytes(id)
 }
 
 /// Seals credentials at rest with XChaCha20-Poly1305, whose nonces are long enough to be drawn at random.
@@ -236,7 +201,7 @@ impl SealingKey {
     #[must_use]
     pub fn new(bytes: &Zeroizing<[u8; Self::LENGTH]>) -> Self {
         let bytes: &[u8; Self::LENGTH] = bytes;
-        Self { cipher: XChaCha20Poly1305::new(bytes.into()), id: SealingKeyId::of(bytes) }
+        Self { cipher: XChaCha20Poly1305::new(bytes.into()), id: id_of(bytes) }
     }
 
     /// Draws a key; returns it with the line of a file that holds it.
@@ -297,7 +262,7 @@ impl SealingKey {
         let mut nonce = [0; NONCE_LENGTH];
         random.fill(&mut nonce)?;
         let sealed = self.cipher.encrypt(&XNonce::from(nonce), Payload { msg, aad }).map_err(|_| RandomError)?;
-        Ok(Sealed([MARKER.as_slice(), &self.id.0, &nonce, &sealed].concat()))
+        Ok(Sealed([MARKER.as_slice(), self.id.as_bytes(), &nonce, &sealed].concat()))
     }
 
     fn open_with(&self, aad: &[u8], sealed: &Sealed) -> Result<Zeroizing<Vec<u8>>, SealError> {
@@ -374,7 +339,7 @@ impl Sealed {
 
     fn named(&self) -> Option<(SealingKeyId, &[u8])> {
         let (id, rest) = self.0.strip_prefix(&MARKER)?.split_first_chunk()?;
-        Some((SealingKeyId(*id), rest))
+        Some((SealingKeyId::from_bytes(*id), rest))
     }
 }
 

@@ -5,10 +5,11 @@
 
 use doorward_audit::{Action, Attribution, EventDraft};
 use doorward_key::SystemRandom;
-use doorward_store::{
-    Connector, Resealed, Scope, SealStep, Sealed, SealedKind, Sealing, SealingError, SealingKey, SealingKeys,
-    StoreError, Table, is_half_sealed, opens_any, reseal, write_sealed,
+use doorward_records::{
+    Connector, Resealed, SealStep, Sealed, SealedKind, Sealing, SealingError, SealingKey, SealingKeys, Table,
+    is_half_sealed, opens_any, reseal, write_sealed,
 };
+use doorward_store::{Scope, StoreError};
 use doorward_store_memory::MemoryStore;
 use doorward_types::{Environment, OrganizationId, Timestamp};
 
