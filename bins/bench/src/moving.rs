@@ -2,9 +2,10 @@
 
 use std::path::Path;
 
+use doorward::copy;
 use doorward::sqlite::SqliteStore;
 use doorward::store::OpenMode;
-use doorward::store::copy::{self, Cell, Row, Rows};
+use doorward::store::copy::{Cell, Row, Rows};
 use doorward::types::{Clock, SystemClock};
 use rusqlite::types::Value;
 use rusqlite::{Connection, params_from_iter};

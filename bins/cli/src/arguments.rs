@@ -10,8 +10,8 @@ use clap::{ArgMatches, Args, CommandFactory, FromArgMatches, Parser, Subcommand}
 use clap_complete::Shell;
 use doorward::audit::{Action, ExportFormat, NoteVerifier};
 use doorward::key::KeyPrefix;
-use doorward::store::{StoreUrl, StoreUrlError};
 use doorward::types::{AccessKeyId, Environment, Name, Timestamp};
+use doorward::{StoreUrl, StoreUrlError};
 use zeroize::Zeroizing;
 
 /// Issue, rotate and inspect access keys.

@@ -3,13 +3,14 @@
 use std::io::Read;
 
 use clap::CommandFactory;
+use doorward::StoreUrl;
 use doorward::api::shapes::{
     AccessKeyShape, CreatedShape, List, LoginLinkShape, OperatorShape, OrganizationShape, ProvisionedShape,
     RegeneratedShape, StagedShape,
 };
 use doorward::auth::{CurrentValue, LINK_LIFETIME, OperatorDesk, StagedKey, rotation_due_at};
 use doorward::key::{KeyPrefix, PresentedKey};
-use doorward::store::{OpenMode, Organization, Page, StoreUrl};
+use doorward::store::{OpenMode, Organization, Page};
 use doorward::types::{AccessKeyId, Environment, Name, SecretState};
 use serde::Serialize;
 use zeroize::Zeroizing;

@@ -1,7 +1,11 @@
+use std::sync::Arc;
+
+use doorward::StoreUrl;
 use doorward::audit::ActorId;
 use doorward::auth::{ChangeRequest, Core, Issuer, OperatorPrincipal};
 use doorward::key::KeyPrefix;
-use doorward::store::{OpenMode, Organization, Page, StoreError, StoreUrl};
+use doorward::records::Store;
+use doorward::store::{OpenMode, Organization, Page, StoreError};
 use doorward::types::{Name, OrganizationId};
 
 use crate::arguments::Which;
@@ -14,6 +18,7 @@ pub(crate) const MANY: u32 = 100_000;
 #[derive(Debug)]
 pub(crate) struct Desk {
     pub(crate) core: Core,
+    pub(crate) store: Arc<dyn Store>,
     pub(crate) issuer: Issuer,
     pub(crate) request: ChangeRequest,
 }
@@ -31,13 +36,13 @@ impl Desk {
             )),
             other => other.into(),
         })?;
-        let core = Core::new(store);
+        let core = Core::new(store.clone());
         let core = match prefix {
             Some(prefix) => core.with_prefix(prefix),
             None => core,
         };
         let core = core.adopt().await?;
-        Ok(Self { issuer: Issuer::new(&core), core, request: administrator()?.request() })
+        Ok(Self { issuer: Issuer::new(&core), core, store, request: administrator()?.request() })
     }
 
     pub(crate) async fn open_existing(url: &StoreUrl) -> Result<Self, Failure> {

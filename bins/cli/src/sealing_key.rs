@@ -6,9 +6,8 @@
 use std::path::Path;
 
 use doorward::audit::{Action, EventDraft};
-use doorward::store::{
-    Resealed, SealStep, SealingError, SealingKey, SealingKeyId, SealingKeys, is_half_sealed, opens_any, reseal,
-};
+use doorward::records::{Resealed, SealStep, SealingError, SealingKey, SealingKeys, is_half_sealed, opens_any, reseal};
+use doorward::store::SealingKeyId;
 use doorward::types::{Environment, OrganizationId};
 use serde::Serialize;
 use zeroize::Zeroizing;
@@ -51,14 +50,14 @@ pub(crate) async fn rotate(desk: &Desk, rotation: &Rotation, output: &Output) ->
     }
     if let (None, Some(held)) = (named, &held) {
         // No server has started since stores name their key.
-        if !desk.core.store().name_sealing_key(None, held.sealing(), None).await? {
+        if !desk.store.name_sealing_key(None, held.sealing(), None).await? {
             return Err(Failure::conflict("a server has started at this moment: run this again".to_owned()));
         }
         named = Some(held.sealing());
     }
     let waiting = match &held {
         Some(held) if named != Some(held.sealing()) => Some("is in the file, and the store names another"),
-        Some(held) if is_half_sealed(&**desk.core.store(), held, held.sealing()).await? => {
+        Some(held) if is_half_sealed(&*desk.store, held, held.sealing()).await? => {
             Some("does not seal every value yet")
         }
         _ => None,
@@ -102,14 +101,14 @@ pub(crate) async fn rotate(desk: &Desk, rotation: &Rotation, output: &Output) ->
 
 /// Returns the key that the store names.
 async fn named(desk: &Desk) -> Result<Option<SealingKeyId>, Failure> {
-    Ok(desk.core.store().identity().await?.proved_of_any_store()?.1.sealing_key)
+    Ok(desk.store.identity().await?.proved_of_any_store()?.1.sealing_key)
 }
 
 /// Returns whether the keys are those of the store, as far as that shows.
 async fn opens(desk: &Desk, named: Option<SealingKeyId>, held: Option<&SealingKeys>) -> Result<bool, Failure> {
     match named {
         Some(named) => Ok(held.is_some_and(|held| held.has(named))),
-        None => Ok(opens_any(&**desk.core.store(), held).await? != Some(false)),
+        None => Ok(opens_any(&*desk.store, held).await? != Some(false)),
     }
 }
 
@@ -141,7 +140,7 @@ fn add(file: &KeyFile, text: &Zeroizing<String>) -> Result<SealingKeys, Failure>
     let (_, line) = SealingKey::draw(&doorward::key::SystemRandom).map_err(|error| failed(&error))?;
     let separator = if text.is_empty() || text.ends_with('\n') { "" } else { "\n" };
     let text = Zeroizing::new(format!("{}{separator}{}", text.as_str(), line.as_str()));
-    let keys = text.parse().map_err(|error: doorward::store::SealingKeyError| failed(&error))?;
+    let keys = text.parse().map_err(|error: doorward::records::SealingKeyError| failed(&error))?;
     file.replace(text.as_bytes())?;
     Ok(keys)
 }
@@ -163,7 +162,7 @@ async fn name(desk: &Desk, before: Option<SealingKeyId>, key: SealingKeyId) -> R
     let log = (OrganizationId::INSTALLATION, Environment::Production);
     let (attribution, now) = (desk.request.attribution(), desk.core.clock().now());
     let event = EventDraft::new(attribution, now, Action::SealingKeyRotated, key.to_string(), log);
-    if desk.core.store().name_sealing_key(before, key, Some(event)).await? {
+    if desk.store.name_sealing_key(before, key, Some(event)).await? {
         return Ok(());
     }
     Err(Failure::conflict(
@@ -173,7 +172,7 @@ async fn name(desk: &Desk, before: Option<SealingKeyId>, key: SealingKeyId) -> R
 
 /// Seals every value with the newest key.
 async fn seal_everything(desk: &Desk, keys: &SealingKeys, output: &Output) -> Result<Resealed, Failure> {
-    let store = desk.core.store();
+    let store = &desk.store;
     let mut progress = Progress::new(output);
     let mut report = |SealStep { kind, done, of }: SealStep| {
         progress.show(&format!("sealing {}: {done} of {of}", kind.as_str()), false);

@@ -5,8 +5,8 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::Parser;
+use doorward::StoreUrl;
 use doorward::api::LEAST_BODY_BYTES;
-use doorward::store::StoreUrl;
 use serde::Deserialize;
 
 use crate::assertions::Audience;

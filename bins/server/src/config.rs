@@ -6,8 +6,8 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use anyhow::{Context, bail};
+use doorward::StoreUrl;
 use doorward::api;
-use doorward::store::StoreUrl;
 use doorward::types::Foreign;
 use doorward_listen::{Limits, TlsFiles};
 use http::Uri;

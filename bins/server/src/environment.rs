@@ -7,7 +7,7 @@ use std::path::Path;
 use anyhow::{Context, bail};
 use clap::builder::Resettable;
 use clap::{Command, CommandFactory, FromArgMatches};
-use doorward::store::StoreUrl;
+use doorward::StoreUrl;
 
 use crate::arguments::Arguments;
 use crate::secret_file;

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use anyhow::Context;
 use doorward::dashboard::{IdentityProvider, ProviderSettings};
-use doorward::store::SealingKeys;
+use doorward::records::SealingKeys;
 use serde::Deserialize;
 use zeroize::Zeroizing;
 

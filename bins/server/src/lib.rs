@@ -90,8 +90,8 @@ async fn serve_until_stopped(start: Start, filter: Filter) -> anyhow::Result<()>
         HotClock::Coarse => Arc::new(SystemClock),
         HotClock::Precise => Arc::new(PreciseClock),
     };
-    let core = Core::new(store).with_clock(clock);
-    let sealing_key = sealing_key::load(&config, &core).await?;
+    let core = Core::new(store.clone()).with_clock(clock);
+    let sealing_key = sealing_key::load(&config, &*store, &core).await?;
     let signing_key = signing_key::load(&config)?;
     let assertions = assertions::start(
         config.assertion_key_file.clone(),
@@ -116,7 +116,7 @@ async fn serve_until_stopped(start: Start, filter: Filter) -> anyhow::Result<()>
     let address = listener.local_addr()?;
     first_start::provision(&config, &verifier, address).await?;
     let base = format!("{}/oauth", first_start::public_url(&config, address));
-    let linker = Linker::new(verifier.clone(), Arc::clone(&sealing_key), &base)?;
+    let linker = Linker::new(verifier.clone(), store.clone(), Arc::clone(&sealing_key), &base)?;
 
     let custom_schemes = if config.custom_schemes { CustomSchemes::Allowed } else { CustomSchemes::Refused };
     let mcp_hosts = first_start::hosts(&config, address);
@@ -151,7 +151,7 @@ async fn serve_until_stopped(start: Start, filter: Filter) -> anyhow::Result<()>
         observer,
     };
     let api = Api::new(verifier.clone(), sealing_key, linker, settings)?;
-    let shipping = Shipping::start(sinks, &core, &metrics)?;
+    let shipping = Shipping::start(sinks, store.clone(), &core, &metrics)?;
     let reload = Reload {
         arguments,
         filter,

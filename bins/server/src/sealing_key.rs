@@ -10,8 +10,10 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use anyhow::{Context, bail};
+use doorward::StoreUrl;
 use doorward::auth::Core;
-use doorward::store::{SealingKey, SealingKeyId, SealingKeys, StoreError, StoreUrl, opens_any};
+use doorward::records::{Sealing, SealingKey, SealingKeys, opens_any};
+use doorward::store::{SealingKeyId, StoreError};
 use zeroize::Zeroizing;
 
 use crate::config::Config;
@@ -94,7 +96,7 @@ fn beside(store: &Path) -> PathBuf {
 ///
 /// Fails if the keys cannot be read, if the file is open to others, or if the store's values are sealed with a key that is not
 /// among them.
-pub async fn load(config: &Config, core: &Core) -> anyhow::Result<Arc<SealingKeys>> {
+pub async fn load(config: &Config, store: &dyn Sealing, core: &Core) -> anyhow::Result<Arc<SealingKeys>> {
     let credential = || secret_file::credential(environment::SEALING_KEY_CREDENTIAL);
     let named = Named {
         flag: config.sealing_key_flag.clone(),
@@ -109,7 +111,7 @@ pub async fn load(config: &Config, core: &Core) -> anyhow::Result<Arc<SealingKey
             config.store
         )
     };
-    let keys = checked(&place, config, core).await?;
+    let keys = checked(&place, config, store, core).await?;
     let keys = Arc::new(match &place {
         Place::Variable => keys,
         Place::File(_) => keys.with_source(again(place.clone(), core.clone())),
@@ -119,15 +121,14 @@ pub async fn load(config: &Config, core: &Core) -> anyhow::Result<Arc<SealingKey
 }
 
 /// Reads the keys, and sees to it that the store names one of them.
-async fn checked(place: &Place, config: &Config, core: &Core) -> anyhow::Result<SealingKeys> {
-    let store = core.store();
+async fn checked(place: &Place, config: &Config, store: &dyn Sealing, core: &Core) -> anyhow::Result<SealingKeys> {
     let named = named(core).await?;
     let read = place.read()?;
     if let Some(named) = named {
         let Some(keys) = read else { return Err(refusal(place, named, None)) };
         return if keys.seal_by(named) { Ok(keys) } else { Err(refusal(place, named, Some(&keys))) };
     }
-    let keys = match (opens_any(&**store, read.as_ref()).await?, read) {
+    let keys = match (opens_any(store, read.as_ref()).await?, read) {
         (Some(false), read) => {
             let found = read.map_or_else(|| format!("there is no file {place}"), |keys| holds(place, &keys));
             bail!(

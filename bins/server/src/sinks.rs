@@ -8,7 +8,8 @@ use std::time::Duration;
 use anyhow::{Context, bail, ensure};
 use doorward::auth::Core;
 use doorward::sink::{FileSink, Shape, Shipper, Sink, StandardOutput, Webhook, WebhookSecret, WebhookSecrets};
-use doorward::types::{Name, SessionId};
+use doorward::store::Outbox;
+use doorward::types::{Clock, Name, SessionId};
 use doorward_observe::Metrics;
 use serde::Deserialize;
 use tokio::sync::watch;
@@ -139,16 +140,16 @@ impl Shipping {
     /// # Errors
     ///
     /// Where there is no randomness.
-    pub fn start(sinks: Named, core: &Core, metrics: &Arc<Metrics>) -> anyhow::Result<Self> {
+    pub fn start(sinks: Named, outbox: Arc<dyn Outbox>, core: &Core, metrics: &Arc<Metrics>) -> anyhow::Result<Self> {
         let (stop, _) = watch::channel(false);
         let mut shippers = JoinSet::new();
         if !sinks.is_empty() {
             let names = sinks.iter().map(|(name, _)| name.clone()).collect();
-            tokio::spawn(watch_lag(names, core.clone(), Arc::clone(metrics)));
+            tokio::spawn(watch_lag(names, Arc::clone(&outbox), Arc::clone(core.clock()), Arc::clone(metrics)));
         }
         for (name, sink) in sinks {
             let holder = SessionId::new(core.id_seed()?);
-            shippers.spawn(Shipper::new(Arc::clone(core.store()), name, holder, sink).run(stop.subscribe()));
+            shippers.spawn(Shipper::new(Arc::clone(&outbox), name, holder, sink).run(stop.subscribe()));
         }
         Ok(Self { stop, shippers })
     }
@@ -163,10 +164,10 @@ impl Shipping {
     }
 }
 
-async fn watch_lag(names: BTreeSet<Name>, core: Core, metrics: Arc<Metrics>) {
+async fn watch_lag(names: BTreeSet<Name>, outbox: Arc<dyn Outbox>, clock: Arc<dyn Clock>, metrics: Arc<Metrics>) {
     loop {
-        if let Ok(sinks) = core.store().sinks().await {
-            let now = core.clock().now();
+        if let Ok(sinks) = outbox.sinks().await {
+            let now = clock.now();
             for sink in sinks.iter().filter(|sink| names.contains(&sink.name)) {
                 let age = sink.behind_since.map_or(0, |since| (now.as_millis() - since.as_millis()).max(0) / 1_000);
                 metrics.sink_lags(&sink.name, sink.behind, age);

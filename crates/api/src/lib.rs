@@ -20,17 +20,19 @@
 //! use doorward_auth::{Core, Issuer, OperatorPrincipal, Verifier};
 //! use doorward_key::SystemRandom;
 //! use doorward_link::Linker;
-//! use doorward_store::{MemoryStore, SealingKey, SealingKeys};
+//! use doorward_records::{SealingKey, SealingKeys};
+//! use doorward_store_memory::MemoryStore;
 //! use http::{Request, header::{AUTHORIZATION, HOST}};
 //! use http_body_util::Empty;
 //! use tower::ServiceExt;
 //!
-//! let verifier = Verifier::start(&Core::new(Arc::new(MemoryStore::new()))).await?;
+//! let store = Arc::new(MemoryStore::new());
+//! let verifier = Verifier::start(&Core::new(store.clone())).await?;
 //! let request = OperatorPrincipal::local_administrator("ada".parse()?).request();
 //! let acme = Issuer::beside(&verifier).provision("Acme".parse()?, &request).await?;
 //! let (sealing_key, _to_keep) = SealingKey::draw(&SystemRandom)?;
 //! let sealing_keys = Arc::new(SealingKeys::from(sealing_key));
-//! let linker = Linker::new(verifier.clone(), Arc::clone(&sealing_keys), "https://keys.example.com/oauth")?;
+//! let linker = Linker::new(verifier.clone(), store, Arc::clone(&sealing_keys), "https://keys.example.com/oauth")?;
 //!
 //! // All of it, or some parts: on any router, next to the page Settings → API Keys.
 //! let settings = Settings { parts: vec![Part::Backend, Part::Audit], ..Settings::default() };

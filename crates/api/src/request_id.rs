@@ -45,7 +45,7 @@ mod tests {
     use std::collections::BTreeSet;
     use std::sync::Arc;
 
-    use doorward_store::MemoryStore;
+    use doorward_store_memory::MemoryStore;
 
     use super::*;
 

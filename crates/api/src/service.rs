@@ -15,7 +15,7 @@ use doorward_auth::{Core, Issuer, OperatorDesk, Verifier};
 use doorward_http::{AccessKeyLayer, Problem};
 use doorward_link::Linker;
 use doorward_origin::CustomSchemes;
-use doorward_store::SealingKeys;
+use doorward_records::SealingKeys;
 use http::header::{ALLOW, HOST, HeaderName};
 use http::request::Parts;
 use http::{HeaderValue, Method, Request, Response, Version};

@@ -6,9 +6,9 @@ use doorward_audit::{Checkpoint, NoteKey, Unproved, VerifiedLog};
 use doorward_auth::{Created, CurrentValue, Principal, Provisioned, Receipt, Regenerated, Staged, rotation_due_at};
 use doorward_key::{OpaqueToken, ShownOnce};
 use doorward_origin::{AllowedOrigin, Refusal};
+use doorward_records::{Credential, RegisteredUser, ToolCall};
 use doorward_store::{
-    AccessKeyWithSecrets, Credential, LostChange, Operator, Organization, OriginEntry, RegisteredUser, Secret,
-    SecretUsage, SinkState, ToolCall,
+    AccessKeyWithSecrets, LostChange, Operator, Organization, OriginEntry, Secret, SecretUsage, SinkState,
 };
 use doorward_types::{
     AccessKeyId, AllowedOriginId, Environment, Incarnation, Locator, Name, OperatorId, OrganizationId,

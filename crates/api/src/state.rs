@@ -6,7 +6,8 @@ use doorward_auth::{Core, Issuer, OperatorDesk, OperatorPrincipal, Verifier};
 use doorward_http::{AccessKeyLayer, Problem};
 use doorward_link::Linker;
 use doorward_origin::CustomSchemes;
-use doorward_store::{Scope, SealingKeys, Store};
+use doorward_records::{SealingKeys, Store};
+use doorward_store::Scope;
 use doorward_types::{Clock, Environment, OrganizationId};
 
 use crate::assertions::Assertions;
@@ -46,7 +47,7 @@ impl State {
     }
 
     pub(crate) fn store(&self) -> &dyn Store {
-        &**self.core().store()
+        &**self.linker.store()
     }
 
     pub(crate) fn clock(&self) -> &dyn Clock {

@@ -2,7 +2,8 @@
 
 use doorward_audit::{Action, Attribution, Detail};
 use doorward_http::Problem;
-use doorward_store::{Page, RegisteredUser, Scope, StoreError, Table};
+use doorward_records::{RegisteredUser, Table};
+use doorward_store::{Page, Scope, StoreError};
 use doorward_types::{Name, RegisteredUserId};
 
 use crate::code::Code;

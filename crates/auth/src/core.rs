@@ -1,7 +1,7 @@
 use std::sync::Arc;
 
 use doorward_key::{KeyPrefix, Random, RandomError, SystemRandom};
-use doorward_store::{Store, StoreError, StoreIdentity};
+use doorward_store::{KeyEngine, StoreError, StoreIdentity};
 use doorward_types::{Clock, IdSeed, SystemClock};
 
 use crate::Timing;
@@ -9,7 +9,7 @@ use crate::Timing;
 /// The foundation of the core: a store, a clock, randomness, and two choices. Cheap to clone.
 #[derive(Clone, Debug)]
 pub struct Core {
-    pub(crate) store: Arc<dyn Store>,
+    pub(crate) store: Arc<dyn KeyEngine>,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) random: Arc<dyn Random>,
     pub(crate) prefix: KeyPrefix,
@@ -21,7 +21,7 @@ impl Core {
     /// Returns the core over this store, with the machine's clock and randomness, the prefix of the store's keys (`dw` in a
     /// new store), and the default timing.
     #[must_use]
-    pub fn new(store: Arc<dyn Store>) -> Self {
+    pub fn new(store: Arc<dyn KeyEngine>) -> Self {
         Self {
             store,
             clock: Arc::new(SystemClock),
@@ -91,7 +91,7 @@ impl Core {
 
     /// The store.
     #[must_use]
-    pub fn store(&self) -> &Arc<dyn Store> {
+    pub fn store(&self) -> &Arc<dyn KeyEngine> {
         &self.store
     }
 

@@ -24,7 +24,7 @@
 //! # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
 //! use std::sync::Arc;
 //! use doorward_auth::{Core, CurrentValue, Issuer, OperatorPrincipal, Refusal, StagedKey, Verifier};
-//! use doorward_store::MemoryStore;
+//! use doorward_store_memory::MemoryStore;
 //!
 //! let core = Core::new(Arc::new(MemoryStore::new()));
 //! let verifier = Verifier::start(&core).await?;

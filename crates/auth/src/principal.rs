@@ -13,7 +13,8 @@ use std::time::Duration;
 
 use doorward_audit::{ActorId, Attribution};
 use doorward_key::OpaqueToken;
-use doorward_store::{FoundLink, LinkSession, LiveSecret, Operator, Revocation, Scope, StoreError};
+use doorward_records::{FoundLink, LinkSession, LinkSessions, Revocation, Revocations};
+use doorward_store::{LiveSecret, Operator, Scope, StoreError};
 use doorward_types::{AccessKeyId, Environment, Locator, Name, OrganizationId};
 
 use crate::Core;
@@ -228,8 +229,12 @@ impl Core {
     /// # Errors
     ///
     /// Fails if the store fails.
-    pub async fn link_by_start(&self, start: &OpaqueToken) -> Result<Option<LinkGrant>, StoreError> {
-        Ok(self.store.link_by_start(start.digest()).await?.map(LinkGrant::of))
+    pub async fn link_by_start(
+        &self,
+        links: &dyn LinkSessions,
+        start: &OpaqueToken,
+    ) -> Result<Option<LinkGrant>, StoreError> {
+        Ok(links.link_by_start(start.digest()).await?.map(LinkGrant::of))
     }
 
     /// Returns the link session with this state.
@@ -237,8 +242,12 @@ impl Core {
     /// # Errors
     ///
     /// Fails if the store fails.
-    pub async fn link_by_state(&self, state: &OpaqueToken) -> Result<Option<LinkGrant>, StoreError> {
-        Ok(self.store.link_by_state(state.digest()).await?.map(LinkGrant::of))
+    pub async fn link_by_state(
+        &self,
+        links: &dyn LinkSessions,
+        state: &OpaqueToken,
+    ) -> Result<Option<LinkGrant>, StoreError> {
+        Ok(links.link_by_state(state.digest()).await?.map(LinkGrant::of))
     }
 
     /// Takes up to `limit` revocations that are due. Each is due again after `lease`, if it was not ended by then.
@@ -246,9 +255,14 @@ impl Core {
     /// # Errors
     ///
     /// Fails if the store fails.
-    pub async fn take_revocations(&self, lease: Duration, limit: u32) -> Result<Vec<RevocationGrant>, StoreError> {
+    pub async fn take_revocations(
+        &self,
+        revocations: &dyn Revocations,
+        lease: Duration,
+        limit: u32,
+    ) -> Result<Vec<RevocationGrant>, StoreError> {
         let now = self.clock.now();
-        let taken = self.store.take_revocations(now, now + lease, limit).await?;
+        let taken = revocations.take_revocations(now, now + lease, limit).await?;
         Ok(taken.into_iter().map(RevocationGrant::of).collect())
     }
 }

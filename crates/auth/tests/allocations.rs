@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use doorward_auth::{Core, Issuer, OperatorPrincipal, Refusal, Verifier};
 use doorward_key::{FreshKey, SystemRandom};
-use doorward_store::MemoryStore;
+use doorward_store_memory::MemoryStore;
 use doorward_types::Environment;
 use stats_alloc::{INSTRUMENTED_SYSTEM, Region, StatsAlloc};
 

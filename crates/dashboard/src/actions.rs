@@ -1,7 +1,5 @@
 //! What forms change, through the core. Each comes back with what the page then says.
 
-use std::sync::Arc;
-
 use doorward_audit::ExportFormat;
 use doorward_auth::{Allowed, ChangeRequest, CurrentValue, IssueError, Regenerated, StagedKey};
 use doorward_key::OpaqueToken;
@@ -193,7 +191,7 @@ pub(crate) async fn export(
     let format = form.parsed::<ExportFormat>("format")?.unwrap_or_default();
     let place = parts.scan(request.operator())?;
     let (core, scope) = (parts.verifier.core(), request.operator().scope(organization, environment));
-    let export = LogExport::begin(Arc::clone(core.store()), scope, request.attribution(), core.clock().now()).await?;
+    let export = LogExport::begin(core.store().clone(), scope, request.attribution(), core.clock().now()).await?;
     let mut reply = reply::file(format.media_type(), pages::audit::content(export, format, place));
     let file = format!("attachment; filename=\"audit-{organization}-{environment}.{format}\"");
     if let Ok(file) = HeaderValue::try_from(file) {

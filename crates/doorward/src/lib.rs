@@ -1,6 +1,7 @@
 //! API keys for Rust services: issue, verify, rotate, isolate, audit.
 //!
-//! One dependency for all of Doorward. Each module is a crate that can be used alone; only [`open`] is made here.
+//! One dependency for all of Doorward. Each module is a crate that can be used alone; only [`open`] and
+//! its [`StoreUrl`] are made here.
 //!
 //! | module | crate | feature |
 //! |---|---|---|
@@ -10,6 +11,8 @@
 //! | [`assertion`] | `doorward-assertion` | |
 //! | [`audit`] | `doorward-audit` | |
 //! | [`store`] | `doorward-store` | |
+//! | [`records`] | `doorward-records` | |
+//! | [`copy`] | `doorward-store-copy` | |
 //! | [`auth`] | `doorward-auth` | |
 //! | `http` | `doorward-http` | `http` (default) |
 //! | `http::axum` | `doorward-http` | `axum` |
@@ -18,6 +21,7 @@
 //! | `dashboard::IdentityProvider` | `doorward-dashboard` | `oidc` |
 //! | `link` | `doorward-link` | `link` |
 //! | `sink` | `doorward-sink` | `sink` |
+//! | `memory` | `doorward-store-memory` | `memory` (default) |
 //! | `sqlite` | `doorward-store-sqlite` | `sqlite` (default) |
 //! | `postgres` | `doorward-store-postgres` | `postgres` |
 //!
@@ -25,7 +29,7 @@
 //! # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
 //! use std::sync::Arc;
 //! use doorward::auth::{OperatorPrincipal, Core, Issuer, Verifier};
-//! use doorward::store::MemoryStore;
+//! use doorward::memory::MemoryStore;
 //!
 //! let verifier = Verifier::start(&Core::new(Arc::new(MemoryStore::new()))).await?;
 //! let issuer = Issuer::beside(&verifier);
@@ -40,6 +44,8 @@
 //!
 //! `examples/` has whole services: on hyper (`embedded`), axum and tonic, with a table of their own, and an MCP server.
 
+mod url;
+
 #[cfg(feature = "api")]
 pub use doorward_api as api;
 pub use doorward_assertion as assertion;
@@ -53,29 +59,36 @@ pub use doorward_key as key;
 #[cfg(feature = "link")]
 pub use doorward_link as link;
 pub use doorward_origin as origin;
+pub use doorward_records as records;
 #[cfg(feature = "sink")]
 pub use doorward_sink as sink;
 pub use doorward_store as store;
+pub use doorward_store_copy as copy;
+#[cfg(feature = "memory")]
+pub use doorward_store_memory as memory;
 #[cfg(feature = "postgres")]
 pub use doorward_store_postgres as postgres;
 #[cfg(feature = "sqlite")]
 pub use doorward_store_sqlite as sqlite;
 pub use doorward_types as types;
 
+pub use self::url::{StoreUrl, StoreUrlError};
+
 /// Opens the store that a URL names, by the engine that it names: the one place that knows them all.
 ///
 /// # Errors
 ///
-/// The engine's own; [`store::StoreError::Unavailable`] where this program was built without it.
+/// The engine's own; [`store::StoreError::Unavailable`] if this program was built without it.
 pub async fn open(
-    url: &store::StoreUrl,
+    url: &StoreUrl,
     mode: store::OpenMode,
-) -> Result<std::sync::Arc<dyn store::Engine>, store::StoreError> {
+) -> Result<std::sync::Arc<dyn records::Engine>, store::StoreError> {
     match url {
         #[cfg(feature = "sqlite")]
-        store::StoreUrl::Sqlite(path) => Ok(std::sync::Arc::new(sqlite::SqliteStore::open(path, mode).await?)),
+        StoreUrl::Sqlite(path) => Ok(std::sync::Arc::new(sqlite::SqliteStore::open(path, mode).await?)),
         #[cfg(feature = "postgres")]
-        store::StoreUrl::Postgres(url) => Ok(std::sync::Arc::new(postgres::PostgresStore::open(url, mode).await?)),
+        StoreUrl::Postgres(url) => Ok(std::sync::Arc::new(postgres::PostgresStore::open(url, mode).await?)),
+        #[cfg(not(all(feature = "sqlite", feature = "postgres")))]
         other => {
             let _ = mode;
             let reason = format!("this program was built without the engine of {other}");

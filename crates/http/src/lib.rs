@@ -16,7 +16,7 @@
 //! use std::{convert::Infallible, sync::Arc};
 //! use doorward_auth::{OperatorPrincipal, Core, Issuer, Verifier};
 //! use doorward_http::{AccessKeyLayer, principal};
-//! use doorward_store::MemoryStore;
+//! use doorward_store_memory::MemoryStore;
 //! use http::{Request, Response, header::AUTHORIZATION};
 //! use http_body_util::Full;
 //! use tower::{Service, ServiceBuilder, ServiceExt, service_fn};

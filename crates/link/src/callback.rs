@@ -5,7 +5,8 @@ use std::time::Duration;
 
 use doorward_auth::{LinkGrant, OriginRefusal};
 use doorward_key::OpaqueToken;
-use doorward_store::{Conflict, LinkSession, LinkStatus, StoreError};
+use doorward_records::{LinkSession, LinkStatus};
+use doorward_store::{Conflict, StoreError};
 use http::{HeaderMap, StatusCode};
 use url::form_urlencoded::parse;
 use zeroize::Zeroizing;
@@ -103,7 +104,9 @@ impl Linker {
         headers: &HeaderMap,
     ) -> Result<Finish, LinkError> {
         for _ in 0..LOOKS {
-            let Some(grant) = self.core().link_by_state(state).await? else { return Ok(Finish::worn_out()) };
+            let Some(grant) = self.core().link_by_state(&*self.store, state).await? else {
+                return Ok(Finish::worn_out());
+            };
             let (scope, session) = (grant.scope(), grant.session());
             // None of these refusals uses the session up: its own browser may yet bring the right answer to the right place.
             if browser::proof(headers, session.id, session.browser).is_none() {
@@ -124,7 +127,7 @@ impl Linker {
             match session.status {
                 LinkStatus::Started => {
                     let claimed = LinkSession { status: LinkStatus::Exchanging, ..session.clone() };
-                    match self.core().store().advance_link(scope, LinkStatus::Started, claimed).await {
+                    match self.store.advance_link(scope, LinkStatus::Started, claimed).await {
                         Ok(()) => return Ok(self.finish_one(&grant, &plan, answer).await),
                         // Another request was quicker.
                         Err(StoreError::Conflict(Conflict::Stale)) => {}
@@ -161,7 +164,7 @@ impl Linker {
             provider_error: failure.provider_error,
             ..grant.session().clone()
         };
-        let ended = self.core().store().advance_link(grant.scope(), LinkStatus::Exchanging, session).await;
+        let ended = self.store.advance_link(grant.scope(), LinkStatus::Exchanging, session).await;
         // A session that is gone or over has nothing to be told.
         if let Err(error) = ended.or_else(|error| match error {
             StoreError::Missing | StoreError::Conflict(Conflict::Stale) => Ok(()),
@@ -231,7 +234,7 @@ impl Linker {
                 expires_at,
                 ..session.clone()
             };
-            self.core().store().advance_link(scope, LinkStatus::Exchanging, pending)
+            self.store.advance_link(scope, LinkStatus::Exchanging, pending)
         };
         self.write_sealed((scope, &session.tokens_record(), &text), keep).await?;
         Ok(confirmation)
@@ -242,7 +245,7 @@ impl Linker {
     async fn confirm_again(&self, grant: &LinkGrant, plan: &Plan) -> Result<Finish, LinkError> {
         let confirmation = OpaqueToken::generate(&**self.core().random())?;
         let pending = LinkSession { confirmation: Some(confirmation.digest()), ..grant.session().clone() };
-        match self.core().store().advance_link(grant.scope(), LinkStatus::Pending, pending).await {
+        match self.store.advance_link(grant.scope(), LinkStatus::Pending, pending).await {
             Ok(()) => Ok(self.onward(grant, plan, &Ok(confirmation))),
             Err(StoreError::Conflict(Conflict::Stale)) => Ok(Finish::worn_out()),
             Err(error) => Err(error.into()),

@@ -2,7 +2,8 @@
 
 use doorward_audit::{Action, Attribution, Detail};
 use doorward_key::OpaqueToken;
-use doorward_store::{Conflict, Credential, CredentialKey, LinkSession, LinkStatus, Scope, SealError, StoreError};
+use doorward_records::{Credential, CredentialKey, LinkSession, LinkStatus, SealError};
+use doorward_store::{Conflict, Scope, StoreError};
 use doorward_types::{LinkSessionId, RegisteredUserId};
 
 use crate::{LinkError, Linker, Tokens};
@@ -14,7 +15,7 @@ impl Linker {
     ///
     /// [`LinkError::NoSuchSession`] if there is none, or if it ended more than an hour ago.
     pub async fn session(&self, scope: &Scope, id: LinkSessionId) -> Result<LinkSession, LinkError> {
-        let session = self.core().store().link(scope, id).await?.ok_or(LinkError::NoSuchSession)?;
+        let session = self.store.link(scope, id).await?.ok_or(LinkError::NoSuchSession)?;
         let is_over = session.expires_at <= self.core().clock().now() && !session.status.is_end();
         Ok(if is_over { LinkSession { status: LinkStatus::Expired, ..session } } else { session })
     }
@@ -63,7 +64,7 @@ impl Linker {
         let complete = |sealed| {
             let connector = connector.clone();
             let credential = Credential { registered_user, connector, sealed, created_at: now, updated_at: now };
-            self.core().store().complete_link(scope, id, credential, event.clone())
+            self.store.complete_link(scope, id, credential, event.clone())
         };
         self.write_sealed((scope, &key.to_string(), &text), complete).await.map_err(|error| match error {
             LinkError::Store(error) => not_pending(error),
@@ -82,7 +83,7 @@ impl Linker {
             tokens: None,
             ..session
         };
-        self.core().store().advance_link(scope, LinkStatus::Pending, failed).await.map_err(not_pending)?;
+        self.store.advance_link(scope, LinkStatus::Pending, failed).await.map_err(not_pending)?;
         self.revoke_soon();
         Ok(())
     }

@@ -5,10 +5,11 @@ use doorward_audit::{Action, Attribution, Detail, EventDraft};
 use doorward_auth::{Core, OriginRefusal, Verifier};
 use doorward_client::{Client, RootsError};
 use doorward_key::{OpaqueToken, RandomError};
-use doorward_store::{
-    Connector, ConnectorName, LinkSession, LinkStatus, Page, Scope, SealError, Sealed, SealingError, SealingKeys,
-    StoreError, Table, write_sealed,
+use doorward_records::{
+    Connector, ConnectorName, LinkSession, LinkStatus, SealError, Sealed, SealingError, SealingKeys, Store, Table,
+    write_sealed,
 };
+use doorward_store::{Page, Scope, StoreError};
 use doorward_types::{LinkSessionId, RegisteredUserId, Timestamp};
 use serde::{Deserialize, Serialize};
 use tokio::sync::Notify;
@@ -27,6 +28,7 @@ pub const CONFIRMATION_LIFETIME: Duration = Duration::from_mins(10);
 #[derive(Clone, Debug)]
 pub struct Linker {
     pub(crate) verifier: Verifier,
+    pub(crate) store: Arc<dyn Store>,
     pub(crate) sealing_key: Arc<SealingKeys>,
     pub(crate) client: Client,
     /// The URL under which `start/…` and `callback/…` are.
@@ -116,15 +118,20 @@ pub(crate) struct Plan {
 }
 
 impl Linker {
-    /// Returns a linker beside a verifying node. Browsers reach it under the URL `base`: `start/{token}` leads to
-    /// [`Linker::start`], and `callback/{reference}` to [`Linker::finish`]. Run [`Linker::keep_up`] beside it.
+    /// Returns a linker beside a verifying node, over the node's store. Browsers reach it under the URL `base`:
+    /// `start/{token}` leads to [`Linker::start`], and `callback/{reference}` to [`Linker::finish`]. Run [`Linker::keep_up`] beside it.
     ///
     /// # Errors
     ///
     /// Fails if the machine's roots of trust cannot be read.
-    pub fn new(verifier: Verifier, sealing_key: Arc<SealingKeys>, base: &str) -> Result<Self, RootsError> {
+    pub fn new(
+        verifier: Verifier,
+        store: Arc<dyn Store>,
+        sealing_key: Arc<SealingKeys>,
+        base: &str,
+    ) -> Result<Self, RootsError> {
         let (client, base, revocations) = (Client::new()?, base.trim_end_matches('/').into(), Arc::default());
-        Ok(Self { verifier, sealing_key, client, base, revocations })
+        Ok(Self { verifier, store, sealing_key, client, base, revocations })
     }
 
     /// Puts a connector into an environment, or another in its place. If the settings name no issuer, and the third party's own
@@ -248,7 +255,7 @@ impl Linker {
             provider_error: None,
             expires_at,
         };
-        let open = |plan| self.core().store().open_link(scope, session(plan), now);
+        let open = |plan| self.store.open_link(scope, session(plan), now);
         match self.write_sealed((scope, &record, &text), open).await {
             Err(LinkError::Store(StoreError::Missing)) => Err(LinkError::NoSuchUser),
             opened => {
@@ -265,12 +272,12 @@ impl Linker {
         write: impl Fn(Sealed) -> Writing,
     ) -> Result<(), LinkError> {
         let core = self.core();
-        write_sealed(&**core.store(), &self.sealing_key, secret, &**core.random(), write).await.map_err(|error| {
-            match error {
+        write_sealed(&*self.store, &self.sealing_key, secret, &**core.random(), write).await.map_err(
+            |error| match error {
                 SealingError::Random(error) => error.into(),
                 SealingError::Store(error) => error.into(),
-            }
-        })
+            },
+        )
     }
 
     /// Returns the plan of a session.
@@ -318,12 +325,18 @@ impl Linker {
         &self.client
     }
 
+    /// The store of connectors, sessions and credentials.
+    #[must_use]
+    pub const fn store(&self) -> &Arc<dyn Store> {
+        &self.store
+    }
+
     pub(crate) fn core(&self) -> &Core {
         self.verifier.core()
     }
 
     fn connectors_table(&self) -> &dyn Table<Connector> {
-        &**self.core().store()
+        &*self.store
     }
 }
 

@@ -2,7 +2,8 @@
 
 use base64::Engine;
 use base64::prelude::BASE64_URL_SAFE_NO_PAD;
-use doorward_store::{ConnectorName, Scope};
+use doorward_records::ConnectorName;
+use doorward_store::Scope;
 use doorward_types::LinkSessionId;
 use http::StatusCode;
 use sha2::{Digest, Sha256};

@@ -3,7 +3,8 @@
 use std::time::Duration;
 
 use doorward_auth::{LinkGrant, RevocationGrant};
-use doorward_store::{ConnectorName, StoreError};
+use doorward_records::ConnectorName;
+use doorward_store::StoreError;
 use doorward_types::Timestamp;
 use tokio::task::JoinSet;
 use zeroize::Zeroizing;
@@ -40,9 +41,9 @@ impl Linker {
     ///
     /// Fails if the store fails.
     pub async fn keep_up_once(&self) -> Result<(), StoreError> {
-        self.core().store().expire_links(self.core().clock().now()).await?;
+        self.store.expire_links(self.core().clock().now()).await?;
         loop {
-            let due = self.core().take_revocations(LEASE, BATCH).await?;
+            let due = self.core().take_revocations(&*self.store, LEASE, BATCH).await?;
             let is_last = (due.len() as u32) < BATCH;
             let mut tasks = JoinSet::new();
             for grant in due {
@@ -68,7 +69,7 @@ impl Linker {
     }
 
     async fn revoke(&self, grant: &RevocationGrant) -> Result<(), StoreError> {
-        let (scope, revocation, store) = (grant.scope(), grant.revocation(), self.core().store());
+        let (scope, revocation, store) = (grant.scope(), grant.revocation(), &self.store);
         let revoked = match self.what_to_revoke(grant).await {
             Ok(Some((settings, tokens))) => self.revoke_at(&settings, &tokens).await,
             Ok(None) => return store.end_revocation(revocation).await,

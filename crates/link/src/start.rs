@@ -2,7 +2,8 @@
 
 use doorward_auth::LinkGrant;
 use doorward_key::OpaqueToken;
-use doorward_store::{Conflict, LinkSession, LinkStatus, StoreError};
+use doorward_records::{LinkSession, LinkStatus};
+use doorward_store::{Conflict, StoreError};
 use http::{HeaderMap, HeaderValue};
 
 use crate::{CodeGrant, Finish, LinkError, Linker, browser};
@@ -42,7 +43,9 @@ impl Linker {
     }
 
     async fn start_once(&self, token: &OpaqueToken, headers: &HeaderMap) -> Result<Start, LinkError> {
-        let Some(grant) = self.core().link_by_start(token).await? else { return Ok(Finish::worn_out().into()) };
+        let Some(grant) = self.core().link_by_start(&*self.store, token).await? else {
+            return Ok(Finish::worn_out().into());
+        };
         let (scope, session) = (grant.scope(), grant.session());
         if session.expires_at <= self.core().clock().now() {
             return Ok(Finish::worn_out().into());
@@ -59,7 +62,7 @@ impl Linker {
         let Some(settings) = self.settings_of(scope, &session.connector, &plan.application).await? else {
             let failed =
                 LinkSession { status: LinkStatus::Failed, error: Some("connector_gone".to_owned()), ..session.clone() };
-            self.core().store().advance_link(scope, session.status, failed).await?;
+            self.store.advance_link(scope, session.status, failed).await?;
             return Ok(self.onward(&grant, &plan, &Err("connector_gone")).into());
         };
         let proof = match known {
@@ -68,7 +71,7 @@ impl Linker {
                 let fresh = OpaqueToken::generate(&**self.core().random())?;
                 let started =
                     LinkSession { status: LinkStatus::Started, browser: Some(fresh.digest()), ..session.clone() };
-                self.core().store().advance_link(scope, LinkStatus::Begun, started).await?;
+                self.store.advance_link(scope, LinkStatus::Begun, started).await?;
                 fresh
             }
         };

@@ -1,7 +1,8 @@
 //! Whose tools are called for a user, and with what.
 
 use doorward_client::Endpoint;
-use doorward_store::{Credential, CredentialKey, Scope, SealError, Table};
+use doorward_records::{Credential, CredentialKey, SealError, Table};
+use doorward_store::Scope;
 use serde::Deserialize;
 use zeroize::Zeroizing;
 
@@ -53,7 +54,7 @@ impl Linker {
         let settings = self.settings(scope, &key.connector).await?;
         let upstream = settings.and_then(|settings| settings.upstream).ok_or(LinkError::NoSuchConnector)?;
         let endpoint = upstream.url.parse().map_err(ConnectorFault::Upstream)?;
-        let credentials: &dyn Table<Credential> = &**self.core().store();
+        let credentials: &dyn Table<Credential> = &*self.store;
         let credential = credentials.get(scope, key).await?.ok_or(LinkError::NoCredential)?;
         let secret = self.sealing_key.open(scope, &key.to_string(), &credential.sealed)?;
         let token = match serde_json::from_slice(&secret) {

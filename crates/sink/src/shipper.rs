@@ -3,7 +3,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use doorward_audit::Event;
-use doorward_store::{Shipment, SinkState, Store, StoreError};
+use doorward_store::{Outbox, Shipment, SinkState, StoreError};
 use doorward_types::{Causes, Foreign, Name, SessionId};
 use tokio::sync::watch;
 use tokio::time::{Instant, sleep};
@@ -36,7 +36,7 @@ const LONGEST_ASKED_FOR: Duration = Duration::from_secs(600);
 /// Ships the events of all logs to one sink, for as long as it runs.
 #[derive(Debug)]
 pub struct Shipper {
-    store: Arc<dyn Store>,
+    outbox: Arc<dyn Outbox>,
     name: Name,
     holder: SessionId,
     sink: Box<dyn Sink>,
@@ -62,8 +62,8 @@ impl From<StoreError> for Interruption {
 impl Shipper {
     /// A shipper for the sink of this name. The holder is to be this run's own: fresh at each start.
     #[must_use]
-    pub fn new(store: Arc<dyn Store>, name: Name, holder: SessionId, sink: Box<dyn Sink>) -> Self {
-        Self { store, name, holder, sink, position: None, noted: Instant::now() }
+    pub fn new(outbox: Arc<dyn Outbox>, name: Name, holder: SessionId, sink: Box<dyn Sink>) -> Self {
+        Self { outbox, name, holder, sink, position: None, noted: Instant::now() }
     }
 
     /// Ships until it is told to stop, and then says how far it came.
@@ -73,8 +73,8 @@ impl Shipper {
             () = self.ship() => {}
         }
         if let Some(position) = self.position {
-            let noted = self.store.advance_sink(&self.name, self.holder, position).await;
-            if let Err(error) = noted.and(self.store.release_sink(&self.name, self.holder).await.map(|()| true)) {
+            let noted = self.outbox.advance_sink(&self.name, self.holder, position).await;
+            if let Err(error) = noted.and(self.outbox.release_sink(&self.name, self.holder).await.map(|()| true)) {
                 tracing::warn!(sink = %self.name, error = &error as &dyn std::error::Error, "could not note how far it came");
             }
         }
@@ -100,7 +100,7 @@ impl Shipper {
     async fn ship_while_held(&mut self, failing: &mut bool) -> Result<Infallible, Interruption> {
         self.take().await?;
         loop {
-            let page = self.store.events_after(self.position.unwrap_or_default(), PAGE).await?;
+            let page = self.outbox.events_after(self.position.unwrap_or_default(), PAGE).await?;
             *failing = false;
             if page.is_empty() {
                 sleep(LOOK).await;
@@ -121,14 +121,14 @@ impl Shipper {
     async fn take(&mut self) -> Result<(), StoreError> {
         let mut silence = Silence::default();
         loop {
-            let state = self.store.sinks().await?.into_iter().find(|state| state.name == self.name);
+            let state = self.outbox.sinks().await?.into_iter().find(|state| state.name == self.name);
             let is_free = match &state {
                 None => true,
                 Some(state) if state.holder.is_none_or(|holder| holder == self.holder) => true,
                 Some(state) => silence.looked(state, Instant::now()) >= SILENCE,
             };
             let beat = state.as_ref().map(|state| state.beat);
-            if is_free && self.store.take_sink(&self.name, beat, self.holder).await? {
+            if is_free && self.outbox.take_sink(&self.name, beat, self.holder).await? {
                 self.position = Some(state.map_or(0, |state| state.position));
                 self.noted = Instant::now();
                 tracing::info!(sink = %self.name, position = self.position, "this node ships audit events");
@@ -142,7 +142,7 @@ impl Shipper {
     async fn note(&mut self) -> Result<(), Interruption> {
         self.noted = Instant::now();
         let position = self.position.unwrap_or_default();
-        match self.store.advance_sink(&self.name, self.holder, position).await? {
+        match self.outbox.advance_sink(&self.name, self.holder, position).await? {
             true => Ok(()),
             false => Err(Interruption::Lost),
         }

@@ -2,7 +2,8 @@
 
 use async_trait::async_trait;
 use doorward_audit::EventDraft;
-use doorward_store::{Sealed, SealedKind, SealedValue, Sealing, SealingKeyId, StoreError, check_seal};
+use doorward_records::{Sealed, SealedKind, SealedValue, Sealing, check_seal};
+use doorward_store::{SealingKeyId, StoreError};
 use doorward_store_sql::{Statement, sealing, sql};
 use futures_util::future::join_all;
 use tokio_postgres::Row;

@@ -1,10 +1,9 @@
 //! The tables by which a store moves to another engine.
 
 use doorward_audit::Pruned;
+use doorward_records::{Connector, Credential, RegisteredUser, Revocation, ToolCall};
 use doorward_store::copy::{CopiedTable, CopyProgress, Row};
-use doorward_store::{
-    AccessKey, Connector, Credential, Operator, Organization, OriginEntry, RegisteredUser, Revocation, Secret, ToolCall,
-};
+use doorward_store::{AccessKey, Operator, Organization, OriginEntry, Secret};
 
 use crate::table::{Stored, names, places};
 use crate::{Statement, audit, change, coherence, sql};

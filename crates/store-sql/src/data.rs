@@ -2,10 +2,11 @@
 
 use std::sync::LazyLock;
 
-use doorward_store::{
-    Connector, ConnectorName, Credential, CredentialKey, Page, RegisteredUser, Scope, Sealed, TOOL_CALLS_KEPT,
-    TOOL_CALLS_LET_GO, ToolCall,
+use doorward_records::{
+    Connector, ConnectorName, Credential, CredentialKey, RegisteredUser, Sealed, TOOL_CALLS_KEPT, TOOL_CALLS_LET_GO,
+    ToolCall,
 };
+use doorward_store::{Page, Scope};
 use doorward_types::{RegisteredUserId, ToolCallId};
 
 use crate::revoking::Revoking;

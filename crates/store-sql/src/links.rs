@@ -1,7 +1,8 @@
 //! Tries to link an account, and what is to be revoked at third parties.
 
 use doorward_key::Digest;
-use doorward_store::{FoundLink, LINKS_KEPT, LinkSession, Revocation, Scope, StoreError};
+use doorward_records::{FoundLink, LINKS_KEPT, LinkSession, Revocation};
+use doorward_store::{Scope, StoreError};
 use doorward_types::{LinkSessionId, Timestamp};
 
 use crate::table::{Stored, columns, insert_text, table};

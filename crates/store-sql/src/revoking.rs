@@ -1,6 +1,7 @@
 //! Statements that make revocations of what is lost.
 
-use doorward_store::{CredentialKey, LINKS_KEPT, Scope};
+use doorward_records::{CredentialKey, LINKS_KEPT};
+use doorward_store::Scope;
 use doorward_types::{LinkSessionId, RegisteredUserId, Timestamp};
 
 use crate::{Statement, sql};

@@ -1,6 +1,7 @@
 //! Sealed values of all scopes, and the name of their key.
 
-use doorward_store::{Sealed, SealedKind, SealedValue, SealingKeyId, StoreError};
+use doorward_records::{Sealed, SealedKind, SealedValue};
+use doorward_store::{SealingKeyId, StoreError};
 
 use crate::{Reader, Statement, sql};
 

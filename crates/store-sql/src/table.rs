@@ -2,8 +2,9 @@
 
 use std::iter::zip;
 
+use doorward_records::{Record, Sealed};
 use doorward_store::copy::{CopiedTable, Kind};
-use doorward_store::{Page, Record, Scope, Sealed};
+use doorward_store::{Page, Scope};
 
 use crate::revoking::Revoking;
 use crate::{Field, FromRow, Statement, sql};

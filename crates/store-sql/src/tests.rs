@@ -1,9 +1,7 @@
 use doorward_key::Digest;
+use doorward_records::{Credential, LinkSession, LinkStatus, Sealed};
 use doorward_store::copy::{Cell, Kind};
-use doorward_store::{
-    AccessKey, Credential, LinkSession, LinkStatus, Operator, OriginEntry, Page, ProviderAccess, ProviderIdentity,
-    Scope, Sealed, StoreError,
-};
+use doorward_store::{AccessKey, Operator, OriginEntry, Page, ProviderAccess, ProviderIdentity, Scope, StoreError};
 use doorward_types::{
     AccessKeyId, AllowedOriginId, Environment, LinkSessionId, OperatorId, OrganizationId, RegisteredUserId, Timestamp,
 };
@@ -154,7 +152,7 @@ fn the_statements_of_a_table_follow_from_its_description() {
     assert_eq!(table::put(&scope, &record).as_str(), put);
     let select = "SELECT registered_user, connector, sealed, created_at, updated_at FROM credentials WHERE \
                   organization = $1 AND environment = $2 AND";
-    let find = table::find::<Credential>(&scope, &doorward_store::Record::key(&record));
+    let find = table::find::<Credential>(&scope, &doorward_records::Record::key(&record));
     assert_eq!(find.as_str(), format!("{select} registered_user = $3 AND connector = $4"));
     let page = table::page::<Credential>(&scope, &Page::first(10));
     let expected = format!(

@@ -7,11 +7,9 @@ use std::time::Duration;
 use doorward_audit::{Action, ActorId, Hash};
 use doorward_key::{Digest, KeyPrefix};
 use doorward_origin::{AllowedOrigin, CustomSchemes};
+use doorward_records::{ConnectorName, LinkStatus, Sealed, ToolOutcome};
 use doorward_store::copy::{Cell, Kind};
-use doorward_store::{
-    ConnectorName, LinkStatus, OperationId, RequestHash, Revision, Sealed, SealingKeyId, SignInKind, StoreError,
-    StoreId, ToolOutcome, Touched,
-};
+use doorward_store::{OperationId, RequestHash, Revision, SealingKeyId, SignInKind, StoreError, StoreId, Touched};
 use doorward_types::{
     AccessKeyId, AllowedOriginId, Environment, Incarnation, LinkSessionId, Locator, Name, OperatorId, OrganizationId,
     RegisteredUserId, RequestId, SecretState, SessionId, Timestamp, ToolCallId,

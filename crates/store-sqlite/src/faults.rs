@@ -5,7 +5,7 @@ use std::process::{Command, Stdio};
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use doorward_store::OpenMode;
-use doorward_store::conformance::faults;
+use doorward_store_conformance::faults;
 
 use crate::SqliteStore;
 use crate::settings::Settings;

@@ -3,10 +3,8 @@
 use async_trait::async_trait;
 use doorward_audit::EventDraft;
 use doorward_key::Digest;
-use doorward_store::{
-    Conflict, Credential, FoundLink, LinkSession, LinkSessions, LinkStatus, Record, Revocation, Revocations, Scope,
-    StoreError,
-};
+use doorward_records::{Credential, FoundLink, LinkSession, LinkSessions, LinkStatus, Record, Revocation, Revocations};
+use doorward_store::{Conflict, Scope, StoreError};
 use doorward_store_sql::links;
 use doorward_store_sql::revoking::Revoking;
 use doorward_store_sql::table;

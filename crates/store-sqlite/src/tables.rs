@@ -2,7 +2,8 @@
 
 use async_trait::async_trait;
 use doorward_audit::EventDraft;
-use doorward_store::{Page, Scope, StoreError, Table};
+use doorward_records::Table;
+use doorward_store::{Page, Scope, StoreError};
 use doorward_store_sql::revoking::Revoking;
 use doorward_store_sql::table::{self, Scoped};
 

@@ -1,7 +1,8 @@
 //! Calls of tools through MCP.
 
 use async_trait::async_trait;
-use doorward_store::{Page, Scope, StoreError, ToolCall, ToolCalls};
+use doorward_records::{ToolCall, ToolCalls};
+use doorward_store::{Page, Scope, StoreError};
 use doorward_store_sql::data;
 use doorward_types::{RegisteredUserId, ToolCallId};
 

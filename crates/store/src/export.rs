@@ -3,7 +3,7 @@ use std::sync::Arc;
 use doorward_audit::{Action, Attribution, ChainFault, Checkpoint, Event, EventDraft, Hash};
 use doorward_types::Timestamp;
 
-use crate::{AuditLog, EventFilter, LogFault, Page, Scope, Store, StoreError};
+use crate::{AuditLog, EventFilter, LogFault, Page, Scope, StoreError};
 
 /// Events at a time.
 const BATCH: u32 = 5_000;
@@ -11,7 +11,7 @@ const BATCH: u32 = 5_000;
 /// A log on its way out, page by page, however long it is.
 #[derive(Debug)]
 pub struct LogExport {
-    store: Arc<dyn Store>,
+    store: Arc<dyn AuditLog>,
     scope: Scope,
     size: u64,
     /// The event that the next one must follow: one that went out, or the last that was pruned before.
@@ -26,7 +26,7 @@ impl LogExport {
     ///
     /// Where the store fails.
     pub async fn begin(
-        store: Arc<dyn Store>,
+        store: Arc<dyn AuditLog>,
         scope: Scope,
         attribution: &Attribution,
         now: Timestamp,
@@ -35,7 +35,7 @@ impl LogExport {
         let name = Checkpoint::origin_of(log.0, log.1);
         let exported = EventDraft::new(attribution, now, Action::AuditLogExported, name, log);
         store.record(exported).await?;
-        let newest = AuditLog::events(&*store, &scope, &EventFilter::default(), Page::first(1)).await?;
+        let newest = store.events(&scope, &EventFilter::default(), Page::first(1)).await?;
         let size = newest.first().map_or(0, |event| event.sequence);
         let last = pruned(&*store, &scope).await?;
         Ok(Self { store, scope, size, last, has_begun: false })
@@ -94,6 +94,6 @@ impl LogExport {
 }
 
 /// The last event that was pruned from the log: its place and its hash.
-async fn pruned(store: &dyn Store, scope: &Scope) -> Result<(u64, Option<Hash>), StoreError> {
+async fn pruned(store: &dyn AuditLog, scope: &Scope) -> Result<(u64, Option<Hash>), StoreError> {
     Ok(store.pruned(scope).await?.map_or((0, None), |pruned| (pruned.size, Some(pruned.last_hash))))
 }

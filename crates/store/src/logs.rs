@@ -2,7 +2,7 @@ use std::collections::BTreeMap;
 
 use doorward_types::{Environment, OrganizationId};
 
-use crate::{Page, Scope, Store, StoreError};
+use crate::{KeyEngine, Page, Scope, StoreError};
 
 /// Organizations at a time.
 const BATCH: u32 = 1_000;
@@ -13,7 +13,7 @@ const BATCH: u32 = 1_000;
 /// # Errors
 ///
 /// If the engine fails.
-pub async fn must_have_events(store: &dyn Store, scope: &Scope) -> Result<bool, StoreError> {
+pub async fn must_have_events(store: &dyn KeyEngine, scope: &Scope) -> Result<bool, StoreError> {
     match (scope.organization(), scope.environment()) {
         (OrganizationId::INSTALLATION, Environment::Production) => Ok(!store.operators().await?.is_empty()),
         (organization, Environment::Production) => Ok(store.organization(organization).await?.is_some()),
@@ -31,7 +31,7 @@ pub async fn must_have_events(store: &dyn Store, scope: &Scope) -> Result<bool, 
 ///
 /// If the engine fails.
 #[expect(clippy::disallowed_methods, reason = "names each log that there may be; no caller's authority")]
-pub async fn known_logs(store: &dyn Store) -> Result<BTreeMap<(OrganizationId, Environment), bool>, StoreError> {
+pub async fn known_logs(store: &dyn KeyEngine) -> Result<BTreeMap<(OrganizationId, Environment), bool>, StoreError> {
     let mut known: BTreeMap<_, _> = store.logs().await?.into_iter().map(|log| (log, false)).collect();
     let mut organizations = vec![OrganizationId::INSTALLATION];
     let mut page = Page::first(BATCH);

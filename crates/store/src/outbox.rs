@@ -10,7 +10,7 @@ use crate::StoreError;
 /// One node at a time holds a sink. None trusts another's clock: a sink whose [`SinkState::beat`] has stood still for as
 /// long as the looker thinks fit is taken over, where it still stands at that beat.
 #[async_trait]
-pub trait Outbox: Send + Sync {
+pub trait Outbox: std::fmt::Debug + Send + Sync {
     /// The events after this position, oldest first. One that cannot be read does not hide those after it.
     async fn events_after(&self, position: u64, limit: u32) -> Result<Vec<Shipment>, StoreError>;
 

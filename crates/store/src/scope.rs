@@ -16,15 +16,6 @@
 //! // A scope cannot be written down; its fields are private.
 //! let scope = Scope { organization: OrganizationId::INSTALLATION, environment: Environment::Production };
 //! ```
-//!
-//! ```compile_fail
-//! # use doorward_store::{RegisteredUser, Table};
-//! # use doorward_types::RegisteredUserId;
-//! // A record cannot be reached by its id alone.
-//! async fn look(table: &dyn Table<RegisteredUser>, id: RegisteredUserId) {
-//!     table.get(&id).await;
-//! }
-//! ```
 
 use doorward_types::{Environment, OrganizationId};
 

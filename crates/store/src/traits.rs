@@ -2,61 +2,26 @@ use async_trait::async_trait;
 use doorward_audit::{Action, ChainFault, Event, EventDraft, Pruned};
 use doorward_types::{AccessKeyId, Environment, Locator, Name, OperatorId, OrganizationId, Timestamp};
 
-use crate::copy::Rows;
 use crate::{
-    AccessKeyWithSecrets, Change, ChangeContext, Coherence, Committed, Connector, Credential, IdempotencyKey,
-    LinkSessions, LostChanges, Operation, Operator, Organization, OriginEntry, Outbox, ProviderIdentity, Record,
-    RegisteredUser, Revision, Revocations, Scope, Sealing, SecretUsage, SignIns, Sourced, SpanUses, StoreError,
-    ToolCalls,
+    AccessKeyWithSecrets, Change, ChangeContext, Coherence, Committed, IdempotencyKey, LostChanges, Operation,
+    Operator, Organization, OriginEntry, ProviderIdentity, Revision, Scope, SecretUsage, SignIns, Sourced, SpanUses,
+    StoreError,
 };
 
-/// Everything that the core and the reference server need of an engine.
-pub trait Store:
-    KeyStore
-    + Coherence
-    + LostChanges
-    + UsageLog
-    + AuditLog
-    + Outbox
-    + Operators
-    + Table<RegisteredUser>
-    + Table<Connector>
-    + Table<Credential>
-    + LinkSessions
-    + Revocations
-    + Sealing
-    + ToolCalls
-    + SignIns
-    + std::fmt::Debug
-    + 'static
-{
+/// Everything that the core needs of an engine: keys, operators, and the log of what was done to them.
+pub trait KeyEngine: KeyStore + Coherence + LostChanges + UsageLog + AuditLog + Operators + SignIns + 'static {}
+
+impl<S> KeyEngine for S where S: KeyStore + Coherence + LostChanges + UsageLog + AuditLog + Operators + SignIns + 'static
+{}
+
+/// The choice of an engine that finds no store at its place.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum OpenMode {
+    /// Make it.
+    Create,
+    /// Refuse.
+    Existing,
 }
-
-impl<S> Store for S where
-    S: KeyStore
-        + Coherence
-        + LostChanges
-        + UsageLog
-        + AuditLog
-        + Outbox
-        + Operators
-        + Table<RegisteredUser>
-        + Table<Connector>
-        + Table<Credential>
-        + LinkSessions
-        + Revocations
-        + Sealing
-        + ToolCalls
-        + SignIns
-        + std::fmt::Debug
-        + 'static
-{
-}
-
-/// What keeps a store in a database: all of [`Store`], and a way to move it elsewhere.
-pub trait Engine: Store + Rows {}
-
-impl<S> Engine for S where S: Store + Rows {}
 
 /// Organizations, keys and their secrets, allowed origins: the management side's view, which spans environments.
 #[async_trait]
@@ -124,7 +89,7 @@ pub trait UsageLog: Send + Sync {
 
 /// Reading the audit events back.
 #[async_trait]
-pub trait AuditLog: Send + Sync {
+pub trait AuditLog: std::fmt::Debug + Send + Sync {
     /// The events of a scope's log that the filter lets through, newest first, below the sequence of `page.after`.
     async fn events(&self, scope: &Scope, filter: &EventFilter, page: Page<u64>) -> Result<Vec<Event>, StoreError>;
 
@@ -216,31 +181,6 @@ pub trait Operators: Send + Sync {
         identity: &ProviderIdentity,
         event: EventDraft,
     ) -> Result<(), StoreError>;
-}
-
-/// Records of one kind, each in its organization and environment.
-///
-/// A [`Credential`] that another one replaces, that is deleted, or whose user is deleted, becomes a [`crate::Revocation`] in the
-/// same transaction.
-#[async_trait]
-pub trait Table<R: Record>: Send + Sync {
-    /// Adds a record; [`crate::Conflict::Duplicate`] where its key or a unique field is taken in this scope.
-    async fn insert(&self, scope: &Scope, record: R) -> Result<(), StoreError>;
-
-    /// Adds a record, or puts it in the place of the one with its key (keeping when that was created);
-    /// [`StoreError::Missing`] where the record that it belongs to does not exist in this scope. The event that tells of it is
-    /// written in the same transaction.
-    async fn put(&self, scope: &Scope, record: R, event: EventDraft) -> Result<(), StoreError>;
-
-    /// The record with this key in this scope.
-    async fn get(&self, scope: &Scope, key: &R::Key) -> Result<Option<R>, StoreError>;
-
-    /// Records of this scope, newest key first.
-    async fn list(&self, scope: &Scope, page: Page<R::Key>) -> Result<Vec<R>, StoreError>;
-
-    /// Removes a record and all that belongs to it, and returns whether there was one. If so, the event that tells of it is
-    /// written in the same transaction.
-    async fn delete(&self, scope: &Scope, key: &R::Key, event: EventDraft) -> Result<bool, StoreError>;
 }
 
 /// Which part of a list.

@@ -22,7 +22,7 @@ use std::time::Duration;
 
 use doorward_auth::{ChangeRequest, Core, Issuer, OperatorPrincipal, Verifier};
 use doorward_key::ShownOnce;
-use doorward_store::MemoryStore;
+use doorward_store_memory::MemoryStore;
 use doorward_types::{Environment, ManualClock, OrganizationId};
 
 /// How long to wait between two looks at a node that catches up.

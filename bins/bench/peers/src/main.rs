@@ -11,7 +11,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use doorward::auth::{OperatorPrincipal, Core, Issuer, Verifier};
-use doorward::store::MemoryStore;
+use doorward::memory::MemoryStore;
 use doorward::types::{Clock, SystemClock};
 use prefixed_api_key::{PakControllerOsSha256, PrefixedApiKey, PrefixedApiKeyController};
 

@@ -12,10 +12,11 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
+use doorward::StoreUrl;
 use doorward::api::shapes::List;
 use doorward::audit::{Checkpoint, ExportFormat, NoteKey, SecretSummary};
 use doorward::key::{Random, SystemRandom};
-use doorward::store::{EventFilter, LogExport, LogFault, Page, StoreUrl};
+use doorward::store::{EventFilter, LogExport, LogFault, Page};
 use zeroize::Zeroizing;
 
 use crate::arguments::{Audit, Filter, Log};

@@ -10,7 +10,7 @@ use crate::failure::Failure;
 use crate::output::Output;
 
 pub(super) async fn sinks(desk: &Desk, output: &Output) -> Result<(), Failure> {
-    let data: Vec<_> = desk.core.store().sinks().await?.into_iter().map(SinkShape::from).collect();
+    let data: Vec<_> = desk.store.sinks().await?.into_iter().map(SinkShape::from).collect();
     let rows: Vec<_> = data
         .iter()
         .map(|sink| {
@@ -24,13 +24,13 @@ pub(super) async fn sinks(desk: &Desk, output: &Output) -> Result<(), Failure> {
 }
 
 pub(super) async fn forget_sink(desk: &Desk, name: &Name, consent: Consent, output: &Output) -> Result<(), Failure> {
-    if !desk.core.store().sinks().await?.iter().any(|sink| sink.name == *name) {
+    if !desk.store.sinks().await?.iter().any(|sink| sink.name == *name) {
         return Err(Failure::not_found(format!(
             "no sink `{name}` has ever shipped; `doorward audit sinks` lists them"
         )));
     }
     let what = format!("It is forgotten how far the sink {name} has come: should it ship again, all events come anew.");
     confirm::by_name(consent, &what, name.as_str())?;
-    desk.core.store().forget_sink(name).await?;
+    desk.store.forget_sink(name).await?;
     output.done(&serde_json::json!({"name": name}), &format!("Forgot {name}."))
 }

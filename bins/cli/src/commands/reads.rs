@@ -9,7 +9,8 @@ mod store;
 use std::sync::Arc;
 
 use doorward::auth::{Core, Issuer, OperatorPrincipal};
-use doorward::store::{MemoryStore, Store};
+use doorward::memory::MemoryStore;
+use doorward::records::Store;
 
 use self::noted::Noted;
 use self::store::{Call, Carried};
@@ -26,7 +27,7 @@ impl Bench {
         let store = Carried::new(&Arc::new(MemoryStore::new()), Noted::default());
         let core = Core::new(Arc::clone(&store) as Arc<dyn Store>);
         let request = OperatorPrincipal::local_administrator("test".parse().unwrap()).request();
-        let desk = Desk { issuer: Issuer::new(&core), core, request };
+        let desk = Desk { issuer: Issuer::new(&core), core, store: store.clone(), request };
         for name in ["Acme", "Other"] {
             desk.issuer.provision(name.parse().unwrap(), &desk.request).await.unwrap();
         }

@@ -2,9 +2,10 @@
 
 use std::path::Path;
 
+use doorward::StoreUrl;
 use doorward::audit::{Action, ActorId, Attribution, EventDraft};
 use doorward::sqlite::{BackupProgress, SqliteStore, restore as put_back};
-use doorward::store::{OpenMode, StoreError, StoreUrl};
+use doorward::store::{OpenMode, StoreError};
 use doorward::types::{Clock, Environment, OrganizationId, SystemClock};
 use serde::Serialize;
 

@@ -7,10 +7,11 @@ mod events;
 mod restored;
 mod tables;
 
+use doorward::StoreUrl;
 use doorward::api::shapes::{List, LostChangeShape};
 use doorward::auth::LossDesk;
-use doorward::store::copy::{self, CopyError, CopyStep};
-use doorward::store::{LostChange, OpenMode, StoreError, StoreUrl};
+use doorward::copy::{self, CopyError, CopyStep};
+use doorward::store::{LostChange, OpenMode, StoreError};
 use serde::Serialize;
 
 use crate::arguments::Store;

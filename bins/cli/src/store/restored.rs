@@ -2,9 +2,9 @@
 
 use std::path::PathBuf;
 
+use doorward::StoreUrl;
 use doorward::auth::restore::{Findings, KilledKey, RestoreDesk, RevivedKey};
 use doorward::auth::{ChangeRequest, IssueError};
-use doorward::store::StoreUrl;
 use zeroize::Zeroizing;
 
 use super::changes::Done;

@@ -9,10 +9,9 @@ use std::process::{Command, Output};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use doorward::key::SystemRandom;
+use doorward::records::{SealedKind, SealedValue, Sealing, SealingKey, SealingKeys, is_half_sealed};
 use doorward::sqlite::SqliteStore;
-use doorward::store::{
-    Coherence, OpenMode, SealedKind, SealedValue, Sealing, SealingKey, SealingKeyId, SealingKeys, is_half_sealed,
-};
+use doorward::store::{Coherence, OpenMode, SealingKeyId};
 use serde_json::{Value, json};
 
 use crate::support::{self, Server};

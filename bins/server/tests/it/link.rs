@@ -9,8 +9,9 @@ use std::sync::{Arc, Mutex};
 
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
+use doorward::records::{Credential, SealingKey, Table};
 use doorward::sqlite::SqliteStore;
-use doorward::store::{Credential, OpenMode, SealingKey, Table};
+use doorward::store::OpenMode;
 use doorward::types::Environment;
 use serde_json::{Value, json};
 use zeroize::Zeroizing;
@@ -113,7 +114,7 @@ impl World {
             let store = SqliteStore::open(self.server.store(), OpenMode::Existing).await.unwrap();
             #[expect(clippy::disallowed_methods, reason = "a test reads its own store")]
             let scope = support::operator().scope(self.organization.parse().unwrap(), Environment::Production);
-            let key = doorward::store::CredentialKey {
+            let key = doorward::records::CredentialKey {
                 registered_user: user.parse().unwrap(),
                 connector: "oidc".parse().unwrap(),
             };

@@ -2,7 +2,8 @@
 
 use doorward_audit::{Action, Attribution, Detail, EventDraft};
 use doorward_http::Problem;
-use doorward_store::{ConnectorName, Credential, CredentialKey, Scope, Table};
+use doorward_records::{ConnectorName, Credential, CredentialKey, Table};
+use doorward_store::Scope;
 use matchit::Params;
 
 use super::path::user;

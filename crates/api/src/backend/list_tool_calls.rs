@@ -3,7 +3,8 @@
 //! `GET /v1/registered-users/{user}/tool-calls?limit=&cursor=`: lists the calls for one user. Errors: 404 `not_found` if
 //! there is no such user.
 
-use doorward_store::{Scope, ToolCalls};
+use doorward_records::ToolCalls;
+use doorward_store::Scope;
 use doorward_types::RegisteredUserId;
 use matchit::Params;
 

@@ -6,7 +6,8 @@
 use doorward_audit::Action;
 use doorward_auth::Principal;
 use doorward_http::Problem;
-use doorward_store::{ConnectorNameError, Credential, CredentialKey, SealingError, StoreError, write_sealed};
+use doorward_records::{ConnectorNameError, Credential, CredentialKey, SealingError, write_sealed};
+use doorward_store::StoreError;
 use matchit::Params;
 use serde::Deserialize;
 use zeroize::Zeroizing;

@@ -3,7 +3,8 @@
 //! Answers 200 `{"id","registered_user_id","connector","status","error"?,"provider_error"?,"expires_at"}`, where `status` is
 //! `begun`, `pending`, `complete`, `failed` or `expired`. Errors: 404 `not_found`.
 
-use doorward_store::{LinkSession, LinkStatus, Scope};
+use doorward_records::{LinkSession, LinkStatus};
+use doorward_store::Scope;
 use doorward_types::{LinkSessionId, RegisteredUserId, Timestamp};
 use matchit::Params;
 use serde::Serialize;

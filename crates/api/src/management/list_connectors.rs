@@ -7,7 +7,8 @@ use std::collections::BTreeMap;
 
 use doorward_auth::OperatorPrincipal;
 use doorward_link::{ConnectorSettings, TokenEndpointAuth, UpstreamSettings};
-use doorward_store::{Connector, Scope};
+use doorward_records::Connector;
+use doorward_store::Scope;
 use doorward_types::Timestamp;
 use matchit::Params;
 use serde::Serialize;

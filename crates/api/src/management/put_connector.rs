@@ -5,7 +5,7 @@
 use doorward_auth::OperatorPrincipal;
 use doorward_http::Problem;
 use doorward_link::ConnectorSettings;
-use doorward_store::ConnectorNameError;
+use doorward_records::ConnectorNameError;
 use matchit::Params;
 
 use super::input::scope;

@@ -4,7 +4,7 @@
 
 use doorward_auth::OperatorPrincipal;
 use doorward_link::LinkError;
-use doorward_store::ConnectorName;
+use doorward_records::ConnectorName;
 use matchit::Params;
 
 use super::input::scope;

@@ -4,7 +4,8 @@ use std::sync::Arc;
 use doorward_audit::{ChainVerifier, Checkpoint, Event, FiledEvent, NoteKey, Pruned, SecretSummary};
 use doorward_key::ShownOnce;
 use doorward_origin::AllowedOrigin;
-use doorward_store::{AuditLog, EventFilter, KeyStore, MemoryStore, Page, Scope};
+use doorward_store::{AuditLog, EventFilter, KeyStore, Page, Scope};
+use doorward_store_memory::MemoryStore;
 use doorward_types::{Environment, Incarnation, Locator, Name, OrganizationId, SecretState};
 
 use super::*;
@@ -39,7 +40,7 @@ fn scope_of(organization: OrganizationId, environment: Environment) -> Scope {
 impl Drill {
     async fn new() -> Self {
         let store = Arc::new(MemoryStore::new());
-        let core = Core::new(Arc::clone(&store) as Arc<dyn doorward_store::Store>);
+        let core = Core::new(Arc::clone(&store) as Arc<dyn doorward_records::Store>);
         let issuer = Issuer::new(&core);
         let acme = issuer.provision(name("Acme"), &request()).await.unwrap();
         Self { store, operators: OperatorDesk::new(&core), issuer, acme }
@@ -52,7 +53,7 @@ impl Drill {
     /// Takes a backup.
     async fn backup(&self) -> Core {
         let backup = Arc::new(self.store.backup());
-        Core::new(backup as Arc<dyn doorward_store::Store>).adopt().await.unwrap()
+        Core::new(backup as Arc<dyn doorward_records::Store>).adopt().await.unwrap()
     }
 
     /// All events, as lines of a file.

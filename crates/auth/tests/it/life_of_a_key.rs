@@ -11,7 +11,9 @@ use doorward_auth::{
     Refusal, SESSION_IDLE, SESSION_LIFETIME, StagedKey, Verifier, Visit,
 };
 use doorward_key::{KeyFault, ShownOnce};
-use doorward_store::{EventFilter, IdempotencyKey, MemoryStore, OpenMode, Page, Secret, Store};
+use doorward_records::Store;
+use doorward_store::{EventFilter, IdempotencyKey, OpenMode, Page, Secret};
+use doorward_store_memory::MemoryStore;
 use doorward_store_postgres::PostgresStore;
 use doorward_store_sqlite::SqliteStore;
 use doorward_types::{AccessKeyId, Environment, ManualClock, OrganizationId, SecretState, Timestamp};

@@ -7,7 +7,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use doorward_auth::{ChangeRequest, Core, IssueError, Issuer, OperatorPrincipal, OriginRefusal, Verifier};
-use doorward_store::{MemoryStore, OpenMode};
+use doorward_store::OpenMode;
+use doorward_store_memory::MemoryStore;
 use doorward_store_sqlite::SqliteStore;
 use doorward_types::ManualClock;
 

@@ -11,9 +11,10 @@ use std::time::Duration;
 use doorward_audit::{Action, Attribution, EventDraft};
 use doorward_auth::{Core, IssueError, Issuer, LossDesk, Refusal, StagedKey, StartError, Timing, Verifier};
 use doorward_store::{
-    CHANGE_LOG_LENGTH, Change, ChangeContext, Coherence, Committed, KeyStore, LostChanges, MemoryStore, OperationId,
-    OriginEntry, Position, Provenance, RequestHash, Revision, StoreError, StoreId,
+    CHANGE_LOG_LENGTH, Change, ChangeContext, Coherence, Committed, KeyStore, LostChanges, OperationId, OriginEntry,
+    Position, Provenance, RequestHash, Revision, StoreError, StoreId,
 };
+use doorward_store_memory::MemoryStore;
 use doorward_types::{AllowedOriginId, Clock, Environment, Incarnation, OrganizationId, SystemClock, Timestamp};
 use tokio::time::{Instant, sleep, timeout};
 

@@ -8,7 +8,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use doorward_auth::{Core, IssueError, Issuer, LossDesk, Refusal, StagedKey, StartError, Timing, Verifier};
-use doorward_store::{MemoryStore, OpenMode, Store, StoreError};
+use doorward_records::Store;
+use doorward_store::{OpenMode, StoreError};
+use doorward_store_memory::MemoryStore;
 use doorward_store_postgres::PostgresStore;
 use doorward_store_sqlite::SqliteStore;
 use doorward_types::{Clock, ManualClock};

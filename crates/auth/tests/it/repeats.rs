@@ -6,7 +6,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use doorward_auth::{IssueError, Issuer, OperatorPrincipal, Refusal, StagedKey, Timing, Verifier};
-use doorward_store::{IdempotencyKey, MemoryStore, Operation, Provenance, Secret, StoreError};
+use doorward_store::{IdempotencyKey, Operation, Provenance, Secret, StoreError};
+use doorward_store_memory::MemoryStore;
 use doorward_types::{AccessKeyId, AllowedOriginId, OrganizationId};
 use tokio::time::{Instant, sleep};
 

@@ -8,7 +8,7 @@ use base64::Engine;
 use base64::prelude::BASE64_URL_SAFE_NO_PAD;
 use doorward_key::{OpaqueToken, Random, RandomError};
 use doorward_link::pkce_verifier;
-use doorward_store::{Sealed, SealingKeys};
+use doorward_records::{Sealed, SealingKeys};
 use doorward_types::Timestamp;
 use http::{HeaderMap, HeaderValue};
 use serde::{Deserialize, Serialize};
@@ -94,7 +94,7 @@ impl Used {
 #[cfg(test)]
 mod tests {
     use doorward_key::SystemRandom;
-    use doorward_store::SealingKey;
+    use doorward_records::SealingKey;
     use http::header::COOKIE;
 
     use super::*;

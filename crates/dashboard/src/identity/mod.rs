@@ -19,7 +19,8 @@ use std::sync::{Arc, PoisonError, RwLock};
 use doorward_key::Random;
 use doorward_link::client::{Client, RootsError};
 use doorward_link::{CodeGrant, ConnectorSettings, TokenEndpointAuth};
-use doorward_store::{ProviderIdentity, SealingKeys};
+use doorward_records::SealingKeys;
+use doorward_store::ProviderIdentity;
 use doorward_types::Timestamp;
 use http::{HeaderValue, request};
 use serde_json::{Map, Value};
@@ -198,7 +199,7 @@ impl IdentityProvider {
 
 #[cfg(test)]
 mod tests {
-    use doorward_store::SealingKey;
+    use doorward_records::SealingKey;
     use serde_json::json;
 
     use super::*;

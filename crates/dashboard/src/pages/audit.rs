@@ -5,7 +5,7 @@ use bytes::Bytes;
 use doorward_audit::{Action, Event, ExportFormat, SecretSummary};
 use doorward_auth::OperatorPrincipal;
 use doorward_store::{
-    AuditLog, EventFilter, LogCheck, LogExport, LogFault, Page, Scope, Store, must_have_events, verify_log,
+    EventFilter, KeyEngine, LogCheck, LogExport, LogFault, Page, Scope, must_have_events, verify_log,
 };
 use doorward_types::{Environment, Name, OrganizationId, Timestamp};
 use futures_util::stream;
@@ -77,7 +77,7 @@ pub(crate) async fn page(
     let scans = filter != EventFilter::default() || query.get("verify").is_some();
     let _place = if scans { Some(parts.scan(who)?) } else { None };
     let page = Page { after: query.parsed("before")?, limit: ROWS + 1 };
-    let mut events = AuditLog::events(&**store, &scope, &filter, page).await?;
+    let mut events = store.events(&scope, &filter, page).await?;
     let more = events.len() > ROWS as usize;
     events.truncate(ROWS as usize);
     let older = events.last().filter(|_| more).map(|last| below(query, environment, last.sequence));
@@ -131,7 +131,7 @@ fn below(query: &Form, environment: Environment, sequence: u64) -> String {
     text.finish()
 }
 
-async fn verify(store: &dyn Store, scope: &Scope) -> Result<Verified, Fault> {
+async fn verify(store: &dyn KeyEngine, scope: &Scope) -> Result<Verified, Fault> {
     let check = LogCheck { must_have_events: must_have_events(store, scope).await?, ..LogCheck::default() };
     match verify_log(store, scope, &check, &mut |_| {}).await {
         Ok(verified) => {

@@ -9,7 +9,7 @@ use bytes::Bytes;
 use doorward_auth::{Core, Issuer, Principal, Verifier};
 use doorward_http::{AccessKeyLayer, credential};
 use doorward_key::{FreshKey, SystemRandom};
-use doorward_store::MemoryStore;
+use doorward_store_memory::MemoryStore;
 use doorward_testing::TestKeys;
 use doorward_types::{Clock, Environment, ManualClock};
 use http::header::AUTHORIZATION;

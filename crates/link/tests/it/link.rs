@@ -9,7 +9,7 @@ use doorward_link::{
     CONFIRMATION_LIFETIME, ConnectorFault, ConnectorSettings, Finish, LinkError, NewLink, SESSION_LIFETIME,
     TokenEndpointAuth,
 };
-use doorward_store::{Credential, CredentialKey, LinkStatus, RegisteredUser, Table};
+use doorward_records::{Credential, CredentialKey, LinkStatus, RegisteredUser, Table};
 use doorward_types::{Clock, Timestamp};
 use http::StatusCode;
 use sha2::Digest;
@@ -521,7 +521,7 @@ async fn a_secret_in_the_body_and_no_secret_at_all() {
 #[tokio::test]
 async fn a_user_who_is_gone_gets_no_credential_and_the_tokens_are_revoked() {
     let world = World::new().await;
-    let users: &dyn Table<RegisteredUser> = &**world.core.store();
+    let users: &dyn Table<RegisteredUser> = &**world.linker.store();
     let mut browser = Browser::default();
     let (_, sent) = world.begin_in(&mut browser).await;
     let (pending, confirmation) = world.confirmed().await;
@@ -557,10 +557,10 @@ async fn a_session_that_was_moved_to_another_user_is_none() {
     let (begun, sent) = world.begin_in(&mut browser).await;
     let session = world.session(&begun).await;
     let mallory = world.another_user().await;
-    let users: &dyn Table<RegisteredUser> = &**world.core.store();
+    let users: &dyn Table<RegisteredUser> = &**world.linker.store();
     assert!(users.delete(&world.scope, &world.user, world.told()).await.unwrap());
-    let moved = doorward_store::LinkSession { registered_user: mallory, ..session };
-    world.core.store().open_link(&world.scope, moved, Timestamp::from_millis(0)).await.unwrap();
+    let moved = doorward_records::LinkSession { registered_user: mallory, ..session };
+    world.linker.store().open_link(&world.scope, moved, Timestamp::from_millis(0)).await.unwrap();
     assert!(is_worn_out(&world.answer(&browser, &good_answer(&sent)).await));
     assert!(is_worn_out(&world.open(&begun, &mut browser).await));
     assert!(world.third_party.asked("/token").is_empty());
@@ -628,7 +628,7 @@ async fn a_link_goes_on_if_the_sealing_key_is_rotated_at_each_step() {
     world.complete(&begun, world.user, &confirmation).await.unwrap();
     assert_eq!(world.rotate().await, 3);
     let key = CredentialKey { registered_user: world.user, connector: "github".parse().unwrap() };
-    let credentials: &dyn Table<Credential> = &**world.core.store();
+    let credentials: &dyn Table<Credential> = &**world.linker.store();
     assert!(credentials.delete(&world.scope, &key, world.told()).await.unwrap());
     assert_eq!(world.rotate().await, 3);
     assert_ne!(world.keep_up().await, [] as [&str; 0]);

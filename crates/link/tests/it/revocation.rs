@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use doorward_key::SystemRandom;
 use doorward_link::ConnectorSettings;
-use doorward_store::{Credential, CredentialKey, RegisteredUser, SealingKey, Table};
+use doorward_records::{Credential, CredentialKey, RegisteredUser, SealingKey, Table};
 use http::StatusCode;
 use zeroize::Zeroizing;
 
@@ -19,7 +19,7 @@ fn key(world: &World) -> CredentialKey {
 }
 
 async fn delete(world: &World) {
-    let credentials: &dyn Table<Credential> = &**world.core.store();
+    let credentials: &dyn Table<Credential> = &**world.linker.store();
     assert!(credentials.delete(&world.scope, &key(world), world.told()).await.unwrap());
 }
 
@@ -44,7 +44,7 @@ async fn a_credential_that_is_deleted_or_replaced_is_revoked() {
     world.third_party.answers("/token", StatusCode::OK, r#"{"access_token":"second"}"#);
     world.link().await;
     assert_eq!(world.keep_up().await, ["rt", "at"]);
-    let users: &dyn Table<RegisteredUser> = &**world.core.store();
+    let users: &dyn Table<RegisteredUser> = &**world.linker.store();
     assert!(users.delete(&world.scope, &world.user, world.told()).await.unwrap());
     assert_eq!(world.keep_up().await, ["second"]);
 }
@@ -103,7 +103,7 @@ async fn tokens_go_only_to_the_third_party_that_granted_them() {
 async fn what_a_backend_brought_itself_is_not_ours_to_revoke() {
     let world = World::new().await;
     let sealing_key = SealingKey::new(&Zeroizing::new([7; 32]));
-    let credentials: &dyn Table<Credential> = &**world.core.store();
+    let credentials: &dyn Table<Credential> = &**world.linker.store();
     for secret in ["hunter2", r#"{"access_token":"at","token_type":"bearer"}"#, "{}"] {
         let key = key(&world);
         let sealed = sealing_key.seal(&world.scope, &key.to_string(), secret.as_bytes(), &SystemRandom).unwrap();

@@ -8,7 +8,8 @@ use std::process::Command;
 
 use doorward_audit::{Action, Attribution, Event, EventDraft};
 use doorward_sink::{FileSink, Shape, Sink};
-use doorward_store::{AuditLog, MemoryStore, Outbox};
+use doorward_store::{AuditLog, Outbox};
+use doorward_store_memory::MemoryStore;
 use doorward_types::{Environment, OrganizationId, Timestamp};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 

@@ -2,7 +2,8 @@
 
 use std::sync::Arc;
 
-use doorward_store::{Engine, OpenMode, Store, conformance};
+use doorward_records::{Engine, Store};
+use doorward_store::OpenMode;
 use doorward_store_postgres::PostgresStore;
 
 use crate::support;
@@ -14,8 +15,8 @@ async fn postgres_conforms() {
         let url = support::empty().await;
         Arc::new(PostgresStore::open(&url, OpenMode::Create).await.unwrap()) as Arc<dyn Engine>
     };
-    conformance::all(async || fresh().await as Arc<dyn Store>).await;
-    conformance::moving(fresh).await;
+    doorward_store_conformance::all(async || fresh().await as Arc<dyn Store>).await;
+    doorward_store_conformance::moving(fresh).await;
 }
 
 /// In transaction pooling, each transaction may get another connection to the server.
@@ -26,6 +27,6 @@ async fn postgres_behind_pgbouncer_conforms() {
         let url = pgbouncer.empty().await;
         Arc::new(PostgresStore::open(&url, OpenMode::Create).await.unwrap()) as Arc<dyn Engine>
     };
-    conformance::all(async || fresh().await as Arc<dyn Store>).await;
-    conformance::moving(fresh).await;
+    doorward_store_conformance::all(async || fresh().await as Arc<dyn Store>).await;
+    doorward_store_conformance::moving(fresh).await;
 }

@@ -10,8 +10,8 @@ use std::os::unix::fs::{FileExt, PermissionsExt};
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
-use doorward_store::conformance::faults;
 use doorward_store::{OpenMode, StoreError};
+use doorward_store_conformance::faults;
 use doorward_store_postgres::PostgresStore;
 use doorward_test_postgres::Cluster;
 

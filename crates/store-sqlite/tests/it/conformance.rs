@@ -3,7 +3,8 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 
-use doorward_store::{Engine, OpenMode, Store, conformance};
+use doorward_records::{Engine, Store};
+use doorward_store::OpenMode;
 use doorward_store_sqlite::SqliteStore;
 
 #[tokio::test]
@@ -14,6 +15,6 @@ async fn sqlite_conforms() {
         let path = folder.path().join(format!("{}.db", count.fetch_add(1, Ordering::Relaxed)));
         Arc::new(SqliteStore::open(path, OpenMode::Create).await.unwrap()) as Arc<dyn Engine>
     };
-    conformance::all(async || fresh().await as Arc<dyn Store>).await;
-    conformance::moving(fresh).await;
+    doorward_store_conformance::all(async || fresh().await as Arc<dyn Store>).await;
+    doorward_store_conformance::moving(fresh).await;
 }

@@ -12,9 +12,8 @@ use doorward_audit::{
     Action, Attribution, ChainFault, ChainVerifier, Checkpoint, Event, EventDraft, NoteKey, NoteVerifier, Pruned,
     PrunedFault,
 };
-use doorward_store::{
-    AuditLog, EventFilter, LogCheck, LogExport, LogFault, MemoryStore, Page, Scope, Store, StoreError, verify_log,
-};
+use doorward_store::{AuditLog, EventFilter, LogCheck, LogExport, LogFault, Page, Scope, StoreError, verify_log};
+use doorward_store_memory::MemoryStore;
 use doorward_types::{Environment, OrganizationId, Timestamp};
 
 const ORGANIZATION: OrganizationId = OrganizationId::from_u128(7);
@@ -32,6 +31,7 @@ fn name(environment: Environment) -> String {
 }
 
 /// A log in memory, and the key that signs for it.
+#[derive(Debug)]
 struct World {
     store: Arc<MemoryStore>,
     scope: Scope,
@@ -90,6 +90,7 @@ impl World {
 }
 
 /// A store in which somebody prunes before each page is read, some events at a time.
+#[derive(Debug)]
 struct Pruning<'a> {
     world: &'a World,
     step: u64,
@@ -150,7 +151,7 @@ async fn a_log_that_is_pruned_meanwhile_is_whole() {
 #[tokio::test]
 async fn an_export_that_a_prune_overtakes_breaks_off() {
     let world = World::new(Environment::Test, 2 * BATCH).await;
-    let store: Arc<dyn Store> = Arc::clone(&world.store) as _;
+    let store: Arc<dyn AuditLog> = Arc::clone(&world.store) as _;
     let ada = Attribution::local("ada".parse().unwrap());
     let begin = || LogExport::begin(Arc::clone(&store), world.scope, &ada, Timestamp::from_millis(1));
     let (mut early, mut late) = (begin().await.unwrap(), begin().await.unwrap());

@@ -18,8 +18,9 @@ use std::time::Duration;
 use doorward::assertion::AssertionKeys;
 use doorward::audit::NoteKey;
 use doorward::auth::{Core, OperatorDesk, OperatorPrincipal};
+use doorward::records::Store;
 use doorward::sqlite::SqliteStore;
-use doorward::store::{OpenMode, Store};
+use doorward::store::OpenMode;
 use doorward::types::{Clock, SystemClock};
 use serde_json::Value;
 

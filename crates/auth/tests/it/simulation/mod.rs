@@ -18,7 +18,9 @@ use std::time::Duration;
 
 use doorward_auth::{Core, IssueError, Issuer, Refusal, StagedKey, Timing, Verifier};
 use doorward_key::{Random, RandomError};
-use doorward_store::{IdempotencyKey, MemoryStore, Store, StoreError};
+use doorward_records::Store;
+use doorward_store::{IdempotencyKey, StoreError};
+use doorward_store_memory::MemoryStore;
 use doorward_types::{Clock, OrganizationId, Reading, Tick, Timestamp};
 use faults::{Dice, Network};
 use tokio::time::Instant;

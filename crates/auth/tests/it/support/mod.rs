@@ -9,7 +9,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use doorward_auth::{ChangeRequest, Core, OperatorPrincipal};
-use doorward_store::{MemoryStore, Session, SessionStatus, Store};
+use doorward_records::Store;
+use doorward_store::{Session, SessionStatus};
+use doorward_store_memory::MemoryStore;
 use doorward_types::{Clock, Reading, SessionId, Tick, Timestamp};
 
 #[expect(clippy::disallowed_methods, reason = "a test has its store to itself")]

@@ -3,7 +3,8 @@ use std::fmt;
 use std::sync::{Arc, Mutex};
 
 use async_trait::async_trait;
-use doorward_store::{MemoryStore, StoreError};
+use doorward_store::StoreError;
+use doorward_store_memory::MemoryStore;
 
 use super::store::{Call, Carried, Label, Way, Work, relabel};
 

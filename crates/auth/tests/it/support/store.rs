@@ -7,14 +7,18 @@ use std::time::Duration;
 use async_trait::async_trait;
 use doorward_audit::{ChainFault, Event, EventDraft, Pruned};
 use doorward_key::{Digest, KeyPrefix};
-use doorward_store::{
-    AccessKeyWithSecrets, AuditLog, Change, ChangeContext, Coherence, Committed, Connector, ConnectorName, Credential,
-    CredentialKey, EventFilter, FoundLink, IdempotencyKey, KeyStore, LinkSession, LinkSessions, LinkStatus, LiveSecret,
-    LostChange, LostChanges, MemoryStore, Observation, Operation, Operator, Operators, Organization, OriginEntry,
-    Outbox, Page, Position, Provenance, ProviderIdentity, RegisteredUser, Revision, Revocation, Revocations, Scope,
-    Sealed, SealedKind, SealedValue, Sealing, SealingKeyId, SecretUsage, Session, SessionStatus, Shipment, SignIn,
-    SignIns, SinkState, Sourced, SpanUses, StoreError, StoreIdentity, Table, ToolCall, ToolCalls, UsageLog, WhichKey,
+use doorward_records::{
+    Connector, ConnectorName, Credential, CredentialKey, FoundLink, LinkSession, LinkSessions, LinkStatus,
+    RegisteredUser, Revocation, Revocations, Sealed, SealedKind, SealedValue, Sealing, Table, ToolCall, ToolCalls,
 };
+use doorward_store::{
+    AccessKeyWithSecrets, AuditLog, Change, ChangeContext, Coherence, Committed, EventFilter, IdempotencyKey, KeyStore,
+    LiveSecret, LostChange, LostChanges, Observation, Operation, Operator, Operators, Organization, OriginEntry,
+    Outbox, Page, Position, Provenance, ProviderIdentity, Revision, Scope, SealingKeyId, SecretUsage, Session,
+    SessionStatus, Shipment, SignIn, SignIns, SinkState, Sourced, SpanUses, StoreError, StoreIdentity, UsageLog,
+    WhichKey,
+};
+use doorward_store_memory::MemoryStore;
 use doorward_types::{
     Environment, Incarnation, LinkSessionId, Locator, Name, OperatorId, OrganizationId, RegisteredUserId, SessionId,
     Timestamp, ToolCallId,

@@ -10,9 +10,9 @@ use bytes::Bytes;
 use doorward_audit::{Action, Attribution, EventDraft};
 use doorward_auth::{Core, Issuer, OperatorPrincipal, Verifier};
 use doorward_link::{Begun, ConnectorSettings, Finish, LinkError, Linker, NewLink, TokenEndpointAuth};
-use doorward_store::{
-    Credential, LinkSession, MemoryStore, Page, RegisteredUser, Scope, SealingKey, SealingKeys, Table, reseal,
-};
+use doorward_records::{Credential, LinkSession, RegisteredUser, SealingKey, SealingKeys, Table, reseal};
+use doorward_store::{Page, Scope};
+use doorward_store_memory::MemoryStore;
 use doorward_types::{Clock, Environment, ManualClock, RegisteredUserId};
 use http::header::COOKIE;
 use http::{HeaderMap, HeaderValue, Request, Response, StatusCode};
@@ -183,7 +183,8 @@ impl World {
     pub(crate) async fn new() -> Self {
         let third_party = ThirdParty::start().await;
         let clock = Arc::new(ManualClock::default());
-        let core = Core::new(Arc::new(MemoryStore::new())).with_clock(Arc::clone(&clock) as Arc<dyn Clock>);
+        let store = Arc::new(MemoryStore::new());
+        let core = Core::new(store.clone()).with_clock(Arc::clone(&clock) as Arc<dyn Clock>);
         let operator = OperatorPrincipal::local_administrator("ada".parse().unwrap());
         let request = operator.request();
         let acme = Issuer::new(&core).provision("Acme".parse().unwrap(), &request).await.unwrap().organization.id;
@@ -191,7 +192,7 @@ impl World {
         let [production, scope] = Environment::ALL.map(|environment| operator.scope(acme, environment));
         let verifier = Verifier::start(&core).await.unwrap();
         let sealing_keys = Arc::new(SealingKeys::from(SealingKey::new(&Zeroizing::new([7; 32]))));
-        let linker = Linker::new(verifier, Arc::clone(&sealing_keys), "https://doorward.example/oauth").unwrap();
+        let linker = Linker::new(verifier, store, Arc::clone(&sealing_keys), "https://doorward.example/oauth").unwrap();
         let user = RegisteredUserId::new(core.id_seed().unwrap());
         let world = Self { linker, core, sealing_keys, clock, scope, production, user, third_party };
         world.register(user, "u1").await;
@@ -212,7 +213,7 @@ impl World {
         self.sealing_keys.add(&key.into());
         assert!(self.sealing_keys.seal_by(id));
         let resealed =
-            reseal(&**self.core.store(), &self.sealing_keys, &**self.core.random(), &mut |_| {}).await.unwrap();
+            reseal(&**self.linker.store(), &self.sealing_keys, &**self.core.random(), &mut |_| {}).await.unwrap();
         assert_eq!(resealed.unreadable, 0);
         resealed.sealed
     }
@@ -220,7 +221,7 @@ impl World {
     async fn register(&self, id: RegisteredUserId, name: &str) {
         let created_at = self.clock.now();
         let record = RegisteredUser { id, origin_user_id: name.parse().unwrap(), origin_user_name: None, created_at };
-        let users: &dyn Table<RegisteredUser> = &**self.core.store();
+        let users: &dyn Table<RegisteredUser> = &**self.linker.store();
         users.insert(&self.scope, record).await.unwrap();
     }
 
@@ -310,7 +311,7 @@ impl World {
     }
 
     pub(crate) async fn credentials(&self) -> Vec<Credential> {
-        let table: &dyn Table<Credential> = &**self.core.store();
+        let table: &dyn Table<Credential> = &**self.linker.store();
         table.list(&self.scope, Page::first(10)).await.unwrap()
     }
 

@@ -1,0 +1,3 @@
+//! Tests of sealed values, in one program.
+
+mod sealing;

@@ -1,0 +1,347 @@
+//! Organizations, keys and their secrets.
+
+use std::sync::Arc;
+
+use doorward_audit::{Action, Event, EventDraft};
+use doorward_key::KeyPrefix;
+use doorward_records::Store;
+use doorward_store::{
+    AccessKeyWithSecrets, Change, ChangeContext, Conflict, Doubt, EventFilter, IDEMPOTENCY_WINDOW, KeyRef,
+    OPERATION_WINDOW, Organization, Page, RequestHash, Revision, Scope, Secret, StoreError, StoreId, Successor,
+    WhichKey,
+};
+use doorward_types::{Environment, OrganizationId, SecretState, Timestamp};
+
+use crate::fixtures::{
+    access_key, conflict, context, create, everything, locator, log, name, operation, provision, reference, secret,
+    seed,
+};
+
+pub(super) async fn an_organization_has_its_production_key_from_the_start(store: Arc<dyn Store>) {
+    let (organization, key, secret) = provision(&*store).await;
+    assert_eq!(store.organization(organization.id).await.unwrap(), Some(organization.clone()));
+    let keys = store.access_keys(organization.id).await.unwrap();
+    assert_eq!(keys, [AccessKeyWithSecrets { key: key.clone(), generations: 1, secrets: vec![secret] }]);
+    assert_eq!(store.access_key(organization.id, WhichKey::Id(key.id)).await.unwrap(), keys.into_iter().next());
+    assert_eq!(store.access_key(OrganizationId::new(seed()), WhichKey::Id(key.id)).await.unwrap(), None);
+}
+
+pub(super) async fn one_key_is_found_among_many(store: Arc<dyn Store>) {
+    let (organization, production, _) = provision(&*store).await;
+    let (other, ..) = provision(&*store).await;
+    let (first, _) = create(&*store, organization.id).await;
+    let (second, _) = create(&*store, organization.id).await;
+    let staged = secret(2, SecretState::Staged);
+    let stage = Change::Stage { key: reference(&production), secret: staged };
+    store.change(stage, context(Action::AccessKeyStaged, &production)).await.unwrap();
+    let all = store.access_keys(organization.id).await.unwrap();
+    for key in [&production, &first, &second] {
+        let listed = all.iter().find(|found| found.key.id == key.id).cloned();
+        assert_eq!(store.access_key(organization.id, WhichKey::Id(key.id)).await.unwrap(), listed);
+        assert_eq!(store.access_key(other.id, WhichKey::Id(key.id)).await.unwrap(), None);
+    }
+    let found = store.access_key(organization.id, WhichKey::Production).await.unwrap().unwrap();
+    assert_eq!((found.key, found.secrets.len(), found.generations), (production, 2, 2));
+    assert_eq!(store.access_key(OrganizationId::new(seed()), WhichKey::Production).await.unwrap(), None);
+}
+
+pub(super) async fn organizations_are_found_by_name(store: Arc<dyn Store>) {
+    let (first, ..) = provision(&*store).await;
+    let (second, ..) = provision(&*store).await;
+    assert_eq!(first.name, second.name, "a name is not unique");
+    let (first, second) = if first.id < second.id { (first, second) } else { (second, first) };
+    let named = async |name: &str, limit| store.organizations_named(&name.parse().unwrap(), limit).await.unwrap();
+    assert_eq!(named(first.name.as_str(), 10).await, [second.clone(), first.clone()]);
+    assert_eq!(named(first.name.as_str(), 1).await, [second]);
+    for other in [first.name.as_str().to_uppercase(), format!("{}%", first.name), "_".to_owned()] {
+        assert_eq!(named(&other, 10).await, []);
+    }
+}
+
+pub(super) async fn there_is_never_a_second_production_key(store: Arc<dyn Store>) {
+    let (organization, ..) = provision(&*store).await;
+    let before = everything(&*store).await;
+    let second = access_key(organization.id, Environment::Production);
+    let change = Change::Create { key: second.clone(), secret: secret(1, SecretState::Current) };
+    let refused = store.change(change, context(Action::AccessKeyCreated, &second)).await;
+    assert_eq!(conflict(refused), Conflict::Duplicate);
+    assert_eq!(everything(&*store).await, before);
+}
+
+pub(super) async fn the_production_key_cannot_be_deleted(store: Arc<dyn Store>) {
+    let (_, key, secret) = provision(&*store).await;
+    let before = everything(&*store).await;
+    let change = Change::Delete { key: reference(&key), retired: vec![secret.locator] };
+    assert_eq!(conflict(store.change(change, context(Action::AccessKeyDeleted, &key)).await), Conflict::Stale);
+    assert_eq!(everything(&*store).await, before);
+}
+
+pub(super) async fn a_key_lives_through_its_whole_life(store: Arc<dyn Store>) {
+    let (organization, key, first) = provision(&*store).await;
+    let secrets = async || store.access_key(organization.id, WhichKey::Id(key.id)).await.unwrap().unwrap().secrets;
+    let reference = reference(&key);
+
+    let staged = secret(2, SecretState::Staged);
+    let stage = Change::Stage { key: reference, secret: staged };
+    store.change(stage, context(Action::AccessKeyStaged, &key)).await.unwrap();
+    assert_eq!(secrets().await, [first, staged]);
+
+    let unstage = Change::Unstage { key: reference, staged: staged.locator };
+    store.change(unstage, context(Action::AccessKeyStageDiscarded, &key)).await.unwrap();
+    assert_eq!(secrets().await, [first]);
+
+    let staged = secret(3, SecretState::Staged);
+    let stage = Change::Stage { key: reference, secret: staged };
+    store.change(stage, context(Action::AccessKeyStaged, &key)).await.unwrap();
+    let successor = Successor::Promote(staged.locator);
+    let promote = Change::Regenerate { key: reference, retired: vec![first.locator], successor };
+    store.change(promote, context(Action::AccessKeyRegenerated, &key)).await.unwrap();
+    let promoted = Secret { state: SecretState::Current, ..staged };
+    assert_eq!(secrets().await, [promoted]);
+
+    let staged = secret(4, SecretState::Staged);
+    let stage = Change::Stage { key: reference, secret: staged };
+    store.change(stage, context(Action::AccessKeyStaged, &key)).await.unwrap();
+    let fresh = secret(5, SecretState::Current);
+    let retired = vec![promoted.locator, staged.locator];
+    let leaked = Change::Regenerate { key: reference, retired, successor: Successor::Fresh(fresh) };
+    store.change(leaked, context(Action::AccessKeyRegenerated, &key)).await.unwrap();
+    assert_eq!(secrets().await, [fresh]);
+
+    let (test_key, test_secret) = create(&*store, organization.id).await;
+    assert_eq!(store.access_keys(organization.id).await.unwrap().len(), 2);
+    let delete = Change::Delete { key: self::reference(&test_key), retired: vec![test_secret.locator] };
+    store.change(delete, context(Action::AccessKeyDeleted, &test_key)).await.unwrap();
+    assert_eq!(store.access_key(organization.id, WhichKey::Id(test_key.id)).await.unwrap(), None);
+
+    let actions = |events: Vec<Event>| events.into_iter().rev().map(|e| e.draft.action).collect::<Vec<_>>();
+    assert_eq!(
+        actions(log(&*store, organization.id, Environment::Production).await),
+        [
+            Action::OrganizationCreated,
+            Action::AccessKeyStaged,
+            Action::AccessKeyStageDiscarded,
+            Action::AccessKeyStaged,
+            Action::AccessKeyRegenerated,
+            Action::AccessKeyStaged,
+            Action::AccessKeyRegenerated,
+        ]
+    );
+    assert_eq!(
+        actions(log(&*store, organization.id, Environment::Test).await),
+        [Action::AccessKeyCreated, Action::AccessKeyDeleted]
+    );
+    assert_eq!(store.position().await.unwrap().proved_of_any_store().unwrap().1.revision, Revision(9));
+}
+
+pub(super) async fn a_refused_change_leaves_nothing_behind(store: Arc<dyn Store>) {
+    let (organization, key, first) = provision(&*store).await;
+    let (test_key, test_secret) = create(&*store, organization.id).await;
+    let staged = secret(2, SecretState::Staged);
+    let stage = Change::Stage { key: reference(&key), secret: staged };
+    store.change(stage, context(Action::AccessKeyStaged, &key)).await.unwrap();
+
+    let nowhere = access_key(organization.id, Environment::Test);
+    let homeless = access_key(OrganizationId::new(seed()), Environment::Test);
+    let crossed = KeyRef { environment: Environment::Production, ..reference(&test_key) };
+    let (production, test) = (reference(&key), reference(&test_key));
+    let fresh = |generation| Successor::Fresh(secret(generation, SecretState::Current));
+    let taken = |state, generation| Secret { locator: first.locator, ..secret(generation, state) };
+    let before = everything(&*store).await;
+    for (case, change) in [
+        ("staged twice", Change::Stage { key: production, secret: secret(3, SecretState::Staged) }),
+        ("generation used before", Change::Stage { key: test, secret: secret(1, SecretState::Staged) }),
+        ("locator taken by a stage", Change::Stage { key: test, secret: taken(SecretState::Staged, 2) }),
+        ("staged nowhere", Change::Stage { key: reference(&nowhere), secret: secret(2, SecretState::Staged) }),
+        ("staged across", Change::Stage { key: crossed, secret: secret(2, SecretState::Staged) }),
+        ("unstaged a current one", Change::Unstage { key: production, staged: first.locator }),
+        ("unstaged another's", Change::Unstage { key: test, staged: staged.locator }),
+        ("unstaged nothing", Change::Unstage { key: test, staged: locator() }),
+        (
+            "regenerated what is gone",
+            Change::Regenerate { key: production, retired: vec![locator(), staged.locator], successor: fresh(3) },
+        ),
+        (
+            "left the old one alive",
+            Change::Regenerate { key: production, retired: vec![staged.locator], successor: fresh(3) },
+        ),
+        (
+            "left a staged one behind",
+            Change::Regenerate { key: production, retired: vec![first.locator], successor: fresh(3) },
+        ),
+        (
+            "regenerated with an old generation",
+            Change::Regenerate { key: production, retired: vec![first.locator, staged.locator], successor: fresh(2) },
+        ),
+        (
+            "promoted nothing",
+            Change::Regenerate {
+                key: test,
+                retired: vec![test_secret.locator],
+                successor: Successor::Promote(locator()),
+            },
+        ),
+        (
+            "promoted another's",
+            Change::Regenerate {
+                key: test,
+                retired: vec![test_secret.locator],
+                successor: Successor::Promote(staged.locator),
+            },
+        ),
+        ("created for no one", Change::Create { key: homeless.clone(), secret: secret(1, SecretState::Current) }),
+        ("created twice", Change::Create { key: test_key.clone(), secret: secret(1, SecretState::Current) }),
+        ("locator taken", Change::Create { key: nowhere.clone(), secret: taken(SecretState::Current, 1) }),
+        ("deleted another's secret", Change::Delete { key: test, retired: vec![first.locator] }),
+        ("deleted across", Change::Delete { key: crossed, retired: vec![test_secret.locator] }),
+        ("deleted nothing", Change::Delete { key: reference(&nowhere), retired: vec![] }),
+        (
+            "provisioned twice",
+            Change::Provision {
+                organization: organization.clone(),
+                key: access_key(organization.id, Environment::Production),
+                secret: secret(1, SecretState::Current),
+                only_if_empty: false,
+            },
+        ),
+    ] {
+        let refused = store.change(change, context(Action::AccessKeyCreated, &key)).await;
+        assert!(matches!(refused, Err(StoreError::Conflict(_) | StoreError::Missing)), "{case}: {refused:?}");
+        assert_eq!(everything(&*store).await, before, "{case}");
+    }
+}
+
+pub(super) async fn an_idempotency_key_works_once_per_actor_and_day(store: Arc<dyn Store>) {
+    let (organization, ..) = provision(&*store).await;
+    let attempt = async |actor: &str, key_text: &str, at: Timestamp| {
+        let key = access_key(organization.id, Environment::Test);
+        let mut context = context(Action::AccessKeyCreated, &key);
+        context.idempotency_key = Some(key_text.parse().unwrap());
+        context.events = EventDraft { actor: name(actor), time: at, ..context.events.first().clone() }.into();
+        let change = Change::Create { key: key.clone(), secret: secret(1, SecretState::Current) };
+        store.change(change, context).await.map(|_| key.id.to_string())
+    };
+    let day_one = Timestamp::from_millis(1_000);
+    let made = attempt("ada", "once", day_one).await.unwrap();
+    let before = everything(&*store).await;
+    match attempt("ada", "once", day_one).await {
+        Err(StoreError::AlreadyDone { subject, .. }) => assert_eq!(subject, made),
+        other => panic!("{other:?}"),
+    }
+    assert_eq!(everything(&*store).await, before);
+    attempt("ada", "another", day_one).await.unwrap();
+    attempt("grace", "once", day_one).await.unwrap();
+    attempt("ada", "once", day_one + IDEMPOTENCY_WINDOW).await.unwrap();
+}
+
+pub(super) async fn an_operation_is_remembered_by_its_key_and_by_its_subject(store: Arc<dyn Store>) {
+    let (organization, ..) = provision(&*store).await;
+    let key = access_key(organization.id, Environment::Test);
+    let first = secret(1, SecretState::Current);
+    let (once, request) = ("once".parse().unwrap(), RequestHash::of(["create", "ci"]));
+    let create = Change::Create { key: key.clone(), secret: first };
+    let asked = ChangeContext { idempotency_key: Some(once), request, ..context(Action::AccessKeyCreated, &key) };
+    let (once, actor) = ("once".parse().unwrap(), asked.events.first().actor.clone());
+    assert_eq!(store.operation(&actor, &once).await.unwrap().proved_of_any_store().unwrap().1, None);
+    let made = store.change(create.clone(), asked.clone()).await.unwrap();
+    let known = store.operation(&actor, &once).await.unwrap().proved_of_any_store().unwrap().1.unwrap();
+    assert_eq!((known.subject, known.request, known.revision), (key.id.to_string(), Some(request), made.revision));
+    assert_eq!(store.operation(&name("grace"), &once).await.unwrap().proved_of_any_store().unwrap().1, None);
+    // The same request is done, another is an error, and neither changes anything.
+    let before = everything(&*store).await;
+    let repeat = ChangeContext { operation: operation(), ..asked };
+    match store.change(create.clone(), repeat.clone()).await {
+        Err(StoreError::AlreadyDone { revision, .. }) => assert_eq!(revision, made.revision),
+        other => panic!("{other:?}"),
+    }
+    let another = ChangeContext { request: RequestHash::of(["create", "cd"]), ..repeat };
+    assert!(matches!(store.change(create, another).await, Err(StoreError::IdempotencyKeyReused)));
+    assert_eq!(everything(&*store).await, before);
+
+    // What happened to a key is known by its id, also when the key is gone, for as long as a lease can last.
+    let subject = key.id.to_string();
+    assert_eq!(store.last_change_of(&subject).await.unwrap().proved_of_any_store().unwrap().1, Some(made.revision));
+    let delete = Change::Delete { key: reference(&key), retired: vec![first.locator] };
+    let deleted = store.change(delete, context(Action::AccessKeyDeleted, &key)).await.unwrap();
+    assert_eq!(store.last_change_of(&subject).await.unwrap().proved_of_any_store().unwrap().1, Some(deleted.revision));
+    assert_eq!(store.last_change_of("key_of_nobody").await.unwrap().proved_of_any_store().unwrap().1, None);
+    let later = access_key(organization.id, Environment::Test);
+    let mut much_later = context(Action::AccessKeyCreated, &later);
+    let time = much_later.events.first().time + OPERATION_WINDOW;
+    much_later.events = EventDraft { time, ..much_later.events.first().clone() }.into();
+    store.change(Change::Create { key: later, secret: secret(1, SecretState::Current) }, much_later).await.unwrap();
+    // The creation had an idempotency key, and is remembered for longer than the deletion.
+    assert_eq!(store.last_change_of(&subject).await.unwrap().proved_of_any_store().unwrap().1, Some(made.revision));
+}
+
+pub(super) async fn a_change_for_another_store_or_prefix_is_refused(store: Arc<dyn Store>) {
+    let identity = async || store.identity().await.unwrap().proved_of_any_store().unwrap().1;
+    assert_eq!(identity().await.prefix, None);
+    let acme: KeyPrefix = "acme".parse().unwrap();
+    store.claim_prefix(&acme).await.unwrap();
+    // A store that has a prefix keeps it.
+    store.claim_prefix(&KeyPrefix::default()).await.unwrap();
+    assert_eq!(identity().await.prefix, Some(acme.clone()));
+    let id = OrganizationId::new(seed());
+    let organization = Organization { id, name: name("Acme"), created_at: Timestamp::from_millis(1) };
+    let key = access_key(id, Environment::Production);
+    let provision = Change::Provision {
+        organization,
+        key: key.clone(),
+        secret: secret(1, SecretState::Current),
+        only_if_empty: false,
+    };
+    let before = everything(&*store).await;
+    match store.change(provision.clone(), context(Action::OrganizationCreated, &key)).await {
+        Err(StoreError::OtherPrefix { store }) => assert_eq!(store, acme),
+        other => panic!("{other:?}"),
+    }
+    let right = ChangeContext { prefix: acme, ..context(Action::OrganizationCreated, &key) };
+    let elsewhere = StoreId::from_bytes([9; 16]);
+    let found = identity().await.id;
+    match store.change(provision.clone(), ChangeContext { store: Some(elsewhere), ..right.clone() }).await {
+        Err(StoreError::Doubtful(doubt)) => assert_eq!(doubt, Doubt::OtherStore { expected: elsewhere, found }),
+        other => panic!("{other:?}"),
+    }
+    assert_eq!(everything(&*store).await, before);
+    let made = store.change(provision, ChangeContext { store: Some(found), ..right }).await.unwrap();
+    assert_eq!(made.store, found);
+}
+
+pub(super) async fn only_an_empty_store_is_provisioned_on_first_start(store: Arc<dyn Store>) {
+    let first_start = async || {
+        let organization = Organization {
+            id: OrganizationId::new(seed()),
+            name: name("default"),
+            created_at: Timestamp::from_millis(1),
+        };
+        let key = access_key(organization.id, Environment::Production);
+        let context = context(Action::OrganizationCreated, &key);
+        let secret = secret(1, SecretState::Current);
+        store.change(Change::Provision { organization, key, secret, only_if_empty: true }, context).await
+    };
+    first_start().await.unwrap();
+    assert_eq!(conflict(first_start().await), Conflict::NotEmpty);
+    assert_eq!(store.organizations(Page::first(10)).await.unwrap().len(), 1);
+}
+
+pub(super) async fn lists_come_in_pages(store: Arc<dyn Store>) {
+    for _ in 0..5 {
+        provision(&*store).await;
+    }
+    let all = store.organizations(Page::first(10)).await.unwrap();
+    assert!(all.is_sorted_by(|newer, older| newer.id > older.id));
+    let (first, rest) = all.split_at(2);
+    assert_eq!(store.organizations(Page::first(2)).await.unwrap(), first);
+    assert_eq!(store.organizations(Page { after: Some(first[1].id), limit: 10 }).await.unwrap(), rest);
+
+    let organization = all[0].id;
+    for _ in 0..4 {
+        create(&*store, organization).await;
+    }
+    let events = log(&*store, organization, Environment::Test).await;
+    assert_eq!(events.iter().map(|event| event.sequence).collect::<Vec<_>>(), [4, 3, 2, 1]);
+    let scope = Scope::assertion(organization, Environment::Test);
+    let page = store.events(&scope, &EventFilter::default(), Page { after: Some(3), limit: 1 }).await.unwrap();
+    assert_eq!(page, events[2..3]);
+}

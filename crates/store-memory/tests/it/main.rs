@@ -1,0 +1,3 @@
+//! Tests of the engine, in one program.
+
+mod conformance;
