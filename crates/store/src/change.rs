@@ -66,7 +66,7 @@ pub enum Change {
         retired: Vec<Locator>,
     },
     /// Adds an origin to an organization's list; refused with [`crate::Conflict::Duplicate`] if it is there, and with
-    /// [`crate::Conflict::ListFull`] if the list has [`AllowList::MAX_ENTRIES`].
+    /// [`crate::Conflict::ListFull`] if the list has [`AllowList::MAX_ENTRIES`](doorward_origin::AllowList::MAX_ENTRIES).
     AllowOrigin {
         /// The entry.
         entry: OriginEntry,
