@@ -26,7 +26,7 @@ const FILE_VARIABLE: &str = "DOORWARD_SEALING_KEY_FILE";
 /// again and written again.
 const LOOK: Duration = Duration::from_secs(2);
 
-/// The shortest time between two readings of the file for values of unknown keys.
+/// The shortest time between two readings of the file for the same unknown key.
 const READ_AGAIN: Duration = Duration::from_secs(1);
 
 /// The place of the keys.
@@ -177,15 +177,15 @@ fn refusal(place: &Place, named: SealingKeyId, keys: Option<&SealingKeys>) -> an
 }
 
 /// Returns what reads the file again for a value of an unknown key, but not all the time.
-fn again(place: Place, core: Core) -> impl Fn() -> Option<SealingKeys> + Send + Sync {
+fn again(place: Place, core: Core) -> impl Fn(SealingKeyId) -> Option<SealingKeys> + Send + Sync {
     let last = Mutex::new(None);
-    move || {
+    move |id| {
         let mut last = last.lock().unwrap_or_else(PoisonError::into_inner);
         let now = core.clock().tick();
-        if last.is_some_and(|last| now.since(last) < READ_AGAIN) {
+        if last.is_some_and(|(asked, last)| asked == id && now.since(last) < READ_AGAIN) {
             return None;
         }
-        *last = Some(now);
+        *last = Some((id, now));
         place.read().inspect_err(|error| tracing::error!("the sealing keys cannot be read again: {error:#}")).ok()?
     }
 }

@@ -27,7 +27,7 @@ pub struct SealingKeys {
 }
 
 /// Reads the keys again, for a value whose key is not known.
-type Source = Box<dyn Fn() -> Option<SealingKeys> + Send + Sync>;
+type Source = Box<dyn Fn(SealingKeyId) -> Option<SealingKeys> + Send + Sync>;
 
 #[derive(Clone)]
 struct Ring {
@@ -38,9 +38,9 @@ struct Ring {
 
 impl SealingKeys {
     /// Returns the same keys, which are read again by `source` if a value names a key that is not among them. It returns nothing
-    /// if there is nothing to read, or if it was asked a moment ago.
+    /// if there is nothing to read, or if it was asked for the same key a moment ago.
     #[must_use]
-    pub fn with_source(self, source: impl Fn() -> Option<Self> + Send + Sync + 'static) -> Self {
+    pub fn with_source(self, source: impl Fn(SealingKeyId) -> Option<Self> + Send + Sync + 'static) -> Self {
         Self { source: Some(Box::new(source)), ..self }
     }
 
@@ -73,7 +73,7 @@ impl SealingKeys {
     /// Seals with this key from now on, which is read from the source if need be; returns whether there is such a key.
     pub fn find(&self, id: SealingKeyId) -> bool {
         if !self.has(id) {
-            self.read_again();
+            self.read_again(id);
         }
         self.seal_by(id)
     }
@@ -135,14 +135,14 @@ impl SealingKeys {
         open: impl Fn(&SealingKey) -> Result<Zeroizing<Vec<u8>>, SealError>,
         sealed: &Sealed,
     ) -> Result<Zeroizing<Vec<u8>>, SealError> {
-        if sealed.key_id().is_some_and(|id| !self.has(id)) {
-            self.read_again();
+        if let Some(id) = sealed.key_id().filter(|id| !self.has(*id)) {
+            self.read_again(id);
         }
         self.ring().keys.iter().rev().find_map(|key| open(key).ok()).ok_or(SealError)
     }
 
-    fn read_again(&self) {
-        if let Some(read) = self.source.as_ref().and_then(|source| source()) {
+    fn read_again(&self, id: SealingKeyId) {
+        if let Some(read) = self.source.as_ref().and_then(|source| source(id)) {
             self.add(&read);
         }
     }
@@ -409,7 +409,7 @@ mod tests {
         let sealed = new.seal_for("a", b"hunter2", &SystemRandom).unwrap();
         let keys = SealingKeys::from(old);
         assert_eq!(keys.open_for("a", &sealed), Err(SealError));
-        let keys = keys.with_source(move || line.parse().ok());
+        let keys = keys.with_source(move |_| line.parse().ok());
         assert_eq!(keys.open_for("a", &sealed).unwrap().as_slice(), b"hunter2");
         assert_eq!((keys.sealing(), keys.ids()), (old_id, vec![old_id, new.id()]));
     }

@@ -113,7 +113,7 @@ fn tamper_with(site: &dyn Site) {
     let at = |sequence: u32| format!("{log} AND sequence = {sequence}");
     let change = |set: &str, sequence| format!("UPDATE audit_events SET {set} WHERE {}", at(sequence));
     site.sql("CREATE TABLE kept AS SELECT * FROM audit_events");
-    let columns = "organization, environment, sequence, time, actor, action, subject, source_address, request_id, detail, \
+    let columns = "organization, environment, sequence, time, actor, action, subject, source_address, request_id, detail, actor_id, \
                    previous_hash, hash";
     let delete = |sequence| format!("DELETE FROM audit_events WHERE {}", at(sequence));
     let swap = format!("{}; {}; {}", change("sequence = 99", 3), change("sequence = 3", 5), change("sequence = 5", 99));
@@ -126,11 +126,12 @@ fn tamper_with(site: &dyn Site) {
         "UPDATE audit_events SET sequence = -sequence WHERE {log} AND sequence > 3; \
          UPDATE audit_events SET sequence = -sequence + 1 WHERE {log} AND sequence < 0; \
          INSERT INTO audit_events ({columns}) SELECT organization, environment, 4, time, 'eve', action, subject, \
-         source_address, request_id, detail, previous_hash, hash FROM audit_events WHERE {}",
+         source_address, request_id, detail, actor_id, previous_hash, hash FROM audit_events WHERE {}",
         at(3)
     );
     let tampered = [
         (change("actor = 'eve'", 2), "event 2 was changed"),
+        (change("actor_id = 'key_eve'", 2), "event 2 was changed"),
         (change("time = time + 1", 1), "event 1 was changed"),
         (change("detail = replace(detail, 'staged', 'current')", 3), "event 3 was changed"),
         (change("action = 'access_key.created'", 4), "event 4 was changed"),

@@ -174,12 +174,14 @@ fn lists_are_tables_for_people_and_documents_for_programs() {
         let document: serde_json::Value = serde_json::from_str(&json).unwrap();
         assert_eq!(document["data"].as_array().unwrap().len(), rows, "{arguments:?}: {json}");
     }
-    // The same documents as over HTTP.
+    // The same documents as over HTTP, as soon as the server has written what it counted.
     let ada = server.operator("http");
     let organization = whoami(&server, &server.production_key).text("/organization/id");
-    let http = server.call(&ada, "GET", &format!("/v1/organizations/{organization}/access-keys"), None).json();
-    let cli = output(&server, &["--output", "json", "key", "list"]);
-    assert_eq!(serde_json::from_str::<serde_json::Value>(&cli).unwrap(), http);
+    support::waits_for("the command line shows the document of the server", || {
+        let http = server.call(&ada, "GET", &format!("/v1/organizations/{organization}/access-keys"), None).json();
+        let cli = output(&server, &["--output", "json", "key", "list"]);
+        serde_json::from_str::<serde_json::Value>(&cli).unwrap() == http
+    });
 }
 
 #[test]
@@ -199,8 +201,9 @@ fn an_operator_sees_who_still_uses_the_old_key() {
 
     let listed = output(&server, &["key", "list"]);
     assert!(listed.contains("USES IN 1 H") && listed.contains("never"), "{listed}");
-    let warned = doorward(&server, &["key", "regenerate"], b"");
-    let warned = String::from_utf8(warned.stderr).unwrap();
+    let warned = || String::from_utf8(doorward(&server, &["key", "regenerate"], b"").stderr).unwrap();
+    support::waits_for("the command line sees the uses", || warned().contains("in the last hour"));
+    let warned = warned();
     assert!(warned.contains("in the last hour") && warned.contains("refuses those calls"), "{warned}");
     let done = doorward(&server, &["key", "regenerate", "--yes"], b"");
     assert!(done.status.success() && String::from_utf8(done.stderr).unwrap().contains("in the last hour"));

@@ -238,7 +238,7 @@ fn sighup_reads_secrets_and_the_logs_filter_again_and_never_ends_the_server() {
     let first = verifier();
     assert!(!server.said().contains("answered"), "{}", server.said());
 
-    configure("info,doorward_server=debug");
+    configure("info,doorward_api=debug");
     sign_with(8);
     server.hang_up();
     server.line("read certificates, secrets and the log's filter again", 2);

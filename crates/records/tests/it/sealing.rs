@@ -37,7 +37,7 @@ async fn a_writer_seals_again_if_the_key_was_rotated_meanwhile() {
     // The file has the new key, which the server has not read yet.
     let both = format!("{}{}", *old_line, *new_line);
     let keys: SealingKeys = old_line.parse().unwrap();
-    let keys = keys.with_source(move || both.parse().ok());
+    let keys = keys.with_source(move |_| both.parse().ok());
     let attempts = std::cell::Cell::new(0);
     let write = async |sealed| {
         if attempts.replace(attempts.get() + 1) == 0 {

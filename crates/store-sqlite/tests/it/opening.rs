@@ -66,9 +66,9 @@ async fn a_store_that_was_brought_to_a_newer_schema_is_not_written_any_more() {
     let path = folder.path().join("doorward.db");
     let store = SqliteStore::open(&path, OpenMode::Create).await.unwrap();
     let newer = rusqlite::Connection::open(&path).unwrap();
-    newer.execute("UPDATE store SET oldest_schema = 13", []).unwrap();
+    newer.execute("UPDATE store SET oldest_schema = 99", []).unwrap();
     let refused = store.claim_prefix(&KeyPrefix::default()).await;
-    let too_old = Doubt::TooOld { needs: 13, knows: 12 };
+    let too_old = Doubt::TooOld { needs: 99, knows: 13 };
     assert!(matches!(refused, Err(StoreError::Doubtful(ref doubt)) if *doubt == too_old), "{refused:?}");
     let found = store.identity().await.unwrap().proved_of_any_store();
     assert!(matches!(found, Err(StoreError::Doubtful(ref doubt)) if *doubt == too_old), "{found:?}");
