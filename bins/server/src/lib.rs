@@ -103,7 +103,10 @@ async fn serve_until_stopped(start: Start, filter: Filter) -> anyhow::Result<()>
     let watcher = Arc::new(Watcher::new(Arc::clone(&metrics)));
     let (certificate, asked) = watch::channel(0);
     let tls = match config.tls.clone() {
-        Some(files) => Some(Tls::start(files, Arc::clone(core.clock()), watcher.clone(), asked).await?.acceptor()),
+        Some(files) => {
+            let started = Tls::start(files, Arc::clone(core.clock()), watcher.clone(), asked).await;
+            Some(started.context("the files of --tls-cert and --tls-key cannot be used")?.acceptor())
+        }
         None => None,
     };
     let listener = TcpListener::bind(config.listen)

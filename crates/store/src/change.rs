@@ -7,7 +7,8 @@ use doorward_key::KeyPrefix;
 use doorward_types::{AccessKeyId, AllowedOriginId, Environment, Locator, LocatorError, OrganizationId, SessionId};
 
 use crate::{
-    AccessKey, IdempotencyKey, OperationId, Organization, OriginEntry, RequestHash, Revision, Secret, StoreId,
+    AccessKey, IdempotencyKey, OperationId, OperationRow, Organization, OriginEntry, RequestHash, Revision, Secret,
+    StoreId,
 };
 
 /// A change to what nodes hold in memory, and what must be true for it.
@@ -280,5 +281,18 @@ impl Events {
 impl From<EventDraft> for Events {
     fn from(event: EventDraft) -> Self {
         Self { first: event, others: vec![] }
+    }
+}
+
+impl<'a> OperationRow<'a> {
+    /// Returns the row of a change with this context.
+    #[must_use]
+    pub fn of(context: &'a ChangeContext) -> Self {
+        Self {
+            operation: context.operation,
+            event: context.events.first(),
+            idempotency_key: context.idempotency_key.as_ref().map(IdempotencyKey::as_str),
+            request: context.request,
+        }
     }
 }

@@ -8,7 +8,7 @@ use async_trait::async_trait;
 use doorward_key::KeyPrefix;
 use doorward_types::{Incarnation, Locator, OrganizationId, SessionId};
 
-use crate::{LiveSecret, OperationId, OriginEntry, Sourced, StoreError, StoreId, StoreIdentity};
+use crate::{LiveSecret, OperationId, OriginEntry, Position, Revision, Sourced, StoreError, StoreId, StoreIdentity};
 
 /// The part of a store that lets a node verify from memory, and a writer know when a dead secret is dead everywhere.
 ///
@@ -88,58 +88,8 @@ pub trait Coherence: fmt::Debug + Send + Sync {
     }
 }
 
-/// The number of revisions that the change log reaches back: so many, and the one before them, are kept. A node that fell further
-/// behind loads everything again, which is quicker by then.
-pub const CHANGE_LOG_LENGTH: usize = 10_000;
-
 /// The longest lease that any node may have: what a writer assumes of a node that it cannot know of.
 pub const LONGEST_LEASE: Duration = Duration::from_secs(10);
-
-/// Counts the changes: each one has its own, in the order of their commits, without gaps.
-#[derive(Clone, Copy, Debug, Default, Eq, Hash, Ord, PartialEq, PartialOrd)]
-pub struct Revision(pub u64);
-
-impl Revision {
-    /// Returns the oldest revision that the change log keeps if this one is the newest.
-    #[must_use]
-    pub const fn oldest_kept(self) -> Self {
-        Self(self.0.saturating_sub(CHANGE_LOG_LENGTH as u64))
-    }
-}
-
-impl fmt::Display for Revision {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        fmt::Display::fmt(&self.0, f)
-    }
-}
-
-/// A point in a store's history: after this change and all before it.
-///
-/// Changes are made one after the other, and each draws an operation of its own. If a store holds this operation at
-/// this revision, its history therefore contains all that led there; if it does not, the store lost what it had
-/// confirmed: a standby was promoted that had not received everything, or an older copy was put back.
-#[derive(Clone, Copy, Debug, Default, Eq, Hash, Ord, PartialEq, PartialOrd)]
-pub struct Position {
-    /// The number of the newest change.
-    pub revision: Revision,
-    /// Its operation; the nil one if the store has no change yet, or came from another by a copy and has none since.
-    pub operation: OperationId,
-}
-
-impl Position {
-    /// Returns whether a history that has come to `newest`, and whose change log holds `operation_there` at this revision, has
-    /// this point.
-    #[must_use]
-    pub fn is_in(&self, newest: Revision, operation_there: OperationId) -> bool {
-        self.revision <= newest && self.operation == operation_there
-    }
-}
-
-impl fmt::Display for Position {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} (operation {})", self.revision, self.operation)
-    }
-}
 
 /// One run of one verifying node.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -277,7 +227,7 @@ pub struct SecretChange {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::Provenance;
+    use crate::{CHANGE_LOG_LENGTH, Provenance};
 
     const STORE: StoreId = StoreId::from_bytes([7; 16]);
 

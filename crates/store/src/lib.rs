@@ -34,30 +34,32 @@ mod lost;
 mod operation;
 mod outbox;
 mod plan;
+mod position;
 mod provenance;
 mod records;
 mod scope;
 mod sealing_key_id;
 mod sign_in;
+mod sourced;
 mod traits;
 mod verify;
 
 pub use change::{Change, ChangeContext, Committed, Events, KeyRef, Successor, Touched};
 pub use coherence::{
-    CHANGE_LOG_LENGTH, Coherence, Knowledge, LONGEST_LEASE, Observation, OriginsChange, Poll, Position, Revision,
-    SecretChange, Session, SessionStatus,
+    Coherence, Knowledge, LONGEST_LEASE, Observation, OriginsChange, Poll, SecretChange, Session, SessionStatus,
 };
 pub use error::{BoxError, Conflict, StoreError};
 pub use export::LogExport;
 pub use logs::{known_logs, must_have_events};
 pub use lost::{LostChange, LostChanges};
 pub use operation::{
-    IDEMPOTENCY_WINDOW, IdempotencyKey, IdempotencyKeyError, OPERATION_WINDOW, Operation, OperationId, OperationRow,
-    RequestHash, operations_forgotten,
+    IDEMPOTENCY_WINDOW, IdempotencyKey, IdempotencyKeyError, OPERATION_WINDOW, Operation, OperationRow, RequestHash,
+    operations_forgotten,
 };
 pub use outbox::{Outbox, Shipment, SinkState};
 pub use plan::{Facts, KeyFacts, Step};
-pub use provenance::{Doubt, Provenance, Sourced, StoreId, StoreIdentity};
+pub use position::{CHANGE_LOG_LENGTH, OperationId, Position, Revision};
+pub use provenance::{Doubt, Provenance, StoreId, StoreIdentity};
 pub use records::{
     AccessKey, AccessKeyWithSecrets, LiveSecret, Operator, Organization, OriginEntry, ProviderAccess, ProviderIdentity,
     Secret, SecretUsage, SpanUses, USAGE_KEPT, USAGE_SPAN,
@@ -65,5 +67,6 @@ pub use records::{
 pub use scope::Scope;
 pub use sealing_key_id::SealingKeyId;
 pub use sign_in::{SignIn, SignInKind, SignIns, UnknownSignIn};
+pub use sourced::Sourced;
 pub use traits::{AuditLog, EventFilter, KeyEngine, KeyStore, OpenMode, Operators, Page, UsageLog, WhichKey};
 pub use verify::{LogCheck, LogFault, verify_log};

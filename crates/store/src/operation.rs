@@ -1,7 +1,5 @@
 //! Operations: each change under its name, with what it answers to a repeat.
 
-use std::fmt;
-use std::num::ParseIntError;
 use std::str::FromStr;
 use std::time::Duration;
 
@@ -9,7 +7,7 @@ use doorward_audit::EventDraft;
 use doorward_types::Timestamp;
 use sha2::{Digest, Sha256};
 
-use crate::{ChangeContext, Revision, StoreError};
+use crate::{OperationId, Revision, StoreError};
 
 /// A change that was carried out, as the store remembers it for a while: for repeats under the same idempotency key, for
 /// commits that were not answered, and for answers that must wait until the change is in effect.
@@ -77,46 +75,6 @@ pub struct OperationRow<'a> {
     pub idempotency_key: Option<&'a str>,
     /// The hash of the request.
     pub request: RequestHash,
-}
-
-impl<'a> OperationRow<'a> {
-    /// Returns the row of a change with this context.
-    #[must_use]
-    pub fn of(context: &'a ChangeContext) -> Self {
-        Self {
-            operation: context.operation,
-            event: context.events.first(),
-            idempotency_key: context.idempotency_key.as_ref().map(IdempotencyKey::as_str),
-            request: context.request,
-        }
-    }
-}
-
-/// The name of one change, for life: 128 random bits, shown as 32 hexadecimal digits.
-#[derive(Clone, Copy, Debug, Default, Eq, Hash, Ord, PartialEq, PartialOrd)]
-pub struct OperationId(u128);
-
-impl OperationId {
-    /// The operation with these bits, which are to be random.
-    #[must_use]
-    pub const fn from_bytes(bytes: [u8; 16]) -> Self {
-        Self(u128::from_be_bytes(bytes))
-    }
-}
-
-impl fmt::Display for OperationId {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{:032x}", self.0)
-    }
-}
-
-impl FromStr for OperationId {
-    type Err = ParseIntError;
-
-    /// Reads the nil operation from no text: what engines hold of changes that were made before operations were noted.
-    fn from_str(text: &str) -> Result<Self, ParseIntError> {
-        if text.is_empty() { Ok(Self::default()) } else { u128::from_str_radix(text, 16).map(Self) }
-    }
 }
 
 /// The time for which an operation with an idempotency key is remembered: as long as clients retry, and as others in the field do.
