@@ -2,7 +2,7 @@
 //!
 //! A pooler, a proxy, a failover, a moved file or a restore can put another database under a connection at any moment.
 //! Whatever the coherence protocol relies on is therefore read together with its [`Provenance`], in one statement or one
-//! snapshot, and comes wrapped in [`Sourced`]: the value is out of reach until the provenance is proved.
+//! snapshot, and comes wrapped in [`crate::Sourced`]: the value is out of reach until the provenance is proved.
 
 use std::fmt;
 use std::num::ParseIntError;
