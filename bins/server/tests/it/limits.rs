@@ -153,7 +153,7 @@ fn a_key_and_an_operator_have_so_many_scans_under_way() {
     let session = Session::new(&server, path_of(&server.sign_in_link));
     let audit = format!("{}/audit", session.page);
     assert_eq!(session.get(&audit).status, 200);
-    for query in ["?actor=ada", "?verify"] {
+    for query in ["?actor=ada", "?verify=1"] {
         let refused = session.get(&format!("{audit}{query}"));
         assert_eq!((refused.status, refused.headers["retry-after"].as_str()), (429, "1"), "{refused:?}");
         assert!(refused.body.contains("wait for some of them to end"), "{refused:?}");

@@ -29,7 +29,8 @@ impl Browser {
         Self::start_with(&json!({"profile.managed_default_content_settings.javascript": 2}))
     }
 
-    fn start_with(preferences: &Value) -> Self {
+    /// Starts a driver; none if it ends without a word of its port.
+    fn driver() -> Option<(Child, Lines<BufReader<ChildStdout>>, u16)> {
         let mut driver = Command::new("chromedriver")
             .arg("--port=0")
             .stdout(Stdio::piped())
@@ -43,7 +44,16 @@ impl Browser {
                 .parse::<u16>()
                 .ok()
         });
-        let address = SocketAddr::from(([127, 0, 0, 1], port.expect("chromedriver says its port")));
+        if port.is_none() {
+            let _ = driver.wait();
+        }
+        Some((driver, said, port?))
+    }
+
+    fn start_with(preferences: &Value) -> Self {
+        // It ends at once if the port that it has found is taken by another family of addresses.
+        let (driver, said, port) = (0..10).find_map(|_| Self::driver()).expect("chromedriver says its port");
+        let address = SocketAddr::from(([127, 0, 0, 1], port));
         let profile = tempfile::tempdir().unwrap();
         let folder = format!("--user-data-dir={}", profile.path().display());
         // Tests may run as root, where Chromium has no sandbox.
