@@ -185,7 +185,7 @@ async fn seal_everything(desk: &Desk, keys: &SealingKeys, output: &Output) -> Re
 fn failure(error: SealingError) -> Failure {
     match error {
         SealingError::Store(error) => error.into(),
-        error => Failure::failed(format!("{error}. Copy the file to every server, and run this again: it goes on")),
+        SealingError::Random(error) => Failure::failed(format!("{error}. Run this again: it goes on")),
     }
 }
 
