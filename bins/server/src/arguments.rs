@@ -29,7 +29,7 @@ use crate::assertions::Audience;
                   SIGHUP reads certificates, secrets and --log again."
 )]
 pub struct Arguments {
-    /// Where the keys live: sqlite:PATH or postgres://USER@HOST/DATABASE [default: sqlite:doorward.db]
+    /// The store of the keys: sqlite:PATH or postgres://USER@HOST/DATABASE [default: sqlite:doorward.db]
     #[arg(long, env = "DOORWARD_STORE", hide_env_values = true, value_name = "URL")]
     pub store: Option<StoreUrl>,
     /// The address to serve on [default: 127.0.0.1:8080]
@@ -38,7 +38,7 @@ pub struct Arguments {
     /// The address to serve metrics on [default: 127.0.0.1:9464]
     #[arg(long, env = "DOORWARD_METRICS_LISTEN", value_name = "ADDR")]
     pub metrics_listen: Option<SocketAddr>,
-    /// How clients reach this server, where that is not the address that it listens on
+    /// The URL by which clients reach this server, if it is not the address that the server listens on
     #[arg(long, env = "DOORWARD_PUBLIC_URL", value_name = "URL")]
     pub public_url: Option<String>,
     /// The server's certificate in PEM, with those between it and a root: clients then speak TLS; read again when it changes
@@ -65,13 +65,13 @@ pub struct Arguments {
         value_delimiter = ','
     )]
     pub assertion_audiences: Vec<Audience>,
-    /// What to log, such as `info` or `doorward=debug` [default: info]
+    /// The filter of the log, such as `info` or `doorward=debug` [default: info]
     #[arg(long, env = "DOORWARD_LOG", value_name = "FILTER")]
     pub log: Option<String>,
-    /// How to log: text or json [default: text]
+    /// The form of the log: text or json [default: text]
     #[arg(long, env = "DOORWARD_LOG_FORMAT", value_name = "FORMAT")]
     pub log_format: Option<LogFormat>,
-    /// Where spans of requests go, by OTLP over HTTP, such as http://localhost:4318/v1/traces
+    /// The URL that spans of requests are sent to, by OTLP over HTTP, such as http://localhost:4318/v1/traces
     #[cfg(feature = "otel")]
     #[arg(long, env = "DOORWARD_OTLP_ENDPOINT", value_name = "URL")]
     pub otlp_endpoint: Option<String>,
@@ -96,7 +96,7 @@ pub struct Arguments {
     /// The most of them at once by one key or operator [default: 2]
     #[arg(long, env = "DOORWARD_MAX_SCANS_PER_KEY", value_name = "N")]
     pub max_scans_per_key: Option<usize>,
-    /// How long to serve on, not ready, once told to stop, so that load balancers notice [default: 5s]
+    /// The time to serve on, not ready, once told to stop, so that load balancers notice [default: 5s]
     #[arg(long, env = "DOORWARD_SHUTDOWN_DELAY", value_name = "TIME", value_parser = parse_duration)]
     pub shutdown_delay: Option<Duration>,
     /// Read the store once per verification, instead of trusting this machine's clock

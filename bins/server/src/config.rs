@@ -61,13 +61,13 @@ struct File {
 /// What the server does with.
 #[derive(Debug)]
 pub struct Config {
-    /// Where the keys live.
+    /// The store of the keys.
     pub store: StoreUrl,
     /// The address to serve on.
     pub listen: SocketAddr,
     /// The address to serve metrics on, where someone chose it.
     pub metrics_listen: Option<SocketAddr>,
-    /// How clients reach this server.
+    /// The URL by which clients reach this server.
     pub public_url: Option<String>,
     /// The files of the certificate and its key, where clients speak TLS.
     pub tls: Option<TlsFiles>,
@@ -81,9 +81,9 @@ pub struct Config {
     pub assertion_key_file: Option<PathBuf>,
     /// For whom assertions are.
     pub assertion_audiences: Vec<Audience>,
-    /// What to log.
+    /// The filter of the log.
     pub log: String,
-    /// How to log.
+    /// The form of the log.
     pub log_format: LogFormat,
     /// Where spans of requests go.
     #[cfg(feature = "otel")]

@@ -53,7 +53,7 @@ async fn sign_in_link(verifier: &Verifier, base: &str, request: &ChangeRequest) 
     Ok(LoginLinkShape::new(&operator, base, &token).url)
 }
 
-/// How clients reach this server, without a slash at the end.
+/// Returns the URL by which clients reach this server, without a slash at the end.
 #[must_use]
 pub fn public_url(config: &Config, address: SocketAddr) -> String {
     let scheme = if config.tls.is_some() { "https" } else { "http" };
