@@ -35,10 +35,11 @@ pub(crate) const fn no_cookie() -> HeaderValue {
 }
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     use super::*;
 
-    fn headers(pairs: &[(&'static str, &str)]) -> HeaderMap {
+    /// Returns headers with these names and values.
+    pub(crate) fn headers(pairs: &[(&'static str, &str)]) -> HeaderMap {
         let pair = |(name, value): &(&'static str, &str)| (name.parse().unwrap(), value.parse().unwrap());
         let mut headers = HeaderMap::new();
         for (name, value) in pairs.iter().map(pair) {

@@ -82,16 +82,7 @@ fn says(headers: &HeaderMap, name: &str, value: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    fn headers(pairs: &[(&'static str, &str)]) -> HeaderMap {
-        let pair = |(name, value): &(&'static str, &str)| (name.parse().unwrap(), value.parse().unwrap());
-        let mut headers = HeaderMap::new();
-        for (name, value) in pairs.iter().map(pair) {
-            let name: http::HeaderName = name;
-            headers.append(name, value);
-        }
-        headers
-    }
+    use crate::cookies::tests::headers;
 
     #[test]
     fn only_this_origin_sends_forms() {

@@ -11,9 +11,10 @@ use doorward::audit::{NoteKey, Tree};
 use doorward_test_postgres::Cluster;
 use serde_json::Value;
 
+use crate::programs;
+
 fn run(folder: &Path, store: &str, arguments: &[&str]) -> Output {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_doorward"));
-    command.args(["--store", store]).args(arguments).current_dir(folder).env_remove("DOORWARD_STORE").output().unwrap()
+    programs::run(folder, &[&["--store", store], arguments].concat())
 }
 
 fn done(folder: &Path, store: &str, arguments: &[&str]) -> String {

@@ -4,7 +4,7 @@
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 #![expect(clippy::print_stdout, reason = "a test says what it saw")]
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -13,17 +13,12 @@ use std::time::Duration;
 use doorward_test_postgres::Cluster;
 
 use crate::fire::{Client, Truth, command};
+use crate::programs::server_binary;
 use crate::support::{self, Server};
 
 /// How often each premise is broken; more with `DOORWARD_TEST_LONG`.
 fn rounds() -> u32 {
     if std::env::var_os("DOORWARD_TEST_LONG").is_some() { 150 } else { 1 }
-}
-
-fn binary() -> PathBuf {
-    let binary = PathBuf::from(env!("CARGO_BIN_EXE_doorward")).with_file_name("doorward-server");
-    assert!(binary.exists(), "build it first: cargo build --bins");
-    binary
 }
 
 /// Breaks something about the store in this folder.
@@ -70,7 +65,7 @@ fn a_dead_key_is_refused_whatever_happens_to_the_files() {
 }
 
 fn a_store_that_breaks(name: &str, break_it: Break) {
-    let server = Server::start_quiet(&binary(), tempfile::tempdir().unwrap());
+    let server = Server::start_quiet(&server_binary(), tempfile::tempdir().unwrap());
     let folder = server.folder.path().to_owned();
     let mut client = Client { address: server.address, stream: None };
     let old = server.production_key.clone();
@@ -108,7 +103,7 @@ fn a_store_that_breaks(name: &str, break_it: Break) {
 
 #[test]
 fn a_restore_is_refused_while_a_server_runs() {
-    let server = Server::start_quiet(&binary(), tempfile::tempdir().unwrap());
+    let server = Server::start_quiet(&server_binary(), tempfile::tempdir().unwrap());
     let folder = server.folder.path().to_owned();
     assert!(command(&folder, &["store", "backup", "copy.db"]).status.success());
     let restored = command(&folder, &["store", "restore", "copy.db", "--yes"]);
@@ -204,7 +199,7 @@ fn a_server_that_a_pooler_leads_to_a_lagging_standby_serves_nothing() {
         String::from_utf8(done.stdout).unwrap().trim().to_owned()
     };
     let mut current = doorward(&["org", "create", "Acme"]);
-    let server = Server::on(&binary(), &pooler.url(), 0);
+    let server = Server::on(&server_binary(), &pooler.url(), 0);
     let mut client = Client { address: server.address, stream: None };
     let mut await_status = |key: &str, wanted: u16| {
         let mut looks = 0..;

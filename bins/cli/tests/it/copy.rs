@@ -3,8 +3,8 @@
 
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
-use std::path::{Path, PathBuf};
-use std::process::{Command, Output, Stdio};
+use std::path::Path;
+use std::process::Stdio;
 use std::time::Duration;
 
 use doorward::key::KeyPrefix;
@@ -15,35 +15,8 @@ use doorward::types::Incarnation;
 use doorward_test_postgres::Cluster;
 use serde_json::Value;
 
+use crate::programs::{command, done, refused, server_binary};
 use crate::support::Server;
-
-fn binary() -> PathBuf {
-    let binary = PathBuf::from(env!("CARGO_BIN_EXE_doorward")).with_file_name("doorward-server");
-    assert!(binary.exists(), "build it first: cargo build --bins");
-    binary
-}
-
-fn command(folder: &Path, arguments: &[&str]) -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_doorward"));
-    command.args(arguments).current_dir(folder).env_remove("DOORWARD_STORE");
-    command
-}
-
-fn run(folder: &Path, arguments: &[&str]) -> Output {
-    command(folder, arguments).output().unwrap()
-}
-
-fn done(folder: &Path, arguments: &[&str]) -> String {
-    let done = run(folder, arguments);
-    assert!(done.status.success(), "{arguments:?}: {}", String::from_utf8_lossy(&done.stderr));
-    String::from_utf8_lossy(&done.stdout).trim().to_owned()
-}
-
-/// The exit status, and what was said.
-fn refused(folder: &Path, arguments: &[&str]) -> (i32, String) {
-    let done = run(folder, arguments);
-    (done.status.code().unwrap(), String::from_utf8_lossy(&done.stderr).into_owned())
-}
 
 /// All that people see of a store.
 fn view(folder: &Path, store: &str) -> Vec<String> {
@@ -60,7 +33,7 @@ fn view(folder: &Path, store: &str) -> Vec<String> {
 
 #[test]
 fn a_store_moves_to_postgres_and_back_and_its_keys_go_on_working() {
-    let server = Server::start_quiet(&binary(), tempfile::tempdir().unwrap());
+    let server = Server::start_quiet(&server_binary(), tempfile::tempdir().unwrap());
     let folder = server.folder.path().to_owned();
     let old = server.production_key.clone();
     let test = done(&folder, &["key", "create", "--name", "ci"]);
@@ -88,7 +61,7 @@ fn a_store_moves_to_postgres_and_back_and_its_keys_go_on_working() {
     assert_eq!(view(&folder, &url), view(&folder, "sqlite:doorward.db"));
     assert!(view(&folder, &url)[1].contains(r#""last_used_at": "2"#), "{}", view(&folder, &url)[1]);
 
-    let server = Server::on_with(&binary(), &url, &sealing_key);
+    let server = Server::on_with(&server_binary(), &url, &sealing_key);
     for (key, status) in [(&old, 401), (&staged, 200), (&test, 200)] {
         assert_eq!(server.call(key, "GET", "/v1/whoami", None).status, status);
     }
@@ -229,6 +202,7 @@ fn what_cannot_be_trusted_is_refused() {
     assert!(status == 1 && said.contains("not finished"), "{said}");
     let (status, said) = copy("sqlite:large.db", "sqlite:new.db", &["--restart"]);
     assert_eq!(status, 0, "{said}");
-    let server = std::panic::catch_unwind(|| Server::on(&binary(), &format!("sqlite:{}/new.db", folder.display()), 0));
+    let server =
+        std::panic::catch_unwind(|| Server::on(&server_binary(), &format!("sqlite:{}/new.db", folder.display()), 0));
     assert!(server.is_ok());
 }

@@ -5,7 +5,6 @@
 #![expect(clippy::print_stdout, reason = "a test says what it saw")]
 #![expect(clippy::disallowed_methods, reason = "real servers are waited for by a real clock")]
 
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
@@ -14,6 +13,7 @@ use doorward_test_postgres::Cluster;
 use serde_json::Value;
 
 use crate::fire::{Client, Truth, command};
+use crate::programs::server_binary;
 use crate::support::Server;
 
 /// A primary with its standby, three servers that know both, and clients that ask them for dead keys at full rate.
@@ -27,12 +27,6 @@ struct Site {
     hammers: Vec<std::thread::JoinHandle<()>>,
 }
 
-fn binary() -> PathBuf {
-    let binary = PathBuf::from(env!("CARGO_BIN_EXE_doorward")).with_file_name("doorward-server");
-    assert!(binary.exists(), "build it first: cargo build --bins");
-    binary
-}
-
 impl Site {
     fn new(settings: &[&str]) -> Self {
         let primary = Cluster::start(settings).unwrap();
@@ -44,7 +38,7 @@ impl Site {
         let truth = Arc::new(Truth { rest: 1.into(), ..Truth::default() });
         let mut site = Self { primary, standby, url, folder, servers: vec![], truth, hammers: vec![] };
         *site.truth.current.write().unwrap() = site.doorward(&["org", "create", "Acme"]).unwrap();
-        site.servers = (0..3).map(|_| Server::on(&binary(), &site.url, 0)).collect();
+        site.servers = (0..3).map(|_| Server::on(&server_binary(), &site.url, 0)).collect();
         let hammer = |server: &Server| {
             let (truth, address) = (Arc::clone(&site.truth), server.address);
             std::thread::spawn(move || truth.hammer(address))
@@ -169,7 +163,7 @@ fn a_failover_that_loses_a_change_is_noticed_by_every_node_and_not_served() {
     assert_eq!(lost["data"][0]["accepted"], false);
     assert_eq!(site.answers(&before), [Some(503); 3]);
     // One that starts now never knew of the change, and does not serve either.
-    let started = std::panic::catch_unwind(|| Server::on(&binary(), &site.url, 0));
+    let started = std::panic::catch_unwind(|| Server::on(&server_binary(), &site.url, 0));
     let said = started.err().and_then(|panic| panic.downcast::<String>().ok()).unwrap();
     assert!(said.contains("the store lost change"), "{said}");
 
@@ -185,7 +179,7 @@ fn a_failover_that_loses_a_change_is_noticed_by_every_node_and_not_served() {
     let current = site.truth.current.read().unwrap().clone();
     site.await_answers(&current, 200);
     assert!(site.doorward(&["audit", "list", "--installation"]).unwrap().contains("lost_change.accepted"));
-    site.servers.push(Server::on(&binary(), &site.url, 0));
+    site.servers.push(Server::on(&server_binary(), &site.url, 0));
     site.await_answers(&current, 200);
     site.end();
 }

@@ -9,6 +9,7 @@ mod failover_postgres;
 mod fire;
 mod newcomer;
 mod origin;
+mod programs;
 mod restore;
 mod sealing_key;
 #[path = "../../../server/tests/it/support/mod.rs"]

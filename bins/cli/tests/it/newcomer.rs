@@ -3,23 +3,13 @@
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use std::io::Write;
-use std::path::PathBuf;
 use std::process::{Command, Output, Stdio};
 
+use crate::programs::{command, server_binary};
 use crate::support::{self, Server};
 
-/// The server stands beside the command line; `cargo xtask test` builds both.
-fn server_binary() -> PathBuf {
-    let binary = PathBuf::from(env!("CARGO_BIN_EXE_doorward")).with_file_name("doorward-server");
-    assert!(binary.exists(), "build it first: cargo build --bins");
-    binary
-}
-
 fn doorward(server: &Server, arguments: &[&str], input: &[u8]) -> Output {
-    let mut process = Command::new(env!("CARGO_BIN_EXE_doorward"))
-        .args(arguments)
-        .current_dir(server.folder.path())
-        .env_remove("DOORWARD_STORE")
+    let mut process = command(server.folder.path(), arguments)
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())

@@ -5,36 +5,15 @@
 use std::collections::HashMap;
 use std::io::Write;
 use std::path::Path;
-use std::process::{Child, Command, Output, Stdio};
+use std::process::{Child, Stdio};
 
 use doorward::audit::{Event, FiledEvent, Hash, Reason};
 use serde_json::Value;
 
-fn command(folder: &Path, arguments: &[&str]) -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_doorward"));
-    command.args(arguments).current_dir(folder).env_remove("DOORWARD_STORE").stdin(Stdio::null());
-    command
-}
-
-fn run(folder: &Path, arguments: &[&str]) -> Output {
-    command(folder, arguments).output().unwrap()
-}
-
-/// What a command that succeeds writes to standard output.
-fn done(folder: &Path, arguments: &[&str]) -> String {
-    let done = run(folder, arguments);
-    assert!(done.status.success(), "{arguments:?}: {}", String::from_utf8_lossy(&done.stderr));
-    String::from_utf8(done.stdout).unwrap().trim().to_owned()
-}
+use crate::programs::{command, done, refused, run};
 
 fn json(folder: &Path, arguments: &[&str]) -> Value {
     serde_json::from_str(&done(folder, &[&["--output", "json"], arguments].concat())).unwrap()
-}
-
-/// The exit status of a command that fails, and what it says.
-fn refused(folder: &Path, arguments: &[&str]) -> (i32, String) {
-    let done = run(folder, arguments);
-    (done.status.code().unwrap(), String::from_utf8(done.stderr).unwrap())
 }
 
 /// Whether a key is in force.

@@ -5,7 +5,7 @@
 
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
-use std::process::{Command, Output};
+use std::process::Command;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use doorward::key::SystemRandom;
@@ -14,18 +14,8 @@ use doorward::sqlite::SqliteStore;
 use doorward::store::{Coherence, OpenMode, SealingKeyId};
 use serde_json::{Value, json};
 
+use crate::programs::{run, server_binary};
 use crate::support::{self, Server};
-
-fn binary() -> PathBuf {
-    let binary = PathBuf::from(env!("CARGO_BIN_EXE_doorward")).with_file_name("doorward-server");
-    assert!(binary.exists(), "build it first: cargo build --bins");
-    binary
-}
-
-fn run(folder: &Path, arguments: &[&str]) -> Output {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_doorward"));
-    command.args(arguments).current_dir(folder).env_remove("DOORWARD_STORE").output().unwrap()
-}
 
 /// What a rotation says when it is done.
 fn rotated(folder: &Path, options: &[&str]) -> Value {
@@ -43,7 +33,7 @@ fn refused(folder: &Path, options: &[&str]) -> (i32, String) {
 
 /// What a server says that does not start.
 fn does_not_start(folder: &Path, options: &[&str], variables: &[(&str, &str)]) -> String {
-    let mut server = Command::new(binary());
+    let mut server = Command::new(server_binary());
     server.args(["--listen", "127.0.0.1:0", "--metrics-listen", "127.0.0.1:0"]).args(options).current_dir(folder);
     server.env_remove("DOORWARD_STORE").envs(variables.iter().copied());
     let ended = server.output().unwrap();
@@ -105,7 +95,7 @@ struct World {
 
 impl World {
     fn new() -> Self {
-        let server = Server::start_quiet(&binary(), tempfile::tempdir().unwrap());
+        let server = Server::start_quiet(&server_binary(), tempfile::tempdir().unwrap());
         let operator = server.operator("ada");
         let key = server.production_key.clone();
         let organization = server.call(&key, "GET", "/v1/whoami", None).text("/organization/id");
@@ -144,7 +134,7 @@ impl World {
 fn a_rotation_seals_everything_again_while_servers_run() {
     let world = World::new();
     let folder = world.folder();
-    let other = Server::beside(&binary(), &folder, 0);
+    let other = Server::beside(&server_binary(), &folder, 0);
     let old = keys(&folder).sealing();
     assert_eq!(named(&folder), Some(old));
     let mode = || std::fs::metadata(key_file(&folder)).unwrap().mode() & 0o777;
@@ -197,7 +187,7 @@ fn a_rotation_seals_everything_again_while_servers_run() {
     drop(other);
     let text = std::fs::read_to_string(key_file(&folder)).unwrap();
     write_keys(&folder, &format!("{}\n", text.lines().last().unwrap()));
-    let again = Server::beside(&binary(), &folder, 0);
+    let again = Server::beside(&server_binary(), &folder, 0);
     assert!(world.lists(&again) && world.put(&again, "github"));
     assert!(all_sealed_with(&folder, new));
     // Each rotation from here on has a key of its own.
@@ -212,7 +202,7 @@ fn a_server_without_the_newest_key_seals_nothing_until_it_has_it() {
     let folder = world.folder();
     let copy = folder.join("copy");
     std::fs::copy(key_file(&folder), &copy).unwrap();
-    let other = Server::start_at(&binary(), &folder, &["--sealing-key-file", copy.to_str().unwrap()]);
+    let other = Server::start_at(&server_binary(), &folder, &["--sealing-key-file", copy.to_str().unwrap()]);
     assert!(world.put(&other, "slack"));
     rotated(&folder, &[]);
     let new = keys(&folder).sealing();
@@ -286,7 +276,7 @@ fn a_server_without_the_stores_key_does_not_start() {
     assert!(said.contains(&format!("DOORWARD_SEALING_KEY holds {}", other.id())), "{said}");
     let said = does_not_start(&folder, &["--sealing-key-file", KEY_FILE], &[("DOORWARD_SEALING_KEY", text.trim())]);
     assert!(said.contains(&format!("holds {}", other.id())), "{said}");
-    let started = Server::start_at(&binary(), &folder, &["--sealing-key-file", right.to_str().unwrap()]);
+    let started = Server::start_at(&server_binary(), &folder, &["--sealing-key-file", right.to_str().unwrap()]);
     drop(started);
 
     // Values from before they named their key, in a store that names none.
@@ -304,7 +294,7 @@ fn a_server_without_the_stores_key_does_not_start() {
         assert_eq!((named(&folder), key_file(&folder).exists()), (None, is_there));
     }
     write_keys(&folder, &text);
-    let server = Server::start_at(&binary(), &folder, &[]);
+    let server = Server::start_at(&server_binary(), &folder, &[]);
     assert_eq!(named(&folder), Some(own));
     let connectors = format!("/v1/organizations/{}/connectors?environment=production", world.organization);
     assert_eq!(server.call(&world.operator, "GET", &connectors, None).status, 200);
@@ -322,6 +312,6 @@ fn a_server_without_the_stores_key_does_not_start() {
     assert_eq!(done["sealed"].as_u64(), Some(0), "{done}");
     assert!(done["unreadable"].as_u64().unwrap() >= 2, "{done}");
     assert_eq!(named(&folder), Some(keys(&folder).sealing()));
-    drop(Server::start_at(&binary(), &folder, &[]));
+    drop(Server::start_at(&server_binary(), &folder, &[]));
     drop(kept);
 }

@@ -5,7 +5,7 @@
 
 use std::io::Read;
 use std::net::TcpStream;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 use std::time::{Duration, Instant};
 
@@ -28,6 +28,46 @@ fn curl(server: &Server, authority: &Path, arguments: &[&str]) -> (String, Outpu
         .unwrap();
     let text = String::from_utf8_lossy(&output.stdout).into_owned();
     (text.rsplit('\n').next().unwrap().to_owned(), output)
+}
+
+/// A certificate and its key.
+type Pair = (PathBuf, PathBuf);
+
+/// A server, the files that it serves with, and two certificates that can be put there.
+struct Site {
+    server: Server,
+    first: Pair,
+    second: Pair,
+    served: PathBuf,
+    served_key: PathBuf,
+    _folder: tempfile::TempDir,
+}
+
+impl Site {
+    /// Starts with the first certificate.
+    fn new() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let [first, second] = ["first", "second"].map(|name| certificate(folder.path(), name));
+        let [served, served_key] = ["served.pem", "served.key"].map(|name| folder.path().join(name));
+        std::fs::copy(&first.0, &served).unwrap();
+        std::fs::copy(&first.1, &served_key).unwrap();
+        let server = start(folder.path(), &served, &served_key);
+        Self { server, first, second, served, served_key, _folder: folder }
+    }
+
+    fn put(&self, (certificate, key): &Pair) {
+        std::fs::copy(certificate, &self.served).unwrap();
+        std::fs::copy(key, &self.served_key).unwrap();
+    }
+
+    /// Waits until the log has told this so many times.
+    fn until(&self, message: &str, count: usize) {
+        let begun = Instant::now();
+        while self.server.output.lock().unwrap().matches(message).count() < count {
+            assert!(begun.elapsed() < Duration::from_secs(30), "never: {message}");
+            std::thread::sleep(Duration::from_millis(100));
+        }
+    }
 }
 
 #[test]
@@ -58,36 +98,21 @@ fn clients_speak_the_version_that_they_want() {
 
 #[test]
 fn a_new_certificate_is_served_without_a_restart_and_a_broken_one_never() {
-    let folder = tempfile::tempdir().unwrap();
-    let (first, first_key) = certificate(folder.path(), "first");
-    let (second, second_key) = certificate(folder.path(), "second");
-    let (served, served_key) = (folder.path().join("served.pem"), folder.path().join("served.key"));
-    let put = |certificate: &Path, key: &Path| {
-        std::fs::copy(certificate, &served).unwrap();
-        std::fs::copy(key, &served_key).unwrap();
-    };
-    put(&first, &first_key);
-    let server = start(folder.path(), &served, &served_key);
-    assert_eq!(curl(&server, &first, &[]).0, "2 200");
-    assert_eq!(curl(&server, &second, &[]).1.status.code(), Some(60), "curl trusts the second only");
+    let site = Site::new();
+    let Site { server, first: (first, _), second: (second, _), .. } = &site;
+    assert_eq!(curl(server, first, &[]).0, "2 200");
+    assert_eq!(curl(server, second, &[]).1.status.code(), Some(60), "curl trusts the second only");
 
-    put(&second, &second_key);
-    let until = |message: &str| {
-        let begun = Instant::now();
-        while !server.output.lock().unwrap().contains(message) {
-            assert!(begun.elapsed() < Duration::from_secs(30), "never: {message}");
-            std::thread::sleep(Duration::from_millis(100));
-        }
-    };
-    until("serving with a new certificate");
-    assert_eq!(curl(&server, &second, &[]).0, "2 200");
+    site.put(&site.second);
+    site.until("serving with a new certificate", 1);
+    assert_eq!(curl(server, second, &[]).0, "2 200");
 
-    put(&first, &second_key);
-    until("the new certificate cannot be used");
-    std::fs::write(&served_key, "nonsense").unwrap();
+    site.put(&(first.clone(), site.second.1.clone()));
+    site.until("the new certificate cannot be used", 1);
+    std::fs::write(&site.served_key, "nonsense").unwrap();
     std::thread::sleep(Duration::from_secs(6));
-    assert_eq!(curl(&server, &second, &[]).0, "2 200");
-    let key = std::fs::read_to_string(&second_key).unwrap();
+    assert_eq!(curl(server, second, &[]).0, "2 200");
+    let key = std::fs::read_to_string(&site.second.1).unwrap();
     let line = key.lines().nth(1).unwrap();
     assert!(!server.output.lock().unwrap().contains(line), "the private key is in a log");
 }
@@ -95,47 +120,32 @@ fn a_new_certificate_is_served_without_a_restart_and_a_broken_one_never() {
 /// What ends soon or is gone is told in the log and in a metric, long before clients notice; SIGHUP has it read at once.
 #[test]
 fn a_certificate_that_ends_soon_or_vanishes_is_told() {
-    let folder = tempfile::tempdir().unwrap();
-    let (first, first_key) = certificate(folder.path(), "first");
-    let (second, second_key) = certificate(folder.path(), "second");
-    let (served, served_key) = (folder.path().join("served.pem"), folder.path().join("served.key"));
-    let put = |certificate: &Path, key: &Path| {
-        std::fs::copy(certificate, &served).unwrap();
-        std::fs::copy(key, &served_key).unwrap();
-    };
-    put(&first, &first_key);
-    let server = start(folder.path(), &served, &served_key);
+    let site = Site::new();
+    let Site { server, first: (first, _), second: (second, _), served, .. } = &site;
     let metric = |name: &str| {
         let name = format!("{name}{{listener=\"clients\"}} ");
         server.scrape().lines().find_map(|line| line.strip_prefix(&name)?.parse::<u64>().ok()).unwrap()
     };
-    let until = |message: &str, count: usize| {
-        let begun = Instant::now();
-        while server.output.lock().unwrap().matches(message).count() < count {
-            assert!(begun.elapsed() < Duration::from_secs(30), "never: {message}");
-            std::thread::sleep(Duration::from_millis(100));
-        }
-    };
     // The certificates of these tests last for a day.
-    until("the certificate expires within 14 days", 1);
+    site.until("the certificate expires within 14 days", 1);
     let output = Command::new("date").args(["+%s"]).output().unwrap();
     let now: u64 = String::from_utf8(output.stdout).unwrap().trim().parse().unwrap();
     let end = metric("doorward_tls_certificate_expiry_timestamp_seconds");
     assert!((now + 80_000..now + 90_000).contains(&end), "{now} {end}");
     assert_eq!(metric("doorward_tls_certificate_readable"), 1);
 
-    std::fs::remove_file(&served).unwrap();
-    until("the certificate cannot be read any more", 1);
+    std::fs::remove_file(served).unwrap();
+    site.until("the certificate cannot be read any more", 1);
     assert_eq!(metric("doorward_tls_certificate_readable"), 0);
-    assert_eq!(curl(&server, &first, &[]).0, "2 200");
+    assert_eq!(curl(server, first, &[]).0, "2 200");
 
-    put(&second, &second_key);
+    site.put(&site.second);
     server.hang_up();
-    until("serving with a new certificate", 1);
-    until("read certificates, secrets and the log's filter again", 1);
-    assert_eq!(curl(&server, &second, &[]).0, "2 200");
+    site.until("serving with a new certificate", 1);
+    site.until("read certificates, secrets and the log's filter again", 1);
+    assert_eq!(curl(server, second, &[]).0, "2 200");
     assert_eq!(metric("doorward_tls_certificate_readable"), 1);
-    until("the certificate expires within 14 days", 2);
+    site.until("the certificate expires within 14 days", 2);
     assert_eq!(server.output.lock().unwrap().matches("cannot be read any more").count(), 1, "told once");
 }
 
