@@ -1,4 +1,4 @@
-//! The least that a server can do: hyper, with one fixed answer. What ours costs is measured against it.
+//! The least work that a server can do: hyper with one fixed answer. Doorward's cost is measured against it.
 
 use std::convert::Infallible;
 use std::net::SocketAddr;
@@ -19,7 +19,7 @@ use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use tokio::net::TcpListener;
 use tokio_rustls::TlsAcceptor;
 
-/// What to answer, and where.
+/// The answer and the address.
 #[derive(Args, Clone, Debug)]
 pub(crate) struct Bare {
     /// The address
@@ -32,7 +32,7 @@ pub(crate) struct Bare {
     /// A certificate in PEM: then HTTP/2 over TLS
     #[arg(long, requires = "key")]
     certificate: Option<PathBuf>,
-    /// Its key
+    /// The certificate's key
     #[arg(long)]
     key: Option<PathBuf>,
 }

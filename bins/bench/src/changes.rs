@@ -29,7 +29,7 @@ fn elapsed(work: impl FnOnce() -> anyhow::Result<()>) -> anyhow::Result<Duration
     Ok(SystemClock.reading().raw.since(started.raw))
 }
 
-/// A regeneration beside a verifying node, against its own writes in one bare transaction with `synchronous=FULL`.
+/// Measures a regeneration beside a verifying node, against the same writes in one bare transaction with `synchronous=FULL`.
 async fn one_process(rounds: usize) -> anyhow::Result<()> {
     let folder = tempfile::tempdir()?;
     let store = SqliteStore::open(folder.path().join("ours.db"), OpenMode::Create).await?;
@@ -54,7 +54,7 @@ async fn one_process(rounds: usize) -> anyhow::Result<()> {
 
     let (mut ours, mut theirs) = (Vec::new(), Vec::new());
     for _ in 0..rounds {
-        // One by one in turns, since a disk's moods last longer than a change.
+        // The sides take turns, since a disk's speed changes over longer times.
         let (mut mine, mut bare_ones) = (Duration::ZERO, Duration::ZERO);
         for _ in 0..PER_ROUND {
             let started = SystemClock.reading();
@@ -80,7 +80,7 @@ struct BareWrites {
 }
 
 impl BareWrites {
-    /// The rows that a regeneration writes.
+    /// Writes the rows of a regeneration.
     fn once(&mut self, connection: &mut Connection) -> anyhow::Result<()> {
         let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
         self.generation += 1;
@@ -116,7 +116,7 @@ impl BareWrites {
     }
 }
 
-/// The whole command, from its start to its end, while a server runs on the same file; then with a server that is stopped.
+/// Measures the whole command from start to end, first while a server runs on the same file, then with a stopped server.
 fn from_the_command_line() -> anyhow::Result<()> {
     programs::build()?;
     let folder = tempfile::tempdir()?;

@@ -1,4 +1,4 @@
-//! Measuring in turns, and printing what came of it.
+//! Measures sides in turns, and prints the results.
 
 use std::hint::black_box;
 use std::time::Duration;
@@ -6,18 +6,18 @@ use std::time::Duration;
 use doorward::auth::OperatorPrincipal;
 use doorward::types::{Clock, SystemClock};
 
-/// How many operations are timed together: long enough to make reading the clock small, short enough to keep the inputs
-/// in the first cache, where a request's bytes are in a server too.
+/// The number of operations that are timed together: large enough that reading the clock costs little, small enough that the
+/// inputs stay in the first cache, as a request's bytes do in a server.
 pub(crate) const BATCH: usize = 256;
 
 /// Batches per side and round.
 const BATCHES: usize = 400;
 
-/// One side of a figure. It gets the index of an input within the batch, and gives back something that depends on its
-/// whole work, so that the next operation can wait for it.
+/// One side of a figure. It gets the index of an input in the batch, and returns a value that depends on all of its work, so that
+/// the next operation must wait for it.
 pub(crate) type Side<'a> = &'a mut dyn FnMut(usize) -> usize;
 
-/// Nanoseconds per operation of each side, by round. `prepare` makes the inputs of one batch, and is not timed.
+/// Returns the nanoseconds per operation of each side, by round. `prepare` makes the inputs of one batch, and is not timed.
 pub(crate) fn rounds(count: usize, prepare: &mut dyn FnMut(), sides: &mut [Side<'_>]) -> Vec<Vec<f64>> {
     let mut times = vec![Vec::new(); sides.len()];
     for _ in 0..count {
@@ -28,7 +28,7 @@ pub(crate) fn rounds(count: usize, prepare: &mut dyn FnMut(), sides: &mut [Side<
                 let started = SystemClock.reading();
                 let mut last = 0;
                 for place in 0..BATCH {
-                    // Adds nothing, but cannot begin before the last operation has ended.
+                    // This adds zero, but forces the next operation to wait for the last.
                     last = side(place + black_box(last & 1) / 2);
                 }
                 black_box(last);
@@ -48,12 +48,12 @@ pub(crate) fn median(values: &[f64]) -> f64 {
     sorted.get(sorted.len() / 2).copied().unwrap_or(f64::NAN)
 }
 
-/// The median of the ratios of each round.
+/// Returns the median of the rounds' ratios.
 pub(crate) fn ratio(ours: &[f64], theirs: &[f64]) -> f64 {
     median(&ours.iter().zip(theirs).map(|(ours, theirs)| ours / theirs).collect::<Vec<_>>())
 }
 
-/// The difference of two samples' means, and Welch's t of it.
+/// Returns the difference of two samples' means, and Welch's t of it.
 pub(crate) fn welch_t(ours: &[f64], theirs: &[f64]) -> (f64, f64) {
     let moments = |values: &[f64]| {
         let count = values.len() as f64;
@@ -65,14 +65,14 @@ pub(crate) fn welch_t(ours: &[f64], theirs: &[f64]) -> (f64, f64) {
     (ours - theirs, (ours - theirs) / (our_error + their_error).sqrt())
 }
 
-/// A line about what happens.
-#[expect(clippy::print_stderr, reason = "what this program is for")]
+/// Prints a progress line.
+#[expect(clippy::print_stderr, reason = "this program prints its results")]
 pub(crate) fn say(line: &str) {
     eprintln!("bench: {line}");
 }
 
-/// One figure on standard output.
-#[expect(clippy::print_stdout, reason = "what this program is for")]
+/// Prints one figure on standard output.
+#[expect(clippy::print_stdout, reason = "this program prints its results")]
 pub(crate) fn print(bench: &str, metric: &str, value: f64, unit: &str, against: Option<(&str, f64)>) {
     let (against, ratio) = against.unzip();
     let rounded = |value: f64| (value * 1000.0).round() / 1000.0;

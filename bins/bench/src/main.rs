@@ -1,7 +1,7 @@
-//! `cargo xtask bench` runs this: the figures of docs/performance.md, one JSON object a line.
+//! The program behind `cargo xtask bench`: the figures of docs/explanations/performance.md, one JSON object on each line.
 //!
-//! Machines are shared and drift, so that absolute times mean little: both sides of a ratio are measured in turns, in the
-//! same run, and the ratio is the median over the rounds.
+//! Absolute times mean little, since machines are shared and their speed drifts. So both sides of a ratio are measured in turns
+//! in the same run, and the ratio is the median over the rounds.
 
 mod bare;
 mod changes;
@@ -17,11 +17,11 @@ mod verify;
 
 use clap::{Parser, Subcommand};
 
-/// The figures of docs/performance.md.
+/// The figures of docs/explanations/performance.md.
 #[derive(Debug, Parser)]
 #[command(args_conflicts_with_subcommands = true)]
 struct Arguments {
-    /// Only the figures of this name; all without it
+    /// Only the figures of this name; all by default
     #[arg(value_parser = ["verify", "scale", "changes", "moving", "nodes", "log", "server"])]
     name: Option<String>,
     /// Rounds per figure
@@ -36,7 +36,7 @@ struct Arguments {
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    /// Serve one fixed answer: what `server` measures against
+    /// Serve one fixed answer, the baseline of `server`
     #[command(hide = true)]
     Bare(bare::Bare),
 }

@@ -1,4 +1,4 @@
-//! `doorward store copy` of a store with many keys, against a bare batched insert of the same rows.
+//! Measures `doorward store copy` with many keys, against a bare batched insert of the same rows.
 
 use std::path::Path;
 
@@ -12,7 +12,7 @@ use rusqlite::{Connection, params_from_iter};
 
 use crate::{harness, rows};
 
-/// Rows in a transaction, on both sides.
+/// The number of rows in a transaction, on both sides.
 const BATCH: u32 = 5_000;
 
 pub(crate) async fn run(count: usize, rounds: usize) -> anyhow::Result<()> {
@@ -36,7 +36,7 @@ pub(crate) async fn run(count: usize, rounds: usize) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Seconds that the same rows take in the same tables. Reading them is not counted.
+/// Returns the seconds for inserting the same rows into the same tables. Reading them is not counted.
 async fn bare_insert(source: &dyn Rows, path: &Path) -> anyhow::Result<f64> {
     drop(SqliteStore::open(path, OpenMode::Create).await?);
     let mut bare = Connection::open(path)?;

@@ -1,4 +1,4 @@
-//! Five servers on one PostgreSQL with many keys: loading, memory, and how long a change takes beyond its commit.
+//! Measures five servers on one PostgreSQL with many keys: loading, memory, and the time of a change beyond its commit.
 
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
@@ -62,11 +62,11 @@ pub(crate) async fn run(count: usize) -> anyhow::Result<()> {
     Ok(())
 }
 
-fn seconds_since(started: doorward::types::Reading) -> f64 {
+fn seconds_since(started: doorward::types::ClockReading) -> f64 {
     SystemClock.reading().raw.since(started.raw).as_secs_f64()
 }
 
-/// A server that serves.
+/// A running server.
 struct Node(Running);
 
 impl Node {

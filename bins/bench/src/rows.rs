@@ -1,24 +1,24 @@
-//! A store of any engine with many keys, filled as a copy fills one.
+//! Fills a store of any engine with many keys, through its copy interface.
 
 use doorward::key::{Random, SystemRandom};
 use doorward::store::Revision;
 use doorward::store::copy::{Cell, Rows};
 use doorward::types::{AccessKeyId, IdSeed, Incarnation, OrganizationId, Timestamp};
 
-/// Rows at a time.
+/// The number of rows in a batch.
 const BATCH: usize = 5_000;
 
-/// An organization with so many test keys, whose texts nobody knows.
+/// Creates an organization with this number of test keys. Their texts are unknown.
 pub(crate) async fn fill(store: &dyn Rows, keys: usize) -> anyhow::Result<()> {
     store.begin_copy("the bench").await?;
     let text = |text: String| Cell::Text(text);
     let mut random = [0; 10];
     SystemRandom.fill(&mut random)?;
-    let organization = text(OrganizationId::new(IdSeed { now: Timestamp::from_millis(1), random }).to_string());
+    let organization = text(OrganizationId::new(IdSeed::new(Timestamp::from_millis(1), random)).to_string());
     let [organizations, access_keys, secrets, ..] = store.tables() else { anyhow::bail!("other tables") };
     let first = vec![organization.clone(), text("Large".into()), Cell::Number(1)];
     store.add_rows(organizations, vec![first], String::new()).await?;
-    // In the order in which keys are made: ids begin with the time.
+    // In the order of creation, since ids begin with the time.
     let id = |number: usize| text(AccessKeyId::from_u128(number as u128).to_string());
     let test = || text("test".into());
     for batch in (0..keys).step_by(BATCH) {
@@ -53,7 +53,7 @@ pub(crate) async fn fill(store: &dyn Rows, keys: usize) -> anyhow::Result<()> {
     Ok(store.finish_copy(Revision(1), None, Incarnation::FIRST).await?)
 }
 
-/// Ten letters and digits, in no order, and never the same twice: an odd factor permutes the numbers below 2⁵⁹.
+/// Returns ten letters and digits in no visible order, and never the same twice: an odd factor permutes the numbers below 2⁵⁹.
 fn scattered(number: u64) -> String {
     const ALPHABET: &[u8; 62] = b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
     let mut rest = number.wrapping_mul(0x9E37_79B9_7F4A_7C15) & ((1 << 59) - 1);

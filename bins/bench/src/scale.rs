@@ -1,4 +1,4 @@
-//! Many keys: loading them from SQLite, what they take in memory, and verifying while others change.
+//! Measures many keys: loading from SQLite, memory, and verification during changes.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -71,7 +71,7 @@ const INSERT_SECRET: &str =
     "INSERT INTO secrets (organization, environment, access_key, state, locator, digest, generation, created_at)
      VALUES (?1, 'test', ?2, 'current', ?3, ?4, 1, 0)";
 
-/// Inserts one test key, and returns its text.
+/// Inserts one test key. Returns its text.
 fn insert(transaction: &rusqlite::Transaction<'_>, core: &Core, organization: &str) -> anyhow::Result<FreshKey> {
     let fresh = FreshKey::generate(core.prefix(), Environment::Test, &SystemRandom)?;
     let id = AccessKeyId::new(core.id_seed()?).to_string();
@@ -83,7 +83,7 @@ fn insert(transaction: &rusqlite::Transaction<'_>, core: &Core, organization: &s
 
 fn fill(writer: &mut Connection, core: &Core, organization: &str, count: usize) -> anyhow::Result<Vec<Text>> {
     writer.busy_timeout(Duration::from_secs(10))?;
-    // Ten million random locators are slow to index through a small cache.
+    // With a small cache, indexing ten million random locators is slow.
     writer.pragma_update(None, "cache_size", -4_000_000)?;
     let transaction = writer.transaction_with_behavior(TransactionBehavior::Immediate)?;
     let mut texts = Vec::with_capacity(count);
@@ -91,12 +91,12 @@ fn fill(writer: &mut Connection, core: &Core, organization: &str, count: usize) 
         texts.push(Text::try_from(insert(&transaction, core, organization)?.value().expose().as_bytes())?);
     }
     transaction.commit()?;
-    // A long log would slow every read, and the first commit after it.
+    // A long write-ahead log would slow down every read, and the first commit after it.
     writer.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()))?;
     Ok(texts)
 }
 
-/// What loading cannot do without: every row of the same tables, with the columns that verifying needs.
+/// The minimum work of loading: reads every row of the same tables, with the columns that verification needs.
 fn bare_scan(path: &Path) -> anyhow::Result<usize> {
     let connection = Connection::open(path)?;
     let mut scan = connection.prepare(
@@ -115,7 +115,7 @@ fn bare_scan(path: &Path) -> anyhow::Result<usize> {
     Ok(seen)
 }
 
-/// Ten changes every ten milliseconds.
+/// Makes ten changes every ten milliseconds.
 fn change_on(writer: &mut Connection, core: &Core, organization: &str, stop: &AtomicBool) -> anyhow::Result<u64> {
     let mut changes = 0;
     while !stop.load(Ordering::Acquire) {
@@ -135,7 +135,7 @@ fn change_on(writer: &mut Connection, core: &Core, organization: &str, stop: &At
     Ok(changes)
 }
 
-/// The time that 99 of 100 verifications keep below, each timed alone; in nanoseconds.
+/// Returns the 99th percentile of single verifications, in nanoseconds.
 fn p99(verifier: &Verifier, texts: &[Text]) -> anyhow::Result<f64> {
     let mut times = Vec::with_capacity(SAMPLES);
     let mut state = 0x00D0_0124;
@@ -144,7 +144,7 @@ fn p99(verifier: &Verifier, texts: &[Text]) -> anyhow::Result<f64> {
         let started = SystemClock.reading().raw;
         let verified = verifier.verify(text);
         times.push(SystemClock.reading().raw.since(started).as_nanos() as f64);
-        // A busy machine may make the node late; what is timed is verifying.
+        // On a busy machine the node may be late, so the result is ignored.
         std::hint::black_box(verified.is_ok());
     }
     times.sort_by(f64::total_cmp);

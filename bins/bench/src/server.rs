@@ -1,7 +1,7 @@
-//! The server: what a request costs, and how long it takes, beside hyper with one fixed answer.
+//! Measures the server's cost and latency for a request, beside hyper with one fixed answer.
 //!
-//! A server has one core and the load the other, so that neither takes from the other. What is compared is the processor time that a
-//! request costs the server, since the load's own limit hides it in requests a second.
+//! The server has one core and the load generator has the other, so that neither slows the other down. The compared value is the
+//! server's processor time for a request: requests per second would show the load generator's limit instead.
 
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
@@ -20,14 +20,14 @@ use crate::harness::{median, print, ratio};
 use crate::programs::Running;
 use crate::{programs, rows};
 
-/// Which core a server has, and which the load.
+/// The core of the server, and the core of the load generator.
 const SERVER_CORE: &str = "0";
 const LOAD_CORE: &str = "1";
 
-/// How long one side of a round is under load.
+/// The time under load of one side in a round.
 const SPELL: Duration = Duration::from_secs(3);
 
-/// Requests of one spell over HTTP/2.
+/// The number of HTTP/2 requests in one run.
 const H2_REQUESTS: u64 = 60_000;
 
 pub(crate) async fn run(keys: usize, rounds: usize) -> anyhow::Result<()> {
@@ -99,7 +99,7 @@ pub(crate) async fn run(keys: usize, rounds: usize) -> anyhow::Result<()> {
     drop((secured, bare_secured));
 
     let allowed = Server::bare(&Answer::default(), None)?;
-    // What ours says of the key is headers that nginx reads.
+    // The server's answer about the key is in headers, which nginx reads.
     let telling = Server::bare(&plain.answer("/v1/forward-auth/any", &key)?, None)?;
     let mut gateways = Vec::new();
     for asked in [&allowed, &telling, &plain] {
@@ -127,7 +127,7 @@ pub(crate) async fn run(keys: usize, rounds: usize) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// An organization on a store, and its production key.
+/// Creates an organization in a store. Returns its production key.
 fn organization(store: &Path, name: &str) -> anyhow::Result<String> {
     let output = Command::new(programs::built("doorward"))
         .args(["--store", &format!("sqlite:{}", store.display()), "org", "create", name])
@@ -151,14 +151,14 @@ fn free_address() -> anyhow::Result<SocketAddr> {
     Ok(TcpListener::bind("127.0.0.1:0")?.local_addr()?)
 }
 
-/// An answer that is to be given by another server too.
+/// An answer for the baseline server to repeat.
 #[derive(Default)]
 struct Answer {
     headers: Vec<String>,
     body: String,
 }
 
-/// A server on a core of its own.
+/// A server on its own core.
 struct Server {
     process: Running,
     address: SocketAddr,
@@ -200,7 +200,7 @@ impl Server {
         Ok(server)
     }
 
-    /// What it answers, header by header.
+    /// Returns the server's answer, header by header.
     fn answer(&self, path: &str, key: &str) -> anyhow::Result<Answer> {
         let mut stream = TcpStream::connect(self.address)?;
         write!(stream, "GET {path} HTTP/1.1\r\nHost: a\r\nConnection: close\r\nAuthorization: Bearer {key}\r\n\r\n")?;
@@ -213,7 +213,7 @@ impl Server {
         Ok(Answer { headers, body: body.to_owned() })
     }
 
-    /// How many requests a load made, and what each cost this server in microseconds of its processor.
+    /// Returns the number of requests, and the server's processor time for each in microseconds.
     fn under_load(&self, load: impl FnOnce(&str) -> anyhow::Result<u64>) -> anyhow::Result<(u64, f64)> {
         let before = self.processor_time()?;
         let requests = load(&self.url)?;
@@ -221,7 +221,7 @@ impl Server {
         Ok((requests, used.as_secs_f64() * 1e6 / requests as f64))
     }
 
-    /// In its own code and in the kernel's (proc(5), `utime` and `stime`), of all threads.
+    /// Returns the processor time of all threads, in user and kernel mode (proc(5), `utime` and `stime`).
     fn processor_time(&self) -> anyhow::Result<Duration> {
         let stat = std::fs::read_to_string(format!("/proc/{}/stat", self.process.0.id()))?;
         let (_, after_name) = stat.rsplit_once(')').context("no stat")?;
@@ -230,8 +230,8 @@ impl Server {
         Ok(Duration::from_secs_f64(ticks as f64 / rustix::param::clock_ticks_per_second() as f64))
     }
 
-    /// The 99th percentile of answers, in microseconds, at a fixed rate over 32 connections: each request has its moment, and waits
-    /// from then on, whether the one before it was late or not.
+    /// Returns the 99th percentile of latency in microseconds, at a fixed rate over 32 connections. A request's latency counts
+    /// from its planned start, even if the request before it was late.
     fn p99(&self, rate: f64, bearer: &str) -> anyhow::Result<f64> {
         const CONNECTIONS: usize = 32;
         let interval = Duration::from_secs_f64(CONNECTIONS as f64 / rate);
@@ -280,14 +280,14 @@ fn at_rate(
     Ok(took)
 }
 
-/// Keeps this thread off the server's core.
+/// Binds this thread to a core that the server does not use.
 fn pin_to(core: &str) -> anyhow::Result<()> {
     let mut cores = CpuSet::new();
     cores.set(core.parse()?);
     Ok(sched_setaffinity(None, &cores)?)
 }
 
-/// Whether an answer has come whole: its body ends where an object does.
+/// Returns whether the answer is complete: its body ends with the JSON object.
 fn is_whole(answer: &[u8]) -> bool {
     answer.ends_with(b"}") && answer.windows(4).any(|bytes| bytes == b"\r\n\r\n")
 }
@@ -302,7 +302,7 @@ fn wait_for(address: SocketAddr) -> anyhow::Result<()> {
     bail!("nothing listens on {address}")
 }
 
-/// Requests that wrk made, all of which were answered with success.
+/// Returns wrk's number of requests. All must have succeeded.
 fn wrk(url: &str, header: &str) -> anyhow::Result<u64> {
     let seconds = format!("{}s", SPELL.as_secs());
     let output = Command::new("taskset")
@@ -314,7 +314,7 @@ fn wrk(url: &str, header: &str) -> anyhow::Result<u64> {
     Ok(line.split_whitespace().next().context("no count")?.parse()?)
 }
 
-/// The same over HTTP/2.
+/// The same with h2load, over HTTP/2.
 fn h2load(url: &str, header: &str) -> anyhow::Result<u64> {
     let count = H2_REQUESTS.to_string();
     let output = Command::new("taskset")
@@ -325,7 +325,7 @@ fn h2load(url: &str, header: &str) -> anyhow::Result<u64> {
     Ok(H2_REQUESTS)
 }
 
-/// nginx on the core of the server that it asks, with an answer of its own behind.
+/// nginx on the core of the server that it asks, with its own answer behind it.
 struct Nginx {
     _process: Running,
     address: SocketAddr,

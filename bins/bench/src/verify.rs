@@ -1,4 +1,4 @@
-//! Verification in-process, against A = one SHA-256 of 55 bytes and one lookup of the digest in a `HashMap`.
+//! Measures verification in-process, against A = one SHA-256 of 55 bytes and one lookup of the digest in a `HashMap`.
 
 use std::alloc::System;
 use std::cell::RefCell;
@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use anyhow::Context;
-use doorward::audit::{Action, Detail, EventDraft};
+use doorward::audit::{Action, Attribution, EventDraft};
 use doorward::auth::{Core, Issuer, Verifier};
 use doorward::key::{FreshKey, KeyPrefix, PresentedKey, SystemRandom};
 use doorward::memory::MemoryStore;
@@ -25,7 +25,7 @@ pub(super) static ALLOCATOR: &StatsAlloc<System> = &INSTRUMENTED_SYSTEM;
 const KEY_LENGTH: usize = 55;
 pub(super) type Text = [u8; KEY_LENGTH];
 
-/// Digests are random already: their first eight bytes are a hash.
+/// The digest's first eight bytes are the hash, since digests are already random.
 #[derive(Default)]
 struct Identity(u64);
 
@@ -43,7 +43,7 @@ impl Hasher for Identity {
     fn write_usize(&mut self, _: usize) {}
 }
 
-/// To each digest the sixteen bytes of a key's id.
+/// Maps each digest to the sixteen bytes of a key's id.
 type Floor = HashMap<[u8; 32], u128, BuildHasherDefault<Identity>>;
 
 pub(super) struct Subject {
@@ -53,7 +53,7 @@ pub(super) struct Subject {
 }
 
 impl Subject {
-    /// A node, and the texts of all keys that it knows.
+    /// Creates the subject from a node and the texts of all its keys.
     pub(super) fn new(verifier: Verifier, texts: Vec<Text>) -> Self {
         let number_of = |(number, text): (usize, &Text)| (Sha256::digest(text).into(), number as u128);
         Self { verifier, floor: texts.iter().enumerate().map(number_of).collect(), texts }
@@ -76,7 +76,7 @@ pub(crate) async fn run(rounds: usize) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// A node with this many keys, and A's map of the same ones.
+/// Returns a node with this many keys, and A's map of the same keys.
 async fn subject(count: usize) -> anyhow::Result<Subject> {
     let store = Arc::new(MemoryStore::new());
     let core = Core::new(Arc::clone(&store) as Arc<_>);
@@ -87,33 +87,22 @@ async fn subject(count: usize) -> anyhow::Result<Subject> {
     for _ in 0..count {
         let fresh = FreshKey::generate(core.prefix(), Environment::Test, &SystemRandom)?;
         texts.push(Text::try_from(fresh.value().expose().as_bytes())?);
-        let key = AccessKey {
-            id: AccessKeyId::new(core.id_seed()?),
-            organization: acme.organization.id,
-            environment: Environment::Test,
-            name: "a key".parse()?,
+        let key = AccessKey::new(
+            acme.organization.id,
+            Environment::Test,
+            AccessKeyId::new(core.id_seed()?),
+            "a key".parse()?,
             created_at,
-            created_by: request.attribution().actor.clone(),
-        };
-        let secret = Secret {
-            locator: fresh.locator(),
-            digest: fresh.digest(),
-            generation: 1,
-            state: SecretState::Current,
+            request.attribution().actor.clone(),
+        );
+        let secret = Secret::new(SecretState::Current, fresh.locator(), fresh.digest(), 1, created_at);
+        let event = EventDraft::new(
+            &Attribution::local(request.attribution().actor.clone()),
             created_at,
-        };
-        let event = EventDraft {
-            time: created_at,
-            actor: request.attribution().actor.clone(),
-            actor_id: None,
-            action: Action::AccessKeyCreated,
-            subject: key.id.to_string(),
-            organization: acme.organization.id,
-            environment: Environment::Test,
-            source_address: None,
-            request_id: None,
-            detail: Detail::default(),
-        };
+            Action::AccessKeyCreated,
+            key.id.to_string(),
+            (acme.organization.id, Environment::Test),
+        );
         let operation = OperationId::from_bytes(key.id.as_u128().to_be_bytes());
         let context = ChangeContext::new(operation, event.into(), RequestHash::of([]), KeyPrefix::default());
         store.change(Change::Create { key, secret }, context).await?;
@@ -121,7 +110,7 @@ async fn subject(count: usize) -> anyhow::Result<Subject> {
     Ok(Subject::new(Verifier::start(&core).await?, texts))
 }
 
-/// A stream of indices, the same in every run.
+/// Draws the next index of a sequence that is the same in every run.
 pub(super) fn draw(state: &mut u64, below: usize) -> usize {
     *state ^= *state << 13;
     *state ^= *state >> 7;
@@ -204,7 +193,7 @@ fn refusals(subject: &Subject, rounds: usize) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// The key's text with another body and the checksum that belongs to it: CRC-32 in base 62.
+/// Returns the key's text with a changed body and the right checksum: CRC-32 in base 62.
 fn mended(mut text: Text, change: impl FnOnce(&mut [u8])) -> Text {
     const DIGITS: &[u8; 62] = b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
     let (body, checksum) = text.split_at_mut(KEY_LENGTH - 6);
@@ -217,8 +206,8 @@ fn mended(mut text: Text, change: impl FnOnce(&mut [u8])) -> Text {
     text
 }
 
-/// How surely refusals of different causes can be told apart by their time: Welch's t, as dudect does (Reparaz, Balasch,
-/// Verbauwhede 2017). Below 4.5 there is no evidence. Each class is many texts; both of a pair claim one environment.
+/// Tests whether the time of a refusal reveals its cause: Welch's t, as in dudect (Reparaz, Balasch, Verbauwhede 2017). Below 4.5
+/// there is no evidence. Each class has many texts; both classes of a pair claim one environment.
 fn timing(subject: &Subject) -> anyhow::Result<()> {
     const SAMPLES: usize = 1_000_000;
     let production = |body: &mut [u8]| body.iter_mut().skip(3).zip(b"prod").for_each(|(to, from)| *to = *from);
@@ -248,7 +237,7 @@ fn timing(subject: &Subject) -> anyhow::Result<()> {
             let time = SystemClock.reading().raw.since(started).as_nanos() as f64;
             times.get_mut(side).context("two sides")?.push(time);
         }
-        // The slowest hundredth is the machine's doing, and hides the rest.
+        // The slowest hundredth is noise of the machine, and would hide a difference.
         let mut all = times.concat();
         all.sort_by(f64::total_cmp);
         let ceiling = all.get(all.len() * 99 / 100).copied().context("no sample")?;
@@ -268,7 +257,7 @@ fn allocations(subject: &Subject) {
     harness::print("verify", "allocations_per_verification", count as f64 / verified as f64, "allocations", None);
 }
 
-/// How much more two threads do than one, against how much more two threads hash than one.
+/// Compares the speed-up of two threads over one thread, for verification and for plain hashing.
 fn two_threads(subject: &Subject, rounds: usize) {
     let hash = |text: &Text| usize::from(Sha256::digest(text).first().copied().unwrap_or(0));
     let check = |text: &Text| verify(&subject.verifier, text);

@@ -10,7 +10,7 @@ use clap::{ArgMatches, Args, CommandFactory, FromArgMatches, Parser, Subcommand}
 use clap_complete::Shell;
 use doorward::audit::{Action, ExportFormat, NoteVerifier};
 use doorward::key::KeyPrefix;
-use doorward::types::{AccessKeyId, Environment, Name, Timestamp};
+use doorward::types::{AccessKeyId, ActorName, Environment, ExternalId, Name, Timestamp};
 use doorward::{StoreUrl, StoreUrlError};
 use zeroize::Zeroizing;
 
@@ -23,16 +23,18 @@ use zeroize::Zeroizing;
     name = "doorward",
     version,
     arg_required_else_help = true,
-    after_help = "Values that are shown once go to standard output alone, everything else to standard error:\n\n    \
-                  doorward key stage --org acme | vault kv put secret/app key=-\n\n\
-                  Exit status: 0 done, 1 failed, 2 usage, 3 cancelled, 4 not authorized, 5 not found, 6 conflict."
+    after_help = "Values that are shown once go to standard output alone, everything else to standard error. A value comes out when its \
+                  change is committed, before the wait for the servers, and has a line feed on a terminal only:\n\n    \
+                  doorward key stage --org acme | vault kv put secret/app key=-\n    \
+                  doorward key create --name ci --format env >> .env\n\n\
+                  Exit status: 0 done, 1 failed, 2 usage, 3 cancelled, 4 not authorized (the system forbids a file), 5 not found, 6 conflict."
 )]
 pub struct Arguments {
     /// The store of the keys: sqlite:PATH or postgres://USER@HOST/DATABASE; a URL with a password can come from the file of
     /// DOORWARD_STORE_FILE
     #[arg(long, global = true, env = "DOORWARD_STORE", hide_env_values = true, value_name = "URL", default_value_t)]
     pub store: StoreUrl,
-    /// How to print: tables for people, or one JSON document of the HTTP API's shape
+    /// The output: tables for people, or one JSON document as the HTTP API answers
     #[arg(long, global = true, env = "DOORWARD_OUTPUT", value_enum, default_value_t)]
     pub output: Format,
     #[command(subcommand)]
@@ -40,12 +42,11 @@ pub struct Arguments {
     pub command: Command,
 }
 
-/// The file with the store's URL, for those whose URL holds a password.
+/// The file with the store's URL, for a URL that holds a password.
 const STORE_FILE: &str = "DOORWARD_STORE_FILE";
 
 impl Arguments {
-    /// Reads the program's arguments, or ends it with the help or the error that they call for. A variable that is empty counts
-    /// as unset.
+    /// Reads the program's arguments. Help and errors end the program. An empty variable counts as unset.
     #[must_use]
     pub fn read() -> Self {
         Self::of(std::env::args_os()).unwrap_or_else(|error| error.exit())
@@ -74,13 +75,13 @@ fn without_empty_variables(command: clap::Command) -> clap::Command {
     command.mut_subcommands(without_empty_variables)
 }
 
-/// True if an option or a variable named the store, at whatever place of the line.
+/// Returns whether an option or a variable named the store, anywhere in the line.
 fn chose_store(matches: &ArgMatches) -> bool {
     let is_default = matches!(matches.value_source("store"), None | Some(ValueSource::DefaultValue));
     !is_default || matches.subcommand().is_some_and(|(_, matches)| chose_store(matches))
 }
 
-/// How to print.
+/// The form of the output.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq, clap::ValueEnum)]
 pub enum Format {
     /// For people.
@@ -88,6 +89,60 @@ pub enum Format {
     Table,
     /// For programs.
     Json,
+}
+
+/// The form of a value that is shown once.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq, clap::ValueEnum)]
+pub enum ValueFormat {
+    /// The value alone, with a line feed on a terminal only.
+    #[default]
+    Value,
+    /// A line for a file of variables: `DOORWARD_ACCESS_KEY=…`.
+    Env,
+    /// One JSON document, as with `--output json`.
+    Json,
+}
+
+/// The option of commands that show a value.
+#[derive(Args, Clone, Copy, Debug)]
+pub struct Shown {
+    /// The form of the new value on standard output: the value alone, a line for a .env file, or one JSON document
+    #[arg(long, value_enum, default_value_t)]
+    pub format: ValueFormat,
+}
+
+/// The value that a command shows.
+#[derive(Clone, Copy, Debug)]
+pub struct ShownValue {
+    /// The form on standard output.
+    pub format: ValueFormat,
+    /// The way to replace the value if it is lost.
+    pub cure: &'static str,
+}
+
+impl Command {
+    /// Returns the value that the command shows, if it shows a value.
+    #[must_use]
+    pub const fn shown_value(&self) -> Option<ShownValue> {
+        let (format, cure) = match self {
+            Self::Org(Org::Create(NewOrg { shown, .. })) | Self::Key(Key::Regenerate { shown, .. }) => {
+                (shown.format, "replace it with `doorward key regenerate`")
+            }
+            Self::Key(Key::Create { shown, .. }) => {
+                (shown.format, "delete the key with `doorward key delete`, and make another")
+            }
+            Self::Key(Key::Stage { shown, .. }) => (
+                shown.format,
+                "withdraw it with `doorward key unstage`, and stage another; until then, do not regenerate",
+            ),
+            Self::Operator(Operator::Create { shown, .. }) => {
+                (shown.format, "remove the operator with `doorward operator delete`, and add it again")
+            }
+            Self::Operator(Operator::LoginLink { .. }) => (ValueFormat::Value, "print another link"),
+            _ => return None,
+        };
+        Some(ShownValue { format, cure })
+    }
 }
 
 #[derive(Debug, Subcommand)]
@@ -99,6 +154,15 @@ pub enum Command {
     /// Access keys: create, list, delete, rotate
     #[command(subcommand)]
     Key(Key),
+    /// Take over the keys of another service by their digests, so that their holders need not change anything
+    #[command(after_help = "Each line of a JSON Lines file is a key:\n\n    \
+                            {\"organization\":\"acme\",\"environment\":\"production\",\"format\":\"sha256\",\"digest\":\"699fbf…\"}\n\n\
+                            The formats are `sha256` and `sha512` of the whole key, and `prefixed-api-key`, which also needs a `handle`. \
+                            Optional: `name`, `created_at`, `start` (the known beginning of the key). A CSV file has the same names in its \
+                            first line.\n\n\
+                            The whole file is checked before anything is changed. If it is interrupted, run it again: keys that were \
+                            imported before stay as they are, and a key that was revoked since is not imported again.")]
+    Import(Import),
     /// Allowed callback origins: add, remove, list, check
     #[command(subcommand)]
     Origin(Origin),
@@ -118,32 +182,103 @@ pub enum Command {
     #[command(subcommand)]
     Store(Store),
     /// Print a completion script for a shell
-    Completions { shell: Shell },
-    /// Print the manual page
-    Man,
+    Completions {
+        /// The shell
+        shell: Shell,
+    },
+    /// Print the manual page, or write the pages of all commands
+    Man {
+        /// Write every page into this folder
+        #[arg(long, value_name = "FOLDER")]
+        folder: Option<PathBuf>,
+    },
 }
 
 #[derive(Debug, Subcommand)]
 #[expect(missing_docs, reason = "each has its help")]
 pub enum Org {
     /// Add an organization, and show its production key once
-    Create {
-        name: Name,
-        /// Begin the keys of a new store with this instead of `dw`; a store keeps its first prefix
-        #[arg(long)]
-        prefix: Option<KeyPrefix>,
-    },
+    Create(NewOrg),
     /// List organizations, newest first
-    List,
+    List {
+        /// Only organizations with this text in their names
+        #[arg(long, value_name = "TEXT")]
+        query: Option<String>,
+        /// Only the organization with this external id
+        #[arg(long, value_name = "ID")]
+        external_id: Option<ExternalId>,
+    },
+    /// Change an organization's name, its external id, or both
+    Rename {
+        #[command(flatten)]
+        which: Which,
+        /// The new name
+        #[arg(required_unless_present = "new_external_id")]
+        name: Option<Name>,
+        /// The new external id
+        #[arg(long, value_name = "ID")]
+        new_external_id: Option<ExternalId>,
+        /// Accept a name that another organization has
+        #[arg(long)]
+        allow_duplicate_name: bool,
+        #[command(flatten)]
+        no_question: NoQuestion,
+    },
+    /// Suspend an organization: servers refuse all its keys until it is resumed; its data stays
+    Suspend {
+        #[command(flatten)]
+        which: Which,
+        /// The reason, for the audit log
+        #[arg(long)]
+        reason: Option<Name>,
+        #[command(flatten)]
+        consent: Consent,
+    },
+    /// Resume a suspended organization: its keys work again
+    Resume {
+        #[command(flatten)]
+        which: Which,
+        #[command(flatten)]
+        no_question: NoQuestion,
+    },
+    /// Close an organization for good: its keys die, and its data is erased later; its audit logs stay
+    Close {
+        #[command(flatten)]
+        which: Which,
+        /// The number of days until the organization's users, credentials, connectors and links are erased
+        #[arg(long, value_name = "DAYS", default_value_t = 30)]
+        erase_after_days: u32,
+        #[command(flatten)]
+        consent: Consent,
+    },
+}
+
+/// A new organization.
+#[derive(Args, Debug)]
+pub struct NewOrg {
+    /// The organization's name
+    pub name: Name,
+    /// Your own id of the organization; a second call with the same id changes nothing and shows the organization
+    #[arg(long, value_name = "ID")]
+    pub external_id: Option<ExternalId>,
+    /// Accept a name that another organization has
+    #[arg(long)]
+    pub allow_duplicate_name: bool,
+    /// Begin the keys of a new store with this instead of `dw`; a store keeps its first prefix
+    #[arg(long)]
+    pub prefix: Option<KeyPrefix>,
+    #[command(flatten)]
+    #[expect(missing_docs, reason = "it has its own")]
+    pub shown: Shown,
 }
 
 #[derive(Debug, Subcommand)]
 #[expect(missing_docs, reason = "each has its help")]
 pub enum AssertionKey {
-    /// Add a key to the file, which is made if there is none; needs no store
+    /// Add a key to the file, which is made if it does not exist; needs no store
     #[command(
-        after_help = "The new key signs after ten minutes, unless it is the first: copy the file to every server in that time. A \
-                            server reads the file again by itself. Keys that no assertion in use can be of are left out.\n\n    \
+        after_help = "The new key signs after ten minutes, unless it is the first key: copy the file to every server in that time. A \
+                            server reads the file again by itself. Keys that signed no assertion still in use are left out.\n\n    \
                             doorward assertion-key rotate /etc/doorward/assertion-keys.json"
     )]
     Rotate {
@@ -158,12 +293,12 @@ pub enum SealingKey {
     /// Add a key to the file, and seal everything with it, while servers run
     #[command(
         after_help = "Servers read the file again by themselves. If each server has a copy of the file, add the key first, copy the \
-                            file, and seal then:\n\n    \
+                            file, then seal:\n\n    \
                             doorward sealing-key rotate --stage /etc/doorward/sealing-key\n    \
                             scp /etc/doorward/sealing-key other:/etc/doorward/sealing-key\n    \
                             doorward sealing-key rotate /etc/doorward/sealing-key\n\n\
-                            Interrupted, it goes on when it is run again: a key that the file has and that does not seal everything \
-                            yet is used, and no key is added. Keep a backup of the file from after the rotation."
+                            If it is interrupted, run it again: it goes on with the newest key of the file and adds no key. Keep a backup \
+                            of the file from after the rotation."
     )]
     Rotate(Rotation),
 }
@@ -171,12 +306,12 @@ pub enum SealingKey {
 /// The ways to rotate the sealing key.
 #[derive(Args, Debug)]
 pub struct Rotation {
-    /// The file that the servers' --sealing-key-file names: a key a line, the newest last
+    /// The file that the servers' --sealing-key-file names: one key a line, the newest last
     pub file: PathBuf,
     /// Only add the key to the file; the next rotation seals with it
     #[arg(long)]
     pub stage: bool,
-    /// Go on if the key that sealed the store is lost: what it sealed stays unreadable
+    /// Go on although the key that sealed the store is lost: the values that it sealed stay unreadable
     #[arg(long, conflicts_with = "stage")]
     pub accept_loss: bool,
     #[command(flatten)]
@@ -184,12 +319,46 @@ pub struct Rotation {
     pub consent: Consent,
 }
 
-/// Which organization.
+/// The import of keys of another service.
+#[derive(Args, Debug)]
+pub struct Import {
+    /// The file with the keys, or `-` for standard input
+    pub file: PathBuf,
+    /// The format of the file; `auto` reads a file that begins with `{` as JSON Lines, and any other as CSV
+    #[arg(long, value_enum, default_value_t, value_name = "FORMAT")]
+    pub format: ImportFileFormat,
+    /// The organization of lines that name none: its id or name
+    #[arg(long, value_name = "O")]
+    pub organization: Option<String>,
+    /// Check the file and the store, and change nothing
+    #[arg(long)]
+    pub dry_run: bool,
+    /// Begin the keys of a new store with this instead of `dw`; a store keeps its first prefix
+    #[arg(long)]
+    pub prefix: Option<KeyPrefix>,
+}
+
+/// The format of a file with keys.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq, clap::ValueEnum)]
+pub enum ImportFileFormat {
+    /// By the first character.
+    #[default]
+    Auto,
+    /// JSON Lines.
+    Jsonl,
+    /// Comma-separated values with a header.
+    Csv,
+}
+
+/// The organization.
 #[derive(Args, Debug)]
 pub struct Which {
-    /// The organization's id, or its name where only one has it; may be left out where there is only one
+    /// The organization's id or name; may be left out if there is only one organization
     #[arg(long, env = "DOORWARD_ORG", value_name = "O")]
     pub org: Option<String>,
+    /// Your own id of the organization, in place of --org
+    #[arg(long, value_name = "ID")]
+    pub external_id: Option<ExternalId>,
 }
 
 #[derive(Debug, Subcommand)]
@@ -198,7 +367,7 @@ pub enum Origin {
     /// Allow an origin: one scheme, host and port; adding it twice does no harm
     #[command(
         after_help = "`app.example.com` is https://app.example.com and nothing else: not its subdomains, not another port.\n\
-                            `localhost:3000` is http://localhost:3000; each port is an entry of its own.\n\n    \
+                            `localhost:3000` is http://localhost:3000; each port needs its own entry.\n\n    \
                             doorward origin add --org acme app.example.com"
     )]
     Add {
@@ -206,13 +375,13 @@ pub enum Origin {
         which: Which,
         /// Such as app.example.com or localhost:3000
         origin: String,
-        /// Take the scheme of an app too, such as com.example.app://callback; any app on a user's machine can claim one
+        /// Accept the scheme of an app too, such as com.example.app://callback; any app on a user's machine can claim a scheme
         #[arg(long)]
         allow_custom_scheme: bool,
         #[command(flatten)]
-        consent: Consent,
+        no_question: NoQuestion,
     },
-    /// Take an origin off the list; when it returns, no server lets a callback go there
+    /// Remove an origin from the list; when the command returns, no server sends a callback there
     Remove {
         #[command(flatten)]
         which: Which,
@@ -226,8 +395,8 @@ pub enum Origin {
         #[command(flatten)]
         which: Which,
     },
-    /// Say whether a callback may go to a URL, and why not
-    #[command(after_help = "Exit status: 0 it may, 1 it may not.")]
+    /// Check whether a callback may go to a URL, and say why not
+    #[command(after_help = "Exit status: 0 allowed, 1 refused.")]
     Check {
         #[command(flatten)]
         which: Which,
@@ -236,12 +405,20 @@ pub enum Origin {
     },
 }
 
-/// Whether to ask.
+/// The answer to questions before a change.
 #[derive(Args, Clone, Copy, Debug)]
 pub struct Consent {
-    /// Do not ask: needed where there is no terminal to ask on
+    /// Do not ask for confirmation; needed if there is no terminal
     #[arg(long)]
     pub yes: bool,
+}
+
+/// The same option of a command that asks no question.
+#[derive(Args, Clone, Copy, Debug)]
+pub struct NoQuestion {
+    /// Changes nothing here: this command asks no question, and scripts may pass the option to every command
+    #[arg(long)]
+    yes: bool,
 }
 
 #[derive(Debug, Subcommand)]
@@ -256,13 +433,15 @@ pub enum Key {
     Create {
         #[command(flatten)]
         which: Which,
-        /// What to call it
+        /// The key's name
         #[arg(long)]
         name: Name,
         #[command(flatten)]
-        consent: Consent,
+        shown: Shown,
+        #[command(flatten)]
+        no_question: NoQuestion,
     },
-    /// Delete a test key; it is refused from then on
+    /// Delete a test key; servers refuse it from then on
     Delete {
         #[command(flatten)]
         which: Which,
@@ -272,35 +451,39 @@ pub enum Key {
         consent: Consent,
     },
     /// Make the next production key, which works beside the current one, and show it once
-    #[command(after_help = "Roll it out everywhere, then `doorward key regenerate` to kill the old one.")]
+    #[command(after_help = "Roll it out everywhere, then kill the old key with `doorward key regenerate`.")]
     Stage {
         #[command(flatten)]
         which: Which,
         #[command(flatten)]
-        consent: Consent,
+        shown: Shown,
+        #[command(flatten)]
+        no_question: NoQuestion,
     },
-    /// Withdraw the staged production key; it is refused from then on
+    /// Withdraw the staged production key; servers refuse it from then on
     Unstage {
         #[command(flatten)]
         which: Which,
         #[command(flatten)]
         consent: Consent,
     },
-    /// Kill the current production key: the staged one takes its place, or a fresh one that is shown once
+    /// Kill the current production key; the staged key takes its place, or a new key that is shown once
     #[command(
-        after_help = "A key has leaked? Regenerate first, roll the new one out second. Where a staged key may have \
+        after_help = "If a key has leaked, regenerate first and roll the new key out second. If the staged key may have \
                             leaked too, add --discard-staged."
     )]
     Regenerate {
         #[command(flatten)]
         which: Which,
-        /// Kill the staged key too, and make a fresh one
+        /// Kill the staged key too, and make a new key
         #[arg(long)]
         discard_staged: bool,
         #[command(flatten)]
+        shown: Shown,
+        #[command(flatten)]
         consent: Consent,
     },
-    /// Say whether the key on standard input is well-formed, and whether it is known; never prints it
+    /// Check whether the key on standard input is well-formed and known; never prints the key
     Inspect,
 }
 
@@ -313,46 +496,46 @@ pub enum Audit {
         log: Log,
         #[command(flatten)]
         filter: Filter,
-        /// The most events
+        /// The maximum number of events
         #[arg(long, default_value_t = 50)]
         limit: u32,
-        /// Only events before this one, by its number
+        /// Only events before the event with this number
         #[arg(long, value_name = "NUMBER")]
         before: Option<u64>,
     },
-    /// Print events as they happen, a JSON object a line, until it is interrupted
+    /// Print events as they happen, one JSON object a line, until interrupted
     Follow {
         #[command(flatten)]
         log: Log,
-        /// Begin after this event, by its number; without it, with what happens from now on
+        /// Begin after the event with this number [default: the newest event]
         #[arg(long, value_name = "NUMBER")]
         after: Option<u64>,
     },
-    /// Write out a whole log, oldest event first; that it was done is an event of the log
+    /// Export a whole log, oldest event first; the export itself is recorded in the log
     #[command(
-        after_help = "JSON Lines can be verified by others: docs/audit.md shows how. In CSV, what a spreadsheet would take for a \
-                            formula has an apostrophe before it."
+        after_help = "Others can verify JSON Lines: each line has its own hash and that of the event before. In CSV, an apostrophe stands before text that a spreadsheet \
+                            would read as a formula."
     )]
     Export {
         #[command(flatten)]
         log: Log,
-        /// In which form
+        /// The format
         #[arg(long, default_value_t, value_name = "jsonl|csv")]
         format: ExportFormat,
-        /// Where to; standard output without it
+        /// The file to write [default: standard output]
         #[arg(long, short = 'f', value_name = "FILE")]
         file: Option<PathBuf>,
     },
-    /// Recompute every hash of the audit logs; say where the first wrong event is, and what was done to it
+    /// Recompute every hash of the audit logs; report the first wrong event and what was done to it
     #[command(
-        after_help = "Without --org, every log of the store is verified, and a log that is missing is found. Hashes show what \
-                            was changed within a log. Only a verifier key shows that a beginning which is gone was pruned. Only \
-                            a checkpoint that someone kept elsewhere shows that the end was not cut off, nor the whole log \
-                            written again:\n\n    \
+        after_help = "Without --org, every log of the store is verified, and missing logs are reported. Hashes show changes \
+                            within a log. Only a verifier key proves that the missing beginning of a log was pruned. Only a \
+                            checkpoint that was kept elsewhere proves that the end was not cut off, and that the log was not \
+                            written again as a whole:\n\n    \
                             doorward audit verify --org acme --checkpoint friday.note --verifier-key \"$(cat verifier.key)\"\n\n\
-                            A verifier key holds for all logs: each was signed by the same signing key. A key that was shown \
-                            for none of the logs in question is an error.\n\n\
-                            Exit status: 0 all is well, 1 it is not, 2 a key fits no log."
+                            A verifier key holds for all logs that the same signing key signed. A key that fits none of the \
+                            verified logs is an error.\n\n\
+                            Exit status: 0 all logs are intact, 1 a log is not, 2 a key fits no log."
     )]
     Verify {
         #[command(flatten)]
@@ -360,16 +543,16 @@ pub enum Audit {
         /// A checkpoint that the log must extend
         #[arg(long, value_name = "FILE", requires = "verifier_key")]
         checkpoint: Option<PathBuf>,
-        /// The signer of the checkpoint, and what stands for pruned events, as `audit checkpoint` shows it; may be given
-        /// several times, of which one must have
+        /// The public key that must have signed the checkpoint and the statement on pruned events, as `audit checkpoint` shows it;
+        /// if it is given several times, one of the keys must have signed
         #[arg(long, value_name = "NAME+ID+KEY")]
         verifier_key: Vec<NoteVerifier>,
     },
-    /// Verify a log, and print a signed checkpoint of it, to be kept elsewhere
+    /// Verify a log, and print a signed checkpoint of it; keep the checkpoint elsewhere
     #[command(
-        after_help = "The form is that of C2SP (tlog-checkpoint in a signed note), which other programs verify too. The key that \
-                            verifies it goes to standard error. If the log was pruned, the signing key must have signed that, or \
-                            the key of a --verifier-key."
+        after_help = "The format is that of C2SP (tlog-checkpoint in a signed note), which other programs verify too. The \
+                            verifier key goes to standard error. If the log was pruned, the signing key or a --verifier-key must \
+                            have signed the pruning."
     )]
     Checkpoint {
         #[command(flatten)]
@@ -377,13 +560,13 @@ pub enum Audit {
         /// The file with the signing key, as `audit keygen` prints it; keep it away from the store
         #[arg(long, value_name = "FILE", env = "DOORWARD_SIGNING_KEY_FILE")]
         signing_key_file: PathBuf,
-        /// Another key that is trusted, such as the signing key from before; may be given several times
+        /// Another trusted key, such as the former signing key; may be given several times
         #[arg(long, value_name = "NAME+ID+KEY")]
         verifier_key: Vec<NoteVerifier>,
     },
-    /// Print the proof that one event is in a log, for someone who has none of the other events
+    /// Print the proof that an event is in a log, for people who do not have the other events
     #[command(
-        after_help = "The form is that of C2SP (tlog-proof). Give it away with the event's line of `audit export`:\n\n    \
+        after_help = "The format is that of C2SP (tlog-proof). Hand it out with the event's line of `audit export`:\n\n    \
                             doorward audit prove 7 --org acme --signing-key-file signing.key > 7.proof"
     )]
     Prove {
@@ -395,19 +578,19 @@ pub enum Audit {
         #[arg(long, value_name = "FILE", env = "DOORWARD_SIGNING_KEY_FILE")]
         signing_key_file: PathBuf,
     },
-    /// Say whether the event on standard input, a line of an export, is in the log that a proof is of; needs no store
+    /// Check an inclusion proof for an exported event on standard input; needs no store
     CheckProof {
         /// The proof, as `audit prove` prints it
         #[arg(long, value_name = "FILE")]
         proof: PathBuf,
-        /// Whose signature it must have
+        /// The public key that must have signed the proof
         #[arg(long, value_name = "NAME+ID+KEY")]
         verifier_key: NoteVerifier,
     },
-    /// Cut the beginning of a log off; a signed statement stands for it, and the log can be verified as before
+    /// Delete the beginning of a log; a signed statement takes its place, so that the log can still be verified
     #[command(
-        after_help = "Nothing is ever cut off by itself. Export the log first: what is cut off is gone. If another key \
-                            signed the last prune, give its --verifier-key too.\n\n    \
+        after_help = "Logs are never pruned automatically. Export the log first: pruned events are gone. If another key \
+                            signed the last pruning, give its --verifier-key too.\n\n    \
                             doorward audit prune --org acme --before 2020-01-01 --signing-key-file signing.key"
     )]
     Prune {
@@ -419,46 +602,46 @@ pub enum Audit {
         /// The file with the signing key, as `audit keygen` prints it
         #[arg(long, value_name = "FILE", env = "DOORWARD_SIGNING_KEY_FILE")]
         signing_key_file: PathBuf,
-        /// Another key that is trusted, such as the signing key from before; may be given several times
+        /// Another trusted key, such as the former signing key; may be given several times
         #[arg(long, value_name = "NAME+ID+KEY")]
         verifier_key: Vec<NoteVerifier>,
         #[command(flatten)]
         consent: Consent,
     },
-    /// Sign what stands for pruned events with another key, after which logs and their checkpoints verify with that key
+    /// Sign the statements on pruned events with another key; logs and their checkpoints then verify with that key
     #[command(after_help = "Run it once after a change of the signing key, with the verifier key from before:\n\n    \
                             doorward audit resign --signing-key-file new.key --verifier-key \"$(cat old-verifier.key)\"\n\n\
-                            Without --org, all logs are looked at. What the old key signed still verifies with the old key. \
-                            If no given key has signed that events were pruned, or an older program pruned them, nothing \
-                            proves that they were not deleted: you are asked to answer for it, log by log.")]
+                            Without --org, this covers all logs. Notes that the old key signed still verify with the old key. \
+                            If none of the given keys signed a pruning, or an older program pruned the log, nothing proves \
+                            that the events were not deleted: you are asked to answer for it, log by log.")]
     Resign {
         #[command(flatten)]
         log: Log,
         /// The file with the signing key, as `audit keygen` prints it
         #[arg(long, value_name = "FILE", env = "DOORWARD_SIGNING_KEY_FILE")]
         signing_key_file: PathBuf,
-        /// A key that is trusted: what it signed needs no further answer; may be given several times
+        /// A trusted key: prunings that it signed need no further answer; may be given several times
         #[arg(long, value_name = "NAME+ID+KEY")]
         verifier_key: Vec<NoteVerifier>,
         #[command(flatten)]
         consent: Consent,
     },
-    /// Say how far each sink has come that events are shipped to
-    #[command(after_help = "Sinks are set in the servers' configuration: docs/audit.md shows how.")]
+    /// Show each sink's progress and lag
+    #[command(after_help = "Sinks are set in the servers' configuration file, each in a table `[[sinks]]`.")]
     Sinks,
-    /// Forget a sink that ships no more, so that what it has not shipped can be pruned
+    /// Forget a sink that no longer ships, so that events it has not shipped can be pruned
     ForgetSink {
-        /// What the configuration called it
+        /// The sink's name in the configuration
         name: Name,
         #[command(flatten)]
         consent: Consent,
     },
-    /// Print a fresh key that signs checkpoints
+    /// Print a new key that signs checkpoints
     #[command(after_help = "    doorward audit keygen > signing.key && chmod 600 signing.key")]
     Keygen,
 }
 
-/// Which events.
+/// A filter of events.
 #[derive(Args, Debug)]
 pub struct Filter {
     /// At this time or later: 2026-11-24, or 2026-11-24T13:00:00Z
@@ -472,22 +655,22 @@ pub struct Filter {
     pub action: Option<Action>,
     /// By this actor
     #[arg(long)]
-    pub actor: Option<Name>,
+    pub actor: Option<ActorName>,
     /// About this key
     #[arg(long, value_name = "KEY_ID")]
     pub key: Option<AccessKeyId>,
 }
 
-/// Which audit log.
+/// The audit log.
 #[derive(Args, Debug)]
 pub struct Log {
     #[command(flatten)]
     #[expect(missing_docs, reason = "it has its own")]
     pub which: Which,
-    /// Which of the two logs
+    /// The environment of the log
     #[arg(long)]
     pub environment: Option<Environment>,
-    /// The log of the installation itself, where operators come and go
+    /// The log of the installation itself, which records changes of operators
     #[arg(long, conflicts_with_all = ["org", "environment"])]
     pub installation: bool,
 }
@@ -497,29 +680,31 @@ pub struct Log {
 pub enum Operator {
     /// Add an operator, and show its token once
     Create {
-        /// The operator's name; with --by-provider, what the identity provider calls the person
+        /// The operator's name; with --by-provider, the person's name at the identity provider
         name: Name,
-        /// Let the identity provider sign this operator in: the first person whom it calls by this name
+        /// Let the identity provider sign this operator in: the first person with this name there
         #[arg(long)]
         by_provider: bool,
+        #[command(flatten)]
+        shown: Shown,
     },
     /// List operators
     List,
-    /// Print a link by which an operator signs in to the page Settings → API Keys; it works once, for ten minutes
+    /// Print a link that signs an operator in to the page Settings → API Keys; it works once, within ten minutes
     #[command(after_help = "    open \"$(doorward operator login-link ada)\"")]
     LoginLink {
         /// The operator's name or id
         operator: String,
-        /// How browsers reach a server that runs on this store
+        /// The URL by which browsers reach a server on this store
         #[arg(long, env = "DOORWARD_PUBLIC_URL", value_name = "URL", default_value = "http://127.0.0.1:8080")]
         public_url: String,
     },
-    /// End every session of an operator's, and every link that was not used yet
+    /// End every session of an operator, and every unused link
     SignOut {
         /// The operator's name or id
         operator: String,
     },
-    /// Remove an operator; its token is refused from then on, and its sessions end
+    /// Remove an operator; servers refuse its token from then on, and its sessions end
     Delete {
         /// The operator's name or id
         operator: String,
@@ -533,26 +718,26 @@ pub enum Operator {
 pub enum Store {
     /// Copy a whole store into an empty one, of any engine, and verify the copy
     #[command(
-        after_help = "Only digests move, so that keys go on working; the sealing key is needed as before. Stop the \
-                            servers on the old store first: what they change meanwhile makes the copy fail at its end. \
-                            Interrupted, it goes on where it was when it is run again:\n\n    \
+        after_help = "Keys go on working, since only their digests move; the sealing key is needed as before. Stop the \
+                            servers on the old store first: if they change anything meanwhile, the copy fails at its end. \
+                            If the copy is interrupted, run it again: it goes on:\n\n    \
                             doorward store copy --from sqlite:doorward.db --to postgres://doorward@db.internal/doorward"
     )]
     Copy {
         /// The store to copy
         #[arg(long, value_name = "URL")]
         from: StoreUrl,
-        /// An empty store, or one that a copy was begun in; a file is made where there is none
+        /// An empty store, or a store with an unfinished copy; a missing SQLite file is made
         #[arg(long, value_name = "URL")]
         to: StoreUrl,
-        /// Take out what an unfinished copy has brought, and begin anew
+        /// Delete what an unfinished copy has written, and start again
         #[arg(long)]
         restart: bool,
     },
     /// Write a backup of an SQLite store into a new file, while servers run on it
     #[command(
-        after_help = "The backup is one file, checked before it gets its name. Keep it apart from the sealing key, \
-                            without which it opens no credential.\n\n    \
+        after_help = "The backup is one file, which is checked before it gets its name. Keep it apart from the sealing \
+                            key: without that key, no credential in it can be read.\n\n    \
                             doorward store backup /backups/doorward-friday.db\n\n\
                             On PostgreSQL, use pg_dump."
     )]
@@ -560,12 +745,11 @@ pub enum Store {
         /// The file to write; it must not exist
         file: PathBuf,
     },
-    /// Put a backup in the place of an SQLite store; refused while a process has the store open
+    /// Replace an SQLite store by a backup; refused while a process has the store open
     #[command(
-        after_help = "The backup is checked before anything is touched, and stays as it is. Keys that died since the \
-                            backup work again in the restored store, and keys that were made since do not: \
-                            `doorward store restored` kills the dead ones again, if the audit events were kept \
-                            elsewhere.\n\n    \
+        after_help = "The backup is checked first, and stays as it is. Keys that died since the backup work again in the \
+                            restored store, and keys that were made since do not work. If the audit events were kept \
+                            elsewhere, `doorward store restored` kills the dead keys again.\n\n    \
                             systemctl stop doorward-server\n    \
                             doorward store restore /backups/doorward-friday.db\n    \
                             doorward store restored --events /var/log/doorward/audit.jsonl\n    \
@@ -578,41 +762,39 @@ pub enum Store {
         #[command(flatten)]
         consent: Consent,
     },
-    /// Say that the store was restored from a backup; kill again what died since
+    /// Declare that the store was restored from a backup; kill again what died since the backup
     #[command(
-        after_help = "Each run begins the store's next incarnation, so that no event shares its id with an event that was \
-                            lost. Run it before the servers start.\n\n\
-                            The files are exports in JSON Lines, or files of a sink. Secrets, operators and allowed origins \
-                            that were removed in an event which the store does not have are removed again, each with an \
-                            event of its own. What was made since the backup is listed, and cannot be brought back. The \
-                            files need no trust: a forged event can have a key killed, and nothing else.\n\n    \
+        after_help = "Each run begins the store's next incarnation, so that no new event has the id of a lost event. Run it \
+                            before the servers start.\n\n\
+                            The files are exports in JSON Lines, or files of a sink. If an event that the store lacks removed a \
+                            secret, an operator or an allowed origin, the command removes it again, with an event of its own. \
+                            Records made since the backup are listed, and cannot be restored. The files need not be trusted: \
+                            a forged event can only kill a key.\n\n    \
                             doorward store restored --events audit.jsonl --dry-run\n    \
                             doorward store restored --events audit.jsonl --yes > new-keys.jsonl\n\n\
-                            A production key whose secrets all died gets a fresh one, which goes to standard output as a \
-                            line of JSON. Exit status: 0 all was done, 1 something was not, or a line could not be read."
+                            A production key whose secrets all died gets a new secret, which goes to standard output as a line of \
+                            JSON. Exit status: 0 everything was done, 1 a change failed or a line could not be read."
     )]
     Restored {
         /// A file of audit events that were kept elsewhere; may be given several times
         #[arg(long, value_name = "FILE")]
         events: Vec<PathBuf>,
-        /// List what would be removed, and change nothing
+        /// List the changes without making them
         #[arg(long, requires = "events")]
         dry_run: bool,
         #[command(flatten)]
         consent: Consent,
     },
-    /// List changes that the store had confirmed and then lost, as nodes noticed
+    /// List changes that the store confirmed and then lost, as nodes noticed
     #[command(
-        after_help = "A standby was promoted that had not received everything, or an older copy was put back: keys \
-                            that died in a lost change live again in the store. Every node answers 503 until \
-                            `doorward store accept-lost`. The logs of the nodes that noticed name the secrets that live \
-                            again: first `doorward key regenerate`, or `key delete`, what they belong to."
+        after_help = "A store loses changes if a standby is promoted that had not received everything, or if an older copy \
+                            is put back. Keys that died in a lost change then work again in the store. Every node answers 503 \
+                            until `doorward store accept-lost`. The logs of the nodes that noticed name the secrets that work \
+                            again: first run `doorward key regenerate` or `doorward key delete` for their keys."
     )]
     Lost,
-    /// Answer for all lost changes: nodes then serve what the store holds
-    #[command(
-        after_help = "Regenerate or delete the keys that came back to life first: see `doorward store lost --help`."
-    )]
+    /// Accept all lost changes: nodes then serve what the store holds
+    #[command(after_help = "First regenerate or delete the keys that work again: see `doorward store lost --help`.")]
     AcceptLost {
         #[command(flatten)]
         consent: Consent,

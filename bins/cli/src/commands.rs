@@ -1,131 +1,105 @@
-//! What each command does.
+//! The commands.
 
 use std::io::Read;
 
 use clap::CommandFactory;
 use doorward::StoreUrl;
-use doorward::api::shapes::{
-    AccessKeyShape, CreatedShape, List, LoginLinkShape, OperatorShape, OrganizationShape, ProvisionedShape,
-    RegeneratedShape, StagedShape,
+use doorward::api::views::{
+    AccessKeyView, CreatedView, List, LoginLinkView, OperatorView, RegeneratedView, StagedView,
 };
-use doorward::auth::{CurrentValue, LINK_LIFETIME, OperatorDesk, StagedKey, rotation_due_at};
-use doorward::key::{KeyPrefix, PresentedKey};
-use doorward::store::{OpenMode, Organization, Page};
+use doorward::auth::{CurrentValue, LINK_LIFETIME, Operators, StagedKey, rotation_due_at};
+use doorward::key::{ImportFormat, KeyPrefix, PresentedForeignKey, PresentedKey};
+use doorward::store::{ActiveSecret, OpenMode};
 use doorward::types::{AccessKeyId, Environment, Name, SecretState};
 use serde::Serialize;
 use zeroize::Zeroizing;
 
-use crate::arguments::{Arguments, AssertionKey, Command, Consent, Format, Key, Operator, Org, SealingKey, Which};
-use crate::desk::{Desk, MANY};
-use crate::failure::Failure;
+use crate::arguments::{Arguments, AssertionKey, Command, Consent, Format, Key, Operator, SealingKey, Which};
+use crate::context::CliContext;
+use crate::failure::CliError;
 use crate::output::{self, Output};
-use crate::{assertion_key, audit, confirm, origin, sealing_key, store};
+use crate::{assertion_key, audit, confirm, import, man, org, origin, sealing_key, store};
 
 /// Runs a command.
 ///
 /// # Errors
 ///
-/// Why it was not carried out.
-pub async fn run(arguments: Arguments, output: &Output) -> Result<(), Failure> {
-    match arguments.command {
+/// Fails if the command was not carried out.
+pub async fn run(arguments: Arguments, output: &Output) -> Result<(), CliError> {
+    let Arguments { store, output: format, command } = arguments;
+    let existing = || CliContext::open_existing(&store, output);
+    match command {
         Command::Completions { shell } => {
             let mut script = Vec::new();
             clap_complete::generate(shell, &mut Arguments::command(), "doorward", &mut script);
-            output::write(&String::from_utf8_lossy(&script))
+            output::show(&String::from_utf8_lossy(&script))
         }
-        Command::Man => {
-            let mut page = Vec::new();
-            clap_mangen::Man::new(Arguments::command())
-                .render(&mut page)
-                .map_err(|error| Failure::failed(error.to_string()))?;
-            output::write(&String::from_utf8_lossy(&page))
+        Command::Man { folder } => man::run(folder.as_deref()),
+        Command::Org(command) => org::run(&store, command, output).await,
+        // The first record of a store makes the store.
+        Command::Operator(Operator::Create { name, by_provider, shown: _ }) => {
+            let context = CliContext::open(&store, OpenMode::Create, None, output).await?;
+            create_operator(&context, name, by_provider).await
         }
-        // What makes the first record of a store may make the store.
-        Command::Org(Org::Create { name, prefix }) => {
-            let desk = Desk::open_with(&arguments.store, OpenMode::Create, prefix).await?;
-            create_organization(&desk, name, output).await
-        }
-        Command::Operator(Operator::Create { name, by_provider }) => {
-            create_operator(&Desk::open(&arguments.store, OpenMode::Create).await?, name, by_provider, output).await
-        }
-        Command::Org(Org::List) => list_organizations(&Desk::open_existing(&arguments.store).await?, output).await,
-        Command::Operator(command) => operator(&Desk::open_existing(&arguments.store).await?, command, output).await,
-        Command::Key(Key::Inspect) => inspect(&arguments.store, arguments.output, output).await,
-        Command::Key(command) => key(&Desk::open_existing(&arguments.store).await?, command, output).await,
-        Command::Origin(command) => origin::run(&Desk::open_existing(&arguments.store).await?, command, output).await,
-        Command::Audit(command) => audit::run(&arguments.store, command, output).await,
+        Command::Import(import) => import::run(&store, import, output).await,
+        Command::Operator(command) => operator(&existing().await?, command).await,
+        Command::Key(Key::Inspect) => inspect(&store, format, output).await,
+        Command::Key(command) => key(&existing().await?, command).await,
+        Command::Origin(command) => origin::run(&existing().await?, command).await,
+        Command::Audit(command) => audit::run(&store, command, output).await,
         Command::AssertionKey(AssertionKey::Rotate { file }) => assertion_key::rotate(&file, output),
-        Command::SealingKey(SealingKey::Rotate(rotation)) => {
-            sealing_key::rotate(&Desk::open_existing(&arguments.store).await?, &rotation, output).await
-        }
-        Command::Store(command) => store::run(&arguments.store, command, output).await,
+        Command::SealingKey(SealingKey::Rotate(rotation)) => sealing_key::rotate(&existing().await?, &rotation).await,
+        Command::Store(command) => store::run(&store, command, output).await,
     }
 }
 
-async fn create_organization(desk: &Desk, name: Name, output: &Output) -> Result<(), Failure> {
-    let made = desk.issuer.provision(name, &desk.request).await?;
-    let sentences = format!(
-        "Made the organization {} ({}). Its production key, shown this one time:",
-        made.organization.name, made.organization.id
-    );
-    output.shown_once(&ProvisionedShape::from(&made), &made.value, &sentences)
-}
-
-async fn list_organizations(desk: &Desk, output: &Output) -> Result<(), Failure> {
-    let all = desk.issuer.organizations(desk.operator(), Page::first(MANY)).await?;
-    let row = |found: &Organization| vec![found.id.to_string(), found.name.to_string(), found.created_at.to_string()];
-    let rows: Vec<_> = all.iter().map(row).collect();
-    let data = all.into_iter().map(OrganizationShape::from).collect();
-    output.list(&List { data, next_cursor: None }, &["ID", "NAME", "CREATED"], rows)
-}
-
-async fn key(desk: &Desk, command: Key, output: &Output) -> Result<(), Failure> {
+async fn key(context: &CliContext, command: Key) -> Result<(), CliError> {
     match command {
-        Key::List { which } => list_keys(desk, &which, output).await,
-        Key::Create { which, name, consent: _ } => {
-            let organization = desk.organization(&which).await?;
-            let made = desk.issuer.create(organization.id, name, &desk.request).await?;
+        Key::List { which } => list_keys(context, &which).await,
+        Key::Create { which, name, shown: _, no_question: _ } => {
+            let organization = context.organization(&which).await?;
+            let made = context.issuer.create(organization.id, name, &context.request).await?;
             let sentences = format!(
-                "Made the test key {} ({}) of {}. {}\nIts value, shown this one time:",
+                "Made the test key {} ({}) of {}. {}",
                 made.key.name, made.key.id, organization.name, made.receipt
             );
-            output.shown_once(&CreatedShape::from(&made), &made.value, &sentences)
+            context.output.shown_once(&CreatedView::from(&made), &sentences)
         }
-        Key::Delete { which, key, consent } => delete_key(desk, &which, key, consent, output).await,
-        Key::Stage { which, consent: _ } => {
-            let organization = desk.organization(&which).await?;
-            let staged = desk.issuer.stage(organization.id, &desk.request).await?;
+        Key::Delete { which, key, consent } => delete_key(context, &which, key, consent).await,
+        Key::Stage { which, shown: _, no_question: _ } => {
+            let organization = context.organization(&which).await?;
+            let staged = context.issuer.stage(organization.id, &context.request).await?;
             let sentences = format!(
                 "Staged the next production key of {}. {}\nBoth keys work now: roll this one out, and watch with \
-                 `doorward key list --org {id}` until no one uses the old one.\nThen run \
-                 `doorward key regenerate --org {id}`.\nIts value, shown this one time:",
+                 `doorward key list --org {id}` until the old key is unused.\nThen run \
+                 `doorward key regenerate --org {id}`.",
                 organization.name,
                 staged.receipt,
                 id = organization.id
             );
-            output.shown_once(&StagedShape::from(&staged), &staged.value, &sentences)
+            context.output.shown_once(&StagedView::from(&staged), &sentences)
         }
         Key::Unstage { which, consent } => {
-            let organization = desk.organization(&which).await?;
-            let what = format!("The staged production key of {} dies; whoever has it is refused.", organization.name);
+            let organization = context.organization(&which).await?;
+            let what = format!("The staged production key of {} dies: servers refuse its holders.", organization.name);
             confirm::by_name(consent, &what, organization.name.as_str())?;
-            let receipt = desk.issuer.unstage(organization.id, &desk.request).await?;
-            output.done(&receipt, &format!("The staged key is dead. {receipt}"))
+            let receipt = context.issuer.unstage(organization.id, &context.request).await?;
+            context.output.done(&receipt, &format!("The staged key is dead. {receipt}"))
         }
-        Key::Regenerate { which, discard_staged, consent } => {
+        Key::Regenerate { which, discard_staged, shown: _, consent } => {
             let staged = if discard_staged { StagedKey::Discard } else { StagedKey::Promote };
-            regenerate(desk, &which, staged, consent, output).await
+            regenerate(context, &which, staged, consent).await
         }
-        // It can do without a store, and is taken care of before one is opened.
+        // It needs no store, and ran before a store was opened.
         Key::Inspect => Ok(()),
     }
 }
 
-async fn list_keys(desk: &Desk, which: &Which, output: &Output) -> Result<(), Failure> {
-    let organization = desk.organization(which).await?;
-    let keys = desk.issuer.access_keys(desk.operator(), organization.id).await?;
-    let usage = desk.issuer.usage(desk.operator(), &keys).await?;
-    let now = desk.core.clock().now();
+async fn list_keys(context: &CliContext, which: &Which) -> Result<(), CliError> {
+    let organization = context.organization(which).await?;
+    let keys = context.issuer.access_keys(context.operator(), organization.id).await?;
+    let usage = context.issuer.usage(context.operator(), &keys).await?;
+    let now = context.core.clock().now();
     let mut rows = Vec::new();
     for found in &keys {
         let due = rotation_due_at(found.key.environment, &found.secrets);
@@ -137,7 +111,10 @@ async fn list_keys(desk: &Desk, which: &Which, output: &Output) -> Result<(), Fa
                 found.key.id.to_string(),
                 found.key.environment.to_string(),
                 found.key.name.to_string(),
-                format!("{}_{label}_{}_…", desk.core.prefix(), secret.locator),
+                match secret.imported {
+                    Some(_) => format!("{} (imported)", secret.locator),
+                    None => format!("{}_{label}_{}_…", context.core.prefix(), secret.locator),
+                },
                 secret.state.to_string(),
                 secret.created_at.to_string(),
                 used.map_or_else(|| "never".to_owned(), |used| used.last_used_at.to_string()),
@@ -146,36 +123,23 @@ async fn list_keys(desk: &Desk, which: &Which, output: &Output) -> Result<(), Fa
             ]);
         }
     }
-    let data: Vec<_> = keys.into_iter().map(|found| AccessKeyShape::new(found, &usage)).collect();
+    let data: Vec<_> = keys.into_iter().map(|found| AccessKeyView::new(found, &usage)).collect();
     let header =
         ["ID", "ENVIRONMENT", "NAME", "SECRET", "STATE", "CREATED", "LAST USED", "USES IN 1 H", "ROTATION DUE"];
-    output.list(&List { data, next_cursor: None }, &header, rows)
+    context.output.list(&List::whole(data), &header, rows)
 }
 
-async fn delete_key(
-    desk: &Desk,
-    which: &Which,
-    key: AccessKeyId,
-    consent: Consent,
-    output: &Output,
-) -> Result<(), Failure> {
-    let organization = desk.organization(which).await?;
-    confirm::yes_or_no(consent, &format!("The key {key} dies; whoever has it is refused."))?;
-    let receipt = desk.issuer.delete(organization.id, key, &desk.request).await?;
-    output.done(&receipt, &format!("Deleted the test key {key}. {receipt}"))
+async fn delete_key(context: &CliContext, which: &Which, key: AccessKeyId, consent: Consent) -> Result<(), CliError> {
+    let organization = context.organization(which).await?;
+    confirm::yes_or_no(consent, &format!("The key {key} dies: servers refuse its holders."))?;
+    let receipt = context.issuer.delete(organization.id, key, &context.request).await?;
+    context.output.done(&receipt, &format!("Deleted the test key {key}. {receipt}"))
 }
 
-async fn regenerate(
-    desk: &Desk,
-    which: &Which,
-    staged: StagedKey,
-    consent: Consent,
-    output: &Output,
-) -> Result<(), Failure> {
-    let organization = desk.organization(which).await?;
-    let mut what =
-        format!("The current production key of {} dies; whoever still has it is refused.", organization.name);
-    let impact = desk.issuer.preview_regeneration(desk.operator(), organization.id, staged).await?;
+async fn regenerate(context: &CliContext, which: &Which, staged: StagedKey, consent: Consent) -> Result<(), CliError> {
+    let organization = context.organization(which).await?;
+    let mut what = format!("The current production key of {} dies: servers refuse its holders.", organization.name);
+    let impact = context.issuer.preview_regeneration(context.operator(), organization.id, staged).await?;
     for used in impact.refused() {
         what += &format!(
             "\nIts secret {} was used {} time{} in the last hour, last at {}: regenerating now refuses those calls.",
@@ -186,24 +150,22 @@ async fn regenerate(
         );
     }
     if impact.is_successor_unused() {
-        what += "\nNobody uses the staged key yet: roll it out first.";
+        what += "\nThe staged key is still unused: roll it out first.";
     }
     if consent.yes {
-        output.remark(&what);
+        context.output.remark(&what);
     }
     confirm::by_name(consent, &what, organization.name.as_str())?;
-    output.remark("Waiting until no server can accept the old key any more…");
-    let regenerated = desk.issuer.regenerate(organization.id, staged, &desk.request).await?;
+    context.output.remark("Waiting until no server can accept the old key…");
+    let regenerated = context.issuer.regenerate(organization.id, staged, &context.request).await?;
     let retired: Vec<_> = regenerated.retired.iter().map(|secret| secret.locator.to_string()).collect();
     let dead = format!("Dead: {}. {}", retired.join(", "), regenerated.receipt);
-    let document = RegeneratedShape::from(&regenerated);
+    let document = RegeneratedView::from(&regenerated);
     match &regenerated.value {
-        CurrentValue::Fresh(value) => {
-            output.shown_once(&document, value, &format!("{dead}\nThe new key, shown this one time:"))
-        }
-        CurrentValue::Promoted => {
-            output.done(&document, &format!("{dead}\nThe staged key {} is current now.", regenerated.secret.locator))
-        }
+        CurrentValue::Fresh(_) => context.output.shown_once(&document, &dead),
+        CurrentValue::Promoted => context
+            .output
+            .done(&document, &format!("{dead}\nThe staged key {} is current now.", regenerated.secret.locator)),
     }
 }
 
@@ -220,29 +182,53 @@ struct Inspection {
     known: Option<bool>,
     #[serde(skip_serializing_if = "Option::is_none")]
     key: Option<AccessKeyId>,
+    /// True if the key's organization is suspended, so that servers refuse the key.
+    suspended: bool,
 }
 
-async fn inspect(url: &StoreUrl, format: Format, output: &Output) -> Result<(), Failure> {
+impl Inspection {
+    /// Notes what the store knows of the key.
+    fn tell(&mut self, live: Option<&ActiveSecret>) {
+        self.known = Some(live.is_some());
+        self.key = live.map(|live| live.key.id);
+        self.suspended = live.is_some_and(ActiveSecret::is_suspended);
+    }
+}
+
+async fn inspect(url: &StoreUrl, format: Format, output: &Output) -> Result<(), CliError> {
     let mut text = Zeroizing::new(Vec::new());
-    // A little more than any key, so that a longer input is seen to be one.
-    let read = std::io::stdin().lock().take(256).read_to_end(&mut text);
-    read.map_err(|error| Failure::failed(format!("standard input cannot be read: {error}")))?;
+    // Longer than any key, so that a longer input is recognized.
+    let read = std::io::stdin().lock().take(1_024).read_to_end(&mut text);
+    read.map_err(|error| CliError::failed(format!("standard input cannot be read: {error}")))?;
     let text = text.strip_suffix(b"\n").unwrap_or(&text);
     let text = text.strip_suffix(b"\r").unwrap_or(text);
-    let mut found =
-        Inspection { well_formed: false, fault: None, environment: None, locator: None, known: None, key: None };
-    let desk = Desk::open_existing(url).await.ok();
-    let prefix = desk.as_ref().map_or_else(KeyPrefix::default, |desk| desk.core.prefix().clone());
+    let mut found = Inspection {
+        well_formed: false,
+        fault: None,
+        environment: None,
+        locator: None,
+        known: None,
+        key: None,
+        suspended: false,
+    };
+    let context = CliContext::open_existing(url, output).await.ok();
+    let prefix = context.as_ref().map_or_else(KeyPrefix::default, |context| context.core.prefix().clone());
     match PresentedKey::parse(&prefix, text) {
-        Err(fault) => found.fault = Some(fault.to_string()),
+        Err(fault) => match imported(context.as_ref(), &prefix, text).await? {
+            None => found.fault = Some(fault.to_string()),
+            Some(live) => {
+                found.well_formed = true;
+                found.environment = Some(live.key.environment);
+                found.locator = Some(live.secret.locator.to_string());
+                found.tell(Some(&live));
+            }
+        },
         Ok(presented) => {
             found.well_formed = true;
             found.environment = Some(presented.environment());
             found.locator = Some(presented.locator().to_string());
-            if let Some(desk) = &desk {
-                let owner = owner(desk, &presented).await?;
-                found.known = Some(owner.is_some());
-                found.key = owner;
+            if let Some(context) = &context {
+                found.tell(owner(context, &presented).await?.as_ref());
             }
         }
     }
@@ -251,8 +237,11 @@ async fn inspect(url: &StoreUrl, format: Format, output: &Output) -> Result<(), 
     }
     let lines = match &found {
         Inspection { fault: Some(fault), .. } => format!("not well-formed: {fault}\n"),
-        Inspection { environment, locator, known, key, .. } => {
+        Inspection { environment, locator, known, key, suspended, .. } => {
             let known = match (known, key) {
+                (Some(true), Some(key)) if *suspended => {
+                    format!("of {key}, whose organization is suspended: refused until `doorward org resume`")
+                }
                 (Some(true), Some(key)) => format!("in force, of {key}"),
                 (Some(_), _) => "not in force: unknown, deleted, or regenerated".to_owned(),
                 (None, _) => format!("there is no store at {url} to ask"),
@@ -265,68 +254,90 @@ async fn inspect(url: &StoreUrl, format: Format, output: &Output) -> Result<(), 
     output::write(&lines)
 }
 
-/// The key that this very secret belongs to.
-async fn owner(desk: &Desk, presented: &PresentedKey<'_>) -> Result<Option<AccessKeyId>, Failure> {
-    let (_, live) = desk.core.store().live_secret(presented.locator()).await?.proved_of_any_store()?;
-    let same =
-        live.filter(|live| live.secret.digest == presented.digest() && live.key.environment == presented.environment());
-    Ok(same.map(|live| live.key.id))
+/// Returns the imported secret with this text.
+async fn imported(
+    context: Option<&CliContext>,
+    prefix: &KeyPrefix,
+    text: &[u8],
+) -> Result<Option<ActiveSecret>, CliError> {
+    let (Some(context), Some(foreign)) = (context, PresentedForeignKey::peek(prefix, text)) else { return Ok(None) };
+    for digest in ImportFormat::ALL.into_iter().filter_map(|format| foreign.digest(format)) {
+        if let Some(found) = context.issuer.imported(context.operator(), digest).await? {
+            return Ok(Some(found));
+        }
+    }
+    Ok(None)
 }
 
-async fn create_operator(desk: &Desk, name: Name, by_provider: bool, output: &Output) -> Result<(), Failure> {
-    let operators = OperatorDesk::new(&desk.core);
+/// Returns the active secret with this text.
+async fn owner(context: &CliContext, presented: &PresentedKey<'_>) -> Result<Option<ActiveSecret>, CliError> {
+    let (_, live) = context.store.active_secret(presented.locator()).await?.proved_of_any_store()?;
+    let is_same = |live: &ActiveSecret| {
+        live.secret.digest == presented.digest() && live.key.environment == presented.environment()
+    };
+    Ok(live.filter(is_same))
+}
+
+async fn create_operator(context: &CliContext, name: Name, by_provider: bool) -> Result<(), CliError> {
+    let operators = Operators::new(&context.core, context.store.clone());
     let added = match by_provider {
-        true => operators.add_by_provider(name, &desk.request).await?,
-        false => operators.add(name, &desk.request).await?,
+        true => operators.add_by_provider(name, &context.request).await?,
+        false => operators.add(name, &context.request).await?,
     };
     let sentences = format!(
         "Added the operator {} ({}). Its token for the management API, shown this one time:",
         added.operator.name, added.operator.id
     );
-    output.shown_once(&OperatorShape::new(&added.operator, Some(&added.value)), &added.value, &sentences)
+    context.output.remark(&sentences);
+    let document = OperatorView::new(&added.operator, Some(&added.value));
+    let id = added.operator.id.to_string();
+    context.output.value_or(&document, &id, ("DOORWARD_OPERATOR_TOKEN", added.value.expose()))
 }
 
-async fn operator(desk: &Desk, command: Operator, output: &Output) -> Result<(), Failure> {
-    let operators = OperatorDesk::new(&desk.core);
+async fn operator(context: &CliContext, command: Operator) -> Result<(), CliError> {
+    let operators = Operators::new(&context.core, context.store.clone());
     match command {
-        Operator::Create { name, by_provider } => create_operator(desk, name, by_provider, output).await,
+        Operator::Create { name, by_provider, shown: _ } => create_operator(context, name, by_provider).await,
         Operator::List => {
-            let all = operators.list(desk.operator()).await?;
-            let data: Vec<_> = all.iter().map(|operator| OperatorShape::new(operator, None)).collect();
+            let all = operators.list(context.operator()).await?;
+            let data: Vec<_> = all.iter().map(|operator| OperatorView::new(operator, None)).collect();
             let rows = all.iter().map(|operator| {
                 vec![operator.id.to_string(), operator.name.to_string(), operator.created_at.to_string()]
             });
-            output.list(&List { data, next_cursor: None }, &["ID", "NAME", "CREATED"], rows)
+            context.output.list(&List::whole(data), &["ID", "NAME", "CREATED"], rows)
         }
         Operator::LoginLink { operator, public_url } => {
-            let operator = meant(desk, &operators, &operator).await?;
-            let token = operators.login_link(&operator, &desk.request).await?;
+            let operator = resolve(context, &operators, &operator).await?;
+            let token = operators.login_link(&operator, &context.request).await?;
             let minutes = LINK_LIFETIME.as_secs() / 60;
             let sentences = format!("Signs {} in, once, within {minutes} minutes:", operator.name);
-            let shape = LoginLinkShape::new(&operator, &public_url, &token);
-            output.remark(&sentences);
-            output.plain(&shape, &format!("{}\n", shape.url))
+            let view = LoginLinkView::new(&operator, &public_url, &token);
+            context.output.remark(&sentences);
+            context.output.value_or(&view, operator.id.to_string().as_str(), ("DOORWARD_LOGIN_LINK", &view.url))
         }
         Operator::SignOut { operator } => {
-            let operator = meant(desk, &operators, &operator).await?;
-            let ended = operators.sign_out_everywhere(&operator, &desk.request).await?;
-            let sentences =
-                format!("Signed {} out: {ended} sessions and links are worth nothing any more.", operator.name);
-            output.done(&OperatorShape::new(&operator, None), &sentences)
+            let operator = resolve(context, &operators, &operator).await?;
+            let ended = operators.sign_out_everywhere(&operator, &context.request).await?;
+            let sentences = format!("Signed {} out: {ended} sessions and links have ended.", operator.name);
+            context.output.done(&OperatorView::new(&operator, None), &sentences)
         }
         Operator::Delete { operator, consent } => {
-            let meant = meant(desk, &operators, &operator).await?;
+            let meant = resolve(context, &operators, &operator).await?;
             confirm::by_name(consent, &format!("The token of {} dies.", meant.name), meant.name.as_str())?;
-            operators.remove(&meant, &desk.request).await?;
-            output.done(&OperatorShape::new(&meant, None), &format!("Removed the operator {}.", meant.name))
+            operators.remove(&meant, &context.request).await?;
+            context.output.done(&OperatorView::new(&meant, None), &format!("Removed the operator {}.", meant.name))
         }
     }
 }
 
-/// The operator with this name or id.
-async fn meant(desk: &Desk, operators: &OperatorDesk, text: &str) -> Result<doorward::store::Operator, Failure> {
-    let found = operators.find(desk.operator(), text).await?;
-    found.ok_or_else(|| Failure::not_found("there is no such operator: `doorward operator list` shows them".into()))
+/// Returns the operator with this name or id.
+async fn resolve(
+    context: &CliContext,
+    operators: &Operators,
+    text: &str,
+) -> Result<doorward::store::Operator, CliError> {
+    let found = operators.find(context.operator(), text).await?;
+    found.ok_or_else(|| CliError::not_found("there is no such operator: `doorward operator list` shows them".into()))
 }
 
 #[cfg(test)]

@@ -1,21 +1,24 @@
-//! The command line. It opens the store itself, through the same core as the server, while servers run on it.
+//! The command line. It opens the store itself, through the same core as the server, also while servers run on it.
 //!
 //! | module | what it is for |
 //! |---|---|
 //! | [`arguments`] | every command, with the help that teaches it |
-//! | [`commands`] | what each does: start here |
+//! | [`commands`] | the commands: start here |
 //! | [`output`] | tables for people, JSON for programs, values to standard output alone |
 //! | [`confirm`] | asking before something of production dies |
-//! | [`failure`] | what went wrong, and the exit status that says so |
+//! | [`failure`] | failed commands, and their exit statuses |
 
 pub mod arguments;
 mod assertion_key;
 mod audit;
+mod change;
 pub mod commands;
 pub mod confirm;
-mod desk;
+mod context;
 pub mod failure;
-mod key_file;
+mod import;
+mod man;
+mod org;
 mod origin;
 pub mod output;
 mod progress;
@@ -32,10 +35,24 @@ use crate::output::Output;
 #[must_use]
 pub fn run(arguments: Arguments) -> ExitCode {
     log_warnings();
-    let output = Output::new(arguments.output);
+    let value = arguments.command.shown_value();
+    let output = Output::new(arguments.output, value);
+    if value.is_some() && output::is_closed() {
+        let closed = failure::CliError::failed(
+            "standard output is closed, so that the new value would be lost: nothing was changed. Send it to a program or a file"
+                .to_owned(),
+        );
+        output.failure(&closed);
+        return closed.status();
+    }
     let outcome = match tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build() {
-        Ok(runtime) => runtime.block_on(commands::run(arguments, &output)),
-        Err(error) => Err(failure::Failure::failed(format!("the program cannot start: {error}"))),
+        Ok(runtime) => runtime.block_on(async {
+            tokio::select! {
+                outcome = commands::run(arguments, &output) => outcome,
+                interrupted = output.interrupted() => Err(interrupted),
+            }
+        }),
+        Err(error) => Err(failure::CliError::failed(format!("the program cannot start: {error}"))),
     };
     match outcome {
         Ok(()) => ExitCode::SUCCESS,
@@ -46,7 +63,7 @@ pub fn run(arguments: Arguments) -> ExitCode {
     }
 }
 
-/// What the core warns of, a person should see; `DOORWARD_LOG` shows more.
+/// Shows the core's warnings; `DOORWARD_LOG` shows more.
 fn log_warnings() {
     let filter = tracing_subscriber::EnvFilter::try_from_env("DOORWARD_LOG")
         .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new("warn"));

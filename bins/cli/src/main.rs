@@ -1,4 +1,4 @@
-//! `doorward`: parses, runs, and maps what came of it to an exit status.
+//! `doorward`: parses the arguments, runs the command, and exits with its status.
 
 use std::process::ExitCode;
 

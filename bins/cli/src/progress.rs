@@ -1,16 +1,16 @@
 use std::io::{IsTerminal, Write};
 use std::time::Duration;
 
-use doorward::types::{Clock, SystemClock, Tick};
+use doorward::types::{Clock, MonoInstant, SystemClock};
 
 use crate::arguments::Format;
 use crate::output::Output;
 
-/// Says how far long work has come: on one line of a terminal, or a line every few seconds.
+/// Shows the progress of long work: on one line of a terminal, or in a line every few seconds.
 pub(crate) struct Progress {
     silent: bool,
     terminal: bool,
-    last: Tick,
+    last: MonoInstant,
     shown: bool,
 }
 
@@ -20,11 +20,11 @@ impl Progress {
         Self { silent: output.format() == Format::Json, terminal, last: SystemClock.tick(), shown: false }
     }
 
-    /// Shows this, unless something was shown a moment ago; what ends a piece of the work is always shown.
+    /// Shows a text, unless another was shown a moment ago. The end of long work is always shown; short work shows nothing.
     pub(crate) fn show(&mut self, text: &str, ends: bool) {
         let pause = if self.terminal { Duration::from_millis(200) } else { Duration::from_secs(5) };
         let now = SystemClock.tick();
-        if self.silent || (now.since(self.last) < pause && !ends) {
+        if self.silent || (now.since(self.last) < pause && !(ends && self.shown)) {
             return;
         }
         (self.last, self.shown) = (now, true);

@@ -1,4 +1,4 @@
-//! Configuration: flags, then environment, then file, then defaults.
+//! The configuration: flags override the environment, which overrides the file, which overrides the defaults.
 
 use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
@@ -7,26 +7,34 @@ use std::time::Duration;
 
 use anyhow::{Context, bail};
 use doorward::StoreUrl;
-use doorward::api;
+use doorward::api::{self, Audience};
+use doorward::auth::ERASURE_DELAY;
+use doorward::secret_files::credential;
 use doorward::types::Foreign;
-use doorward_listen::{Limits, TlsFiles};
+use doorward_listen::{Limits, Network, Proxies, TlsFiles};
+use doorward_observe::Filter;
 use http::Uri;
 use serde::Deserialize;
 
-use crate::arguments::{Arguments, HotClock, LogFormat, parse_duration};
-use crate::assertions::Audience;
+use crate::arguments::{Arguments, ClockChoice, LogFormat, parse_duration};
 use crate::environment;
 #[cfg(feature = "oidc")]
 use crate::identity::IdentityConfig;
 use crate::sinks::SinkConfig;
-use crate::{logging, secret_file};
 
 #[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct File {
     store: Option<String>,
     listen: Option<SocketAddr>,
+    admin_listen: Option<SocketAddr>,
+    admin_url: Option<String>,
+    admin_client_ca: Option<PathBuf>,
+    admin_mcp: Option<bool>,
     metrics_listen: Option<SocketAddr>,
+    #[serde(default)]
+    trusted_proxies: Vec<String>,
+    proxy_protocol: Option<bool>,
     public_url: Option<String>,
     tls_cert: Option<PathBuf>,
     tls_key: Option<PathBuf>,
@@ -47,8 +55,9 @@ struct File {
     max_scans: Option<usize>,
     max_scans_per_key: Option<usize>,
     shutdown_delay: Option<String>,
+    erase_closed_after: Option<String>,
     strict: Option<bool>,
-    clock: Option<HotClock>,
+    clock: Option<ClockChoice>,
     custom_schemes: Option<bool>,
     #[serde(default)]
     mcp_hosts: Vec<String>,
@@ -58,18 +67,22 @@ struct File {
     identity_provider: Option<IdentityConfig>,
 }
 
-/// What the server does with.
+/// The merged configuration.
 #[derive(Debug)]
 pub struct Config {
     /// The store of the keys.
     pub store: StoreUrl,
     /// The address to serve on.
     pub listen: SocketAddr,
-    /// The address to serve metrics on, where someone chose it.
+    /// The listener of operators, if it is apart.
+    pub admin: Option<AdminConfig>,
+    /// The address to serve metrics on, if it was chosen.
     pub metrics_listen: Option<SocketAddr>,
+    /// The proxies in front of the address to serve on.
+    pub proxies: Proxies,
     /// The URL by which clients reach this server.
     pub public_url: Option<String>,
-    /// The files of the certificate and its key, where clients speak TLS.
+    /// The files of the certificate and its key, if clients speak TLS.
     pub tls: Option<TlsFiles>,
     /// The file of the sealing keys, as a flag names it: before the environment.
     pub sealing_key_flag: Option<PathBuf>,
@@ -79,80 +92,98 @@ pub struct Config {
     pub signing_key_file: Option<PathBuf>,
     /// The file of the keys that sign assertions.
     pub assertion_key_file: Option<PathBuf>,
-    /// For whom assertions are.
+    /// The audiences of assertions.
     pub assertion_audiences: Vec<Audience>,
     /// The filter of the log.
     pub log: String,
     /// The form of the log.
     pub log_format: LogFormat,
-    /// Where spans of requests go.
+    /// The collector of spans of requests.
     #[cfg(feature = "otel")]
     pub otlp_endpoint: Option<String>,
     /// Limits on connections.
     pub limits: Limits,
     /// Limits on work that is under way.
     pub budgets: api::Limits,
-    /// How long to serve on, not ready, once told to stop.
+    /// The time to go on serving, not ready, after the signal to stop.
     pub shutdown_delay: Duration,
-    /// Whether each verification reads the store.
+    /// The time between the closing of an organization and the erasure of its data.
+    pub erase_closed_after: Duration,
+    /// True if each verification reads the store.
     pub strict: bool,
     /// The clock of verifications.
-    pub clock: HotClock,
-    /// Whether schemes of apps may be allowed origins.
+    pub clock: ClockChoice,
+    /// True if schemes of apps may be allowed origins.
     pub custom_schemes: bool,
-    /// What else MCP clients call this server.
+    /// Further names by which MCP clients reach this server.
     pub mcp_hosts: Vec<String>,
-    /// Where audit events are shipped to: in the file only, never by a request.
+    /// The sinks of audit events: set in the file only, never by a request.
     pub sinks: Vec<SinkConfig>,
-    /// Whom operators can sign in with: in the file only.
+    /// The identity provider of operators: set in the file only.
     #[cfg(feature = "oidc")]
     pub identity_provider: Option<IdentityConfig>,
-    /// The words at the start on settings that may not be meant so.
+    /// The warnings at the start, about settings that may be mistakes.
     pub warnings: Vec<String>,
 }
 
-/// How long load balancers take to notice, if nobody chose: two of the usual checks.
+/// The listener of operators: management, and the page.
+#[derive(Clone, Debug)]
+pub struct AdminConfig {
+    /// The address to serve on.
+    pub listen: SocketAddr,
+    /// The URL by which operators reach it.
+    pub url: Option<String>,
+    /// The authorities that sign the certificates of clients.
+    pub client_authorities: Option<PathBuf>,
+    /// True if it serves MCP too.
+    pub mcp: bool,
+}
+
+/// The default time for load balancers to notice: two of the usual checks.
 const SHUTDOWN_DELAY: Duration = Duration::from_secs(5);
 
 impl Config {
-    /// Where spans of requests go, in a build that can send them.
-    #[must_use]
-    pub fn otlp_endpoint(&self) -> Option<&str> {
-        #[cfg(feature = "otel")]
-        return self.otlp_endpoint.as_deref();
-        #[cfg(not(feature = "otel"))]
-        None
-    }
-
     /// Merges the four sources.
     ///
     /// # Errors
     ///
-    /// If the file cannot be read, has an unknown name, or a value that is not what its name calls for; and if settings
-    /// cannot work. The error names the setting.
+    /// Fails if the file cannot be read, or has an unknown name or an invalid value, or if settings cannot work. The error names
+    /// the setting.
     pub fn new(arguments: Arguments) -> anyhow::Result<Self> {
         let file = match &arguments.config {
             None => File::default(),
             Some(path) => {
                 let text =
                     std::fs::read_to_string(path).with_context(|| format!("{} cannot be read", path.display()))?;
-                toml::from_str(&text).with_context(|| format!("{} is not as it should be", path.display()))?
+                toml::from_str(&text).with_context(|| format!("{} is not a valid configuration", path.display()))?
             }
         };
-        let file_delay = file.shutdown_delay.as_deref().map(parse_duration).transpose();
-        let file_delay = file_delay.map_err(anyhow::Error::msg).context("`shutdown_delay` in the file")?;
+        let file_delay = file_duration(file.shutdown_delay, "shutdown_delay")?;
+        let file_erasure = file_duration(file.erase_closed_after, "erase_closed_after")?;
         let audiences = file.assertion_audiences.into_iter().map(|(profile, audience)| format!("{profile}={audience}"));
         let file_audiences = audiences.map(|text| text.parse()).collect::<Result<_, &str>>();
         let file_audiences = file_audiences.map_err(anyhow::Error::msg).context("`assertion_audiences` in the file")?;
+        let file_proxies = file.trusted_proxies.iter().map(|text| text.parse()).collect::<Result<_, _>>();
+        let file_proxies = file_proxies.context("`trusted_proxies` in the file")?;
         let file_store = file.store.map(|url| url.parse::<StoreUrl>()).transpose().context("`store` in the file")?;
         if let (Some(path), Some(store)) = (&arguments.config, &file_store) {
             refuse_password_for_everyone(path, store)?;
         }
-        let signing_key = secret_file::credential(environment::SIGNING_KEY_CREDENTIAL);
+        let signing_key = credential(environment::SIGNING_KEY_CREDENTIAL);
         let config = Self {
-            store: environment::store(arguments.store)?.or(file_store).unwrap_or_default(),
+            store: usable(environment::store(arguments.store)?.or(file_store).unwrap_or_default())?,
             listen: arguments.listen.or(file.listen).unwrap_or((Ipv4Addr::LOCALHOST, 8080).into()),
+            admin: admin(
+                arguments.admin_listen.or(file.admin_listen),
+                arguments.admin_url.or(file.admin_url),
+                arguments.admin_client_ca.or(file.admin_client_ca),
+                arguments.admin_mcp.or(file.admin_mcp),
+            )?,
             metrics_listen: arguments.metrics_listen.or(file.metrics_listen),
+            proxies: proxies(
+                if arguments.trusted_proxies.is_empty() { file_proxies } else { arguments.trusted_proxies },
+                arguments.proxy_protocol.or(file.proxy_protocol).unwrap_or_default(),
+            )?,
             public_url: arguments.public_url.or(file.public_url),
             tls: tls_files(arguments.tls_cert.or(file.tls_cert), arguments.tls_key.or(file.tls_key))?,
             sealing_key_flag: arguments.sealing_key_file,
@@ -172,14 +203,16 @@ impl Config {
                 arguments.max_connections.or(file.max_connections),
                 arguments.max_connections_per_address.or(file.max_connections_per_address),
             ),
-            budgets: api::Limits {
-                body_bytes: arguments.max_body_bytes.or(file.max_body_bytes),
-                connector_calls: arguments.max_connector_calls.or(file.max_connector_calls),
-                connector_calls_per_key: arguments.max_connector_calls_per_key.or(file.max_connector_calls_per_key),
-                scans: arguments.max_scans.or(file.max_scans),
-                scans_per_key: arguments.max_scans_per_key.or(file.max_scans_per_key),
-            },
+            budgets: api::Limits::default()
+                .with_body_bytes(arguments.max_body_bytes.or(file.max_body_bytes))
+                .with_connector_calls(arguments.max_connector_calls.or(file.max_connector_calls))
+                .with_connector_calls_per_key(
+                    arguments.max_connector_calls_per_key.or(file.max_connector_calls_per_key),
+                )
+                .with_scans(arguments.max_scans.or(file.max_scans))
+                .with_scans_per_key(arguments.max_scans_per_key.or(file.max_scans_per_key)),
             shutdown_delay: arguments.shutdown_delay.or(file_delay).unwrap_or(SHUTDOWN_DELAY),
+            erase_closed_after: arguments.erase_closed_after.or(file_erasure).unwrap_or(ERASURE_DELAY),
             strict: arguments.strict.or(file.strict).unwrap_or_default(),
             clock: arguments.clock.or(file.clock).unwrap_or_default(),
             custom_schemes: arguments.custom_schemes.or(file.custom_schemes).unwrap_or_default(),
@@ -189,7 +222,7 @@ impl Config {
             identity_provider: file.identity_provider,
             warnings: environment::unknown()
                 .into_iter()
-                .map(|name| format!("the variable {name} is set, and this program reads no such variable"))
+                .map(|name| format!("the variable {name} is set, but this program does not read it"))
                 .collect(),
         };
         config.checked()
@@ -197,7 +230,18 @@ impl Config {
 
     /// Refuses settings that cannot work, each or together.
     fn checked(mut self) -> anyhow::Result<Self> {
-        logging::filter(&self.log).context("`--log`")?;
+        self.log.parse::<Filter>().context("`--log`")?;
+        if let Some(admin) = &self.admin {
+            if let Some(url) = &admin.url {
+                host_of(url).with_context(|| format!("`--admin-url {}`", Foreign::new(url)))?;
+            }
+            if admin.client_authorities.is_some() && self.tls.is_none() {
+                bail!("--admin-client-ca needs --tls-cert and --tls-key: only TLS has certificates of clients");
+            }
+            if admin.listen == self.listen && admin.listen.port() != 0 {
+                bail!("--admin-listen and --listen are the same address: management would not be apart");
+            }
+        }
         let serves_others = !self.listen.ip().is_loopback();
         match &self.public_url {
             Some(url) => {
@@ -205,14 +249,14 @@ impl Config {
                 if serves_others && is_this_machine(&host) {
                     bail!(
                         "`--listen {}` serves other machines, and `--public-url {url}` leads each of them to itself: set \
-                         --public-url to the name by which they reach this server, or listen on 127.0.0.1",
+                         --public-url to this server's name on the network, or listen on 127.0.0.1",
                         self.listen
                     );
                 }
             }
             None if serves_others && self.listen.ip().is_unspecified() => self.warnings.push(format!(
                 "`--listen {}` serves other machines, and --public-url is not set: sign-in links and the redirect URIs of \
-                 third parties lead to 127.0.0.1, which is another machine for each of them",
+                 third parties lead to 127.0.0.1, where other machines reach themselves",
                 self.listen
             )),
             None => {}
@@ -221,15 +265,44 @@ impl Config {
     }
 }
 
+fn admin(
+    listen: Option<SocketAddr>,
+    url: Option<String>,
+    client_authorities: Option<PathBuf>,
+    mcp: Option<bool>,
+) -> anyhow::Result<Option<AdminConfig>> {
+    match listen {
+        Some(listen) => Ok(Some(AdminConfig { listen, url, client_authorities, mcp: mcp.unwrap_or_default() })),
+        None if url.is_some() || client_authorities.is_some() || mcp.is_some() => {
+            bail!("--admin-url, --admin-client-ca and --admin-mcp need --admin-listen")
+        }
+        None => Ok(None),
+    }
+}
+
+fn proxies(networks: Vec<Network>, protocol: bool) -> anyhow::Result<Proxies> {
+    if protocol && networks.is_empty() {
+        bail!("--proxy-protocol needs --trusted-proxies: a stranger could name any address as its own");
+    }
+    let proxies = Proxies::trusted(&networks);
+    Ok(if protocol { proxies.with_protocol() } else { proxies })
+}
+
+/// Reads a setting of the file that is a time.
+fn file_duration(text: Option<String>, name: &str) -> anyhow::Result<Option<Duration>> {
+    let read = text.as_deref().map(parse_duration).transpose();
+    read.map_err(anyhow::Error::msg).with_context(|| format!("`{name}` in the file"))
+}
+
 fn tls_files(certificates: Option<PathBuf>, key: Option<PathBuf>) -> anyhow::Result<Option<TlsFiles>> {
     match (certificates, key) {
-        (Some(certificates), Some(key)) => Ok(Some(TlsFiles { certificates, key })),
+        (Some(certificates), Some(key)) => Ok(Some(TlsFiles::new(certificates, key))),
         (None, None) => Ok(None),
         _ => bail!("TLS needs both --tls-cert and --tls-key"),
     }
 }
 
-/// Returns the host of a URL that paths can be put behind.
+/// Returns the host of a URL to which paths can be appended.
 fn host_of(url: &str) -> anyhow::Result<String> {
     let Some((scheme, rest)) = url.split_once("://") else {
         bail!("it has no scheme: write it as https://keys.example.com");
@@ -239,13 +312,13 @@ fn host_of(url: &str) -> anyhow::Result<String> {
     }
     if rest.contains(['?', '#', '@']) {
         bail!(
-            "it has a query, a fragment or a user, and paths are put behind it: write it as https://keys.example.com"
+            "it has a query, a fragment or a user, and paths are appended to it: write it as https://keys.example.com"
         );
     }
-    let uri: Uri = url.parse().context("it is no URL")?;
+    let uri: Uri = url.parse().context("it is not a URL")?;
     let host = uri.host().filter(|host| !host.is_empty()).context("it has no host")?;
     if uri.authority().is_some_and(|authority| authority.as_str() != host && authority.port_u16().is_none()) {
-        bail!("its port is no number from 0 to 65535");
+        bail!("its port is not a number from 0 to 65535");
     }
     Ok(host.trim_start_matches('[').trim_end_matches(']').to_owned())
 }
@@ -255,15 +328,24 @@ fn is_this_machine(host: &str) -> bool {
     is_loopback || host == "localhost" || host.ends_with(".localhost")
 }
 
-/// Everyone on the machine could read the password.
+/// Refuses a store that no server can use.
+fn usable(store: StoreUrl) -> anyhow::Result<StoreUrl> {
+    if store == StoreUrl::Memory {
+        bail!("--store: a store in memory is gone with the server: name a file, such as sqlite:doorward.db");
+    }
+    store.check().context("--store")?;
+    Ok(store)
+}
+
+/// Refuses a file that everyone on the machine can read, if it holds a password.
 #[cfg(unix)]
 fn refuse_password_for_everyone(path: &Path, store: &StoreUrl) -> anyhow::Result<()> {
     use std::os::unix::fs::PermissionsExt;
     let mode = std::fs::metadata(path)?.permissions().mode() & 0o777;
     if store.has_password() && mode & 0o007 != 0 {
         bail!(
-            "`store` in {} holds a password, and everyone can read that file (mode {mode:o}): chmod 640 it, or bring the URL by \
-             DOORWARD_STORE_FILE",
+            "`store` in {} holds a password, and everyone can read that file (mode {mode:o}): chmod 640 it, or set the URL in \
+             the file of DOORWARD_STORE_FILE",
             path.display()
         );
     }
@@ -308,16 +390,18 @@ mod tests {
     fn times_have_units() {
         let delay = |text| config(&["--shutdown-delay", text]).map(|config| config.shutdown_delay);
         assert_eq!(config(&[]).unwrap().shutdown_delay, Duration::from_secs(5));
-        for (text, millis) in [("0", 0), ("250ms", 250), ("7", 7_000), ("7s", 7_000), ("2m", 120_000)] {
+        for (text, millis) in
+            [("0", 0), ("250ms", 250), ("7", 7_000), ("7s", 7_000), ("2m", 120_000), ("5h", 18_000_000)]
+        {
             assert_eq!(delay(text).unwrap(), Duration::from_millis(millis), "{text}");
         }
-        for text in ["", "s", "5h", "-1s", "1.5s", "99999999999999999999"] {
+        for text in ["", "s", "5w", "-1s", "1.5s", "99999999999999999999"] {
             assert!(delay(text).is_err(), "{text}");
         }
     }
 
     #[test]
-    fn what_is_not_known_is_an_error() {
+    fn unknown_settings_are_errors() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("doorward.toml");
         let texts = ["lissten = '127.0.0.1:1'", "listen = 8080", "store = 'mysql:x'", "listen"];
@@ -337,13 +421,13 @@ mod tests {
             (&["--public-url", "not-a-url"], "it has no scheme"),
             (&["--public-url", ""], "it has no scheme"),
             (&["--public-url", "ftp://keys.example.com"], "its scheme is neither"),
-            (&["--public-url", "https://"], "it is no URL"),
+            (&["--public-url", "https://"], "it is not a URL"),
             (&["--public-url", "https://keys.example.com/?x"], "it has a query"),
             (&["--public-url", "https://keys.example.com/#y"], "a fragment"),
             (&["--public-url", "https://a:b@keys.example.com"], "or a user"),
-            (&["--public-url", "https://keys.example.com:x"], "its port is no number"),
-            (&["--public-url", "https://keys.example.com:99999"], "its port is no number"),
-            (&["--log", "inof"], "`--log`: `inof` is no level"),
+            (&["--public-url", "https://keys.example.com:x"], "its port is not a number"),
+            (&["--public-url", "https://keys.example.com:99999"], "its port is not a number"),
+            (&["--log", "inof"], "`--log`: `inof` is not a level"),
             (&["--log", "doorward=debgu"], "`--log`"),
             (&["--log", "dooward=debug"], "`--log`: no part of this program is called `dooward`"),
             (&["--log", "foo=bar=baz"], "`--log`"),
@@ -356,6 +440,13 @@ mod tests {
             (&["--listen", "[::]:1", "--public-url", "http://localhost:1"], "`--public-url http://localhost:1`"),
             (&["--listen", "192.0.2.1:1", "--public-url", "http://[::1]:1"], "leads each of them to itself"),
             (&["--tls-cert", "a.pem"], "both --tls-cert and --tls-key"),
+            (&["--admin-mcp"], "need --admin-listen"),
+            (&["--admin-url", "https://admin.example.com"], "need --admin-listen"),
+            (&["--admin-listen", "127.0.0.1:1", "--admin-url", "admin"], "`--admin-url admin`: it has no scheme"),
+            (&["--admin-listen", "127.0.0.1:1", "--admin-client-ca", "ca.pem"], "needs --tls-cert and --tls-key"),
+            (&["--admin-listen", "127.0.0.1:8080"], "are the same address"),
+            (&["--proxy-protocol"], "--proxy-protocol needs --trusted-proxies"),
+            (&["--trusted-proxies", "10.0.0.0/8,::/0"], "this network is everyone"),
         ] {
             let refused = format!("{:#}", config(settings).unwrap_err());
             assert!(refused.contains(why), "{settings:?}: {refused}");

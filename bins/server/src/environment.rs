@@ -1,4 +1,4 @@
-//! Variables `DOORWARD_…`: which count, which nobody reads, and what comes from files that they name.
+//! Variables `DOORWARD_…`: settings, secrets in files that variables name, and unknown variables.
 
 use std::collections::BTreeSet;
 use std::ffi::OsString;
@@ -8,31 +8,31 @@ use anyhow::{Context, bail};
 use clap::builder::Resettable;
 use clap::{Command, CommandFactory, FromArgMatches};
 use doorward::StoreUrl;
+use doorward::secret_files;
 
 use crate::arguments::Arguments;
-use crate::secret_file;
 
 /// The beginning of the name of every variable that this program reads.
 const PREFIX: &str = "DOORWARD_";
 
 const STORE: &str = "DOORWARD_STORE";
 
-/// The file with the store's URL, for those whose URL holds a password.
+/// The file with the store's URL, for a URL that holds a password.
 const STORE_FILE: &str = "DOORWARD_STORE_FILE";
 
-/// The names under which systemd's credentials are looked for.
+/// The names of systemd's credentials.
 pub(crate) const STORE_CREDENTIAL: &str = "doorward-store";
 pub(crate) const SEALING_KEY_CREDENTIAL: &str = "doorward-sealing-key";
 pub(crate) const SIGNING_KEY_CREDENTIAL: &str = "doorward-signing-key";
 
-/// Variables that no option has: of this program, and of the command line.
+/// Variables without an option: of this program, and of the command line.
 const OTHERS: [&str; 4] = [STORE_FILE, "DOORWARD_SEALING_KEY", "DOORWARD_SEALING_KEY_FILE", "DOORWARD_OUTPUT"];
 
-/// Options that not every build has.
+/// Variables of options that some builds lack.
 const OPTIONAL: [&str; 1] = ["DOORWARD_OTLP_ENDPOINT"];
 
-/// The beginnings of variables of others: Kubernetes puts the first two into every container beside a service that is called
-/// `doorward`, and the last are those of this repository's tests.
+/// The beginnings of other programs' variables: Kubernetes sets the first two in every container beside a service called
+/// `doorward`, and this repository's tests set the last.
 const OF_OTHERS: [&str; 3] = ["DOORWARD_SERVICE_", "DOORWARD_PORT", "DOORWARD_TEST_"];
 
 /// Returns the variable's value; an empty one counts as unset.
@@ -40,14 +40,14 @@ pub(crate) fn variable(name: &str) -> Option<OsString> {
     std::env::var_os(name).filter(|value| !value.is_empty())
 }
 
-/// Reads the program's arguments, or ends it with the help or the error that they call for.
+/// Reads the program's arguments. Help and errors end the program.
 #[must_use]
 pub fn arguments() -> Arguments {
     let read = || Arguments::from_arg_matches(&command().try_get_matches()?);
     read().unwrap_or_else(|error| error.exit())
 }
 
-/// The command, in which variables that are empty count as unset.
+/// Returns the command, for which an empty variable counts as unset.
 fn command() -> Command {
     Arguments::command().mut_args(|argument| match argument.get_env() {
         Some(name) if std::env::var_os(name).is_some_and(|value| value.is_empty()) => argument.env(Resettable::Reset),
@@ -55,7 +55,7 @@ fn command() -> Command {
     })
 }
 
-/// Returns the store's URL: of the option, the variable, the file that a variable names, or a credential of systemd's.
+/// Returns the store's URL: from the option, the variable, the file that a variable names, or a credential of systemd.
 pub(crate) fn store(option: Option<StoreUrl>) -> anyhow::Result<Option<StoreUrl>> {
     if variable(STORE).is_some() && variable(STORE_FILE).is_some() {
         bail!("{STORE} and {STORE_FILE} are both set: set one of them");
@@ -65,16 +65,16 @@ pub(crate) fn store(option: Option<StoreUrl>) -> anyhow::Result<Option<StoreUrl>
     }
     match variable(STORE_FILE) {
         Some(path) => read_url(Path::new(&path)).with_context(|| format!("in the file of {STORE_FILE}")).map(Some),
-        None => secret_file::credential(STORE_CREDENTIAL).map(|path| read_url(&path)).transpose(),
+        None => secret_files::credential(STORE_CREDENTIAL).map(|path| read_url(&path)).transpose(),
     }
 }
 
 fn read_url(path: &Path) -> anyhow::Result<StoreUrl> {
-    let text = secret_file::read(path)?;
+    let text = secret_files::read(path)?;
     text.trim().parse().with_context(|| path.display().to_string())
 }
 
-/// Returns the variables that begin as ours do, and that nobody reads: misspelt, or of another version.
+/// Returns the variables with our prefix that this program does not read: misspelt, or of another version.
 pub(crate) fn unknown() -> BTreeSet<String> {
     unknown_of(std::env::vars_os().filter_map(|(name, _)| name.into_string().ok()))
 }
@@ -96,7 +96,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_variable_that_nobody_reads_is_named() {
+    fn an_unknown_variable_is_named() {
         let names = [
             "DOORWARD_STORE",
             "DOORWARD_STROE",
@@ -107,8 +107,9 @@ mod tests {
         ];
         let unknown = unknown_of(names.into_iter().map(str::to_owned));
         assert_eq!(unknown.into_iter().collect::<Vec<_>>(), ["DOORWARD_", "DOORWARD_STROE"]);
-        // Every option has its variable, by its own name.
-        for argument in Arguments::command().get_arguments().filter(|argument| argument.get_long().is_some()) {
+        // Every option has a variable of the same name.
+        let is_setting = |argument: &&clap::Arg| argument.get_id() != "man";
+        for argument in Arguments::command().get_arguments().filter(is_setting) {
             let long = argument.get_long().unwrap().replace('-', "_").to_uppercase();
             let expected = format!("DOORWARD_{long}");
             let variable = argument.get_env().map_or(expected.as_str(), |name| name.to_str().unwrap());

@@ -1,78 +1,91 @@
-//! What a newcomer sees: on an empty store, one organization and its key, shown once.
+//! The first start: on an empty store, one organization and its key, which is shown once.
 
 use std::io::Write;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::sync::Arc;
 
 use anyhow::Context;
-use doorward::api::shapes::LoginLinkShape;
+use doorward::api::views::LoginLinkView;
 use doorward::audit::ActorId;
-use doorward::auth::{ChangeRequest, IssueError, Issuer, OperatorDesk, OperatorPrincipal, Provisioned, Verifier};
+use doorward::auth::{ChangeRequest, Issuer, ManageError, OperatorPrincipal, Operators, Provisioned, Verifier};
+use doorward::records::Store;
 use http::Uri;
 
 use crate::config::Config;
+use crate::hint;
 
-/// What the first organization is called.
+/// The name of the first organization.
 pub const FIRST_ORGANIZATION: &str = "default";
 
-/// What the first operator is called.
+/// The name of the first operator.
 pub const FIRST_OPERATOR: &str = "admin";
 
-/// Provisions the first organization, where there is none, and shows its key on standard output.
+/// Provisions the first organization if there is none, and shows its key on standard output.
 ///
 /// # Errors
 ///
-/// Where the store fails, or standard output cannot be written: the key would then be lost.
-pub async fn provision(config: &Config, verifier: &Verifier, address: SocketAddr) -> anyhow::Result<()> {
+/// Fails if the store fails, or if standard output cannot be written: the key would then be lost.
+pub async fn provision(
+    config: &Config,
+    verifier: &Verifier,
+    store: Arc<dyn Store>,
+    public_url: &str,
+    admin_url: &str,
+) -> anyhow::Result<()> {
     #[expect(clippy::disallowed_methods, reason = "the first start of a program that opens the store itself")]
     let request =
         OperatorPrincipal::local_administrator("doorward-server".parse()?).with_actor_id(ActorId::SERVER).request();
     let made = match Issuer::beside(verifier).provision_first(FIRST_ORGANIZATION.parse()?, &request).await {
         Ok(made) => made,
-        Err(IssueError::NotEmpty) => return Ok(()),
+        Err(ManageError::NotEmpty) => return Ok(()),
         Err(error) => return Err(error).context("the first organization cannot be made"),
     };
-    let base = public_url(config, address);
-    let link =
-        sign_in_link(verifier, &base, &request).await.context("no one can sign in to the page; remove the store")?;
+    let operators = Operators::new(verifier.core(), store);
+    let link = sign_in_link(&operators, admin_url, &request)
+        .await
+        .context("the first operator cannot sign in to the page; remove the store and start again")?;
     let mut out = std::io::stdout().lock();
-    show(&mut out, &made, &base, &link).context("the production key cannot be shown; remove the store")
+    let doorward = hint::command_line(&config.store);
+    show(&mut out, &made, (public_url, admin_url), &link, &doorward)
+        .context("the production key cannot be shown; remove the store and start again")
 }
 
-/// A link for the first operator, who comes with the first organization.
-async fn sign_in_link(verifier: &Verifier, base: &str, request: &ChangeRequest) -> anyhow::Result<String> {
-    let desk = OperatorDesk::new(verifier.core());
+/// Returns a sign-in link for the first operator, who comes with the first organization.
+async fn sign_in_link(desk: &Operators, base: &str, request: &ChangeRequest) -> anyhow::Result<String> {
     let operator = match desk.add(FIRST_OPERATOR.parse()?, request).await {
         Ok(added) => added.operator,
-        // Someone added operators before there was an organization.
-        Err(IssueError::NameTaken) => {
-            desk.find(request.operator(), FIRST_OPERATOR).await?.context("the first operator has gone again")?
-        }
+        // Operators were added before the first organization.
+        Err(ManageError::NameTaken) => desk
+            .find(request.operator(), FIRST_OPERATOR)
+            .await?
+            .context("the first operator was removed at this moment")?,
         Err(error) => return Err(error.into()),
     };
     let token = desk.login_link(&operator, request).await?;
-    Ok(LoginLinkShape::new(&operator, base, &token).url)
+    Ok(LoginLinkView::new(&operator, base, &token).url)
 }
 
-/// Returns the URL by which clients reach this server, without a slash at the end.
+/// Returns the URL by which clients reach an address of this server, without a slash at the end. `chosen` is the URL of the
+/// configuration.
 #[must_use]
-pub fn public_url(config: &Config, address: SocketAddr) -> String {
+pub fn url(config: &Config, chosen: Option<&str>, address: SocketAddr) -> String {
     let scheme = if config.tls.is_some() { "https" } else { "http" };
-    let url = config.public_url.clone().unwrap_or_else(|| format!("{scheme}://{}", reachable(address)));
+    let url = chosen.map_or_else(|| format!("{scheme}://{}", reachable(address)), str::to_owned);
     url.trim_end_matches('/').to_owned()
 }
 
-/// What clients may call this server in a `Host` header, without a port: any. This machine's names are always among them, since a
-/// browser that is led to another name by DNS (a rebinding attack) does not send them.
+/// Returns the names of this server in `Host` headers, without a port: any port fits. This machine's names are always among
+/// them: a browser that DNS leads here by another name (a rebinding attack) does not send them.
 #[must_use]
-pub fn hosts(config: &Config, address: SocketAddr) -> Vec<String> {
-    let public = public_url(config, address).parse::<Uri>().ok();
-    let public = public.as_ref().and_then(Uri::host).map(str::to_owned);
-    let listening = (!address.ip().is_unspecified()).then(|| address.ip().to_string());
+pub fn hosts(config: &Config, urls: [&str; 2], addresses: [SocketAddr; 2]) -> Vec<String> {
+    let public = urls.into_iter().filter_map(|url| url.parse::<Uri>().ok()?.host().map(str::to_owned));
+    let listening = addresses.into_iter().filter(|address| !address.ip().is_unspecified());
+    let listening = listening.map(|address| address.ip().to_string());
     let local = ["localhost", "127.0.0.1", "::1"].map(str::to_owned);
-    public.into_iter().chain(listening).chain(local).chain(config.mcp_hosts.iter().cloned()).collect()
+    public.chain(listening).chain(local).chain(config.mcp_hosts.iter().cloned()).collect()
 }
 
-/// An address that listens on every interface is reached on this one.
+/// Returns the address to connect to: a server that listens on every interface is reached on this machine.
 fn reachable(address: SocketAddr) -> SocketAddr {
     match address.ip() {
         IpAddr::V4(ip) if ip.is_unspecified() => (Ipv4Addr::LOCALHOST, address.port()).into(),
@@ -81,7 +94,13 @@ fn reachable(address: SocketAddr) -> SocketAddr {
     }
 }
 
-fn show(out: &mut impl Write, made: &Provisioned, base: &str, link: &str) -> std::io::Result<()> {
+fn show(
+    out: &mut impl Write,
+    made: &Provisioned,
+    (base, admin): (&str, &str),
+    link: &str,
+    doorward: &str,
+) -> std::io::Result<()> {
     let (organization, value) = (&made.organization, made.value.expose());
     write!(
         out,
@@ -95,17 +114,22 @@ fn show(out: &mut impl Write, made: &Provisioned, base: &str, link: &str) -> std
          Try it:\n\
          \n    curl -H 'Authorization: Bearer {value}' {base}/v1/whoami\n\
          \n\
-         Settings → API Keys, the page for people, signs the operator `{FIRST_OPERATOR}` in by this link, once, within ten minutes:\n\
+         This link signs the operator `{FIRST_OPERATOR}` in to Settings → API Keys, the page for people. It works once, within ten \
+         minutes:\n\
          \n    {link}\n\
          \n\
          In a second terminal:\n\
-         \n    cargo run --release --bin doorward -- key create --org {name} --name ci    a test key\
-         \n    cargo run --release --bin doorward -- key stage --org {name}               the next production key\
-         \n    cargo run --release --bin doorward -- operator create ada                   a token for the management API\
-         \n    cargo run --release --bin doorward -- operator login-link {FIRST_OPERATOR}             another link to sign in by\
-         \n    cargo run --release --bin doorward -- --help                                everything else\n\
+         \n    # a test key\
+         \n    {doorward} key create --org {name} --name ci\
+         \n    # the next production key\
+         \n    {doorward} key stage --org {name}\
+         \n    # a token for the management API\
+         \n    {doorward} operator create ada\
+         \n    # another link to sign in by\
+         \n    {doorward} operator login-link {FIRST_OPERATOR} --public-url {admin}\n\
          \n\
-         docs/http-api.md tells what a key opens, docs/operating.md how to run this for real.\n\n",
+         `doorward --help` and `doorward-server --help` explain every command and setting; {base}/openapi.json describes the HTTP \
+         API.\n\n",
         name = organization.name,
         id = organization.id,
     )?;

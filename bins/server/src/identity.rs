@@ -1,4 +1,4 @@
-//! The company's identity provider, as the table `[identity_provider]` of the configuration has it.
+//! The company's identity provider: the table `[identity_provider]` of the configuration.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -7,27 +7,26 @@ use std::sync::Arc;
 use anyhow::Context;
 use doorward::dashboard::{IdentityProvider, ProviderSettings};
 use doorward::records::SealingKeys;
+use doorward::secret_files;
 use serde::Deserialize;
 use zeroize::Zeroizing;
 
-use crate::secret_file;
-
-/// How operators sign in through it.
+/// The settings of the identity provider.
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq)]
 #[serde(deny_unknown_fields)]
 pub struct IdentityConfig {
-    /// What people call it.
+    /// Its name for people.
     pub name: String,
     /// Its issuer identifier.
     pub issuer: String,
-    /// This server, as the provider knows it.
+    /// This server's identifier at the provider.
     pub client_id: String,
-    /// The file with what proves that it is this server; none for a public client.
+    /// The file with the client secret. A public client has none.
     pub client_secret_file: Option<PathBuf>,
-    /// The claim that says, the first time, which operator it is.
+    /// The claim that names the operator at the first sign-in.
     #[serde(default = "email")]
     pub claim: String,
-    /// Claims that everybody must have who signs in, with their values.
+    /// The claims, with their values, that every person must have to sign in.
     #[serde(default)]
     pub required_claims: BTreeMap<String, String>,
 }
@@ -42,15 +41,15 @@ fn email() -> String {
 ///
 /// Fails if the file cannot be read, or if others can read it too.
 pub(crate) fn secret(file: Option<&Path>) -> anyhow::Result<Option<Zeroizing<String>>> {
-    let text = file.map(secret_file::read).transpose()?;
+    let text = file.map(secret_files::read).transpose()?;
     Ok(text.map(|text| Zeroizing::new(text.trim().to_owned())))
 }
 
-/// The provider, which sends browsers back to this server.
+/// Returns the provider, which sends browsers back to this server.
 ///
 /// # Errors
 ///
-/// Where the file of the secret cannot be read, or others can read it too.
+/// Fails if the file of the secret cannot be read, or if others can read it too.
 pub fn open(
     config: IdentityConfig,
     public_url: &str,
@@ -60,12 +59,15 @@ pub fn open(
     if !matches!(&*claim, "email" | "sub") {
         tracing::warn!(
             claim,
-            "people may be able to change this claim at the identity provider, and so choose which operator they are the \
+            "people may be able to change this claim at the identity provider, and thereby sign in as another operator the \
              first time: use `email` or `sub`"
         );
     }
     let client_secret = secret(client_secret_file.as_deref())?;
     let redirect_uri = format!("{public_url}/dashboard/sign-in-with-provider/callback");
-    let settings = ProviderSettings { name, issuer, client_id, client_secret, redirect_uri, claim, required_claims };
+    let settings = ProviderSettings::new(name, issuer, client_id, redirect_uri)
+        .with_client_secret(client_secret)
+        .with_claim(claim)
+        .with_required_claims(required_claims);
     IdentityProvider::new(settings, sealing_key).context("the identity provider cannot be asked")
 }

@@ -1,57 +1,28 @@
-//! SIGHUP: certificates, secrets and the filter of the log are read again. What cannot be read leaves everything as it was, and
-//! nothing ends.
+//! SIGHUP: certificates, secrets and the filter of the log are read again. If anything cannot be read, nothing changes.
 
 use doorward::api::Api;
 #[cfg(feature = "oidc")]
 use doorward::dashboard::IdentityProvider;
+use doorward_listen::{Hangups, supervisor};
+use doorward_observe::{Filter, FilterHandle};
 use tokio::sync::watch;
 
 use crate::arguments::Arguments;
 use crate::config::Config;
 #[cfg(feature = "oidc")]
 use crate::identity;
-use crate::logging::{self, Filter};
 use crate::signing_key;
 use crate::sinks::Secrets;
 
-/// The signal, which is listened for from the start: it ends a process that does not.
-#[derive(Debug)]
-pub struct Hangups {
-    #[cfg(unix)]
-    signal: tokio::signal::unix::Signal,
-}
-
-impl Hangups {
-    /// Listens from now on. Needs a runtime around it.
-    ///
-    /// # Errors
-    ///
-    /// If the operating system allows no handler.
-    pub fn listen() -> std::io::Result<Self> {
-        #[cfg(unix)]
-        return Ok(Self { signal: tokio::signal::unix::signal(tokio::signal::unix::SignalKind::hangup())? });
-        #[cfg(not(unix))]
-        Ok(Self {})
-    }
-
-    async fn next(&mut self) {
-        #[cfg(unix)]
-        if self.signal.recv().await.is_some() {
-            return;
-        }
-        std::future::pending::<()>().await;
-    }
-}
-
-/// All that is read again, and the places that it goes to.
+/// Everything that is read again, with its place.
 pub(crate) struct Reload {
     pub(crate) arguments: Arguments,
-    pub(crate) filter: Filter,
+    pub(crate) filter: FilterHandle,
     pub(crate) api: Api,
     pub(crate) secrets: Secrets,
     #[cfg(feature = "oidc")]
     pub(crate) identity_provider: Option<IdentityProvider>,
-    /// Has the certificate looked at now.
+    /// Asks for a look at the certificate now.
     pub(crate) certificate: watch::Sender<u64>,
 }
 
@@ -60,7 +31,8 @@ impl Reload {
     pub(crate) async fn run(self, mut hangups: Hangups) {
         loop {
             hangups.next().await;
-            // The certificate is read and judged by itself, whatever comes of the rest.
+            supervisor::tell_reloading();
+            // The certificate is read separately, also if the rest fails.
             self.certificate.send_modify(|asked| *asked += 1);
             match self.read() {
                 Ok(()) => tracing::info!("read certificates, secrets and the log's filter again"),
@@ -69,13 +41,14 @@ impl Reload {
                     tracing::error!(error, "secrets and the log's filter cannot be read again, and stay as they were");
                 }
             }
+            supervisor::tell_ready();
         }
     }
 
-    /// First everything is read, and only then anything is changed.
+    /// Reads everything first, and then changes it.
     fn read(&self) -> anyhow::Result<()> {
         let config = Config::new(self.arguments.clone())?;
-        let filter = logging::filter(&config.log)?;
+        let filter: Filter = config.log.parse()?;
         let signing_key = signing_key::load(&config)?;
         let secrets = self.secrets.read(&config.sinks)?;
         #[cfg(feature = "oidc")]

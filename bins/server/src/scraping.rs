@@ -7,6 +7,7 @@ use std::time::Duration;
 use anyhow::Context;
 use bytes::Bytes;
 use doorward::api::Api;
+use doorward_listen::Inherited;
 use doorward_observe::Metrics;
 use http::header::CONTENT_TYPE;
 use http::{HeaderValue, Request, Response, StatusCode};
@@ -19,16 +20,25 @@ use tokio::net::{TcpListener, TcpStream};
 const OPEN_METRICS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
 const JSON: &str = "application/json";
 
-/// The address of metrics and probes, if nobody chose another.
+/// The default address of metrics and probes.
 const DEFAULT_ADDRESS: (Ipv4Addr, u16) = (Ipv4Addr::LOCALHOST, 9464);
 
-/// Listens for scrapers. If nobody chose an address and the default one is taken, such as by a second server on the same
-/// machine, the server goes on without.
+/// The name of a listener for scrapers that a supervisor passes on.
+pub(crate) const LISTENER: &str = "metrics";
+
+/// Listens for scrapers, unless a supervisor does. If no address was chosen and the default address is taken, such as by a second server on the same
+/// machine, the server runs without metrics.
 ///
 /// # Errors
 ///
-/// Fails if someone chose an address that cannot be had.
-pub(crate) async fn listen(chosen: Option<SocketAddr>) -> anyhow::Result<Option<TcpListener>> {
+/// Fails if the chosen address is not available.
+pub(crate) async fn listen(
+    inherited: &mut Inherited,
+    chosen: Option<SocketAddr>,
+) -> anyhow::Result<Option<TcpListener>> {
+    if let Some(listener) = inherited.named(LISTENER).context("the listener for metrics cannot be used")? {
+        return Ok(Some(listener));
+    }
     let address = chosen.unwrap_or(SocketAddr::from(DEFAULT_ADDRESS));
     match TcpListener::bind(address).await {
         Ok(listener) => {
@@ -43,7 +53,7 @@ pub(crate) async fn listen(chosen: Option<SocketAddr>) -> anyhow::Result<Option<
     }
 }
 
-/// Answers scrapers and probes, whatever happens on the clients' listener.
+/// Answers scrapers and probes, independently of the clients' listener.
 pub(crate) async fn serve(listener: TcpListener, metrics: Arc<Metrics>, api: Api) {
     loop {
         match listener.accept().await {
@@ -59,7 +69,7 @@ async fn serve_one(stream: TcpStream, metrics: Arc<Metrics>, api: Api) {
     let service = service_fn(async |request: Request<Incoming>| {
         let mut response = Response::new(Full::default());
         let (content_type, text, status) = match request.uri().path() {
-            "/metrics" => match metrics.text(api.verifier()) {
+            "/metrics" => match metrics.text(api.verifier(), &api.counters()) {
                 Ok(text) => (OPEN_METRICS, text, StatusCode::OK),
                 Err(_) => (JSON, String::new(), StatusCode::INTERNAL_SERVER_ERROR),
             },

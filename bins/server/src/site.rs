@@ -1,29 +1,35 @@
-//! The API with the page beside it, as connections are served with them.
+//! The service behind connections: the API, with the page beside it.
 
-use std::net::SocketAddr;
 use std::sync::Arc;
 
-use doorward::api::{Api, Body, Mount};
-use doorward::dashboard::{Dashboard, SignInRefused};
+use doorward::api::routes::{Access, Path};
+use doorward::api::{Api, Body, Mount, Part};
+use doorward::dashboard::{Dashboard, SignInError};
 use doorward::http::SourceAddress;
-use doorward_listen::Handler;
+use doorward_listen::{Client, Handler};
 use doorward_observe::Watcher;
 #[cfg(feature = "otel")]
 use doorward_observe::traces;
 use http::{Method, Request, Response};
 use hyper::body::Incoming;
 
-/// The API, each request of which is a span.
+use crate::config::AdminConfig;
+
+/// The API. Each request is a span.
 #[derive(Clone, Debug)]
 pub(crate) struct Site(pub(crate) Api);
 
 impl Handler for Site {
     type Body = Body;
 
-    async fn answer(&self, request: Request<Incoming>, peer: SocketAddr) -> Response<Body> {
+    async fn answer(&self, mut request: Request<Incoming>, client: Client) -> Response<Body> {
+        // Without a proxy, the connection says it: an extension would be an allocation.
+        if client.address != client.connection.ip() {
+            request.extensions_mut().insert(SourceAddress(client.address));
+        }
         #[cfg(feature = "otel")]
         let span = traces::request(&request, self.0.pattern(request.uri().path()));
-        let response = self.0.answer(request, Some(peer)).await;
+        let response = self.0.answer(request, Some(client.connection)).await;
         #[cfg(feature = "otel")]
         traces::answered(&span, &response);
         response
@@ -38,6 +44,16 @@ impl Handler for Site {
     }
 }
 
+impl Site {
+    /// Returns the site of everyone, and the site of operators.
+    pub(crate) fn apart(api: &Api, admin: &AdminConfig) -> (Self, Self) {
+        let is_mcp = |path: &Path| path.pattern == "/mcp";
+        let is_for_operators = |path: &Path| matches!(path.access, Access::Operator(_)) || (admin.mcp && is_mcp(path));
+        let data = api.with_paths(|path| !is_for_operators(path), false);
+        (Self(data), Self(api.with_paths(|path| path.part == Part::Probes || is_for_operators(path), true)))
+    }
+}
+
 /// The paths of the page *Settings → API Keys*.
 const PAGE: &[&str] = &["/dashboard", "/dashboard/", "/dashboard/{*rest}"];
 
@@ -48,18 +64,10 @@ pub(crate) fn page(dashboard: Dashboard, watcher: Arc<Watcher>) -> Mount {
         async move {
             let source = request.extensions().get::<SourceAddress>().copied();
             let reply = dashboard.answer(request).await;
-            if let Some(refused) = reply.extensions().get::<SignInRefused>() {
-                watcher.sign_in_refused(source, by(*refused));
+            if let Some(refused) = reply.extensions().get::<SignInError>() {
+                watcher.sign_in_refused(source, refused.as_str());
             }
             reply
         }
     })
-}
-
-/// Returns the name of a way in.
-const fn by(refused: SignInRefused) -> &'static str {
-    match refused {
-        SignInRefused::Link => "link",
-        SignInRefused::Provider => "provider",
-    }
 }

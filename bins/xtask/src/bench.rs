@@ -1,24 +1,25 @@
-//! `cargo xtask bench`: runs `bins/bench`, built as it is shipped, and the peers.
+//! `cargo xtask bench`: runs `bins/bench` in release form, and the peers.
 
 use anyhow::ensure;
 use clap::Args;
 
 use crate::{programs, shell};
 
-/// The peers that no Rust program can call.
+/// The peers in other languages, which run as programs.
 const BETTER_AUTH: &str = "bins/bench/peers/better-auth";
 const DJANGO_PACKAGES: &str = "bins/bench/peers/djangorestframework-api-key/requirements.txt";
 const DJANGO: &str = "bins/bench/peers/target/python";
 
-/// What to measure.
+/// The figures to measure.
 #[derive(Args, Debug)]
 pub(crate) struct Arguments {
-    /// Only the figures of this name: verify, scale, changes, moving, nodes, log, server or peers; all without it
+    /// Measure only the figures with this name: verify, scale, changes, moving, nodes, log, server or peers; all by
+    /// default
     name: Option<String>,
     /// Rounds per figure
     #[arg(long, default_value_t = 15)]
     rounds: usize,
-    /// Keys of `scale`, `moving`, `nodes` and `server`, events of `log`; ten million want 8 GiB of memory and as much of disk
+    /// Keys of `scale`, `moving`, `nodes` and `server`, events of `log`; ten million need 8 GiB of memory and of disk
     #[arg(long, default_value_t = 1_000_000)]
     keys: usize,
 }
@@ -34,7 +35,7 @@ pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<()> {
     if name.is_none_or(|name| name == "peers") { peers() } else { Ok(()) }
 }
 
-/// The peers stand in a workspace of their own, each with what it depends on.
+/// Runs the peers, which have their own workspace and dependencies.
 fn peers() -> anyhow::Result<()> {
     for (program, package) in [("node", "nodejs"), ("npm", "npm"), ("python3", "python3-venv")] {
         ensure!(shell::has(program), "{program} is missing: install the Debian package {package}, or its like");

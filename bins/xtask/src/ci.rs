@@ -1,33 +1,65 @@
-//! `cargo xtask ci`: everything that must hold before a change lands.
+//! `cargo xtask ci`: all checks that must pass before a change is merged.
 
 use std::path::Path;
-use std::process::Command;
+use std::thread::ScopedJoinHandle;
 
-use anyhow::{Context, bail};
+use anyhow::{anyhow, bail};
 
-use crate::{layers, shell, tests};
+use crate::times::Times;
+use crate::{commits, language, layers, package, programs, runner, shell, tests};
 
 /// The version of cargo-deny that `deny.toml` was written for.
 const CARGO_DENY: &str = "0.20.2";
 
+/// The folder of what clippy and rustdoc compile: in the tests' folder, they would wait for the tests of examples.
+const FOLDER: (&str, &str) = ("CARGO_TARGET_DIR", "target/checks");
+
+/// Runs all checks, the quickest first, and prints the time of each step.
 pub(crate) fn run() -> anyhow::Result<()> {
+    let times = Times::default();
+    let done = times.of("all", || check(&times));
+    times.print("the seconds of each step; some steps run side by side:");
+    done
+}
+
+fn check(times: &Times) -> anyhow::Result<()> {
+    times.of("what needs no build", without_build)?;
+    std::thread::scope(|scope| {
+        // Downloads wait for other machines, so a compiler runs meanwhile.
+        let needed = scope.spawn(|| times.of("programs for the tests", programs::ensure));
+        let built = times.of("build of the tests", runner::build)?;
+        joined(needed)?;
+        // Most tests wait, and the checks take only the time that the tests leave.
+        let checks = scope.spawn(|| checks(times));
+        let tested = tests::run_built(&built, &tests::Arguments::default(), times);
+        tested.and(joined(checks))
+    })
+}
+
+fn joined(step: ScopedJoinHandle<'_, anyhow::Result<()>>) -> anyhow::Result<()> {
+    step.join().unwrap_or_else(|_| Err(anyhow!("a step panicked")))
+}
+
+/// Runs the checks that compile, with the lowest priority.
+fn checks(times: &Times) -> anyhow::Result<()> {
+    times.of("clippy", clippy)?;
+    times.of("documentation", documentation)?;
+    times.of("cargo deny", dependencies)
+}
+
+fn without_build() -> anyhow::Result<()> {
     shell::run("cargo", &["fmt", "--all", "--check"], &[])?;
     members_inherit_lints()?;
     nothing_strays_at_the_top()?;
+    commits::check()?;
+    language::check()?;
     layers::check()?;
-    shell::run("cargo", &["clippy", "--workspace", "--all-targets", "--all-features", "--", "-D", "warnings"], &[])?;
-    let strict = [("RUSTDOCFLAGS", "-D warnings")];
-    // With the examples, and so with the features of tests: nothing is compiled once more.
-    let of_what = ["--workspace", "--all-features", "--lib", "--bins", "--examples"];
-    let doc = [&["doc", "--no-deps", "--document-private-items"], &of_what[..]].concat();
-    shell::run("cargo", &doc, &strict)?;
-    dependencies()?;
-    tests::run(&tests::Arguments::default())
+    package::run(&package::Arguments::default())
 }
 
-/// A `[workspace.lints]` table that no member inherits is inert, in silence.
+/// Checks that each member inherits `[workspace.lints]`: without that, the lints silently do nothing.
 fn members_inherit_lints() -> anyhow::Result<()> {
-    let metadata = cargo_metadata::MetadataCommand::new().current_dir(shell::root()).no_deps().exec()?;
+    let metadata = shell::metadata()?;
     for package in &metadata.packages {
         let manifest = std::fs::read_to_string(&package.manifest_path)?;
         if !manifest.contains("[lints]\nworkspace = true\n") {
@@ -37,7 +69,7 @@ fn members_inherit_lints() -> anyhow::Result<()> {
     Ok(())
 }
 
-/// What the top level holds that is visible, and nothing else.
+/// The permitted visible entries of the top level.
 const TOP_LEVEL: [&str; 10] = [
     "Cargo.lock",
     "Cargo.toml",
@@ -51,30 +83,41 @@ const TOP_LEVEL: [&str; 10] = [
     "examples",
 ];
 
-/// A download or a program's output that was committed by mistake lies at the top level.
+/// Finds files that were committed to the top level by mistake, such as a download or a program's output.
 fn nothing_strays_at_the_top() -> anyhow::Result<()> {
-    let listed = Command::new("git").args(["ls-tree", "--name-only", "HEAD"]).current_dir(shell::root()).output()?;
-    if !listed.status.success() {
-        bail!("git cannot list the top level: {}", String::from_utf8_lossy(&listed.stderr));
-    }
-    let names = String::from_utf8(listed.stdout)?;
+    let names = shell::output("git", &["ls-tree", "--name-only", "HEAD"])?;
     match names.lines().find(|name| !name.starts_with('.') && !TOP_LEVEL.contains(name)) {
         Some(stray) => bail!("{stray} does not belong at the top level"),
         None => Ok(()),
     }
 }
 
-/// Licences, sources and versions, by `deny.toml`. Advisories need a database from outside, which a machine without the
-/// open internet does not reach; the floors in Cargo.lock stand in for it.
-fn dependencies() -> anyhow::Result<()> {
-    if !shell::has("cargo-deny") && !home_has("cargo-deny") {
-        let version = format!("cargo-deny@{CARGO_DENY}");
-        shell::run("cargo", &["install", "--locked", "--quiet", &version], &[]).context("cargo-deny is needed")?;
-    }
-    shell::run("cargo", &["deny", "--all-features", "check", "bans", "licenses", "sources"], &[])
+fn clippy() -> anyhow::Result<()> {
+    let clippy = ["clippy", "--workspace", "--all-targets", "--all-features", "--", "-D", "warnings"];
+    shell::run_idly("cargo", &clippy, &[FOLDER])
 }
 
-fn home_has(program: &str) -> bool {
-    let home = std::env::var_os("CARGO_HOME").map(std::path::PathBuf::from);
-    home.is_some_and(|home| Path::new(&home).join("bin").join(program).is_file())
+/// Builds the documentation of all items with warnings as errors. The variables are those that `cargo clippy` sets, and
+/// the features are the tests', so that no crate is checked once more.
+fn documentation() -> anyhow::Result<()> {
+    let driver = Path::new(shell::output("rustc", &["--print", "sysroot"])?.trim()).join("bin/clippy-driver");
+    let environment = [
+        FOLDER,
+        ("RUSTDOCFLAGS", "-D warnings"),
+        ("RUSTC_WORKSPACE_WRAPPER", &*driver.to_string_lossy()),
+        ("CLIPPY_ARGS", "-D__CLIPPY_HACKERY__warnings__CLIPPY_HACKERY__"),
+    ];
+    let of_what = ["--workspace", "--all-features", "--lib", "--bins", "--examples"];
+    let doc = [&["doc", "--no-deps", "--document-private-items"], &of_what[..]].concat();
+    shell::run_idly("cargo", &doc, &environment)
+}
+
+/// Checks licences, sources and versions by `deny.toml`. Advisories need a database from the internet, which this check must not
+/// need. The minimum versions in Cargo.lock replace them.
+fn dependencies() -> anyhow::Result<()> {
+    let deny = match shell::has("cargo-deny") {
+        true => "cargo-deny".into(),
+        false => shell::tool("cargo-deny", CARGO_DENY, &[])?,
+    };
+    shell::run(&deny.to_string_lossy(), &["--all-features", "check", "bans", "licenses", "sources"], &[])
 }

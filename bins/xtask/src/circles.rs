@@ -1,46 +1,46 @@
-//! Circles of files inside a crate: a file that can be read only after another, which can be read only after the first.
+//! Finds circles of files inside a crate: files that need each other.
 //!
-//! An arrow goes from a file that names an item to the file that defines the item. A path through a re-export leads to
-//! the definition, so that `mod child;` and `pub use child::Item;` alone are no arrows. Tests are left out. The files are
-//! read as words, without a grammar: what a macro writes is not seen.
+//! An arrow goes from a file that names an item to the file that defines the item. A path through a re-export leads to the
+//! definition, so `mod child;` and `pub use child::Item;` alone are no arrows. Tests are ignored. The files are read as words,
+//! without a grammar, so the output of macros is not seen.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
-/// A module's path below the crate's root, which is empty.
+/// A module's path below the crate's root, which has the empty path.
 type Module = Vec<String>;
 
 /// The files of a crate.
 type Files = BTreeMap<Module, File>;
 
-/// What is read of a file.
+/// The parsed content of a file.
 #[derive(Default)]
 struct File {
     imports: Vec<Import>,
-    /// Paths that stand in the code.
+    /// Paths in the code.
     paths: Vec<Vec<String>>,
-    /// Names of items that stand behind the word that defines them.
+    /// Names of the items that the file defines.
     defined: BTreeSet<String>,
     /// Words of the code.
     words: BTreeSet<String>,
-    /// Modules that only tests have.
+    /// Modules that exist only for tests.
     tests: Vec<String>,
 }
 
 struct Import {
     path: Vec<String>,
-    /// `*`, if everything is imported.
+    /// `*` for a glob import.
     name: String,
     is_public: bool,
 }
 
-/// Words that define the next one.
+/// Words before the name of a defined item.
 const DEFINE: [&str; 9] = ["const", "enum", "fn", "mod", "static", "struct", "trait", "type", "union"];
 
-/// Re-exports of re-exports that are followed.
+/// The maximum number of re-exports that are followed.
 const DEPTH: usize = 8;
 
-/// Returns the circles of a crate, each as its modules.
+/// Returns the circles of a crate, each as a set of modules.
 pub(crate) fn find(source: &Path) -> anyhow::Result<BTreeSet<BTreeSet<String>>> {
     let mut files = Files::new();
     read(source, &mut vec![], &mut files)?;
@@ -91,7 +91,7 @@ fn read(folder: &Path, module: &mut Module, files: &mut Files) -> anyhow::Result
     Ok(())
 }
 
-/// Words, `::` and single letters, without comments and texts.
+/// Splits the text into words, `::` and single characters, without comments and string literals.
 fn tokens(mut text: &str) -> Vec<&str> {
     let is_word = |letter: char| letter.is_alphanumeric() || letter == '_';
     let mut tokens = Vec::new();
@@ -161,7 +161,7 @@ fn parse<'a>(mut rest: &'a [&'a str]) -> File {
     file
 }
 
-/// What follows an item: after its `;`, or after the brace that closes it.
+/// Returns the text after an item: after its `;`, or after its closing brace.
 fn behind_item<'a>(mut rest: &'a [&'a str]) -> &'a [&'a str] {
     let mut depth = 0;
     while let [first, after @ ..] = rest {
@@ -178,7 +178,7 @@ fn behind_item<'a>(mut rest: &'a [&'a str]) -> &'a [&'a str] {
     rest
 }
 
-/// Reads `a::{b, c::D as E}` as `a::b`, and `a::c::D` with the name `E`. Returns what follows.
+/// Reads `a::{b, c::D as E}` as `a::b` and as `a::c::D` with the name `E`. Returns the rest of the text.
 fn tree<'a>(
     mut rest: &'a [&'a str],
     before: &[String],
@@ -213,7 +213,7 @@ fn tree<'a>(
     rest
 }
 
-/// The files that a file needs.
+/// Returns the files that a file needs.
 fn arrows(own: &Module, file: &File, files: &Files) -> BTreeSet<Module> {
     let used = file.imports.iter().filter(|import| !import.is_public || file.words.contains(&import.name));
     let paths = used.map(|import| &import.path).chain(&file.paths);
@@ -221,7 +221,7 @@ fn arrows(own: &Module, file: &File, files: &Files) -> BTreeSet<Module> {
     needed.filter(|module| module != own).collect()
 }
 
-/// A path from the crate's root; none, if it leads into another crate.
+/// Returns a path from the crate's root, or `None` if it leads into another crate.
 fn absolute(path: &[String], own: &[String], files: &Files) -> Option<Vec<String>> {
     let (first, rest) = path.split_first()?;
     match &**first {
@@ -236,7 +236,7 @@ fn absolute(path: &[String], own: &[String], files: &Files) -> Option<Vec<String
     }
 }
 
-/// The file that defines an item.
+/// Returns the file that defines an item.
 fn resolve(path: &[String], files: &Files, depth: usize) -> Option<Module> {
     let length =
         (0..=path.len()).rev().find(|length| path.get(..*length).is_some_and(|module| files.contains_key(module)))?;
@@ -283,7 +283,7 @@ mod tests {
     }
 
     #[test]
-    fn a_childs_use_of_its_parent_is_an_arrow_and_a_re_export_is_none() {
+    fn a_childs_use_of_its_parent_is_an_arrow_and_a_re_export_is_not() {
         let parent = "mod a;\npub use self::a::A;\npub struct Root;\n";
         let child = ("a/mod.rs", "use super::Root;\npub struct A(Root);");
         assert_eq!(circles(&[("lib.rs", parent), child]), Vec::<Vec<String>>::new());

@@ -1,23 +1,22 @@
 //! `cargo xtask deb`: a Debian package of the server and the command line.
 
 use std::path::{Path, PathBuf};
-use std::process::Command;
 
 use anyhow::{Context, ensure};
 use clap::Args;
 
 use crate::shell;
 
-/// What the package is made of that is kept in the repository.
+/// The package's files in the repository.
 const FILES: &str = "bins/server/package";
 
-/// What to package.
+/// The package's options.
 #[derive(Args, Debug)]
 pub(crate) struct Arguments {
-    /// Package what `cargo build` has made, unoptimized
+    /// Package the unoptimized programs of `cargo build`
     #[arg(long)]
     debug: bool,
-    /// Where to put it
+    /// The folder for the package
     #[arg(long, default_value = "target")]
     out: PathBuf,
 }
@@ -44,28 +43,38 @@ pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<()> {
     let kept = shell::root().join(FILES);
     put(built.join("doorward-server"), "usr/bin/doorward-server", 0o755)?;
     put(built.join("doorward"), "usr/bin/doorward", 0o755)?;
-    put(kept.join("doorward-server.service"), "lib/systemd/system/doorward-server.service", 0o644)?;
+    for unit in ["doorward-server.service", "doorward-server.socket"] {
+        put(kept.join(unit), &format!("lib/systemd/system/{unit}"), 0o644)?;
+    }
     put(kept.join("doorward.toml"), "etc/doorward/doorward.toml", 0o644)?;
     put(kept.join("postinst"), "DEBIAN/postinst", 0o755)?;
     put(shell::root().join("LICENSE-MIT"), "usr/share/doc/doorward/copyright", 0o644)?;
-    let generated = |arguments: &[&str], to: &str| -> anyhow::Result<()> {
-        let output = Command::new(built.join("doorward")).args(arguments).output()?;
-        ensure!(output.status.success(), "doorward {} failed", arguments.join(" "));
+    let generated = |program: &str, arguments: &[&str], to: &str| -> anyhow::Result<()> {
+        let text = shell::output(built.join(program), arguments)?;
         let to = root.join(to);
         std::fs::create_dir_all(to.parent().context("a file is in a folder")?)?;
-        std::fs::write(&to, output.stdout)?;
+        std::fs::write(&to, text)?;
         set_mode(&to, 0o644)
     };
-    generated(&["man"], "usr/share/man/man1/doorward.1")?;
-    generated(&["completions", "bash"], "usr/share/bash-completion/completions/doorward")?;
-    generated(&["completions", "zsh"], "usr/share/zsh/vendor-completions/_doorward")?;
-    generated(&["completions", "fish"], "usr/share/fish/vendor_completions.d/doorward.fish")?;
+    generated("doorward-server", &["--man"], "usr/share/man/man8/doorward-server.8")?;
+    let pages = root.join("usr/share/man/man1");
+    std::fs::create_dir_all(&pages)?;
+    shell::run(&built.join("doorward").display().to_string(), &["man", "--folder", &pages.display().to_string()], &[])?;
+    for page in pages.read_dir()? {
+        set_mode(&page?.path(), 0o644)?;
+    }
+    generated("doorward", &["completions", "bash"], "usr/share/bash-completion/completions/doorward")?;
+    generated("doorward", &["completions", "zsh"], "usr/share/zsh/vendor-completions/_doorward")?;
+    generated("doorward", &["completions", "fish"], "usr/share/fish/vendor_completions.d/doorward.fish")?;
     std::fs::write(root.join("DEBIAN/conffiles"), "/etc/doorward/doorward.toml\n")?;
-    let (version, architecture) = (env!("CARGO_PKG_VERSION"), architecture()?);
-    std::fs::write(root.join("DEBIAN/control"), control(version, &architecture))?;
+    let (version, architecture) = (env!("CARGO_PKG_VERSION"), shell::output("dpkg", &["--print-architecture"])?);
+    let architecture = architecture.trim();
+    std::fs::write(root.join("DEBIAN/control"), control(version, architecture))?;
 
     let package = arguments.out.join(format!("doorward_{version}_{architecture}.deb")).display().to_string();
-    shell::run("dpkg-deb", &["--root-owner-group", "--build", &root.display().to_string(), &package], &[])
+    // Unoptimized programs are ten times as large, and are not for download.
+    let compression = if arguments.debug { "-Znone" } else { "-Zxz" };
+    shell::run("dpkg-deb", &["--root-owner-group", compression, "--build", &root.display().to_string(), &package], &[])
 }
 
 fn control(version: &str, architecture: &str) -> String {
@@ -75,11 +84,6 @@ fn control(version: &str, architecture: &str) -> String {
          Description: access-key layer of a backend\n Issues API keys, verifies them from memory, keeps production and \
          test apart,\n and kills a regenerated key everywhere before it says so.\n"
     )
-}
-
-fn architecture() -> anyhow::Result<String> {
-    let output = Command::new("dpkg").arg("--print-architecture").output()?;
-    Ok(String::from_utf8(output.stdout)?.trim().to_owned())
 }
 
 fn set_mode(path: &Path, mode: u32) -> anyhow::Result<()> {

@@ -1,29 +1,29 @@
-//! `cargo xtask check-layers`: who may depend on whom. This is the table of docs/ARCHITECTURE.md.
+//! `cargo xtask check-layers`: the allowed dependencies, as in the table of docs/ARCHITECTURE.md.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use anyhow::{Context, bail};
-use cargo_metadata::{DependencyKind, Metadata, MetadataCommand};
+use cargo_metadata::{DependencyKind, Metadata};
 
 use crate::{circles, shell};
 
-/// Each may use those above it, and those beside it only where a line below says so.
+/// The layers. A layer may use the layers above it. It may use its neighbours only if a table below permits it.
 const LAYERS: &[&[&str]] = &[
     &["doorward-test-postgres", "doorward-types"],
     &["doorward-key", "doorward-origin", "doorward-assertion", "doorward-audit", "doorward-client"],
     &["doorward-store"],
-    &["doorward-records"],
-    &["doorward-auth", "doorward-sink", "doorward-store-copy", "doorward-store-sql"],
+    &["doorward-auth", "doorward-records", "doorward-sink"],
+    &["doorward-store-copy", "doorward-store-sql"],
     &["doorward-store-memory", "doorward-store-sqlite", "doorward-store-postgres"],
-    &["doorward-http", "doorward-link", "doorward-store-conformance", "doorward-testing"],
+    &["doorward-http", "doorward-link", "doorward-secret-files", "doorward-store-conformance", "doorward-testing"],
     &["doorward-api", "doorward-dashboard", "doorward-listen"],
     &["doorward", "doorward-observe"],
 ];
 
-/// The only places that choose an engine.
+/// The only crates that choose an engine.
 const BINARIES: &[&str] = &["bins", "examples"];
 
-/// What a layer may not use though it stands above: names of the outside world that must not leak in.
+/// External crates that a layer may not use, since they would leak into its interface.
 const FOREIGN: &[(&str, &[&str])] = &[
     ("doorward-types", &["tokio", "http", "hyper", "rusqlite", "tokio-postgres"]),
     ("doorward-key", &["tokio", "http", "hyper", "rusqlite", "tokio-postgres"]),
@@ -35,6 +35,7 @@ const FOREIGN: &[(&str, &[&str])] = &[
     ("doorward-auth", &["http", "hyper", "tower", "rusqlite", "tokio-postgres"]),
     ("doorward-client", &["tower", "rusqlite", "tokio-postgres"]),
     ("doorward-link", &["hyper", "tower", "rusqlite", "tokio-postgres"]),
+    ("doorward-secret-files", &["http", "hyper", "tower", "rusqlite", "tokio-postgres"]),
     ("doorward-sink", &["hyper", "tower", "rusqlite", "tokio-postgres"]),
     ("doorward-store-sql", &["tokio", "http", "hyper", "tower", "rusqlite", "tokio-postgres"]),
     ("doorward-store-conformance", &["tokio", "http", "hyper", "tower", "rusqlite", "tokio-postgres"]),
@@ -50,9 +51,9 @@ const FOREIGN: &[(&str, &[&str])] = &[
     ("doorward-http", &["hyper", "axum", "rusqlite", "tokio-postgres"]),
 ];
 
-/// Fails at the first arrow that is not in the table.
+/// Fails at the first dependency that is not in the table.
 pub(crate) fn check() -> anyhow::Result<()> {
-    let metadata = MetadataCommand::new().current_dir(shell::root()).no_deps().exec()?;
+    let metadata = shell::metadata()?;
     let layer_of: BTreeMap<&str, usize> =
         LAYERS.iter().enumerate().flat_map(|(layer, names)| names.iter().map(move |name| (*name, layer))).collect();
     let root = shell::root();
@@ -65,14 +66,12 @@ pub(crate) fn check() -> anyhow::Result<()> {
             if BINARIES.contains(&top) {
                 continue;
             }
-            bail!(
-                "{name} stands in no layer: add it to the table in bins/xtask/src/layers.rs and in docs/ARCHITECTURE.md"
-            );
+            bail!("{name} is in no layer: add it to the table in bins/xtask/src/layers.rs and in docs/ARCHITECTURE.md");
         };
         for dependency in package.dependencies.iter().filter(|dependency| dependency.kind == DependencyKind::Normal) {
             let on = dependency.name.as_str();
             match layer_of.get(on) {
-                Some(other) if other >= layer => bail!("{name} may not use {on}, which stands beside or below it"),
+                Some(other) if other >= layer => bail!("{name} may not use {on}, which is beside or below it"),
                 Some(_) => arrows += 1,
                 None if on.starts_with("doorward") => bail!("{name} may not use {on}, which is a binary"),
                 None => {}
@@ -88,7 +87,7 @@ pub(crate) fn check() -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Names every circle of files inside a crate, and fails if there is one.
+/// Prints every circle of files inside a crate, and fails if there is one.
 fn check_circles(metadata: &Metadata) -> anyhow::Result<()> {
     let mut entangled = BTreeSet::new();
     for package in &metadata.packages {

@@ -1,4 +1,4 @@
-//! The programs that the tests need beside Rust's own: found, or installed where that can be done, or named.
+//! Finds the programs that the tests need besides Rust's. Installs missing programs if possible, and names the others.
 
 use anyhow::bail;
 use doorward_test_postgres as postgres;
@@ -19,25 +19,26 @@ const NEEDED: &[(&str, &str)] = &[
     ("npm", "npm"),
     ("openssl", "openssl"),
     ("pgbouncer", "pgbouncer"),
+    ("promtool", "prometheus"),
     ("python3", "python3"),
 ];
 
-/// What npm installs, each by a lock file: an OAuth server, clients and servers of MCP, and what judges pages.
+/// The folders of npm projects, each with a lock file: an OAuth server, clients and servers of MCP, and accessibility checkers.
 const NODE_PROJECTS: &[&str] = &["bins/server/tests/oauth", "bins/server/tests/mcp", "bins/server/tests/page"];
 
-/// What pip installs, by a list of versions: a client of MCP, what tests an API by its description, and gateways.
+/// The list of Python packages, with versions: a client of MCP, a tester of APIs by their description, and gateways.
 const PYTHON_PACKAGES: &str = "bins/server/tests/requirements.txt";
 
-/// Where it installs them.
+/// The folder of the Python environment.
 const PYTHON: &str = "target/python";
 
-/// What pip fetches as source, for what its tests hold: malformed requests of HTTP/1.1.
+/// The list of source packages whose tests contain malformed HTTP/1.1 requests.
 const CORPUS: &str = "bins/server/tests/http1/corpus.txt";
 
-/// Where it is unpacked.
+/// The folder for the unpacked packages.
 const CORPUS_FOLDER: &str = "target/http1";
 
-/// Makes sure that everything is there. Nothing is skipped in silence.
+/// Checks that all programs exist. Nothing is skipped silently.
 pub(crate) fn ensure() -> anyhow::Result<()> {
     install_programs()?;
     for project in NODE_PROJECTS {
@@ -63,18 +64,18 @@ fn fetch_corpus() -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Installs what a folder's lock file says.
+/// Installs the packages of a folder's lock file.
 pub(crate) fn install_node_packages(project: &str) -> anyhow::Result<()> {
-    // npm copies the lock file that it went by.
+    // npm copies the lock file that it has installed.
     if is_older(&format!("{project}/node_modules/.package-lock.json"), &format!("{project}/package-lock.json")) {
         shell::run("npm", &["ci", "--prefix", project, "--ignore-scripts", "--no-audit", "--no-fund"], &[])?;
     }
     Ok(())
 }
 
-/// Installs what a list says into an environment of its own.
+/// Installs the packages of a list into their own Python environment.
 pub(crate) fn install_python_packages(environment: &str, packages: &str) -> anyhow::Result<()> {
-    // Written last, so that an installation which broke off is made again.
+    // Written last, so that an interrupted installation is repeated.
     let done = format!("{environment}/installed");
     if is_older(&done, packages) {
         shell::run("python3", &["-m", "venv", "--clear", environment], &[])?;
@@ -85,7 +86,7 @@ pub(crate) fn install_python_packages(environment: &str, packages: &str) -> anyh
     Ok(())
 }
 
-/// Whether a file is missing, or older than what it was made from.
+/// Returns whether a file is missing, or older than its source.
 fn is_older(made: &str, from: &str) -> bool {
     let time_of = |file: &str| shell::root().join(file).metadata().and_then(|facts| facts.modified()).ok();
     time_of(made).is_none_or(|made| Some(made) < time_of(from))
@@ -93,9 +94,9 @@ fn is_older(made: &str, from: &str) -> bool {
 
 fn install_programs() -> anyhow::Result<()> {
     let missing = NEEDED.iter().filter(|(program, _)| !shell::has(program)).map(|(_, package)| *package);
-    // Its programs are not on the path.
+    // PostgreSQL's programs are not on the path.
     let missing = missing.chain(postgres::programs().is_none().then_some("postgresql"));
-    // Debian's Python has it in a package of its own.
+    // On Debian, these modules of Python are in separate packages.
     let can_install = shell::succeeds("python3", &["-c", "import ensurepip, venv"]);
     let packages: Vec<_> = missing.chain((!can_install).then_some("python3-venv")).collect();
     if packages.is_empty() {

@@ -1,4 +1,4 @@
-//! The programs of tests, several at a time: tests that wait, wait side by side.
+//! Runs the test programs in parallel, so that waiting tests wait at the same time.
 
 use std::collections::BTreeSet;
 use std::io::BufReader;
@@ -9,24 +9,26 @@ use anyhow::{Context, bail};
 use cargo_metadata::{Artifact, Message};
 
 use crate::shell;
+use crate::times::Times;
 
-/// Programs that run at the same time, and the tests that each of them runs at the same time. Most tests wait for other
-/// programs and for time to pass, so that these are more than a small machine has cores.
+/// The number of programs that run at the same time, and the number of tests that each runs at the same time. Most tests wait for
+/// other programs or for time to pass, so both are more than a small machine's cores.
 const PROGRAMS: usize = 3;
 const THREADS: &str = "4";
 
-/// The packages of the programs that take longest. They begin first.
-const LONGEST: [&str; 4] = ["server", "cli", "store-postgres", "auth"];
+/// The packages with the slowest test programs. They start first.
+const SLOW: [&str; 5] = ["server", "store-postgres", "cli", "auth", "docs"];
 
-/// Tests that load every core, fill a disk or look at time as people see it: one at a time, after all others.
-const ALONE: [&str; 6] = [
-    "broken_premises::",
-    "dashboard_browser::",
-    "failover_postgres::",
-    "full_disk::",
-    "under_fire::",
-    "under_fire_postgres::",
-];
+/// Tests that ask programs that give up after seconds, such as browsers. They run after most others, in two lanes, each one at
+/// a time: the pages of the documentation need the same ports.
+const LANES: [&str; 2] = ["dashboard_browser::", "documented::pages::"];
+
+/// Tests that load every core, fill a disk, or stop databases. They run one at a time, after all others.
+const ALONE: [&str; 5] =
+    ["broken_premises::", "failover_postgres::", "full_disk::", "under_fire::", "under_fire_postgres::"];
+
+/// The number of test programs in the list of the slowest.
+const SLOWEST: usize = 10;
 
 /// A command that runs tests, and its name in the list of failures.
 struct Job {
@@ -34,33 +36,73 @@ struct Job {
     command: Command,
 }
 
-/// Runs the tests with `filter` in their names, or all.
-pub(crate) fn run(filter: Option<&str>, environment: &[(&str, &str)]) -> anyhow::Result<()> {
-    let (mut together, mut alone) = (Vec::new(), Vec::new());
-    for artifact in programs()? {
-        let mut job = job(&artifact, environment)?;
-        job.command.args(filter).args(["--test-threads", THREADS]);
-        job.command.args(ALONE.iter().flat_map(|name| ["--skip", name]));
-        together.push(job);
-        for test in tests(&artifact)? {
-            if ALONE.iter().any(|name| test.contains(name)) && filter.is_none_or(|filter| test.contains(filter)) {
-                let mut job = self::job(&artifact, environment)?;
-                job.command.args(["--exact", &test]);
-                alone.push(job);
-            }
-        }
-    }
-    let mut documentation = Command::new("cargo");
-    documentation.args(["test", "--workspace", "--all-features", "--no-fail-fast", "--doc"]).args(filter);
-    documentation.current_dir(shell::root());
-    together.push(Job { name: "documentation".into(), command: documentation });
-    let mut failed = run_jobs(together, PROGRAMS);
-    failed.extend(run_jobs(alone, 1));
+/// Runs built tests with `filter` in their names, or all tests.
+pub(crate) fn run(
+    built: &[Artifact],
+    filter: Option<&str>,
+    environment: &[(&str, &str)],
+    times: &Times,
+) -> anyhow::Result<()> {
+    let Jobs { together, lanes, alone } = jobs(built, filter, environment)?;
+    let programs = Times::default();
+    let mut failed = times.of("tests side by side", || run_jobs(together, PROGRAMS, &programs));
+    failed.extend(times.of("tests in two lanes", || {
+        std::thread::scope(|scope| {
+            let lanes = lanes.map(|lane| scope.spawn(|| run_jobs(lane, 1, &programs)));
+            lanes
+                .map(|lane| lane.join().unwrap_or_else(|_| ["a lane panicked".to_owned()].into()))
+                .into_iter()
+                .flatten()
+                .collect::<Vec<_>>()
+        })
+    }));
+    failed.extend(times.of("tests one at a time", || run_jobs(alone, 1, &programs)));
+    programs.print_slowest("the seconds of the slowest test programs:", SLOWEST);
     if failed.is_empty() { Ok(()) } else { bail!("these tests failed:\n{}", Vec::from_iter(failed).join("\n")) }
 }
 
-/// Builds all tests, and what they run: with the features of every other build of the workspace.
-fn programs() -> anyhow::Result<Vec<Artifact>> {
+/// The jobs, by the company that they bear.
+#[derive(Default)]
+struct Jobs {
+    together: Vec<Job>,
+    lanes: [Vec<Job>; LANES.len()],
+    alone: Vec<Job>,
+}
+
+fn jobs(built: &[Artifact], filter: Option<&str>, environment: &[(&str, &str)]) -> anyhow::Result<Jobs> {
+    let mut jobs = Jobs::default();
+    for program in built {
+        let mut job = job(program, environment)?;
+        job.command.args(filter).args(["--test-threads", THREADS]);
+        job.command.args(LANES.iter().chain(&ALONE).flat_map(|name| ["--skip", name]));
+        jobs.together.push(job);
+        for test in tests(program)?.into_iter().filter(|test| filter.is_none_or(|filter| test.contains(filter))) {
+            let lane = LANES.iter().position(|name| test.contains(name)).and_then(|lane| jobs.lanes.get_mut(lane));
+            let list = match lane {
+                Some(lane) => lane,
+                None if ALONE.iter().any(|name| test.contains(name)) => &mut jobs.alone,
+                None => continue,
+            };
+            let mut job = self::job(program, environment)?;
+            job.name = format!("{}, {test}", job.name);
+            job.command.args(["--exact", &test]);
+            list.push(job);
+        }
+    }
+    jobs.together.push(documentation(filter));
+    Ok(jobs)
+}
+
+/// Returns the job of the examples in the documentation of items.
+fn documentation(filter: Option<&str>) -> Job {
+    let mut command = Command::new("cargo");
+    command.args(["test", "--workspace", "--all-features", "--no-fail-fast", "--doc"]).args(filter);
+    command.current_dir(shell::root());
+    Job { name: "documentation".into(), command }
+}
+
+/// Builds all tests and the programs that they run, with the features of the other builds.
+pub(crate) fn build() -> anyhow::Result<Vec<Artifact>> {
     let build = ["test", "--workspace", "--all-features", "--no-run", "--message-format", "json-render-diagnostics"];
     shell::say(&format!("cargo {}", build.join(" ")));
     let mut build = Command::new("cargo").args(build).current_dir(shell::root()).stdout(Stdio::piped()).spawn()?;
@@ -79,12 +121,12 @@ fn programs() -> anyhow::Result<Vec<Artifact>> {
     }
     programs.sort_by_key(|artifact| {
         let folder = artifact.manifest_path.parent().and_then(|folder| folder.file_name());
-        LONGEST.iter().position(|longest| Some(*longest) == folder).unwrap_or(LONGEST.len())
+        SLOW.iter().position(|slow| Some(*slow) == folder).unwrap_or(SLOW.len())
     });
     Ok(programs)
 }
 
-/// The command that runs a program of tests as cargo does.
+/// Returns the command that runs a test program as cargo does.
 fn job(artifact: &Artifact, environment: &[(&str, &str)]) -> anyhow::Result<Job> {
     let program = artifact.executable.as_ref().context("no program")?;
     let folder = artifact.manifest_path.parent().context("a manifest is in a folder")?;
@@ -94,22 +136,22 @@ fn job(artifact: &Artifact, environment: &[(&str, &str)]) -> anyhow::Result<Job>
     Ok(Job { name: format!("{from}: {}", artifact.target.name), command })
 }
 
-/// The names of a program's tests.
+/// Returns the names of a program's tests.
 fn tests(artifact: &Artifact) -> anyhow::Result<Vec<String>> {
     let mut list = job(artifact, &[])?.command;
     let listed = String::from_utf8(list.args(["--list", "--format", "terse"]).output()?.stdout)?;
     Ok(listed.lines().filter_map(|line| line.strip_suffix(": test")).map(str::to_owned).collect())
 }
 
-/// Runs so many at a time, prints the output of each as a whole, and returns the names of what failed.
-fn run_jobs(jobs: Vec<Job>, at_a_time: usize) -> BTreeSet<String> {
+/// Runs this many jobs at a time and prints the output of each in one piece. Returns the names of the failed tests.
+fn run_jobs(jobs: Vec<Job>, at_a_time: usize, times: &Times) -> BTreeSet<String> {
     let (jobs, failed) = (Mutex::new(jobs.into_iter()), Mutex::new(BTreeSet::new()));
     let next = || jobs.lock().unwrap_or_else(PoisonError::into_inner).next();
     std::thread::scope(|scope| {
         for _ in 0..at_a_time {
             scope.spawn(|| {
                 while let Some(mut job) = next() {
-                    let names = failures(&mut job);
+                    let names = times.of(&job.name.clone(), || failures(&mut job));
                     failed.lock().unwrap_or_else(PoisonError::into_inner).extend(names);
                 }
             });
@@ -118,7 +160,7 @@ fn run_jobs(jobs: Vec<Job>, at_a_time: usize) -> BTreeSet<String> {
     failed.into_inner().unwrap_or_else(PoisonError::into_inner)
 }
 
-#[expect(clippy::print_stdout, reason = "what this program is for")]
+#[expect(clippy::print_stdout, reason = "this program prints its results")]
 fn failures(job: &mut Job) -> Vec<String> {
     let output = match job.command.output() {
         Ok(output) => output,

@@ -1,24 +1,30 @@
-//! Running programs in the repository.
+//! Runs programs in the repository.
 
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use anyhow::{Context, bail};
+use cargo_metadata::{Metadata, MetadataCommand};
 
-/// The repository's root.
+/// Returns the repository's root.
 pub(crate) fn root() -> PathBuf {
     let here = Path::new(env!("CARGO_MANIFEST_DIR"));
     here.ancestors().nth(2).unwrap_or(here).to_owned()
 }
 
-/// A line about what happens.
-#[expect(clippy::print_stderr, reason = "what this program is for")]
+/// Returns cargo's metadata of the workspace's members.
+pub(crate) fn metadata() -> anyhow::Result<Metadata> {
+    Ok(MetadataCommand::new().current_dir(root()).no_deps().exec()?)
+}
+
+/// Prints a progress line.
+#[expect(clippy::print_stderr, reason = "this program prints its results")]
 pub(crate) fn say(line: &str) {
     eprintln!("xtask: {line}");
 }
 
-/// Runs a program in the repository's root, and fails where it fails.
+/// Runs a program in the repository's root. Fails if the program fails.
 pub(crate) fn run(program: &str, arguments: &[&str], environment: &[(&str, &str)]) -> anyhow::Result<()> {
     say(&format!("{program} {}", arguments.join(" ")));
     let status = Command::new(program)
@@ -30,14 +36,48 @@ pub(crate) fn run(program: &str, arguments: &[&str], environment: &[(&str, &str)
     if status.success() { Ok(()) } else { bail!("{program} {} ended with {status}", arguments.join(" ")) }
 }
 
-/// Whether a program is there.
+/// Runs a program like [`run`], with the lowest priority.
+pub(crate) fn run_idly(program: &str, arguments: &[&str], environment: &[(&str, &str)]) -> anyhow::Result<()> {
+    run("nice", &[&["-n", "19", program], arguments].concat(), environment)
+}
+
+/// Returns the standard output of a program that runs in the repository's root. Fails if the program fails.
+pub(crate) fn output(program: impl AsRef<OsStr>, arguments: &[&str]) -> anyhow::Result<String> {
+    let program = program.as_ref();
+    let shown = || format!("{} {}", program.to_string_lossy(), arguments.join(" "));
+    let run = Command::new(program).args(arguments).current_dir(root()).output();
+    let output = run.with_context(|| format!("{} cannot be run", shown()))?;
+    if !output.status.success() {
+        bail!("{} ended with {}: {}", shown(), output.status, String::from_utf8_lossy(&output.stderr));
+    }
+    String::from_utf8(output.stdout).with_context(|| format!("{} prints bytes that are not UTF-8", shown()))
+}
+
+/// The folder of programs that only this repository uses.
+const TOOLS: &str = "target/tools";
+
+/// Returns a program of cargo's registry. Installs it if this version is missing.
+pub(crate) fn tool(name: &str, version: &str, options: &[&str]) -> anyhow::Result<PathBuf> {
+    let program = root().join(TOOLS).join("bin").join(name);
+    if !output(&program, &["--version"]).is_ok_and(|printed| printed.contains(version)) {
+        let package = format!("{name}@{version}");
+        // Unoptimized: it compiles in a fraction of the time, and runs for seconds.
+        let install = [&["install", "--locked", "--quiet", "--debug", "--root", TOOLS], options, &[&package]].concat();
+        run_idly("cargo", &install, &[("CARGO_PROFILE_DEV_DEBUG", "0")])
+            .with_context(|| format!("{name} is needed"))?;
+    }
+    Ok(program)
+}
+
+/// Returns true if a folder of the path, or cargo's own folder of programs, has the program.
 pub(crate) fn has(program: impl AsRef<OsStr>) -> bool {
     let program = program.as_ref();
     let paths = std::env::var_os("PATH").unwrap_or_default();
-    std::env::split_paths(&paths).any(|folder| folder.join(program).is_file())
+    let cargo = std::env::var_os("CARGO_HOME").map(|home| Path::new(&home).join("bin"));
+    std::env::split_paths(&paths).chain(cargo).any(|folder| folder.join(program).is_file())
 }
 
-/// Whether a program can be run, and says yes.
+/// Returns true if the program can be run and succeeds.
 pub(crate) fn succeeds(program: &str, arguments: &[&str]) -> bool {
     let silent = || std::process::Stdio::null();
     Command::new(program)

@@ -1,63 +1,79 @@
 //! `cargo xtask test`, and `cargo xtask fuzz`.
 
 use anyhow::bail;
+use cargo_metadata::Artifact;
 use clap::Args;
 use doorward_test_postgres::Cluster;
 
+use crate::times::Times;
 use crate::{programs, runner, shell};
 
-/// What to run.
+/// The tests to run.
 #[derive(Args, Debug, Default)]
 pub(crate) struct Arguments {
-    /// Only the tests with this in their names; all without it
+    /// Run only the tests with this text in their names; all by default
     name: Option<String>,
-    /// Run the long forms too: the figures of docs/reliability.md
+    /// Run the long tests too: the figures of docs/explanations/reliability.md
     #[arg(long)]
     long: bool,
 }
 
-/// What to fuzz.
+/// The target to fuzz.
 #[derive(Args, Debug)]
 pub(crate) struct FuzzArguments {
-    /// The crate whose fuzz targets to run: key or http
+    /// The crate of the fuzz target: key, http or origin
     krate: String,
     /// The target
     target: String,
-    /// For how long
+    /// Seconds to fuzz
     #[arg(long, default_value_t = 60)]
     seconds: u32,
 }
 
-/// Runs the tests, with a PostgreSQL of their own.
+/// Runs the tests with the programs that they need, and prints the time of each step.
 pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<()> {
-    programs::ensure()?;
+    let times = Times::default();
+    let done = run_timed(arguments, &times);
+    times.print("the seconds of each step:");
+    done
+}
+
+fn run_timed(arguments: &Arguments, times: &Times) -> anyhow::Result<()> {
+    times.of("programs for the tests", programs::ensure)?;
+    let built = times.of("build of the tests", runner::build)?;
+    run_built(&built, arguments, times)
+}
+
+/// Runs built tests with their own PostgreSQL. The programs that they need must exist.
+pub(crate) fn run_built(built: &[Artifact], arguments: &Arguments, times: &Times) -> anyhow::Result<()> {
     let cluster = Cluster::start(&[])?;
     let url = cluster.url();
     shell::say(&format!("a PostgreSQL for the tests runs at {url}"));
     let mut environment = vec![("DOORWARD_TEST_POSTGRES", url.as_str())];
     environment.extend(arguments.long.then_some(("DOORWARD_TEST_LONG", "1")));
-    runner::run(arguments.name.as_deref(), &environment)
+    runner::run(built, arguments.name.as_deref(), &environment, times)
 }
 
-/// Where the pictures of the page go.
+/// The folder for the page's screenshots.
 const SCREENSHOTS: &str = "docs/screenshots";
 
-/// The test that walks through every state of the page, and leaves pictures behind.
+/// Runs the test that visits every state of the page and takes screenshots.
 pub(crate) fn screenshots() -> anyhow::Result<()> {
     programs::ensure()?;
     let folder = shell::root().join(SCREENSHOTS);
     std::fs::create_dir_all(&folder)?;
-    runner::run(Some("every_state_is_accessible"), &[("DOORWARD_SCREENSHOTS", &*folder.to_string_lossy())])
+    let environment = [("DOORWARD_SCREENSHOTS", &*folder.to_string_lossy())];
+    runner::run(&runner::build()?, Some("every_state_is_accessible"), &environment, &Times::default())
 }
 
-/// libFuzzer on one target. The instrumentation is a compiler flag that stable Rust hides.
+/// Runs libFuzzer on one target. Stable Rust hides the compiler flag for the instrumentation.
 pub(crate) fn fuzz(arguments: &FuzzArguments) -> anyhow::Result<()> {
     if !shell::has("cargo-fuzz") {
         bail!("cargo-fuzz is missing: cargo install cargo-fuzz");
     }
     let folder = format!("crates/{}/fuzz", arguments.krate);
     let time = format!("-max_total_time={}", arguments.seconds);
-    // No code of ours is unsafe: a sanitizer would only make it slower.
+    // Doorward has no unsafe code, so a sanitizer would only slow the target down.
     let fuzz =
         ["fuzz", "run", "--sanitizer", "none", "--fuzz-dir", &folder, &arguments.target, "--", &time, "-max_len=512"];
     shell::run("cargo", &fuzz, &[("RUSTC_BOOTSTRAP", "1")])

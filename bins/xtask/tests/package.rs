@@ -1,10 +1,10 @@
-//! The Debian package holds what runs, and a configuration that the server takes.
+//! The Debian package contains working programs, and a configuration that the server accepts.
 
 use std::io::{BufRead, BufReader};
 use std::process::{Command, Stdio};
 
 #[test]
-fn what_the_package_holds_starts_with_its_own_configuration() {
+fn the_packaged_server_starts_with_the_packaged_configuration() {
     let folder = tempfile::tempdir().unwrap();
     let made = Command::new(env!("CARGO_BIN_EXE_doorward-xtask"))
         .args(["deb", "--debug", "--out", folder.path().to_str().unwrap()])
@@ -17,13 +17,14 @@ fn what_the_package_holds_starts_with_its_own_configuration() {
 
     let help = Command::new(root.join("usr/bin/doorward")).arg("--help").output().unwrap();
     assert!(help.status.success());
-    for generated in ["usr/share/man/man1/doorward.1", "usr/share/bash-completion/completions/doorward"] {
-        assert!(std::fs::metadata(root.join(generated)).unwrap().len() > 1_000, "{generated}");
+    for generated in ["man/man1/doorward.1", "man/man8/doorward-server.8", "bash-completion/completions/doorward"] {
+        assert!(std::fs::metadata(root.join("usr/share").join(generated)).unwrap().len() > 1_000, "{generated}");
     }
+    assert!(root.join("usr/share/man/man1/doorward-key-create.1").exists());
     let unit = std::fs::read_to_string(root.join("lib/systemd/system/doorward-server.service")).unwrap();
     assert!(unit.contains("ExecStart=/usr/bin/doorward-server --config /etc/doorward/doorward.toml\n"));
 
-    // Every line of the configuration, those that are commented out too, is one that the server knows.
+    // The server knows every line of the configuration, including the commented-out ones.
     let text = std::fs::read_to_string(root.join("etc/doorward/doorward.toml")).unwrap();
     let all: String = text
         .lines()

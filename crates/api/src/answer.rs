@@ -1,7 +1,6 @@
 //! Writing answers.
 
 use std::error::Error;
-use std::fmt;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
@@ -17,7 +16,7 @@ use serde::Serialize;
 use crate::code::Code;
 
 /// The outcome of a handler.
-pub(crate) type Answer = Result<Response<Body>, Problem>;
+pub(crate) type HandlerResult = Result<Response<Body>, Problem>;
 
 /// The error of a body that breaks off.
 pub type BodyError = Box<dyn Error + Send + Sync>;
@@ -25,11 +24,7 @@ pub type BodyError = Box<dyn Error + Send + Sync>;
 /// The body of an answer: whole, or still being written.
 pub struct Body(Either<Full<Bytes>, UnsyncBoxBody<Bytes, BodyError>>);
 
-impl fmt::Debug for Body {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Body")
-    }
-}
+doorward_types::debug_as!(Body, "Body");
 
 impl http_body::Body for Body {
     type Data = Bytes;
@@ -71,7 +66,7 @@ impl Body {
 const USUAL_LENGTH: usize = 512;
 
 /// A JSON document. It is never cached: it may hold a value that is shown once, and always holds what a key may see.
-pub(crate) fn json(status: StatusCode, value: &impl Serialize) -> Answer {
+pub(crate) fn json(status: StatusCode, value: &impl Serialize) -> HandlerResult {
     let mut text = Vec::with_capacity(USUAL_LENGTH);
     serde_json::to_writer(&mut text, value)
         .map_err(|_| Problem::new(Code::Internal, "the answer cannot be written"))?;
@@ -83,12 +78,12 @@ pub(crate) fn json(status: StatusCode, value: &impl Serialize) -> Answer {
 }
 
 /// 200 with a JSON document.
-pub(crate) fn ok(value: &impl Serialize) -> Answer {
+pub(crate) fn ok(value: &impl Serialize) -> HandlerResult {
     json(StatusCode::OK, value)
 }
 
 /// 201 with a JSON document.
-pub(crate) fn created(value: &impl Serialize) -> Answer {
+pub(crate) fn created(value: &impl Serialize) -> HandlerResult {
     json(StatusCode::CREATED, value)
 }
 

@@ -1,6 +1,7 @@
 //! Assertions of who sent a request, for services behind a gateway.
 
 use std::collections::BTreeMap;
+use std::str::FromStr;
 use std::sync::Arc;
 
 use arc_swap::ArcSwap;
@@ -25,6 +26,24 @@ impl Keys {
     }
 }
 
+/// A profile of forward-auth with the audience of its assertions, written `production=https://api.example.com`.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Audience {
+    profile: Keys,
+    audience: String,
+}
+
+impl FromStr for Audience {
+    type Err = &'static str;
+
+    fn from_str(text: &str) -> Result<Self, &'static str> {
+        let form = "a profile and its audience are written as `production=https://api.example.com`";
+        let (profile, audience) = text.split_once('=').ok_or(form)?;
+        let profile = Keys::named(profile).ok_or("the profile is one of `production`, `test` and `any`")?;
+        if audience.is_empty() { Err(form) } else { Ok(Self { profile, audience: audience.to_owned() }) }
+    }
+}
+
 /// The maker of assertions.
 #[derive(Debug)]
 pub struct Assertions {
@@ -36,7 +55,8 @@ pub struct Assertions {
 impl Assertions {
     /// Makes assertions in the name of this issuer, for the audience of each profile.
     #[must_use]
-    pub fn new(issuer: String, audiences: BTreeMap<Keys, String>, keys: AssertionKeys) -> Self {
+    pub fn new(issuer: String, audiences: &[Audience], keys: AssertionKeys) -> Self {
+        let audiences = audiences.iter().cloned().map(|Audience { profile, audience }| (profile, audience)).collect();
         Self { issuer, audiences, keys: ArcSwap::from_pointee(keys) }
     }
 

@@ -12,41 +12,41 @@ use http_body_util::{BodyExt, LengthLimitError, Limited};
 use serde::de::DeserializeOwned;
 
 use crate::budget::{MAX_BODY, Share};
-use crate::call::{Call, RequestBody};
 use crate::code::Code;
+use crate::request_context::{RequestBody, RequestContext};
 use crate::state::State;
 
 /// The time that a body may take to arrive.
 const BODY_DEADLINE: Duration = Duration::from_secs(10);
 
-/// The body that a route takes. The description is shown to a sender of something else.
-pub(crate) trait Shape: DeserializeOwned {
+/// The body that a route takes. A sender of another body is shown the description.
+pub(crate) trait JsonBody: DeserializeOwned {
     /// Such as `{"name": string}`.
     const DESCRIPTION: &'static str;
 }
 
 /// Reads a body that must be there.
-pub(crate) async fn json<T: Shape>(state: &State, call: Call) -> Result<T, Problem> {
+pub(crate) async fn json<T: JsonBody>(state: &State, call: RequestContext) -> Result<T, Problem> {
     parse(&read(state, call).await?.1)
 }
 
 /// Reads a body that may be absent.
-pub(crate) async fn json_or_default<T: Shape + Default>(state: &State, call: Call) -> Result<T, Problem> {
+pub(crate) async fn json_or_default<T: JsonBody + Default>(state: &State, call: RequestContext) -> Result<T, Problem> {
     let (_, bytes) = read(state, call).await?;
     if bytes.is_empty() { Ok(T::default()) } else { parse(&bytes) }
 }
 
 /// Reads a JSON body as it is. A missing body is read as empty. Returns the request's head, and the body.
-pub(crate) async fn read(state: &State, call: Call) -> Result<(Parts, Bytes), Problem> {
+pub(crate) async fn read(state: &State, call: RequestContext) -> Result<(Parts, Bytes), Problem> {
     let room = room(state, &call).await?;
     let bytes = receive(&call.head.headers, call.body).await?;
     drop(room);
     Ok((*call.head, bytes))
 }
 
-/// Waits for room for the body of this request; none, if it has no body. Fails if there is no room within the time that a
-/// body may take.
-pub(crate) async fn room(state: &State, call: &Call) -> Result<Option<Share>, Problem> {
+/// Waits for room for the body of this request. Returns none if the request has no body. Fails if there is no room within the
+/// time that a body may take.
+pub(crate) async fn room(state: &State, call: &RequestContext) -> Result<Option<Share>, Problem> {
     if call.body.is_end_stream() {
         return Ok(None);
     }
@@ -64,7 +64,7 @@ async fn receive(headers: &HeaderMap, body: RequestBody) -> Result<Bytes, Proble
             "the body must be JSON: `Content-Type: application/json`",
         ));
     }
-    let too_large = || Problem::new(Code::BodyTooLarge, "the body may have 65536 bytes at the most");
+    let too_large = || Problem::new(Code::BodyTooLarge, "the body may have at most 65536 bytes");
     if body.size_hint().lower() > MAX_BODY as u64 {
         return Err(too_large());
     }
@@ -81,14 +81,14 @@ fn is_json(content_type: &[u8]) -> bool {
     media_type.trim_ascii().eq_ignore_ascii_case(b"application/json")
 }
 
-fn parse<T: Shape>(bytes: &[u8]) -> Result<T, Problem> {
+fn parse<T: JsonBody>(bytes: &[u8]) -> Result<T, Problem> {
     // serde's own messages quote what was sent, which may be a secret in the wrong field.
     serde_json::from_slice(bytes).map_err(|error| {
         let (line, column, shape) = (error.line(), error.column(), T::DESCRIPTION);
         let detail = if error.is_data() {
             format!("the body is JSON, but not {shape} (line {line}, column {column})")
         } else {
-            format!("the body is no JSON from line {line}, column {column} on; send {shape}")
+            format!("the body is not JSON from line {line}, column {column} on; send {shape}")
         };
         Problem::new(Code::InvalidRequest, detail)
     })

@@ -1,5 +1,5 @@
-//! Budgets: how much of one kind of work may be under way at a time, in all and for each who asks, so that nobody takes the
-//! server from the others.
+//! Budgets: limits on the work of each kind that may be under way at a time, in all and for each client, so that no client
+//! takes the server from the others.
 
 use std::collections::HashMap;
 use std::net::{IpAddr, SocketAddr};
@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use doorward_http::Problem;
-use doorward_types::{AccessKeyId, Name};
+use doorward_types::{AccessKeyId, ActorName, with_fields};
 use tokio::sync::Notify;
 
 use crate::code::Code;
@@ -18,16 +18,17 @@ use crate::observer::Observer;
 pub const MAX_BODY: usize = 64 * 1024;
 
 /// The share of the bytes of all bodies that one address may have under way.
-const SHARE: usize = 4;
+const SHARES_PER_BUDGET: usize = 4;
 
 /// The bytes of bodies that one connection may have under way: some bodies of the longest kind.
-const PER_CONNECTION: usize = 1024 * 1024;
+const MAX_BODY_BYTES_PER_CONNECTION: usize = 1024 * 1024;
 
 /// The least budget for bodies: an address's share of it has room for one body.
-pub const LEAST_BODY_BYTES: usize = SHARE * MAX_BODY;
+pub const MIN_BODY_BYTES: usize = SHARES_PER_BUDGET * MAX_BODY;
 
-/// The limits that an operator chose; defaults stand in for the others.
+/// The limits that were chosen. Defaults replace the others.
 #[derive(Clone, Copy, Debug, Default)]
+#[non_exhaustive]
 pub struct Limits {
     /// Bytes of bodies that are being received.
     pub body_bytes: Option<usize>,
@@ -41,6 +42,15 @@ pub struct Limits {
     pub scans_per_key: Option<usize>,
 }
 
+with_fields! {
+    Limits:
+    with_body_bytes body_bytes: Option<usize>,
+    with_connector_calls connector_calls: Option<usize>,
+    with_connector_calls_per_key connector_calls_per_key: Option<usize>,
+    with_scans scans: Option<usize>,
+    with_scans_per_key scans_per_key: Option<usize>,
+}
+
 /// The budgets of a server.
 #[derive(Clone, Debug)]
 pub struct Budgets {
@@ -51,7 +61,7 @@ pub struct Budgets {
 }
 
 impl Budgets {
-    /// Budgets with these limits, of which none is used. The observer hears of refusals.
+    /// Returns unused budgets with these limits. The observer is told of refusals.
     #[must_use]
     pub fn new(limits: Limits, observer: &Arc<dyn Observer>) -> Self {
         let budget = |kind| {
@@ -67,9 +77,10 @@ impl Budgets {
     ///
     /// [`Code::TooManyRequests`] or [`Code::Overloaded`], if there is no room within `patience`.
     pub(crate) async fn body(&self, bytes: usize, sender: Sender, patience: Duration) -> Result<Share, Problem> {
-        let all = self.limits.body_bytes.unwrap_or(64 * 1024 * 1024).max(LEAST_BODY_BYTES);
-        let connection = sender.connection.map(|peer| (Holder::Connection(peer), PER_CONNECTION.min(all)));
-        let address = sender.address.map(|address| (Holder::Address(address), all / SHARE));
+        let all = self.limits.body_bytes.unwrap_or(64 * 1024 * 1024).max(MIN_BODY_BYTES);
+        let connection =
+            sender.connection.map(|peer| (Holder::Connection(peer), MAX_BODY_BYTES_PER_CONNECTION.min(all)));
+        let address = sender.address.map(|address| (Holder::Address(address), all / SHARES_PER_BUDGET));
         let limits: Vec<_> = connection.into_iter().chain(address).chain([(Holder::All, all)]).collect();
         self.bodies.wait(bytes, &limits, patience).await
     }
@@ -122,7 +133,7 @@ pub enum Holder {
     /// An access key.
     Key(AccessKeyId),
     /// An operator.
-    Operator(Name),
+    Operator(ActorName),
 }
 
 impl Holder {
@@ -148,7 +159,7 @@ struct Budget {
 }
 
 impl Budget {
-    /// Takes so much from the budget, or says whose part of it is used up.
+    /// Takes an amount from the budget, or returns the holder whose part is used up.
     fn try_take(self: &Arc<Self>, amount: usize, limits: &[(Holder, usize)]) -> Result<Share, Holder> {
         let mut used = self.used();
         for (holder, limit) in limits {
@@ -237,10 +248,10 @@ impl Drop for Share {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::observer::Nobody;
+    use crate::observer::Silent;
 
     fn budgets(limits: Limits) -> Budgets {
-        Budgets::new(limits, &(Arc::new(Nobody) as Arc<dyn Observer>))
+        Budgets::new(limits, &(Arc::new(Silent) as Arc<dyn Observer>))
     }
 
     fn key(number: u128) -> AccessKeyId {
@@ -269,7 +280,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn bodies_wait_for_each_other_on_a_connection_and_no_longer_than_a_body_may_take() {
-        let budgets = budgets(Limits { body_bytes: Some(LEAST_BODY_BYTES), ..Limits::default() });
+        let budgets = budgets(Limits { body_bytes: Some(MIN_BODY_BYTES), ..Limits::default() });
         let patience = Duration::from_secs(10);
         let (first, second) = (peer("127.0.0.1:1"), peer("127.0.0.1:2"));
         let held = budgets.body(MAX_BODY, first, patience).await.unwrap();

@@ -1,99 +1,84 @@
 use doorward_http::Code as HttpCode;
 use http::StatusCode;
 
-/// A problem of the API, by the word that programs may rely on. The problems of a key are [`Rejection`](doorward_http::Rejection)s.
-#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
-#[non_exhaustive]
-pub enum Code {
-    /// The same request was carried out before.
-    AlreadyDone,
-    /// A next production key is staged already.
-    AlreadyStaged,
-    /// The body is longer than allowed.
-    BodyTooLarge,
-    /// The state of the resource does not allow it.
-    Conflict,
-    /// The `Host` header names another server than this one.
-    ForbiddenHost,
-    /// The header section is longer than allowed.
-    HeadersTooLarge,
-    /// The idempotency key was used before, for another request.
-    IdempotencyKeyReused,
-    /// The server failed.
-    Internal,
-    /// The operator's token is not known.
-    InvalidCredential,
-    /// The body or a parameter is not as it should be.
-    InvalidRequest,
-    /// The credential is not an operator's token.
-    MalformedCredential,
-    /// The bytes that arrived are no HTTP request.
-    MalformedRequest,
-    /// The resource has no such method.
-    MethodNotAllowed,
-    /// No `Authorization` header.
-    MissingCredential,
-    /// The client accepts no form that the answer has.
-    NotAcceptable,
-    /// The server's configuration lacks what this needs.
-    NotConfigured,
-    /// This node cannot prove that it is up to date.
-    NotCurrent,
-    /// No such resource for this credential.
-    NotFound,
-    /// The store broke at the commit.
-    OutcomeUnknown,
-    /// The server has as much of this work under way as it takes.
-    Overloaded,
-    /// An organization always has its production key.
-    ProductionKeyRequired,
-    /// The body did not arrive in time.
-    RequestTimeout,
-    /// The store failed.
-    StoreUnavailable,
-    /// The key, address or connection has as much of this work under way as it may.
-    TooManyRequests,
-    /// A callback may not go there.
-    UnauthorizedOrigin,
-    /// The body is not JSON.
-    UnsupportedMediaType,
-    /// A connector's own server failed.
-    UpstreamFailed,
-    /// The path and query are longer than allowed.
-    UriTooLong,
+/// Declares the problems, each with its word and its status.
+macro_rules! codes {
+    ($($(#[$doc:meta])* $code:ident = $word:literal, $status:ident;)+) => {
+        /// A problem of the API, by the word that programs may rely on. The problems of a key are
+        /// [`Rejection`](doorward_http::Rejection)s.
+        #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
+        #[non_exhaustive]
+        pub enum Code {
+            $($(#[$doc])* $code),+
+        }
+
+        impl From<Code> for HttpCode {
+            fn from(code: Code) -> Self {
+                match code {
+                    $(Code::$code => Self::new($word, StatusCode::$status),)+
+                }
+            }
+        }
+    };
 }
 
-impl From<Code> for HttpCode {
-    fn from(code: Code) -> Self {
-        match code {
-            Code::AlreadyDone => Self::new("already_done", StatusCode::CONFLICT),
-            Code::AlreadyStaged => Self::new("already_staged", StatusCode::CONFLICT),
-            Code::BodyTooLarge => Self::new("body_too_large", StatusCode::PAYLOAD_TOO_LARGE),
-            Code::Conflict => Self::new("conflict", StatusCode::CONFLICT),
-            Code::ForbiddenHost => Self::new("forbidden_host", StatusCode::FORBIDDEN),
-            Code::HeadersTooLarge => Self::HEADERS_TOO_LARGE,
-            Code::IdempotencyKeyReused => Self::new("idempotency_key_reused", StatusCode::UNPROCESSABLE_ENTITY),
-            Code::Internal => Self::INTERNAL,
-            Code::InvalidCredential => Self::new("invalid_credential", StatusCode::UNAUTHORIZED),
-            Code::InvalidRequest => Self::new("invalid_request", StatusCode::BAD_REQUEST),
-            Code::MalformedCredential => Self::new("malformed_credential", StatusCode::UNAUTHORIZED),
-            Code::MalformedRequest => Self::MALFORMED_REQUEST,
-            Code::MethodNotAllowed => Self::new("method_not_allowed", StatusCode::METHOD_NOT_ALLOWED),
-            Code::MissingCredential => Self::MISSING_CREDENTIAL,
-            Code::NotAcceptable => Self::new("not_acceptable", StatusCode::NOT_ACCEPTABLE),
-            Code::NotConfigured => Self::new("not_configured", StatusCode::NOT_IMPLEMENTED),
-            Code::NotCurrent => Self::NOT_CURRENT,
-            Code::NotFound => Self::new("not_found", StatusCode::NOT_FOUND),
-            Code::OutcomeUnknown => Self::new("outcome_unknown", StatusCode::SERVICE_UNAVAILABLE),
-            Code::Overloaded => Self::new("overloaded", StatusCode::SERVICE_UNAVAILABLE),
-            Code::ProductionKeyRequired => Self::new("production_key_required", StatusCode::CONFLICT),
-            Code::RequestTimeout => Self::new("request_timeout", StatusCode::REQUEST_TIMEOUT),
-            Code::StoreUnavailable => Self::new("store_unavailable", StatusCode::SERVICE_UNAVAILABLE),
-            Code::TooManyRequests => Self::new("too_many_requests", StatusCode::TOO_MANY_REQUESTS),
-            Code::UnauthorizedOrigin => Self::new("unauthorized_origin", StatusCode::FORBIDDEN),
-            Code::UnsupportedMediaType => Self::new("unsupported_media_type", StatusCode::UNSUPPORTED_MEDIA_TYPE),
-            Code::UpstreamFailed => Self::new("upstream_failed", StatusCode::BAD_GATEWAY),
-            Code::UriTooLong => Self::URI_TOO_LONG,
-        }
-    }
+codes! {
+    /// The same request was carried out before.
+    AlreadyDone = "already_done", CONFLICT;
+    /// A next production key is staged already.
+    AlreadyStaged = "already_staged", CONFLICT;
+    /// The body is longer than allowed.
+    BodyTooLarge = "body_too_large", PAYLOAD_TOO_LARGE;
+    /// The state of the resource does not allow it.
+    Conflict = "conflict", CONFLICT;
+    /// Another site may have made a visitor's browser send the request.
+    CrossSite = "cross_site", FORBIDDEN;
+    /// The `Host` header names another server than this one.
+    ForbiddenHost = "forbidden_host", FORBIDDEN;
+    /// The header section is longer than allowed.
+    HeadersTooLarge = "headers_too_large", REQUEST_HEADER_FIELDS_TOO_LARGE;
+    /// The idempotency key was used before, for another request.
+    IdempotencyKeyReused = "idempotency_key_reused", UNPROCESSABLE_ENTITY;
+    /// The server failed.
+    Internal = "internal", INTERNAL_SERVER_ERROR;
+    /// The operator's token is not known.
+    InvalidCredential = "invalid_credential", UNAUTHORIZED;
+    /// The body or a parameter is not as it should be.
+    InvalidRequest = "invalid_request", BAD_REQUEST;
+    /// The credential is not an operator's token.
+    MalformedCredential = "malformed_credential", UNAUTHORIZED;
+    /// The bytes that arrived are no HTTP request.
+    MalformedRequest = "malformed_request", BAD_REQUEST;
+    /// The resource has no such method.
+    MethodNotAllowed = "method_not_allowed", METHOD_NOT_ALLOWED;
+    /// No `Authorization` header.
+    MissingCredential = "missing_credential", UNAUTHORIZED;
+    /// The client accepts no form that the answer has.
+    NotAcceptable = "not_acceptable", NOT_ACCEPTABLE;
+    /// The server's configuration lacks what this needs.
+    NotConfigured = "not_configured", NOT_IMPLEMENTED;
+    /// This node cannot prove that it is up to date.
+    NotCurrent = "not_current", SERVICE_UNAVAILABLE;
+    /// No such resource for this credential.
+    NotFound = "not_found", NOT_FOUND;
+    /// The store broke at the commit.
+    OutcomeUnknown = "outcome_unknown", SERVICE_UNAVAILABLE;
+    /// The server has as much of this work under way as it takes.
+    Overloaded = "overloaded", SERVICE_UNAVAILABLE;
+    /// An organization always has its production key.
+    ProductionKeyRequired = "production_key_required", CONFLICT;
+    /// The body did not arrive in time.
+    RequestTimeout = "request_timeout", REQUEST_TIMEOUT;
+    /// The store failed.
+    StoreUnavailable = "store_unavailable", SERVICE_UNAVAILABLE;
+    /// The key, address or connection has as much of this work under way as it may.
+    TooManyRequests = "too_many_requests", TOO_MANY_REQUESTS;
+    /// A callback may not go there.
+    UnauthorizedOrigin = "unauthorized_origin", FORBIDDEN;
+    /// The body is not JSON.
+    UnsupportedMediaType = "unsupported_media_type", UNSUPPORTED_MEDIA_TYPE;
+    /// A connector's own server failed.
+    UpstreamFailed = "upstream_failed", BAD_GATEWAY;
+    /// The path and query are longer than allowed.
+    UriTooLong = "uri_too_long", URI_TOO_LONG;
 }

@@ -11,21 +11,21 @@ use doorward_store::Page;
 use http::Uri;
 
 use crate::code::Code;
-use crate::shapes::List;
+use crate::views::List;
 
 const DEFAULT_LIMIT: u32 = 20;
 const MAX_LIMIT: u32 = 100;
 
-/// Which page a request asks for.
+/// Reads the page that a request asks for.
 ///
 /// # Errors
 ///
-/// [`Code::InvalidRequest`] for a parameter that is not known, stands twice, or is not as it should be.
+/// [`Code::InvalidRequest`] for a parameter that is unknown, repeated or invalid.
 pub(crate) fn page<K: FromStr>(uri: &Uri) -> Result<Page<K>, Problem> {
     query(uri, &[]).map(|(page, _)| page)
 }
 
-/// Which page, and what else the query says, of parameters with these names.
+/// Reads the page, and the other parameters with these names.
 ///
 /// # Errors
 ///
@@ -41,7 +41,7 @@ pub(crate) fn query<K: FromStr>(uri: &Uri, names: &[&'static str]) -> Result<(Pa
                 let (name, value) = known.filter(|(name, _)| !others.0.contains_key(name)).ok_or_else(|| {
                     let names: Vec<_> =
                         ["limit", "cursor"].iter().chain(names).map(|name| format!("`{name}`")).collect();
-                    invalid(format!("the query has the parameters {}, each once at the most", names.join(", ")))
+                    invalid(format!("the query has the parameters {}, each at most once", names.join(", ")))
                 })?;
                 let value = percent_encoding::percent_decode_str(value).decode_utf8();
                 let value = value.map_err(|_| invalid(format!("`{name}` is not UTF-8")))?;
@@ -52,7 +52,7 @@ pub(crate) fn query<K: FromStr>(uri: &Uri, names: &[&'static str]) -> Result<(Pa
     Ok((page_of(limit, cursor)?, others))
 }
 
-/// Which page, where it was said otherwise than by a query.
+/// Reads a page from values that did not come by a query.
 ///
 /// # Errors
 ///
@@ -62,11 +62,11 @@ pub(crate) fn page_of<K: FromStr>(limit: Option<u32>, cursor: Option<&str>) -> R
     if !(1..=MAX_LIMIT).contains(&limit) {
         return Err(invalid("`limit` is a number from 1 to 100"));
     }
-    let key = |cursor| decode(cursor).ok_or_else(|| invalid("`cursor` is not one that this list gave out"));
+    let key = |cursor| decode(cursor).ok_or_else(|| invalid("`cursor` does not come from this list"));
     Ok(Page { after: cursor.map(key).transpose()?, limit })
 }
 
-/// What the query says of a route that has no pages.
+/// Reads the query of a route without pages.
 ///
 /// # Errors
 ///
@@ -74,20 +74,20 @@ pub(crate) fn page_of<K: FromStr>(limit: Option<u32>, cursor: Option<&str>) -> R
 pub(crate) fn parameters(uri: &Uri, names: &[&'static str]) -> Result<Parameters, Problem> {
     match query::<u64>(uri, names)? {
         (Page { after: None, limit: DEFAULT_LIMIT }, parameters) => Ok(parameters),
-        _ => Err(invalid("this has no pages: it comes whole")),
+        _ => Err(invalid("this list has no pages")),
     }
 }
 
-/// What a query says beside the page.
+/// The parameters of a query beside the page.
 #[derive(Debug, Default)]
 pub(crate) struct Parameters(BTreeMap<&'static str, String>);
 
 impl Parameters {
-    /// The value of a parameter, where it is there.
+    /// Returns the value of a parameter, if the query has it.
     ///
     /// # Errors
     ///
-    /// [`Code::InvalidRequest`] where it cannot be read.
+    /// [`Code::InvalidRequest`] if the value cannot be read.
     pub(crate) fn get<T: FromStr<Err: Display>>(&self, name: &str) -> Result<Option<T>, Problem> {
         let value = self.0.get(name).map(|value| value.parse());
         value.transpose().map_err(|error: T::Err| invalid(format!("`{name}`: {error}")))
@@ -98,12 +98,12 @@ fn invalid(detail: impl Into<std::borrow::Cow<'static, str>>) -> Problem {
     Problem::new(Code::InvalidRequest, detail)
 }
 
-/// Asks the store for one row more than the page has, so that the last page knows that it is.
+/// Asks the store for one row more than the page has, to see whether the page is the last.
 pub(crate) fn one_more<K: Clone>(page: &Page<K>) -> Page<K> {
     Page { after: page.after.clone(), limit: page.limit + 1 }
 }
 
-/// A page of a list that was asked for with [`one_more`].
+/// Returns a page of a list that was read with [`one_more`].
 pub(crate) fn list<K, R, T>(
     page: &Page<K>,
     mut rows: Vec<R>,
@@ -145,7 +145,7 @@ mod tests {
     }
 
     #[test]
-    fn the_last_page_knows_that_it_is() {
+    fn the_last_page_has_no_cursor() {
         let page = Page::<u64> { after: None, limit: 2 };
         let of = |rows: Vec<u64>| list(&page, rows, u64::to_string, |row| row);
         assert!(of(vec![3, 2]).next_cursor.is_none());

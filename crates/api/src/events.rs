@@ -3,7 +3,7 @@
 use doorward_store::{AuditLog, EventFilter, Page, Scope};
 use doorward_types::AccessKeyId;
 
-use crate::answer::{self, Answer};
+use crate::answer::{self, HandlerResult};
 use crate::budget::Holder;
 use crate::cursor::{self, Parameters};
 use crate::problem::store_failed;
@@ -13,7 +13,13 @@ use crate::state::State;
 pub(crate) const PARAMETERS: [&str; 5] = ["since", "until", "action", "actor", "key"];
 
 /// Lists the events that satisfy every parameter.
-pub(crate) async fn list(state: &State, by: Holder, scope: &Scope, page: Page<u64>, parameters: &Parameters) -> Answer {
+pub(crate) async fn list(
+    state: &State,
+    by: Holder,
+    scope: &Scope,
+    page: Page<u64>,
+    parameters: &Parameters,
+) -> HandlerResult {
     let filter = EventFilter {
         since: parameters.get("since")?,
         until: parameters.get("until")?,

@@ -1,4 +1,4 @@
-//! For gateways: one answer to "may this request pass?", by whatever method and path it is asked.
+//! For gateways: the answer to "may this request pass?", for any method and path.
 //!
 //! The path's profile says which environment's keys pass. Query and body are ignored: some gateways hand on the client's own.
 //!
@@ -13,10 +13,10 @@ use http::header::{CACHE_CONTROL, HeaderName};
 use http::{HeaderMap, HeaderValue, Response, StatusCode};
 use percent_encoding::{AsciiSet, CONTROLS, utf8_percent_encode};
 
-use crate::answer::{Answer, Body};
+use crate::answer::{Body, HandlerResult};
 use crate::assertions::{Assertions, Keys};
-use crate::call::Call;
 use crate::code::Code;
+use crate::request_context::RequestContext;
 use crate::state::State;
 
 const ORGANIZATION: HeaderName = HeaderName::from_static("x-doorward-organization");
@@ -29,14 +29,14 @@ const AUTH_STATUS: HeaderName = HeaderName::from_static("x-auth-status");
 /// The names that gateways replace. A service can verify the assertion, so an old gateway file may leave a client's.
 const REPLACED: [HeaderName; 5] = [ORGANIZATION, ENVIRONMENT, KEY_ID, KEY_NAME, ASSERTION];
 
-/// What stands percent-encoded in a header, besides what is no ASCII: names of keys may be of any language.
+/// The ASCII characters that are percent-encoded in a header, like all others: names of keys may be in any language.
 const NOT_IN_A_HEADER: &AsciiSet = &CONTROLS.add(b'%');
 
-/// What a gateway asks for.
+/// The question of a gateway.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) struct Profile {
     keys: Keys,
-    /// Whether nginx asks, which makes 500 of all but 200, 401 and 403.
+    /// True if nginx asks, which turns every status but 200, 401 and 403 into 500.
     nginx: bool,
 }
 
@@ -53,8 +53,8 @@ pub(crate) fn answer(
     state: &State,
     profile: Option<Profile>,
     presented: Result<Principal, Rejection>,
-    call: &Call,
-) -> Answer {
+    call: &RequestContext,
+) -> HandlerResult {
     let nginx = profile.is_some_and(|profile| profile.nginx);
     let presented = presented.map_err(|rejection| Problem::from(&rejection));
     match presented.and_then(|principal| passes(state, profile, &principal, &call.head.headers)) {
@@ -63,7 +63,7 @@ pub(crate) fn answer(
     }
 }
 
-fn passes(state: &State, profile: Option<Profile>, principal: &Principal, sent: &HeaderMap) -> Answer {
+fn passes(state: &State, profile: Option<Profile>, principal: &Principal, sent: &HeaderMap) -> HandlerResult {
     let profile = profile.ok_or_else(|| {
         Problem::new(
             Code::NotFound,
@@ -84,7 +84,7 @@ fn passes(state: &State, profile: Option<Profile>, principal: &Principal, sent: 
     let mut response = Response::new(Body::from(""));
     let headers = response.headers_mut();
     headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
-    // Every one, every time: a gateway that copies them leaves no forged one behind.
+    // Every header, every time: a gateway that copies them leaves no forged header behind.
     for (header, value) in [
         (ORGANIZATION, HeaderValue::try_from(principal.organization_id().to_string())),
         (ENVIRONMENT, Ok(HeaderValue::from_static(environment.as_str()))),
@@ -101,14 +101,14 @@ fn passes(state: &State, profile: Option<Profile>, principal: &Principal, sent: 
     Ok(response)
 }
 
-/// Whether a service could take a client's header for one of Doorward's that the gateway does not replace: CGI and WSGI read every sign
-/// but letters and digits as `_`.
+/// Returns whether a service could read a client's header as a header of Doorward's that the gateway does not replace: CGI and
+/// WSGI read every character but letters and digits as `_`.
 fn could_be_read_as_ours(name: &HeaderName) -> bool {
     let mut letters = name.as_str().bytes().filter(u8::is_ascii_alphanumeric);
     b"xdoorward".iter().all(|letter| letters.next() == Some(*letter)) && !REPLACED.contains(name)
 }
 
-/// The refusal in a form that nginx hands on: the status that it should have stands in `X-Auth-Status`.
+/// Returns the refusal in a form that nginx passes on: `X-Auth-Status` has the status that it should have.
 fn for_nginx(problem: Problem) -> Response<Body> {
     let mut response: Response<Body> = problem.into_response();
     let status = response.status();

@@ -1,14 +1,16 @@
-//! The HTTP API of `docs/http-api.md`, as a tower service that any server can mount.
+//! The HTTP API of `docs/reference/http.md`, as a tower service that any server can mount.
 //!
-//! | module | what it is for |
+//! | module | purpose |
 //! |---|---|
 //! | [`routes`] | every path, with the credential that it needs and its actions: start here |
 //! | `open`, `backend`, `forward_auth`, `mcp`, `management` | the endpoints by kind of access, one a file: its section of the reference, its handler, its errors |
-//! | `access`, `dispatch` | who asks, and what is done: an action without a handler does not compile |
+//! | `access`, `dispatch` | authentication, and the handler of each action: an action without a handler does not compile |
 //! | `service` | a request's way: id, limits, route, answer |
-//! | `state`, `lifecycle`, [`Assertions`], [`Budgets`] | everything that handlers need |
+//! | [`Part`], [`Settings`], `state`, `lifecycle`, [`Assertions`], [`Budgets`] | everything that handlers need |
 //! | `call`, `body`, `cursor` | reading requests |
-//! | `answer`, [`shapes`], [`problem`], [`Code`] | writing answers |
+//! | `answer`, [`views`], [`problem`], [`Code`] | writing answers |
+//!
+//! A service can also give the management of an organization to its own users: [`Api::for_visitors`].
 //!
 //! Every arrow goes from a module to one further below in this table.
 //!
@@ -35,7 +37,7 @@
 //! let linker = Linker::new(verifier.clone(), store, Arc::clone(&sealing_keys), "https://keys.example.com/oauth")?;
 //!
 //! // All of it, or some parts: on any router, next to the page Settings → API Keys.
-//! let settings = Settings { parts: vec![Part::Backend, Part::Audit], ..Settings::default() };
+//! let settings = Settings::default().with_parts([Part::Backend, Part::Audit]);
 //! let api = Api::new(verifier, sealing_keys, linker, settings)?;
 //! let request = Request::get("/v1/whoami")
 //!     .header(HOST, "keys.example.com")
@@ -46,12 +48,12 @@
 //! ```
 
 mod access;
+mod actions;
 mod answer;
 mod assertions;
 mod backend;
 mod body;
 mod budget;
-mod call;
 mod code;
 mod cursor;
 mod dispatch;
@@ -62,22 +64,26 @@ mod management;
 mod mcp;
 mod observer;
 mod open;
+mod part;
 pub mod problem;
+mod request_context;
 mod request_id;
 pub mod routes;
 mod service;
-pub mod shapes;
+mod settings;
 mod state;
 mod users;
+pub mod views;
 
 pub use crate::answer::{Body, BodyError};
-pub use crate::assertions::{Assertions, Keys};
+pub use crate::assertions::{Assertions, Audience, Keys};
 pub use crate::backend::BackendAction;
-pub use crate::budget::{Budgets, Holder, LEAST_BODY_BYTES, Limits, MAX_BODY, Share};
-pub use crate::call::RequestBody;
+pub use crate::budget::{Budgets, Holder, Limits, MAX_BODY, MIN_BODY_BYTES, Share};
 pub use crate::code::Code;
 pub use crate::management::OperatorAction;
 pub use crate::observer::Observer;
 pub use crate::open::{OPENAPI, OpenAction};
-pub use crate::routes::Part;
-pub use crate::service::{Api, Mount, MountError, Settings};
+pub use crate::part::Part;
+pub use crate::request_context::RequestBody;
+pub use crate::service::{Api, MountError};
+pub use crate::settings::{Mount, Settings};

@@ -2,18 +2,15 @@ use std::fmt;
 use std::net::IpAddr;
 use std::time::Duration;
 
-use doorward_http::Rejection;
-use doorward_types::Environment;
 use http::{Method, StatusCode};
 
 /// Hears of what the API does, for metrics and logs. Each method does nothing unless it is implemented.
+///
+/// [`Api::counters`](crate::Api::counters) counts the credentials that were presented for access keys.
 #[expect(unused_variables, reason = "the names tell an implementation what it gets")]
 pub trait Observer: fmt::Debug + Send + Sync {
     /// A request was answered. `route` is the pattern of its path, or `none`: never the path, which may hold a key.
     fn answered(&self, method: &Method, route: &'static str, status: StatusCode, took: Duration) {}
-
-    /// A credential was presented for an access key.
-    fn verified(&self, outcome: Result<Environment, &Rejection>) {}
 
     /// A token was presented for an operator's, and refused.
     fn operator_refused(&self, source: Option<IpAddr>) {}
@@ -22,8 +19,8 @@ pub trait Observer: fmt::Debug + Send + Sync {
     fn limited(&self, kind: &'static str, by: &'static str, who: &str) {}
 }
 
-/// The observer of an API that nobody observes.
+/// The observer of an API without observers.
 #[derive(Debug)]
-pub(crate) struct Nobody;
+pub(crate) struct Silent;
 
-impl Observer for Nobody {}
+impl Observer for Silent {}

@@ -1,6 +1,6 @@
 //! The problems that failures of the core and of the store are answered with. The reason stays in the operator's log.
 
-use doorward_auth::{IssueError, OriginRefusal, Refusal};
+use doorward_auth::{CallbackError, ManageError, VerifyError};
 use doorward_http::{Problem, Rejection};
 use doorward_link::LinkError;
 use doorward_store::StoreError;
@@ -12,24 +12,30 @@ const INTERNAL: &str = "the server failed; its operator finds the reason in its 
 
 /// Returns the problem of a change that was not made.
 #[must_use]
-pub fn of_change(error: IssueError) -> Problem {
+pub fn of_change(error: ManageError) -> Problem {
     let detail = error.to_string();
     match error {
-        IssueError::AlreadyDone { id } => Problem::new(Code::AlreadyDone, detail).about(id),
-        IssueError::AlreadyStaged => Problem::new(Code::AlreadyStaged, detail),
-        IssueError::IdempotencyKeyReused => Problem::new(Code::IdempotencyKeyReused, detail),
-        IssueError::ProductionKeyRequired => Problem::new(Code::ProductionKeyRequired, detail),
-        IssueError::ChangedMeanwhile | IssueError::ListFull | IssueError::NameTaken | IssueError::NotEmpty => {
-            Problem::new(Code::Conflict, detail)
-        }
-        IssueError::NameReserved => Problem::new(Code::InvalidRequest, detail),
-        IssueError::NoSuchKey
-        | IssueError::NoSuchOperator
-        | IssueError::NoSuchOrganization
-        | IssueError::NoSuchOrigin
-        | IssueError::NothingLost
-        | IssueError::NothingStaged => Problem::new(Code::NotFound, detail),
-        IssueError::Store(error) => of_store(error),
+        ManageError::AlreadyDone { id } => Problem::new(Code::AlreadyDone, detail).about(id),
+        ManageError::AlreadyStaged => Problem::new(Code::AlreadyStaged, detail),
+        ManageError::IdempotencyKeyReused => Problem::new(Code::IdempotencyKeyReused, detail),
+        ManageError::ProductionKeyRequired => Problem::new(Code::ProductionKeyRequired, detail),
+        ManageError::ChangedMeanwhile
+        | ManageError::ExternalIdTaken
+        | ManageError::ImportRevoked
+        | ManageError::ImportedElsewhere
+        | ManageError::ListFull
+        | ManageError::NameTaken
+        | ManageError::NotEmpty
+        | ManageError::OrganizationClosed
+        | ManageError::StateUnchanged => Problem::new(Code::Conflict, detail),
+        ManageError::ImportFromFuture | ManageError::NameReserved => Problem::new(Code::InvalidRequest, detail),
+        ManageError::NoSuchKey
+        | ManageError::NoSuchOperator
+        | ManageError::NoSuchOrganization
+        | ManageError::NoSuchOrigin
+        | ManageError::NothingLost
+        | ManageError::NothingStaged => Problem::new(Code::NotFound, detail),
+        ManageError::Store(error) => of_store(error),
         _ => Problem::new(Code::Internal, "the server failed; nothing was changed"),
     }
 }
@@ -39,14 +45,14 @@ pub fn of_change(error: IssueError) -> Problem {
 pub fn of_store(error: StoreError) -> Problem {
     match error {
         StoreError::Conflict(conflict) => Problem::new(Code::Conflict, conflict.to_string()),
-        StoreError::Missing => Problem::new(Code::NotFound, error.to_string()),
+        StoreError::NotFound => Problem::new(Code::NotFound, error.to_string()),
         StoreError::OutcomeUnknown => Problem::new(
             Code::OutcomeUnknown,
             "the store broke while it wrote: whether the change was made is not known; look before you try again",
         ),
         StoreError::Doubtful(_) => Problem::new(
             Code::StoreUnavailable,
-            "the store that answers may not be the one that this server started on; nothing was changed, and the \
+            "the store that answers may not be the store that this server started on; nothing was changed, and the \
              server's operator finds the reason in its log",
         ),
         StoreError::Unavailable(_) => Problem::new(
@@ -74,18 +80,18 @@ pub(crate) fn store_failed(error: StoreError) -> Problem {
 }
 
 /// Returns the problem of a change that was not made, and logs what the engine said.
-pub(crate) fn change_failed(error: IssueError) -> Problem {
+pub(crate) fn change_failed(error: ManageError) -> Problem {
     match error {
-        IssueError::Store(error) => store_failed(error),
+        ManageError::Store(error) => store_failed(error),
         other => of_change(other),
     }
 }
 
 /// Returns the problem of a URL that may receive no callback.
-pub(crate) fn origin_refused(refusal: OriginRefusal) -> Problem {
+pub(crate) fn origin_refused(refusal: CallbackError) -> Problem {
     match refusal {
-        OriginRefusal::NotCurrent => Problem::from(&Rejection::Key(Refusal::NotCurrent)),
-        OriginRefusal::Refused(refusal) => Problem::new(Code::UnauthorizedOrigin, refusal.to_string()),
+        CallbackError::NotCurrent => Problem::from(&Rejection::Key(VerifyError::NotCurrent)),
+        refusal => Problem::new(Code::UnauthorizedOrigin, refusal.to_string()),
     }
 }
 

@@ -1,4 +1,4 @@
-//! What names a request.
+//! Ids of requests.
 
 use std::cell::RefCell;
 
@@ -9,26 +9,26 @@ use doorward_types::{IdSeed, RequestId};
 /// The random part of an id.
 const LENGTH: usize = 10;
 
-/// How many are drawn at once: asking the operating system costs as much as verifying a key.
-const DRAWN: usize = 64;
+/// The number of ids drawn at once: a call of the operating system costs as much as a verification.
+const IDS_PER_DRAW: usize = 64;
 
 /// Random bytes that no id has had yet.
 struct Drawn {
-    bytes: [u8; LENGTH * DRAWN],
+    bytes: [u8; LENGTH * IDS_PER_DRAW],
     used: usize,
 }
 
 thread_local! {
-    static THESE: RefCell<Drawn> = const { RefCell::new(Drawn { bytes: [0; LENGTH * DRAWN], used: LENGTH * DRAWN }) };
+    static RANDOM_BYTES: RefCell<Drawn> = const { RefCell::new(Drawn { bytes: [0; LENGTH * IDS_PER_DRAW], used: LENGTH * IDS_PER_DRAW }) };
 }
 
 /// A fresh id. It is unique and no secret, so that its random bits may wait in memory for their turn.
 ///
 /// # Errors
 ///
-/// Where the generator fails.
+/// Fails if the generator fails.
 pub(crate) fn fresh(core: &Core) -> Result<RequestId, RandomError> {
-    let random = THESE.with_borrow_mut(|drawn| {
+    let random = RANDOM_BYTES.with_borrow_mut(|drawn| {
         if drawn.used == drawn.bytes.len() {
             core.random().fill(&mut drawn.bytes)?;
             drawn.used = 0;
@@ -37,7 +37,7 @@ pub(crate) fn fresh(core: &Core) -> Result<RequestId, RandomError> {
         drawn.used += LENGTH;
         next.ok_or(RandomError)
     })?;
-    Ok(RequestId::new(IdSeed { now: core.clock().now(), random }))
+    Ok(RequestId::new(IdSeed::new(core.clock().now(), random)))
 }
 
 #[cfg(test)]
@@ -52,11 +52,11 @@ mod tests {
     #[test]
     fn no_id_comes_twice() {
         let core = Core::new(Arc::new(MemoryStore::new()));
-        let draw = || (0..10 * DRAWN).map(|_| fresh(&core).unwrap().to_string()).collect::<Vec<_>>();
+        let draw = || (0..10 * IDS_PER_DRAW).map(|_| fresh(&core).unwrap().to_string()).collect::<Vec<_>>();
         let all: Vec<String> = std::thread::scope(|scope| {
             let threads: Vec<_> = (0..4).map(|_| scope.spawn(draw)).collect();
             threads.into_iter().flat_map(|thread| thread.join().unwrap()).collect()
         });
-        assert_eq!(all.iter().collect::<BTreeSet<_>>().len(), 40 * DRAWN);
+        assert_eq!(all.iter().collect::<BTreeSet<_>>().len(), 40 * IDS_PER_DRAW);
     }
 }

@@ -2,51 +2,27 @@
 
 use http::Method;
 
-use crate::backend::BackendAction;
-use crate::management::OperatorAction;
-use crate::open::OpenAction;
-
-/// A part of the API, which a service may mount without the others.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-#[non_exhaustive]
-pub enum Part {
-    /// Audit logs.
-    Audit,
-    /// Registered users and their credentials.
-    Backend,
-    /// The answers that gateways ask for, and the public keys of assertions.
-    ForwardAuth,
-    /// Linking accounts, and connectors.
-    Link,
-    /// Organizations, keys and allowed origins.
-    Management,
-    /// Tools for agents, and their calls.
-    Mcp,
-    /// Health, readiness, and the description of the API.
-    Probes,
-}
-
-impl Part {
-    /// Every part.
-    pub const ALL: [Self; 7] =
-        [Self::Audit, Self::Backend, Self::ForwardAuth, Self::Link, Self::Management, Self::Mcp, Self::Probes];
-}
+use crate::backend::BackendAction as AccessKey;
+use crate::management::OperatorAction as Operator;
+use crate::open::OpenAction as Open;
+use crate::part::Part;
 
 /// The credential that a path needs, with the actions behind it.
 #[derive(Clone, Copy, Debug)]
 pub enum Access {
     /// None.
-    Open(&'static [Route<OpenAction>]),
+    Open(&'static [Route<Open>]),
     /// An access key: the request acts in the key's environment.
-    AccessKey(&'static [Route<BackendAction>]),
-    /// An access key, whatever the method: a gateway asks whether a request may pass.
+    AccessKey(&'static [Route<AccessKey>]),
+    /// An access key, for any method: a gateway asks whether a request may pass.
     Gateway,
     /// An operator's token: the request manages every organization.
-    Operator(&'static [Route<OperatorAction>]),
+    Operator(&'static [Route<Operator>]),
 }
 
 /// A method of a path, and its action.
 #[derive(Clone, Debug)]
+#[non_exhaustive]
 pub struct Route<A> {
     /// The method. HEAD is GET without its body, if that leaves everything as it was.
     pub method: Method,
@@ -55,8 +31,16 @@ pub struct Route<A> {
     has_head: bool,
 }
 
+impl<A> Route<A> {
+    /// Returns whether a request of this route leaves everything as it was.
+    pub(crate) const fn is_safe(&self) -> bool {
+        self.has_head
+    }
+}
+
 /// A path with its actions.
 #[derive(Clone, Copy, Debug)]
+#[non_exhaustive]
 pub struct Path {
     /// The path in matchit's notation.
     pub pattern: &'static str,
@@ -69,17 +53,26 @@ pub struct Path {
 /// An action of any kind of access.
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
 pub enum Action {
-    /// An action of anybody.
-    Open(OpenAction),
+    /// An action without a credential.
+    Open(Open),
     /// An action of an access key's holder.
-    AccessKey(BackendAction),
+    AccessKey(AccessKey),
     /// The question of a gateway.
     Gateway,
     /// An action of an operator.
-    Operator(OperatorAction),
+    Operator(Operator),
 }
 
 impl Path {
+    /// Returns whether a visitor has an action here.
+    #[must_use]
+    pub fn is_for_visitors(&self) -> bool {
+        match self.access {
+            Access::Operator(routes) => routes.iter().any(|route| route.action.is_for_visitors()),
+            Access::Open(_) | Access::AccessKey(_) | Access::Gateway => false,
+        }
+    }
+
     /// Returns the methods of this path with their actions. A gateway's question is listed as a GET.
     #[must_use]
     pub fn actions(&self) -> Vec<(Method, Action)> {
@@ -108,6 +101,10 @@ const fn post<A: Copy>(action: A) -> Route<A> {
     Route { method: Method::POST, action, has_head: false }
 }
 
+const fn patch<A: Copy>(action: A) -> Route<A> {
+    Route { method: Method::PATCH, action, has_head: false }
+}
+
 const fn put<A: Copy>(action: A) -> Route<A> {
     Route { method: Method::PUT, action, has_head: false }
 }
@@ -116,172 +113,74 @@ const fn delete<A: Copy>(action: A) -> Route<A> {
     Route { method: Method::DELETE, action, has_head: false }
 }
 
-/// Returns the action of a method.
-pub(crate) fn find<A: Copy>(routes: &[Route<A>], method: &Method) -> Option<A> {
+/// Returns the route of a method.
+pub(crate) fn find<'a, A: 'a>(mut routes: impl Iterator<Item = &'a Route<A>>, method: &Method) -> Option<&'a Route<A>> {
     let fits = |route: &&Route<A>| route.method == *method || (*method == Method::HEAD && route.has_head);
-    routes.iter().find(fits).map(|route| route.action)
+    routes.find(fits)
 }
 
 /// Returns the `Allow` header of a path with these methods.
-pub(crate) fn allow<A>(routes: &[Route<A>]) -> String {
-    let names = routes.iter().flat_map(|route| [Some(route.method.as_str()), route.has_head.then_some("HEAD")]);
+pub(crate) fn allow<'a, A: 'a>(routes: impl Iterator<Item = &'a Route<A>>) -> String {
+    let names = routes.flat_map(|route| [Some(route.method.as_str()), route.has_head.then_some("HEAD")]);
     names.flatten().collect::<Vec<_>>().join(", ")
 }
 
+/// Lists paths: the part of the API, the access, the pattern, and the actions by method.
+macro_rules! paths {
+    ($($part:ident, $access:ident: $pattern:literal $(=> $($method:ident($action:ident)),+)?;)+) => {
+        &[$(Path {
+            pattern: $pattern,
+            part: Part::$part,
+            access: Access::$access $((&[$($method($access::$action)),+]))?,
+        }),+]
+    };
+}
+
 /// Every path.
-pub const PATHS: &[Path] = &[
-    Path { pattern: "/healthz", part: Part::Probes, access: Access::Open(&[get(OpenAction::Health)]) },
-    Path { pattern: "/readyz", part: Part::Probes, access: Access::Open(&[get(OpenAction::Readiness)]) },
-    Path { pattern: "/openapi.json", part: Part::Probes, access: Access::Open(&[get(OpenAction::Describe)]) },
-    Path {
-        pattern: "/.well-known/jwks.json",
-        part: Part::ForwardAuth,
-        access: Access::Open(&[get(OpenAction::AssertionKeys)]),
-    },
-    Path {
-        pattern: "/oauth/start/{token}",
-        part: Part::Link,
-        access: Access::Open(&[get_without_head(OpenAction::StartLink)]),
-    },
+pub const PATHS: &[Path] = paths! {
+    Probes, Open: "/healthz" => get(Health);
+    Probes, Open: "/readyz" => get(Readiness);
+    Probes, Open: "/openapi.json" => get(Describe);
+    ForwardAuth, Open: "/.well-known/jwks.json" => get(AssertionKeys);
+    Link, Open: "/oauth/start/{token}" => get_without_head(StartLink);
     // Links from before each connector had a redirect URI of its own: the answer is a page that says so.
-    Path {
-        pattern: "/oauth/callback",
-        part: Part::Link,
-        access: Access::Open(&[get_without_head(OpenAction::FinishLink)]),
-    },
-    Path {
-        pattern: "/oauth/callback/{reference}",
-        part: Part::Link,
-        access: Access::Open(&[get_without_head(OpenAction::FinishLink)]),
-    },
-    Path { pattern: "/v1/whoami", part: Part::Backend, access: Access::AccessKey(&[get(BackendAction::WhoAmI)]) },
-    Path { pattern: "/v1/forward-auth/{profile}", part: Part::ForwardAuth, access: Access::Gateway },
-    Path { pattern: "/v1/forward-auth/{profile}/", part: Part::ForwardAuth, access: Access::Gateway },
-    Path { pattern: "/v1/forward-auth/{profile}/{*rest}", part: Part::ForwardAuth, access: Access::Gateway },
-    Path {
-        pattern: "/v1/registered-users",
-        part: Part::Backend,
-        access: Access::AccessKey(&[get(BackendAction::ListUsers), post(BackendAction::RegisterUser)]),
-    },
-    Path {
-        pattern: "/v1/registered-users/{user}",
-        part: Part::Backend,
-        access: Access::AccessKey(&[get(BackendAction::ReadUser), delete(BackendAction::DeleteUser)]),
-    },
-    Path {
-        pattern: "/v1/registered-users/{user}/credentials/{connector}",
-        part: Part::Backend,
-        access: Access::AccessKey(&[
-            get(BackendAction::ReadCredential),
-            put(BackendAction::PutCredential),
-            delete(BackendAction::DeleteCredential),
-        ]),
-    },
-    Path {
-        pattern: "/v1/registered-users/{user}/tool-calls",
-        part: Part::Mcp,
-        access: Access::AccessKey(&[get(BackendAction::ListUsersToolCalls)]),
-    },
-    Path {
-        pattern: "/v1/tool-calls",
-        part: Part::Mcp,
-        access: Access::AccessKey(&[get(BackendAction::ListToolCalls)]),
-    },
-    Path { pattern: "/mcp", part: Part::Mcp, access: Access::AccessKey(&[post(BackendAction::Mcp)]) },
-    Path {
-        pattern: "/v1/link-sessions",
-        part: Part::Link,
-        access: Access::AccessKey(&[post(BackendAction::BeginLink)]),
-    },
-    Path {
-        pattern: "/v1/link-sessions/{session}",
-        part: Part::Link,
-        access: Access::AccessKey(&[get(BackendAction::ReadLink)]),
-    },
-    Path {
-        pattern: "/v1/link-sessions/{session}/complete",
-        part: Part::Link,
-        access: Access::AccessKey(&[post(BackendAction::CompleteLink)]),
-    },
-    Path {
-        pattern: "/v1/audit-events",
-        part: Part::Audit,
-        access: Access::AccessKey(&[get(BackendAction::ListOwnEvents)]),
-    },
-    Path {
-        pattern: "/v1/organizations",
-        part: Part::Management,
-        access: Access::Operator(&[get(OperatorAction::ListOrganizations), post(OperatorAction::CreateOrganization)]),
-    },
-    Path {
-        pattern: "/v1/organizations/{organization}",
-        part: Part::Management,
-        access: Access::Operator(&[get(OperatorAction::ReadOrganization)]),
-    },
-    Path {
-        pattern: "/v1/organizations/{organization}/access-keys",
-        part: Part::Management,
-        access: Access::Operator(&[get(OperatorAction::ListKeys), post(OperatorAction::CreateKey)]),
-    },
-    Path {
-        pattern: "/v1/organizations/{organization}/access-keys/{key}",
-        part: Part::Management,
-        access: Access::Operator(&[delete(OperatorAction::DeleteKey)]),
-    },
-    Path {
-        pattern: "/v1/organizations/{organization}/production-key/stage",
-        part: Part::Management,
-        access: Access::Operator(&[post(OperatorAction::StageKey), delete(OperatorAction::UnstageKey)]),
-    },
-    Path {
-        pattern: "/v1/organizations/{organization}/production-key/regenerate",
-        part: Part::Management,
-        access: Access::Operator(&[post(OperatorAction::RegenerateKey)]),
-    },
-    Path {
-        pattern: "/v1/organizations/{organization}/connectors",
-        part: Part::Link,
-        access: Access::Operator(&[get(OperatorAction::ListConnectors)]),
-    },
-    Path {
-        pattern: "/v1/organizations/{organization}/connectors/{connector}",
-        part: Part::Link,
-        access: Access::Operator(&[put(OperatorAction::PutConnector), delete(OperatorAction::RemoveConnector)]),
-    },
-    Path {
-        pattern: "/v1/organizations/{organization}/allowed-origins",
-        part: Part::Management,
-        access: Access::Operator(&[get(OperatorAction::ListOrigins), post(OperatorAction::AddOrigin)]),
-    },
-    Path {
-        pattern: "/v1/organizations/{organization}/allowed-origins/check",
-        part: Part::Management,
-        access: Access::Operator(&[post(OperatorAction::CheckOrigin)]),
-    },
-    Path {
-        pattern: "/v1/organizations/{organization}/allowed-origins/{origin}",
-        part: Part::Management,
-        access: Access::Operator(&[delete(OperatorAction::RemoveOrigin)]),
-    },
-    Path {
-        pattern: "/v1/organizations/{organization}/audit-events",
-        part: Part::Audit,
-        access: Access::Operator(&[get(OperatorAction::ListEvents)]),
-    },
-    Path {
-        pattern: "/v1/organizations/{organization}/audit-events/export",
-        part: Part::Audit,
-        access: Access::Operator(&[get_without_head(OperatorAction::ExportEvents)]),
-    },
-    Path {
-        pattern: "/v1/organizations/{organization}/audit-events/checkpoint",
-        part: Part::Audit,
-        access: Access::Operator(&[get(OperatorAction::Checkpoint)]),
-    },
+    Link, Open: "/oauth/callback" => get_without_head(FinishLink);
+    Link, Open: "/oauth/callback/{reference}" => get_without_head(FinishLink);
+    Backend, AccessKey: "/v1/whoami" => get(WhoAmI);
+    ForwardAuth, Gateway: "/v1/forward-auth/{profile}";
+    ForwardAuth, Gateway: "/v1/forward-auth/{profile}/";
+    ForwardAuth, Gateway: "/v1/forward-auth/{profile}/{*rest}";
+    Backend, AccessKey: "/v1/registered-users" => get(ListUsers), post(RegisterUser);
+    Backend, AccessKey: "/v1/registered-users/{user}" => get(ReadUser), delete(DeleteUser);
+    Backend, AccessKey: "/v1/registered-users/{user}/credentials/{connector}"
+        => get(ReadCredential), put(PutCredential), delete(DeleteCredential);
+    Mcp, AccessKey: "/v1/registered-users/{user}/tool-calls" => get(ListUsersToolCalls);
+    Mcp, AccessKey: "/v1/tool-calls" => get(ListToolCalls);
+    Mcp, AccessKey: "/mcp" => post(Mcp);
+    Link, AccessKey: "/v1/link-sessions" => post(BeginLink);
+    Link, AccessKey: "/v1/link-sessions/{session}" => get(ReadLink);
+    Link, AccessKey: "/v1/link-sessions/{session}/complete" => post(CompleteLink);
+    Audit, AccessKey: "/v1/audit-events" => get(ListOwnEvents);
+    Management, Operator: "/v1/organizations" => get(ListOrganizations), post(CreateOrganization);
+    Management, Operator: "/v1/organizations/{organization}"
+        => get(ReadOrganization), patch(UpdateOrganization), delete(CloseOrganization);
+    Management, Operator: "/v1/organizations/{organization}/suspend" => post(SuspendOrganization);
+    Management, Operator: "/v1/organizations/{organization}/resume" => post(ResumeOrganization);
+    Management, Operator: "/v1/organizations/{organization}/access-keys" => get(ListKeys), post(CreateKey);
+    Management, Operator: "/v1/organizations/{organization}/access-keys/{key}" => delete(DeleteKey);
+    Management, Operator: "/v1/organizations/{organization}/production-key/stage" => post(StageKey), delete(UnstageKey);
+    Management, Operator: "/v1/organizations/{organization}/production-key/regenerate" => post(RegenerateKey);
+    Management, Operator: "/v1/organizations/{organization}/production-key/regenerate/preview"
+        => get(PreviewRegeneration);
+    Link, Operator: "/v1/organizations/{organization}/connectors" => get(ListConnectors);
+    Link, Operator: "/v1/organizations/{organization}/connectors/{connector}"
+        => put(PutConnector), delete(RemoveConnector);
+    Management, Operator: "/v1/organizations/{organization}/allowed-origins" => get(ListOrigins), post(AddOrigin);
+    Management, Operator: "/v1/organizations/{organization}/allowed-origins/check" => post(CheckOrigin);
+    Management, Operator: "/v1/organizations/{organization}/allowed-origins/{origin}" => delete(RemoveOrigin);
+    Audit, Operator: "/v1/organizations/{organization}/audit-events" => get(ListEvents);
+    Audit, Operator: "/v1/organizations/{organization}/audit-events/export" => get_without_head(ExportEvents);
+    Audit, Operator: "/v1/organizations/{organization}/audit-events/checkpoint" => get(Checkpoint);
     // The contract can be read either way.
-    Path {
-        pattern: "/v1/organizations/{organization}/checkpoint",
-        part: Part::Audit,
-        access: Access::Operator(&[get(OperatorAction::Checkpoint)]),
-    },
-];
+    Audit, Operator: "/v1/organizations/{organization}/checkpoint" => get(Checkpoint);
+};

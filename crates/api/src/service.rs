@@ -1,21 +1,18 @@
 //! A request's way: id, limits, route, answer.
 
 use std::convert::Infallible;
-use std::fmt;
 use std::net::SocketAddr;
 use std::panic::AssertUnwindSafe;
 use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
-use arc_swap::ArcSwapOption;
 use bytes::Bytes;
 use doorward_audit::NoteKey;
-use doorward_auth::{Core, Issuer, OperatorDesk, Verifier};
-use doorward_http::{AccessKeyLayer, Problem};
+use doorward_auth::{Core, Verifier, Visitor};
+use doorward_http::{Counters, Problem, Visitors};
 use doorward_link::Linker;
-use doorward_origin::CustomSchemes;
-use doorward_records::SealingKeys;
+use doorward_records::{SealingKeys, Store};
 use http::header::{ALLOW, HOST, HeaderName};
 use http::request::Parts;
 use http::{HeaderValue, Method, Request, Response, Version};
@@ -23,18 +20,14 @@ use tokio::time::Instant;
 use tower_service::Service;
 
 use crate::answer::{Body, BodyError};
-use crate::assertions::Assertions;
 use crate::body;
-use crate::budget::Budgets;
-use crate::budget::Limits;
-use crate::call::{Call, RequestBody};
 use crate::code::Code;
-use crate::dispatch::{self, Refused};
+use crate::dispatch::{self, DispatchError};
 use crate::lifecycle::UnderWay;
-use crate::observer::Nobody;
-use crate::observer::Observer;
-use crate::routes::{Access, PATHS, Part};
-use crate::state::State;
+use crate::request_context::RequestContext;
+use crate::routes::{Access, PATHS, Path};
+use crate::settings::{Mount, Settings};
+use crate::state::{Links, State};
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
@@ -44,92 +37,13 @@ const MAX_TARGET: usize = 4 * 1024;
 /// The longest header section, names and values together.
 const MAX_HEADERS: usize = 16 * 1024;
 
-/// The settings of an API.
-#[derive(Debug)]
-pub struct Settings {
-    /// The parts of the API that are served.
-    pub parts: Vec<Part>,
-    /// Other services beside it.
-    pub mounts: Vec<Mount>,
-    /// Whether the schemes of apps may be allowed origins.
-    pub custom_schemes: CustomSchemes,
-    /// The key that signs checkpoints at first, if there is such a key.
-    pub signing_key: Option<NoteKey>,
-    /// The maker of assertions of who sent a request, if they are switched on.
-    pub assertions: Option<Arc<Assertions>>,
-    /// Whether each verification reads the store.
-    pub strict: bool,
-    /// The names by which MCP clients call this server in `Host` headers.
-    pub mcp_hosts: Vec<String>,
-    /// The budgets of work that one client could fill the server with.
-    pub budgets: Budgets,
-    /// Hears of what the API does.
-    pub observer: Arc<dyn Observer>,
-}
-
-impl Default for Settings {
-    fn default() -> Self {
-        let observer: Arc<dyn Observer> = Arc::new(Nobody);
-        Self {
-            parts: Part::ALL.to_vec(),
-            mounts: Vec::new(),
-            custom_schemes: CustomSchemes::default(),
-            signing_key: None,
-            assertions: None,
-            strict: false,
-            mcp_hosts: Vec::new(),
-            budgets: Budgets::new(Limits::default(), &observer),
-            observer,
-        }
-    }
-}
-
-type Answering = Pin<Box<dyn Future<Output = Response<Body>> + Send>>;
-
-/// Another service beside the API, such as the page *Settings → API Keys*. It has the API's limits, request ids and observer,
-/// and decides alone who may do what.
-pub struct Mount {
-    patterns: &'static [&'static str],
-    methods: &'static [Method],
-    answer: Box<dyn Fn(Request<RequestBody>) -> Answering + Send + Sync>,
-}
-
-impl Mount {
-    /// A service that answers at paths of these patterns, in matchit's notation, and with these methods.
-    pub fn new<F, A, B>(patterns: &'static [&'static str], methods: &'static [Method], answer: F) -> Self
-    where
-        F: Fn(Request<RequestBody>) -> A + Send + Sync + 'static,
-        A: Future<Output = Response<B>> + Send + 'static,
-        B: http_body::Body<Data = Bytes, Error: Into<BodyError>> + Send + 'static,
-    {
-        let boxed = move |request| -> Answering {
-            let answer = answer(request);
-            Box::pin(async move { answer.await.map(Body::streamed) })
-        };
-        Self { patterns, methods, answer: Box::new(boxed) }
-    }
-}
-
-impl fmt::Debug for Mount {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Mount").field("patterns", &self.patterns).finish_non_exhaustive()
-    }
-}
-
 /// The reason why a service cannot be mounted.
-#[derive(Clone, Debug, Eq, PartialEq)]
+#[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
+#[error("nothing can be mounted at {pattern}: {reason}")]
 pub struct MountError {
     pattern: &'static str,
     reason: String,
 }
-
-impl fmt::Display for MountError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "nothing can be mounted at {}: {}", self.pattern, self.reason)
-    }
-}
-
-impl std::error::Error for MountError {}
 
 /// The place that a path leads to.
 #[derive(Clone, Debug)]
@@ -142,54 +56,114 @@ enum Target {
 #[derive(Clone, Debug)]
 pub struct Api(Arc<Inner>);
 
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 struct Inner {
     state: Arc<State>,
-    /// The targets, with their patterns.
-    routes: matchit::Router<(&'static str, Target)>,
+    routes: Targets,
+    /// The services beside the API, which other listeners may serve too.
+    mounts: Vec<Arc<Mount>>,
+    /// The path in front of every pattern.
+    base: String,
+    /// The visitors, if the API is for them: then it takes no credential.
+    visitors: Option<Visitors>,
 }
+
+/// The targets, with their patterns.
+type Targets = matchit::Router<(&'static str, Target)>;
 
 impl Api {
     /// The API over a verifying node.
     ///
     /// # Errors
     ///
-    /// Fails if a mounted service's pattern is no pattern, or overlaps with a path of the API.
+    /// Fails if a mounted service's pattern is invalid, or overlaps with a path of the API.
     pub fn new(
         verifier: Verifier,
         sealing_keys: Arc<SealingKeys>,
         linker: Linker,
-        settings: Settings,
+        mut settings: Settings,
     ) -> Result<Self, MountError> {
-        let mut routes = matchit::Router::new();
-        let mut insert = |pattern: &'static str, target| {
-            routes.insert(pattern, (pattern, target)).map_err(|error| MountError { pattern, reason: error.to_string() })
-        };
-        for path in PATHS.iter().filter(|path| settings.parts.contains(&path.part)) {
-            insert(path.pattern, Target::Endpoint(path.access))?;
-        }
-        for mount in settings.mounts.into_iter().map(Arc::new) {
-            for pattern in mount.patterns {
-                insert(pattern, Target::Mount(Arc::clone(&mount)))?;
-            }
-        }
-        let state = State {
-            layer: AccessKeyLayer::new(verifier.clone()),
-            issuer: Issuer::beside(&verifier),
-            desk: OperatorDesk::new(verifier.core()),
-            verifier,
-            sealing_keys,
-            linker,
-            custom_schemes: settings.custom_schemes,
-            signing_key: ArcSwapOption::from_pointee(settings.signing_key),
-            assertions: settings.assertions,
-            strict: settings.strict,
-            mcp_hosts: settings.mcp_hosts,
-            budgets: settings.budgets,
-            observer: settings.observer,
-            lifecycle: Arc::default(),
-        };
-        Ok(Self(Arc::new(Inner { state: Arc::new(state), routes })))
+        let mounts: Vec<_> = std::mem::take(&mut settings.mounts).into_iter().map(Arc::new).collect();
+        let store = linker.store().clone();
+        let state = Arc::new(State::new(verifier, store, Some(Links { linker, sealing_keys }), settings));
+        let mut routes = routes_of(&state, |_| true);
+        mount_all(&mut routes, &mounts)?;
+        Ok(Self(Arc::new(Inner { state, routes, mounts, base: String::new(), visitors: None })))
+    }
+
+    /// Returns the same API with the paths that `is_wanted` chooses, and the settings' mounts if `with_mounts` is true: for a
+    /// listener that few people reach, beside the listener of everyone.
+    ///
+    /// ```
+    /// # fn sides(api: &doorward_api::Api) -> [doorward_api::Api; 2] {
+    /// use doorward_api::routes::{Access, Path};
+    ///
+    /// let is_management = |path: &Path| matches!(path.access, Access::Operator(_));
+    /// [api.with_paths(|path| !is_management(path), false), api.with_paths(is_management, true)]
+    /// # }
+    /// ```
+    #[must_use]
+    pub fn with_paths(&self, is_wanted: impl Fn(&Path) -> bool, with_mounts: bool) -> Self {
+        let inner = Inner::clone(&self.0);
+        let mounts = if with_mounts { inner.mounts.clone() } else { vec![] };
+        let mut routes = routes_of(&inner.state, is_wanted);
+        let mounted = mount_all(&mut routes, &mounts);
+        debug_assert!(mounted.is_ok(), "{mounted:?}");
+        Self(Arc::new(Inner { routes, mounts, ..inner }))
+    }
+
+    /// The API for the users of the service that embeds it, as [`Api::for_visitors`] has it, of a service that links no accounts:
+    /// it has no connectors. The settings' mounts are not served.
+    #[must_use]
+    pub fn only_for_visitors(
+        verifier: Verifier,
+        store: Arc<dyn Store>,
+        settings: Settings,
+        find: impl Fn(&Parts) -> Option<Visitor> + Send + Sync + 'static,
+    ) -> Self {
+        Self::of_visitors(Arc::new(State::new(verifier, store, None, settings)), Visitors::new(find))
+    }
+
+    /// Returns the API for the users of the service that embeds it, beside this one: it takes no credential, and has for each
+    /// visitor one organization. Every other organization answers 404, as if it did not exist, and so does every path for
+    /// operators of the installation, for backends and for gateways.
+    ///
+    /// The service says by its own session who sent a request. A request without a visitor gets 401. A change must come from
+    /// this origin, unless the service guards itself ([`Api::guarded_by_host`]). The audit trail names the visitor as
+    /// [`Visitor::new`] says.
+    ///
+    /// ```
+    /// # fn mount(api: &doorward_api::Api) -> doorward_api::Api {
+    /// use doorward_auth::Visitor;
+    ///
+    /// // A middleware above the API has put the visitor there, from the service's own session.
+    /// api.for_visitors(|request| request.extensions.get::<Visitor>().cloned()).at("/settings/api")
+    /// # }
+    /// ```
+    #[must_use]
+    pub fn for_visitors(&self, find: impl Fn(&Parts) -> Option<Visitor> + Send + Sync + 'static) -> Self {
+        Self::of_visitors(Arc::clone(&self.0.state), Visitors::new(find))
+    }
+
+    fn of_visitors(state: Arc<State>, visitors: Visitors) -> Self {
+        let routes = routes_of(&state, Path::is_for_visitors);
+        Self(Arc::new(Inner { state, routes, mounts: vec![], base: String::new(), visitors: Some(visitors) }))
+    }
+
+    /// Leaves it to the service that embeds the API to refuse what another site makes a visitor's browser send: for a service
+    /// with a guard of its own above the API, or whose sessions are no cookies.
+    #[must_use]
+    pub fn guarded_by_host(self) -> Self {
+        let inner = Arc::unwrap_or_clone(self.0);
+        let visitors = inner.visitors.map(Visitors::guarded_by_host);
+        Self(Arc::new(Inner { visitors, ..inner }))
+    }
+
+    /// Moves the API below another path. Requests may come with this path or, from a router that strips it, without.
+    #[must_use]
+    pub fn at(self, base: &str) -> Self {
+        let base = base.trim_end_matches('/').to_owned();
+        Self(Arc::new(Inner { base, ..Arc::unwrap_or_clone(self.0) }))
     }
 
     /// The core.
@@ -204,10 +178,16 @@ impl Api {
         &self.0.state.verifier
     }
 
-    /// The linker of accounts.
+    /// Returns the counts of credentials that were presented for access keys.
     #[must_use]
-    pub fn linker(&self) -> &Linker {
-        &self.0.state.linker
+    pub fn counters(&self) -> Counters {
+        self.0.state.layer.counters()
+    }
+
+    /// The linker of accounts, if the API links any.
+    #[must_use]
+    pub fn linker(&self) -> Option<&Linker> {
+        self.0.state.links.as_ref().map(|links| &links.linker)
     }
 
     /// Signs checkpoints with this key from now on.
@@ -220,13 +200,13 @@ impl Api {
         self.0.state.lifecycle.drain();
     }
 
-    /// Whether [`Api::drain`] was called.
+    /// Returns whether [`Api::drain`] was called.
     #[must_use]
     pub fn is_draining(&self) -> bool {
         self.0.state.lifecycle.is_draining()
     }
 
-    /// Whether this node is current, and not about to stop.
+    /// Returns whether this node is current, and not about to stop.
     #[must_use]
     pub fn is_ready(&self) -> bool {
         self.0.state.is_ready()
@@ -237,13 +217,13 @@ impl Api {
         self.0.state.lifecycle.idle().await;
     }
 
-    /// Returns the pattern of a path, which logs and metrics may tell; `none` if there is nothing at the path.
+    /// Returns the pattern of a path, for logs and metrics; `none` if there is nothing at the path.
     #[must_use]
     pub fn pattern(&self, path: &str) -> &'static str {
-        self.0.routes.at(path).map_or("none", |route| route.value.0)
+        self.0.routes.at(self.0.below(path)).map_or("none", |route| route.value.0)
     }
 
-    /// Answers a request from this peer, whatever happens.
+    /// Answers a request from this peer. Every failure has an answer.
     ///
     /// If the peer is not known, a [`SocketAddr`] or a [`SourceAddress`](doorward_http::SourceAddress) may be among the
     /// request's extensions, and so may a [`RequestId`](doorward_types::RequestId).
@@ -256,7 +236,7 @@ impl Api {
         B: http_body::Body<Data = Bytes, Error: Into<BodyError>> + Send + 'static,
     {
         let under_way = UnderWay::of(&self.0.state.lifecycle);
-        let call = Call::new(request, peer, self.core());
+        let call = RequestContext::new(request, peer, self.core());
         self.0.answer(call, under_way)
     }
 }
@@ -275,18 +255,49 @@ where
 
     fn call(&mut self, request: Request<B>) -> Self::Future {
         let api = self.clone();
-        let call = Call::new(request, None, self.core());
-        Box::pin(async move { Ok(api.0.answer(call, UnderWay::of(&api.0.state.lifecycle)).await) })
+        // Not in the future: a request counts before its first poll.
+        let under_way = UnderWay::of(&self.0.state.lifecycle);
+        let call = RequestContext::new(request, None, self.core());
+        Box::pin(async move { Ok(api.0.answer(call, under_way).await) })
     }
 }
 
+/// Adds a target at a pattern.
+fn insert(routes: &mut Targets, pattern: &'static str, target: Target) -> Result<(), MountError> {
+    routes.insert(pattern, (pattern, target)).map_err(|error| MountError { pattern, reason: error.to_string() })
+}
+
+/// Returns the API's own targets at these paths, as far as their parts are served.
+fn routes_of(state: &State, is_wanted: impl Fn(&Path) -> bool) -> Targets {
+    let mut routes = Targets::new();
+    for path in PATHS.iter().filter(|path| state.parts.contains(&path.part) && is_wanted(path)) {
+        let inserted = insert(&mut routes, path.pattern, Target::Endpoint(path.access));
+        debug_assert!(inserted.is_ok(), "{inserted:?}");
+    }
+    routes
+}
+
+fn mount_all(routes: &mut Targets, mounts: &[Arc<Mount>]) -> Result<(), MountError> {
+    for mount in mounts {
+        for pattern in mount.patterns {
+            insert(routes, pattern, Target::Mount(Arc::clone(mount)))?;
+        }
+    }
+    Ok(())
+}
+
 impl Inner {
-    async fn answer(&self, call: Call, _under_way: UnderWay) -> Response<Body> {
+    /// Returns the part of a path that patterns describe.
+    fn below<'a>(&self, path: &'a str) -> &'a str {
+        path.strip_prefix(self.base.as_str()).filter(|rest| rest.starts_with('/')).unwrap_or(path)
+    }
+
+    async fn answer(&self, call: RequestContext, _under_way: UnderWay) -> Response<Body> {
         let (id, started) = (call.id, Instant::now());
         let method = call.head.method.clone();
         let path = call.uri().path().to_owned();
-        let route = self.routes.at(&path);
-        // Never the path itself: someone may have put a key into it.
+        let route = self.routes.at(self.below(&path));
+        // Never the path itself: it may contain a key.
         let pattern = route.as_ref().map_or("none", |route| route.value.0);
         let answer = CatchUnwind(pin!(async {
             // A gateway's question has the client's own headers and path, of any length that fits in the head.
@@ -296,11 +307,16 @@ impl Inner {
             check_host(&call.head)?;
             match &route {
                 Ok(route) => match &route.value.1 {
-                    Target::Endpoint(access) => dispatch::answer(&self.state, *access, &route.params, call).await,
+                    Target::Endpoint(access) => {
+                        dispatch::answer(&self.state, self.visitors.as_ref(), *access, &route.params, call).await
+                    }
                     Target::Mount(mount) => self.beside(mount, call).await,
                 },
                 Err(_) => {
-                    let detail = "there is nothing at this path; docs/http-api.md lists what is";
+                    let detail = match self.visitors {
+                        Some(_) => "there is nothing at this path",
+                        None => "there is nothing at this path; `GET /openapi.json` lists every path",
+                    };
                     Err(Problem::new(Code::NotFound, detail).into())
                 }
             }
@@ -308,8 +324,8 @@ impl Inner {
         .await;
         let mut response = match answer {
             Ok(response) => response,
-            Err(Refused::Problem(problem)) => problem.for_request(id).into_response(),
-            Err(Refused::Method(allow)) => {
+            Err(DispatchError::Problem(problem)) => problem.for_request(id).into_response(),
+            Err(DispatchError::Method(allow)) => {
                 let problem = Problem::new(Code::MethodNotAllowed, format!("this path has {allow}"));
                 let mut response: Response<Body> = problem.for_request(id).into_response();
                 if let Ok(allow) = HeaderValue::try_from(allow) {
@@ -328,7 +344,7 @@ impl Inner {
         response
     }
 
-    async fn beside(&self, mount: &Mount, call: Call) -> Result<Response<Body>, Refused> {
+    async fn beside(&self, mount: &Mount, call: RequestContext) -> Result<Response<Body>, DispatchError> {
         let method = &call.head.method;
         let is_allowed = |allowed: &Method| allowed == method || (*method == Method::HEAD && allowed == Method::GET);
         if !mount.methods.iter().any(is_allowed) {
@@ -336,7 +352,7 @@ impl Inner {
                 Method::GET => vec!["GET", "HEAD"],
                 _ => vec![method.as_str()],
             });
-            return Err(Refused::Method(names.collect::<Vec<_>>().join(", ")));
+            return Err(DispatchError::Method(names.collect::<Vec<_>>().join(", ")));
         }
         let _room = body::room(&self.state, &call).await?;
         let source = call.source();
@@ -352,16 +368,16 @@ fn check_size(head: &Parts) -> Result<(), Problem> {
     let target = head.uri.path_and_query().map_or(0, |target| target.as_str().len());
     let headers: usize = head.headers.iter().map(|(name, value)| name.as_str().len() + value.len()).sum();
     if target > MAX_TARGET {
-        Err(Problem::new(Code::UriTooLong, "the path and query may have 4096 bytes at the most"))
+        Err(Problem::new(Code::UriTooLong, "the path and query may have at most 4096 bytes"))
     } else if headers > MAX_HEADERS {
-        Err(Problem::new(Code::HeadersTooLarge, "the headers may have 16384 bytes at the most"))
+        Err(Problem::new(Code::HeadersTooLarge, "the headers may have at most 16384 bytes"))
     } else {
         Ok(())
     }
 }
 
 /// Checks that there is one `Host`, a name or an address with or without a port; HTTP/1.1 may not leave it out (RFC 9112, section
-/// 3.2). Of two, a proxy in front might have read the other one.
+/// 3.2). If there were two, a proxy in front might have read the other.
 fn check_host(head: &Parts) -> Result<(), Problem> {
     let mut hosts = head.headers.get_all(HOST).iter();
     match (hosts.next(), hosts.next()) {
@@ -382,12 +398,42 @@ fn may_stand_in_a_host(byte: &u8) -> bool {
 /// Turns a panic of one handler into one 500, so that it takes no other request of the connection along.
 struct CatchUnwind<'a, F>(Pin<&'a mut F>);
 
-impl<F: Future<Output = Result<Response<Body>, Refused>>> Future for CatchUnwind<'_, F> {
-    type Output = Result<Response<Body>, Refused>;
+impl<F: Future<Output = Result<Response<Body>, DispatchError>>> Future for CatchUnwind<'_, F> {
+    type Output = Result<Response<Body>, DispatchError>;
 
     fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
         let polled = std::panic::catch_unwind(AssertUnwindSafe(|| self.0.as_mut().poll(context)));
         let failed = |_| Poll::Ready(Err(Problem::new(Code::Internal, "the server failed at this request").into()));
         polled.unwrap_or_else(failed)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::future::poll_fn;
+
+    use doorward_key::SystemRandom;
+    use doorward_records::SealingKey;
+    use doorward_store_memory::MemoryStore;
+    use http_body_util::Empty;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn a_request_is_under_way_before_its_first_poll() {
+        let store = Arc::new(MemoryStore::new());
+        let verifier = Verifier::start(&Core::new(store.clone())).await.unwrap();
+        let (sealing_key, _) = SealingKey::draw(&SystemRandom).unwrap();
+        let sealing_keys = Arc::new(SealingKeys::from(sealing_key));
+        let linker = Linker::new(verifier.clone(), store, Arc::clone(&sealing_keys), "https://keys.example.com/oauth");
+        let mut api = Api::new(verifier, sealing_keys, linker.unwrap(), Settings::default()).unwrap();
+
+        let request = Request::get("/livez").header(HOST, "keys.example.com").body(Empty::<Bytes>::new()).unwrap();
+        let answer = api.call(request);
+        api.drain();
+        let mut idle = pin!(api.idle());
+        assert!(poll_fn(|context| Poll::Ready(idle.as_mut().poll(context).is_pending())).await);
+        drop(answer);
+        idle.await;
     }
 }

@@ -1,25 +1,29 @@
 use std::sync::Arc;
+use std::time::Duration;
 
 use arc_swap::ArcSwapOption;
-use doorward_audit::{Action, Attribution, Detail, EventDraft, NoteKey};
-use doorward_auth::{Core, Issuer, OperatorDesk, OperatorPrincipal, Verifier};
+use doorward_audit::NoteKey;
+use doorward_auth::{Core, Issuer, Operators, Verifier};
 use doorward_http::{AccessKeyLayer, Problem};
 use doorward_link::Linker;
 use doorward_origin::CustomSchemes;
 use doorward_records::{SealingKeys, Store};
-use doorward_store::Scope;
-use doorward_types::{Clock, Environment, OrganizationId};
+use doorward_types::Clock;
 
 use crate::assertions::Assertions;
 use crate::budget::Budgets;
 use crate::code::Code;
-use crate::cursor::Parameters;
 use crate::lifecycle::Lifecycle;
 use crate::observer::Observer;
-use crate::problem::change_failed;
+use crate::part::Part;
+use crate::settings::Settings;
 
-/// The name of the parameter that says which of an organization's two environments an operator means.
-pub(crate) const ENVIRONMENT: &str = "environment";
+/// Everything for links and credentials.
+#[derive(Debug)]
+pub(crate) struct Links {
+    pub(crate) linker: Linker,
+    pub(crate) sealing_keys: Arc<SealingKeys>,
+}
 
 /// Everything that handlers need.
 #[derive(Debug)]
@@ -27,10 +31,14 @@ pub(crate) struct State {
     pub(crate) layer: AccessKeyLayer,
     pub(crate) verifier: Verifier,
     pub(crate) issuer: Issuer,
-    pub(crate) desk: OperatorDesk,
-    pub(crate) sealing_keys: Arc<SealingKeys>,
-    pub(crate) linker: Linker,
+    pub(crate) desk: Operators,
+    pub(crate) store: Arc<dyn Store>,
+    /// None if the API has no part that links accounts or keeps credentials.
+    pub(crate) links: Option<Links>,
+    pub(crate) parts: Vec<Part>,
     pub(crate) custom_schemes: CustomSchemes,
+    /// The time between the closing of an organization and the erasure of its data.
+    pub(crate) erase_after: Duration,
     /// The key that signs checkpoints, if there is one.
     pub(crate) signing_key: ArcSwapOption<NoteKey>,
     pub(crate) assertions: Option<Arc<Assertions>>,
@@ -42,48 +50,64 @@ pub(crate) struct State {
 }
 
 impl State {
+    /// Returns the state of an API over a verifying node. Without links, the parts that need them are left out.
+    pub(crate) fn new(verifier: Verifier, store: Arc<dyn Store>, links: Option<Links>, settings: Settings) -> Self {
+        let parts = settings.parts.into_iter().filter(|part| links.is_some() || !part.needs_links()).collect();
+        Self {
+            layer: AccessKeyLayer::new(verifier.clone()),
+            issuer: Issuer::beside(&verifier),
+            desk: Operators::new(verifier.core(), store.clone()),
+            verifier,
+            store,
+            links,
+            parts,
+            custom_schemes: settings.custom_schemes,
+            erase_after: settings.erase_after,
+            signing_key: ArcSwapOption::from_pointee(settings.signing_key),
+            assertions: settings.assertions,
+            strict: settings.strict,
+            mcp_hosts: settings.mcp_hosts,
+            budgets: settings.budgets,
+            observer: settings.observer,
+            lifecycle: Arc::default(),
+        }
+    }
+
     pub(crate) fn core(&self) -> &Core {
         self.verifier.core()
     }
 
     pub(crate) fn store(&self) -> &dyn Store {
-        &**self.linker.store()
+        &*self.store
+    }
+
+    /// Returns the linker of accounts. Every part that asks for it is served only with one.
+    pub(crate) fn linker(&self) -> Result<&Linker, Problem> {
+        Ok(&self.links()?.linker)
+    }
+
+    /// Returns the keys that seal credentials. Every part that asks for them is served only with some.
+    pub(crate) fn sealing_keys(&self) -> Result<&SealingKeys, Problem> {
+        Ok(&self.links()?.sealing_keys)
+    }
+
+    fn links(&self) -> Result<&Links, Problem> {
+        self.links.as_ref().ok_or_else(|| Problem::new(Code::NotConfigured, "this service links no accounts"))
+    }
+
+    /// Has tokens revoked soon that are no longer needed.
+    pub(crate) fn revoke_soon(&self) {
+        if let Some(links) = &self.links {
+            links.linker.revoke_soon();
+        }
     }
 
     pub(crate) fn clock(&self) -> &dyn Clock {
         &**self.core().clock()
     }
 
-    /// Whether this node is current, and not about to stop.
+    /// Returns whether this node is current, and not about to stop.
     pub(crate) fn is_ready(&self) -> bool {
         !self.lifecycle.is_draining() && self.verifier.is_current()
-    }
-
-    /// Returns an event of the log of this scope, as something that is done now.
-    pub(crate) fn event(
-        &self,
-        action: Action,
-        subject: String,
-        scope: &Scope,
-        by: &Attribution,
-        detail: Detail,
-    ) -> EventDraft {
-        let log = (scope.organization(), scope.environment());
-        EventDraft { detail, ..EventDraft::new(by, self.clock().now(), action, subject, log) }
-    }
-
-    /// Returns the environment of an organization that an operator chose with the parameter [`ENVIRONMENT`].
-    #[expect(clippy::disallowed_methods, reason = "the operator who is authenticated chooses the log")]
-    pub(crate) async fn chosen(
-        &self,
-        management: &OperatorPrincipal,
-        organization: OrganizationId,
-        parameters: &Parameters,
-    ) -> Result<Scope, Problem> {
-        self.issuer.organization(management, organization).await.map_err(change_failed)?;
-        let environment = parameters.get::<Environment>(ENVIRONMENT)?.ok_or_else(|| {
-            Problem::new(Code::InvalidRequest, "say which log, with `?environment=production` or `?environment=test`")
-        })?;
-        Ok(management.scope(organization, environment))
     }
 }

@@ -9,8 +9,8 @@ use doorward_types::{Name, RegisteredUserId};
 use crate::code::Code;
 use crate::cursor;
 use crate::problem::{absent, store_failed};
-use crate::shapes::{List, RegisteredUserShape};
 use crate::state::State;
+use crate::views::{List, RegisteredUserView};
 
 fn users(state: &State) -> &dyn Table<RegisteredUser> {
     state.store()
@@ -21,9 +21,9 @@ pub(crate) async fn page(
     state: &State,
     scope: &Scope,
     page: &Page<RegisteredUserId>,
-) -> Result<List<RegisteredUserShape>, Problem> {
+) -> Result<List<RegisteredUserView>, Problem> {
     let rows = users(state).list(scope, cursor::one_more(page)).await.map_err(store_failed)?;
-    Ok(cursor::list(page, rows, |user| user.id.to_string(), RegisteredUserShape::from))
+    Ok(cursor::list(page, rows, |user| user.id.to_string(), RegisteredUserView::from))
 }
 
 /// Registers a user.
@@ -32,16 +32,11 @@ pub(crate) async fn register(
     scope: &Scope,
     origin_user_id: Name,
     origin_user_name: Option<Name>,
-) -> Result<RegisteredUserShape, Problem> {
+) -> Result<RegisteredUserView, Problem> {
     let seed = state.core().id_seed().map_err(|error| Problem::new(Code::Internal, error.to_string()))?;
-    let user = RegisteredUser {
-        id: RegisteredUserId::new(seed),
-        origin_user_id,
-        origin_user_name,
-        created_at: state.clock().now(),
-    };
+    let user = RegisteredUser::new(RegisteredUserId::new(seed), origin_user_id, origin_user_name, state.clock().now());
     match users(state).insert(scope, user.clone()).await {
-        Ok(()) => Ok(RegisteredUserShape::from(user)),
+        Ok(()) => Ok(RegisteredUserView::from(user)),
         Err(StoreError::Conflict(_)) => Err(Problem::new(
             Code::Conflict,
             format!("a user with this origin_user_id is registered in the {} environment already", scope.environment()),
@@ -51,9 +46,9 @@ pub(crate) async fn register(
 }
 
 /// Returns one registered user.
-pub(crate) async fn find(state: &State, scope: &Scope, id: RegisteredUserId) -> Result<RegisteredUserShape, Problem> {
+pub(crate) async fn find(state: &State, scope: &Scope, id: RegisteredUserId) -> Result<RegisteredUserView, Problem> {
     let found = users(state).get(scope, &id).await.map_err(store_failed)?;
-    found.map(RegisteredUserShape::from).ok_or_else(|| absent("registered user", scope.environment()))
+    found.map(RegisteredUserView::from).ok_or_else(|| absent("registered user", scope.environment()))
 }
 
 /// Deletes a registered user, and the credentials with it, which are revoked.
@@ -63,10 +58,10 @@ pub(crate) async fn delete(
     id: RegisteredUserId,
     by: &Attribution,
 ) -> Result<(), Problem> {
-    let event = state.event(Action::RegisteredUserDeleted, id.to_string(), scope, by, Detail::default());
+    let event = state.core().event(Action::RegisteredUserDeleted, id.to_string(), scope.log(), by, Detail::default());
     match users(state).delete(scope, &id, event).await.map_err(store_failed)? {
         true => {
-            state.linker.revoke_soon();
+            state.revoke_soon();
             Ok(())
         }
         false => Err(absent("registered user", scope.environment())),

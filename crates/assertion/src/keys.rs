@@ -15,17 +15,17 @@ use zeroize::Zeroizing;
 use crate::Claims;
 use crate::token;
 
-/// The time between a key's making and its first signature: until then every server has the file, and every service has read the
-/// public keys again, which may be cached for half of it.
-pub const LEAD: Duration = Duration::from_secs(600);
+/// The time between a key's creation and its first signature. In this time every server gets the file, and every service reads
+/// the public keys again (they may be cached for half of it).
+pub const PUBLISH_LEAD: Duration = Duration::from_secs(600);
 
-/// The time for which a key that signs no more is still published: far longer than an assertion holds.
-const AFTERLIFE: Duration = Duration::from_secs(3_600);
+/// The time for which a retired key stays published: much longer than [`LIFETIME`](crate::LIFETIME).
+const RETIRED_KEY_RETENTION: Duration = Duration::from_secs(3_600);
 
-/// The keys that sign assertions. The newest whose time has come signs; all are published.
+/// The keys that sign assertions. The newest key whose start has come signs. All keys are published.
 #[derive(Clone, Debug, Default)]
 pub struct AssertionKeys {
-    /// In the order in which they sign.
+    /// In the order of their start.
     keys: Vec<Key>,
 }
 
@@ -36,50 +36,51 @@ struct Key {
     signs_from: Timestamp,
 }
 
-/// A text that is no set of keys.
+/// The text is not a set of assertion keys.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
-#[error("this is no file of assertion keys: `doorward assertion-key rotate` makes one")]
+#[error("the file has no assertion keys: create it with `doorward assertion-key rotate`")]
+#[non_exhaustive]
 pub struct AssertionKeysError;
 
 impl AssertionKeys {
-    /// Returns the set with another key of this seed, which must be random and secret. The first key signs at once, a later
-    /// one after [`LEAD`]; keys that no assertion in use can be of are left out.
+    /// Returns the set with a new key from this seed, which must be random and secret. The first key signs at once, a later key
+    /// after [`PUBLISH_LEAD`]. Drops old keys whose assertions have all expired.
     #[must_use]
     pub fn rotated(&self, seed: Zeroizing<[u8; 32]>, now: Timestamp) -> Self {
         let mut keys = self.keys.clone();
-        // The time at which a key stopped to sign is the time at which the next began.
-        let is_of_use = |next: Option<&Key>| next.is_none_or(|next| now < next.signs_from + AFTERLIFE);
+        // A key stops signing when the next key starts.
+        let is_of_use = |next: Option<&Key>| next.is_none_or(|next| now < next.signs_from + RETIRED_KEY_RETENTION);
         let kept = (0..keys.len()).map(|place| is_of_use(keys.get(place + 1))).collect::<Vec<_>>();
         let mut kept = kept.into_iter();
         keys.retain(|_| kept.next().unwrap_or(true));
-        let signs_from = if keys.is_empty() { now } else { now + LEAD };
+        let signs_from = if keys.is_empty() { now } else { now + PUBLISH_LEAD };
         keys.push(Key::new(&seed, signs_from));
         Self { keys }
     }
 
-    /// Returns the id of the key that signs from [`LEAD`] on at the latest, if there is a key.
+    /// Returns the id of the newest key, which signs after [`PUBLISH_LEAD`] at the latest.
     #[must_use]
     pub fn newest(&self) -> Option<&str> {
         self.keys.last().map(|key| key.id.as_str())
     }
 
-    /// Returns an assertion, if there is a key.
+    /// Returns a signed assertion, or `None` if there is no key.
     #[must_use]
     pub fn sign(&self, claims: &Claims<'_>, now: Timestamp) -> Option<String> {
         let due = self.keys.iter().rev().find(|key| key.signs_from <= now);
-        // A clock that is behind takes the oldest key, which every service has.
+        // If this clock is behind, the oldest key signs: every service has it.
         let key = due.or_else(|| self.keys.first())?;
         Some(token::signed(claims, &key.id, &key.signing, now))
     }
 
-    /// Returns the public keys: a JSON Web Key Set.
+    /// Returns the public keys as a JSON Web Key Set.
     #[must_use]
     pub fn public(&self) -> String {
         let keys = self.keys.iter().map(|key| Jwk { d: None, signs_from: None, ..key.to_jwk() }).collect();
         serde_json::to_string(&JwkSet { keys }).unwrap_or_default()
     }
 
-    /// Returns the text of the file: the private keys, one a line.
+    /// Returns the text of the file: the private keys, one on each line.
     #[must_use]
     pub fn to_text(&self) -> Zeroizing<String> {
         let lines = self.keys.iter().filter_map(|key| serde_json::to_string(&key.to_jwk()).ok().map(Zeroizing::new));
@@ -103,7 +104,7 @@ impl FromStr for AssertionKeys {
     }
 }
 
-/// The names are those of RFC 8037, section 2; the last is ours: the time in seconds from which the key signs.
+/// The field names are from RFC 8037, section 2. The last field is Doorward's own: the key's start in seconds.
 #[derive(Deserialize, Serialize)]
 struct Jwk {
     kty: String,

@@ -1,9 +1,8 @@
-//! Signed identities: who sent a request, for services behind a gateway to verify by themselves.
+//! Signed identities: a service behind a gateway verifies the sender of a request by itself.
 //!
-//! A gateway that hands on headers can be misconfigured, and a service cannot tell. An assertion is a JSON Web Token
-//! (RFC 7519), signed with Ed25519 (RFC 8037), that no gateway can forge: a service verifies it with the public keys at
-//! `/.well-known/jwks.json` by any library for such tokens. It says who sent the request, to which audience, for
-//! [`LIFETIME`].
+//! A gateway that forwards headers can be misconfigured, and a service cannot notice. An assertion is a JSON Web Token (RFC
+//! 7519), signed with Ed25519 (RFC 8037), so no gateway can forge it. A service verifies it with the public keys at
+//! `/.well-known/jwks.json` and any JWT library. It names the sender and the audience, and is valid for [`LIFETIME`].
 //!
 //! ```
 //! use doorward_assertion::{AssertionKeys, Claims};
@@ -11,7 +10,7 @@
 //! use zeroize::Zeroizing;
 //!
 //! let now = SystemClock.now();
-//! // A seed must be random; this one is for show.
+//! // A seed must be random; this one is only an example.
 //! let keys = AssertionKeys::default().rotated(Zeroizing::new([7; 32]), now);
 //! let claims = Claims {
 //!     issuer: "https://keys.example.com",
@@ -29,5 +28,5 @@
 mod keys;
 mod token;
 
-pub use keys::{AssertionKeys, AssertionKeysError, LEAD};
+pub use keys::{AssertionKeys, AssertionKeysError, PUBLISH_LEAD};
 pub use token::{Claims, LIFETIME};

@@ -8,13 +8,13 @@ use doorward_types::{AccessKeyId, Environment, OrganizationId, Timestamp};
 use ed25519_dalek::{Signer, SigningKey};
 use serde::Serialize;
 
-/// The time for which an assertion holds: ample for one request on its way behind a gateway.
+/// The validity of an assertion: enough for one request behind a gateway.
 pub const LIFETIME: Duration = Duration::from_secs(60);
 
 /// The claims of an assertion about a request's sender.
 #[derive(Clone, Copy, Debug)]
 pub struct Claims<'a> {
-    /// The Doorward that verified the key, by its public URL.
+    /// The public URL of the Doorward server that verified the key.
     pub issuer: &'a str,
     /// The service that may rely on the assertion.
     pub audience: &'a str,
@@ -35,7 +35,7 @@ struct Header<'a> {
     kid: &'a str,
 }
 
-/// The names are those of RFC 7519, section 4.1; the last three are ours.
+/// The field names are from RFC 7519, section 4.1. The last three are Doorward's own.
 #[derive(Serialize)]
 struct Payload<'a> {
     iss: &'a str,
@@ -68,6 +68,6 @@ pub(crate) fn signed(claims: &Claims<'_>, id: &str, key: &SigningKey, now: Times
 }
 
 fn part(value: &impl Serialize) -> String {
-    // Strings and numbers always serialize.
+    // Serializing strings and numbers cannot fail.
     BASE64URL.encode(serde_json::to_vec(value).unwrap_or_default())
 }

@@ -1,10 +1,10 @@
-//! Assertions, verified by another implementation of the standards, as a service would.
+//! Verifies assertions with another implementation of the standards, as a service would.
 
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use std::time::Duration;
 
-use doorward_assertion::{AssertionKeys, Claims, LEAD, LIFETIME};
+use doorward_assertion::{AssertionKeys, Claims, LIFETIME, PUBLISH_LEAD};
 use doorward_types::{AccessKeyId, Clock, Environment, OrganizationId, SystemClock, Timestamp};
 use jsonwebtoken::jwk::JwkSet;
 use jsonwebtoken::{Algorithm, DecodingKey, Validation, decode, decode_header};
@@ -45,7 +45,7 @@ fn id(token: &str) -> String {
 }
 
 #[test]
-fn an_assertion_is_verified_with_the_published_keys_and_says_who_sent_the_request() {
+fn an_assertion_is_verified_with_the_published_keys_and_names_the_sender() {
     let now = SystemClock.now();
     let keys = AssertionKeys::default().rotated(seed(1), now);
     let token = keys.sign(&claims(), now).unwrap();
@@ -56,7 +56,7 @@ fn an_assertion_is_verified_with_the_published_keys_and_says_who_sent_the_reques
         "key_name": "Schlüssel \"7\"",
     });
     assert_eq!(verified(&token, &keys.public(), AUDIENCE).unwrap(), expected);
-    // Another service, another key, a changed claim, and a minute later.
+    // Refused: another service, another key, a changed claim, and the same token a minute later.
     assert!(verified(&token, &keys.public(), "https://other.example.com").is_err());
     assert!(verified(&token, &AssertionKeys::default().rotated(seed(2), now).public(), AUDIENCE).is_err());
     let other = keys.sign(&Claims { environment: Environment::Production, ..claims() }, now).unwrap();
@@ -72,16 +72,16 @@ fn a_key_is_published_long_before_it_signs_and_long_after() {
     let begin = SystemClock.now();
     let first = AssertionKeys::default().rotated(seed(1), begin);
     let both = first.rotated(seed(2), begin);
-    let (at, just_before) = (begin + LEAD, begin + LEAD.saturating_sub(Duration::from_secs(1)));
+    let (at, just_before) = (begin + PUBLISH_LEAD, begin + PUBLISH_LEAD.saturating_sub(Duration::from_secs(1)));
     let old = id(&first.sign(&claims(), begin).unwrap());
     assert_eq!(id(&both.sign(&claims(), just_before).unwrap()), old);
     let new = id(&both.sign(&claims(), at).unwrap());
     assert_ne!(new, old);
     assert_eq!(both.newest(), Some(new.as_str()));
-    // Whoever read the keys before the change verifies what is signed after it.
+    // A reader of the public keys from before the change can verify signatures from after it.
     let token = both.sign(&claims(), at).unwrap();
     assert!(verified(&token, &both.public(), AUDIENCE).is_ok());
-    // An hour after its last signature, the first key is of no use.
+    // An hour after its last signature, the first key is dropped.
     let third = both.rotated(seed(3), at + Duration::from_secs(3_599));
     assert!(third.public().contains(&old) && third.public().contains(&new));
     let third = both.rotated(seed(3), at + Duration::from_secs(3_600));
@@ -89,7 +89,7 @@ fn a_key_is_published_long_before_it_signs_and_long_after() {
 }
 
 #[test]
-fn a_file_is_read_back_and_what_is_published_holds_no_private_key() {
+fn a_file_is_read_back_and_the_published_keys_contain_no_private_key() {
     let now = SystemClock.now();
     let keys = AssertionKeys::default().rotated(seed(1), now).rotated(seed(2), now);
     let text = keys.to_text();
@@ -101,7 +101,7 @@ fn a_file_is_read_back_and_what_is_published_holds_no_private_key() {
         assert!(!keys.public().contains(key["d"].as_str().unwrap()));
         assert!(!format!("{keys:?}").contains(key["d"].as_str().unwrap()));
     }
-    // What was published is no file of keys, nor is a file whose parts do not fit together.
+    // The public keys are not a file of keys, and neither is a file with mismatched parts.
     let swapped = text.replacen(private["keys"][0]["kid"].as_str().unwrap(), "other", 1);
     for other in [keys.public().as_str(), &swapped, "", "{}", r#"{"keys": []}"#] {
         assert!(other.parse::<AssertionKeys>().is_err(), "{other}");

@@ -1,157 +1,103 @@
-use std::fmt;
-use std::str::FromStr;
+use doorward_types::{as_text, words};
 
-use serde::{Deserialize, Serialize, Serializer};
-
-/// What was done, by the name that others rely on.
-#[derive(Clone, Copy, Debug, Deserialize, Eq, Hash, Ord, PartialEq, PartialOrd)]
-#[serde(try_from = "String")]
+/// The kind of an audited change. The text names are stable.
+#[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
 #[non_exhaustive]
 pub enum Action {
-    /// A key was made: a test key, or the production key of a new organization.
+    /// A key was created: a test key, or the production key of a new organization.
     AccessKeyCreated,
     /// A test key was deleted.
     AccessKeyDeleted,
-    /// The current production secret died, and another took its place.
+    /// A key that another service made was taken over, or became the next production secret.
+    AccessKeyImported,
+    /// The current production secret was replaced, and no longer works.
     AccessKeyRegenerated,
     /// The next production secret was handed out.
     AccessKeyStaged,
     /// A staged secret was withdrawn.
     AccessKeyStageDiscarded,
-    /// An origin was put on the list of those that callbacks may go to.
+    /// An origin was added to the allowed callback origins.
     AllowedOriginAdded,
-    /// An origin was taken off that list.
+    /// An origin was removed from the allowed callback origins.
     AllowedOriginRemoved,
     /// The log was exported.
     AuditLogExported,
-    /// The beginning of the log was cut off, under a signed statement.
+    /// The beginning of the log was cut off, with a signed statement.
     AuditLogPruned,
-    /// The statement for pruned events was signed again, by another key or in a newer form.
+    /// The statement about pruned events was signed again, by another key or in a newer form.
     AuditLogResigned,
-    /// A connector was put into an environment, or another in its place.
+    /// A connector was created or replaced.
     ConnectorPut,
-    /// A connector was taken out of an environment.
+    /// A connector was removed.
     ConnectorRemoved,
-    /// A credential of a registered user was put, or another in its place.
+    /// A registered user's credential was created or replaced.
     CredentialPut,
-    /// A credential of a registered user was removed.
+    /// A registered user's credential was removed.
     CredentialRemoved,
-    /// An operator answered for changes that the store had lost.
+    /// An operator accepted the loss of changes.
     LostChangeAccepted,
-    /// An operator who signs in through an identity provider did so for the first time, and is this identity from then on.
+    /// An operator signed in through an identity provider for the first time, and is bound to that identity from then on.
     OperatorBound,
     /// An operator was added.
     OperatorCreated,
     /// An operator was removed.
     OperatorDeleted,
-    /// A link was made by which an operator can sign in.
+    /// A sign-in link was created for an operator.
     OperatorLinkMinted,
-    /// An operator signed in to the page.
+    /// An operator signed in to the dashboard.
     OperatorSignedIn,
-    /// An operator signed out, or all sessions and links of an operator were ended.
+    /// An operator signed out, or all of an operator's sessions and links were ended.
     OperatorSignedOut,
+    /// An organization was closed: its keys are gone.
+    OrganizationClosed,
     /// An organization was provisioned.
     OrganizationCreated,
+    /// The name or the external id of an organization was changed.
+    OrganizationRenamed,
+    /// An organization was resumed: its keys work again.
+    OrganizationResumed,
+    /// An organization was suspended: its keys are refused.
+    OrganizationSuspended,
     /// A registered user was deleted, with all credentials.
     RegisteredUserDeleted,
-    /// Another key seals what is sealed at rest.
+    /// The key that seals data at rest was replaced.
     SealingKeyRotated,
-    /// An operator said that the store was restored from a backup.
+    /// An operator declared that the store was restored from a backup.
     StoreRestored,
 }
 
-impl Action {
-    /// Every action.
-    pub const ALL: [Self; 25] = [
-        Self::AccessKeyCreated,
-        Self::AccessKeyDeleted,
-        Self::AccessKeyRegenerated,
-        Self::AccessKeyStaged,
-        Self::AccessKeyStageDiscarded,
-        Self::AllowedOriginAdded,
-        Self::AllowedOriginRemoved,
-        Self::AuditLogExported,
-        Self::AuditLogPruned,
-        Self::AuditLogResigned,
-        Self::ConnectorPut,
-        Self::ConnectorRemoved,
-        Self::CredentialPut,
-        Self::CredentialRemoved,
-        Self::LostChangeAccepted,
-        Self::OperatorBound,
-        Self::OperatorCreated,
-        Self::OperatorDeleted,
-        Self::OperatorLinkMinted,
-        Self::OperatorSignedIn,
-        Self::OperatorSignedOut,
-        Self::OrganizationCreated,
-        Self::RegisteredUserDeleted,
-        Self::SealingKeyRotated,
-        Self::StoreRestored,
-    ];
-
-    /// The name in logs and answers.
-    #[must_use]
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::AccessKeyCreated => "access_key.created",
-            Self::AccessKeyDeleted => "access_key.deleted",
-            Self::AccessKeyRegenerated => "access_key.regenerated",
-            Self::AccessKeyStaged => "access_key.staged",
-            Self::AccessKeyStageDiscarded => "access_key.stage_discarded",
-            Self::AllowedOriginAdded => "allowed_origin.added",
-            Self::AllowedOriginRemoved => "allowed_origin.removed",
-            Self::AuditLogExported => "audit_log.exported",
-            Self::AuditLogPruned => "audit_log.pruned",
-            Self::AuditLogResigned => "audit_log.resigned",
-            Self::ConnectorPut => "connector.put",
-            Self::ConnectorRemoved => "connector.removed",
-            Self::CredentialPut => "credential.put",
-            Self::CredentialRemoved => "credential.removed",
-            Self::LostChangeAccepted => "lost_change.accepted",
-            Self::OperatorBound => "operator.bound",
-            Self::OperatorCreated => "operator.created",
-            Self::OperatorDeleted => "operator.deleted",
-            Self::OperatorLinkMinted => "operator.link_minted",
-            Self::OperatorSignedIn => "operator.signed_in",
-            Self::OperatorSignedOut => "operator.signed_out",
-            Self::OrganizationCreated => "organization.created",
-            Self::RegisteredUserDeleted => "registered_user.deleted",
-            Self::SealingKeyRotated => "sealing_key.rotated",
-            Self::StoreRestored => "store.restored",
-        }
-    }
+words! {
+    Action, "unknown audit action":
+    AccessKeyCreated = "access_key.created",
+    AccessKeyDeleted = "access_key.deleted",
+    AccessKeyImported = "access_key.imported",
+    AccessKeyRegenerated = "access_key.regenerated",
+    AccessKeyStaged = "access_key.staged",
+    AccessKeyStageDiscarded = "access_key.stage_discarded",
+    AllowedOriginAdded = "allowed_origin.added",
+    AllowedOriginRemoved = "allowed_origin.removed",
+    AuditLogExported = "audit_log.exported",
+    AuditLogPruned = "audit_log.pruned",
+    AuditLogResigned = "audit_log.resigned",
+    ConnectorPut = "connector.put",
+    ConnectorRemoved = "connector.removed",
+    CredentialPut = "credential.put",
+    CredentialRemoved = "credential.removed",
+    LostChangeAccepted = "lost_change.accepted",
+    OperatorBound = "operator.bound",
+    OperatorCreated = "operator.created",
+    OperatorDeleted = "operator.deleted",
+    OperatorLinkMinted = "operator.link_minted",
+    OperatorSignedIn = "operator.signed_in",
+    OperatorSignedOut = "operator.signed_out",
+    OrganizationClosed = "organization.closed",
+    OrganizationCreated = "organization.created",
+    OrganizationRenamed = "organization.renamed",
+    OrganizationResumed = "organization.resumed",
+    OrganizationSuspended = "organization.suspended",
+    RegisteredUserDeleted = "registered_user.deleted",
+    SealingKeyRotated = "sealing_key.rotated",
+    StoreRestored = "store.restored",
 }
 
-impl fmt::Display for Action {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.pad(self.as_str())
-    }
-}
-
-impl FromStr for Action {
-    type Err = UnknownAction;
-
-    fn from_str(text: &str) -> Result<Self, UnknownAction> {
-        Self::ALL.into_iter().find(|action| action.as_str() == text).ok_or(UnknownAction)
-    }
-}
-
-impl TryFrom<String> for Action {
-    type Error = UnknownAction;
-
-    fn try_from(text: String) -> Result<Self, UnknownAction> {
-        text.parse()
-    }
-}
-
-impl Serialize for Action {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.serialize_str(self.as_str())
-    }
-}
-
-/// The text names no action.
-#[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
-#[error("no such audit action")]
-pub struct UnknownAction;
+as_text!(Action);

@@ -2,26 +2,24 @@ use std::borrow::Cow;
 use std::fmt;
 use std::str::FromStr;
 
-use doorward_types::{AccessKeyId, OperatorId};
-use serde::{Deserialize, Serialize};
+use doorward_types::{AccessKeyId, ActorName, OperatorId, as_text};
 
-/// The id of an actor: it stays the same when the name changes, and no other kind of actor can have it.
+/// The id of an actor. It stays the same if the name changes, and its form shows the kind of actor.
 ///
-/// `op_…` is an operator, `key_…` an access key, [`ActorId::CLI`] the command line, [`ActorId::SERVER`] the server itself. A service
-/// that embeds Doorward gives its own ids.
-#[derive(Clone, Debug, Deserialize, Eq, Hash, Ord, PartialEq, PartialOrd, Serialize)]
-#[serde(try_from = "String")]
+/// `op_…` is an operator, `key_…` an access key, [`ActorId::CLI`] the command line, [`ActorId::SERVER`] the server itself. A
+/// service that embeds Doorward sets ids of its own.
+#[derive(Clone, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
 pub struct ActorId(Cow<'static, str>);
 
 impl ActorId {
-    /// The command line of an operator.
+    /// The command line.
     pub const CLI: Self = Self(Cow::Borrowed("cli"));
 
     /// The server itself.
     pub const SERVER: Self = Self(Cow::Borrowed("server"));
 
-    /// The most bytes of an id: those of an address of mail (RFC 5321, section 4.5.3.1).
-    pub const MAX_BYTES: usize = 254;
+    /// The maximum length of an id in bytes: that of an actor's name, so that an id can serve as a name.
+    pub const MAX_BYTES: usize = ActorName::MAX_BYTES;
 
     /// Returns the text.
     #[must_use]
@@ -46,16 +44,8 @@ impl FromStr for ActorId {
     type Err = NoActorId;
 
     fn from_str(text: &str) -> Result<Self, NoActorId> {
-        text.to_owned().try_into()
-    }
-}
-
-impl TryFrom<String> for ActorId {
-    type Error = NoActorId;
-
-    fn try_from(text: String) -> Result<Self, NoActorId> {
         let is_id = (1..=Self::MAX_BYTES).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_graphic());
-        if is_id { Ok(Self(text.into())) } else { Err(NoActorId) }
+        if is_id { Ok(Self(text.to_owned().into())) } else { Err(NoActorId) }
     }
 }
 
@@ -65,9 +55,12 @@ impl fmt::Display for ActorId {
     }
 }
 
-/// The text is no id of an actor.
+as_text!(ActorId);
+
+/// The text is not an actor's id.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
 #[error("an actor's id has 1 to {} visible ASCII characters", ActorId::MAX_BYTES)]
+#[non_exhaustive]
 pub struct NoActorId;
 
 #[cfg(test)]

@@ -1,29 +1,31 @@
 use std::collections::BTreeMap;
 
-use doorward_types::{Environment, Incarnation, Locator, Name, OrganizationId, RequestId, SecretState, Timestamp};
+use doorward_types::{
+    ActorName, Environment, ExternalId, Incarnation, Locator, Name, OrganizationId, RequestId, SecretState, Timestamp,
+};
 use serde::{Serialize, Serializer};
 use serde_json::Value;
 use sha2::{Digest, Sha256};
 
 use crate::{Action, ActorId, Event, EventDraft, Hash, Reason, SecretSummary};
 
-/// What stands before a leaf's bytes (RFC 6962, section 2.1), so that no leaf can pass for a node of the tree.
+/// The byte before a leaf's bytes (RFC 6962, section 2.1), so that a leaf cannot be mistaken for a node of the tree.
 const LEAF: u8 = 0;
 
-/// Few events are longer.
+/// The usual maximum length of an event in bytes.
 const USUAL_LENGTH: usize = 1_024;
 
-/// The fields in the order of their names: serialized without white space, this is the canonical JSON of RFC 8785, since
-/// names are ASCII, numbers are whole and below 2⁵³, and `serde_json` escapes exactly what the RFC says.
+/// The fields in the order of their names. Serialized without white space, this is the canonical JSON of RFC 8785: names are
+/// ASCII, numbers are whole and below 2⁵³, and `serde_json` escapes exactly the characters that the RFC names.
 #[derive(Serialize)]
 struct Canonical<'a> {
     action: Action,
-    actor: &'a Name,
+    actor: &'a ActorName,
     #[serde(skip_serializing_if = "Option::is_none")]
     actor_id: Option<&'a ActorId>,
     detail: CanonicalDetail<'a>,
     environment: Environment,
-    /// Left out by a store that was never restored: hashes from before there were incarnations stay valid.
+    /// Omitted if the store was never restored, so that hashes from before incarnations existed stay valid.
     #[serde(skip_serializing_if = "Incarnation::is_first")]
     incarnation: Incarnation,
     organization: OrganizationId,
@@ -42,9 +44,17 @@ struct CanonicalDetail<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     connector: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
+    erase_at: Option<Timestamp>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    external_id: Option<&'a ExternalId>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     identity: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     name: Option<&'a Name>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    name_before: Option<&'a Name>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    note: Option<&'a Name>,
     #[serde(skip_serializing_if = "Option::is_none")]
     origin: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -63,8 +73,8 @@ struct CanonicalSecret {
 }
 
 impl Event {
-    /// The event that follows `previous` in its log: its place and its hashes are given by what stands before. The store
-    /// that writes it is in this incarnation.
+    /// Returns the event after `previous` in its log, written by a store of this incarnation. The place and the hashes follow
+    /// from `previous`.
     #[must_use]
     pub fn following(previous: Option<(u64, Option<Hash>)>, incarnation: Incarnation, draft: EventDraft) -> Self {
         let (last, previous_hash) = previous.unwrap_or((0, None));
@@ -73,26 +83,27 @@ impl Event {
         Self { hash, ..event }
     }
 
-    /// What the hash covers: the event as canonical JSON (RFC 8785), without `hash` itself.
+    /// Returns the bytes that the hash covers: the event as canonical JSON (RFC 8785), without `hash` itself.
     ///
-    /// Whoever has the event as JSON gets it by leaving out `hash` and canonicalizing the rest.
+    /// To get the same bytes from the event's JSON, remove `hash` and canonicalize the rest.
     #[must_use]
     pub fn canonical(&self) -> Vec<u8> {
         self.canonical_at(self.sequence)
     }
 
-    /// SHA-256 of a zero byte and the canonical JSON: the hash of a leaf of a Merkle tree as RFC 6962 has it.
+    /// Returns SHA-256 of a zero byte and the canonical JSON: the hash of a leaf in a Merkle tree (RFC 6962).
     #[must_use]
     pub fn computed_hash(&self) -> Hash {
         self.hash_at(self.sequence)
     }
 
-    /// The hash that this event would have in another place.
+    /// Returns the hash that this event would have at another place.
     pub(crate) fn hash_at(&self, sequence: u64) -> Hash {
         leaf(&self.canonical_at(sequence))
     }
 
-    /// The hash of an event as an export has it, a line of JSON; none where it is no JSON object. `hash` itself is left out.
+    /// Returns the hash of an exported event, a line of JSON, without `hash` itself. Returns `None` if the line is not a JSON
+    /// object.
     #[must_use]
     pub fn hash_of_json(line: &str) -> Option<Hash> {
         serde_json::from_str(line).ok().and_then(hash_of_value)
@@ -122,8 +133,12 @@ impl Event {
             after: secrets(&detail.after),
             before: secrets(&detail.before),
             connector: detail.connector.as_deref(),
+            erase_at: detail.erase_at,
+            external_id: detail.external_id.as_ref(),
             identity: detail.identity.as_deref(),
             name: detail.name.as_ref(),
+            name_before: detail.name_before.as_ref(),
+            note: detail.note.as_ref(),
             origin: detail.origin.as_deref(),
             reason: detail.reason,
             urls_after: &detail.urls_after,
@@ -144,14 +159,14 @@ impl Event {
             subject,
             time: *time,
         };
-        // It cannot fail: there is no map with keys that are no text, and nothing that fails to serialize.
+        // This cannot fail: every map key is a text, and every field can be serialized.
         let mut text = Vec::with_capacity(USUAL_LENGTH);
         let _ = serde_json::to_writer(&mut text, &canonical);
         text
     }
 }
 
-/// The hash of an event as JSON; none if it is no JSON object.
+/// Returns the hash of an event in JSON, or `None` if it is not a JSON object.
 pub(crate) fn hash_of_value(event: Value) -> Option<Hash> {
     let Value::Object(mut fields) = event else { return None };
     fields.remove("hash");
@@ -165,7 +180,7 @@ fn leaf(canonical: &[u8]) -> Hash {
     Hash(hash.finalize().into())
 }
 
-/// JSON whose fields are in the order of their names.
+/// A JSON value that serializes its fields in the order of their names.
 struct Sorted<'a>(&'a Value);
 
 impl Serialize for Sorted<'_> {

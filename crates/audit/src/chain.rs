@@ -2,9 +2,9 @@ use std::cmp::Ordering;
 
 use doorward_types::Incarnation;
 
-use crate::{Action, Checkpoint, Event, Hash, NoteKey, NoteVerifier, Pruned, PrunedFault, Tree, Unproved, VerifiedLog};
+use crate::{Action, Checkpoint, Event, Hash, NoteKey, NoteVerifier, Pruned, PrunedError, Tree, Unproved, VerifiedLog};
 
-/// Follows a log from its first event, and stops at the first that does not belong where it stands.
+/// Follows a log from its first event, and stops at the first event that does not fit.
 #[derive(Debug, Default)]
 pub struct ChainVerifier {
     last: Option<(u64, Hash)>,
@@ -14,32 +14,32 @@ pub struct ChainVerifier {
     base: Option<Base>,
 }
 
-/// The pruned events that a log goes on after.
+/// The pruned events before the first event of a log.
 #[derive(Debug)]
 struct Base {
     size: u64,
-    /// True if a trusted key has signed that they were pruned.
+    /// True if a trusted key has signed the prune.
     is_proved: bool,
-    /// The subject of the event that must tell of the prune, until it has come.
+    /// The subject of the event that must record the prune, until that event is found.
     told_by: Option<String>,
 }
 
-/// What is wrong with a log, and where it begins.
+/// The fault in a log, with its place.
 #[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
 #[non_exhaustive]
-pub enum ChainFault {
-    /// What the event says is not what its hash was made of.
+pub enum ChainError {
+    /// The event does not match its hash.
     #[error("event {0} was changed")]
     Changed(u64),
-    /// The event was put in between; those after it moved on by one.
+    /// The event was inserted, and the events after it moved on by one.
     #[error("event {0} was inserted")]
     Inserted(u64),
-    /// Events are gone.
+    /// Events are missing.
     #[error("events {from} to {to} are missing")]
     Missing {
-        /// The first.
+        /// The first missing event.
         from: u64,
-        /// The last.
+        /// The last missing event.
         to: u64,
     },
     /// Two events changed places.
@@ -48,39 +48,39 @@ pub enum ChainFault {
     /// The event has no hash.
     #[error("event {0} has no hash")]
     Unhashed(u64),
-    /// The event is whole, but follows another one than stands before it.
-    #[error("event {0} does not follow the one before it: that one, or both, were put in the place of others")]
+    /// The event is intact, but its previous hash does not match the event before it.
+    #[error("event {0} does not follow the event before it: that event or both were replaced")]
     Unlinked(u64),
     /// The event cannot be read.
     #[error("event {sequence} cannot be read: {reason}")]
     Unreadable {
-        /// Its place.
+        /// The event's place.
         sequence: u64,
-        /// Why.
+        /// The reason.
         reason: String,
     },
 }
 
 impl ChainVerifier {
-    /// Looks at the next event.
+    /// Checks the next event.
     ///
     /// # Errors
     ///
-    /// What is wrong with it. [`ChainFault::Changed`] and [`ChainFault::Unlinked`] are what is seen at this event alone;
-    /// [`ChainVerifier::explain`] looks at those after it.
-    pub fn follow(&mut self, event: &Event) -> Result<(), ChainFault> {
+    /// The fault. This event alone shows only [`ChainError::Changed`] or [`ChainError::Unlinked`]; [`ChainVerifier::explain`]
+    /// also looks at the events after it.
+    pub fn follow(&mut self, event: &Event) -> Result<(), ChainError> {
         let due = self.last.map_or(1, |(sequence, _)| sequence + 1);
         match event.sequence.cmp(&due) {
-            Ordering::Less => return Err(ChainFault::Inserted(event.sequence)),
+            Ordering::Less => return Err(ChainError::Inserted(event.sequence)),
             Ordering::Equal => {}
-            Ordering::Greater => return Err(ChainFault::Missing { from: due, to: event.sequence - 1 }),
+            Ordering::Greater => return Err(ChainError::Missing { from: due, to: event.sequence - 1 }),
         }
-        let hash = event.hash.ok_or(ChainFault::Unhashed(due))?;
+        let hash = event.hash.ok_or(ChainError::Unhashed(due))?;
         if event.computed_hash() != hash {
-            return Err(ChainFault::Changed(due));
+            return Err(ChainError::Changed(due));
         }
         if event.previous_hash != self.last.map(|(_, hash)| hash) {
-            return Err(ChainFault::Unlinked(due));
+            return Err(ChainError::Unlinked(due));
         }
         self.tree.push(hash);
         (self.last, self.incarnation) = (Some((due, hash)), event.incarnation);
@@ -93,16 +93,15 @@ impl ChainVerifier {
         Ok(())
     }
 
-    /// Ends at the log's end: the log of this name is whole from its first event on, or from the one after those that were
-    /// pruned.
+    /// Ends the check. The log of this name is then intact from its first event on, or from the first event after the prune.
     ///
     /// # Errors
     ///
-    /// [`PrunedFault::Untold`], if no event tells of the prune.
-    pub fn end(&self, log: String) -> Result<VerifiedLog, PrunedFault> {
+    /// [`PrunedError::Untold`] if no event records the prune.
+    pub fn end(&self, log: String) -> Result<VerifiedLog, PrunedError> {
         let (pruned, is_proved) = match &self.base {
             None => (0, true),
-            Some(Base { size, told_by: Some(_), .. }) => return Err(PrunedFault::Untold(*size)),
+            Some(Base { size, told_by: Some(_), .. }) => return Err(PrunedError::Untold(*size)),
             Some(base) => (base.size, base.is_proved),
         };
         let (size, root) = (self.tree.size(), self.tree.root());
@@ -110,42 +109,42 @@ impl ChainVerifier {
         Ok(VerifiedLog::new(checkpoint, self.first, pruned, is_proved))
     }
 
-    /// Signs that the events so far are pruned from the log of this name; none, if there is no event.
+    /// Signs that the events so far are pruned from the log of this name. Returns `None` if there is no event.
     ///
     /// # Errors
     ///
-    /// [`Unproved`], if nobody vouches for what was pruned before.
+    /// [`Unproved`] if no trusted key has signed an earlier prune.
     pub fn prune(&self, log: &str, key: &NoteKey) -> Result<Option<Pruned>, Unproved> {
         match &self.base {
             Some(base) if !base.is_proved => Err(Unproved(base.size)),
-            _ => Ok(self.last.map(|(_, hash)| Pruned::new(log, &self.tree, hash, self.incarnation, key))),
+            _ => Ok(self.last.map(|(_, hash)| Pruned::signed(log, &self.tree, hash, self.incarnation, key))),
         }
     }
 
-    /// Returns the action of the first event that is not pruned.
+    /// Returns the action of the first remaining event.
     #[must_use]
     pub const fn first(&self) -> Option<Action> {
         self.first
     }
 
-    /// What happened to a log whose event `at` does not belong there, seen from that event and those after it.
+    /// Returns the fault at event `at`, which does not fit, from that event and the events after it.
     #[must_use]
-    pub fn explain(at: &Event, after: &[Event]) -> ChainFault {
+    pub fn explain(at: &Event, after: &[Event]) -> ChainError {
         let place = at.sequence;
         let was_at = |event: &Event, sequence| event.hash == Some(event.hash_at(sequence));
         if let Some(other) = after.iter().find(|event| was_at(event, place)) {
             return if was_at(at, other.sequence) {
-                ChainFault::Swapped(place, other.sequence)
+                ChainError::Swapped(place, other.sequence)
             } else {
-                ChainFault::Inserted(place)
+                ChainError::Inserted(place)
             };
         }
-        // Those after a gap were given its numbers.
-        let later = (place + 1..=place + FAR).find(|sequence| was_at(at, *sequence));
+        // The events after a gap were renumbered to close it.
+        let later = (place + 1..=place + MAX_RENUMBERED_GAP).find(|sequence| was_at(at, *sequence));
         match later {
-            Some(sequence) => ChainFault::Missing { from: place, to: sequence - 1 },
-            None if was_at(at, place) => ChainFault::Unlinked(place),
-            None => ChainFault::Changed(place),
+            Some(sequence) => ChainError::Missing { from: place, to: sequence - 1 },
+            None if was_at(at, place) => ChainError::Unlinked(place),
+            None => ChainError::Changed(place),
         }
     }
 
@@ -155,7 +154,7 @@ impl ChainVerifier {
         self.incarnation
     }
 
-    /// The tree over the events so far.
+    /// Returns the tree over the events so far.
     #[must_use]
     pub const fn tree(&self) -> &Tree {
         &self.tree
@@ -163,13 +162,13 @@ impl ChainVerifier {
 }
 
 impl Pruned {
-    /// Returns the verifier that goes on after these events of this log. With keys, one of them must have signed the
-    /// statement; without, the verifier signs nothing, since anyone who can write to the store can write a statement.
+    /// Returns the verifier for the events after the pruned events. If keys are given, one of them must have signed the
+    /// statement. Without keys the verifier signs nothing, since any writer to the store can write a statement.
     ///
     /// # Errors
     ///
-    /// [`PrunedFault`]: what is wrong with it.
-    pub fn verifier(&self, log: &str, keys: &[NoteVerifier]) -> Result<ChainVerifier, PrunedFault> {
+    /// [`PrunedError`] with the fault of the statement.
+    pub fn verifier(&self, log: &str, keys: &[NoteVerifier]) -> Result<ChainVerifier, PrunedError> {
         let (tree, incarnation) = self.checked(log, keys)?;
         let (size, told_by) = (tree.size(), Some(Self::subject(log, self.size)));
         let base = Some(Base { size, is_proved: !keys.is_empty(), told_by });
@@ -177,5 +176,5 @@ impl Pruned {
     }
 }
 
-/// How many events a gap may have that was closed by renumbering, to be seen as one.
-const FAR: u64 = 1_000;
+/// The maximum number of missing events that are still recognized as one renumbered gap.
+const MAX_RENUMBERED_GAP: u64 = 1_000;

@@ -7,36 +7,37 @@ use doorward_types::{Environment, Incarnation, OrganizationId};
 
 use crate::{Hash, NoteError, NoteKey, NoteVerifier};
 
-/// What a log held at some moment: how many events, and the root of the Merkle tree over them (C2SP `tlog-checkpoint`).
+/// The state of a log at one moment: its size, and the root of its Merkle tree (C2SP `tlog-checkpoint`).
 ///
-/// Whoever keeps one can tell later whether the log still begins with those events: cutting its end off, or writing it
-/// anew from the start, cannot be hidden from them.
+/// With a kept checkpoint, anyone can later check that the log still begins with those events. A log that was shortened or
+/// rewritten fails this check.
 #[derive(Clone, Debug, Eq, PartialEq)]
+#[non_exhaustive]
 pub struct Checkpoint {
-    /// Which log: see [`Checkpoint::origin_of`].
+    /// The log's name: see [`Checkpoint::origin_of`].
     pub origin: String,
-    /// How many events.
+    /// The number of events.
     pub size: u64,
-    /// The root of the tree over them.
+    /// The root of the tree over the events.
     pub root: Hash,
-    /// The incarnation of the store that wrote the last of them.
+    /// The incarnation of the store that wrote the last event.
     pub incarnation: Incarnation,
 }
 
 impl Checkpoint {
-    /// How the log of an organization and environment is called, in checkpoints and as the name of its key.
+    /// Returns the name of the log of an organization and environment, in checkpoints and as the name of its key.
     #[must_use]
     pub fn origin_of(organization: OrganizationId, environment: Environment) -> String {
         format!("doorward/{organization}/{environment}")
     }
 
-    /// The checkpoint as a signed note. Only a log that was verified is vouched for: see
+    /// Returns the checkpoint as a signed note. Only a verified log is signed: see
     /// [`VerifiedLog::sign`](crate::VerifiedLog::sign).
     pub(crate) fn sign(&self, key: &NoteKey) -> String {
         key.sign(&self.origin, &self.to_string())
     }
 
-    /// The checkpoint in a note that this key has signed.
+    /// Reads the checkpoint from a note that this key has signed.
     ///
     /// # Errors
     ///
@@ -46,12 +47,12 @@ impl Checkpoint {
         if checkpoint.origin == verifier.name() { Ok(checkpoint) } else { Err(CheckpointError::Malformed) }
     }
 
-    /// The checkpoint in a note that one of these keys has signed, whatever log each key was shown for: signing keys rotate,
-    /// and one key signs the checkpoints of many logs.
+    /// Reads the checkpoint from a note that one of these keys has signed. The log that a verifier key names does not matter, since
+    /// signing keys rotate, and one key signs the checkpoints of many logs.
     ///
     /// # Errors
     ///
-    /// [`CheckpointError`]: what the last key says.
+    /// [`CheckpointError`] of the last key.
     pub fn open_any(note: &str, verifiers: &[NoteVerifier]) -> Result<Self, CheckpointError> {
         let origin = note.lines().next().unwrap_or_default();
         let mut error = CheckpointError::Malformed;
@@ -65,7 +66,7 @@ impl Checkpoint {
     }
 }
 
-/// The beginning of the extension line that names the incarnation. A store that was never restored writes none.
+/// The start of the extension line that names the incarnation. Omitted if the store was never restored.
 const INCARNATION: &str = "incarnation ";
 
 impl fmt::Display for Checkpoint {
@@ -75,7 +76,7 @@ impl fmt::Display for Checkpoint {
     }
 }
 
-/// The extension line of a store that was restored.
+/// Returns the extension line of a restored store.
 pub(crate) fn incarnation_line(incarnation: Incarnation) -> String {
     match incarnation {
         Incarnation::FIRST => String::new(),
@@ -83,7 +84,7 @@ pub(crate) fn incarnation_line(incarnation: Incarnation) -> String {
     }
 }
 
-/// The incarnation that one of these lines names.
+/// Returns the incarnation that one of these lines names.
 pub(crate) fn incarnation_of<'a>(mut lines: impl Iterator<Item = &'a str>) -> Result<Incarnation, CheckpointError> {
     let incarnation = lines.find_map(|line| line.strip_prefix(INCARNATION)).map(number).transpose()?;
     Ok(incarnation.map_or(Incarnation::FIRST, Incarnation))
@@ -92,38 +93,43 @@ pub(crate) fn incarnation_of<'a>(mut lines: impl Iterator<Item = &'a str>) -> Re
 impl FromStr for Checkpoint {
     type Err = CheckpointError;
 
-    /// Reads the first three lines, and the extension line with the incarnation; others are passed over.
+    /// Reads the first three lines and the extension line with the incarnation. Ignores other lines.
     fn from_str(text: &str) -> Result<Self, CheckpointError> {
         let mut lines = text.lines();
         let (Some(origin), Some(size), Some(root)) = (lines.next(), lines.next(), lines.next()) else {
             return Err(CheckpointError::Malformed);
         };
         let size = number(size)?;
-        let root = BASE64.decode(root).ok().and_then(|root| root.try_into().ok()).ok_or(CheckpointError::Malformed)?;
         if origin.is_empty() {
             return Err(CheckpointError::Malformed);
         }
-        Ok(Self { origin: origin.to_owned(), size, root: Hash(root), incarnation: incarnation_of(lines)? })
+        Ok(Self { origin: origin.to_owned(), size, root: hash(root)?, incarnation: incarnation_of(lines)? })
     }
 }
 
-/// A number has one way to be written.
+/// Reads a hash in the form in which checkpoints, statements and proofs write it.
+pub(crate) fn hash(text: &str) -> Result<Hash, CheckpointError> {
+    let bytes = BASE64.decode(text).ok().and_then(|bytes| bytes.try_into().ok());
+    bytes.map(Hash).ok_or(CheckpointError::Malformed)
+}
+
+/// Reads a number in its only valid form.
 pub(crate) fn number(text: &str) -> Result<u64, CheckpointError> {
     let number: u64 = text.parse().map_err(|_| CheckpointError::Malformed)?;
     if number.to_string() == text { Ok(number) } else { Err(CheckpointError::Malformed) }
 }
 
-/// Why a text is no checkpoint to rely on.
+/// The reason why a checkpoint cannot be trusted.
 #[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
 #[non_exhaustive]
 pub enum CheckpointError {
-    /// It is no checkpoint.
-    #[error("this is no checkpoint of a log")]
+    /// The text is not a checkpoint.
+    #[error("this is not a checkpoint of a log")]
     Malformed,
-    /// The event is not in the log, or not in this place, or is another.
+    /// The event is not in the log, is at another place, or is a different event.
     #[error("the proof does not lead from this event to the checkpoint: the event was changed, or is not in the log")]
     NotProven,
-    /// The note around it.
+    /// The fault of the note around the checkpoint.
     #[error(transparent)]
     Note(#[from] NoteError),
 }

@@ -2,60 +2,72 @@ use std::fmt;
 use std::net::IpAddr;
 use std::str::FromStr;
 
-use doorward_types::{Environment, Incarnation, Locator, Name, OrganizationId, RequestId, SecretState, Timestamp};
-use serde::{Deserialize, Serialize, Serializer};
+use doorward_types::{
+    ActorName, Environment, ExternalId, Incarnation, Locator, Name, OrganizationId, RequestId, SecretState, Timestamp,
+    as_text, with_fields,
+};
+use serde::{Deserialize, Serialize};
 
 use crate::{Action, ActorId};
 
-/// Who asks for a change, and from where.
+/// The actor of a change and the request's source.
 #[derive(Clone, Debug, Eq, PartialEq)]
+#[non_exhaustive]
 pub struct Attribution {
-    /// The name of the operator, or of what acts in an operator's place, such as `cli:root`.
-    pub actor: Name,
-    /// The id of the same. None, if a service that embeds Doorward does not say.
+    /// The name of the operator, or of the program that acts for an operator, such as `cli:root`.
+    pub actor: ActorName,
+    /// The actor's id. `None` if a service that embeds Doorward does not set it.
     pub actor_id: Option<ActorId>,
-    /// The address that the request came from, where there was one.
+    /// The address that the request came from, if there was a request.
     pub source_address: Option<IpAddr>,
-    /// The request that asked, where there was one.
+    /// The request's id, if there was a request.
     pub request_id: Option<RequestId>,
 }
 
 impl Attribution {
-    /// Attributes to an actor on this machine, without a request.
+    /// Creates the attribution of an actor on this machine, without a request.
     #[must_use]
-    pub const fn local(actor: Name) -> Self {
+    pub const fn local(actor: ActorName) -> Self {
         Self { actor, actor_id: None, source_address: None, request_id: None }
     }
 }
 
-/// An event before an engine gave it its place in a log.
+with_fields! {
+    Attribution:
+    with_actor_id actor_id: Option<ActorId>,
+    with_source_address source_address: Option<IpAddr>,
+    with_request_id request_id: Option<RequestId>,
+}
+
+/// An event before an engine has given it a place in a log.
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[non_exhaustive]
 pub struct EventDraft {
-    /// When it happened, by the clock of whoever wrote it.
+    /// The time of the event, by the writer's clock.
     pub time: Timestamp,
-    /// The name of the actor at the time.
-    pub actor: Name,
-    /// The id of the actor. Events from before there were ids have none.
+    /// The actor's name at the time.
+    pub actor: ActorName,
+    /// The actor's id. `None` in events from before ids existed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub actor_id: Option<ActorId>,
-    /// What was done.
+    /// The change.
     pub action: Action,
-    /// The id of the record that it was done to.
+    /// The id of the changed record.
     pub subject: String,
-    /// Whose log it is in.
+    /// The organization of the log.
     pub organization: OrganizationId,
-    /// Which of the two logs.
+    /// The environment of the log.
     pub environment: Environment,
-    /// The address that the request came from.
+    /// The request's source address.
     pub source_address: Option<IpAddr>,
-    /// The request that asked.
+    /// The request's id.
     pub request_id: Option<RequestId>,
-    /// Before and after.
+    /// The state before and after the change.
     pub detail: Detail,
 }
 
 impl EventDraft {
-    /// What someone did at this time, with nothing before and after.
+    /// Creates an event at this time, without details.
     #[must_use]
     pub fn new(
         attribution: &Attribution,
@@ -80,35 +92,68 @@ impl EventDraft {
     }
 }
 
-/// What the record was called or is about, and which secrets it had before and after. Locators are public; digests never stand here.
+with_fields! { EventDraft: with_detail detail: Detail }
+
+/// The details of a change: the record's name or subject, and its secrets before and after. Locators are public; digests are
+/// never included.
 #[derive(Clone, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
 #[serde(deny_unknown_fields)]
+#[non_exhaustive]
 pub struct Detail {
-    /// The record's name at the time.
+    /// The record's name at the time, after the change.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub name: Option<Name>,
-    /// The origin that was allowed, or is no longer.
+    /// The record's name before a renaming.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub name_before: Option<Name>,
+    /// An organization's id in the embedding service, after the change.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub external_id: Option<ExternalId>,
+    /// The time from which the data of a closed organization is erased.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub erase_at: Option<Timestamp>,
+    /// The operator's words about the change.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub note: Option<Name>,
+    /// The origin that was added or removed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub origin: Option<String>,
-    /// The connector that a credential is for.
+    /// The connector of a credential.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub connector: Option<String>,
-    /// The issuer and the subject that an operator is bound to.
+    /// The issuer and the subject of an operator's identity.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub identity: Option<String>,
-    /// The URLs of a connector before the change. No secret stands here, nor what is behind `?` in a URL.
+    /// A connector's URLs before the change, without secrets and without the part after `?`.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub urls_before: Vec<String>,
-    /// The URLs of a connector after it.
+    /// A connector's URLs after the change.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub urls_after: Vec<String>,
-    /// The reason of the change, if there is a particular one.
+    /// The reason of the change, if it is a special one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reason: Option<Reason>,
     /// The secrets that worked before the change.
     pub before: Vec<SecretSummary>,
-    /// The secrets that work after it.
+    /// The secrets that work after the change.
     pub after: Vec<SecretSummary>,
+}
+
+with_fields! {
+    Detail:
+    with_name name: Option<Name>,
+    with_name_before name_before: Option<Name>,
+    with_external_id external_id: Option<ExternalId>,
+    with_erase_at erase_at: Option<Timestamp>,
+    with_note note: Option<Name>,
+    with_origin origin: Option<String>,
+    with_connector connector: Option<String>,
+    with_identity identity: Option<String>,
+    with_urls_before urls_before: Vec<String>,
+    with_urls_after urls_after: Vec<String>,
+    with_reason reason: Option<Reason>,
+    with_before before: Vec<SecretSummary>,
+    with_after after: Vec<SecretSummary>,
 }
 
 /// The reason of a change.
@@ -116,47 +161,85 @@ pub struct Detail {
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum Reason {
-    /// The store was restored from a backup, in which what this change removes was alive again.
+    /// The store was restored from a backup, which had brought the removed record back.
     StoreRestored,
 }
 
 /// The public facts of a secret.
 #[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
 #[serde(deny_unknown_fields)]
+#[non_exhaustive]
 pub struct SecretSummary {
-    /// Names the secret.
+    /// The secret's name.
     pub locator: Locator,
-    /// Counts the secrets of its key, from 1.
+    /// The number of the secret within its key, from 1.
     pub generation: u32,
-    /// Whether it is current or staged.
+    /// The state: current or staged.
     pub state: SecretState,
 }
 
-/// An event in its place in a log. [`FiledEvent`](crate::FiledEvent) reads it back from a file.
+impl SecretSummary {
+    /// Creates a summary.
+    #[must_use]
+    pub const fn new(locator: Locator, generation: u32, state: SecretState) -> Self {
+        Self { locator, generation, state }
+    }
+}
+
+/// An event at its place in a log. A receiver reads back what a sink wrote with serde;
+/// [`FiledEvent`](crate::FiledEvent) also tells whether the event was changed.
+///
+/// ```
+/// # fn receive(line: &str) -> serde_json::Result<()> {
+/// let event: doorward_audit::Event = serde_json::from_str(line)?;
+/// println!("{} {} {}", event.draft.time, event.draft.actor, event.draft.action.as_str());
+/// # Ok(()) }
+/// ```
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[non_exhaustive]
 pub struct Event {
-    /// Its place, from 1, without gaps.
+    /// The event's place in the log, from 1, without gaps.
     pub sequence: u64,
-    /// The incarnation of the store that wrote it. After a restore, another event may have had the same place.
+    /// The incarnation of the store that wrote the event. After a restore, another event may have had the same place.
     #[serde(default, skip_serializing_if = "Incarnation::is_first")]
     pub incarnation: Incarnation,
-    /// What happened.
+    /// The content.
     #[serde(flatten)]
     pub draft: EventDraft,
-    /// The hash of the event before it, where the log is chained.
+    /// The hash of the event before it, if the log is chained.
     pub previous_hash: Option<Hash>,
-    /// The hash of this event and `previous_hash`, where the log is chained.
+    /// The hash of this event including `previous_hash`, if the log is chained.
     pub hash: Option<Hash>,
 }
 
-/// SHA-256 in a hash chain, shown as hexadecimal digits.
-#[derive(Clone, Copy, Deserialize, Eq, Hash, PartialEq)]
-#[serde(try_from = "String")]
+impl Event {
+    /// Creates an event that was read from a log. [`Event::following`] creates the next event of a log.
+    #[must_use]
+    pub const fn new(
+        sequence: u64,
+        incarnation: Incarnation,
+        draft: EventDraft,
+        previous_hash: Option<Hash>,
+        hash: Option<Hash>,
+    ) -> Self {
+        Self { sequence, incarnation, draft, previous_hash, hash }
+    }
+
+    /// Returns the event as one line of JSON with its line end.
+    #[must_use]
+    pub fn to_json_line(&self) -> String {
+        // This cannot fail: every map key is a text, and every field can be serialized.
+        serde_json::to_string(self).unwrap_or_default() + "\n"
+    }
+}
+
+/// SHA-256 in a hash chain, shown in hexadecimal.
+#[derive(Clone, Copy, Eq, Hash, PartialEq)]
 pub struct Hash(pub [u8; 32]);
 
 impl fmt::Display for Hash {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        // A log of a million events shows two million.
+        // A fast table, since a log of a million events shows two million hashes.
         const DIGITS: &[u8; 16] = b"0123456789abcdef";
         let digit = |nibble: u8| DIGITS.get(usize::from(nibble)).copied().unwrap_or_default();
         let mut text = [0; 64];
@@ -189,24 +272,13 @@ impl FromStr for Hash {
     }
 }
 
-impl TryFrom<String> for Hash {
-    type Error = NoHash;
+as_text!(Hash);
 
-    fn try_from(text: String) -> Result<Self, NoHash> {
-        text.parse()
-    }
-}
-
-/// The text is no hash.
+/// The text is not a hash.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
 #[error("a hash is 64 hexadecimal digits in lower case")]
+#[non_exhaustive]
 pub struct NoHash;
-
-impl Serialize for Hash {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_str(self)
-    }
-}
 
 #[cfg(test)]
 mod tests {
@@ -228,19 +300,12 @@ mod tests {
                 source_address: Some(IpAddr::from([127, 0, 0, 1])),
                 request_id: None,
                 detail: Detail {
-                    name: None,
-                    origin: None,
-                    connector: None,
-                    identity: None,
-                    urls_before: vec![],
-                    urls_after: vec![],
-                    reason: None,
-                    before: vec![],
                     after: vec![SecretSummary {
                         locator: "4fG7hJ2kLm".parse().unwrap(),
                         generation: 2,
                         state: SecretState::Current,
                     }],
+                    ..Detail::default()
                 },
             },
             previous_hash: None,

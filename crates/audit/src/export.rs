@@ -1,60 +1,71 @@
-use std::fmt;
-use std::str::FromStr;
+use doorward_types::words;
 
 use crate::{Event, SecretSummary};
 
-/// How a log is written out.
+/// The format of an exported log.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+#[non_exhaustive]
 pub enum ExportFormat {
     /// For spreadsheets: RFC 4180, with every formula neutralized.
     Csv,
-    /// One JSON object a line, with all that the hashes cover.
+    /// One JSON object on each line, with all that the hashes cover.
     #[default]
     Jsonl,
 }
 
-/// The columns of a spreadsheet.
-const COLUMNS: [&str; 18] = [
-    "sequence",
-    "time",
-    "actor",
-    "action",
-    "subject",
-    "organization",
-    "environment",
-    "source_address",
-    "request_id",
-    "name",
-    "origin",
-    "before",
-    "after",
-    "previous_hash",
-    "hash",
-    "incarnation",
-    "actor_id",
-    "identity",
+/// A column of a spreadsheet: its name, and its cell for an event.
+type Column = (&'static str, fn(&Event) -> String);
+
+const COLUMNS: [Column; 18] = [
+    ("sequence", |event| event.sequence.to_string()),
+    ("time", |event| event.draft.time.to_string()),
+    ("actor", |event| event.draft.actor.to_string()),
+    ("action", |event| event.draft.action.to_string()),
+    ("subject", |event| event.draft.subject.clone()),
+    ("organization", |event| event.draft.organization.to_string()),
+    ("environment", |event| event.draft.environment.to_string()),
+    ("source_address", |event| text(event.draft.source_address.as_ref())),
+    ("request_id", |event| text(event.draft.request_id.as_ref())),
+    ("name", |event| text(event.draft.detail.name.as_ref())),
+    ("origin", |event| text(event.draft.detail.origin.as_ref())),
+    ("before", |event| secrets(&event.draft.detail.before)),
+    ("after", |event| secrets(&event.draft.detail.after)),
+    ("previous_hash", |event| text(event.previous_hash.as_ref())),
+    ("hash", |event| text(event.hash.as_ref())),
+    ("incarnation", |event| event.incarnation.to_string()),
+    ("actor_id", |event| text(event.draft.actor_id.as_ref())),
+    ("identity", |event| text(event.draft.detail.identity.as_ref())),
 ];
 
+fn text(value: Option<&impl ToString>) -> String {
+    value.map(ToString::to_string).unwrap_or_default()
+}
+
+fn secrets(secrets: &[SecretSummary]) -> String {
+    let texts: Vec<_> = secrets.iter().map(|s| format!("{} {} {}", s.locator, s.generation, s.state)).collect();
+    texts.join("; ")
+}
+
 impl ExportFormat {
-    /// What stands before the first event.
+    /// Returns the line before the first event.
     #[must_use]
     pub fn header(self) -> String {
         match self {
-            Self::Csv => csv_line(&COLUMNS.map(str::to_owned)),
+            Self::Csv => csv_line(COLUMNS.map(|(name, _)| name.to_owned())),
             Self::Jsonl => String::new(),
         }
     }
 
-    /// An event as a line, with its end.
+    /// Returns an event as a line with its line end.
     #[must_use]
     pub fn line(self, event: &Event) -> String {
         match self {
-            Self::Csv => csv_line(&row(event).map(harmless)),
+            Self::Csv => csv_line(COLUMNS.map(|(_, cell)| harmless(cell(event)))),
             Self::Jsonl => event.to_json_line(),
         }
     }
 
-    /// The media type: RFC 4180, and what the field uses for JSON Lines.
+    /// Returns the media type: from RFC 4180 for CSV, and the usual type for JSON Lines.
     #[must_use]
     pub const fn media_type(self) -> &'static str {
         match self {
@@ -64,72 +75,12 @@ impl ExportFormat {
     }
 }
 
-impl fmt::Display for ExportFormat {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.pad(match self {
-            Self::Csv => "csv",
-            Self::Jsonl => "jsonl",
-        })
-    }
+words! {
+    ExportFormat, "a format is `jsonl` or `csv`": Csv = "csv", Jsonl = "jsonl"
 }
 
-impl FromStr for ExportFormat {
-    type Err = UnknownFormat;
-
-    fn from_str(text: &str) -> Result<Self, UnknownFormat> {
-        match text {
-            "csv" => Ok(Self::Csv),
-            "jsonl" => Ok(Self::Jsonl),
-            _ => Err(UnknownFormat),
-        }
-    }
-}
-
-/// A format that there is not.
-#[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
-#[error("a format is `jsonl` or `csv`")]
-pub struct UnknownFormat;
-
-impl Event {
-    /// The event as one line of JSON, with its end.
-    #[must_use]
-    pub fn to_json_line(&self) -> String {
-        // It cannot fail: there is no map with keys that are no text, and nothing that fails to serialize.
-        serde_json::to_string(self).unwrap_or_default() + "\n"
-    }
-}
-
-fn row(event: &Event) -> [String; 18] {
-    let draft = &event.draft;
-    let secrets = |secrets: &[SecretSummary]| {
-        let texts: Vec<_> = secrets.iter().map(|s| format!("{} {} {}", s.locator, s.generation, s.state)).collect();
-        texts.join("; ")
-    };
-    let text = |value: Option<String>| value.unwrap_or_default();
-    [
-        event.sequence.to_string(),
-        draft.time.to_string(),
-        draft.actor.to_string(),
-        draft.action.to_string(),
-        draft.subject.clone(),
-        draft.organization.to_string(),
-        draft.environment.to_string(),
-        text(draft.source_address.map(|address| address.to_string())),
-        text(draft.request_id.map(|id| id.to_string())),
-        text(draft.detail.name.as_ref().map(ToString::to_string)),
-        text(draft.detail.origin.clone()),
-        secrets(&draft.detail.before),
-        secrets(&draft.detail.after),
-        text(event.previous_hash.map(|hash| hash.to_string())),
-        text(event.hash.map(|hash| hash.to_string())),
-        event.incarnation.to_string(),
-        text(draft.actor_id.as_ref().map(ToString::to_string)),
-        text(draft.detail.identity.clone()),
-    ]
-}
-
-/// What a spreadsheet would take for a formula begins with an apostrophe, which makes it text (OWASP, CSV Injection). So
-/// does what begins with one already, so that it can be told apart.
+/// Puts an apostrophe before a cell that a spreadsheet could run as a formula (OWASP, CSV Injection). Cells that begin with an
+/// apostrophe get another, so that the original text can be restored.
 fn harmless(cell: String) -> String {
     if cell.starts_with(['=', '+', '-', '@', '\t', '\r', '\'', '＝', '＋', '－', '＠']) {
         format!("'{cell}")
@@ -138,10 +89,10 @@ fn harmless(cell: String) -> String {
     }
 }
 
-/// A record of a spreadsheet, with its end.
-fn csv_line(cells: &[String]) -> String {
+/// Returns a CSV record with its line end.
+fn csv_line(cells: [String; COLUMNS.len()]) -> String {
     let mut writer = csv::Writer::from_writer(Vec::new());
-    // Writing to memory does not fail, and what is text stays text.
+    // Writing to memory cannot fail, and the input is UTF-8.
     let _ = writer.write_record(cells);
     String::from_utf8(writer.into_inner().unwrap_or_default()).unwrap_or_default()
 }

@@ -6,24 +6,24 @@ use serde_json::Value;
 use crate::canonical::hash_of_value;
 use crate::{Action, Event};
 
-/// An event that was read back from a file. Nothing proves that it ever happened: anyone who can write the file can write
-/// the event.
+/// An event from a file. It is no proof that the event happened: anyone who can write the file can write the event.
 #[derive(Clone, Debug, Eq, PartialEq)]
+#[non_exhaustive]
 pub struct FiledEvent {
     /// The event.
     pub event: Event,
-    /// Whether the event's hash covers all that its line says. If it does not, the line was changed.
+    /// True if the event's hash covers the whole line. False if the line was changed.
     pub hash_fits: bool,
 }
 
 impl FiledEvent {
-    /// Reads a line of an export in JSON Lines, or of a sink in our own form or in that of OCSF.
+    /// Reads a line of a JSON Lines export, or of a sink in Doorward's form or in OCSF's.
     ///
-    /// Fields that this program does not know are passed over, but the hash must cover them.
+    /// Ignores unknown fields, but the hash must cover them.
     ///
     /// # Errors
     ///
-    /// [`FiledEventError`], if the line is no event that this program understands.
+    /// [`FiledEventError`] if the line is not an event that this program knows.
     pub fn from_line(line: &str) -> Result<Self, FiledEventError> {
         let mut shown: Value = serde_json::from_str(line).map_err(|error| FiledEventError::NoJson(error.into()))?;
         let own = match shown.get_mut("unmapped") {
@@ -38,29 +38,29 @@ impl FiledEvent {
         })?;
         let hash_fits = match event.hash {
             Some(hash) => hash_of_value(own) == Some(hash),
-            // From before logs were chained.
+            // Written before logs were chained.
             None => event.previous_hash.is_none(),
         };
         Ok(Self { event, hash_fits })
     }
 }
 
-/// Whether this is an event in our own form, as it stands in OCSF's.
+/// Returns whether this is an event in Doorward's own form, as embedded in OCSF.
 fn shown_as_ocsf(unmapped: &Value) -> bool {
     unmapped.get("sequence").is_some()
 }
 
-/// The reason that a line is no event.
+/// The reason why a line is not an event.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum FiledEventError {
-    /// It is JSON, and no event of ours.
-    #[error("this is no audit event")]
+    /// The line is JSON, but not an audit event.
+    #[error("this is not an audit event")]
     NoEvent(#[source] Box<dyn Error + Send + Sync>),
-    /// It is no JSON.
-    #[error("this is no line of JSON")]
+    /// The line is not JSON.
+    #[error("this is not a line of JSON")]
     NoJson(#[source] Box<dyn Error + Send + Sync>),
-    /// The event tells of something that this program does not know.
+    /// The event has an action that this program does not know.
     #[error("this program does not know the action {0}: a newer program wrote the event")]
     UnknownAction(String),
 }

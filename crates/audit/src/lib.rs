@@ -1,15 +1,17 @@
-//! What happened: one event for each creation, staging, regeneration and deletion.
+//! The audit log: one event for each change.
 //!
-//! An [`EventDraft`] says who did what to which record. An engine gives it the next sequence of its log in the same
-//! transaction as the change that it tells of, which makes it an [`Event`]: no change without its event, no event
-//! without its change.
+//! An [`EventDraft`] names the actor, the action and the record. The engine gives the draft the next sequence of its log, in the
+//! same transaction as the change, which makes it an [`Event`]. So there is no change without its event, and no event without its
+//! change.
 //!
-//! Each event's hash covers its canonical JSON and the hash of the one before; the same hashes are the leaves of a Merkle
-//! tree, whose root a [`Checkpoint`] signs. `docs/audit.md` has the encoding, with vectors.
+//! Each event's hash covers its canonical JSON and the previous event's hash. The same hashes are the leaves of a Merkle tree,
+//! whose root a [`Checkpoint`] signs. `docs/reference/events.md` has the encoding, with test vectors.
 //!
-//! There is one log per organization and environment. What concerns a test key is in the test log, all else in the
-//! production log; what concerns no organization (operators) is in the log of the installation itself,
+//! Each organization has one log for each environment. Events about a test key are in the test log; all other events of the
+//! organization are in the production log. Events that concern no organization (operators) are in the installation's log,
 //! [`doorward_types::OrganizationId::INSTALLATION`].
+//!
+//! The formats of an exported log, CSV among them, need the feature `export`, which is on by default.
 
 mod action;
 mod actor;
@@ -17,6 +19,7 @@ mod canonical;
 mod chain;
 mod checkpoint;
 mod event;
+#[cfg(feature = "export")]
 mod export;
 mod filed;
 mod merkle;
@@ -26,15 +29,16 @@ mod proof;
 mod pruned;
 mod verified;
 
-pub use action::{Action, UnknownAction};
+pub use action::Action;
 pub use actor::{ActorId, NoActorId};
-pub use chain::{ChainFault, ChainVerifier};
+pub use chain::{ChainError, ChainVerifier};
 pub use checkpoint::{Checkpoint, CheckpointError};
 pub use event::{Attribution, Detail, Event, EventDraft, Hash, NoHash, Reason, SecretSummary};
-pub use export::{ExportFormat, UnknownFormat};
+#[cfg(feature = "export")]
+pub use export::ExportFormat;
 pub use filed::{FiledEvent, FiledEventError};
 pub use merkle::{Tree, inclusion_proof, proves_inclusion};
 pub use note::{NoteError, NoteKey, NoteKeyError, NoteVerifier};
 pub use proof::EventProof;
-pub use pruned::{Pruned, PrunedFault};
+pub use pruned::{Pruned, PrunedError};
 pub use verified::{Unproved, VerifiedLog};

@@ -4,7 +4,7 @@ use sha2::{Digest, Sha256};
 
 use crate::Hash;
 
-/// What stands before the two halves of a node.
+/// The byte before the two halves of a node.
 const NODE: u8 = 1;
 
 fn node(left: Hash, right: Hash) -> Hash {
@@ -15,22 +15,23 @@ fn node(left: Hash, right: Hash) -> Hash {
     Hash(hash.finalize().into())
 }
 
-/// A tree that grows by a leaf at a time, in the memory of its depth.
+/// A tree that grows by one leaf at a time. Its memory is proportional to its depth.
 #[derive(Clone, Debug, Default)]
 pub struct Tree {
     size: u64,
-    /// The roots of the perfect trees that it is made of, the largest first: one for each bit that is set in `size`.
+    /// The roots of its perfect subtrees, the largest first: one for each bit that is set in `size`.
     peaks: Vec<Hash>,
 }
 
 impl Tree {
-    /// The tree with these peaks, of so many leaves; none where there is not one for each bit that is set in `size`.
+    /// Returns the tree with these peaks and this number of leaves. Returns `None` if there is not one peak for each bit that is
+    /// set in `size`.
     #[must_use]
     pub fn of_peaks(size: u64, peaks: Vec<Hash>) -> Option<Self> {
         (size.count_ones() as usize == peaks.len()).then_some(Self { size, peaks })
     }
 
-    /// The roots of the perfect trees that it is made of, the largest first: all that it takes to go on without the leaves.
+    /// Returns the roots of its perfect subtrees, the largest first. The tree can grow from them without the leaves.
     #[must_use]
     pub fn peaks(&self) -> &[Hash] {
         &self.peaks
@@ -39,7 +40,7 @@ impl Tree {
     /// Adds the hash of the next leaf.
     pub fn push(&mut self, leaf: Hash) {
         let mut hash = leaf;
-        // Two trees of the same size become one.
+        // Two subtrees of the same size become one.
         for _ in 0..self.size.trailing_ones() {
             if let Some(left) = self.peaks.pop() {
                 hash = node(left, hash);
@@ -49,13 +50,13 @@ impl Tree {
         self.size += 1;
     }
 
-    /// How many leaves it has.
+    /// Returns the number of leaves.
     #[must_use]
     pub const fn size(&self) -> u64 {
         self.size
     }
 
-    /// The hash that stands for all of its leaves and their order; of no leaves, SHA-256 of nothing.
+    /// Returns the hash of all leaves and their order. The hash of an empty tree is SHA-256 of no bytes.
     #[must_use]
     pub fn root(&self) -> Hash {
         let peaks = self.peaks.iter().rev().copied();
@@ -63,8 +64,8 @@ impl Tree {
     }
 }
 
-/// The proof that the leaf at `index` is in the tree of these leaves: the hashes beside its way to the root, from the leaf
-/// up. None where there is no such leaf.
+/// Returns the proof that the leaf at `index` is in the tree of these leaves: the sibling hashes on the path to the root, from
+/// the leaf up. Returns `None` if there is no such leaf.
 #[must_use]
 pub fn inclusion_proof(leaves: &[Hash], index: usize) -> Option<Vec<Hash>> {
     leaves.get(index)?;
@@ -82,7 +83,7 @@ pub fn inclusion_proof(leaves: &[Hash], index: usize) -> Option<Vec<Hash>> {
     Some(proof)
 }
 
-/// Whether the proof shows that `leaf` is at `index` in a tree of this size and root (RFC 9162, section 2.1.3.2).
+/// Returns whether the proof shows that `leaf` is at `index` in a tree of this size and root (RFC 9162, section 2.1.3.2).
 #[must_use]
 pub fn proves_inclusion(proof: &[Hash], leaf: Hash, index: u64, size: u64, expected: Hash) -> bool {
     if index >= size {
@@ -112,7 +113,7 @@ fn root(leaves: &[Hash]) -> Hash {
     tree.root()
 }
 
-/// The largest power of two below `size`, which is at least 2.
+/// Returns the largest power of two below `size`, which must be at least 2.
 const fn split(size: usize) -> usize {
     1 << (usize::BITS - 1 - (size - 1).leading_zeros())
 }

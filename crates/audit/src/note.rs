@@ -9,33 +9,33 @@ use ed25519_dalek::{Signature, Signer, SigningKey, VerifyingKey};
 use sha2::{Digest, Sha256};
 use zeroize::Zeroizing;
 
-/// Ed25519, as a signed note names it.
+/// The number of Ed25519 in a signed note.
 const ED25519: u8 = 1;
 
 /// A key that signs checkpoints. It has no `Display`, and is wiped on drop.
 pub struct NoteKey(SigningKey);
 
 impl NoteKey {
-    /// The key with this seed, which is to be random and secret.
+    /// Creates the key from this seed, which must be random and secret.
     #[must_use]
     pub fn from_seed(seed: &Zeroizing<[u8; 32]>) -> Self {
         Self(SigningKey::from_bytes(seed))
     }
 
-    /// A seed as the text that is read back by `parse`.
+    /// Returns a seed as the text that `parse` reads.
     #[must_use]
     pub fn seed_text(seed: &Zeroizing<[u8; 32]>) -> Zeroizing<String> {
         Zeroizing::new(format!("{}\n", BASE64.encode(**seed)))
     }
 
-    /// What verifies the signatures that this key makes under a name.
+    /// Returns the verifier of this key's signatures under a name.
     #[must_use]
     pub fn verifier(&self, name: &str) -> NoteVerifier {
         NoteVerifier { name: name.to_owned(), key: self.0.verifying_key().to_bytes() }
     }
 
-    /// Signs a text under a name. The text ends with a line feed, and has no empty line; the name has no white space and
-    /// no plus sign.
+    /// Signs a text under a name. The text must end with a line feed and have no empty line; the name must have no white space
+    /// and no plus sign.
     #[must_use]
     pub fn sign(&self, name: &str, text: &str) -> String {
         let signature = self.0.sign(text.as_bytes()).to_bytes();
@@ -57,13 +57,9 @@ impl FromStr for NoteKey {
     }
 }
 
-impl fmt::Debug for NoteKey {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("NoteKey")
-    }
-}
+doorward_types::debug_as!(NoteKey, "NoteKey");
 
-/// What verifies the signatures of one key under one name. Its text is `NAME+ID+KEY`, as the signed note has it.
+/// The verifier of one key's signatures under one name. Its text is `NAME+ID+KEY`, as the signed-note specification defines.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct NoteVerifier {
     name: String,
@@ -71,23 +67,23 @@ pub struct NoteVerifier {
 }
 
 impl NoteVerifier {
-    /// The name.
+    /// Returns the name.
     #[must_use]
     pub fn name(&self) -> &str {
         &self.name
     }
 
-    /// The same key under another name. One key signs under many names, and who trusts it under one trusts its holder.
+    /// Returns the same key under another name. One key signs under many names, and trust in its holder covers them all.
     #[must_use]
     pub fn named(&self, name: &str) -> Self {
         Self { name: name.to_owned(), key: self.key }
     }
 
-    /// The text of a note that this key has signed. Signatures of others are passed over.
+    /// Returns the text of a note that this key has signed. Ignores the signatures of other keys.
     ///
     /// # Errors
     ///
-    /// Where it is no note, or has no good signature of this key.
+    /// Fails if the text is not a note, or has no valid signature of this key.
     pub fn open<'a>(&self, note: &'a str) -> Result<&'a str, NoteError> {
         let (text, signatures) = note.rsplit_once("\n\n").ok_or(NoteError::Malformed)?;
         let text = note.get(..=text.len()).ok_or(NoteError::Malformed)?;
@@ -110,7 +106,7 @@ impl NoteVerifier {
         Err(NoteError::NotSigned(self.name.clone()))
     }
 
-    /// The start of SHA-256 of the name, a line feed, the algorithm and the key.
+    /// Returns the start of SHA-256 of the name, a line feed, the algorithm and the key.
     fn id(&self) -> [u8; 4] {
         let mut hash = Sha256::new();
         hash.update(self.name.as_bytes());
@@ -144,22 +140,23 @@ impl FromStr for NoteVerifier {
     }
 }
 
-/// The text is no key for signed notes.
+/// The text is not a key for signed notes.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
-#[error("a signing key is 32 bytes in base64, and a verifier key reads NAME+ID+KEY, as the C2SP signed note has it")]
+#[error("a signing key is 32 bytes in base64; a verifier key has the form NAME+ID+KEY (C2SP signed-note)")]
+#[non_exhaustive]
 pub struct NoteKeyError;
 
-/// Why a note says nothing.
+/// The reason why a note cannot be trusted.
 #[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
 #[non_exhaustive]
 pub enum NoteError {
-    /// The signature is not this key's over this text.
+    /// The signature does not match this key and text.
     #[error("the signature is wrong: the note was changed, or another key signed it")]
     BadSignature,
-    /// The text is no signed note.
-    #[error("this is no signed note")]
+    /// The text is not a signed note.
+    #[error("this is not a signed note")]
     Malformed,
-    /// This key has not signed it.
+    /// This key has not signed the note.
     #[error("{0} has not signed this note")]
     NotSigned(String),
 }

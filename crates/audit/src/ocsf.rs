@@ -3,14 +3,14 @@ use serde_json::{Value, json};
 
 use crate::{Action, Checkpoint, Event, SecretSummary};
 
-/// The version of the schema that an event is shown in.
+/// The OCSF version of the schema.
 const VERSION: &str = "1.5.0";
 
-/// Entity Management, in the category Identity & Access Management.
+/// The class Entity Management, in the category Identity & Access Management.
 const CLASS: u32 = 3004;
 const CATEGORY: u32 = 3;
 
-/// What is done to an entity, by the numbers of the class.
+/// The activity, by the numbers of the class.
 #[derive(Clone, Copy)]
 enum Activity {
     Create = 1,
@@ -19,10 +19,10 @@ enum Activity {
     Delete = 4,
 }
 
-/// The name that OCSF has for it, with our word for what it was done to.
+/// Returns OCSF's activity and Doorward's word for the changed entity.
 const fn activity(action: Action) -> (Activity, &'static str) {
     match action {
-        Action::AccessKeyCreated => (Activity::Create, "Access Key"),
+        Action::AccessKeyCreated | Action::AccessKeyImported => (Activity::Create, "Access Key"),
         Action::AccessKeyDeleted => (Activity::Delete, "Access Key"),
         Action::AccessKeyRegenerated | Action::AccessKeyStaged | Action::AccessKeyStageDiscarded => {
             (Activity::Update, "Access Key")
@@ -43,15 +43,19 @@ const fn activity(action: Action) -> (Activity, &'static str) {
         Action::OperatorLinkMinted => (Activity::Create, "Sign-in Link"),
         Action::OperatorSignedIn => (Activity::Create, "Session"),
         Action::OperatorSignedOut => (Activity::Delete, "Session"),
+        Action::OrganizationClosed => (Activity::Delete, "Organization"),
         Action::OrganizationCreated => (Activity::Create, "Organization"),
+        Action::OrganizationRenamed | Action::OrganizationResumed | Action::OrganizationSuspended => {
+            (Activity::Update, "Organization")
+        }
         Action::RegisteredUserDeleted => (Activity::Delete, "Registered User"),
         Action::SealingKeyRotated => (Activity::Update, "Sealing Key"),
     }
 }
 
 impl Event {
-    /// The event as security teams' tools take it: OCSF 1.5, class Entity Management (3004). Under `unmapped` stands the
-    /// event in our own form, hashes and all.
+    /// Returns the event for security tools: OCSF 1.5, class Entity Management (3004). `unmapped` contains the event in
+    /// Doorward's own form, with its hashes.
     ///
     /// Source: <https://schema.ocsf.io/1.5.0/classes/entity_management>
     #[must_use]
@@ -103,8 +107,7 @@ impl Event {
         shown
     }
 
-    /// Returns the name of this event, which no other event ever has: its log, the store's incarnation if the store was
-    /// restored, and its place.
+    /// Returns the unique name of this event: its log, its place, and the incarnation if the store was restored.
     #[must_use]
     pub fn uid(&self) -> String {
         let log = Checkpoint::origin_of(self.draft.organization, self.draft.environment);
@@ -115,7 +118,7 @@ impl Event {
     }
 }
 
-/// OCSF leaves out what is not known. In what is not OCSF, the hash covers it.
+/// Drops unknown fields. OCSF omits them; in `unmapped` they stay, since the hash covers them.
 fn drop_nulls(value: &mut Value) {
     if let Value::Object(fields) = value {
         fields.retain(|_, value| !value.is_null());

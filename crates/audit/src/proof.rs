@@ -3,35 +3,43 @@ use std::fmt::Write;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD as BASE64;
 
+use crate::checkpoint::hash;
 use crate::{Checkpoint, CheckpointError, Hash, NoteVerifier, proves_inclusion};
 
 /// The first line of a proof (C2SP `tlog-proof`).
 const MAGIC: &str = "c2sp.org/tlog-proof@v1";
 
-/// That one event is in a log, for whoever has a verifier key and nothing else of the log.
+/// A proof that an event is in a log, for a reader who has a verifier key and nothing else of the log.
 #[derive(Clone, Debug, Eq, PartialEq)]
+#[non_exhaustive]
 pub struct EventProof {
     /// The event's place, counted from 0.
     pub index: u64,
-    /// The hashes beside its way to the root.
+    /// The sibling hashes on the path to the root.
     pub hashes: Vec<Hash>,
-    /// The signed checkpoint that they lead to.
+    /// The signed checkpoint of the root.
     pub checkpoint: String,
 }
 
 impl EventProof {
-    /// The proof as text.
+    /// Creates a proof from its parts.
+    #[must_use]
+    pub const fn new(index: u64, hashes: Vec<Hash>, checkpoint: String) -> Self {
+        Self { index, hashes, checkpoint }
+    }
+
+    /// Returns the proof as text.
     #[must_use]
     pub fn to_text(&self) -> String {
         let mut text = format!("{MAGIC}\nindex {}\n", self.index);
         for hash in &self.hashes {
-            // Writing into a String does not fail.
+            // Writing into a String cannot fail.
             let _ = writeln!(text, "{}", BASE64.encode(hash.0));
         }
         text + "\n" + &self.checkpoint
     }
 
-    /// Reads the text of a proof; an `extra` line is passed over.
+    /// Reads the text of a proof. Ignores an `extra` line.
     ///
     /// # Errors
     ///
@@ -43,10 +51,6 @@ impl EventProof {
             return Err(CheckpointError::Malformed);
         }
         let index = lines.next().and_then(|line| line.strip_prefix("index ")?.parse().ok());
-        let hash = |line: &str| {
-            let bytes = BASE64.decode(line).ok().and_then(|hash| hash.try_into().ok());
-            bytes.map(Hash).ok_or(CheckpointError::Malformed)
-        };
         Ok(Self {
             index: index.ok_or(CheckpointError::Malformed)?,
             hashes: lines.map(hash).collect::<Result<_, _>>()?,
@@ -54,11 +58,11 @@ impl EventProof {
         })
     }
 
-    /// The checkpoint, where this key has signed it and the event with this hash is among those that it is of.
+    /// Returns the checkpoint, if this key has signed it and the proof leads from this hash to its root.
     ///
     /// # Errors
     ///
-    /// [`CheckpointError::NotProven`] where it is not; what is wrong with the checkpoint.
+    /// [`CheckpointError::NotProven`] if the proof does not lead to the root; else the fault of the checkpoint.
     pub fn verify(&self, event: Hash, verifier: &NoteVerifier) -> Result<Checkpoint, CheckpointError> {
         let checkpoint = Checkpoint::open(&self.checkpoint, verifier)?;
         if proves_inclusion(&self.hashes, event, self.index, checkpoint.size, checkpoint.root) {

@@ -1,6 +1,6 @@
 use crate::{Action, Checkpoint, NoteKey};
 
-/// A log that was followed to its end, every event of it. Only such a log is vouched for.
+/// A log whose every event was verified. Only such a log is signed.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct VerifiedLog {
     checkpoint: Checkpoint,
@@ -14,19 +14,19 @@ impl VerifiedLog {
         Self { checkpoint, first, pruned, is_proved }
     }
 
-    /// Returns what the log holds: how many events, and the root of the tree over them.
+    /// Returns the log's checkpoint: its size, and the root of its tree.
     #[must_use]
     pub const fn checkpoint(&self) -> &Checkpoint {
         &self.checkpoint
     }
 
-    /// Returns how many events were ever written.
+    /// Returns the number of events ever written.
     #[must_use]
     pub const fn size(&self) -> u64 {
         self.checkpoint.size
     }
 
-    /// Returns the action of the first event that is there.
+    /// Returns the action of the first remaining event.
     #[must_use]
     pub const fn first(&self) -> Option<Action> {
         self.first
@@ -38,23 +38,25 @@ impl VerifiedLog {
         self.pruned
     }
 
-    /// Returns whether a trusted key has signed that the pruned events were pruned; also true if none were.
+    /// Returns whether a trusted key has signed the prune; also true if no event was pruned.
     #[must_use]
     pub const fn is_proved(&self) -> bool {
         self.is_proved
     }
 
-    /// The checkpoint as a signed note.
+    /// Returns the checkpoint as a signed note.
     ///
     /// # Errors
     ///
-    /// [`Unproved`], if nobody vouches for the events that are gone: the checkpoint would.
+    /// [`Unproved`] if no trusted key has signed the prune of the missing events, since the checkpoint would vouch for them.
     pub fn sign(&self, key: &NoteKey) -> Result<String, Unproved> {
         if self.is_proved { Ok(self.checkpoint.sign(key)) } else { Err(Unproved(self.pruned)) }
     }
 }
 
-/// No trusted key has signed that the first events, so many, were pruned.
+/// No trusted key has signed the prune of the first events; holds their number.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
-#[error("nothing proves that events 1 to {0} were pruned, and not deleted: nothing is signed that goes on from them")]
+#[error(
+    "no trusted signature proves that events 1 to {0} were pruned and not deleted, so later events are not signed either"
+)]
 pub struct Unproved(pub u64);

@@ -6,7 +6,8 @@ use doorward_types::{Locator, RequestId};
 
 use crate::OperatorPrincipal;
 
-/// An operator's wish to change something, with its source and its conditions. Only [`OperatorPrincipal::request`] makes one.
+/// An operator's request for a change, with its source and its preconditions. Only [`OperatorPrincipal::request`] makes
+/// a request.
 ///
 /// ```compile_fail
 /// let forged = doorward_auth::ChangeRequest { idempotency_key: None, ..Default::default() };
@@ -20,7 +21,7 @@ pub struct ChangeRequest {
 }
 
 impl OperatorPrincipal {
-    /// A change that this operator asks for.
+    /// Returns a request for a change by this operator.
     #[must_use]
     pub fn request(&self) -> ChangeRequest {
         let attribution = self.attribution();
@@ -29,31 +30,32 @@ impl OperatorPrincipal {
 }
 
 impl ChangeRequest {
-    /// Names the address and the HTTP request that this came from, for the audit log.
+    /// Sets the source address and the HTTP request id, for the audit log.
     #[must_use]
     pub fn with_source(self, source_address: Option<IpAddr>, request_id: Option<RequestId>) -> Self {
-        Self { attribution: Attribution { source_address, request_id, ..self.attribution }, ..self }
+        Self { attribution: self.attribution.with_source_address(source_address).with_request_id(request_id), ..self }
     }
 
-    /// Names the request, so that a repeat of it changes nothing.
+    /// Sets the client's name for the request, so that a repeat changes nothing.
     #[must_use]
     pub fn with_idempotency_key(self, key: impl Into<Option<IdempotencyKey>>) -> Self {
         Self { idempotency_key: key.into(), ..self }
     }
 
-    /// Changes nothing if the production key has other secrets than these, the current one first: `If-Match` for keys.
+    /// Sets the expected secrets of the production key, the current secret first. If they differ, the change fails
+    /// (`If-Match` for keys).
     #[must_use]
     pub fn with_expected_secrets(self, secrets: impl Into<Option<Vec<Locator>>>) -> Self {
         Self { expected_secrets: secrets.into(), ..self }
     }
 
-    /// The operator.
+    /// Returns the operator.
     #[must_use]
     pub const fn operator(&self) -> &OperatorPrincipal {
         &self.operator
     }
 
-    /// The actor and the source, as the audit log has them.
+    /// Returns the actor and the source for the audit log.
     #[must_use]
     pub const fn attribution(&self) -> &Attribution {
         &self.attribution

@@ -1,12 +1,16 @@
 use std::sync::Arc;
 
+use doorward_audit::{Action, Attribution, Detail, EventDraft};
 use doorward_key::{KeyPrefix, Random, RandomError, SystemRandom};
 use doorward_store::{KeyEngine, StoreError, StoreIdentity};
-use doorward_types::{Clock, IdSeed, SystemClock};
+use doorward_types::{Clock, Environment, IdSeed, IdSequence, OrganizationId, SystemClock};
 
-use crate::Timing;
+use crate::LeaseConfig;
 
-/// The foundation of the core: a store, a clock, randomness, and two choices. Cheap to clone.
+/// The log of the installation, for events of no organization.
+pub(crate) const INSTALLATION: (OrganizationId, Environment) = (OrganizationId::INSTALLATION, Environment::Production);
+
+/// The base of verifiers and issuers: a store, a clock, randomness, a key prefix and the timing. Cheap to clone.
 #[derive(Clone, Debug)]
 pub struct Core {
     pub(crate) store: Arc<dyn KeyEngine>,
@@ -14,7 +18,8 @@ pub struct Core {
     pub(crate) random: Arc<dyn Random>,
     pub(crate) prefix: KeyPrefix,
     prefix_is_chosen: bool,
-    pub(crate) timing: Timing,
+    pub(crate) timing: LeaseConfig,
+    ids: Arc<IdSequence>,
 }
 
 impl Core {
@@ -28,47 +33,48 @@ impl Core {
             random: Arc::new(SystemRandom),
             prefix: KeyPrefix::default(),
             prefix_is_chosen: false,
-            timing: Timing::default(),
+            timing: LeaseConfig::default(),
+            ids: Arc::default(),
         }
     }
 
-    /// With another clock.
+    /// Replaces the clock.
     #[must_use]
     pub fn with_clock(self, clock: Arc<dyn Clock>) -> Self {
         Self { clock, ..self }
     }
 
-    /// With another source of randomness.
+    /// Replaces the source of randomness.
     #[must_use]
     pub fn with_random(self, random: Arc<dyn Random>) -> Self {
         Self { random, ..self }
     }
 
-    /// With a prefix of the embedding service's own. The store keeps the first prefix that it is given: on a store whose
-    /// keys have another one, nothing starts.
+    /// Sets the embedding service's own prefix. The store keeps its first prefix: with a different prefix, nothing
+    /// starts.
     #[must_use]
     pub fn with_prefix(self, prefix: KeyPrefix) -> Self {
         Self { prefix, prefix_is_chosen: true, ..self }
     }
 
-    /// Takes over the prefix of the store's keys: for a process without a [`Verifier`](crate::Verifier), which does this at
-    /// its start.
+    /// Adopts the prefix of the store's keys. Call it in a process without a [`Verifier`](crate::Verifier), which does
+    /// the same at its start.
     ///
     /// # Errors
     ///
-    /// [`StoreError::OtherPrefix`], if another prefix was chosen; [`StoreError`], if the store cannot be read.
+    /// [`StoreError::OtherPrefix`] if a different prefix was set. [`StoreError`] if the store cannot be read.
     pub async fn adopt(self) -> Result<Self, StoreError> {
         Ok(self.adopted().await?.0)
     }
 
-    /// As [`Core::adopt`], and writes the prefix into a store that has none.
+    /// Adopts the prefix like [`Core::adopt`], and writes the prefix into a store without a prefix.
     pub(crate) async fn claim(self) -> Result<(Self, StoreIdentity), StoreError> {
         let (core, identity) = self.adopted().await?;
         if identity.prefix.is_some() {
             return Ok((core, identity));
         }
         core.store.claim_prefix(&core.prefix).await?;
-        // Another process may have been quicker.
+        // Another process may have written a prefix first.
         core.adopted().await
     }
 
@@ -83,44 +89,57 @@ impl Core {
         }
     }
 
-    /// With other durations of the coherence protocol.
+    /// Replaces the durations of the coherence protocol.
     #[must_use]
-    pub fn with_timing(self, timing: Timing) -> Self {
+    pub fn with_timing(self, timing: LeaseConfig) -> Self {
         Self { timing, ..self }
     }
 
-    /// The store.
+    /// Returns the store.
     #[must_use]
     pub fn store(&self) -> &Arc<dyn KeyEngine> {
         &self.store
     }
 
-    /// The clock.
+    /// Returns the clock.
     #[must_use]
     pub fn clock(&self) -> &Arc<dyn Clock> {
         &self.clock
     }
 
-    /// The randomness.
+    /// Returns the source of randomness.
     #[must_use]
     pub fn random(&self) -> &Arc<dyn Random> {
         &self.random
     }
 
-    /// What this service's keys start with.
+    /// Returns the prefix of this service's keys.
     #[must_use]
     pub fn prefix(&self) -> &KeyPrefix {
         &self.prefix
     }
 
-    /// What a fresh id is made of.
+    /// Returns an event with the present time, for the log of an environment.
+    #[must_use]
+    pub fn event(
+        &self,
+        action: Action,
+        subject: String,
+        log: (OrganizationId, Environment),
+        by: &Attribution,
+        detail: Detail,
+    ) -> EventDraft {
+        EventDraft::new(by, self.clock.now(), action, subject, log).with_detail(detail)
+    }
+
+    /// Returns the seed of a fresh id, which sorts after all earlier ids of this core and its clones.
     ///
     /// # Errors
     ///
-    /// Where the generator fails.
+    /// Fails if the generator fails.
     pub fn id_seed(&self) -> Result<IdSeed, RandomError> {
         let mut random = [0; 10];
         self.random.fill(&mut random)?;
-        Ok(IdSeed { now: self.clock.now(), random })
+        Ok(self.ids.seed(self.clock.now(), random))
     }
 }

@@ -1,76 +1,91 @@
-use doorward_key::{KeyFault, RandomError};
+use doorward_key::{KeyError, RandomError};
 use doorward_store::StoreError;
 
 use crate::RevokedKey;
 
-/// Why a key was not accepted.
+/// The reason why a key was refused.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
 #[non_exhaustive]
-pub enum Refusal {
-    /// The text is no key.
+pub enum VerifyError {
+    /// The text is not a key.
     #[error(transparent)]
-    Malformed(#[from] KeyFault),
-    /// This node cannot prove that what it knows is current. Not a word about the key.
+    Malformed(#[from] KeyError),
+    /// This node cannot prove that it is current. The key may be valid or not.
     #[error("this node cannot prove that it is up to date")]
     NotCurrent,
-    /// The key was revoked while this node ran, and is among the last ten thousand. To the sender this is
-    /// [`Refusal::Unknown`].
-    #[error("the key is not known, or no longer")]
+    /// The key was revoked while this node ran, and is one of the last ten thousand. The sender must get the same
+    /// answer as for [`VerifyError::Unknown`].
+    #[error("unknown or revoked key")]
     Revoked(RevokedKey),
-    /// No such key: it never was, was deleted, or was regenerated. The same answer for all three.
-    #[error("the key is not known, or no longer")]
+    /// The key is valid, but its organization is suspended.
+    #[error("the organization of this key is suspended")]
+    Suspended,
+    /// The key never existed, was deleted, or was regenerated. The answer is the same for all three.
+    #[error("unknown or revoked key")]
     Unknown,
 }
 
-/// Why a node did not start.
+/// The reason why a node did not start.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum StartError {
-    /// No randomness.
+    /// The random generator failed.
     #[error(transparent)]
     Random(#[from] RandomError),
     /// The store failed.
     #[error(transparent)]
     Store(#[from] StoreError),
     /// The operating system gave no thread or runtime for the control plane.
-    #[error("the control plane cannot have a thread of its own")]
+    #[error("cannot start the thread of the control plane")]
     Thread(#[source] std::io::Error),
 }
 
-/// Why a change was not made.
+/// The reason why a change was not made.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
-pub enum IssueError {
-    /// The same was asked for before, under the same idempotency key. The first change is in effect everywhere.
+pub enum ManageError {
+    /// The same request was made before with the same idempotency key. The first change is in effect everywhere.
     #[error(
-        "this request was carried out before, for {id}, and is in effect everywhere; a value is shown in the first answer only"
+        "this request was carried out before, for {id}, and is in effect everywhere. A value is shown only in the first answer"
     )]
     AlreadyDone {
-        /// The id of what was made then.
+        /// The id of the record that was made.
         id: String,
     },
     /// The idempotency key was used before, for another request.
     #[error(
-        "this idempotency key was used before, for another request: nothing was done. Use a key of its own for each request"
+        "this idempotency key was used before, for another request: nothing was done. Use a new key for each request"
     )]
     IdempotencyKeyReused,
-    /// A next production key is staged already.
+    /// A next production key is already staged.
     #[error("a next production key is staged already; regenerate to promote it, or unstage it first")]
     AlreadyStaged,
     /// Someone else changed the same key at the same moment.
     #[error("someone else changed this key at the same moment; look at it again before you go on")]
     ChangedMeanwhile,
+    /// Another organization has the external id.
+    #[error("another organization has this external id")]
+    ExternalIdTaken,
     /// The list of allowed origins is full.
-    #[error("the list of allowed origins has 1000 entries, and takes no more: remove those that nobody needs")]
+    #[error("the list of allowed origins is full with 1000 entries: remove unused entries")]
     ListFull,
     /// The name is taken.
     #[error("the name is taken")]
     NameTaken,
-    /// The name is kept for Doorward's own programs, so that nobody is taken for one of them in an audit log.
+    /// The name is reserved, so that no operator looks like one of Doorward's own programs in an audit log.
     #[error(
-        "names that begin with `cli:`, `doorward`, `key_` or `server` are those of Doorward's own programs and of keys: choose another"
+        "names that begin with `cli:`, `doorward`, `host:`, `key_` or `server` are reserved for programs, visitors and keys: choose another name"
     )]
     NameReserved,
+    /// The secret was imported before, for another organization or environment.
+    #[error("this key was imported before, for another organization or environment: a key belongs to one")]
+    ImportedElsewhere,
+    /// The secret was imported before, and is revoked. It is not imported again.
+    #[error("this key was imported before, and was revoked since: a revoked key never works again")]
+    ImportRevoked,
+    /// The time of creation of an imported secret is in the future.
+    #[error("the key's time of creation is in the future")]
+    ImportFromFuture,
     /// There is no such key in this organization.
     #[error("there is no such access key in this organization")]
     NoSuchKey,
@@ -83,22 +98,31 @@ pub enum IssueError {
     /// There is no such entry on this organization's list of allowed origins.
     #[error("there is no such allowed origin in this organization")]
     NoSuchOrigin,
-    /// The store has lost nothing, or all was answered for.
-    #[error("no lost change is open")]
+    /// The store has lost no change, or an operator has accepted every loss.
+    #[error("there is no lost change to accept")]
     NothingLost,
     /// No next production key is staged.
     #[error("no next production key is staged")]
     NothingStaged,
-    /// The store has an organization already, and only an empty one was to be provisioned.
+    /// The store has an organization already, but the change required an empty store.
     #[error("the store has an organization already")]
     NotEmpty,
-    /// An organization has a production key, always.
+    /// The organization is closed, and stays closed.
+    #[error("the organization is closed")]
+    OrganizationClosed,
+    /// An organization always has a production key.
     #[error("an organization always has its production key: regenerate it instead of deleting it")]
     ProductionKeyRequired,
-    /// No randomness.
+    /// The random generator failed.
     #[error(transparent)]
     Random(#[from] RandomError),
-    /// The store failed. Where it failed at the commit, the change may or may not have been made.
+    /// The organization is suspended already, or not suspended.
+    #[error("the organization is in this state already")]
+    StateUnchanged,
+    /// The store failed. If it failed at the commit, the change may have been made.
     #[error(transparent)]
-    Store(StoreError),
+    Store(#[from] StoreError),
+    /// The engine has no log of uses.
+    #[error("this store keeps no counts of uses: it is unknown what a regeneration would break")]
+    UsesNotKept,
 }

@@ -3,89 +3,63 @@ use std::sync::Arc;
 use doorward_audit::{Action, Detail, EventDraft, Reason, SecretSummary};
 use doorward_key::{FreshKey, ShownOnce};
 use doorward_store::{
-    AccessKey, AccessKeyWithSecrets, Change, ChangeContext, Conflict, Events, KeyRef, OperationId, Organization, Page,
-    RequestHash, Secret, StoreError, Successor, WhichKey,
+    AccessKey, AccessKeyWithSecrets, Change, ChangeContext, Conflict, Events, KeyRef, OperationId, RequestHash, Secret,
+    StoreError, Successor, WhichKey,
 };
-use doorward_types::{AccessKeyId, Environment, Locator, Name, OrganizationId, SecretState};
+use doorward_types::{AccessKeyId, Environment, Locator, Name, OrganizationId, SecretState, altered};
 
 use crate::control::{Control, effect};
-use crate::{ChangeRequest, Core, IssueError, OperatorPrincipal, Receipt, Verifier};
+use crate::progress::Listener;
+use crate::{ChangeProgress, ChangeRequest, Core, ManageError, OperatorPrincipal, Receipt, Verifier};
 
-/// How often a change is tried again that met another one half-way, where trying again cannot surprise anyone.
-const TRIES: u32 = 5;
+/// The maximum number of attempts at a change that conflicts with another change, if a retry is safe.
+pub(crate) const MAX_TRIES: u32 = 5;
 
-/// Every change to keys. Each writes its audit event in the same transaction, and returns when it is in effect on every
-/// node: a new secret works everywhere, a dead one nowhere. The same holds for an answer that says that a change was made
-/// before, or that there is nothing left to change.
+/// Makes every change to keys. Each change writes its audit event in the same transaction. A method returns when the
+/// change is in effect on every node: a new secret works everywhere, and a revoked secret nowhere. The same holds for
+/// an answer that a change was made before, or that there is nothing to change.
 #[derive(Clone, Debug)]
 pub struct Issuer {
     pub(crate) core: Core,
-    control: Option<Arc<Control>>,
-    /// The reason that the events of this issuer's changes give.
-    reason: Option<Reason>,
+    pub(crate) control: Option<Arc<Control>>,
+    /// The reason in the events of this issuer's changes.
+    pub(crate) reason: Option<Reason>,
+    /// The function that hears of each change while it is made.
+    pub(crate) listener: Option<Listener>,
 }
 
-/// A new organization with its production key.
+/// A new secret: the secret of a new test key, or the staged secret of the production key, which now works beside the
+/// current secret.
 #[derive(Debug)]
 #[non_exhaustive]
-pub struct Provisioned {
-    /// The organization.
-    pub organization: Organization,
-    /// Its production key.
-    pub key: AccessKey,
-    /// The key's first secret.
-    pub secret: Secret,
-    /// The secret's value: the only copy.
-    pub value: ShownOnce,
-    /// When it took effect.
-    pub receipt: Receipt,
-}
-
-/// A new test key.
-#[derive(Debug)]
-#[non_exhaustive]
-pub struct Created {
+pub struct Minted {
     /// The key.
     pub key: AccessKey,
-    /// Its secret.
+    /// The secret.
     pub secret: Secret,
     /// The secret's value: the only copy.
     pub value: ShownOnce,
-    /// When it took effect.
+    /// The proof that the change is in effect.
     pub receipt: Receipt,
 }
 
-/// The next production key, which works beside the current one from now on.
-#[derive(Debug)]
-#[non_exhaustive]
-pub struct Staged {
-    /// The key.
-    pub key: AccessKey,
-    /// The staged secret.
-    pub secret: Secret,
-    /// The secret's value: the only copy.
-    pub value: ShownOnce,
-    /// When it took effect.
-    pub receipt: Receipt,
-}
-
-/// The production key after its old secret died.
+/// The production key after its old secret was revoked.
 #[derive(Debug)]
 #[non_exhaustive]
 pub struct Regenerated {
     /// The key.
     pub key: AccessKey,
-    /// The secret that is current now.
+    /// The new current secret.
     pub secret: Secret,
-    /// The secrets that are dead, everywhere.
+    /// The secrets that are now revoked everywhere.
     pub retired: Vec<Secret>,
     /// The current secret's value.
     pub value: CurrentValue,
-    /// When it took effect.
+    /// The proof that the change is in effect.
     pub receipt: Receipt,
 }
 
-/// The value of the secret that a regeneration made the current one.
+/// The value of the new current secret after a regeneration.
 #[derive(Debug)]
 pub enum CurrentValue {
     /// The only copy of a fresh secret's value.
@@ -95,6 +69,13 @@ pub enum CurrentValue {
 }
 
 impl CurrentValue {
+    const fn fresh(&self) -> Option<&ShownOnce> {
+        match self {
+            Self::Fresh(value) => Some(value),
+            Self::Promoted => None,
+        }
+    }
+
     /// Returns the value, if the secret is fresh.
     #[must_use]
     pub fn into_fresh(self) -> Option<ShownOnce> {
@@ -105,12 +86,12 @@ impl CurrentValue {
     }
 }
 
-/// The lot of the staged secret in a regeneration.
+/// The treatment of the staged secret in a regeneration.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum StagedKey {
-    /// It dies with the current one, since it may have leaked with it. A fresh secret takes their place.
+    /// Revoke it with the current secret, because it may have leaked too. A fresh secret replaces both.
     Discard,
-    /// It takes the current one's place. If there is none, a fresh secret does.
+    /// Promote it to the current secret. If no secret is staged, a fresh secret becomes current.
     Promote,
 }
 
@@ -124,102 +105,75 @@ impl StagedKey {
 }
 
 impl Issuer {
-    /// An issuer without a verifying node in its process, such as the command line's.
+    /// Returns an issuer for a process without a verifying node, such as the command line.
     #[must_use]
     pub fn new(core: &Core) -> Self {
-        Self { core: core.clone(), control: None, reason: None }
+        Self { core: core.clone(), control: None, reason: None, listener: None }
     }
 
-    /// An issuer in the process of a verifying node, which hears of changes directly.
+    /// Returns an issuer for the process of a verifying node. The node learns of changes directly.
     #[must_use]
     pub fn beside(verifier: &Verifier) -> Self {
-        Self { core: verifier.core().clone(), control: Some(Arc::clone(verifier.control())), reason: None }
+        Self {
+            core: verifier.core().clone(),
+            control: Some(Arc::clone(verifier.control())),
+            reason: None,
+            listener: None,
+        }
     }
 
-    /// The same issuer, whose events give a reason.
+    /// Returns this issuer with a function that hears of each change while it is made. A program that a person may
+    /// interrupt shows a new value by it, before the wait until the change is in effect.
+    #[must_use]
+    pub fn telling(self, listener: impl Fn(&ChangeProgress<'_>) + Send + Sync + 'static) -> Self {
+        Self { listener: Some(Listener::new(listener)), ..self }
+    }
+
+    fn tell(&self, progress: &ChangeProgress<'_>) {
+        if let Some(listener) = &self.listener {
+            listener.hear(progress);
+        }
+    }
+
+    /// Sets the reason in the events of this issuer.
+    #[cfg(feature = "operators")]
     pub(crate) fn with_reason(self, reason: Reason) -> Self {
         Self { reason: Some(reason), ..self }
-    }
-
-    pub(crate) const fn reason(&self) -> Option<Reason> {
-        self.reason
-    }
-
-    /// Adds an organization with its production key.
-    ///
-    /// # Errors
-    ///
-    /// [`IssueError`].
-    pub async fn provision(&self, name: Name, request: &ChangeRequest) -> Result<Provisioned, IssueError> {
-        self.provision_where(name, request, false).await
-    }
-
-    /// Adds the first organization; [`IssueError::NotEmpty`] where there is one, also if several programs try at once.
-    ///
-    /// # Errors
-    ///
-    /// [`IssueError`].
-    pub async fn provision_first(&self, name: Name, request: &ChangeRequest) -> Result<Provisioned, IssueError> {
-        self.provision_where(name, request, true).await
-    }
-
-    async fn provision_where(
-        &self,
-        name: Name,
-        request: &ChangeRequest,
-        only_if_empty: bool,
-    ) -> Result<Provisioned, IssueError> {
-        let hash = RequestHash::of(["provision", name.as_str()]);
-        self.refuse_repeat(&hash, request).await?;
-        let id = OrganizationId::new(self.core.id_seed()?);
-        let organization = Organization { id, name, created_at: self.core.clock.now() };
-        let key = self.new_key(id, Environment::Production, Environment::Production.into(), request)?;
-        let (secret, value) = self.new_secret(key.environment, 1, SecretState::Current)?;
-        let named = |name: &Name, after| Detail { name: Some(name.clone()), after, ..Detail::default() };
-        let made = EventDraft {
-            subject: id.to_string(),
-            ..self.event(Action::OrganizationCreated, &key, request, named(&organization.name, vec![]))
-        };
-        let first_key = self.event(Action::AccessKeyCreated, &key, request, named(&key.name, vec![summary(&secret)]));
-        let events = Events::from(made).and(first_key);
-        let change = Change::Provision { organization: organization.clone(), key: key.clone(), secret, only_if_empty };
-        let receipt = self.commit(change, events, hash, request).await?;
-        Ok(Provisioned { organization, key, secret, value, receipt })
     }
 
     /// Adds a test key.
     ///
     /// # Errors
     ///
-    /// [`IssueError`].
+    /// [`ManageError`] if the change was not made.
     pub async fn create(
         &self,
         organization: OrganizationId,
         name: Name,
         request: &ChangeRequest,
-    ) -> Result<Created, IssueError> {
-        let hash = RequestHash::of(["create", &organization.to_string(), name.as_str()]);
-        self.refuse_repeat(&hash, request).await?;
+    ) -> Result<Minted, ManageError> {
+        let hash =
+            self.first_request(organization, ["create", &organization.to_string(), name.as_str()], request).await?;
         let key = self.new_key(organization, Environment::Test, name, request)?;
         let (secret, value) = self.new_secret(key.environment, 1, SecretState::Current)?;
-        let detail = Detail { name: Some(key.name.clone()), after: vec![summary(&secret)], ..Detail::default() };
+        let detail = Detail::default().with_name(key.name.clone()).with_after(vec![summary(&secret)]);
         let event = self.event(Action::AccessKeyCreated, &key, request, detail);
-        let receipt = self.commit(Change::Create { key: key.clone(), secret }, event.into(), hash, request).await;
+        let change = Change::Create { key: key.clone(), secret };
+        let receipt = self.commit_new(change, event.into(), hash, request, Some(&value)).await;
         match receipt {
-            Err(IssueError::Store(StoreError::Missing)) => Err(IssueError::NoSuchOrganization),
-            other => Ok(Created { key, secret, value, receipt: other? }),
+            Err(ManageError::Store(StoreError::NotFound)) => Err(ManageError::NoSuchOrganization),
+            other => Ok(Minted { key, secret, value, receipt: other? }),
         }
     }
 
-    /// Makes the next production key, to be rolled out while the current one still works.
+    /// Makes the next production key, which is rolled out while the current key still works.
     ///
     /// # Errors
     ///
-    /// [`IssueError::AlreadyStaged`] where there is one.
-    pub async fn stage(&self, organization: OrganizationId, request: &ChangeRequest) -> Result<Staged, IssueError> {
-        let hash = RequestHash::of(["stage", &organization.to_string()]);
-        self.refuse_repeat(&hash, request).await?;
-        let mut tries = 0..TRIES;
+    /// [`ManageError::AlreadyStaged`] if a next key is staged.
+    pub async fn stage(&self, organization: OrganizationId, request: &ChangeRequest) -> Result<Minted, ManageError> {
+        let hash = self.first_request(organization, ["stage", &organization.to_string()], request).await?;
+        let mut tries = 0..MAX_TRIES;
         loop {
             let found = self.production_key(organization).await?;
             let (secret, value) =
@@ -228,9 +182,9 @@ impl Issuer {
             after.push(summary(&secret));
             let event = self.event(Action::AccessKeyStaged, &found.key, request, between(&found, after));
             let change = Change::Stage { key: KeyRef::of(&found.key), secret };
-            match self.commit(change, event.into(), hash, request).await {
-                Err(IssueError::ChangedMeanwhile) if tries.next().is_some() => {}
-                receipt => return Ok(Staged { key: found.key, secret, value, receipt: receipt? }),
+            match self.commit_new(change, event.into(), hash, request, Some(&value)).await {
+                Err(ManageError::ChangedMeanwhile) if tries.next().is_some() => {}
+                receipt => return Ok(Minted { key: found.key, secret, value, receipt: receipt? }),
             }
         }
     }
@@ -239,14 +193,13 @@ impl Issuer {
     ///
     /// # Errors
     ///
-    /// [`IssueError::NothingStaged`] if there is none, [`IssueError::ChangedMeanwhile`] if the key has other secrets than the
-    /// request expects.
-    pub async fn unstage(&self, organization: OrganizationId, request: &ChangeRequest) -> Result<Receipt, IssueError> {
-        let hash = RequestHash::of(["unstage", &organization.to_string()]);
-        self.refuse_repeat(&hash, request).await?;
+    /// [`ManageError::NothingStaged`] if no next key is staged. [`ManageError::ChangedMeanwhile`] if the key's secrets
+    /// are not the ones expected by the request.
+    pub async fn unstage(&self, organization: OrganizationId, request: &ChangeRequest) -> Result<Receipt, ManageError> {
+        let hash = self.first_request(organization, ["unstage", &organization.to_string()], request).await?;
         let found = self.expected_production_key(organization, request).await?;
         let Some(staged) = in_state(&found, SecretState::Staged) else {
-            return Err(self.in_effect(&found.key.id.to_string(), IssueError::NothingStaged).await);
+            return Err(self.in_effect(&found.key.id.to_string(), ManageError::NothingStaged).await);
         };
         let after = summaries(found.secrets.iter().filter(|secret| secret.state == SecretState::Current));
         let event = self.event(Action::AccessKeyStageDiscarded, &found.key, request, between(&found, after));
@@ -254,9 +207,10 @@ impl Issuer {
         self.commit(change, event.into(), hash, request).await
     }
 
-    /// Kills the current production secret. The staged one takes its place, or a fresh one, whose value is in the answer.
+    /// Revokes the current production secret. The staged secret replaces it, or a fresh secret whose value is in the
+    /// answer.
     ///
-    /// Without an operator it does not compile:
+    /// A call without an operator does not compile:
     ///
     /// ```compile_fail
     /// # use doorward_auth::{Issuer, StagedKey};
@@ -267,8 +221,8 @@ impl Issuer {
     /// ```
     ///
     /// ```
-    /// # use doorward_auth::{Issuer, OperatorDesk, StagedKey};
-    /// # async fn leaked(issuer: &Issuer, desk: &OperatorDesk, organization: doorward_types::OrganizationId, token: &[u8]) {
+    /// # use doorward_auth::{Issuer, Operators, StagedKey};
+    /// # async fn leaked(issuer: &Issuer, desk: &Operators, organization: doorward_types::OrganizationId, token: &[u8]) {
     /// let operator = desk.authenticate(token).await.unwrap();
     /// issuer.regenerate(organization, StagedKey::Discard, &operator.request()).await.unwrap();
     /// # }
@@ -276,22 +230,24 @@ impl Issuer {
     ///
     /// # Errors
     ///
-    /// [`IssueError::ChangedMeanwhile`] if someone else was quicker, or the key has other secrets than the request expects. It is
-    /// not tried again: that could kill the very secret which the other one has just promoted.
+    /// [`ManageError::ChangedMeanwhile`] if another change was faster, or the key's secrets are not the ones expected
+    /// by the request. The change is not retried: a retry could revoke the secret that the other change has just
+    /// promoted.
     pub async fn regenerate(
         &self,
         organization: OrganizationId,
         staged_key: StagedKey,
         request: &ChangeRequest,
-    ) -> Result<Regenerated, IssueError> {
-        let hash = RequestHash::of(["regenerate", &organization.to_string(), staged_key.as_str()]);
-        self.refuse_repeat(&hash, request).await?;
+    ) -> Result<Regenerated, ManageError> {
+        let hash = self
+            .first_request(organization, ["regenerate", &organization.to_string(), staged_key.as_str()], request)
+            .await?;
         let found = self.expected_production_key(organization, request).await?;
         let key = KeyRef::of(&found.key);
         let staged = in_state(&found, SecretState::Staged).filter(|_| staged_key == StagedKey::Promote);
         let (secret, value, successor) = match staged {
             Some(staged) => {
-                let promoted = Secret { state: SecretState::Current, ..staged };
+                let promoted = altered!(staged, state: SecretState::Current);
                 (promoted, CurrentValue::Promoted, Successor::Promote(staged.locator))
             }
             None => {
@@ -303,7 +259,7 @@ impl Issuer {
         let after = vec![summary(&secret)];
         let event = self.event(Action::AccessKeyRegenerated, &found.key, request, between(&found, after));
         let change = Change::Regenerate { key, retired: locators(&retired), successor };
-        let receipt = self.commit(change, event.into(), hash, request).await?;
+        let receipt = self.commit_new(change, event.into(), hash, request, value.fresh()).await?;
         Ok(Regenerated { key: found.key, secret, retired, value, receipt })
     }
 
@@ -311,183 +267,168 @@ impl Issuer {
     ///
     /// # Errors
     ///
-    /// [`IssueError::ProductionKeyRequired`] for a production key, which an organization always has.
+    /// [`ManageError::ProductionKeyRequired`] if it is a production key, because an organization always has one.
     pub async fn delete(
         &self,
         organization: OrganizationId,
         id: AccessKeyId,
         request: &ChangeRequest,
-    ) -> Result<Receipt, IssueError> {
+    ) -> Result<Receipt, ManageError> {
         let subject = id.to_string();
-        let hash = RequestHash::of(["delete", &organization.to_string(), &subject]);
-        self.refuse_repeat(&hash, request).await?;
-        let found = self.core.store.access_key(organization, WhichKey::Id(id)).await.map_err(IssueError::Store)?;
+        let hash = self.first_request(organization, ["delete", &organization.to_string(), &subject], request).await?;
+        let found = self.core.store.access_key(organization, WhichKey::Id(id)).await?;
         let Some(found) = found else {
             self.existing(organization).await?;
-            return Err(self.in_effect(&subject, IssueError::NoSuchKey).await);
+            return Err(self.in_effect(&subject, ManageError::NoSuchKey).await);
         };
         if found.key.environment == Environment::Production {
-            return Err(IssueError::ProductionKeyRequired);
+            return Err(ManageError::ProductionKeyRequired);
         }
         let event = self.event(Action::AccessKeyDeleted, &found.key, request, between(&found, vec![]));
         let change = Change::Delete { key: KeyRef::of(&found.key), retired: locators(&found.secrets) };
         match self.commit(change, event.into(), hash, request).await {
-            Err(IssueError::Store(StoreError::Missing)) => Err(self.in_effect(&subject, IssueError::NoSuchKey).await),
+            Err(ManageError::Store(StoreError::NotFound)) => {
+                Err(self.in_effect(&subject, ManageError::NoSuchKey).await)
+            }
             receipt => receipt,
         }
     }
 
-    /// The organization with this id.
+    /// Returns all keys of an organization: the production key, then test keys by age. A closed organization has none.
     ///
     /// # Errors
     ///
-    /// [`IssueError::NoSuchOrganization`] if there is none.
-    pub async fn organization(&self, _: &OperatorPrincipal, id: OrganizationId) -> Result<Organization, IssueError> {
-        self.existing(id).await
-    }
-
-    pub(crate) async fn existing(&self, id: OrganizationId) -> Result<Organization, IssueError> {
-        self.core.store.organization(id).await.map_err(IssueError::Store)?.ok_or(IssueError::NoSuchOrganization)
-    }
-
-    /// Organizations, newest first.
-    ///
-    /// # Errors
-    ///
-    /// [`IssueError::Store`].
-    pub async fn organizations(
-        &self,
-        _: &OperatorPrincipal,
-        page: Page<OrganizationId>,
-    ) -> Result<Vec<Organization>, IssueError> {
-        self.core.store.organizations(page).await.map_err(IssueError::Store)
-    }
-
-    /// Organizations with this name, newest first, `limit` of them at most. A name is not unique.
-    ///
-    /// # Errors
-    ///
-    /// [`IssueError::Store`].
-    pub async fn organizations_named(
-        &self,
-        _: &OperatorPrincipal,
-        name: &Name,
-        limit: u32,
-    ) -> Result<Vec<Organization>, IssueError> {
-        self.core.store.organizations_named(name, limit).await.map_err(IssueError::Store)
-    }
-
-    /// All keys of an organization, the production key first, then test keys by age.
-    ///
-    /// # Errors
-    ///
-    /// [`IssueError::NoSuchOrganization`] if there is none.
+    /// [`ManageError::NoSuchOrganization`] if there is no such organization.
     pub async fn access_keys(
         &self,
-        _: &OperatorPrincipal,
+        operator: &OperatorPrincipal,
         organization: OrganizationId,
-    ) -> Result<Vec<AccessKeyWithSecrets>, IssueError> {
-        let keys = self.core.store.access_keys(organization).await.map_err(IssueError::Store)?;
-        // An organization always has a production key.
-        if keys.is_empty() { Err(IssueError::NoSuchOrganization) } else { Ok(keys) }
-    }
-
-    pub(crate) const fn control(&self) -> Option<&Arc<Control>> {
-        self.control.as_ref()
+    ) -> Result<Vec<AccessKeyWithSecrets>, ManageError> {
+        operator.check(organization)?;
+        let keys = self.core.store.access_keys(organization).await?;
+        // Only a closed organization has no production key.
+        if keys.is_empty() {
+            self.existing(organization).await?;
+        }
+        Ok(keys)
     }
 
     pub(crate) async fn production_key(
         &self,
         organization: OrganizationId,
-    ) -> Result<AccessKeyWithSecrets, IssueError> {
-        let found = self.core.store.access_key(organization, WhichKey::Production).await.map_err(IssueError::Store)?;
-        // An organization always has one, from the transaction on that made it.
-        found.ok_or(IssueError::NoSuchOrganization)
+    ) -> Result<AccessKeyWithSecrets, ManageError> {
+        let found = self.core.store.access_key(organization, WhichKey::Production).await?;
+        let Some(found) = found else {
+            self.existing(organization).await?;
+            // Only a closed organization has no production key.
+            return Err(self.in_effect(&organization.to_string(), ManageError::OrganizationClosed).await);
+        };
+        Ok(found)
     }
 
-    /// The production key, if it has the secrets that the request expects.
+    /// Returns the production key, if it has the secrets that the request expects.
     async fn expected_production_key(
         &self,
         organization: OrganizationId,
         request: &ChangeRequest,
-    ) -> Result<AccessKeyWithSecrets, IssueError> {
+    ) -> Result<AccessKeyWithSecrets, ManageError> {
         let found = self.production_key(organization).await?;
         match &request.expected_secrets {
             Some(expected) if *expected != locators(&found.secrets) => {
-                Err(self.in_effect(&found.key.id.to_string(), IssueError::ChangedMeanwhile).await)
+                Err(self.in_effect(&found.key.id.to_string(), ManageError::ChangedMeanwhile).await)
             }
             _ => Ok(found),
         }
     }
 
-    fn new_key(
+    pub(crate) fn new_key(
         &self,
         organization: OrganizationId,
         environment: Environment,
         name: Name,
         request: &ChangeRequest,
-    ) -> Result<AccessKey, IssueError> {
-        Ok(AccessKey {
-            id: AccessKeyId::new(self.core.id_seed()?),
+    ) -> Result<AccessKey, ManageError> {
+        Ok(AccessKey::new(
             organization,
             environment,
+            AccessKeyId::new(self.core.id_seed()?),
             name,
-            created_at: self.core.clock.now(),
-            created_by: request.attribution.actor.clone(),
-        })
+            self.core.clock.now(),
+            request.attribution.actor.clone(),
+        ))
     }
 
-    fn new_secret(
+    pub(crate) fn new_secret(
         &self,
         environment: Environment,
         generation: u32,
         state: SecretState,
-    ) -> Result<(Secret, ShownOnce), IssueError> {
+    ) -> Result<(Secret, ShownOnce), ManageError> {
         let fresh = FreshKey::generate(&self.core.prefix, environment, &*self.core.random)?;
         let created_at = self.core.clock.now();
-        let secret = Secret { locator: fresh.locator(), digest: fresh.digest(), generation, state, created_at };
+        let secret = Secret::new(state, fresh.locator(), fresh.digest(), generation, created_at);
         Ok((secret, fresh.into_value()))
     }
 
-    fn event(&self, action: Action, key: &AccessKey, request: &ChangeRequest, detail: Detail) -> EventDraft {
-        let (now, log) = (self.core.clock.now(), (key.organization, key.environment));
-        let detail = Detail { reason: self.reason, ..detail };
-        EventDraft { detail, ..EventDraft::new(&request.attribution, now, action, key.id.to_string(), log) }
+    pub(crate) fn event(&self, action: Action, key: &AccessKey, request: &ChangeRequest, detail: Detail) -> EventDraft {
+        let detail = detail.with_reason(self.reason);
+        self.core.event(action, key.id.to_string(), (key.organization, key.environment), &request.attribution, detail)
     }
 
-    /// Refuses a repeat under the same idempotency key before anything is looked at, since the first request has changed
-    /// what there is to see.
-    pub(crate) async fn refuse_repeat(&self, hash: &RequestHash, request: &ChangeRequest) -> Result<(), IssueError> {
-        let Some(key) = &request.idempotency_key else { return Ok(()) };
+    /// Returns the hash of a request with these parts. Refuses an operator for whom the organization does not exist, and a
+    /// repeat with the same idempotency key, before any state is read: the first request has changed the state.
+    pub(crate) async fn first_request<const PARTS: usize>(
+        &self,
+        organization: OrganizationId,
+        parts: [&str; PARTS],
+        request: &ChangeRequest,
+    ) -> Result<RequestHash, ManageError> {
+        request.operator().check(organization)?;
+        let hash = RequestHash::of(parts);
+        let Some(key) = &request.idempotency_key else { return Ok(hash) };
         let done = self.core.store.operation(&request.attribution.actor, key).await;
-        match done.and_then(|done| effect::of_this_store(self.control.as_ref(), done)).map_err(IssueError::Store)? {
-            Some(done) => Err(self.refused(done.repeated(hash)).await),
-            None => Ok(()),
+        match done.and_then(|done| effect::of_this_store(self.control.as_ref(), done))? {
+            Some(done) => Err(self.refused(done.repeated(&hash)).await),
+            None => Ok(hash),
         }
     }
 
-    /// Returns what there is to say of a record's state, once the newest change of the record is in effect everywhere.
-    pub(crate) async fn in_effect(&self, subject: &str, answer: IssueError) -> IssueError {
+    /// Returns an answer about a record's state, once the newest change of the record is in effect everywhere.
+    pub(crate) async fn in_effect(&self, subject: &str, answer: ManageError) -> ManageError {
         self.settle(subject).await.err().unwrap_or(answer)
     }
 
-    /// Returns once the newest change of a record is in effect everywhere.
-    pub(crate) async fn settle(&self, subject: &str) -> Result<(), IssueError> {
+    /// Waits until the newest change of a record is in effect everywhere.
+    pub(crate) async fn settle(&self, subject: &str) -> Result<(), ManageError> {
         let newest = self.core.store.last_change_of(subject).await;
         let settled = match newest.and_then(|newest| effect::of_this_store(self.control.as_ref(), newest)) {
             Ok(Some(revision)) => effect::settle(&self.core, self.control.as_ref(), revision).await,
             other => other.map(drop),
         };
-        settled.map_err(IssueError::Store)
+        Ok(settled?)
     }
 
+    /// Carries out a change of the organization that its events name.
     pub(crate) async fn commit(
         &self,
         change: Change,
         events: Events,
         hash: RequestHash,
         request: &ChangeRequest,
-    ) -> Result<Receipt, IssueError> {
+    ) -> Result<Receipt, ManageError> {
+        self.commit_new(change, events, hash, request, None).await
+    }
+
+    /// Carries out a change like [`Issuer::commit`]. `value` is that of the change's new secret.
+    pub(crate) async fn commit_new(
+        &self,
+        change: Change,
+        events: Events,
+        hash: RequestHash,
+        request: &ChangeRequest,
+        value: Option<&ShownOnce>,
+    ) -> Result<Receipt, ManageError> {
+        request.operator().check(events.first().organization)?;
         let mut operation = [0; 16];
         self.core.random.fill(&mut operation)?;
         let subject = events.first().subject.clone();
@@ -495,7 +436,9 @@ impl Issuer {
             idempotency_key: request.idempotency_key.clone(),
             ..ChangeContext::new(OperationId::from_bytes(operation), events, hash, self.core.prefix.clone())
         };
-        match effect::commit(&self.core, self.control.as_ref(), change, context).await {
+        self.tell(&ChangeProgress::Committing);
+        let committed = || self.tell(&ChangeProgress::Committed { subject: &subject, value });
+        match effect::commit(&self.core, self.control.as_ref(), change, context, committed).await {
             Ok(receipt) => Ok(receipt),
             Err(error @ StoreError::Conflict(_)) => {
                 let refused = self.refused(error).await;
@@ -505,19 +448,24 @@ impl Issuer {
         }
     }
 
-    /// The meaning of the store's refusal to the asker. A change that was made before is told once it is in effect.
-    async fn refused(&self, error: StoreError) -> IssueError {
+    /// Returns the meaning of the store's refusal. If the change was made before, first waits until that change is in
+    /// effect.
+    async fn refused(&self, error: StoreError) -> ManageError {
         match error {
             StoreError::AlreadyDone { subject, revision } => {
                 let settled = effect::settle(&self.core, self.control.as_ref(), revision).await;
-                settled.map_or_else(IssueError::Store, |()| IssueError::AlreadyDone { id: subject })
+                settled.map_or_else(ManageError::Store, |()| ManageError::AlreadyDone { id: subject })
             }
-            StoreError::IdempotencyKeyReused => IssueError::IdempotencyKeyReused,
-            StoreError::Conflict(Conflict::AlreadyStaged) => IssueError::AlreadyStaged,
-            StoreError::Conflict(Conflict::ListFull) => IssueError::ListFull,
-            StoreError::Conflict(Conflict::NotEmpty) => IssueError::NotEmpty,
-            StoreError::Conflict(_) => IssueError::ChangedMeanwhile,
-            other => IssueError::Store(other),
+            StoreError::IdempotencyKeyReused => ManageError::IdempotencyKeyReused,
+            StoreError::Conflict(Conflict::AlreadyStaged) => ManageError::AlreadyStaged,
+            StoreError::Conflict(Conflict::Closed) => ManageError::OrganizationClosed,
+            StoreError::Conflict(Conflict::ExternalIdTaken) => ManageError::ExternalIdTaken,
+            StoreError::Conflict(Conflict::ListFull) => ManageError::ListFull,
+            StoreError::Conflict(Conflict::NameTaken) => ManageError::NameTaken,
+            StoreError::Conflict(Conflict::NotEmpty) => ManageError::NotEmpty,
+            StoreError::Conflict(Conflict::Unchanged) => ManageError::StateUnchanged,
+            StoreError::Conflict(_) => ManageError::ChangedMeanwhile,
+            other => ManageError::Store(other),
         }
     }
 }
@@ -530,15 +478,15 @@ fn locators(secrets: &[Secret]) -> Vec<Locator> {
     secrets.iter().map(|secret| secret.locator).collect()
 }
 
-const fn summary(secret: &Secret) -> SecretSummary {
-    SecretSummary { locator: secret.locator, generation: secret.generation, state: secret.state }
+pub(crate) const fn summary(secret: &Secret) -> SecretSummary {
+    SecretSummary::new(secret.locator, secret.generation, secret.state)
 }
 
-fn summaries<'a>(secrets: impl IntoIterator<Item = &'a Secret>) -> Vec<SecretSummary> {
+pub(crate) fn summaries<'a>(secrets: impl IntoIterator<Item = &'a Secret>) -> Vec<SecretSummary> {
     secrets.into_iter().map(summary).collect()
 }
 
-/// What an event says of a key whose secrets were these, and now are others.
-fn between(found: &AccessKeyWithSecrets, after: Vec<SecretSummary>) -> Detail {
-    Detail { name: Some(found.key.name.clone()), before: summaries(&found.secrets), after, ..Detail::default() }
+/// Returns the audit detail with a key's secrets before and after.
+pub(crate) fn between(found: &AccessKeyWithSecrets, after: Vec<SecretSummary>) -> Detail {
+    Detail::default().with_name(found.key.name.clone()).with_before(summaries(&found.secrets)).with_after(after)
 }

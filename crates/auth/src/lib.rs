@@ -1,29 +1,35 @@
-//! The core: issue, verify and rotate access keys. It knows no engine and no HTTP.
+//! The core: issues, verifies and rotates access keys. It knows no engine and no HTTP.
 //!
-//! | type | what it is for |
+//! | type | purpose |
 //! |---|---|
 //! | [`Verifier`] | a node that verifies from memory: no I/O, no allocation, no lock |
-//! | [`Issuer`] | every change to keys; returns when a dead secret is dead everywhere |
-//! | [`Principal`] | who a verified key speaks for, with the [`Scope`](doorward_store::Scope) that reaches its data |
-//! | [`OperatorPrincipal`] | an authenticated operator: management is done through it, and through nothing else |
-//! | [`OperatorDesk`] | operators of the management side, and their tokens |
-//! | [`LossDesk`] | changes that the store lost |
-//! | [`RestoreDesk`](restore::RestoreDesk) | a store that was restored from a backup |
+//! | [`Issuer`] | every change to keys; returns when the change is in effect everywhere |
+//! | [`Principal`] | the identity of a verified key, with the [`Scope`](doorward_store::Scope) of its data |
+//! | [`OperatorPrincipal`] | an authenticated operator: every management call needs it |
+//! | [`Visitor`] | a user of the service that embeds the core, who manages one organization |
+//! | [`LostChanges`] | changes that the store lost |
+//! | `Operators` | operators, their tokens and sign-ins |
+//! | `restore::RestoreReview` | the review of a restored store |
+//!
+//! The last two need the feature `operators`, and `Verifier::check_origin` needs the feature `origins`. Both features are
+//! on by default.
 //!
 //! # The promise
 //!
-//! When [`Issuer::regenerate`], [`Issuer::delete`] or [`Issuer::unstage`] has returned, no verification *begun* after
-//! that, on any node, accepts the dead secret. It returns within [`Timing::writer_wait`] of its commit, whatever the
-//! nodes do. A node that cannot prove that it is current answers [`Refusal::NotCurrent`]: never yes, and never no.
+//! After [`Issuer::regenerate`], [`Issuer::delete`] or [`Issuer::unstage`] has returned, no verification that *begins*
+//! on any node accepts the revoked secret. The same holds for all secrets of an organization after [`Issuer::suspend`]
+//! and [`Issuer::close`]. The method returns within [`LeaseConfig::writer_wait`] of its commit,
+//! whatever the nodes do. A node that cannot prove that it is current answers [`VerifyError::NotCurrent`], and neither
+//! accepts nor refuses the key.
 //!
-//! How: a node polls the store, and what it read is good for one *lease*, counted from **before** it asked. A
-//! verification takes the lease's end first, looks up, and reads the clock **last**. A writer commits, and waits until
-//! each node says that it has published the change, or until every lease from before the commit has run out.
+//! A node polls the store. The result is valid for one *lease*, which begins **before** the poll. A verification reads
+//! the lease's end first, looks the key up, and reads the clock **last**. A writer commits, and waits until each node
+//! has acknowledged the change, or until every lease from before the commit has ended.
 //!
 //! ```
 //! # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
 //! use std::sync::Arc;
-//! use doorward_auth::{Core, CurrentValue, Issuer, OperatorPrincipal, Refusal, StagedKey, Verifier};
+//! use doorward_auth::{Core, CurrentValue, Issuer, OperatorPrincipal, VerifyError, StagedKey, Verifier};
 //! use doorward_store_memory::MemoryStore;
 //!
 //! let core = Core::new(Arc::new(MemoryStore::new()));
@@ -38,47 +44,66 @@
 //!
 //! // Leaked: regenerate first, roll out second.
 //! let regenerated = issuer.regenerate(acme.organization.id, StagedKey::Promote, &request).await?;
-//! assert_eq!(verifier.verify(acme.value.expose().as_bytes()).unwrap_err(), Refusal::Unknown);
-//! assert!(matches!(verifier.authenticate(acme.value.expose().as_bytes()), Err(Refusal::Revoked(key)) if key.key == acme.key.id));
+//! assert_eq!(verifier.verify(acme.value.expose().as_bytes()).unwrap_err(), VerifyError::Unknown);
+//! assert!(matches!(verifier.authenticate(acme.value.expose().as_bytes()), Err(VerifyError::Revoked(key)) if key.key == acme.key.id));
 //! let CurrentValue::Fresh(value) = regenerated.value else { unreachable!("nothing was staged") };
 //! assert!(verifier.verify(value.expose().as_bytes()).is_ok());
 //! # Ok(()) }
 //! ```
 
+#[cfg(feature = "origins")]
+mod callback;
 mod change_request;
 mod control;
 mod core;
-mod dead;
 mod error;
+mod import;
 mod index;
 mod issuer;
 mod lost;
 mod node;
+#[cfg(feature = "operators")]
 mod operators;
+mod organizations;
 mod origins;
 mod principal;
+mod progress;
 mod receipt;
+#[cfg(feature = "operators")]
 pub mod restore;
+mod revoked;
 mod rotation;
+#[cfg(feature = "operators")]
 mod sign_in;
 mod timing;
 mod usage;
 mod verifier;
+#[cfg(feature = "operators")]
 mod visit;
+mod visitor;
 
+#[cfg(feature = "origins")]
+pub use crate::callback::CallbackError;
 pub use crate::change_request::ChangeRequest;
 pub use crate::core::Core;
-pub use crate::dead::RevokedKey;
-pub use crate::error::{IssueError, Refusal, StartError};
-pub use crate::issuer::{Created, CurrentValue, Issuer, Provisioned, Regenerated, Staged, StagedKey};
-pub use crate::lost::LossDesk;
-pub use crate::operators::{AddedOperator, OperatorDesk, OperatorRefusal};
-pub use crate::origins::{Allowed, OriginRefusal};
-pub use crate::principal::{LinkGrant, OperatorPrincipal, Principal, RevocationGrant};
+pub use crate::error::{ManageError, StartError, VerifyError};
+pub use crate::import::{ImportOwner, ImportedKey, KeyImport};
+pub use crate::issuer::{CurrentValue, Issuer, Minted, Regenerated, StagedKey};
+pub use crate::lost::LostChanges;
+#[cfg(feature = "operators")]
+pub use crate::operators::{AddedOperator, OperatorTokenError, Operators};
+pub use crate::organizations::{ERASURE_DELAY, NewOrganization, Provisioned, ProvisionedOnce, Renaming, Updated};
+pub use crate::origins::Allowed;
+pub use crate::principal::{OperatorPrincipal, Principal};
+pub use crate::progress::ChangeProgress;
 pub use crate::receipt::{Nodes, Receipt};
+pub use crate::revoked::RevokedKey;
 pub use crate::rotation::{ROTATION_PERIOD, rotation_due_at};
+#[cfg(feature = "operators")]
 pub use crate::sign_in::{LINK_LIFETIME, Presence, SESSION_IDLE, SESSION_LIFETIME};
-pub use crate::timing::{Timing, TimingError};
+pub use crate::timing::{LeaseConfig, TimingError};
 pub use crate::usage::{Impact, QUIET_PERIOD, UsedSecret};
 pub use crate::verifier::{Verified, Verifier};
+#[cfg(feature = "operators")]
 pub use crate::visit::Visit;
+pub use crate::visitor::{Visitor, VisitorError};

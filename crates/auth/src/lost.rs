@@ -1,67 +1,68 @@
+use std::sync::Arc;
+
 use doorward_audit::{Action, Detail};
-use doorward_store::{LostChange, StoreError};
+use doorward_store::{LostChange, LostChangeStore, StoreError};
 
-use crate::operators::installation_event;
-use crate::{ChangeRequest, Core, IssueError, OperatorPrincipal};
+use crate::core::INSTALLATION;
+use crate::{ChangeRequest, Core, ManageError, OperatorPrincipal};
 
-/// Changes that the store confirmed and then lost: no node serves until an operator has answered for them.
+/// Changes that the store confirmed and then lost. No node serves until an operator has accepted the loss.
 #[derive(Clone, Debug)]
-pub struct LossDesk {
+pub struct LostChanges {
     core: Core,
+    store: Arc<dyn LostChangeStore>,
 }
 
-impl LossDesk {
-    /// The desk over this core.
+impl LostChanges {
+    /// Returns the lost changes of this store.
     #[must_use]
-    pub fn new(core: &Core) -> Self {
-        Self { core: core.clone() }
+    pub fn new(core: &Core, store: Arc<dyn LostChangeStore>) -> Self {
+        Self { core: core.clone(), store }
     }
 
-    /// Every change that a node found missing, the ones that were answered for included.
+    /// Returns every lost change, including accepted losses.
     ///
     /// # Errors
     ///
-    /// [`IssueError::Store`].
-    pub async fn list(&self, _: &OperatorPrincipal) -> Result<Vec<LostChange>, IssueError> {
+    /// [`ManageError::Store`].
+    pub async fn list(&self, operator: &OperatorPrincipal) -> Result<Vec<LostChange>, ManageError> {
+        operator.check_installation()?;
         self.all().await
     }
 
-    async fn all(&self) -> Result<Vec<LostChange>, IssueError> {
-        self.core.store.lost_changes().await.map_err(IssueError::Store)
+    async fn all(&self) -> Result<Vec<LostChange>, ManageError> {
+        Ok(self.store.lost_changes().await?)
     }
 
-    /// Answers for every change that is open now: nodes load everything and serve what the store now holds. Returns how many
-    /// changes there were.
+    /// Accepts the loss of every open change. Nodes then load everything again and serve the store's state. Returns the
+    /// number of accepted changes.
     ///
     /// # Errors
     ///
-    /// [`IssueError::NothingLost`] if nothing is open.
-    pub async fn accept(&self, request: &ChangeRequest) -> Result<usize, IssueError> {
+    /// [`ManageError::NothingLost`] if no lost change is open.
+    pub async fn accept(&self, request: &ChangeRequest) -> Result<usize, ManageError> {
+        request.operator().check_installation()?;
         let open = self.open().await?;
         self.accept_these(&open, request).await?;
         Ok(open.len())
     }
 
-    /// Returns the changes that nobody has answered for.
-    pub(crate) async fn open(&self) -> Result<Vec<LostChange>, IssueError> {
+    /// Returns the lost changes that no operator has accepted.
+    pub(crate) async fn open(&self) -> Result<Vec<LostChange>, ManageError> {
         Ok(self.all().await?.into_iter().filter(|lost| !lost.accepted).collect())
     }
 
-    /// Answers for these changes, and for no other that a node notes meanwhile.
-    pub(crate) async fn accept_these(&self, open: &[LostChange], request: &ChangeRequest) -> Result<(), IssueError> {
+    /// Accepts the loss of these changes, but not of changes that a node reports meanwhile.
+    pub(crate) async fn accept_these(&self, open: &[LostChange], request: &ChangeRequest) -> Result<(), ManageError> {
+        request.operator().check_installation()?;
         let subject = open.iter().map(|lost| lost.change.revision.to_string()).collect::<Vec<_>>().join(",");
-        let event = installation_event(
-            &self.core,
-            Action::LostChangeAccepted,
-            subject,
-            Detail::default(),
-            &request.attribution,
-        );
+        let by = &request.attribution;
+        let event = self.core.event(Action::LostChangeAccepted, subject, INSTALLATION, by, Detail::default());
         let seen: Vec<_> = open.iter().map(|lost| lost.change).collect();
-        match self.core.store.accept_lost(&seen, event).await {
+        match self.store.accept_lost(&seen, event).await {
             Ok(()) => Ok(()),
-            Err(StoreError::Missing) => Err(IssueError::NothingLost),
-            Err(error) => Err(IssueError::Store(error)),
+            Err(StoreError::NotFound) => Err(ManageError::NothingLost),
+            Err(error) => Err(error.into()),
         }
     }
 }

@@ -1,4 +1,4 @@
-//! The knowledge that one node holds in memory: the side of it that verifications read.
+//! A node's in-memory state, for verifications.
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
@@ -7,95 +7,75 @@ use std::time::Duration;
 
 use doorward_origin::AllowList;
 use doorward_store::{OriginsChange, SecretChange, StoreId};
-use doorward_types::{Foreign, Locator, OrganizationId, Tick, Timestamp};
+use doorward_types::{Foreign, Locator, MonoInstant, OrganizationId, Timestamp};
 
 use crate::Core;
 use crate::control::Lease;
-use crate::dead::Dead;
 use crate::index::{Draft, Index};
+use crate::revoked::RevokedKeys;
 
-/// How often uses that were counted in memory are written to the store: what a crash may lose of them.
-const FLUSH: Duration = Duration::from_secs(5);
+/// The interval between two writes of counted uses to the store. A crash loses the uses of up to one interval.
+const FLUSH_INTERVAL: Duration = Duration::from_secs(5);
 
-/// The number of uses that are written at a time: an engine takes so many in one transaction, so that all of them arrive or none.
+/// The number of uses in one write. An engine writes that many in one transaction, so all of them arrive or none.
 const CHUNK: usize = 1_000;
 
-/// The knowledge of a node, and the lease on it. The [control plane](crate::control) is the only one to write.
+/// A node's in-memory state and its lease. Only the [control plane](crate::control) writes it.
 #[derive(Debug)]
 pub(crate) struct Node {
-    core: Core,
-    store: StoreId,
-    index: Index,
-    dead: Dead,
+    pub(crate) core: Core,
+    /// The id of the store that this node started on.
+    pub(crate) store: StoreId,
+    pub(crate) index: Index,
+    pub(crate) revoked: RevokedKeys,
     origins: RwLock<HashMap<OrganizationId, Arc<AllowList>>>,
-    lease: Lease,
-    /// Whether the store was last seen to have all that it ever confirmed.
-    store_is_whole: AtomicBool,
-    /// The time, in milliseconds, since which uses have been counted in memory.
+    pub(crate) lease: Lease,
+    /// True if the store had every confirmed change at the last poll.
+    store_is_intact: AtomicBool,
+    /// The time in milliseconds since which the uses in memory were counted.
     counted_since: AtomicI64,
 }
 
 impl Node {
-    /// A node that knows nothing yet. `seed` is secret and random.
+    /// Returns a node with an empty state. `seed` must be secret and random.
     pub(crate) fn new(core: Core, store: StoreId, seed: u64) -> Self {
         let now = core.clock.now().as_millis();
         Self {
             core,
             store,
             index: Index::new(seed),
-            dead: Dead::default(),
+            revoked: RevokedKeys::default(),
             origins: RwLock::default(),
             lease: Lease::default(),
-            store_is_whole: AtomicBool::new(true),
+            store_is_intact: AtomicBool::new(true),
             counted_since: AtomicI64::new(now),
         }
     }
 
-    pub(crate) const fn core(&self) -> &Core {
-        &self.core
-    }
-
-    /// The store that this node started on.
-    pub(crate) const fn store_id(&self) -> StoreId {
-        self.store
-    }
-
-    pub(crate) const fn index(&self) -> &Index {
-        &self.index
-    }
-
-    pub(crate) const fn dead(&self) -> &Dead {
-        &self.dead
-    }
-
-    pub(crate) const fn lease(&self) -> &Lease {
-        &self.lease
-    }
-
-    /// Returns the current tick if the lease that ends then is still valid. A verification asks *after* its lookup, since
-    /// this reads the clock.
-    pub(crate) fn now_within(&self, lease_end: Tick) -> Option<Tick> {
+    /// Returns the current tick if it is before `lease_end`. Reads the clock, so a verification calls it *after* its
+    /// lookup.
+    pub(crate) fn now_within(&self, lease_end: MonoInstant) -> Option<MonoInstant> {
         let now = self.core.clock.tick();
         (now < lease_end).then_some(now)
     }
 
-    /// Returns how long the lease is still valid; none if it has ended.
+    /// Returns the remaining time of the lease, or `None` if it has ended.
     pub(crate) fn lease_left(&self) -> Option<Duration> {
         let end = self.lease.ends_at();
         self.now_within(end).map(|now| end.since(now))
     }
 
-    /// Whether the store has all that it ever confirmed, as far as this node knows. Without it, not even a read at the store
-    /// says who may come in.
-    pub(crate) fn store_is_whole(&self) -> bool {
-        self.store_is_whole.load(Ordering::Acquire)
+    /// Returns true if the store has every confirmed change, as far as this node knows. If not, even a read of the
+    /// store does not prove that a key is valid.
+    pub(crate) fn store_is_intact(&self) -> bool {
+        self.store_is_intact.load(Ordering::Acquire)
     }
 
-    pub(crate) fn set_store_is_whole(&self, whole: bool) {
-        self.store_is_whole.store(whole, Ordering::Release);
+    pub(crate) fn set_store_is_intact(&self, is_intact: bool) {
+        self.store_is_intact.store(is_intact, Ordering::Release);
     }
 
-    /// Publishes what is true of the secrets and lists that were touched.
+    /// Publishes the new state of changed secrets and lists.
     pub(crate) fn apply(
         &self,
         secrets: impl IntoIterator<Item = SecretChange>,
@@ -104,7 +84,7 @@ impl Node {
         for change in secrets {
             match change.live {
                 Some(live) => self.index.insert(live),
-                None => self.bury(&change.locator),
+                None => self.revoke(&change.locator),
             }
         }
         for OriginsChange { organization, entries } in lists {
@@ -113,13 +93,14 @@ impl Node {
         }
     }
 
-    /// Forgets everything, and knows this instead.
-    pub(crate) fn become_like(&self, secrets: Draft, lists: HashMap<OrganizationId, Arc<AllowList>>) {
-        self.index.become_like(secrets);
+    /// Replaces the whole state.
+    pub(crate) fn replace_with(&self, secrets: Draft, lists: HashMap<OrganizationId, Arc<AllowList>>) {
+        self.index.replace_with(secrets);
         self.with_origins(|known| *known = lists);
     }
 
-    /// Returns the origins that callbacks of an organization may go to.
+    /// Returns an organization's allowed origins.
+    #[cfg(feature = "origins")]
     pub(crate) fn allow_list(&self, organization: OrganizationId) -> Arc<AllowList> {
         let origins = self.origins.read().unwrap_or_else(PoisonError::into_inner);
         origins.get(&organization).cloned().unwrap_or_default()
@@ -129,40 +110,45 @@ impl Node {
         write(&mut self.origins.write().unwrap_or_else(PoisonError::into_inner))
     }
 
-    fn bury(&self, locator: &Locator) {
+    fn revoke(&self, locator: &Locator) {
         if let Some(identity) = self.index.identity(locator) {
-            self.dead.remember(identity.live.clone(), self.core.clock.now());
+            self.revoked.remember(identity.live.clone(), self.core.clock.now());
         }
         self.index.remove(locator);
     }
 
-    /// Writes the uses that were counted in memory to the store, some thousands at a time. Uses that cannot be written now
-    /// are counted again, also if the caller goes away meanwhile.
+    /// Writes the uses in memory to the store, a thousand at a time. Uses that cannot be written are counted again,
+    /// even if the caller goes away meanwhile. If the store keeps no uses, they are dropped.
     pub(crate) async fn flush_uses(&self) {
         self.counted_since.store(self.core.clock.now().as_millis(), Ordering::Relaxed);
-        let mut taken = Taken { index: &self.index, uses: self.index.take_uses() };
+        let mut taken = Taken { index: &self.index, uses: self.index.drain_counts() };
         while !taken.uses.is_empty() {
             let chunk = taken.uses.split_off(taken.uses.len().saturating_sub(CHUNK));
             let mut chunk = Taken { index: &self.index, uses: chunk };
-            if let Err(error) = self.core.store.add_uses(&chunk.uses, self.core.clock.now()).await {
-                tracing::warn!(error = describe(&error), "uses of the last seconds could not be written, and are kept");
+            if let Some(log) = self.core.store.usage_log()
+                && let Err(error) = log.add_uses(&chunk.uses, self.core.clock.now()).await
+            {
+                tracing::warn!(
+                    error = describe(&error),
+                    "could not write the uses of the last seconds: they are kept for the next attempt"
+                );
                 return;
             }
             chunk.uses.clear();
         }
     }
 
-    /// Returns a time before every use that is counted in memory. It stands still between two flushes.
+    /// Returns a time before all uses in memory. It does not change between two flushes.
     pub(crate) fn counted_since(&self) -> Timestamp {
         Timestamp::from_millis(self.counted_since.load(Ordering::Relaxed))
     }
 
-    /// Flushes again and again, apart from the polls, which nothing may delay.
-    pub(crate) async fn keep_count(self: Arc<Self>) {
+    /// Flushes repeatedly, separate from the polls, which must not be delayed.
+    pub(crate) async fn run_usage_flush(self: Arc<Self>) {
         loop {
-            tokio::time::sleep(FLUSH).await;
+            tokio::time::sleep(FLUSH_INTERVAL).await;
             self.flush_uses().await;
-            // After a load, the table from before it.
+            // After a load, free the old table.
             while self.index.free_replaced() {
                 tokio::task::yield_now().await;
             }
@@ -170,7 +156,7 @@ impl Node {
     }
 }
 
-/// Uses on their way to the store. Those that have not arrived go back.
+/// Uses that are being written. Dropping this value counts the unwritten uses again.
 struct Taken<'a> {
     index: &'a Index,
     uses: Vec<(Locator, u32)>,
@@ -178,11 +164,11 @@ struct Taken<'a> {
 
 impl Drop for Taken<'_> {
     fn drop(&mut self) {
-        self.index.give_back(&self.uses);
+        self.index.restore_counts(&self.uses);
     }
 }
 
-/// Returns an error with its causes, for the operator's log. A cause is another program's text.
+/// Returns an error with its causes, for the operator's log. A cause may be another program's text.
 pub(crate) fn describe(error: &dyn std::error::Error) -> String {
     let causes = std::iter::successors(error.source(), |cause| cause.source());
     causes.fold(error.to_string(), |text, cause| format!("{text}: {}", Foreign::new(cause)))

@@ -1,15 +1,18 @@
+use std::sync::Arc;
+
 use doorward_audit::{Action, Attribution, Detail, EventDraft};
-use doorward_key::{FreshOperatorToken, KeyFault, PresentedOperatorToken, ShownOnce};
-use doorward_store::{Conflict, Operator, ProviderAccess, ProviderIdentity, StoreError};
-use doorward_types::{Environment, Name, OperatorId, OrganizationId};
+use doorward_key::{FreshOperatorToken, KeyError, PresentedOperatorToken, ShownOnce};
+use doorward_store::{Conflict, Operator, ProviderAccess, ProviderIdentity, SignIns, StoreError};
+use doorward_types::{Name, OperatorId, altered};
 
-use crate::{ChangeRequest, Core, IssueError, OperatorPrincipal, Visit};
+use crate::core::INSTALLATION;
+use crate::{ChangeRequest, Core, ManageError, OperatorPrincipal, Visit, Visitor};
 
-/// Operators of the management side, and their tokens. Each is looked up in the store at every use, so that a removed
-/// one is out at once.
+/// Operators and their tokens. Every use of a token reads the store, so a removed operator is refused at once.
 #[derive(Clone, Debug)]
-pub struct OperatorDesk {
-    core: Core,
+pub struct Operators {
+    pub(crate) core: Core,
+    pub(crate) store: Arc<dyn SignIns>,
 }
 
 /// A new operator.
@@ -18,46 +21,42 @@ pub struct OperatorDesk {
 pub struct AddedOperator {
     /// The operator.
     pub operator: Operator,
-    /// Its token: the only copy.
+    /// The operator's token: the only copy.
     pub value: ShownOnce,
 }
 
-/// Why a token was not accepted.
+/// The reason why a token was refused.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
-pub enum OperatorRefusal {
-    /// The text is no operator's token.
+pub enum OperatorTokenError {
+    /// The text is not an operator token.
     #[error(transparent)]
-    Malformed(#[from] KeyFault),
-    /// The store failed, so that nothing can be said of the token.
+    Malformed(#[from] KeyError),
+    /// The store failed. The token may be valid or not.
     #[error(transparent)]
     Store(#[from] StoreError),
-    /// There is no such operator, or no longer.
-    #[error("the operator's token is not known, or no longer")]
+    /// No operator has this token.
+    #[error("unknown or revoked operator token")]
     Unknown,
 }
 
-impl OperatorDesk {
-    /// The desk over this core.
+impl Operators {
+    /// Returns the operators in this store.
     #[must_use]
-    pub fn new(core: &Core) -> Self {
-        Self { core: core.clone() }
+    pub fn new(core: &Core, store: Arc<dyn SignIns>) -> Self {
+        Self { core: core.clone(), store }
     }
 
-    pub(crate) const fn core(&self) -> &Core {
-        &self.core
-    }
-
-    /// Proves that a token is an operator's.
+    /// Verifies an operator's token.
     ///
     /// # Errors
     ///
-    /// [`OperatorRefusal`].
-    pub async fn authenticate(&self, token: &[u8]) -> Result<OperatorPrincipal, OperatorRefusal> {
+    /// [`OperatorTokenError`] if the token is refused, or the store fails.
+    pub async fn authenticate(&self, token: &[u8]) -> Result<OperatorPrincipal, OperatorTokenError> {
         let presented = PresentedOperatorToken::parse(token)?;
-        match self.core.store.operator_by_locator(presented.locator()).await? {
+        match self.store.operator_by_locator(presented.locator()).await? {
             Some(operator) if operator.digest == presented.digest() => Ok(OperatorPrincipal::of_operator(&operator)),
-            _ => Err(OperatorRefusal::Unknown),
+            _ => Err(OperatorTokenError::Unknown),
         }
     }
 
@@ -65,17 +64,19 @@ impl OperatorDesk {
     ///
     /// # Errors
     ///
-    /// [`IssueError::NameTaken`] if there is one of this name, [`IssueError::NameReserved`] if the name is one of Doorward's own.
-    pub async fn add(&self, name: Name, request: &ChangeRequest) -> Result<AddedOperator, IssueError> {
+    /// [`ManageError::NameTaken`] if another operator has this name. [`ManageError::NameReserved`] if the name is
+    /// reserved for Doorward.
+    pub async fn add(&self, name: Name, request: &ChangeRequest) -> Result<AddedOperator, ManageError> {
         self.add_with(name, ProviderAccess::Local, request).await
     }
 
-    /// Adds an operator whom an identity provider can sign in: the first one whom it calls by this name.
+    /// Adds an operator for the sign-in by an identity provider. The first identity with this name is bound to the
+    /// operator.
     ///
     /// # Errors
     ///
-    /// As [`OperatorDesk::add`].
-    pub async fn add_by_provider(&self, name: Name, request: &ChangeRequest) -> Result<AddedOperator, IssueError> {
+    /// Fails like [`Operators::add`].
+    pub async fn add_by_provider(&self, name: Name, request: &ChangeRequest) -> Result<AddedOperator, ManageError> {
         self.add_with(name, ProviderAccess::Expected, request).await
     }
 
@@ -84,128 +85,122 @@ impl OperatorDesk {
         name: Name,
         provider: ProviderAccess,
         request: &ChangeRequest,
-    ) -> Result<AddedOperator, IssueError> {
+    ) -> Result<AddedOperator, ManageError> {
+        request.operator().check_installation()?;
         if is_our_own(&name) {
-            return Err(IssueError::NameReserved);
+            return Err(ManageError::NameReserved);
         }
         let fresh = FreshOperatorToken::generate(&*self.core.random)?;
-        let operator = Operator {
-            id: OperatorId::new(self.core.id_seed()?),
+        let operator = Operator::new(
+            OperatorId::new(self.core.id_seed()?),
             name,
-            locator: fresh.locator(),
-            digest: fresh.digest(),
-            created_at: self.core.clock.now(),
+            fresh.locator(),
+            fresh.digest(),
+            self.core.clock.now(),
             provider,
-        };
+        );
         let event = self.event(Action::OperatorCreated, &operator, &request.attribution);
-        match self.core.store.add_operator(operator.clone(), event).await {
+        match self.store.add_operator(operator.clone(), event).await {
             Ok(()) => Ok(AddedOperator { operator, value: fresh.into_value() }),
-            Err(StoreError::Conflict(Conflict::Duplicate)) => Err(IssueError::NameTaken),
-            Err(error) => Err(IssueError::Store(error)),
+            Err(StoreError::Conflict(Conflict::Duplicate)) => Err(ManageError::NameTaken),
+            Err(error) => Err(error.into()),
         }
     }
 
-    /// Removes an operator, whose token is refused from then on.
+    /// Removes an operator. The operator's token is refused from then on.
     ///
     /// # Errors
     ///
-    /// [`IssueError::NoSuchOperator`] where there is none.
-    pub async fn remove(&self, operator: &Operator, request: &ChangeRequest) -> Result<(), IssueError> {
+    /// [`ManageError::NoSuchOperator`] if there is no such operator.
+    pub async fn remove(&self, operator: &Operator, request: &ChangeRequest) -> Result<(), ManageError> {
+        request.operator().check_installation()?;
         let event = self.event(Action::OperatorDeleted, operator, &request.attribution);
-        match self.core.store.remove_operator(operator.id, event).await {
-            Err(StoreError::Missing) => Err(IssueError::NoSuchOperator),
-            other => other.map_err(IssueError::Store),
+        match self.store.remove_operator(operator.id, event).await {
+            Err(StoreError::NotFound) => Err(ManageError::NoSuchOperator),
+            other => Ok(other?),
         }
     }
 
-    /// All operators, oldest first.
+    /// Returns all operators, oldest first.
     ///
     /// # Errors
     ///
-    /// [`IssueError::Store`].
-    pub async fn list(&self, _: &OperatorPrincipal) -> Result<Vec<Operator>, IssueError> {
-        self.core.store.operators().await.map_err(IssueError::Store)
+    /// [`ManageError::Store`] if the store fails.
+    pub async fn list(&self, operator: &OperatorPrincipal) -> Result<Vec<Operator>, ManageError> {
+        operator.check_installation()?;
+        Ok(self.store.operators().await?)
     }
 
-    /// The operator with this name or id.
+    /// Returns the operator with this name or id.
     ///
     /// # Errors
     ///
-    /// [`IssueError::Store`].
-    pub async fn find(&self, _: &OperatorPrincipal, text: &str) -> Result<Option<Operator>, IssueError> {
+    /// [`ManageError::Store`] if the store fails.
+    pub async fn find(&self, operator: &OperatorPrincipal, text: &str) -> Result<Option<Operator>, ManageError> {
+        operator.check_installation()?;
         self.first(|known| known.name.as_str() == text || known.id.to_string() == text).await
     }
 
-    async fn first(&self, is_it: impl Fn(&Operator) -> bool) -> Result<Option<Operator>, IssueError> {
-        let all = self.core.store.operators().await.map_err(IssueError::Store)?;
+    async fn first(&self, is_it: impl Fn(&Operator) -> bool) -> Result<Option<Operator>, ManageError> {
+        let all = self.store.operators().await?;
         Ok(all.into_iter().find(is_it))
     }
 
-    /// Returns the operator that is bound to an identity.
+    /// Returns the operator with a provider identity.
     ///
     /// # Errors
     ///
-    /// [`IssueError::Store`].
-    pub async fn by_identity(&self, identity: &ProviderIdentity) -> Result<Option<Operator>, IssueError> {
-        self.core.store.operator_by_identity(identity).await.map_err(IssueError::Store)
+    /// [`ManageError::Store`] if the store fails.
+    pub async fn by_identity(&self, identity: &ProviderIdentity) -> Result<Option<Operator>, ManageError> {
+        Ok(self.store.operator_by_identity(identity).await?)
     }
 
-    /// Binds the operator with this name to an identity, and returns the operator; none if no operator of this name waits for
-    /// an identity. A local operator never does. The event names issuer and subject.
+    /// Binds the operator with this name to a provider identity, and returns the operator. Returns `None` if no
+    /// operator of this name waits for an identity. A local operator never waits for one. The event names issuer and
+    /// subject.
     ///
     /// # Errors
     ///
-    /// [`IssueError::Store`].
+    /// [`ManageError::Store`] if the store fails.
     pub async fn bind(
         &self,
         name: &str,
         identity: &ProviderIdentity,
         visit: Visit,
-    ) -> Result<Option<Operator>, IssueError> {
+    ) -> Result<Option<Operator>, ManageError> {
         let is_it = |known: &Operator| known.name.as_str() == name && known.provider == ProviderAccess::Expected;
         let Some(operator) = self.first(is_it).await? else { return Ok(None) };
         let mut event = self.event(Action::OperatorBound, &operator, &visit.by(&operator));
         event.detail.identity = Some(format!("{} {}", identity.issuer, identity.subject));
-        match self.core.store.bind_operator(operator.id, identity, event).await {
+        match self.store.bind_operator(operator.id, identity, event).await {
             Ok(()) => {
                 let (operator_id, issuer) = (&operator.id, &identity.issuer);
                 tracing::info!(%operator_id, issuer, "an operator is bound to an identity from now on");
-                Ok(Some(Operator { provider: ProviderAccess::Bound(identity.clone()), ..operator }))
+                Ok(Some(altered!(operator, provider: ProviderAccess::Bound(identity.clone()))))
             }
-            // Someone else was quicker.
-            Err(StoreError::Missing | StoreError::Conflict(Conflict::Duplicate)) => Ok(None),
-            Err(error) => Err(IssueError::Store(error)),
+            // Another request was faster.
+            Err(StoreError::NotFound | StoreError::Conflict(Conflict::Duplicate)) => Ok(None),
+            Err(error) => Err(error.into()),
         }
     }
 
     /// Returns an event about an operator.
     pub(crate) fn event(&self, action: Action, operator: &Operator, by: &Attribution) -> EventDraft {
-        let detail = Detail { name: Some(operator.name.clone()), ..Detail::default() };
-        installation_event(&self.core, action, operator.id.to_string(), detail, by)
+        let detail = Detail::default().with_name(operator.name.clone());
+        self.core.event(action, operator.id.to_string(), INSTALLATION, by, detail)
     }
 }
 
-/// Returns whether somebody who reads an audit log could take this name for one of Doorward's own programs, `cli:ada@host` or
-/// `doorward-server`, or for a key.
+/// Returns true if, in an audit log, this name looks like a key, a visitor or one of Doorward's programs, such as
+/// `cli:ada@host` or `doorward-server`.
 fn is_our_own(name: &Name) -> bool {
     let name = looks(name.as_str());
-    ["cli:", "doorward", "key_", "server"].iter().any(|own| name.starts_with(&looks(own))) || name == looks("cli")
+    ["cli:", "doorward", Visitor::NAMESPACE, "key_", "server"].iter().any(|own| name.starts_with(&looks(own)))
+        || name == looks("cli")
 }
 
-/// Returns the same text for names that look alike: letters of other scripts become those that they resemble (UTS #39, section
-/// 4), and what nobody sees is left out.
+/// Returns the same text for names that look alike: replaces letters of other scripts by the letters that they resemble
+/// (UTS #39, section 4), and removes invisible characters.
 fn looks(text: &str) -> String {
     unicode_security::skeleton(&text.to_lowercase()).filter(char::is_ascii_graphic).collect()
-}
-
-/// Tells of what belongs to the installation and to no organization.
-pub(crate) fn installation_event(
-    core: &Core,
-    action: Action,
-    subject: String,
-    detail: Detail,
-    by: &Attribution,
-) -> EventDraft {
-    let log = (OrganizationId::INSTALLATION, Environment::Production);
-    EventDraft { detail, ..EventDraft::new(by, core.clock.now(), action, subject, log) }
 }

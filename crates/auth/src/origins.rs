@@ -1,138 +1,110 @@
-//! The origins that callbacks of an organization may go to: changed like keys, and as immediately.
+//! The allowed origins of an organization's callbacks. A change takes effect like a change to keys.
 
 use doorward_audit::{Action, Detail, EventDraft};
-use doorward_origin::{AllowedOrigin, Refusal};
-use doorward_store::{Change, Organization, OriginEntry, RequestHash, StoreError};
+use doorward_origin::AllowedOrigin;
+use doorward_store::{Change, Organization, OriginEntry, StoreError};
 use doorward_types::{AllowedOriginId, Environment, OrganizationId};
 
-use crate::{ChangeRequest, IssueError, Issuer, OperatorPrincipal, Receipt, Verifier};
+use crate::{ChangeRequest, Issuer, ManageError, OperatorPrincipal, Receipt};
 
-/// An entry that is on a list from now on.
+/// An entry that is now on a list.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct Allowed {
     /// The entry.
     pub entry: OriginEntry,
-    /// None where it was there already.
+    /// The proof that the change is in effect, or `None` if the entry was there already.
     pub receipt: Option<Receipt>,
 }
 
-/// Why a callback may not go to a URL.
-#[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
-pub enum OriginRefusal {
-    /// This node cannot prove that what it knows is current. Not a word about the URL.
-    #[error("this node cannot prove that it is up to date")]
-    NotCurrent,
-    /// It is not on the list, or on none.
-    #[error(transparent)]
-    Refused(#[from] Refusal),
-}
-
 impl Issuer {
-    /// Puts an origin on an organization's list.
+    /// Adds an origin to an organization's list.
     ///
     /// # Errors
     ///
-    /// [`IssueError::NoSuchOrganization`] where there is none.
+    /// [`ManageError::NoSuchOrganization`] if there is no such organization.
     pub async fn allow_origin(
         &self,
         organization: OrganizationId,
         origin: AllowedOrigin,
         request: &ChangeRequest,
-    ) -> Result<Allowed, IssueError> {
-        let hash = RequestHash::of(["allow", &organization.to_string(), &origin.to_string()]);
-        self.refuse_repeat(&hash, request).await?;
+    ) -> Result<Allowed, ManageError> {
+        let hash = self
+            .first_request(organization, ["allow", &organization.to_string(), &origin.to_string()], request)
+            .await?;
         let known = async || {
             let entries = self.entries(organization).await?;
             let Some(entry) = entries.into_iter().find(|entry| entry.origin == origin) else { return Ok(None) };
             self.settle(&entry.id.to_string()).await?;
-            Ok::<_, IssueError>(Some(Allowed { entry, receipt: None }))
+            Ok::<_, ManageError>(Some(Allowed { entry, receipt: None }))
         };
         if let Some(allowed) = known().await? {
             return Ok(allowed);
         }
-        let entry = OriginEntry {
-            id: AllowedOriginId::new(self.core.id_seed()?),
+        let entry = OriginEntry::new(
             organization,
-            origin: origin.clone(),
-            created_at: self.core.clock.now(),
-            created_by: request.attribution.actor.clone(),
-        };
+            AllowedOriginId::new(self.core.id_seed()?),
+            origin.clone(),
+            self.core.clock.now(),
+            request.attribution.actor.clone(),
+        );
         let event = self.origin_event(Action::AllowedOriginAdded, &entry, request);
         match self.commit(Change::AllowOrigin { entry: entry.clone() }, event.into(), hash, request).await {
-            Err(IssueError::Store(StoreError::Missing)) => Err(IssueError::NoSuchOrganization),
-            // Someone else was quicker with the same origin.
-            Err(IssueError::ChangedMeanwhile) => known().await?.ok_or(IssueError::ChangedMeanwhile),
+            Err(ManageError::Store(StoreError::NotFound)) => Err(ManageError::NoSuchOrganization),
+            // Another request added the same origin first.
+            Err(ManageError::ChangedMeanwhile) => known().await?.ok_or(ManageError::ChangedMeanwhile),
             receipt => Ok(Allowed { entry, receipt: Some(receipt?) }),
         }
     }
 
-    /// Takes an origin off an organization's list. When it returns, no node lets a callback go there.
+    /// Removes an origin from an organization's list. After it has returned, no node allows a callback to go there.
     ///
     /// # Errors
     ///
-    /// [`IssueError::NoSuchOrigin`] if it is not there.
+    /// [`ManageError::NoSuchOrigin`] if the list does not have it.
     pub async fn disallow_origin(
         &self,
         organization: OrganizationId,
         id: AllowedOriginId,
         request: &ChangeRequest,
-    ) -> Result<Receipt, IssueError> {
+    ) -> Result<Receipt, ManageError> {
         let subject = id.to_string();
-        let hash = RequestHash::of(["disallow", &organization.to_string(), &subject]);
-        self.refuse_repeat(&hash, request).await?;
+        let hash = self.first_request(organization, ["disallow", &organization.to_string(), &subject], request).await?;
         let entries = self.entries(organization).await?;
         let Some(entry) = entries.into_iter().find(|entry| entry.id == id) else {
             self.existing(organization).await?;
-            return Err(self.in_effect(&subject, IssueError::NoSuchOrigin).await);
+            return Err(self.in_effect(&subject, ManageError::NoSuchOrigin).await);
         };
         let event = self.origin_event(Action::AllowedOriginRemoved, &entry, request);
         match self.commit(Change::DisallowOrigin { organization, id }, event.into(), hash, request).await {
-            Err(IssueError::Store(StoreError::Missing)) => {
-                Err(self.in_effect(&subject, IssueError::NoSuchOrigin).await)
+            Err(ManageError::Store(StoreError::NotFound)) => {
+                Err(self.in_effect(&subject, ManageError::NoSuchOrigin).await)
             }
             receipt => receipt,
         }
     }
 
-    /// The origins that callbacks of an organization may go to, oldest first.
+    /// Returns an organization's allowed origins, oldest first.
     ///
     /// # Errors
     ///
-    /// [`IssueError::Store`].
+    /// [`ManageError::Store`] if the store fails.
     pub async fn allowed_origins(
         &self,
-        _: &OperatorPrincipal,
+        operator: &OperatorPrincipal,
         organization: &Organization,
-    ) -> Result<Vec<OriginEntry>, IssueError> {
+    ) -> Result<Vec<OriginEntry>, ManageError> {
+        operator.check(organization.id)?;
         self.entries(organization.id).await
     }
 
-    async fn entries(&self, organization: OrganizationId) -> Result<Vec<OriginEntry>, IssueError> {
-        self.core.store.allowed_origins(organization).await.map_err(IssueError::Store)
+    async fn entries(&self, organization: OrganizationId) -> Result<Vec<OriginEntry>, ManageError> {
+        Ok(self.core.store.allowed_origins(organization).await?)
     }
 
     fn origin_event(&self, action: Action, entry: &OriginEntry, request: &ChangeRequest) -> EventDraft {
         let log = (entry.organization, Environment::Production);
-        let detail = Detail { origin: Some(entry.origin.to_string()), reason: self.reason(), ..Detail::default() };
-        let event = EventDraft::new(&request.attribution, self.core.clock.now(), action, entry.id.to_string(), log);
-        EventDraft { detail, ..event }
-    }
-}
-
-impl Verifier {
-    /// Whether a callback of this organization may go to a URL: from memory, without I/O, and as current as a verification.
-    ///
-    /// # Errors
-    ///
-    /// [`OriginRefusal`], which says why in words for people.
-    pub fn check_origin(&self, organization: OrganizationId, url: &str) -> Result<AllowedOrigin, OriginRefusal> {
-        // The lease first, the clock last: see the crate's documentation.
-        let lease = self.node().lease().ends_at();
-        let checked = self.node().allow_list(organization).check(url);
-        match self.node().now_within(lease) {
-            Some(_) => Ok(checked?),
-            None => Err(OriginRefusal::NotCurrent),
-        }
+        let detail = Detail::default().with_origin(entry.origin.to_string()).with_reason(self.reason);
+        self.core.event(action, entry.id.to_string(), log, &request.attribution, detail)
     }
 }

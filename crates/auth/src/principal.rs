@@ -1,28 +1,28 @@
-//! The proofs of who asks, and the callers of [`Scope::assertion`]: there are no others.
+//! The proofs of a caller's identity.
 //!
 //! | proof | comes from | opens |
 //! |---|---|---|
 //! | [`Principal`] | a verified key | the data of the key's organization and environment |
 //! | [`OperatorPrincipal`] | an operator's token or session, or [`OperatorPrincipal::local_administrator`] | the management side |
-//! | [`LinkGrant`] | a link session's token | the data of the session's organization and environment |
-//! | [`RevocationGrant`] | the store's queue | the data of the tokens' organization and environment |
+//! | the same, by [`OperatorPrincipal::of_visitor`] | the session of the service that embeds Doorward | the management of one organization |
+//!
+//! `doorward-records` has two more: for the holder of a link session's token, and for the queue of revocations.
 
 use std::fmt;
 use std::sync::Arc;
-use std::time::Duration;
 
 use doorward_audit::{ActorId, Attribution};
-use doorward_key::OpaqueToken;
-use doorward_records::{FoundLink, LinkSession, LinkSessions, Revocation, Revocations};
-use doorward_store::{LiveSecret, Operator, Scope, StoreError};
-use doorward_types::{AccessKeyId, Environment, Locator, Name, OrganizationId};
+#[cfg(feature = "operators")]
+use doorward_store::Operator;
+use doorward_store::{ActiveSecret, Scope};
+use doorward_types::{AccessKeyId, ActorName, Environment, Locator, Name, OrganizationId};
 
-use crate::Core;
+use crate::{ManageError, Visitor};
 
-/// The public facts of a verified key, shared by all that it verifies.
+/// The public facts of a verified key, shared by all its verifications.
 #[derive(Debug)]
 pub(crate) struct Identity {
-    pub(crate) live: LiveSecret,
+    pub(crate) live: ActiveSecret,
 }
 
 impl Identity {
@@ -32,7 +32,7 @@ impl Identity {
     }
 }
 
-/// Who a verified key speaks for. There is no way to make one but to verify a key.
+/// The identity of a verified key. Only the verification of a key makes a principal.
 ///
 /// ```compile_fail
 /// let nobody = doorward_auth::Principal { identity: Default::default() };
@@ -47,58 +47,58 @@ impl Principal {
         Self { identity }
     }
 
-    /// The way to the data of this key's organization and environment.
+    /// Returns the scope of this key's organization and environment.
     #[must_use]
     pub fn scope(&self) -> Scope {
         self.identity.scope()
     }
 
-    /// The environment, as the stored record has it.
+    /// Returns the environment of the stored record.
     #[must_use]
     pub fn environment(&self) -> Environment {
         self.identity.live.key.environment
     }
 
-    /// The organization.
+    /// Returns the organization's id.
     #[must_use]
     pub fn organization_id(&self) -> OrganizationId {
         self.identity.live.key.organization
     }
 
-    /// The organization's name.
+    /// Returns the organization's name.
     #[must_use]
     pub fn organization_name(&self) -> &Name {
         &self.identity.live.organization_name
     }
 
-    /// The key.
+    /// Returns the key's id.
     #[must_use]
     pub fn key_id(&self) -> AccessKeyId {
         self.identity.live.key.id
     }
 
-    /// The key's name.
+    /// Returns the key's name.
     #[must_use]
     pub fn key_name(&self) -> &Name {
         &self.identity.live.key.name
     }
 
-    /// Returns the actor of what this key does. Its name in audit logs is its id, which no operator can have as a name: anyone
-    /// may call a test key by an operator's name.
+    /// Returns the actor for the audit events of this key. The actor's name is the key's id, which no operator can have
+    /// as a name. The key's own name could be an operator's.
     #[must_use]
     pub fn attribution(&self) -> Attribution {
         let id = self.key_id();
-        let actor = id.to_string().parse().unwrap_or_else(|_| self.key_name().clone());
-        Attribution { actor_id: Some(id.into()), ..Attribution::local(actor) }
+        let actor = id.to_string().parse().unwrap_or_else(|_| self.key_name().clone().into());
+        Attribution::local(actor).with_actor_id(ActorId::from(id))
     }
 
-    /// The public part of the secret that was presented.
+    /// Returns the public part of the presented secret.
     #[must_use]
     pub fn locator(&self) -> Locator {
         self.identity.live.secret.locator
     }
 
-    /// Which of the key's secrets was presented, counted from 1.
+    /// Returns the generation of the presented secret.
     #[must_use]
     pub fn generation(&self) -> u32 {
         self.identity.live.secret.generation
@@ -116,153 +116,113 @@ impl fmt::Debug for Principal {
     }
 }
 
-/// The right to manage every organization: an authenticated operator's, or that of a program which holds the store itself.
+/// The right to manage every organization. An authenticated operator has it, and a program that opens the store itself.
+/// A visitor has the right to manage one organization: for the visitor's principal, nothing else exists.
 ///
-/// Everything that reads or changes for management takes it, or the [`ChangeRequest`](crate::ChangeRequest) that it makes.
+/// Every management call needs an operator principal, or a [`ChangeRequest`](crate::ChangeRequest) made from one.
 ///
 /// ```compile_fail
 /// let forged = doorward_auth::OperatorPrincipal { actor: "ada".parse().unwrap() };
 /// ```
 #[derive(Clone, Debug)]
 pub struct OperatorPrincipal {
-    actor: Name,
+    actor: ActorName,
     actor_id: Option<ActorId>,
+    reach: Reach,
+}
+
+/// The organizations that a principal manages.
+#[derive(Clone, Copy, Debug)]
+enum Reach {
+    /// Every organization, and the installation.
+    Every,
+    /// This organization alone.
+    Only(OrganizationId),
 }
 
 impl OperatorPrincipal {
+    #[cfg(feature = "operators")]
     pub(crate) fn of_operator(operator: &Operator) -> Self {
-        Self { actor: operator.name.clone(), actor_id: Some(operator.id.into()) }
+        Self { actor: operator.name.clone().into(), actor_id: Some(operator.id.into()), reach: Reach::Every }
     }
 
-    /// The operator of a program that opens the store itself, such as a command line, or a service at its first start: no token
-    /// is asked for, since who holds the store holds its keys. `actor` is the name in the audit log.
+    /// Returns the operator of a program that opens the store itself, such as a command line or a service at its first
+    /// start. It needs no token, because a program with the store can change every key. `actor` is the name in the
+    /// audit log.
     ///
-    /// Never call it for a request from elsewhere: [`OperatorDesk::authenticate`](crate::OperatorDesk::authenticate) and
-    /// [`OperatorDesk::signed_in`](crate::OperatorDesk::signed_in) prove who sent one. To have clippy show each call in your own
-    /// workspace too, list this method under `disallowed-methods` in your `clippy.toml`.
+    /// Never call it for a request from elsewhere: `Operators::authenticate` and `Operators::session` prove the sender of
+    /// a request. To find each call in your own workspace, list this method under `disallowed-methods` in `clippy.toml`.
     #[must_use]
-    pub const fn local_administrator(actor: Name) -> Self {
-        Self { actor, actor_id: None }
+    pub const fn local_administrator(actor: ActorName) -> Self {
+        Self { actor, actor_id: None, reach: Reach::Every }
     }
 
-    /// Names the id that audit events have beside the name, such as a user's of the service that embeds Doorward.
+    /// Returns the principal of a visitor, who manages one organization. Another organization, the list of organizations,
+    /// operators and the installation do not exist for it: every call answers [`ManageError::NoSuchOrganization`].
+    ///
+    /// The service that embeds Doorward says who the visitor is. Call it only after the lookup of the service's own session.
+    /// To find each call in your workspace, list this method under `disallowed-methods` in `clippy.toml`.
+    #[must_use]
+    pub fn of_visitor(visitor: &Visitor) -> Self {
+        Self {
+            actor: visitor.actor().clone(),
+            actor_id: Some(visitor.actor_id().clone()),
+            reach: Reach::Only(visitor.organization()),
+        }
+    }
+
+    /// Checks that this organization exists for the principal.
+    pub(crate) fn check(&self, organization: OrganizationId) -> Result<(), ManageError> {
+        match self.reach {
+            Reach::Every => Ok(()),
+            // A host that names the installation as an organization opens nothing.
+            Reach::Only(own) if own == organization && own != OrganizationId::INSTALLATION => Ok(()),
+            Reach::Only(_) => Err(ManageError::NoSuchOrganization),
+        }
+    }
+
+    /// Checks that the principal manages the installation: operators, lost changes, and which organizations there are.
+    pub(crate) fn check_installation(&self) -> Result<(), ManageError> {
+        self.check(OrganizationId::INSTALLATION)
+    }
+
+    /// Sets the actor's id in audit events, such as a user id of the service that embeds Doorward.
     #[must_use]
     pub fn with_actor_id(self, id: ActorId) -> Self {
         Self { actor_id: Some(id), ..self }
     }
 
-    /// The operator's name, as audit events have it.
+    /// Returns the only organization that exists for a visitor's principal, or `None` for an operator, who manages every
+    /// organization.
     #[must_use]
-    pub const fn actor(&self) -> &Name {
+    pub const fn only_organization(&self) -> Option<OrganizationId> {
+        match self.reach {
+            Reach::Every => None,
+            Reach::Only(own) => Some(own),
+        }
+    }
+
+    /// Returns the operator's name in audit events.
+    #[must_use]
+    pub const fn actor(&self) -> &ActorName {
         &self.actor
     }
 
-    /// The actor of what this operator does on this machine, without a request.
+    /// Returns the actor for changes by this operator on this machine, without a request.
     #[must_use]
     pub fn attribution(&self) -> Attribution {
-        Attribution { actor_id: self.actor_id.clone(), ..Attribution::local(self.actor.clone()) }
+        Attribution::local(self.actor.clone()).with_actor_id(self.actor_id.clone())
     }
 
-    /// The way to one environment of one organization, of the operator's choice. Clippy shows each call in this workspace.
-    #[must_use]
-    #[expect(clippy::disallowed_methods, reason = "operators choose; that is what their right means")]
-    pub const fn scope(&self, organization: OrganizationId, environment: Environment) -> Scope {
-        Scope::assertion(organization, environment)
-    }
-}
-
-/// The right of the holder of a link session's token: to go on with linking that one user's account.
-#[derive(Debug)]
-pub struct LinkGrant {
-    scope: Scope,
-    session: LinkSession,
-}
-
-impl LinkGrant {
-    #[expect(clippy::disallowed_methods, reason = "the token is known, and the stored session names its environment")]
-    fn of(FoundLink { organization, environment, session }: FoundLink) -> Self {
-        Self { scope: Scope::assertion(organization, environment), session }
-    }
-
-    /// The way to the data of the organization and environment that the session was opened in.
-    #[must_use]
-    pub const fn scope(&self) -> &Scope {
-        &self.scope
-    }
-
-    /// The session as it was found.
-    #[must_use]
-    pub const fn session(&self) -> &LinkSession {
-        &self.session
-    }
-}
-
-/// The right to revoke tokens that the store has queued for it.
-#[derive(Debug)]
-pub struct RevocationGrant {
-    scope: Scope,
-    revocation: Revocation,
-}
-
-impl RevocationGrant {
-    #[expect(clippy::disallowed_methods, reason = "nobody asks: the stored record names its environment")]
-    fn of(revocation: Revocation) -> Self {
-        Self { scope: Scope::assertion(revocation.organization, revocation.environment), revocation }
-    }
-
-    /// The way to the data of the organization and environment that the tokens are of.
-    #[must_use]
-    pub const fn scope(&self) -> &Scope {
-        &self.scope
-    }
-
-    /// The tokens, sealed, with their place in the queue.
-    #[must_use]
-    pub const fn revocation(&self) -> &Revocation {
-        &self.revocation
-    }
-}
-
-impl Core {
-    /// Returns the link session whose start URL has this token.
+    /// Returns the scope of any organization that the principal manages, and of any environment. To find each call in
+    /// your workspace, list this method under `disallowed-methods` in `clippy.toml`.
     ///
     /// # Errors
     ///
-    /// Fails if the store fails.
-    pub async fn link_by_start(
-        &self,
-        links: &dyn LinkSessions,
-        start: &OpaqueToken,
-    ) -> Result<Option<LinkGrant>, StoreError> {
-        Ok(links.link_by_start(start.digest()).await?.map(LinkGrant::of))
-    }
-
-    /// Returns the link session with this state.
-    ///
-    /// # Errors
-    ///
-    /// Fails if the store fails.
-    pub async fn link_by_state(
-        &self,
-        links: &dyn LinkSessions,
-        state: &OpaqueToken,
-    ) -> Result<Option<LinkGrant>, StoreError> {
-        Ok(links.link_by_state(state.digest()).await?.map(LinkGrant::of))
-    }
-
-    /// Takes up to `limit` revocations that are due. Each is due again after `lease`, if it was not ended by then.
-    ///
-    /// # Errors
-    ///
-    /// Fails if the store fails.
-    pub async fn take_revocations(
-        &self,
-        revocations: &dyn Revocations,
-        lease: Duration,
-        limit: u32,
-    ) -> Result<Vec<RevocationGrant>, StoreError> {
-        let now = self.clock.now();
-        let taken = revocations.take_revocations(now, now + lease, limit).await?;
-        Ok(taken.into_iter().map(RevocationGrant::of).collect())
+    /// [`ManageError::NoSuchOrganization`] if a visitor's principal asks for another organization.
+    #[expect(clippy::disallowed_methods, reason = "operators may choose any scope within their reach")]
+    pub fn scope(&self, organization: OrganizationId, environment: Environment) -> Result<Scope, ManageError> {
+        self.check(organization)?;
+        Ok(Scope::assertion(organization, environment))
     }
 }

@@ -4,7 +4,7 @@ use std::time::Duration;
 use doorward_store::Revision;
 use serde::{Serialize, Serializer};
 
-/// Proof that a change is in effect on every node. Only a change that has waited for them makes one.
+/// The proof that a change is in effect on every node. Only a change that has waited for the nodes makes a receipt.
 ///
 /// ```compile_fail
 /// # use std::time::Duration;
@@ -21,51 +21,52 @@ pub struct Receipt {
 }
 
 impl Receipt {
-    /// For the one who has waited.
+    /// Makes a receipt. Call it only after the wait.
     pub(crate) const fn assertion(revision: Revision, waited: Duration, nodes: Nodes) -> Self {
         Self { revision, waited, nodes }
     }
 
-    /// The change's number.
+    /// Returns the change's number.
     #[must_use]
     pub const fn revision(&self) -> Revision {
         self.revision
     }
 
-    /// The time from the commit until no node could miss the change.
+    /// Returns the time from the commit until the change was in effect.
     #[must_use]
     pub const fn waited(&self) -> Duration {
         self.waited
     }
 
-    /// The reasons why no node can miss it.
+    /// Returns the number of nodes by the way each was confirmed.
     #[must_use]
     pub const fn nodes(&self) -> Nodes {
         self.nodes
     }
 }
 
-/// The nodes of a change, by the reason why each cannot miss it.
+/// The number of nodes by the way each was confirmed.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, Serialize)]
 #[non_exhaustive]
 pub struct Nodes {
-    /// Nodes that said so.
+    /// The nodes that acknowledged the change.
     pub acknowledged: u32,
-    /// Nodes that kept silent until their lease had run out: they serve nothing until they have caught up.
+    /// The nodes that kept silent until their lease had ended. They serve nothing until they have caught up.
     pub expired: u32,
 }
 
 impl Serialize for Receipt {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         #[derive(Serialize)]
-        struct Shape {
+        struct ReceiptDocument {
             revision: u64,
             effective: &'static str,
             waited_ms: u64,
             nodes: Nodes,
         }
         let waited_ms = u64::try_from(self.waited.as_millis()).unwrap_or(u64::MAX);
-        Shape { revision: self.revision.0, effective: "everywhere", waited_ms, nodes: self.nodes }.serialize(serializer)
+        ReceiptDocument { revision: self.revision.0, effective: "everywhere", waited_ms, nodes: self.nodes }
+            .serialize(serializer)
     }
 }
 

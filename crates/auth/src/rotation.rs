@@ -3,10 +3,10 @@ use std::time::Duration;
 use doorward_store::Secret;
 use doorward_types::{Environment, SecretState, Timestamp};
 
-/// The time that a production secret may serve before people are reminded to rotate it.
+/// The age of a production secret at which people are reminded to rotate it.
 pub const ROTATION_PERIOD: Duration = Duration::from_hours(365 * 24);
 
-/// Returns the time at which a key's current secret should be rotated: a year after it was made, for production keys.
+/// Returns the time at which a production key's current secret should be rotated: a year after its creation.
 #[must_use]
 pub fn rotation_due_at(environment: Environment, secrets: &[Secret]) -> Option<Timestamp> {
     let current = secrets.iter().find(|secret| secret.state == SecretState::Current)?;

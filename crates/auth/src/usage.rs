@@ -1,38 +1,38 @@
-//! The use of secrets, and what a regeneration would break by it. To look writes nothing.
+//! The uses of secrets, and the calls that a regeneration would break. Reading them writes nothing.
 
 use std::time::Duration;
 
-use doorward_store::{AccessKeyWithSecrets, Secret, SecretUsage, SpanUses};
+use doorward_store::{AccessKeyWithSecrets, Secret, SecretUsage, UsageBucket, UsageLog};
 use doorward_types::{OrganizationId, SecretState, Timestamp};
 
-use crate::{IssueError, Issuer, OperatorPrincipal, StagedKey};
+use crate::{Issuer, ManageError, OperatorPrincipal, StagedKey};
 
-/// The time for which nobody must have used a secret before its death is called safe: a job that runs once a day has run.
+/// The time without a use after which a secret's revocation is called safe: daily jobs have run once.
 pub const QUIET_PERIOD: Duration = Duration::from_hours(24);
 
-/// The answer to "what would this regeneration break?".
+/// The impact of a regeneration on callers.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct Impact {
-    /// The secrets that would die, the current one first.
+    /// The secrets to revoke, the current secret first.
     pub dying: Vec<UsedSecret>,
-    /// The staged secret that would take their place, if there is one.
+    /// The staged secret that would be promoted, if there is one.
     pub successor: Option<UsedSecret>,
     now: Timestamp,
 }
 
-/// A secret, and its use if it was ever used.
+/// A secret with its uses.
 #[derive(Clone, Copy, Debug)]
 #[non_exhaustive]
 pub struct UsedSecret {
     /// The secret.
     pub secret: Secret,
-    /// Its use.
+    /// The uses of the secret, or `None` if it was never used.
     pub usage: Option<SecretUsage>,
 }
 
 impl Impact {
-    /// Judges a regeneration of the production key that has these secrets, by their use until now.
+    /// Returns the impact of a regeneration of the production key with these secrets, from their uses so far.
     #[must_use]
     pub fn of(secrets: &[Secret], usage: &[SecretUsage], staged: StagedKey, now: Timestamp) -> Self {
         let with_usage = |secret: &Secret| UsedSecret {
@@ -45,19 +45,19 @@ impl Impact {
         Self { dying, successor: rest.into_iter().map(with_usage).next(), now }
     }
 
-    /// Returns the use of each dying secret that somebody used within [`QUIET_PERIOD`]: these calls would be refused.
+    /// Returns the uses of each secret to revoke that was used within [`QUIET_PERIOD`]. Such calls would be refused.
     pub fn refused(&self) -> impl Iterator<Item = &SecretUsage> {
         let used = self.dying.iter().filter_map(|dying| dying.usage.as_ref());
         used.filter(|usage| usage.last_used_at + QUIET_PERIOD > self.now)
     }
 
-    /// Returns whether nobody has used the staged secret yet, which would take the current one's place.
+    /// Returns true if the staged secret would be promoted and was never used.
     #[must_use]
     pub fn is_successor_unused(&self) -> bool {
         self.successor.is_some_and(|successor| successor.usage.is_none())
     }
 
-    /// Returns whether nobody would notice.
+    /// Returns true if the regeneration would break no caller.
     #[must_use]
     pub fn is_safe(&self) -> bool {
         self.refused().next().is_none() && !self.is_successor_unused()
@@ -65,84 +65,91 @@ impl Impact {
 }
 
 impl Issuer {
-    /// Returns what a regeneration would break now: the same answer for the page, the command line and a service.
+    /// Returns the impact of a regeneration now. The page, the command line and services give the same answer.
     ///
     /// # Errors
     ///
-    /// [`IssueError::NoSuchOrganization`] if there is none.
+    /// [`ManageError::NoSuchOrganization`] if there is no such organization. Also fails like [`Issuer::usage`].
     pub async fn preview_regeneration(
         &self,
         operator: &OperatorPrincipal,
         organization: OrganizationId,
         staged: StagedKey,
-    ) -> Result<Impact, IssueError> {
+    ) -> Result<Impact, ManageError> {
+        operator.check(organization)?;
         let found = [self.production_key(organization).await?];
         let usage = self.usage(operator, &found).await?;
         let [found] = found;
         Ok(Impact::of(&found.secrets, &usage, staged, self.core.clock.now()))
     }
 
-    /// Returns how often these keys' secrets were used, which are of one organization; a secret that was never used is not
-    /// among them. What this process has counted in memory is added to the store's counts; what others have counted comes with
-    /// some seconds' delay.
+    /// Returns the uses of the secrets of these keys, which must be of one organization. Secrets without uses are left
+    /// out. The counts in this process's memory are added to the store's counts. The counts of other processes come
+    /// with some seconds' delay.
     ///
     /// # Errors
     ///
-    /// [`IssueError::Store`].
+    /// [`ManageError::Store`] if the store fails. [`ManageError::UsesNotKept`] if the engine has no log of uses.
     pub async fn usage(
         &self,
-        _: &OperatorPrincipal,
+        operator: &OperatorPrincipal,
         keys: &[AccessKeyWithSecrets],
-    ) -> Result<Vec<SecretUsage>, IssueError> {
+    ) -> Result<Vec<SecretUsage>, ManageError> {
         let Some(first) = keys.first() else { return Ok(vec![]) };
+        operator.check(first.key.organization)?;
         let now = self.core.clock.now();
-        let mut all = self.core.store.usage(first.key.organization, now).await.map_err(IssueError::Store)?;
+        let mut all = self.usage_log()?.usage(first.key.organization, now).await?;
         for (secret, uses, since) in self.uses_in_memory(keys) {
             let locator = secret.locator;
-            // A time that stands still, until the next flush says when that was.
+            // Use a time that does not change until the next flush writes the exact time.
             let at = since.max(secret.created_at);
             match all.iter_mut().find(|usage| usage.locator == locator) {
                 Some(usage) => {
                     usage.last_used_at = usage.last_used_at.max(at);
                     usage.uses_last_hour += uses;
                 }
-                None => all.push(SecretUsage { locator, last_used_at: at, uses_last_hour: uses }),
+                None => all.push(SecretUsage::new(locator, at, uses)),
             }
         }
         Ok(all)
     }
 
-    /// Returns when these keys' secrets were used in the last 24 hours, by secret and then by time, in spans of
-    /// [`USAGE_SPAN`](doorward_store::USAGE_SPAN); as current as [`Issuer::usage`].
+    /// Returns the uses of the secrets of these keys in the last 24 hours, by secret and then by time, in spans of
+    /// [`USAGE_BUCKET`](doorward_store::USAGE_BUCKET). They are as current as [`Issuer::usage`].
     ///
     /// # Errors
     ///
-    /// [`IssueError::Store`].
+    /// Fails like [`Issuer::usage`].
     pub async fn recent_uses(
         &self,
-        _: &OperatorPrincipal,
+        operator: &OperatorPrincipal,
         keys: &[AccessKeyWithSecrets],
-    ) -> Result<Vec<SpanUses>, IssueError> {
+    ) -> Result<Vec<UsageBucket>, ManageError> {
         let Some(first) = keys.first() else { return Ok(vec![]) };
+        operator.check(first.key.organization)?;
         let now = self.core.clock.now();
-        let mut all = self.core.store.recent_uses(first.key.organization, now).await.map_err(IssueError::Store)?;
+        let mut all = self.usage_log()?.recent_uses(first.key.organization, now).await?;
         let span = SecretUsage::span(now);
         for (Secret { locator, .. }, uses, _) in self.uses_in_memory(keys) {
             match all.iter_mut().find(|found| (found.locator, found.span) == (locator, span)) {
                 Some(found) => found.uses += uses,
-                None => all.push(SpanUses { locator, span, uses }),
+                None => all.push(UsageBucket::new(locator, span, uses)),
             }
         }
         all.sort_unstable();
         Ok(all)
     }
 
-    /// Returns the uses that this process has counted and not yet written, and the time since which it has counted them.
+    fn usage_log(&self) -> Result<&dyn UsageLog, ManageError> {
+        self.core.store.usage_log().ok_or(ManageError::UsesNotKept)
+    }
+
+    /// Returns the uses that this process has not yet written, with the time since which they were counted.
     fn uses_in_memory(&self, keys: &[AccessKeyWithSecrets]) -> Vec<(Secret, u64, Timestamp)> {
-        let Some(node) = self.control().map(|control| control.node()) else { return vec![] };
+        let Some(node) = self.control.as_ref().map(|control| &control.node) else { return vec![] };
         let secrets = keys.iter().flat_map(|found| &found.secrets);
         let counted =
-            secrets.map(|secret| (*secret, u64::from(node.index().uses(&secret.locator)), node.counted_since()));
+            secrets.map(|secret| (*secret, u64::from(node.index.uses(&secret.locator)), node.counted_since()));
         counted.filter(|(_, uses, _)| *uses > 0).collect()
     }
 }

@@ -2,74 +2,102 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use doorward_key::{KeyClaim, KeyPrefix, PresentedKey};
-use doorward_store::LiveSecret;
-use doorward_types::{AccessKeyId, Environment, Locator, OrganizationId, Tick, Timestamp};
+use doorward_key::{Digest, ImportedDigest, KeyCandidate, KeyPrefix, PresentedForeignKey, PresentedKey};
+use doorward_store::ActiveSecret;
+use doorward_types::{AccessKeyId, Environment, Locator, MonoInstant, OrganizationId, Timestamp};
+use tokio::task::JoinHandle;
 
 use crate::control::{Actor, Control, Host};
 use crate::index::Live;
 use crate::node::{Node, describe};
 use crate::principal::Identity;
-use crate::{Core, Principal, Refusal, StartError};
+use crate::{Core, Principal, StartError, VerifyError};
 
-/// A node that verifies from memory. Cheap to clone: clones are the same node.
+/// A node that verifies from memory. Cheap to clone: all clones are one node.
 ///
-/// It keeps itself current on a thread of its own, with connections of its own. When the last clone is dropped, or after
-/// [`Verifier::stop`], it no longer verifies anything.
+/// It keeps itself current on a thread of its own, with connections of its own. After [`Verifier::stop`], it no longer
+/// verifies anything.
+///
+/// # Shutting down
+///
+/// A program that ends calls [`Verifier::stop`] last. If it does not, the last clone that is dropped stops the node in the
+/// background: its thread takes the session out of the store, and inside a runtime the uses that were counted are written.
+/// A program that is over before they are done leaves the session behind, as a crash does: each of the next two changes then
+/// waits until the node's lease has ended, for about four seconds.
 #[derive(Clone)]
 pub struct Verifier {
-    node: Arc<Node>,
+    pub(crate) node: Arc<Node>,
     running: Arc<Running>,
 }
 
-/// A text that was refused, with the well-formed key that it is, if no such key is in force.
+/// A refused text. `unknown` is the key in the text, if the text is well-formed but not an active key.
 struct Refused<'a> {
-    refusal: Refusal,
-    unknown: Option<PresentedKey<'a>>,
+    refusal: VerifyError,
+    unknown: Option<Claim<'a>>,
 }
 
-impl From<Refusal> for Refused<'_> {
-    fn from(refusal: Refusal) -> Self {
+/// A well-formed text: of our own format, or of a format of imported keys.
+enum Claim<'a> {
+    Own(PresentedKey<'a>),
+    Foreign(&'a [u8]),
+}
+
+impl From<VerifyError> for Refused<'_> {
+    fn from(refusal: VerifyError) -> Self {
         Self { refusal, unknown: None }
     }
 }
 
-/// All that runs for a node. It ends when it is dropped.
+/// The running parts of a node. Dropping it stops them.
 struct Running {
     actor: Actor,
-    count: tokio::task::AbortHandle,
+    count: Option<JoinHandle<()>>,
 }
 
 impl Drop for Running {
     fn drop(&mut self) {
-        self.count.abort();
+        let count = self.count.take().inspect(JoinHandle::abort);
+        // The actor takes its session out by itself. The uses go over the connections of requests, which need this runtime.
+        if self.actor.has_thread()
+            && !self.actor.control().is_stopped()
+            && let Ok(runtime) = tokio::runtime::Handle::try_current()
+        {
+            let node = Arc::clone(&self.actor.control().node);
+            runtime.spawn(async move {
+                // A write that is cut off counts its uses again when its task is gone.
+                if let Some(count) = count {
+                    let _ = count.await;
+                }
+                node.flush_uses().await;
+            });
+        }
     }
 }
 
 impl Verifier {
-    /// Registers a session, loads every live secret, and starts to keep it all current on a thread of its own.
+    /// Registers a session, loads every active secret, and starts the thread that keeps the node current.
     ///
     /// # Errors
     ///
-    /// [`StartError`], if the store fails or holds keys of another prefix, or there is no randomness or no thread.
+    /// [`StartError`] if the store fails or has keys with another prefix, or if there is no randomness or no thread.
     ///
     /// # Panics
     ///
-    /// Outside of a tokio runtime with timers.
+    /// Panics outside a tokio runtime with timers.
     pub async fn start(core: &Core) -> Result<Self, StartError> {
         Self::start_on(core, Host::Thread).await
     }
 
-    /// As [`Verifier::start`], but in the runtime of the caller, which can then delay it: for tests whose time is the
-    /// runtime's. Dropping the last clone leaves the session behind, as a crash would.
+    /// Starts a node in the caller's runtime, which can then delay it. For tests that control the runtime's time.
+    /// Dropping the last clone leaves the session in the store, like a crash.
     ///
     /// # Errors
     ///
-    /// As [`Verifier::start`].
+    /// Like [`Verifier::start`].
     ///
     /// # Panics
     ///
-    /// As [`Verifier::start`].
+    /// Like [`Verifier::start`].
     pub async fn start_in_runtime(core: &Core) -> Result<Self, StartError> {
         Self::start_on(core, Host::Runtime).await
     }
@@ -80,31 +108,33 @@ impl Verifier {
         core.random.fill(&mut seed)?;
         let node = Arc::new(Node::new(core, identity.id, u64::from_ne_bytes(seed)));
         let actor = Actor::start(Arc::clone(&node), host).await?;
-        let count = tokio::spawn(Arc::clone(&node).keep_count()).abort_handle();
-        Ok(Self { node, running: Arc::new(Running { actor, count }) })
+        let count = Some(tokio::spawn(Arc::clone(&node).run_usage_flush()));
+        let running = Arc::new(Running { actor, count });
+        Ok(Self { node, running })
     }
 
     /// Verifies the text of a key: no I/O, no allocation, no lock.
     ///
     /// # Errors
     ///
-    /// [`Refusal`]. An unknown key, a deleted key and a regenerated key are refused alike, as [`Refusal::Unknown`], and
-    /// the refusals take the same time.
-    pub fn verify(&self, text: &[u8]) -> Result<Verified, Refusal> {
-        let verified = |claim: KeyClaim<'_>, _: Live<'_>| {
-            Some(Verified { environment: claim.environment(), locator: Locator::new(*claim.locator()).ok()? })
+    /// [`VerifyError`] if the key is refused. Unknown, deleted and regenerated keys are all refused as
+    /// [`VerifyError::Unknown`], in the same time.
+    pub fn verify(&self, text: &[u8]) -> Result<Verified, VerifyError> {
+        let verified = |environment, locator: &[u8; Locator::LENGTH], _: Live<'_>| {
+            Some(Verified { environment, locator: Locator::new(*locator).ok()? })
         };
         self.search(text, verified).map_err(|refused| refused.refusal)
     }
 
-    /// Verifies the text of a key, and returns the principal that it speaks for. The index is searched once.
+    /// Verifies the text of a key and returns its principal. The index is searched once.
     ///
     /// # Errors
     ///
-    /// [`Refusal`]. It names a revoked key to the caller, who may warn the key's owner and must not tell the sender.
-    pub fn authenticate(&self, text: &[u8]) -> Result<Principal, Refusal> {
-        self.search(text, |_, live| live.identity()).map(Principal::of).map_err(|refused| match refused.unknown {
-            Some(presented) => self.unknown(&presented),
+    /// [`VerifyError`] if the key is refused. It names a revoked key to the caller, which may warn the key's owner but
+    /// must not tell the sender.
+    pub fn authenticate(&self, text: &[u8]) -> Result<Principal, VerifyError> {
+        self.search(text, |_, _, live| live.identity()).map(Principal::of).map_err(|refused| match refused.unknown {
+            Some(claim) => self.unknown(&claim),
             None => refused.refusal,
         })
     }
@@ -112,122 +142,219 @@ impl Verifier {
     fn search<'a, T>(
         &self,
         text: &'a [u8],
-        take: impl FnOnce(KeyClaim<'a>, Live<'_>) -> Option<T>,
+        take: impl Fn(Environment, &[u8; Locator::LENGTH], Live<'_>) -> Option<T>,
     ) -> Result<T, Refused<'a>> {
-        // The lease first, the clock last: see the crate's documentation.
-        let lease = self.node.lease().ends_at();
-        let Some(claim) = KeyClaim::at_a_glance(self.prefix(), text) else { return Err(self.refused(lease, text)) };
-        let still_current = || self.node.now_within(lease).ok_or(Refusal::NotCurrent);
-        let (locator, environment) = (claim.locator(), claim.environment());
-        let index = self.node.index();
-        let found = index.verify(locator, environment, || claim.digest(), still_current, |live| take(claim, live))?;
-        // A text with the digest of a live key is that key: only a text without it is read any further.
-        found.flatten().ok_or_else(|| self.refused(lease, text))
+        // Read the lease first and the clock last: see the crate's documentation.
+        let lease = self.node.lease.ends_at();
+        if let Some(claim) = KeyCandidate::peek(self.prefix(), text) {
+            let (locator, environment) = (claim.locator(), claim.environment());
+            let found = self.look_up(lease, locator, environment, || claim.digest(), &take)?;
+            // A text with the digest of an active key is that key. Only other texts are read further.
+            if let Some(found) = found {
+                return Ok(found);
+            }
+        }
+        self.search_imported(lease, text, take)
     }
 
-    /// Returns why a text that is not the key of a live secret is refused. A fault of the text itself needs no store.
+    fn look_up<T>(
+        &self,
+        lease: MonoInstant,
+        locator: &[u8; Locator::LENGTH],
+        environment: Environment,
+        hash: impl FnOnce() -> Digest,
+        take: impl Fn(Environment, &[u8; Locator::LENGTH], Live<'_>) -> Option<T>,
+    ) -> Result<Option<T>, VerifyError> {
+        let accepts = |is_suspended| match self.node.now_within(lease) {
+            None => Err(VerifyError::NotCurrent),
+            Some(_) if is_suspended => Err(VerifyError::Suspended),
+            Some(now) => Ok(now),
+        };
+        let taken = |live: Live<'_>| take(environment, locator, live);
+        Ok(self.node.index.verify(locator, environment, hash, accepts, taken)?.flatten())
+    }
+
+    /// Searches for the text among imported keys, unless the text has our own format. Returns its refusal if there is no such
+    /// key. A malformed text needs no valid lease.
     #[cold]
-    fn refused<'a>(&self, lease: Tick, text: &'a [u8]) -> Refused<'a> {
-        match PresentedKey::parse(self.prefix(), text) {
-            Err(fault) => Refusal::Malformed(fault).into(),
-            Ok(_) if self.node.now_within(lease).is_none() => Refusal::NotCurrent.into(),
-            Ok(presented) => Refused { refusal: Refusal::Unknown, unknown: Some(presented) },
+    fn search_imported<'a, T>(
+        &self,
+        lease: MonoInstant,
+        text: &'a [u8],
+        take: impl Fn(Environment, &[u8; Locator::LENGTH], Live<'_>) -> Option<T>,
+    ) -> Result<T, Refused<'a>> {
+        let claim = match PresentedKey::parse(self.prefix(), text) {
+            Ok(presented) => Claim::Own(presented),
+            Err(fault) => {
+                let mut digests = self.imported_digests(text).peekable();
+                if digests.peek().is_none() {
+                    return Err(VerifyError::Malformed(fault).into());
+                }
+                for digest in digests {
+                    let locator = digest.locator();
+                    // The text does not tell the environment. The stored record does.
+                    for environment in Environment::ALL {
+                        let hash = || digest.digest();
+                        if let Some(found) = self.look_up(lease, locator.as_bytes(), environment, hash, &take)? {
+                            return Ok(found);
+                        }
+                    }
+                }
+                Claim::Foreign(text)
+            }
+        };
+        match self.node.now_within(lease) {
+            None => Err(VerifyError::NotCurrent.into()),
+            Some(_) => Err(Refused { refusal: VerifyError::Unknown, unknown: Some(claim) }),
         }
     }
 
-    /// Returns the refusal of a well-formed key that is not in force.
-    #[cold]
-    fn unknown(&self, presented: &PresentedKey<'_>) -> Refusal {
-        self.node.dead().find(presented).map_or(Refusal::Unknown, Refusal::Revoked)
+    /// Returns the digests that a text may have among imported keys: none, if no imported key has such a form.
+    fn imported_digests<'a>(&'a self, text: &'a [u8]) -> impl Iterator<Item = ImportedDigest> + 'a {
+        let foreign = || PresentedForeignKey::peek(self.prefix(), text);
+        self.node.index.formats().filter_map(move |format| foreign()?.digest(format))
     }
 
-    /// Verifies the text of a key with one read at the store, and without trust in any clock. Use this if a virtual
+    /// Returns the refusal of a well-formed key that is not active.
+    #[cold]
+    fn unknown(&self, claim: &Claim<'_>) -> VerifyError {
+        let revoked = match claim {
+            Claim::Own(presented) => self.node.revoked.find(presented.locator(), presented.digest()),
+            Claim::Foreign(text) => {
+                self.imported_digests(text).find_map(|digest| self.node.revoked.find(digest.locator(), digest.digest()))
+            }
+        };
+        revoked.map_or(VerifyError::Unknown, VerifyError::Revoked)
+    }
+
+    /// Verifies the text of a key with one read of the store, and without trust in any clock. Use this if a virtual
     /// machine that is frozen and resumed must not accept a revoked key even for an instant.
     ///
     /// # Errors
     ///
-    /// As [`Verifier::authenticate`]; [`Refusal::NotCurrent`] if the store cannot be read.
-    pub async fn authenticate_strictly(&self, text: &[u8]) -> Result<Principal, Refusal> {
-        let presented = PresentedKey::parse(self.prefix(), text)?;
-        let digest = presented.digest();
-        let answer = self.core().store.live_secret(presented.locator()).await;
-        let live = answer.and_then(|live| live.proved(self.node.store_id())).map_err(|error| {
-            tracing::warn!(error = describe(&error), "a strict verification could not read the store");
-            Refusal::NotCurrent
-        })?;
-        if !self.node.store_is_whole() {
-            return Err(Refusal::NotCurrent);
-        }
-        let is_it =
-            |live: &LiveSecret| (live.secret.digest == digest) & (live.key.environment == presented.environment());
-        match live.filter(is_it) {
-            Some(live) => {
-                self.node.index().give_back(&[(live.secret.locator, 1)]);
-                Ok(Principal::of(Arc::new(Identity { live })))
+    /// Fails like [`Verifier::authenticate`], and with [`VerifyError::NotCurrent`] if the store cannot be read.
+    pub async fn authenticate_strictly(&self, text: &[u8]) -> Result<Principal, VerifyError> {
+        let claim = match PresentedKey::parse(self.prefix(), text) {
+            Ok(presented) => {
+                let digest = presented.digest();
+                let is_it = |live: &ActiveSecret| {
+                    (live.secret.digest == digest) & (live.key.environment == presented.environment())
+                };
+                if let Some(principal) = self.read(presented.locator(), is_it).await? {
+                    return Ok(principal);
+                }
+                Claim::Own(presented)
             }
-            None => Err(self.unknown(&presented)),
-        }
+            Err(fault) => {
+                let digests: Vec<_> = self.imported_digests(text).collect();
+                if digests.is_empty() {
+                    return Err(VerifyError::Malformed(fault));
+                }
+                for digest in digests {
+                    let is_it = |live: &ActiveSecret| live.secret.digest == digest.digest();
+                    if let Some(principal) = self.read(digest.locator(), is_it).await? {
+                        return Ok(principal);
+                    }
+                }
+                Claim::Foreign(text)
+            }
+        };
+        Err(self.unknown(&claim))
     }
 
-    /// Returns the key that this text belongs to: a key in force, or a key whose revocation this node saw. Counts no use:
-    /// this is for a key that was presented in the wrong place.
+    /// Reads the store's active secret with this locator, and counts its use if it is the presented one.
+    async fn read(
+        &self,
+        locator: Locator,
+        is_it: impl Fn(&ActiveSecret) -> bool,
+    ) -> Result<Option<Principal>, VerifyError> {
+        let answer = self.core().store.active_secret(locator).await;
+        let live = answer.and_then(|live| live.proved(self.node.store)).map_err(|error| {
+            tracing::warn!(error = describe(&error), "a strict verification could not read the store");
+            VerifyError::NotCurrent
+        })?;
+        if self.is_stopped() || !self.node.store_is_intact() {
+            return Err(VerifyError::NotCurrent);
+        }
+        Ok(match live.filter(is_it) {
+            Some(live) if live.is_suspended() => return Err(VerifyError::Suspended),
+            Some(live) => {
+                self.node.index.restore_counts(&[(live.secret.locator, 1)]);
+                Some(Principal::of(Arc::new(Identity { live })))
+            }
+            None => None,
+        })
+    }
+
+    /// Returns the key that this text belongs to: an active key, or a key whose revocation this node saw. It counts no
+    /// use, because it is for keys that were presented in the wrong place.
     #[must_use]
     pub fn knows(&self, presented: &PresentedKey<'_>) -> Option<AccessKeyId> {
-        let is_it = |live: &LiveSecret| {
+        let is_it = |live: &ActiveSecret| {
             (live.secret.digest == presented.digest()) & (live.key.environment == presented.environment())
         };
-        let live = self.node.index().identity(&presented.locator()).filter(|identity| is_it(&identity.live));
-        live.map(|identity| identity.live.key.id).or_else(|| Some(self.node.dead().find(presented)?.key))
+        let live = self.node.index.identity(&presented.locator()).filter(|identity| is_it(&identity.live));
+        live.map(|identity| identity.live.key.id)
+            .or_else(|| Some(self.node.revoked.find(presented.locator(), presented.digest())?.key))
     }
 
-    /// Returns the number of production keys with a current secret of this age or older, and the organization and creation
-    /// time of the oldest.
+    /// Returns the number of production keys whose current secret has at least this age, and the organization and
+    /// creation time of the oldest secret.
     ///
     /// The answer takes less than a millisecond at ten million keys. No verification waits for it.
     #[must_use]
     pub fn production_keys_older_than(&self, age: Duration) -> (u64, Option<(OrganizationId, Timestamp)>) {
-        let (count, oldest) = self.node.index().production_secrets_until(self.core().clock.now() - age);
+        let (count, oldest) = self.node.index.production_secrets_until(self.core().clock.now() - age);
         (count, oldest.map(|oldest| (oldest.live.key.organization, oldest.live.secret.created_at)))
     }
 
-    /// Bytes of memory that verifying may touch: the index with its usage counters. The names and ids that a
-    /// [`Principal`] tells are kept beside it, and take some 230 bytes a key.
+    /// Returns the number of bytes that a verification may touch: the index with its usage counters. The names and ids
+    /// of a [`Principal`] are stored separately, about 230 bytes for each key.
     #[must_use]
     pub fn index_bytes(&self) -> usize {
-        self.node.index().bytes()
+        self.node.index.bytes()
     }
 
-    /// Whether this node can prove at this moment that what it knows is current.
+    /// Returns true if this node can prove now that it is current.
     #[must_use]
     pub fn is_current(&self) -> bool {
         self.node.lease_left().is_some()
     }
 
-    /// What this service's keys start with.
+    /// Returns the time until this node's lease ends, unless the node reads the store before: then every verification is
+    /// refused as [`VerifyError::NotCurrent`]. Returns `None` if the lease has ended.
+    #[must_use]
+    pub fn lease_left(&self) -> Option<Duration> {
+        self.node.lease_left()
+    }
+
+    /// Returns the prefix of this service's keys.
     #[must_use]
     pub fn prefix(&self) -> &KeyPrefix {
-        &self.node.core().prefix
+        &self.node.core.prefix
     }
 
-    /// What this node stands on.
+    /// Returns the node's core.
     #[must_use]
     pub fn core(&self) -> &Core {
-        self.node.core()
+        &self.node.core
     }
 
-    /// Stops verifying, writes the uses that it has counted, and takes the session out of the store, so that no writer
-    /// waits for it.
+    /// Stops verifying, writes the counted uses, and removes the session from the store, so that no writer waits for
+    /// it.
     pub async fn stop(&self) {
         self.running.actor.stop().await;
         self.node.flush_uses().await;
     }
 
-    pub(crate) fn control(&self) -> &Arc<Control> {
-        self.running.actor.control()
+    /// Returns true if [`Verifier::stop`] was called.
+    #[must_use]
+    pub fn is_stopped(&self) -> bool {
+        self.control().is_stopped()
     }
 
-    pub(crate) const fn node(&self) -> &Arc<Node> {
-        &self.node
+    pub(crate) fn control(&self) -> &Arc<Control> {
+        self.running.actor.control()
     }
 }
 
@@ -237,7 +364,7 @@ impl fmt::Debug for Verifier {
     }
 }
 
-/// The public facts of a verified key that the search itself needs. [`Verifier::authenticate`] returns the rest of them.
+/// The public facts of a verified key that the search itself reads. [`Verifier::authenticate`] returns the others.
 #[derive(Clone, Copy, Debug)]
 pub struct Verified {
     environment: Environment,
@@ -245,13 +372,13 @@ pub struct Verified {
 }
 
 impl Verified {
-    /// The environment, as the stored record has it.
+    /// Returns the environment of the stored record.
     #[must_use]
     pub const fn environment(&self) -> Environment {
         self.environment
     }
 
-    /// The public part of the secret that was presented.
+    /// Returns the public part of the presented secret.
     #[must_use]
     pub const fn locator(&self) -> Locator {
         self.locator

@@ -6,18 +6,28 @@ use doorward_types::RequestId;
 
 use crate::OperatorPrincipal;
 
-/// The request of a browser that signs somebody in or out.
+/// The browser request that signs an operator in or out.
 #[derive(Clone, Copy, Debug, Default)]
+#[non_exhaustive]
 pub struct Visit {
-    /// The address that it came from.
+    /// The source address.
     pub source_address: Option<IpAddr>,
-    /// The request.
+    /// The request's id.
     pub request_id: Option<RequestId>,
 }
 
 impl Visit {
+    /// Creates a visit.
+    #[must_use]
+    pub const fn new(source_address: Option<IpAddr>, request_id: Option<RequestId>) -> Self {
+        Self { source_address, request_id }
+    }
+
     pub(crate) fn by(self, operator: &Operator) -> Attribution {
         let Self { source_address, request_id } = self;
-        Attribution { source_address, request_id, ..OperatorPrincipal::of_operator(operator).attribution() }
+        OperatorPrincipal::of_operator(operator)
+            .attribution()
+            .with_source_address(source_address)
+            .with_request_id(request_id)
     }
 }

@@ -1,7 +1,8 @@
-//! The requests that Doorward itself makes: to webhooks, and to OAuth servers.
+//! The HTTP client for Doorward's own requests: to webhooks and OAuth servers.
 //!
-//! What is sent is secret or signed, and so goes by `https`, or stays on this machine. Certificates are always verified, against the
-//! operating system's roots or `SSL_CERT_FILE`. No redirect is followed: what was meant for one place does not go to another.
+//! Each request carries a secret or a signature, so it uses `https` or stays on this machine. Certificates are always verified
+//! against the operating system's roots or `SSL_CERT_FILE`. The client follows no redirect, so a secret never reaches another
+//! server.
 
 use std::error::Error;
 use std::fmt;
@@ -18,10 +19,10 @@ use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::TokioExecutor;
 use rustls::ClientConfig;
 
-/// The most bytes of an answer that are read.
+/// The maximum size of an answer in bytes.
 pub const MAX_ANSWER: usize = 1024 * 1024;
 
-/// Where a request may go: `https`, or this machine.
+/// The target of a request: an `https` URL, or a URL on this machine.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Endpoint(Uri);
 
@@ -42,11 +43,11 @@ impl FromStr for Endpoint {
 }
 
 impl Endpoint {
-    /// The place of this name below this one, whatever the name has in it. A query is dropped.
+    /// Returns the URL with `name` as a further path segment, percent-encoded. A query is dropped.
     #[must_use]
     pub fn below(&self, name: &str) -> Option<Self> {
         let base = self.0.path().trim_end_matches('/');
-        // A dot or two would name another place.
+        // `.` or `..` would name another path.
         let name = if name.bytes().all(|byte| byte == b'.') { return None } else { percent_encode(name) };
         let mut parts = self.0.clone().into_parts();
         parts.path_and_query = Some(format!("{base}/{name}").parse().ok()?);
@@ -54,7 +55,7 @@ impl Endpoint {
     }
 }
 
-/// All but what RFC 3986, section 2.3, calls unreserved.
+/// Encodes all characters except the unreserved ones (RFC 3986, section 2.3).
 fn percent_encode(name: &str) -> String {
     const RESERVED: &percent_encoding::AsciiSet =
         &percent_encoding::NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
@@ -67,14 +68,15 @@ impl fmt::Display for Endpoint {
     }
 }
 
-/// Why a text is no place for a request to go to.
+/// The reason why a text is not an endpoint.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
+#[non_exhaustive]
 pub enum EndpointError {
-    /// It would be readable on its way.
-    #[error("the URL begins with https://, unless it is on this machine")]
+    /// Plain `http` to another machine: anyone on the network could read the request.
+    #[error("the URL must begin with https://, unless it is on this machine")]
     Insecure,
-    /// No URL.
-    #[error("this is no URL that can be asked: https://HOST/PATH, without a name before the host")]
+    /// Not a URL.
+    #[error("this is not a valid URL: use https://HOST/PATH, without a user name before the host")]
     Malformed,
 }
 
@@ -83,11 +85,11 @@ pub enum EndpointError {
 pub struct Client(hyper_util::client::legacy::Client<HttpsConnector<HttpConnector>, Full<Bytes>>);
 
 impl Client {
-    /// A client that trusts whom this machine trusts.
+    /// Creates a client that trusts the machine's certificate roots.
     ///
     /// # Errors
     ///
-    /// Where the machine's roots of trust cannot be read.
+    /// Fails if the machine's certificate roots cannot be read.
     pub fn new() -> Result<Self, RootsError> {
         let provider = rustls::crypto::ring::default_provider();
         let tls = ClientConfig::builder_with_provider(Arc::new(provider))
@@ -100,11 +102,11 @@ impl Client {
         Ok(Self(hyper_util::client::legacy::Client::builder(TokioExecutor::new()).build(connector)))
     }
 
-    /// Posts a body, and reads the whole answer, within this time.
+    /// Posts a body and reads the whole answer within this time.
     ///
     /// # Errors
     ///
-    /// [`SendError`]. An answer with another status than success is none.
+    /// [`SendError`]. An answer with an error status is still `Ok`.
     pub async fn post(
         &self,
         to: &Endpoint,
@@ -115,11 +117,11 @@ impl Client {
         self.send(Method::POST, to, headers, body.into(), patience).await
     }
 
-    /// Gets a document, whole, within this time.
+    /// Gets a whole document within this time.
     ///
     /// # Errors
     ///
-    /// As [`Client::post`].
+    /// The same as [`Client::post`].
     pub async fn get(
         &self,
         from: &Endpoint,
@@ -159,18 +161,19 @@ impl fmt::Debug for Client {
     }
 }
 
-/// The machine's certificates cannot be read.
+/// The machine's certificate roots cannot be read.
 #[derive(Debug, thiserror::Error)]
-#[error("the machine's roots of trust cannot be read")]
+#[error("the machine's certificate roots cannot be read")]
 pub struct RootsError(#[source] Box<dyn Error + Send + Sync>);
 
-/// Why there is no answer.
+/// The reason why there is no answer.
 #[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
 pub enum SendError {
-    /// Not in time.
+    /// The time ran out.
     #[error("no answer within {} s", .0.as_secs())]
     TimedOut(Duration),
-    /// Nobody there, or the connection broke, or the answer is endless.
+    /// Nothing listens there, the connection broke, or the answer is too long.
     #[error("it cannot be reached")]
     Unreachable(#[source] Box<dyn Error + Send + Sync>),
 }
@@ -180,7 +183,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn no_name_leads_elsewhere() {
+    fn a_name_cannot_leave_the_endpoints_path() {
         let endpoint: Endpoint = "https://tools.example/v1/?token=t".parse().unwrap();
         let below = |name| endpoint.below(name).map(|endpoint| endpoint.to_string());
         assert_eq!(below("create_issue").unwrap(), "https://tools.example/v1/create_issue");

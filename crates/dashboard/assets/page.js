@@ -1,7 +1,7 @@
-// What the page does without this, it does with this. Here are niceties alone.
+// The page works without this script. The script only adds convenience.
 "use strict";
 
-// Opened by the server, a dialog becomes modal: the rest of the page waits, and the focus stays inside.
+// Makes the server's open dialog modal, so that the focus stays inside.
 const dialog = document.querySelector("dialog[open]");
 const code = document.querySelector("#value");
 const page = document.body.dataset.page;
@@ -10,14 +10,14 @@ let kept = !code;
 if (dialog) {
   dialog.close();
   dialog.showModal();
-  // Escape closes a dialog before it can be asked, unless the key is taken from it.
+  // Without this, Escape closes the dialog before the page can ask.
   document.addEventListener("keydown", (event) => {
     if (event.key !== "Escape") return;
     event.preventDefault();
     leave();
   });
   dialog.addEventListener("cancel", (event) => event.preventDefault());
-  // A phone's gesture closes it all the same.
+  // A phone's back gesture still closes the dialog.
   dialog.addEventListener("close", () => {
     if (dialog.open) return;
     dialog.showModal();
@@ -25,7 +25,7 @@ if (dialog) {
   });
 }
 
-// The address of a form that was sent is no place to come back to.
+// The URL of a sent form must not stay in the history.
 if (page && location.pathname !== page) history.replaceState(null, "", `${page}?sent${location.hash}`);
 
 function leave() {
@@ -77,17 +77,17 @@ if (code) {
   addEventListener("beforeunload", (event) => {
     if (!kept) event.preventDefault();
   });
-  // Whatever a browser keeps of a page that was left, it keeps without the value.
+  // A browser may cache the page after it was left, so the value is removed first.
   addEventListener("pagehide", () => code.remove());
 } else if (location.hash) {
   document.querySelector(location.hash.replace(/[^#\w-]/g, ""))?.focus();
 }
 
-// What others do meanwhile is seen. A page that is only looked at keeps no session alive: `live` says so.
+// Shows the changes of other people. A request with `live` does not extend the session.
 const regions = [...document.querySelectorAll("[data-live]")];
 
 function load(done) {
-  // The one way to a document that turns no text into markup within this page.
+  // Parses the answer as a separate document, so that no text becomes markup in this page.
   const request = new XMLHttpRequest();
   request.open("GET", `${page}?live`);
   request.responseType = "document";
@@ -102,7 +102,7 @@ function look() {
     document.body.classList.toggle("stale", status !== 200);
     if (status !== 200 || !fresh) return;
     const open = (from) => ["stage", "regenerate", "unstage"].filter((id) => from.querySelector(`#${id}`)).join();
-    // The buttons fit what is there no more: someone staged, withdrew or regenerated.
+    // Someone staged, withdrew or regenerated a key, so the buttons are outdated.
     if (open(fresh) !== open(document)) return location.assign(page);
     for (const region of regions) {
       const now = fresh.getElementById(region.id);

@@ -1,4 +1,4 @@
-//! The files beside the pages, which are part of the program.
+//! The pages' static files, compiled into the program.
 
 use std::fmt::Write;
 use std::sync::LazyLock;
@@ -19,7 +19,7 @@ const ALL: [Asset; 3] = [
     Asset { name: "icon.svg", media_type: "image/svg+xml", content: include_str!("../assets/icon.svg") },
 ];
 
-/// Names what all of them are at this version, so that browsers may keep them for ever and still get the next ones.
+/// A hash of all files. It is part of their URLs, so that browsers may cache a file permanently and still load the next version.
 pub(crate) static VERSION: LazyLock<String> = LazyLock::new(|| {
     let mut hash = Sha256::new();
     ALL.iter().for_each(|asset| hash.update(asset.content));

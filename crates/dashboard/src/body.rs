@@ -1,10 +1,10 @@
-//! Bodies of requests and answers.
+//! Types for the bodies of requests and answers.
 
 use bytes::Bytes;
 use http_body_util::combinators::UnsyncBoxBody;
 
-/// The error of a body that breaks off.
+/// The error of an interrupted body.
 pub type BodyError = Box<dyn std::error::Error + Send + Sync>;
 
-/// The body of every answer: whole, but for an export, which is written while it goes out.
+/// The body of an answer: complete, except for an export, which is written while it is sent.
 pub type Content = UnsyncBoxBody<Bytes, BodyError>;

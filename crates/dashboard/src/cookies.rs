@@ -1,35 +1,52 @@
-//! The cookie of a session.
+//! The session cookie.
 
 use doorward_key::OpaqueToken;
 use http::header::COOKIE;
 use http::{HeaderMap, HeaderValue};
 
-/// The prefix makes browsers hold it to one host, one path and TLS (RFC 6265bis, section 4.1.3.2).
+/// The prefix makes browsers limit the cookie to one host, one path and TLS (RFC 6265bis, section 4.1.3.2).
 const COOKIE_NAME: &str = "__Host-doorward";
 
-/// Returns the session that the request's cookie names.
+/// The cookie of the secret that guards a visitor's forms.
+const FORM_KEY_NAME: &str = "__Host-doorward-form";
+
+/// Returns the session token in the request's cookie.
 pub(crate) fn session(headers: &HeaderMap) -> Option<OpaqueToken> {
     cookie_named(headers, COOKIE_NAME).and_then(OpaqueToken::presented)
 }
 
-/// Returns the one cookie of this name.
+/// Returns the secret that guards the forms of this browser's visitor.
+pub(crate) fn form_key(headers: &HeaderMap) -> Option<OpaqueToken> {
+    cookie_named(headers, FORM_KEY_NAME).and_then(OpaqueToken::presented)
+}
+
+/// Returns the only cookie of this name.
 pub(crate) fn cookie_named<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
     let pairs = headers.get_all(COOKIE).iter().filter_map(|line| line.to_str().ok()).flat_map(|line| line.split(';'));
     let mut found = pairs.filter_map(|pair| pair.trim().strip_prefix(name)?.strip_prefix('='));
-    // Two of a name count as none: another site may have planted one.
+    // Reject duplicate cookies: another site may have planted one of them.
     let first = found.next();
     first.filter(|_| found.next().is_none())
 }
 
-/// Returns the cookie of a session, which ends with the browser.
+/// Returns the cookie of a session. It expires when the browser closes.
 pub(crate) fn cookie(session: &OpaqueToken) -> Option<HeaderValue> {
-    let text = format!("{COOKIE_NAME}={}; Path=/; Secure; HttpOnly; SameSite=Strict", session.expose());
+    sensitive(format!("{COOKIE_NAME}={}; Path=/; Secure; HttpOnly; SameSite=Strict", session.expose()))
+}
+
+/// Returns the cookie of a secret that guards forms. A link from another site brings it too: otherwise such a link would replace
+/// it, and with it the forms of other tabs.
+pub(crate) fn form_key_cookie(secret: &OpaqueToken) -> Option<HeaderValue> {
+    sensitive(format!("{FORM_KEY_NAME}={}; Path=/; Secure; HttpOnly; SameSite=Lax", secret.expose()))
+}
+
+fn sensitive(text: String) -> Option<HeaderValue> {
     let mut value = HeaderValue::try_from(text).ok()?;
     value.set_sensitive(true);
     Some(value)
 }
 
-/// Returns the cookie that takes the session's away.
+/// Returns the cookie that deletes the session's cookie.
 pub(crate) const fn no_cookie() -> HeaderValue {
     HeaderValue::from_static("__Host-doorward=; Path=/; Secure; HttpOnly; SameSite=Strict; Max-Age=0")
 }
@@ -50,7 +67,7 @@ pub(crate) mod tests {
     }
 
     #[test]
-    fn one_cookie_is_a_session_and_two_are_none() {
+    fn one_cookie_is_a_session_and_duplicates_are_refused() {
         let token = "a".repeat(43);
         let one = format!("theme=dark; __Host-doorward={token}; x=y");
         assert!(session(&headers(&[("cookie", &one)])).is_some());

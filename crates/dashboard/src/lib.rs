@@ -1,41 +1,50 @@
-//! *Settings → API Keys*: the page for people who would rather click, as a tower service that any server can mount.
+//! *Settings → API Keys*: the management page, as a tower service that any server can mount.
 //!
-//! | module | what it is for |
+//! | module | purpose |
 //! |---|---|
-//! | `routes` | which page or action a request means: start here |
-//! | `guard`, `cookies` | who is signed in, and whether this page of ours sent the form |
-//! | `form` | reading what a form sends |
-//! | `actions` | what forms change, through the core |
-//! | `pages` | what is shown, and how it is said |
-//! | `identity`, `provider_sign_in` | signing in through an identity provider (feature `oidc`) |
-//! | `reply`, `fault`, `assets` | answers, the headers that all of them have, faults, and the files beside the pages |
-//! | `service`, `state` | the page as a service, and what it is made of |
+//! | `routes` | the table of pages and actions: start here |
+//! | `answer` | a request's way: route, person, page or action |
+//! | `guard`, `caller`, `cookies` | the operator or the visitor, and the checks that this page sent a form |
+//! | `form` | reading forms |
+//! | `actions` | the changes that forms request |
+//! | `pages` | the pages and their texts |
+//! | `identity`, `provider_sign_in` | sign-in through an identity provider (feature `oidc`) |
+//! | `reply`, `fault`, `assets` | answers and their headers, faults, and static files |
+//! | `service`, `state` | the page as a service, and its parts |
 //!
-//! Operators sign in by a link that works once ([`doorward_auth::OperatorDesk::login_link`]), into a session whose cookie no script
-//! reads. Everything works without JavaScript; what there is of it copies, keeps the page up to date, and asks before a value is lost.
+//! Operators sign in by a link that works once ([`doorward_auth::Operators::login_link`]). The session's cookie is hidden from
+//! scripts. Everything works without JavaScript. The page's script copies values, keeps the page up to date, and asks before a
+//! value is lost.
 //!
-//! A value that is shown once is in the one answer to the one form that made it: never in a URL, and never in anything that is kept.
+//! A service can also give the page to its own users: [`Dashboard::for_visitors`].
+//!
+//! A value that is shown once appears only in the answer to the form that created it: never in a URL, and never in stored data.
 //!
 //! ```no_run
-//! # async fn mount(verifier: doorward_auth::Verifier, request: http::Request<http_body_util::Full<bytes::Bytes>>) {
+//! # use std::sync::Arc;
+//! # use doorward_auth::Verifier;
+//! # type Request = http::Request<http_body_util::Full<bytes::Bytes>>;
+//! # async fn mount(verifier: Verifier, store: Arc<dyn doorward_store::ManagementEngine>, request: Request) {
 //! use doorward_dashboard::Dashboard;
 //!
-//! let dashboard = Dashboard::new(verifier).at("/dashboard");
+//! let dashboard = Dashboard::new(verifier, store).at("/dashboard");
 //! let response = dashboard.answer(request).await;
 //! # }
 //! ```
 
 mod actions;
+mod answer;
 mod assets;
 mod body;
+mod caller;
 mod cookies;
-mod fault;
 mod form;
 mod guard;
 #[cfg(feature = "oidc")]
 mod identity;
 #[cfg(feature = "oidc")]
-mod identity_fault;
+mod identity_error;
+mod page_error;
 mod pages;
 #[cfg(feature = "oidc")]
 mod provider_sign_in;
@@ -45,8 +54,9 @@ mod service;
 mod state;
 
 pub use crate::body::{BodyError, Content};
-pub use crate::fault::SignInRefused;
 #[cfg(feature = "oidc")]
 pub use crate::identity::{IdentityProvider, ProviderSettings};
+pub use crate::page_error::SignInError;
+pub use crate::routes::{ROUTES, Route};
 pub use crate::service::Dashboard;
 pub use crate::state::ScanPlace;

@@ -1,4 +1,4 @@
-//! Answers, and the headers that all of them have.
+//! Answers and their common headers.
 
 use askama::Template;
 use bytes::Bytes;
@@ -12,24 +12,25 @@ use crate::body::Content;
 
 pub(crate) type Reply = Response<Content>;
 
-/// No script, style or picture but ours; no text that a script could turn into markup; no frame around it; no form to elsewhere.
+/// Allows only the page's own scripts, styles and pictures; no text that a script could turn into markup; no frame around the
+/// page; no form to another site.
 const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; form-action 'self'; \
                       base-uri 'none'; frame-ancestors 'none'; require-trusted-types-for 'script'; trusted-types 'none'";
 
-/// What a page like this never needs.
+/// Browser features that the page never needs.
 const PERMISSIONS: &str = "camera=(), geolocation=(), microphone=(), payment=(), usb=()";
 
-/// A page with this status.
+/// Returns a page with this status.
 pub(crate) fn page(status: StatusCode, template: &impl Template) -> Reply {
     match template.render() {
         Ok(text) => with_headers(status, "text/html; charset=utf-8", "no-store", text.into()),
         Err(error) => {
-            tracing::error!(%error, "a page cannot be written");
+            tracing::error!(%error, "a page cannot be rendered");
             with_headers(
                 StatusCode::INTERNAL_SERVER_ERROR,
                 "text/plain",
                 "no-store",
-                "The page cannot be written.".into(),
+                "The page cannot be rendered.".into(),
             )
         }
     }
@@ -40,12 +41,17 @@ pub(crate) fn asset(asset: Asset) -> Reply {
     with_headers(StatusCode::OK, asset.media_type, caching, Bytes::from_static(asset.content.as_bytes()))
 }
 
-/// A file to keep, which is written while it goes out.
+/// Returns a file to save, which is written while it is sent.
 pub(crate) fn file(media_type: &'static str, content: Content) -> Reply {
     with_headers(StatusCode::OK, media_type, "no-store", Bytes::new()).map(|_| content)
 }
 
-/// On to another page of ours.
+/// Returns the host's own answer.
+pub(crate) fn of_host(answer: Response<Bytes>) -> Reply {
+    answer.map(|content| Full::new(content).map_err(|never| match never {}).boxed_unsync())
+}
+
+/// Redirects to another page of the dashboard.
 pub(crate) fn see_other(path: &str) -> Reply {
     let mut reply = with_headers(StatusCode::SEE_OTHER, "text/plain", "no-store", Bytes::new());
     if let Ok(path) = HeaderValue::try_from(path) {
@@ -54,7 +60,7 @@ pub(crate) fn see_other(path: &str) -> Reply {
     reply
 }
 
-/// With a capital and a full stop.
+/// Returns the text with a capital letter and a full stop.
 pub(crate) fn sentence(text: &str) -> String {
     let mut letters = text.chars();
     let first = letters.next().map(|letter| letter.to_uppercase().to_string()).unwrap_or_default();

@@ -1,119 +1,168 @@
-//! The table of pages and actions: every one is here.
+//! The table of all pages and actions.
 
-use bytes::Bytes;
-use doorward_auth::{ChangeRequest, OperatorPrincipal, Presence, StagedKey};
 use doorward_types::OrganizationId;
-use http::header::STRICT_TRANSPORT_SECURITY;
-use http::{HeaderValue, Method, Request, request};
-use http_body::Body;
+use http::Method;
 
-use crate::body::BodyError;
-use crate::fault::Fault;
-use crate::form::{self, Form};
-use crate::pages::said::Said;
-#[cfg(feature = "oidc")]
-use crate::provider_sign_in;
-use crate::reply::{self, Reply};
-use crate::state::Parts;
-use crate::{actions, assets, guard, pages};
+use crate::page_error::PageError;
 
-pub(crate) async fn answer<B>(parts: &Parts, request: Request<B>) -> Reply
-where
-    B: Body<Data = Bytes, Error: Into<BodyError>>,
-{
-    let (head, body) = request.into_parts();
-    let mut reply = route(parts, &head, body).await.unwrap_or_else(|fault| pages::fault::page(parts, &fault));
-    if parts.strict_transport {
-        reply.headers_mut().insert(STRICT_TRANSPORT_SECURITY, HeaderValue::from_static("max-age=31536000"));
+/// A page or an action of the dashboard.
+#[derive(Clone, Debug)]
+pub struct Route {
+    /// The method. A page with GET has HEAD too.
+    pub method: Method,
+    /// The path below the dashboard's own path. A segment such as `{organization}` stands for any text.
+    pub pattern: &'static str,
+    pub(crate) target: Target,
+}
+
+/// The part of the dashboard that answers.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum Target {
+    Action(Action),
+    Asset,
+    Page(Page),
+    /// Sign-in through an identity provider.
+    #[cfg(feature = "oidc")]
+    Provider(Step),
+    SignIn(Step),
+    SignOut,
+}
+
+/// A step of a sign-in.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum Step {
+    Begin,
+    Finish,
+}
+
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum Page {
+    Audit,
+    Keys,
+    Organizations,
+}
+
+/// A change of an organization, or a question about it, by a form of its page.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum Action {
+    AllowOrigin,
+    CheckOrigin,
+    Close,
+    CreateKey,
+    DeleteKey,
+    DisallowOrigin,
+    Export,
+    Leaked,
+    Regenerate,
+    Rename,
+    Resume,
+    Stage,
+    Suspend,
+    Unstage,
+}
+
+/// Every page and every action.
+pub const ROUTES: &[Route] = &[
+    get("/assets/{name}", Target::Asset),
+    get("/sign-in/{token}", Target::SignIn(Step::Begin)),
+    post("/sign-in/{token}", Target::SignIn(Step::Finish)),
+    #[cfg(feature = "oidc")]
+    get("/sign-in-with-provider", Target::Provider(Step::Begin)),
+    #[cfg(feature = "oidc")]
+    get("/sign-in-with-provider/callback", Target::Provider(Step::Finish)),
+    post("/sign-out", Target::SignOut),
+    get("/", Target::Page(Page::Organizations)),
+    get("/{organization}", Target::Page(Page::Keys)),
+    get("/{organization}/audit", Target::Page(Page::Audit)),
+    post("/{organization}/production-key/stage", Target::Action(Action::Stage)),
+    post("/{organization}/production-key/unstage", Target::Action(Action::Unstage)),
+    post("/{organization}/production-key/regenerate", Target::Action(Action::Regenerate)),
+    post("/{organization}/production-key/leaked", Target::Action(Action::Leaked)),
+    post("/{organization}/test-keys", Target::Action(Action::CreateKey)),
+    post("/{organization}/test-keys/{key}/delete", Target::Action(Action::DeleteKey)),
+    post("/{organization}/allowed-origins", Target::Action(Action::AllowOrigin)),
+    post("/{organization}/allowed-origins/check", Target::Action(Action::CheckOrigin)),
+    post("/{organization}/allowed-origins/{entry}/remove", Target::Action(Action::DisallowOrigin)),
+    post("/{organization}/audit/export", Target::Action(Action::Export)),
+    post("/{organization}/rename", Target::Action(Action::Rename)),
+    post("/{organization}/suspend", Target::Action(Action::Suspend)),
+    post("/{organization}/resume", Target::Action(Action::Resume)),
+    post("/{organization}/close", Target::Action(Action::Close)),
+];
+
+const fn get(pattern: &'static str, target: Target) -> Route {
+    Route { method: Method::GET, pattern, target }
+}
+
+const fn post(pattern: &'static str, target: Target) -> Route {
+    Route { method: Method::POST, pattern, target }
+}
+
+impl Route {
+    /// Returns whether the route exists on the page of a visitor. Each new page and action is decided here.
+    #[must_use]
+    pub const fn is_for_visitors(&self) -> bool {
+        match self.target {
+            Target::Asset => true,
+            // The list of organizations only leads to the visitor's own.
+            Target::Page(Page::Audit | Page::Keys | Page::Organizations) => true,
+            Target::Action(
+                Action::AllowOrigin
+                | Action::CheckOrigin
+                | Action::CreateKey
+                | Action::DeleteKey
+                | Action::DisallowOrigin
+                | Action::Export
+                | Action::Leaked
+                | Action::Regenerate
+                | Action::Stage
+                | Action::Unstage,
+            ) => true,
+            // The life of an account is the service's own affair.
+            Target::Action(Action::Close | Action::Rename | Action::Resume | Action::Suspend) => false,
+            #[cfg(feature = "oidc")]
+            Target::Provider(_) => false,
+            Target::SignIn(_) | Target::SignOut => false,
+        }
     }
-    reply
-}
 
-async fn route<B>(parts: &Parts, head: &request::Parts, body: B) -> Result<Reply, Fault>
-where
-    B: Body<Data = Bytes, Error: Into<BodyError>>,
-{
-    let path = head.uri.path();
-    let path = path.strip_prefix(parts.base.as_str()).unwrap_or(path);
-    let segments: Vec<&str> = path.split('/').filter(|segment| !segment.is_empty()).collect();
-    match (&head.method, segments.as_slice()) {
-        (&Method::GET | &Method::HEAD, ["assets", name]) => assets::find(name).map(reply::asset).ok_or(Fault::NotFound),
-        (&Method::GET | &Method::HEAD, ["sign-in", token]) => pages::sign_in::page(parts, token).await,
-        (&Method::POST, ["sign-in", token]) => {
-            guard::check_same_site(head)?;
-            actions::sign_in(parts, head, token).await
-        }
-        #[cfg(feature = "oidc")]
-        (&Method::GET, ["sign-in-with-provider"]) => provider_sign_in::begin(parts).await,
-        #[cfg(feature = "oidc")]
-        (&Method::GET, ["sign-in-with-provider", "callback"]) => provider_sign_in::finish(parts, head).await,
-        (&Method::POST, ["sign-out"]) => {
-            guard::check_same_site(head)?;
-            actions::sign_out(parts, head).await
-        }
-        (&Method::GET | &Method::HEAD, segments) => {
-            let query = Form::of_query(&head.uri);
-            let presence = if query.get("live").is_some() { Presence::Watching } else { Presence::Active };
-            let who = guard::operator(parts, head, presence).await?;
-            show(parts, &who, segments, &query).await
-        }
-        (&Method::POST, [organization, action @ ..]) => {
-            guard::check_same_site(head)?;
-            let who = guard::operator(parts, head, Presence::Active).await?;
-            let form = form::read(&head.headers, body).await?;
-            let request = guard::change_request(head, &who, &form)?;
-            act(parts, id(organization)?, action, &form, &request).await
-        }
-        _ => Err(Fault::NotFound),
+    /// Returns whether the answer is the page of the organization.
+    pub(crate) fn shows_the_page(&self) -> bool {
+        matches!(self.target, Target::Action(action) if action != Action::Export)
+    }
+
+    fn has(&self, method: &Method) -> bool {
+        let has_head = matches!(self.target, Target::Asset | Target::Page(_) | Target::SignIn(_));
+        self.method == *method || (*method == Method::HEAD && self.method == Method::GET && has_head)
+    }
+
+    fn fits(&self, segments: &[&str]) -> bool {
+        let own: Vec<&str> = segments_of(self.pattern);
+        let fits = |(own, given): (&&str, &&str)| own.starts_with('{') || own == given;
+        own.len() == segments.len() && own.iter().zip(segments).all(fits)
     }
 }
 
-async fn show(parts: &Parts, who: &OperatorPrincipal, segments: &[&str], query: &Form) -> Result<Reply, Fault> {
-    match segments {
-        [] => pages::organizations::page(parts, who).await,
-        [organization] => {
-            let organization = parts.issuer.organization(who, id(organization)?).await?;
-            pages::keys::page(parts, who, &organization, query, Said::default()).await
-        }
-        [organization, "audit"] => pages::audit::page(parts, who, id(organization)?, query).await,
-        // Someone asks for the address of a form again: what it said is gone, and the page is there.
-        [organization, "production-key" | "test-keys" | "allowed-origins", ..] => {
-            Ok(reply::see_other(&parts.path(id(organization)?)))
-        }
-        _ => Err(Fault::NotFound),
-    }
+/// Returns the parts of a path between its slashes.
+pub(crate) fn segments_of(path: &str) -> Vec<&str> {
+    path.split('/').filter(|segment| !segment.is_empty()).collect()
 }
 
-async fn act(
-    parts: &Parts,
-    organization: OrganizationId,
-    action: &[&str],
-    form: &Form,
-    request: &ChangeRequest,
-) -> Result<Reply, Fault> {
-    let organization = parts.issuer.organization(request.operator(), organization).await?;
-    let here = organization.id;
-    let said = match action {
-        ["production-key", "stage"] => actions::stage(parts, here, request).await?,
-        ["production-key", "unstage"] => actions::unstage(parts, here, request).await?,
-        ["production-key", "regenerate"] => {
-            actions::regenerate(parts, &organization, StagedKey::Promote, form, request).await?
-        }
-        ["production-key", "leaked"] => {
-            actions::regenerate(parts, &organization, StagedKey::Discard, form, request).await?
-        }
-        ["test-keys"] => actions::create(parts, here, form, request).await?,
-        ["test-keys", key, "delete"] => actions::delete(parts, here, id(key)?, request).await?,
-        ["allowed-origins"] => actions::allow_origin(parts, here, form, request).await?,
-        ["allowed-origins", "check"] => actions::check_origin(parts, here, form)?,
-        ["allowed-origins", entry, "remove"] => actions::disallow_origin(parts, here, id(entry)?, request).await?,
-        ["audit", "export"] => return actions::export(parts, here, form, request).await,
-        _ => return Err(Fault::NotFound),
-    };
-    pages::keys::page(parts, request.operator(), &organization, &Form::default(), said).await
+/// Returns the first of these routes that a request means.
+pub(crate) fn find<'a>(
+    routes: impl IntoIterator<Item = &'a Route>,
+    method: &Method,
+    segments: &[&str],
+) -> Option<&'a Route> {
+    routes.into_iter().find(|route| route.has(method) && route.fits(segments))
 }
 
-/// What cannot be an id names something that does not exist.
-fn id<T: std::str::FromStr>(text: &str) -> Result<T, Fault> {
-    text.parse().map_err(|_| Fault::NotFound)
+/// Returns the organization in a path.
+pub(crate) fn organization(segments: &[&str]) -> Result<OrganizationId, PageError> {
+    id(segments.first())
+}
+
+/// Parses an id. A text that is not an id names nothing, so the answer is "not found".
+pub(crate) fn id<T: std::str::FromStr>(text: Option<&&str>) -> Result<T, PageError> {
+    text.and_then(|text| text.parse().ok()).ok_or(PageError::NotFound)
 }

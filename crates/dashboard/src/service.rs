@@ -5,83 +5,145 @@ use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
+use std::time::Duration;
 
 use bytes::Bytes;
-use doorward_auth::{Issuer, OperatorDesk, Verifier};
-use doorward_http::Problem;
+use doorward_auth::{ERASURE_DELAY, Issuer, Operators, Verifier, Visitor};
+use doorward_http::{Problem, Visitors};
 use doorward_origin::CustomSchemes;
-use doorward_types::Name;
+use doorward_store::ManagementEngine;
+use doorward_types::ActorName;
 use http::{Request, Response};
 use http_body::Body;
 use tower_service::Service;
 
+use crate::answer;
 use crate::body::{BodyError, Content};
 #[cfg(feature = "oidc")]
 use crate::identity::IdentityProvider;
-use crate::routes;
-use crate::state::{Parts, ScanLimit, ScanPlace};
+use crate::state::{Parts, ScanLimit, ScanPlace, SignedOut};
 
-/// The page. Cheap to clone.
+/// The management page. Cheap to clone.
 #[derive(Clone, Debug)]
 pub struct Dashboard(Arc<Parts>);
 
 impl Dashboard {
-    /// The page over a verifying node, at `/dashboard`.
+    /// Creates the page for a verifying node and its store, at `/dashboard`.
     #[must_use]
-    pub fn new(verifier: Verifier) -> Self {
+    pub fn new(verifier: Verifier, store: Arc<dyn ManagementEngine>) -> Self {
         Self(Arc::new(Parts {
             issuer: Issuer::beside(&verifier),
-            desk: OperatorDesk::new(verifier.core()),
+            operators: Operators::new(verifier.core(), store.clone()),
+            store,
             verifier,
             custom_schemes: CustomSchemes::Refused,
+            erase_after: ERASURE_DELAY,
             base: "/dashboard".to_owned(),
             strict_transport: false,
             scan_limit: ScanLimit(Arc::new(|_| Ok(Box::new(())))),
+            visitors: None,
+            signed_out: None,
             #[cfg(feature = "oidc")]
             identity_provider: None,
         }))
     }
 
-    /// The page at another path, which links begin with; requests come with it or, as a router may hand them on, without it.
+    /// Creates the page for the users of the service that embeds it: no sign-in of its own, and for each visitor one
+    /// organization. Every other organization, operators and the installation do not exist there.
+    ///
+    /// The service says by its own session who sent a request. If there is nobody, nothing is shown and nothing is changed. A
+    /// visitor may do on the page what an operator may, in the visitor's own organization. The audit trail names the visitor as
+    /// [`Visitor::new`] says.
+    ///
+    /// ```
+    /// # use std::sync::Arc;
+    /// # fn mount(verifier: doorward_auth::Verifier, store: Arc<dyn doorward_store::ManagementEngine>) -> doorward_dashboard::Dashboard {
+    /// use doorward_auth::Visitor;
+    /// use doorward_dashboard::Dashboard;
+    ///
+    /// // A middleware above the page has put the visitor there, from the service's own session.
+    /// Dashboard::for_visitors(verifier, store, |request| request.extensions.get::<Visitor>().cloned()).at("/settings/keys")
+    /// # }
+    /// ```
+    #[must_use]
+    pub fn for_visitors(
+        verifier: Verifier,
+        store: Arc<dyn ManagementEngine>,
+        find: impl Fn(&http::request::Parts) -> Option<Visitor> + Send + Sync + 'static,
+    ) -> Self {
+        let parts = Arc::unwrap_or_clone(Self::new(verifier, store).0);
+        Self(Arc::new(Parts { visitors: Some(Visitors::new(find)), ..parts }))
+    }
+
+    /// Leaves it to the service that embeds the page to refuse forms from other sites, for the page of its own users. Without
+    /// it, a form must come from this origin, and carry a token that this page gave to this visitor in this browser.
+    #[must_use]
+    pub fn guarded_by_host(self) -> Self {
+        let parts = Arc::unwrap_or_clone(self.0);
+        let visitors = parts.visitors.map(Visitors::guarded_by_host);
+        Self(Arc::new(Parts { visitors, ..parts }))
+    }
+
+    /// Answers requests without a visitor in the service's own way, such as with a redirect to its sign-in. Without it, they get
+    /// a page with the status 401.
+    #[must_use]
+    pub fn with_signed_out(
+        self,
+        write: impl Fn(&http::request::Parts) -> Response<Bytes> + Send + Sync + 'static,
+    ) -> Self {
+        Self(Arc::new(Parts { signed_out: Some(SignedOut(Arc::new(write))), ..Arc::unwrap_or_clone(self.0) }))
+    }
+
+    /// Moves the page to another path, with which its links begin. Requests may come with this path or, from a router that strips
+    /// it, without.
     #[must_use]
     pub fn at(self, base: &str) -> Self {
         let base = base.trim_end_matches('/').to_owned();
         Self(Arc::new(Parts { base, ..Arc::unwrap_or_clone(self.0) }))
     }
 
-    /// The page of a service that takes the schemes of apps as allowed origins, or does not.
+    /// Sets whether the schemes of apps are accepted as allowed origins.
     #[must_use]
     pub fn with_custom_schemes(self, custom_schemes: CustomSchemes) -> Self {
         Self(Arc::new(Parts { custom_schemes, ..Arc::unwrap_or_clone(self.0) }))
     }
 
-    /// The page where browsers reach it by `https` alone: it then tells them to go on so for a year (RFC 6797).
+    /// Sets the time between the closing of an organization and the erasure of its data, at first [`ERASURE_DELAY`].
+    #[must_use]
+    pub fn with_erasure_delay(self, erase_after: Duration) -> Self {
+        Self(Arc::new(Parts { erase_after, ..Arc::unwrap_or_clone(self.0) }))
+    }
+
+    /// Tells browsers to use only `https` for a year (RFC 6797). Set it if browsers reach the page by `https` alone.
     #[must_use]
     pub fn with_strict_transport(self, strict_transport: bool) -> Self {
         Self(Arc::new(Parts { strict_transport, ..Arc::unwrap_or_clone(self.0) }))
     }
 
-    /// The page in a server that limits the reads which scan an audit log: filtered lists, verifications and exports. An export
-    /// holds its place until its last byte has gone out.
+    /// Limits the reads that scan an audit log: filtered lists, verifications and exports. An export keeps its slot until its
+    /// last byte is sent.
     #[must_use]
-    pub fn with_scan_limit(self, limit: impl Fn(&Name) -> Result<ScanPlace, Problem> + Send + Sync + 'static) -> Self {
+    pub fn with_scan_limit(
+        self,
+        limit: impl Fn(&ActorName) -> Result<ScanPlace, Problem> + Send + Sync + 'static,
+    ) -> Self {
         Self(Arc::new(Parts { scan_limit: ScanLimit(Arc::new(limit)), ..Arc::unwrap_or_clone(self.0) }))
     }
 
-    /// The page that operators can also sign in to through an identity provider.
+    /// Lets operators also sign in through an identity provider.
     #[cfg(feature = "oidc")]
     #[must_use]
     pub fn with_identity_provider(self, provider: IdentityProvider) -> Self {
         Self(Arc::new(Parts { identity_provider: Some(provider), ..Arc::unwrap_or_clone(self.0) }))
     }
 
-    /// Answers a request, whatever happens. If the request has a [`doorward_http::SourceAddress`] and a
-    /// [`doorward_types::RequestId`] among its extensions, they are in the audit trail.
+    /// Answers a request; it cannot fail. If the request's extensions have a [`doorward_http::SourceAddress`] and a
+    /// [`doorward_types::RequestId`], the audit trail includes them.
     pub async fn answer<B>(&self, request: Request<B>) -> Response<Content>
     where
         B: Body<Data = Bytes, Error: Into<BodyError>>,
     {
-        routes::answer(&self.0, request).await
+        answer::answer(&self.0, request).await
     }
 }
 

@@ -1,51 +1,64 @@
 //! The parts that every page and action uses.
 
 use std::any::Any;
-use std::fmt;
 use std::sync::Arc;
+use std::time::Duration;
 
-use doorward_auth::{Issuer, OperatorDesk, OperatorPrincipal, Verifier};
-use doorward_http::Problem;
+use bytes::Bytes;
+use doorward_auth::{Issuer, OperatorPrincipal, Operators, Verifier};
+use doorward_http::{Problem, Visitors};
 use doorward_origin::CustomSchemes;
-use doorward_types::{Name, OrganizationId};
+use doorward_store::ManagementEngine;
+use doorward_types::{ActorName, OrganizationId};
+use http::{Response, request};
 
-#[cfg(feature = "oidc")]
-use crate::fault::Fault;
 #[cfg(feature = "oidc")]
 use crate::identity::IdentityProvider;
+#[cfg(feature = "oidc")]
+use crate::page_error::PageError;
 
-/// The place of a read that scans a log. It is free again when this is dropped.
+/// A slot for a read that scans a log. It is free again on drop.
 pub type ScanPlace = Box<dyn Any + Send>;
 
-/// Gives an operator a place, or says why there is none.
-type GivePlace = dyn Fn(&Name) -> Result<ScanPlace, Problem> + Send + Sync;
+/// Gives an operator a slot, or returns the reason why it cannot.
+type GivePlace = dyn Fn(&ActorName) -> Result<ScanPlace, Problem> + Send + Sync;
 
-/// The host's limit of reads that scan an audit log.
+/// The host's limit for reads that scan an audit log.
 #[derive(Clone)]
 pub(crate) struct ScanLimit(pub(crate) Arc<GivePlace>);
 
-impl fmt::Debug for ScanLimit {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("ScanLimit")
-    }
-}
+doorward_types::debug_as!(ScanLimit, "ScanLimit");
 
-/// The parts that the page is made of.
+/// The host's own answer to a request without a visitor.
+#[derive(Clone)]
+pub(crate) struct SignedOut(pub(crate) Arc<WriteSignedOut>);
+
+type WriteSignedOut = dyn Fn(&request::Parts) -> Response<Bytes> + Send + Sync;
+
+doorward_types::debug_as!(SignedOut, "SignedOut");
+
+/// The parts of the page.
 #[derive(Clone, Debug)]
 pub(crate) struct Parts {
     pub(crate) verifier: Verifier,
     pub(crate) issuer: Issuer,
-    pub(crate) desk: OperatorDesk,
+    pub(crate) operators: Operators,
+    pub(crate) store: Arc<dyn ManagementEngine>,
     pub(crate) custom_schemes: CustomSchemes,
+    /// The time between the closing of an organization and the erasure of its data.
+    pub(crate) erase_after: Duration,
     pub(crate) base: String,
     pub(crate) strict_transport: bool,
     pub(crate) scan_limit: ScanLimit,
+    /// The visitors, if the page is for them: then it has no operators and no sign-in.
+    pub(crate) visitors: Option<Visitors>,
+    pub(crate) signed_out: Option<SignedOut>,
     #[cfg(feature = "oidc")]
     pub(crate) identity_provider: Option<IdentityProvider>,
 }
 
 impl Parts {
-    /// Gives an operator a place for a read that scans a log.
+    /// Gives an operator a slot for a read that scans a log.
     pub(crate) fn scan(&self, who: &OperatorPrincipal) -> Result<ScanPlace, Problem> {
         (self.scan_limit.0)(who.actor())
     }
@@ -55,7 +68,7 @@ impl Parts {
         format!("{}/{organization}", self.base)
     }
 
-    /// Returns the name that people know the identity provider by, if there is one.
+    /// Returns the identity provider's name for people, if there is a provider.
     pub(crate) fn provider_name(&self) -> Option<&str> {
         #[cfg(feature = "oidc")]
         return self.identity_provider.as_ref().map(|provider| provider.name());
@@ -64,7 +77,7 @@ impl Parts {
     }
 
     #[cfg(feature = "oidc")]
-    pub(crate) fn identity_provider(&self) -> Result<&IdentityProvider, Fault> {
-        self.identity_provider.as_ref().ok_or(Fault::NotFound)
+    pub(crate) fn identity_provider(&self) -> Result<&IdentityProvider, PageError> {
+        self.identity_provider.as_ref().ok_or(PageError::NotFound)
     }
 }

@@ -3,33 +3,35 @@ use std::borrow::Cow;
 use http::header::AUTHORIZATION;
 use http::{HeaderMap, Uri};
 
-/// The one word, exactly so.
+/// The scheme, case-sensitive.
 const SCHEME: &[u8] = b"Bearer";
 
-/// Why a request carries no credential that could be looked at.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+/// The reason why a request has no readable credential.
+#[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
 #[non_exhaustive]
-pub enum CredentialFault {
+pub enum CredentialError {
     /// No `Authorization` header.
+    #[error("send the access key in the header `Authorization: Bearer <key>`")]
     Missing,
-    /// The header is not `Bearer`, one space, and a credential. The text says what is wrong and how it should look.
+    /// The header is not `Bearer`, one space, and a credential. The text names the mistake and the correct form.
+    #[error("{0}")]
     Malformed(&'static str),
 }
 
-/// The credential of a request: what follows `Bearer ` in its one `Authorization` header line.
+/// Returns the credential of a request: the text after `Bearer ` in its only `Authorization` header.
 ///
 /// # Errors
 ///
-/// [`CredentialFault`], which never holds what was sent.
-pub fn credential(headers: &HeaderMap) -> Result<&[u8], CredentialFault> {
+/// [`CredentialError`], which never contains the header's text.
+pub fn credential(headers: &HeaderMap) -> Result<&[u8], CredentialError> {
     let mut lines = headers.get_all(AUTHORIZATION).iter();
-    let value = lines.next().ok_or(CredentialFault::Missing)?.as_bytes();
+    let value = lines.next().ok_or(CredentialError::Missing)?.as_bytes();
     if lines.next().is_some() {
-        return Err(CredentialFault::Malformed("there is more than one Authorization header: send exactly one"));
+        return Err(CredentialError::Malformed("there is more than one Authorization header: send exactly one"));
     }
-    let malformed = |what| Err(CredentialFault::Malformed(what));
+    let malformed = |what| Err(CredentialError::Malformed(what));
     let Some((scheme, rest)) = value.split_at_checked(SCHEME.len()) else {
-        return malformed("the header is no `Bearer <key>`: the word Bearer, one space, and the key");
+        return malformed("the header is not `Bearer <key>`: the word Bearer, one space, and the key");
     };
     if scheme != SCHEME {
         return malformed(if scheme.eq_ignore_ascii_case(SCHEME) {
@@ -51,7 +53,7 @@ pub fn credential(headers: &HeaderMap) -> Result<&[u8], CredentialFault> {
     }
 }
 
-/// The query string, percent-decoded: a key in it may stand either way.
+/// Returns the query string, percent-decoded, since a key in it may be encoded.
 pub(crate) fn decoded_query(uri: &Uri) -> Option<Cow<'_, [u8]>> {
     Some(percent_encoding::percent_decode_str(uri.query()?).into())
 }

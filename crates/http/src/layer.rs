@@ -1,10 +1,9 @@
-use std::fmt;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
 use bytes::Bytes;
-use doorward_auth::{Principal, Refusal, RevokedKey, Verifier};
+use doorward_auth::{Principal, RevokedKey, Verifier, VerifyError};
 use doorward_key::PresentedKey;
 use doorward_types::{AccessKeyId, Environment, Locator, RequestId};
 use http::request::Parts;
@@ -12,13 +11,15 @@ use http::{Extensions, HeaderMap, Method, Request, Response, Uri};
 use tower_layer::Layer;
 use tower_service::Service;
 
+use crate::counters::Tally;
 use crate::credential::{credential, decoded_query};
-use crate::unusual::Told;
-use crate::{Code, CredentialFault, Problem, Rejection, ResponseBody, SourceAddress, UnusualUse, browser};
+use crate::misuse::WarningThrottle;
+use crate::principal::Anonymous;
+use crate::{Code, Counters, CredentialError, KeyMisuse, Problem, Rejection, ResponseBody, SourceAddress, browser};
 
 /// Lets a request through with its [`Principal`] in the extensions, or refuses it.
 ///
-/// Cheap to clone: each route may have a variant of its own.
+/// Cheap to clone, so that each route can have its own variant.
 #[derive(Clone, Debug)]
 pub struct AccessKeyLayer {
     verifier: Verifier,
@@ -27,57 +28,88 @@ pub struct AccessKeyLayer {
     preflights: bool,
     only: Option<Environment>,
     refusals: Option<Refusals>,
-    told: Arc<Told>,
+    record: Arc<Record>,
 }
 
-/// Writes a refusal in a service's own shape.
+/// The record of what a layer and its clones decided.
+#[derive(Debug, Default)]
+struct Record {
+    warned: WarningThrottle,
+    tally: Tally,
+}
+
+/// Writes refusals in a service's own format.
 #[derive(Clone)]
 struct Refusals(Arc<WriteRefusal>);
 
-type WriteRefusal = dyn Fn(&Problem) -> Response<Bytes> + Send + Sync;
+type WriteRefusal = dyn Fn(&Problem, RequestHead<'_>) -> Response<Bytes> + Send + Sync;
 
-impl fmt::Debug for Refusals {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Refusals")
-    }
-}
+doorward_types::debug_as!(Refusals, "Refusals");
 
-/// What is looked at in a request: everything but its body. Made of a request, or of its parts.
+/// The head of a request: everything except its body. Created from a request or its parts.
 #[derive(Clone, Copy, Debug)]
-pub struct Asked<'a> {
+pub struct RequestHead<'a> {
     method: &'a Method,
     uri: &'a Uri,
     headers: &'a HeaderMap,
+    extensions: &'a Extensions,
     source: Option<SourceAddress>,
     id: Option<RequestId>,
 }
 
-impl Asked<'_> {
-    /// Names the request in the log, for servers that keep this beside its extensions, which cost a memory allocation each.
+impl<'a> RequestHead<'a> {
+    /// The method.
+    #[must_use]
+    pub const fn method(self) -> &'a Method {
+        self.method
+    }
+
+    /// The URI. Its query may hold a key: never write it into a log.
+    #[must_use]
+    pub const fn uri(self) -> &'a Uri {
+        self.uri
+    }
+
+    /// The headers, with the credential.
+    #[must_use]
+    pub const fn headers(self) -> &'a HeaderMap {
+        self.headers
+    }
+
+    /// The extensions, in which other layers leave what they know, such as the request's id.
+    #[must_use]
+    pub const fn extensions(self) -> &'a Extensions {
+        self.extensions
+    }
+
+    /// Sets address and request id for log lines. For servers that do not store them in the request's extensions (to save two
+    /// allocations).
     #[must_use]
     pub fn named(self, source: Option<SourceAddress>, id: Option<RequestId>) -> Self {
         Self { source, id, ..self }
     }
 }
 
-impl<'a, B> From<&'a Request<B>> for Asked<'a> {
+impl<'a, B> From<&'a Request<B>> for RequestHead<'a> {
     fn from(request: &'a Request<B>) -> Self {
         Self {
             method: request.method(),
             uri: request.uri(),
             headers: request.headers(),
+            extensions: request.extensions(),
             source: request.extensions().get().copied(),
             id: request.extensions().get().copied(),
         }
     }
 }
 
-impl<'a> From<&'a Parts> for Asked<'a> {
+impl<'a> From<&'a Parts> for RequestHead<'a> {
     fn from(parts: &'a Parts) -> Self {
         Self {
             method: &parts.method,
             uri: &parts.uri,
             headers: &parts.headers,
+            extensions: &parts.extensions,
             source: parts.extensions.get().copied(),
             id: parts.extensions.get().copied(),
         }
@@ -85,7 +117,7 @@ impl<'a> From<&'a Parts> for Asked<'a> {
 }
 
 impl AccessKeyLayer {
-    /// The layer over a verifying node: every request needs a key, of either environment.
+    /// Creates the layer for a verifying node. Every request needs a key of either environment.
     #[must_use]
     pub fn new(verifier: Verifier) -> Self {
         Self {
@@ -95,94 +127,101 @@ impl AccessKeyLayer {
             preflights: false,
             only: None,
             refusals: None,
-            told: Arc::default(),
+            record: Arc::default(),
         }
     }
 
-    /// Accepts keys from pages in browsers too. Whoever reads such a page's source then has the key.
+    /// Accepts keys from pages in browsers too. Everyone who reads such a page's source then has the key.
     #[must_use]
     pub fn with_insecure_browser_use(self) -> Self {
         Self { browsers: true, ..self }
     }
 
-    /// Lets requests without an `Authorization` header through, without a [`Principal`]. A credential that is sent and
-    /// does not work is refused all the same.
+    /// Lets requests without an `Authorization` header through, without a [`Principal`]. An invalid credential is still refused.
     #[must_use]
     pub fn optional(self) -> Self {
         Self { optional: true, ..self }
     }
 
-    /// Accepts the keys of one environment: those of the other are refused with 403 `wrong_environment`.
+    /// Accepts only keys of this environment. Keys of the other environment are refused with 403 `wrong_environment`.
     #[must_use]
     pub fn only(self, environment: Environment) -> Self {
         Self { only: Some(environment), ..self }
     }
 
-    /// Lets CORS preflights through, which never carry a credential: `OPTIONS` with `Origin` and
-    /// `Access-Control-Request-Method` (Fetch Standard, "CORS-preflight fetch"). A CORS layer must stand below to answer
-    /// them.
+    /// Lets CORS preflights through, which never carry a credential: `OPTIONS` with `Origin` and `Access-Control-Request-Method`
+    /// (Fetch Standard, "CORS-preflight fetch"). A CORS layer below must answer them.
     #[must_use]
     pub fn with_cors_preflights(self) -> Self {
         Self { preflights: true, ..self }
     }
 
-    /// Writes refusals in the service's own shape: headers and body are `write`'s, but the status, `WWW-Authenticate`,
-    /// `Retry-After` and `Cache-Control` stay those of the [`Problem`].
+    /// Writes refusals in the service's own format. `write` sets the headers and the body, for the request at hand. The status,
+    /// `WWW-Authenticate`, `Retry-After` and `Cache-Control` still come from the [`Problem`].
     ///
     /// ```
     /// # fn example(layer: doorward_http::AccessKeyLayer) -> doorward_http::AccessKeyLayer {
     /// use http::{Response, header::CONTENT_TYPE};
     ///
-    /// layer.with_refusals(|problem| {
-    ///     let mut response = Response::new(format!("<error>{}</error>", problem.code().as_str()).into());
+    /// layer.with_refusals(|problem, request| {
+    ///     let id = request.headers().get("x-request-id").and_then(|id| id.to_str().ok()).unwrap_or("none");
+    ///     let text = format!("<error id={id:?}>{}</error>", problem.code().as_str());
+    ///     let mut response = Response::new(text.into());
     ///     response.headers_mut().insert(CONTENT_TYPE, http::HeaderValue::from_static("application/xml"));
     ///     response
     /// })
     /// # }
     /// ```
     #[must_use]
-    pub fn with_refusals(self, write: impl Fn(&Problem) -> Response<Bytes> + Send + Sync + 'static) -> Self {
+    pub fn with_refusals(
+        self,
+        write: impl Fn(&Problem, RequestHead<'_>) -> Response<Bytes> + Send + Sync + 'static,
+    ) -> Self {
         Self { refusals: Some(Refusals(Arc::new(write))), ..self }
     }
 
-    /// Returns the principal that sent a request, which is given as `&Request` or as `&Parts`. For services that are built
-    /// without tower.
-    ///
-    /// # Errors
-    ///
-    /// [`Rejection`], to be answered with [`AccessKeyLayer::refuse`].
-    pub fn authenticate<'a>(&self, request: impl Into<Asked<'a>>) -> Result<Principal, Rejection> {
-        let asked = request.into();
-        let outcome = credential(asked.headers).map_err(Rejection::from);
-        self.judge(asked, outcome.and_then(|text| Ok(self.verifier.authenticate(text)?)))
+    /// Returns the counts of what this layer and its clones decided so far.
+    #[must_use]
+    pub fn counters(&self) -> Counters {
+        self.record.tally.read()
     }
 
-    /// As [`AccessKeyLayer::authenticate`], with one read at the store: see [`Verifier::authenticate_strictly`].
+    /// Returns the principal of a request, given as `&Request` or `&Parts`. For services without tower.
     ///
     /// # Errors
     ///
-    /// As [`AccessKeyLayer::authenticate`].
-    pub async fn authenticate_strictly<'a>(&self, request: impl Into<Asked<'a>>) -> Result<Principal, Rejection> {
+    /// [`Rejection`]. Answer it with [`AccessKeyLayer::refuse`].
+    pub fn authenticate<'a>(&self, request: impl Into<RequestHead<'a>>) -> Result<Principal, Rejection> {
+        self.require(request.into(), None)
+    }
+
+    /// Does the same as [`AccessKeyLayer::authenticate`], with one read of the store: see [`Verifier::authenticate_strictly`].
+    ///
+    /// # Errors
+    ///
+    /// The same as [`AccessKeyLayer::authenticate`].
+    pub async fn authenticate_strictly<'a>(&self, request: impl Into<RequestHead<'a>>) -> Result<Principal, Rejection> {
         let asked = request.into();
         let outcome = match credential(asked.headers) {
             Ok(text) => self.verifier.authenticate_strictly(text).await.map_err(Rejection::from),
             Err(fault) => Err(fault.into()),
         };
-        self.judge(asked, outcome)
+        self.counted(self.judge(asked, None, outcome))
     }
 
-    /// Writes the answer to a request that is refused, in the service's own shape if it has one. The rejection is among
-    /// the answer's extensions.
-    pub fn refuse<B: From<String> + From<Bytes>>(
+    /// Returns the answer to a refused request, in the service's own format if it has one. The answer's extensions contain the
+    /// rejection.
+    pub fn refuse<'a, B: From<String> + From<Bytes>>(
         &self,
         rejection: Rejection,
-        request_id: Option<RequestId>,
+        request: impl Into<RequestHead<'a>>,
     ) -> Response<B> {
-        let problem = Problem::from(&rejection).for_request(request_id);
+        let asked = request.into();
+        let problem = Problem::from(&rejection).for_request(asked.id);
         let mut response = match &self.refusals {
             None => problem.into_response(),
             Some(Refusals(write)) => {
-                let mut response = write(&problem).map(B::from);
+                let mut response = write(&problem, asked).map(B::from);
                 problem.stamp(&mut response);
                 response
             }
@@ -191,32 +230,57 @@ impl AccessKeyLayer {
         response
     }
 
-    /// Returns the principal that sent a request; none if the request carries no credential.
-    pub(crate) fn identify_if_any(&self, asked: Asked<'_>) -> Result<Option<Principal>, Rejection> {
-        match self.authenticate(asked) {
-            Err(Rejection::Credential(CredentialFault::Missing)) => Ok(None),
-            other => other.map(Some),
+    /// Returns the principal of a request, with a key of this environment if the caller names one.
+    pub(crate) fn require(&self, asked: RequestHead<'_>, only: Option<Environment>) -> Result<Principal, Rejection> {
+        self.counted(self.identify(asked, only))
+    }
+
+    /// Returns the principal of a request, or `None` if the request has no credential.
+    pub(crate) fn require_if_any(
+        &self,
+        asked: RequestHead<'_>,
+        only: Option<Environment>,
+    ) -> Result<Option<Principal>, Rejection> {
+        match self.identify(asked, only) {
+            Err(Rejection::Credential(CredentialError::Missing)) => Ok(None),
+            outcome => self.counted(outcome).map(Some),
         }
     }
 
-    /// Returns the principal of a request that comes through the layer.
-    fn pass(&self, asked: Asked<'_>) -> Result<Option<Principal>, Rejection> {
+    /// Returns the principal of a request that passes through the layer.
+    fn pass(&self, asked: RequestHead<'_>) -> Result<Option<Principal>, Rejection> {
         if self.preflights && browser::is_preflight(asked.method, asked.headers) {
             return Ok(None);
         }
         match self.optional {
-            true => self.identify_if_any(asked),
-            false => self.authenticate(asked).map(Some),
+            true => self.require_if_any(asked, None),
+            false => self.require(asked, None).map(Some),
         }
     }
 
-    fn judge(&self, asked: Asked<'_>, outcome: Result<Principal, Rejection>) -> Result<Principal, Rejection> {
+    fn counted(&self, outcome: Result<Principal, Rejection>) -> Result<Principal, Rejection> {
+        self.record.tally.count(&outcome);
+        outcome
+    }
+
+    fn identify(&self, asked: RequestHead<'_>, only: Option<Environment>) -> Result<Principal, Rejection> {
+        let outcome = credential(asked.headers).map_err(Rejection::from);
+        self.judge(asked, only, outcome.and_then(|text| Ok(self.verifier.authenticate(text)?)))
+    }
+
+    fn judge(
+        &self,
+        asked: RequestHead<'_>,
+        only: Option<Environment>,
+        outcome: Result<Principal, Rejection>,
+    ) -> Result<Principal, Rejection> {
+        let is_other = |environment| [self.only, only].into_iter().flatten().any(|only| only != environment);
         match outcome {
             Ok(principal) if !self.browsers && browser::made_by_a_page(asked.headers) => {
-                self.tell(UnusualUse::InBrowser, principal.locator(), principal.key_id(), asked);
+                self.warn(KeyMisuse::InBrowser, principal.locator(), principal.key_id(), asked);
                 Err(Rejection::InBrowser)
             }
-            Ok(principal) if self.only.is_some_and(|only| only != principal.environment()) => {
+            Ok(principal) if is_other(principal.environment()) => {
                 Err(Rejection::WrongEnvironment(principal.environment()))
             }
             Ok(principal) => Ok(principal),
@@ -224,21 +288,21 @@ impl AccessKeyLayer {
         }
     }
 
-    /// Warns the owner of a revoked key, and of a key in the query string.
+    /// Warns the owner of a revoked key, or of a key in the query string.
     #[cold]
-    fn look_closer(&self, asked: Asked<'_>, rejection: Rejection) -> Rejection {
+    fn look_closer(&self, asked: RequestHead<'_>, rejection: Rejection) -> Rejection {
         match rejection {
-            Rejection::Key(Refusal::Revoked(RevokedKey { locator, key, .. })) => {
-                self.tell(UnusualUse::AfterDeath, locator, key, asked);
+            Rejection::Key(VerifyError::Revoked(RevokedKey { locator, key, .. })) => {
+                self.warn(KeyMisuse::Revoked, locator, key, asked);
                 rejection
             }
-            Rejection::Credential(_) | Rejection::Key(Refusal::Malformed(_)) => {
+            Rejection::Credential(_) | Rejection::Key(VerifyError::Malformed(_)) => {
                 let Some(decoded) = decoded_query(asked.uri) else { return rejection };
                 let Some(found) = PresentedKey::find(self.verifier.prefix(), &decoded) else { return rejection };
-                // Anybody can make a text up that looks like a key. Only a key that somebody has is worth a word.
+                // Anyone can invent a text in the form of a key. Only a real key is worth a warning.
                 let known = self.verifier.knows(&found);
                 if let Some(key) = known {
-                    self.tell(UnusualUse::InQuery, found.locator(), key, asked);
+                    self.warn(KeyMisuse::InQuery, found.locator(), key, asked);
                 }
                 Rejection::InQuery { is_known: known.is_some() }
             }
@@ -246,27 +310,10 @@ impl AccessKeyLayer {
         }
     }
 
-    fn tell(&self, used: UnusualUse, locator: Locator, key: AccessKeyId, asked: Asked<'_>) {
+    fn warn(&self, used: KeyMisuse, locator: Locator, key: AccessKeyId, asked: RequestHead<'_>) {
         let now = self.verifier.core().clock().tick();
-        self.told.tell(used, locator, key, (asked.source, asked.id), now);
+        self.record.warned.warn(used, locator, key, (asked.source, asked.id), now);
     }
-}
-
-/// Who sent the request that these extensions are of, in a handler below an [`AccessKeyLayer`].
-///
-/// # Errors
-///
-/// [`Code::INTERNAL`], where no layer that requires a key stands above: a mistake of the service, which the log names
-/// with its cure.
-pub fn principal(extensions: &Extensions) -> Result<&Principal, Problem> {
-    extensions.get().ok_or_else(|| {
-        tracing::error!(
-            "a handler asked for the principal of a request that came through no AccessKeyLayer: add \
-             `.layer(AccessKeyLayer::new(verifier))` to the service or router above it, after its routes; under an \
-             optional layer, ask for `Option<Principal>`"
-        );
-        Problem::new(Code::INTERNAL, "the server failed at this request")
-    })
 }
 
 impl<S> Layer<S> for AccessKeyLayer {
@@ -277,7 +324,7 @@ impl<S> Layer<S> for AccessKeyLayer {
     }
 }
 
-/// See [`AccessKeyLayer`].
+/// The service of an [`AccessKeyLayer`].
 #[derive(Clone, Debug)]
 pub struct AccessKeyService<S> {
     inner: S,
@@ -299,13 +346,15 @@ where
     fn call(&mut self, mut request: Request<Req>) -> ResponseFuture<S::Future> {
         match self.layer.pass((&request).into()) {
             Ok(principal) => {
-                if let Some(principal) = principal {
-                    request.extensions_mut().insert(principal);
+                match principal {
+                    Some(principal) => drop(request.extensions_mut().insert(principal)),
+                    // Tells a handler that a layer is above it.
+                    None => drop(request.extensions_mut().insert(Anonymous)),
                 }
-                ResponseFuture { outcome: Outcome::Admitted { future: self.inner.call(request) } }
+                ResponseFuture { outcome: Outcome::FromLayer { future: self.inner.call(request) } }
             }
             Err(rejection) => {
-                let response = self.layer.refuse(rejection, request.extensions().get().copied());
+                let response = self.layer.refuse(rejection, &request);
                 ResponseFuture { outcome: Outcome::Refused { response: Some(response) } }
             }
         }
@@ -325,7 +374,7 @@ pin_project_lite::pin_project! {
     #[derive(Debug)]
     #[project = OutcomeProjection]
     enum Outcome<F> {
-        Admitted { #[pin] future: F },
+        FromLayer { #[pin] future: F },
         Refused { response: Option<Response<Bytes>> },
     }
 }
@@ -338,7 +387,7 @@ where
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         match self.project().outcome.project() {
-            OutcomeProjection::Admitted { future } => {
+            OutcomeProjection::FromLayer { future } => {
                 let answer = ready!(future.poll(cx));
                 Poll::Ready(answer.map(|response| response.map(ResponseBody::of_service)))
             }

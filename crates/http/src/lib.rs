@@ -1,21 +1,21 @@
-//! Plugging in: the one credential, and every refusal, as a tower layer.
+//! Access keys as a tower layer: it reads the credential and answers each refusal.
 //!
-//! What is allowed:
+//! A request passes with:
 //!
-//! - exactly one `Authorization` header line: `Bearer`, one space, the key, and nothing else. The word is
-//!   case-sensitive: stricter than RFC 9110 on purpose, since what is written in one way is found by one search.
-//! - a key that is alive on a node that can prove that it is current.
-//! - a caller that is a backend. A browser that sends a key for a page shows that the key has left the backend.
+//! - exactly one `Authorization` header: `Bearer`, one space, the key, and nothing else. The word is case-sensitive, stricter
+//!   than RFC 9110 on purpose: with a single spelling, one search finds every use.
+//! - a key that is alive, on a node that can prove that it is up to date.
+//! - a backend as its sender. A key from a page in a browser has leaked from the backend.
 //!
-//! Everything else is refused by a [`Rejection`], and answered with a [`Problem`] (RFC 9457) whose `code` is for programs and
-//! whose `detail` is for people.
-//! No refusal echoes what was presented.
+//! All other requests are refused with a [`Rejection`], and answered with a [`Problem`] (RFC 9457). Its `code` is for programs,
+//! and its `detail` is for people.
+//! No refusal repeats the presented text.
 //!
 //! ```
 //! # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
-//! use std::{convert::Infallible, sync::Arc};
+//! use std::sync::Arc;
 //! use doorward_auth::{OperatorPrincipal, Core, Issuer, Verifier};
-//! use doorward_http::{AccessKeyLayer, principal};
+//! use doorward_http::{AccessKeyLayer, PrincipalError, principal};
 //! use doorward_store_memory::MemoryStore;
 //! use http::{Request, Response, header::AUTHORIZATION};
 //! use http_body_util::Full;
@@ -27,8 +27,8 @@
 //!
 //! let mut service = ServiceBuilder::new().layer(AccessKeyLayer::new(verifier)).service_fn(
 //!     async |request: Request<Full<bytes::Bytes>>| {
-//!         let name = principal(request.extensions()).map_or_else(|_| "nobody".into(), |key| key.organization_name().to_string());
-//!         Ok::<_, Infallible>(Response::new(Full::<bytes::Bytes>::from(name)))
+//!         let name = principal(request.extensions())?.organization_name().to_string();
+//!         Ok::<_, PrincipalError>(Response::new(Full::<bytes::Bytes>::from(name)))
 //!     },
 //! );
 //! let request = Request::builder()
@@ -39,25 +39,33 @@
 //! # Ok(()) }
 //! ```
 //!
-//! Routes may differ: [`AccessKeyLayer::optional`], [`AccessKeyLayer::only`], [`AccessKeyLayer::with_cors_preflights`];
-//! and [`AccessKeyLayer::with_refusals`] writes refusals in a service's own shape. For axum, the feature `axum` has
-//! extractors. What is no HTTP asks the [`Verifier`](doorward_auth::Verifier) itself.
+//! Routes may differ: [`AccessKeyLayer::optional`], [`AccessKeyLayer::only`], [`AccessKeyLayer::with_cors_preflights`].
+//! [`AccessKeyLayer::with_refusals`] writes refusals in a service's own format. [`AccessKeyLayer::counters`] has the numbers for
+//! metrics. The feature `axum` has extractors for axum. Programs without HTTP use the [`Verifier`](doorward_auth::Verifier)
+//! directly.
 //!
-//! A deployment behind a proxy must let `Authorization` through unchanged, and should drop it from access logs.
+//! A proxy in front must pass `Authorization` on unchanged, and should omit it from access logs.
 
 #[cfg(feature = "axum")]
 pub mod axum;
 mod browser;
+mod counters;
 mod credential;
 mod layer;
+mod misuse;
+mod principal;
 mod problem;
 mod rejection;
 mod response_body;
-mod unusual;
+mod visitors;
 
-pub use credential::{CredentialFault, credential};
-pub use layer::{AccessKeyLayer, AccessKeyService, Asked, ResponseFuture, principal};
+pub use browser::sent_by_own_origin;
+pub use counters::Counters;
+pub use credential::{CredentialError, credential};
+pub use layer::{AccessKeyLayer, AccessKeyService, RequestHead, ResponseFuture};
+pub use misuse::{KeyMisuse, SourceAddress};
+pub use principal::{PrincipalError, principal, principal_if_any};
 pub use problem::{Code, Problem};
 pub use rejection::Rejection;
 pub use response_body::ResponseBody;
-pub use unusual::{SourceAddress, UnusualUse};
+pub use visitors::Visitors;

@@ -5,8 +5,7 @@ use http::header::{CACHE_CONTROL, CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE};
 use http::{HeaderValue, Response, StatusCode};
 use serde::Serialize;
 
-/// The kind of a problem: the word that programs may rely on, and the status that goes with it. Services may have kinds of
-/// their own.
+/// The kind of a problem: a stable word for programs, and the status. Services may define kinds of their own.
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
 pub struct Code {
     word: &'static str,
@@ -20,45 +19,47 @@ impl Code {
     pub const INTERNAL: Self = Self::new("internal", StatusCode::INTERNAL_SERVER_ERROR);
     /// The key is well-formed, but unknown, deleted, or regenerated.
     pub const INVALID_KEY: Self = Self::new("invalid_key", StatusCode::UNAUTHORIZED);
-    /// A key stands in the query string, where it counts as leaked.
+    /// A key in the query string, which counts as leaked.
     pub const KEY_IN_WRONG_PLACE: Self = Self::new("key_in_wrong_place", StatusCode::UNAUTHORIZED);
     /// A page in a browser used a key.
     pub const KEY_USED_IN_BROWSER: Self = Self::new("key_used_in_browser", StatusCode::FORBIDDEN);
-    /// The `Authorization` header is not as it should be.
+    /// The `Authorization` header is malformed.
     pub const MALFORMED_AUTHORIZATION: Self = Self::new("malformed_authorization", StatusCode::UNAUTHORIZED);
     /// The text is not a key.
     pub const MALFORMED_KEY: Self = Self::new("malformed_key", StatusCode::UNAUTHORIZED);
-    /// The bytes that arrived are no HTTP request.
+    /// The received bytes are not an HTTP request.
     pub const MALFORMED_REQUEST: Self = Self::new("malformed_request", StatusCode::BAD_REQUEST);
     /// No `Authorization` header.
     pub const MISSING_CREDENTIAL: Self = Self::new("missing_credential", StatusCode::UNAUTHORIZED);
     /// This node cannot prove that it is up to date.
     pub const NOT_CURRENT: Self = Self::new("not_current", StatusCode::SERVICE_UNAVAILABLE);
+    /// The key's organization is suspended.
+    pub const ORGANIZATION_SUSPENDED: Self = Self::new("organization_suspended", StatusCode::FORBIDDEN);
     /// The path and query are longer than allowed.
     pub const URI_TOO_LONG: Self = Self::new("uri_too_long", StatusCode::URI_TOO_LONG);
-    /// The key is of an environment whose keys do not pass here.
+    /// The key belongs to an environment that this route does not accept.
     pub const WRONG_ENVIRONMENT: Self = Self::new("wrong_environment", StatusCode::FORBIDDEN);
 
-    /// A kind of problem, by its word in `snake_case`.
+    /// Creates a kind of problem from its word in `snake_case`.
     #[must_use]
     pub const fn new(word: &'static str, status: StatusCode) -> Self {
         Self { word, status }
     }
 
-    /// The word in the answer.
+    /// Returns the word in the answer.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         self.word
     }
 
-    /// The status of the answer.
+    /// Returns the status of the answer.
     #[must_use]
     pub const fn status(self) -> StatusCode {
         self.status
     }
 }
 
-/// A refusal that programs and people both can read (RFC 9457). It never holds what was presented.
+/// A refusal for programs and people (RFC 9457). It never contains the presented text.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Problem {
     code: Code,
@@ -68,7 +69,7 @@ pub struct Problem {
 }
 
 #[derive(Serialize)]
-struct Shape<'a> {
+struct ProblemDocument<'a> {
     r#type: &'static str,
     title: &'a str,
     status: u16,
@@ -81,41 +82,41 @@ struct Shape<'a> {
 }
 
 impl Problem {
-    /// A problem; `detail` is for the person who has to mend it.
+    /// Creates a problem. `detail` is for the person who has to fix it.
     #[must_use]
     pub fn new(code: impl Into<Code>, detail: impl Into<Cow<'static, str>>) -> Self {
         Self { code: code.into(), detail: detail.into(), request_id: None, id: None }
     }
 
-    /// With the request that it answers.
+    /// Adds the id of the request.
     #[must_use]
     pub fn for_request(self, request_id: Option<RequestId>) -> Self {
         Self { request_id, ..self }
     }
 
-    /// With the id of the record that it is about.
+    /// Adds the id of the record that the problem is about.
     #[must_use]
     pub fn about(self, id: String) -> Self {
         Self { id: Some(id), ..self }
     }
 
-    /// What went wrong.
+    /// Returns the kind of the problem.
     #[must_use]
     pub const fn code(&self) -> Code {
         self.code
     }
 
-    /// For the person who has to mend it.
+    /// Returns the text for the person who has to fix it.
     #[must_use]
     pub fn detail(&self) -> &str {
         &self.detail
     }
 
-    /// The answer's body: one JSON object.
+    /// Returns the answer's body, a JSON object.
     #[must_use]
     pub fn to_json(&self) -> String {
         let status = self.code.status();
-        let shape = Shape {
+        let shape = ProblemDocument {
             r#type: "about:blank",
             title: status.canonical_reason().unwrap_or_default(),
             status: status.as_u16(),
@@ -124,11 +125,11 @@ impl Problem {
             id: self.id.as_deref(),
             request_id: self.request_id,
         };
-        // Strings and numbers always serialize.
+        // Serializing strings and numbers cannot fail.
         serde_json::to_string(&shape).unwrap_or_default()
     }
 
-    /// The answer, with the headers that its status calls for.
+    /// Returns the answer, with the headers that its status requires.
     pub fn into_response<B: From<String>>(self) -> Response<B> {
         let mut response = Response::new(B::from(self.to_json()));
         response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
@@ -136,14 +137,14 @@ impl Problem {
         response
     }
 
-    /// The status, and the headers that it calls for.
+    /// Sets the status and the headers that it requires.
     pub(crate) fn stamp<B>(&self, response: &mut Response<B>) {
         let status = self.code.status();
         *response.status_mut() = status;
         let headers = response.headers_mut();
         headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
         match status {
-            // Without `resource_metadata`: clients with static keys would go looking for an OAuth server.
+            // No `resource_metadata`: clients with static keys would look for an OAuth server.
             StatusCode::UNAUTHORIZED => headers.insert(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer")),
             StatusCode::SERVICE_UNAVAILABLE | StatusCode::TOO_MANY_REQUESTS => {
                 headers.insert(RETRY_AFTER, HeaderValue::from_static("1"))

@@ -5,7 +5,7 @@ use bytes::Bytes;
 use http_body::{Body, Frame, SizeHint};
 
 pin_project_lite::pin_project! {
-    /// The body of the service's own answer, or of a refusal in its place.
+    /// The body of the service's answer, or of a refusal.
     #[derive(Debug)]
     pub struct ResponseBody<B> {
         #[pin]
@@ -18,7 +18,7 @@ pin_project_lite::pin_project! {
     #[project = InnerProjection]
     enum Inner<B> {
         Service { #[pin] body: B },
-        Refusal { text: Option<Bytes> },
+        Rejected { text: Option<Bytes> },
     }
 }
 
@@ -28,7 +28,7 @@ impl<B> ResponseBody<B> {
     }
 
     pub(crate) const fn of_refusal(text: Bytes) -> Self {
-        Self { inner: Inner::Refusal { text: Some(text) } }
+        Self { inner: Inner::Rejected { text: Some(text) } }
     }
 }
 
@@ -39,21 +39,21 @@ impl<B: Body<Data = Bytes>> Body for ResponseBody<B> {
     fn poll_frame(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, B::Error>>> {
         match self.project().inner.project() {
             InnerProjection::Service { body } => body.poll_frame(cx),
-            InnerProjection::Refusal { text } => Poll::Ready(text.take().map(Frame::data).map(Ok)),
+            InnerProjection::Rejected { text } => Poll::Ready(text.take().map(Frame::data).map(Ok)),
         }
     }
 
     fn is_end_stream(&self) -> bool {
         match &self.inner {
             Inner::Service { body } => body.is_end_stream(),
-            Inner::Refusal { text } => text.is_none(),
+            Inner::Rejected { text } => text.is_none(),
         }
     }
 
     fn size_hint(&self) -> SizeHint {
         match &self.inner {
             Inner::Service { body } => body.size_hint(),
-            Inner::Refusal { text } => SizeHint::with_exact(text.as_ref().map_or(0, |text| text.len() as u64)),
+            Inner::Rejected { text } => SizeHint::with_exact(text.as_ref().map_or(0, |text| text.len() as u64)),
         }
     }
 }

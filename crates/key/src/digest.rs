@@ -1,12 +1,10 @@
-use std::fmt;
-
 use sha2::Digest as _;
 use subtle::ConstantTimeEq;
 
-/// SHA-256 of a key's whole text: all that is ever stored of it.
+/// SHA-256 of a key's whole text. Stores keep only this digest.
 ///
-/// A fast hash is right here. It guards 178 random bits, which no one searches; slow hashes are for what people choose.
-/// Its only equality takes the same time whatever differs.
+/// A fast hash is right here: it protects 178 random bits, too many to search. Slow hashes protect passwords, which people
+/// choose. The comparison takes the same time for equal and different digests.
 #[derive(Clone, Copy)]
 pub struct Digest([u64; 4]);
 
@@ -18,13 +16,13 @@ impl Digest {
         }
     }
 
-    /// A key of the default prefix, which fits into one block of SHA-256 with its padding (FIPS 180-4, 5.1.1).
+    /// Hashes a key with the default prefix. With its padding, it fits into one block of SHA-256 (FIPS 180-4, 5.1.1).
     ///
-    /// The library's general way fills a buffer of any length, and the processor waits for it: 8 of 46 ns.
+    /// The library's general function fills a buffer of any length first, which costs 8 of 46 ns.
     fn of_one_block(text: &[u8; 55]) -> Self {
         const INITIAL: [u32; 8] =
             [0x6a09_e667, 0xbb67_ae85, 0x3c6e_f372, 0xa54f_f53a, 0x510e_527f, 0x9b05_688c, 0x1f83_d9ab, 0x5be0_cd19];
-        /// The bit after the text, and the text's length in bits.
+        /// The bit after the text, then the text's length in bits.
         const PADDING: [u8; 9] = [0x80, 0, 0, 0, 0, 0, 0, 0x01, 0xb8];
         let mut block = [0; 64];
         let (front, back) = block.split_at_mut(text.len());
@@ -40,7 +38,7 @@ impl Digest {
         Self::from_bytes(bytes)
     }
 
-    /// The digest with these bytes, as an engine stored them.
+    /// Returns the digest with these bytes, read from a store.
     #[must_use]
     pub fn from_bytes(bytes: [u8; 32]) -> Self {
         let (lanes, _) = bytes.as_chunks::<8>();
@@ -51,7 +49,7 @@ impl Digest {
         Self(words)
     }
 
-    /// The bytes, for an engine to store.
+    /// Returns the bytes, for a store.
     #[must_use]
     pub fn to_bytes(self) -> [u8; 32] {
         let mut bytes = [0; 32];
@@ -62,15 +60,15 @@ impl Digest {
         bytes
     }
 
-    /// The digest as four words, little-endian: the form that an index keeps and compares.
+    /// Returns the digest as four little-endian words, the form that an index keeps and compares.
     ///
-    /// Compared word by word, 32 bytes take next to no time; byte by byte they took 31 ns, half of a SHA-256.
+    /// Comparing words costs almost nothing; comparing 32 single bytes took 31 ns, half of a SHA-256.
     #[must_use]
     pub const fn words(&self) -> &[u64; 4] {
         &self.0
     }
 
-    /// The digest with these words.
+    /// Returns the digest with these words.
     #[must_use]
     pub const fn from_words(words: [u64; 4]) -> Self {
         Self(words)
@@ -92,11 +90,7 @@ impl PartialEq for Digest {
 
 impl Eq for Digest {}
 
-impl fmt::Debug for Digest {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Digest(…)")
-    }
-}
+doorward_types::debug_as!(Digest, "Digest(…)");
 
 #[cfg(test)]
 mod tests {

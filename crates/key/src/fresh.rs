@@ -1,8 +1,8 @@
 use doorward_types::{Environment, Locator};
 
-use crate::{Digest, KeyPrefix, PresentedOperatorToken, Random, RandomError, ShownOnce, anatomy};
+use crate::{Digest, KeyPrefix, PresentedOperatorToken, Random, RandomError, ShownOnce, format};
 
-/// A key that was just made, with the only copy of its value.
+/// A newly generated key, with the only copy of its value.
 #[derive(Debug)]
 pub struct FreshKey {
     value: ShownOnce,
@@ -11,72 +11,72 @@ pub struct FreshKey {
 }
 
 impl FreshKey {
-    /// Makes a key.
+    /// Generates a key.
     ///
     /// # Errors
     ///
-    /// Where the generator fails.
+    /// Fails if the random generator fails.
     pub fn generate(prefix: &KeyPrefix, environment: Environment, random: &dyn Random) -> Result<Self, RandomError> {
         let head = format!("{prefix}_{}", environment.key_label());
-        let (value, locator) = anatomy::write(&head, random)?;
+        let (value, locator) = format::write(&head, random)?;
         let digest = Digest::of(value.expose().as_bytes());
         Ok(Self { value, locator, digest })
     }
 
-    /// What is stored of it.
+    /// Returns the digest, to be stored.
     #[must_use]
     pub const fn digest(&self) -> Digest {
         self.digest
     }
 
-    /// The public part of its text.
+    /// Returns the public part of the text.
     #[must_use]
     pub const fn locator(&self) -> Locator {
         self.locator
     }
 
-    /// The value.
+    /// Returns the value.
     #[must_use]
     pub const fn value(&self) -> &ShownOnce {
         &self.value
     }
 
-    /// The value alone, to be handed on to the answer that shows it.
+    /// Returns the value alone, for the answer that shows it.
     #[must_use]
     pub fn into_value(self) -> ShownOnce {
         self.value
     }
 }
 
-/// An operator's token that was just made, with the only copy of its value.
+/// A newly generated operator token, with the only copy of its value.
 #[derive(Debug)]
 pub struct FreshOperatorToken(FreshKey);
 
 impl FreshOperatorToken {
-    /// Makes a token.
+    /// Generates a token.
     ///
     /// # Errors
     ///
-    /// Where the generator fails.
+    /// Fails if the random generator fails.
     pub fn generate(random: &dyn Random) -> Result<Self, RandomError> {
-        let (value, locator) = anatomy::write(PresentedOperatorToken::HEAD, random)?;
+        let (value, locator) = format::write(PresentedOperatorToken::HEAD, random)?;
         let digest = Digest::of(value.expose().as_bytes());
         Ok(Self(FreshKey { value, locator, digest }))
     }
 
-    /// What is stored of it.
+    /// Returns the digest, to be stored.
     #[must_use]
     pub const fn digest(&self) -> Digest {
         self.0.digest
     }
 
-    /// The public part of its text.
+    /// Returns the public part of the text.
     #[must_use]
     pub const fn locator(&self) -> Locator {
         self.0.locator
     }
 
-    /// The value alone, to be handed on to the answer that shows it.
+    /// Returns the value alone, for the answer that shows it.
     #[must_use]
     pub fn into_value(self) -> ShownOnce {
         self.0.value

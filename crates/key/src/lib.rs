@@ -1,15 +1,15 @@
 //! The text of an access key: `dw_test_4fG7hJ2kLm_9aQ…`.
 //!
-//! | part | length | what |
+//! | part | length | meaning |
 //! |---|---|---|
-//! | prefix | 1–16 | `dw`, or an embedding service's own: [`KeyPrefix`] |
-//! | environment | 4 | `prod` or `test`: a hint, the stored record decides |
-//! | locator | 10 | public; looks the record up |
+//! | prefix | 1–16 | `dw`, or the prefix of an embedding service: [`KeyPrefix`] |
+//! | environment | 4 | `prod` or `test`: a hint; the stored record decides |
+//! | locator | 10 | public; finds the record |
 //! | secret | 30 | 178 bits of the operating system's randomness, without modulo bias |
-//! | checksum | 6 | CRC-32 of all before it; catches typing errors, and is no MAC |
+//! | checksum | 6 | CRC-32 of the text before it; catches typing errors, and is not a MAC |
 //!
-//! A text is read as a [`PresentedKey`], which is a claim and not a fact: whether the key is alive, only `doorward-auth`
-//! can say. A fresh one is a [`FreshKey`], whose value is shown once. What is stored is its [`Digest`] alone.
+//! A text is read as a [`PresentedKey`], which is only a claim: `doorward-auth` decides whether the key is active. A new key is a
+//! [`FreshKey`], whose value is shown once. Stores keep only its [`Digest`].
 //!
 //! ```
 //! use doorward_key::{FreshKey, KeyPrefix, PresentedKey, SystemRandom};
@@ -32,10 +32,11 @@
 //! println!("{}", fresh.value()); // `ShownOnce` has no `Display`
 //! ```
 
-mod anatomy;
 mod digest;
-mod fault;
+mod error;
+mod format;
 mod fresh;
+mod imported;
 mod opaque_token;
 mod prefix;
 mod presented;
@@ -43,10 +44,11 @@ mod random;
 mod shown_once;
 
 pub use digest::Digest;
-pub use fault::KeyFault;
+pub use error::KeyError;
 pub use fresh::{FreshKey, FreshOperatorToken};
+pub use imported::{ImportError, ImportFormat, ImportedDigest, PresentedForeignKey};
 pub use opaque_token::OpaqueToken;
 pub use prefix::{KeyPrefix, PrefixError};
-pub use presented::{KeyClaim, PresentedKey, PresentedOperatorToken};
+pub use presented::{KeyCandidate, PresentedKey, PresentedOperatorToken};
 pub use random::{Random, RandomError, SystemRandom};
 pub use shown_once::ShownOnce;

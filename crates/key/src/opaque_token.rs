@@ -1,54 +1,48 @@
-use std::fmt;
-
 use zeroize::Zeroizing;
 
-use crate::{Digest, Random, RandomError, anatomy};
+use crate::{Digest, Random, RandomError, format};
 
-/// The digits of a token: 43 of base 62 are 256 bits.
+/// The number of base-62 digits in a token: 43 digits are 256 bits.
 const LENGTH: usize = 43;
 
-/// A text that means nothing but to whoever stored its digest: the `state` of one try to link an account (RFC 6749, section 10.12), a
-/// link to sign in by, a session in a browser. Whoever brings it back is taken for who got it.
+/// A random bearer text whose digest is stored: the `state` of an account link (RFC 6749, section 10.12), a sign-in link, or a
+/// browser's session. A client that presents the text counts as the client that received it.
 pub struct OpaqueToken(Zeroizing<String>);
 
 impl OpaqueToken {
-    /// Makes one.
+    /// Generates a token.
     ///
     /// # Errors
     ///
-    /// Where the generator fails.
+    /// Fails if the random generator fails.
     pub fn generate(random: &dyn Random) -> Result<Self, RandomError> {
         let mut digits = Zeroizing::new([0; LENGTH]);
-        anatomy::draw(random, &mut *digits)?;
+        format::draw(random, &mut *digits)?;
         let text = str::from_utf8(&*digits).map_err(|_| RandomError)?;
         Ok(Self(Zeroizing::new(text.to_owned())))
     }
 
-    /// Reads what a browser brought back; none where it is no such token.
+    /// Reads the text that a browser sent. Returns `None` if it is not a token.
     #[must_use]
     pub fn presented(text: &str) -> Option<Self> {
         let well_formed = text.len() == LENGTH && text.bytes().all(|byte| byte.is_ascii_alphanumeric());
         well_formed.then(|| Self(Zeroizing::new(text.to_owned())))
     }
 
-    /// The text, for the one place that it goes out in.
+    /// Returns the text, for the single place that sends it.
     #[must_use]
     pub fn expose(&self) -> &str {
         &self.0
     }
 
-    /// What is stored of it.
+    /// Returns the digest, to be stored.
     #[must_use]
     pub fn digest(&self) -> Digest {
         Digest::of(self.0.as_bytes())
     }
 }
 
-impl fmt::Debug for OpaqueToken {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("OpaqueToken(…)")
-    }
-}
+doorward_types::debug_as!(OpaqueToken, "OpaqueToken(…)");
 
 #[cfg(test)]
 mod tests {
@@ -56,7 +50,7 @@ mod tests {
     use crate::SystemRandom;
 
     #[test]
-    fn what_was_made_is_read_back_and_nothing_else_is() {
+    fn only_a_generated_token_is_read_back() {
         let state = OpaqueToken::generate(&SystemRandom).unwrap();
         assert_eq!(OpaqueToken::presented(state.expose()).unwrap().digest(), state.digest());
         assert_ne!(OpaqueToken::generate(&SystemRandom).unwrap().digest(), state.digest());

@@ -1,18 +1,18 @@
 use std::fmt;
 use std::str::FromStr;
 
-/// What every key of a service starts with, so that people and secret scanners know whose it is.
+/// The first characters of all keys of a service, so that people and secret scanners recognize the service.
 ///
-/// At the default, `dw`, a key has 55 bytes: the most that SHA-256 takes in one block. Each byte above two costs a
-/// second block in every verification.
+/// With the default, `dw`, a key has 55 bytes: the maximum for one block of SHA-256. A longer prefix costs a second block in each
+/// verification.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct KeyPrefix(String);
 
 impl KeyPrefix {
-    /// The most characters of a prefix.
+    /// The maximum number of characters.
     pub const MAX_LENGTH: usize = 16;
 
-    /// The text, without the underscore that follows it in a key.
+    /// Returns the text, without the underscore that follows it in a key.
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.0
@@ -45,7 +45,8 @@ impl fmt::Display for KeyPrefix {
     }
 }
 
-/// The text cannot be a prefix.
+/// The text is not a valid prefix.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
 #[error("a key's prefix is a lower-case letter and at most 15 more lower-case letters or digits")]
+#[non_exhaustive]
 pub struct PrefixError;

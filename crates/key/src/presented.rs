@@ -2,12 +2,12 @@ use std::fmt;
 
 use doorward_types::{Environment, Locator};
 
-use crate::anatomy::{self, MAX_INPUT, TAIL_LENGTH};
-use crate::{Digest, KeyFault, KeyPrefix};
+use crate::format::{self, MAX_INPUT, TAIL_LENGTH};
+use crate::{Digest, KeyError, KeyPrefix};
 
-/// A well-formed key that someone presented: a claim, not a fact.
+/// A well-formed key that a client presented: a claim, not a fact.
 ///
-/// It borrows the text, so that reading one allocates nothing, and shows the public locator alone.
+/// It borrows the text, so reading allocates nothing. `Debug` shows only the public locator.
 #[derive(Clone, Copy)]
 pub struct PresentedKey<'a> {
     text: &'a [u8],
@@ -20,37 +20,37 @@ impl<'a> PresentedKey<'a> {
     ///
     /// # Errors
     ///
-    /// The first [`KeyFault`] in the order of their list. It never holds the text.
-    pub fn parse(prefix: &KeyPrefix, text: &'a [u8]) -> Result<Self, KeyFault> {
+    /// The first matching [`KeyError`], in their order of declaration. The error never contains the text.
+    pub fn parse(prefix: &KeyPrefix, text: &'a [u8]) -> Result<Self, KeyError> {
         if text.len() > MAX_INPUT {
-            return Err(KeyFault::Length);
+            return Err(KeyError::Length);
         }
         let behind_prefix = text.strip_prefix(prefix.as_str().as_bytes());
         let Some((environment, tail)) = behind_prefix.and_then(read_environment) else {
-            return Err(fault_of_foreign(text));
+            return Err(explain_prefix_mismatch(text));
         };
         if tail.len() != TAIL_LENGTH {
-            return Err(if is_of_key_alphabet(text) { KeyFault::Length } else { KeyFault::Alphabet });
+            return Err(if is_of_key_alphabet(text) { KeyError::Length } else { KeyError::Alphabet });
         }
-        let locator = anatomy::read_tail(tail)?;
-        anatomy::check(text)?;
+        let locator = format::read_tail(tail)?;
+        format::check(text)?;
         Ok(Self { text, environment, locator })
     }
 
-    /// The first well-formed key of this prefix anywhere in the text, for whoever looks for keys in the wrong place.
+    /// Finds the first well-formed key of this prefix anywhere in the text, for checks that look for misplaced keys.
     #[must_use]
     pub fn find(prefix: &KeyPrefix, haystack: &'a [u8]) -> Option<Self> {
         let length = prefix.as_str().len() + 1 + Environment::Test.key_label().len() + TAIL_LENGTH;
         haystack.windows(length).find_map(|window| Self::parse(prefix, window).ok())
     }
 
-    /// The environment that the text claims. The stored record decides.
+    /// Returns the environment that the text claims. The stored record decides.
     #[must_use]
     pub const fn environment(&self) -> Environment {
         self.environment
     }
 
-    /// What looks the record up.
+    /// Returns the locator, which finds the record.
     #[must_use]
     pub const fn locator(&self) -> Locator {
         self.locator
@@ -69,34 +69,34 @@ impl fmt::Debug for PresentedKey<'_> {
     }
 }
 
-/// What a text claims at a glance: its length is a key's, and its environment is one. Enough to look a record up.
+/// A text with the length and the environment of a key: enough to look up the record.
 ///
-/// Nothing else of it was read. Nothing else needs to be where the digest of the whole text is then compared: a text with
-/// the digest of a key *is* that key. [`PresentedKey::parse`] says what is wrong with one that is none.
+/// The rest is unread. That is enough if the caller then compares the digest of the whole text: a text with the digest of a key
+/// *is* that key. [`PresentedKey::parse`] explains an invalid text.
 #[derive(Clone, Copy)]
-pub struct KeyClaim<'a> {
+pub struct KeyCandidate<'a> {
     text: &'a [u8],
     environment: Environment,
     locator: &'a [u8; Locator::LENGTH],
 }
 
-impl<'a> KeyClaim<'a> {
-    /// Looks at a text. `None` where it cannot be a key of this prefix.
+impl<'a> KeyCandidate<'a> {
+    /// Reads the environment and the locator. Returns `None` if the text cannot be a key of this prefix.
     #[must_use]
-    pub fn at_a_glance(prefix: &KeyPrefix, text: &'a [u8]) -> Option<Self> {
+    pub fn peek(prefix: &KeyPrefix, text: &'a [u8]) -> Option<Self> {
         let (environment, tail) = read_environment(text.get(prefix.as_str().len()..)?)?;
         let tail: &[u8; TAIL_LENGTH] = tail.try_into().ok()?;
         let locator = tail.get(1..)?.first_chunk()?;
         Some(Self { text, environment, locator })
     }
 
-    /// The environment that the text claims. The stored record decides.
+    /// Returns the environment that the text claims. The stored record decides.
     #[must_use]
     pub const fn environment(&self) -> Environment {
         self.environment
     }
 
-    /// The bytes where a key has its locator.
+    /// Returns the bytes at the place of the locator.
     #[must_use]
     pub const fn locator(&self) -> &'a [u8; Locator::LENGTH] {
         self.locator
@@ -109,13 +109,13 @@ impl<'a> KeyClaim<'a> {
     }
 }
 
-impl fmt::Debug for KeyClaim<'_> {
+impl fmt::Debug for KeyCandidate<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("KeyClaim").field("environment", &self.environment).finish_non_exhaustive()
+        f.debug_struct("KeyCandidate").field("environment", &self.environment).finish_non_exhaustive()
     }
 }
 
-/// A well-formed operator's token, `dwo_<locator>_<secret><checksum>`: a claim, not a fact.
+/// A well-formed operator token, `dwo_<locator>_<secret><checksum>`: a claim, not a fact.
 #[derive(Clone, Copy)]
 pub struct PresentedOperatorToken<'a> {
     text: &'a [u8],
@@ -123,25 +123,25 @@ pub struct PresentedOperatorToken<'a> {
 }
 
 impl<'a> PresentedOperatorToken<'a> {
-    /// What every such token starts with.
+    /// The first characters of each operator token.
     pub const HEAD: &'static str = "dwo";
 
     /// Reads a token. No I/O, no allocation.
     ///
     /// # Errors
     ///
-    /// The first [`KeyFault`] in the order of their list. It never holds the text.
-    pub fn parse(text: &'a [u8]) -> Result<Self, KeyFault> {
+    /// The first matching [`KeyError`], in their order of declaration. The error never contains the text.
+    pub fn parse(text: &'a [u8]) -> Result<Self, KeyError> {
         if text.len() > MAX_INPUT {
-            return Err(KeyFault::Length);
+            return Err(KeyError::Length);
         }
-        let Some(tail) = text.strip_prefix(Self::HEAD.as_bytes()) else { return Err(fault_of_foreign(text)) };
-        let locator = anatomy::read_tail(tail)?;
-        anatomy::check(text)?;
+        let Some(tail) = text.strip_prefix(Self::HEAD.as_bytes()) else { return Err(explain_prefix_mismatch(text)) };
+        let locator = format::read_tail(tail)?;
+        format::check(text)?;
         Ok(Self { text, locator })
     }
 
-    /// What looks the record up.
+    /// Returns the locator, which finds the record.
     #[must_use]
     pub const fn locator(&self) -> Locator {
         self.locator
@@ -160,7 +160,7 @@ impl fmt::Debug for PresentedOperatorToken<'_> {
     }
 }
 
-/// The environment that stands behind a key's prefix, and what follows it.
+/// Reads the environment after a key's prefix. Returns it with the rest of the text.
 fn read_environment(behind_prefix: &[u8]) -> Option<(Environment, &[u8])> {
     let (label, tail) = behind_prefix.split_first_chunk()?;
     match label {
@@ -174,7 +174,7 @@ fn is_of_key_alphabet(text: &[u8]) -> bool {
     text.iter().all(|byte| byte.is_ascii_alphanumeric() || *byte == b'_')
 }
 
-/// The more helpful of the two faults of a text that does not start as a key.
-fn fault_of_foreign(text: &[u8]) -> KeyFault {
-    if is_of_key_alphabet(text) { KeyFault::Prefix } else { KeyFault::Alphabet }
+/// Returns the more helpful of the two faults of a text that does not start like a key.
+fn explain_prefix_mismatch(text: &[u8]) -> KeyError {
+    if is_of_key_alphabet(text) { KeyError::Prefix } else { KeyError::Alphabet }
 }

@@ -1,12 +1,12 @@
 use std::fmt;
 
-/// Where secrets come from: an argument, so that tests can say what is drawn.
+/// The source of secrets. It is an argument, so that tests choose the random bytes.
 pub trait Random: fmt::Debug + Send + Sync + 'static {
-    /// Fills the buffer with bytes that no one can predict.
+    /// Fills the buffer with unpredictable bytes.
     ///
     /// # Errors
     ///
-    /// Where there are none to be had; nothing may be made from a partly filled buffer.
+    /// Fails if there is no randomness. Callers must not use a partly filled buffer.
     fn fill(&self, buffer: &mut [u8]) -> Result<(), RandomError>;
 }
 

@@ -1,10 +1,8 @@
-use std::fmt;
-
 use zeroize::Zeroize;
 
-/// A secret text on its way to the one answer that shows it.
+/// A secret text on its way to the only answer that shows it.
 ///
-/// It has no `Display`, `Serialize` or `Clone`, its `Debug` tells nothing, and its memory is wiped on drop.
+/// It has no `Display`, `Serialize` or `Clone`. Its `Debug` shows nothing, and its memory is wiped on drop.
 pub struct ShownOnce(Vec<u8>);
 
 impl ShownOnce {
@@ -12,10 +10,10 @@ impl ShownOnce {
         Self(text)
     }
 
-    /// The text itself. Whoever calls this writes it into the one answer that shows it, and nowhere else.
+    /// Returns the text. Write it only into the answer that shows it.
     #[must_use]
     pub fn expose(&self) -> &str {
-        // Only ASCII is ever put in.
+        // The constructor is only called with ASCII.
         std::str::from_utf8(&self.0).unwrap_or_default()
     }
 }
@@ -26,8 +24,4 @@ impl Drop for ShownOnce {
     }
 }
 
-impl fmt::Debug for ShownOnce {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("ShownOnce(…)")
-    }
-}
+doorward_types::debug_as!(ShownOnce, "ShownOnce(…)");

@@ -1,4 +1,4 @@
-//! The browser that begins a link is the one that ends it: a cookie tells.
+//! The cookie that binds a link to the browser that began it.
 
 use doorward_key::{Digest, OpaqueToken};
 use doorward_types::LinkSessionId;
@@ -7,12 +7,12 @@ use http::{HeaderMap, HeaderValue};
 
 use crate::linker::SESSION_LIFETIME;
 
-/// The beginning of the cookie's name, which ends in the session's id: links in two tabs do not meet. The prefix makes browsers
-/// hold the cookie to one host, one path and TLS (RFC 6265bis, section 4.1.3.2). It is lax, since a strict cookie does not come
-/// back from another site.
+/// The start of the cookie's name, which ends in the session's id, so that links in two tabs do not collide. The prefix makes
+/// browsers limit the cookie to one host, one path and TLS (RFC 6265bis, section 4.1.3.2). `SameSite` is lax: browsers do not
+/// send a strict cookie after a redirect from another site.
 const COOKIE_NAME: &str = "__Host-doorward-link-";
 
-/// Returns the cookie that a browser gets at the start of a session.
+/// Returns the cookie for a browser at the start of a session.
 pub(crate) fn cookie(id: LinkSessionId, token: &OpaqueToken) -> Option<HeaderValue> {
     let lifetime = SESSION_LIFETIME.as_secs();
     let attributes = format!("Path=/; Secure; HttpOnly; SameSite=Lax; Max-Age={lifetime}");
@@ -21,12 +21,12 @@ pub(crate) fn cookie(id: LinkSessionId, token: &OpaqueToken) -> Option<HeaderVal
     Some(cookie)
 }
 
-/// Returns the token in the cookie of a session, if it is that of the browser that began.
+/// Returns the token in a session's cookie, if it is the token of the browser that began.
 pub(crate) fn proof(headers: &HeaderMap, id: LinkSessionId, began: Option<Digest>) -> Option<OpaqueToken> {
     let name = format!("{COOKIE_NAME}{id}=");
     let pairs = headers.get_all(COOKIE).iter().filter_map(|line| line.to_str().ok()).flat_map(|line| line.split(';'));
     let mut found = pairs.filter_map(|pair| pair.trim().strip_prefix(&name));
-    // Of two, one may be someone else's.
+    // Reject duplicate cookies: another site may have planted one of them.
     let (Some(token), None) = (found.next(), found.next()) else { return None };
     OpaqueToken::presented(token).filter(|token| began == Some(token.digest()))
 }
@@ -38,7 +38,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_the_one_cookie_of_the_session_proves_the_browser() {
+    fn only_a_single_session_cookie_proves_the_browser() {
         let (id, other) = (LinkSessionId::from_u128(1), LinkSessionId::from_u128(2));
         let token = OpaqueToken::generate(&SystemRandom).unwrap();
         let stranger = OpaqueToken::generate(&SystemRandom).unwrap();

@@ -3,24 +3,26 @@
 use std::borrow::Cow;
 use std::time::Duration;
 
-use doorward_auth::{LinkGrant, OriginRefusal};
+use doorward_auth::CallbackError;
 use doorward_key::OpaqueToken;
-use doorward_records::{LinkSession, LinkStatus};
+use doorward_records::{LinkGrant, LinkSession, LinkStatus};
 use doorward_store::{Conflict, StoreError};
 use http::{HeaderMap, StatusCode};
 use url::form_urlencoded::parse;
 use zeroize::Zeroizing;
 
 use crate::code_grant::code_or;
-use crate::linker::{CONFIRMATION_LIFETIME, Plan};
-use crate::{CodeGrant, ConnectorSettings, ExchangeError, Finish, LinkError, Linker, Tokens, browser, redirect};
+use crate::linker::{CONFIRMATION_LIFETIME, LinkState};
+use crate::{
+    CallbackResponse, CodeGrant, ConnectorSettings, ExchangeError, LinkError, Linker, Tokens, browser, redirect,
+};
 
-/// The pause between two looks of a browser that came twice, until its first request has ended; and the number of looks, which
-/// last longer than the third party may take.
+/// The pause between two reads by a repeated request, which waits until the browser's first request has ended. All reads together
+/// last longer than the token exchange may take.
 const LOOK_INTERVAL: Duration = Duration::from_millis(200);
-const LOOKS: u32 = 60;
+const MAX_LOOKS: u32 = 60;
 
-/// The most letters that are kept of what a third party says of a failure.
+/// The maximum number of characters kept from a third party's error.
 const MAX_WORDS: usize = 200;
 
 /// The third party's answer.
@@ -32,7 +34,7 @@ struct Answer<'a> {
 }
 
 impl<'a> Answer<'a> {
-    /// Reads the answer, and the state that it is about; none if a parameter stands twice (RFC 6749, section 3.1), or there is no
+    /// Reads the answer and its state. Returns `None` if a parameter appears twice (RFC 6749, section 3.1), or if there is no
     /// state.
     fn read(pairs: &'a [(Cow<'_, str>, Cow<'_, str>)]) -> Option<(OpaqueToken, Self)> {
         let at_most_once = |name: &str| {
@@ -49,9 +51,9 @@ impl<'a> Answer<'a> {
 
 /// The reason of a failed link.
 struct Failure {
-    /// The word for the browser.
+    /// The error code for the browser.
     error: String,
-    /// The third party's own words.
+    /// The third party's own text.
     provider_error: Option<String>,
 }
 
@@ -62,36 +64,36 @@ impl From<&str> for Failure {
 }
 
 impl Linker {
-    /// Takes a browser back from the third party. `reference` is the end of the redirect URI's path, `query` stands after its
-    /// question mark, and `headers` bring the cookie of [`Linker::start`].
+    /// Accepts a browser that returns from the third party. `reference` is the end of the redirect URI's path, `query` is its
+    /// query string, and `headers` contain the cookie of [`Linker::start`].
     ///
-    /// The backend's page is told `link_session_id` and `status`. With `success` comes the `confirmation` for
-    /// [`Linker::complete`]; with `error`, an `error`: the third party's own code, or one of `invalid_response`,
+    /// The backend's page receives `link_session_id` and `status`. A `success` comes with the `confirmation` for
+    /// [`Linker::complete`]. An `error` comes with an `error`: the third party's own code, or one of `invalid_response`,
     /// `issuer_mismatch`, `connector_gone`, `exchange_failed`, `registered_user_gone`, `other_user`.
     ///
-    /// The work goes on if the caller does not wait for its end. A browser that comes again is told the outcome.
-    pub async fn finish(&self, reference: Option<&str>, query: &str, headers: &HeaderMap) -> Finish {
+    /// The work continues if the caller drops this future. A repeated request gets the same outcome.
+    pub async fn finish(&self, reference: Option<&str>, query: &str, headers: &HeaderMap) -> CallbackResponse {
         let (linker, reference, query) = (self.clone(), reference.map(str::to_owned), query.to_owned());
         let headers = headers.clone();
         let finish = async move { linker.finish_on_its_own(reference.as_deref(), &query, &headers).await };
         tokio::spawn(finish).await.unwrap_or_else(|error| {
-            tracing::error!(%error, "a link broke off");
-            Finish::try_again()
+            tracing::error!(%error, "a link was interrupted");
+            CallbackResponse::try_again()
         })
     }
 
-    async fn finish_on_its_own(&self, reference: Option<&str>, query: &str, headers: &HeaderMap) -> Finish {
+    async fn finish_on_its_own(&self, reference: Option<&str>, query: &str, headers: &HeaderMap) -> CallbackResponse {
         let pairs: Vec<_> = parse(query.as_bytes()).collect();
-        let Some((state, answer)) = Answer::read(&pairs) else { return Finish::worn_out() };
-        // Before the session is claimed: it is claimed once.
+        let Some((state, answer)) = Answer::read(&pairs) else { return CallbackResponse::expired() };
+        // This check comes before the session is claimed, since a session can be claimed only once.
         if !self.verifier.is_current() {
-            return Finish::try_again();
+            return CallbackResponse::try_again();
         }
         match self.claim_and_finish(reference, &state, &answer, headers).await {
             Ok(finish) => finish,
             Err(error) => {
                 tracing::error!(error = &error as &dyn std::error::Error, "a link could not be finished");
-                Finish::try_again()
+                CallbackResponse::try_again()
             }
         }
     }
@@ -102,25 +104,25 @@ impl Linker {
         state: &OpaqueToken,
         answer: &Answer<'_>,
         headers: &HeaderMap,
-    ) -> Result<Finish, LinkError> {
-        for _ in 0..LOOKS {
-            let Some(grant) = self.core().link_by_state(&*self.store, state).await? else {
-                return Ok(Finish::worn_out());
+    ) -> Result<CallbackResponse, LinkError> {
+        for _ in 0..MAX_LOOKS {
+            let Some(grant) = LinkGrant::by_state(&*self.store, state).await? else {
+                return Ok(CallbackResponse::expired());
             };
             let (scope, session) = (grant.scope(), grant.session());
-            // None of these refusals uses the session up: its own browser may yet bring the right answer to the right place.
+            // These refusals do not use up the session: its own browser may still send the right answer to the right place.
             if browser::proof(headers, session.id, session.browser).is_none() {
-                return Ok(Finish::other_browser());
+                return Ok(CallbackResponse::other_browser());
             }
             if reference != Some(&*redirect::reference(scope, &session.connector)) {
                 tracing::warn!(session = %session.id, "an answer came to the redirect URI of another connector");
-                return Ok(Finish::worn_out());
+                return Ok(CallbackResponse::expired());
             }
             if session.expires_at <= self.core().clock().now() {
-                return Ok(Finish::worn_out());
+                return Ok(CallbackResponse::expired());
             }
             let Ok(plan) = self.plan(scope, session) else { return Ok(self.unreadable(&grant)) };
-            // An answer that can go nowhere is not looked at.
+            // If the answer cannot be delivered, it is not evaluated.
             if let Err(refusal) = self.verifier.check_origin(scope.organization(), &plan.callback_url) {
                 return Ok(refused(session, &refusal));
             }
@@ -129,7 +131,7 @@ impl Linker {
                     let claimed = LinkSession { status: LinkStatus::Exchanging, ..session.clone() };
                     match self.store.advance_link(scope, LinkStatus::Started, claimed).await {
                         Ok(()) => return Ok(self.finish_one(&grant, &plan, answer).await),
-                        // Another request was quicker.
+                        // Another request was faster.
                         Err(StoreError::Conflict(Conflict::Stale)) => {}
                         Err(error) => return Err(error.into()),
                     }
@@ -140,14 +142,16 @@ impl Linker {
                     let error = session.error.as_deref().unwrap_or("exchange_failed");
                     return Ok(self.onward(&grant, &plan, &Err(error)));
                 }
-                LinkStatus::Begun | LinkStatus::Complete | LinkStatus::Expired => return Ok(Finish::worn_out()),
+                LinkStatus::Begun | LinkStatus::Complete | LinkStatus::Expired => {
+                    return Ok(CallbackResponse::expired());
+                }
             }
         }
-        Ok(Finish::try_again())
+        Ok(CallbackResponse::try_again())
     }
 
-    /// Ends a session that was claimed: with tokens that are pending, or as failed.
-    async fn finish_one(&self, grant: &LinkGrant, plan: &Plan, answer: &Answer<'_>) -> Finish {
+    /// Ends a claimed session, either with pending tokens or as failed.
+    async fn finish_one(&self, grant: &LinkGrant, plan: &LinkState, answer: &Answer<'_>) -> CallbackResponse {
         let failure = match self.exchange(grant, plan, answer).await {
             Ok((settings, tokens)) => match self.keep_pending(grant, &tokens).await {
                 Ok(confirmation) => return self.onward(grant, plan, &Ok(confirmation)),
@@ -165,9 +169,9 @@ impl Linker {
             ..grant.session().clone()
         };
         let ended = self.store.advance_link(grant.scope(), LinkStatus::Exchanging, session).await;
-        // A session that is gone or over has nothing to be told.
+        // A session that is gone or has ended needs no outcome.
         if let Err(error) = ended.or_else(|error| match error {
-            StoreError::Missing | StoreError::Conflict(Conflict::Stale) => Ok(()),
+            StoreError::NotFound | StoreError::Conflict(Conflict::Stale) => Ok(()),
             other => Err(other),
         }) {
             failed(grant.session(), &error.into());
@@ -175,21 +179,21 @@ impl Linker {
         self.onward(grant, plan, &Err(&failure.error))
     }
 
-    /// Gets the tokens, or says why there are none.
+    /// Gets the tokens, or returns why it could not.
     async fn exchange(
         &self,
         grant: &LinkGrant,
-        plan: &Plan,
+        plan: &LinkState,
         answer: &Answer<'_>,
     ) -> Result<(ConnectorSettings, Tokens), Failure> {
         let (scope, session) = (grant.scope(), grant.session());
         let settings = self.settings_of(scope, &session.connector, &plan.application).await;
         let settings = settings.map_err(|error| failed(session, &error))?.ok_or("connector_gone")?;
-        // Also an error is believed only if it is the third party's that was asked (RFC 9207, section 2.4).
+        // An error, too, is believed only if it comes from the expected third party (RFC 9207, section 2.4).
         if settings.issuer.as_deref() != answer.issuer {
             let provider_error = match answer.issuer {
-                Some(issuer) => format!("it calls itself {issuer}"),
-                None => "it does not say who it is".to_owned(),
+                Some(issuer) => format!("its issuer is {issuer}"),
+                None => "it names no issuer".to_owned(),
             };
             let provider_error = words(&provider_error, "", &[]);
             return Err(Failure { provider_error, ..Failure::from("issuer_mismatch") });
@@ -220,7 +224,7 @@ impl Linker {
         }
     }
 
-    /// Keeps the tokens until the backend confirms whose they are; returns the confirmation.
+    /// Keeps the tokens until the backend confirms their owner. Returns the confirmation.
     async fn keep_pending(&self, grant: &LinkGrant, tokens: &Tokens) -> Result<OpaqueToken, LinkError> {
         let (scope, session) = (grant.scope(), grant.session());
         let confirmation = OpaqueToken::generate(&**self.core().random())?;
@@ -240,41 +244,46 @@ impl Linker {
         Ok(confirmation)
     }
 
-    /// Gives the browser that began a confirmation once more: its first one may have been lost on the way. Each is shown once,
-    /// and the last one counts.
-    async fn confirm_again(&self, grant: &LinkGrant, plan: &Plan) -> Result<Finish, LinkError> {
+    /// Gives the browser that began a new confirmation, since the first may have been lost in transit. Each confirmation is shown
+    /// once, and the last one is valid.
+    async fn confirm_again(&self, grant: &LinkGrant, plan: &LinkState) -> Result<CallbackResponse, LinkError> {
         let confirmation = OpaqueToken::generate(&**self.core().random())?;
         let pending = LinkSession { confirmation: Some(confirmation.digest()), ..grant.session().clone() };
         match self.store.advance_link(grant.scope(), LinkStatus::Pending, pending).await {
             Ok(()) => Ok(self.onward(grant, plan, &Ok(confirmation))),
-            Err(StoreError::Conflict(Conflict::Stale)) => Ok(Finish::worn_out()),
+            Err(StoreError::Conflict(Conflict::Stale)) => Ok(CallbackResponse::expired()),
             Err(error) => Err(error.into()),
         }
     }
 
-    /// Sends the browser on to the backend's page, if the very text that it gets may be sent there.
-    pub(crate) fn onward(&self, grant: &LinkGrant, plan: &Plan, outcome: &Result<OpaqueToken, &str>) -> Finish {
+    /// Sends the browser on to the backend's page, if the complete URL may be a callback.
+    pub(crate) fn onward(
+        &self,
+        grant: &LinkGrant,
+        plan: &LinkState,
+        outcome: &Result<OpaqueToken, &str>,
+    ) -> CallbackResponse {
         let session = grant.session();
         let url = match outcome {
             Ok(confirmation) => redirect::success(&plan.callback_url, session.id, confirmation.expose()),
             Err(error) => redirect::failure(&plan.callback_url, session.id, error),
         };
         match self.verifier.check_origin(grant.scope().organization(), &url) {
-            Ok(_) => Finish::Redirect(url),
+            Ok(_) => CallbackResponse::Redirect(url),
             Err(refusal) => refused(session, &refusal),
         }
     }
 }
 
 fn failed(session: &LinkSession, error: &LinkError) -> Failure {
-    if matches!(error, LinkError::Store(StoreError::Missing)) {
+    if matches!(error, LinkError::Store(StoreError::NotFound)) {
         return Failure::from("registered_user_gone");
     }
     tracing::error!(session = %session.id, error = error as &dyn std::error::Error, "a link could not be finished");
     Failure::from("exchange_failed")
 }
 
-/// Returns what a third party said, for the backend alone: short, and without what is secret.
+/// Returns the third party's error text, for the backend alone: shortened, and without secrets.
 fn words(error: &str, description: &str, secrets: &[&str]) -> Option<String> {
     let said = if description.is_empty() { error.to_owned() } else { format!("{error}: {description}") };
     let tells = secrets.iter().any(|secret| !secret.is_empty() && said.contains(secret));
@@ -283,15 +292,15 @@ fn words(error: &str, description: &str, secrets: &[&str]) -> Option<String> {
     (!said.is_empty()).then_some(said)
 }
 
-/// A plain page that says so, and redirects nowhere.
-fn refused(session: &LinkSession, refusal: &OriginRefusal) -> Finish {
+/// Returns a plain page with the reason. It does not redirect.
+fn refused(session: &LinkSession, refusal: &CallbackError) -> CallbackResponse {
     tracing::warn!(session = %session.id, %refusal, "a callback was refused");
     match refusal {
-        OriginRefusal::NotCurrent => Finish::try_again(),
-        OriginRefusal::Refused(refusal) => {
+        CallbackError::NotCurrent => CallbackResponse::try_again(),
+        refusal => {
             let text =
                 format!("{refusal}.\n\nNothing was sent there. Ask the operator of this service to add the origin.");
-            Finish::Page(StatusCode::FORBIDDEN, text)
+            CallbackResponse::Page(StatusCode::FORBIDDEN, text)
         }
     }
 }
@@ -301,7 +310,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_a_third_party_says_is_short_and_tells_no_secret() {
+    fn a_third_partys_text_is_shortened_and_shows_no_secret() {
         assert_eq!(words("", "", &[""]), None);
         assert_eq!(words("invalid_client", "", &["s"]).as_deref(), Some("invalid_client"));
         assert_eq!(

@@ -1,4 +1,5 @@
-//! The authorization code grant (RFC 6749, section 4.1), with a proof that whoever began it finishes it (PKCE, RFC 7636).
+//! The authorization code grant (RFC 6749, section 4.1) with PKCE (RFC 7636), which proves that the same client begins and ends
+//! it.
 
 use std::time::Duration;
 
@@ -15,34 +16,34 @@ use url::Url;
 use url::form_urlencoded::{Serializer, byte_serialize};
 use zeroize::Zeroizing;
 
-use crate::tokens::TokenFault;
-use crate::{ConnectorFault, ConnectorSettings, TokenEndpointAuth, Tokens};
+use crate::tokens::TokenError;
+use crate::{ConnectorError, ConnectorSettings, TokenEndpointAuth, Tokens};
 
-/// How long the third party may take.
-const PATIENCE: Duration = Duration::from_secs(10);
+/// The timeout for a third party's answer.
+const REQUEST_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// The reason that there are no tokens. What is displayed of it holds no code, no token and no secret.
+/// The reason why there are no tokens. Its `Display` contains no code, no token and no secret.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum ExchangeError {
-    /// The settings name no token endpoint that can be asked.
-    #[error("the token endpoint is none")]
+    /// The token endpoint is not a valid URL.
+    #[error("the token endpoint is not a valid URL")]
     Endpoint,
-    /// The third party said no.
+    /// The third party refused.
     #[error("the token endpoint answers {status} {}", Foreign::new(error))]
     Refused {
         /// The answer's status.
         status: StatusCode,
-        /// OAuth's code for it, if there was one.
+        /// OAuth's error code, or empty.
         error: String,
-        /// The third party's own words. They may hold anything that it knows.
+        /// The third party's own text. It may contain secrets.
         description: String,
     },
     /// The third party did not answer.
     #[error(transparent)]
     Send(#[from] SendError),
-    /// It answered what cannot be kept.
-    #[error("the token endpoint's answer cannot be kept: {0}")]
+    /// The answer contains no usable tokens.
+    #[error("the token endpoint's answer is unusable: {0}")]
     Unusable(&'static str),
 }
 
@@ -52,16 +53,16 @@ impl ExchangeError {
     }
 }
 
-/// The reason that a token is not revoked.
+/// The reason why a token was not revoked.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum RevokeError {
-    /// The third party cannot do it now.
+    /// The third party is busy.
     #[error("the revocation endpoint answers {status}")]
     Busy { status: StatusCode },
-    /// The settings name no revocation endpoint that can be asked.
+    /// The settings have no valid revocation endpoint.
     #[error("the connector has no revocation endpoint")]
     Endpoint,
-    /// The third party says no.
+    /// The third party refused.
     #[error("the revocation endpoint answers {status} {}", Foreign::new(error))]
     Refused { status: StatusCode, error: String },
     /// The third party does not answer.
@@ -70,30 +71,39 @@ pub(crate) enum RevokeError {
 }
 
 impl RevokeError {
-    /// Returns whether another try may succeed.
+    /// Returns whether a retry may succeed.
     pub(crate) const fn may_pass(&self) -> bool {
         matches!(self, Self::Busy { .. } | Self::Send(_))
     }
 }
 
-/// 256 bits, as RFC 7636, section 4.1, recommends.
+/// Returns a fresh PKCE verifier of 256 bits, as RFC 7636, section 4.1, recommends.
 ///
 /// # Errors
 ///
-/// Where the generator fails.
+/// Fails if the random generator fails.
 pub fn pkce_verifier(random: &dyn Random) -> Result<Zeroizing<String>, RandomError> {
     let mut bytes = Zeroizing::new([0; 32]);
     random.fill(&mut *bytes)?;
     Ok(Zeroizing::new(BASE64_URL_SAFE_NO_PAD.encode(*bytes)))
 }
 
-/// One application's way through the grant.
+/// The requests of one application for the grant.
 #[derive(Clone, Copy, Debug)]
+#[non_exhaustive]
 pub struct CodeGrant<'a> {
-    /// The application, and where it asks.
+    /// The application and its endpoints.
     pub settings: &'a ConnectorSettings,
-    /// Where browsers are sent back to.
+    /// The URI to which the third party sends browsers back.
     pub redirect_uri: &'a str,
+}
+
+impl<'a> CodeGrant<'a> {
+    /// Creates the requests of an application.
+    #[must_use]
+    pub const fn new(settings: &'a ConnectorSettings, redirect_uri: &'a str) -> Self {
+        Self { settings, redirect_uri }
+    }
 }
 
 #[derive(Default, Deserialize)]
@@ -105,13 +115,13 @@ struct Refusal {
 }
 
 impl CodeGrant<'_> {
-    /// Where a browser is sent (RFC 6749, section 4.1.1; RFC 7636, section 4.3).
+    /// Returns the URL to which a browser is sent (RFC 6749, section 4.1.1; RFC 7636, section 4.3).
     ///
     /// # Errors
     ///
-    /// [`ConnectorFault::AuthorizationEndpoint`] where that is no URL.
-    pub fn authorize_url(&self, state: &str, pkce_verifier: &str) -> Result<String, ConnectorFault> {
-        let malformed = ConnectorFault::AuthorizationEndpoint(EndpointError::Malformed);
+    /// [`ConnectorError::AuthorizationEndpoint`] if the endpoint is not a URL.
+    pub fn authorize_url(&self, state: &str, pkce_verifier: &str) -> Result<String, ConnectorError> {
+        let malformed = ConnectorError::AuthorizationEndpoint(EndpointError::Malformed);
         let mut url = Url::parse(&self.settings.authorization_endpoint).map_err(|_| malformed)?;
         let challenge = BASE64_URL_SAFE_NO_PAD.encode(Sha256::digest(pkce_verifier.as_bytes()));
         url.query_pairs_mut()
@@ -140,14 +150,14 @@ impl CodeGrant<'_> {
             ("code_verifier", pkce_verifier),
         ];
         let (headers, body) = self.request(&parameters).ok_or(ExchangeError::Endpoint)?;
-        let answer = client.post(&endpoint, headers, body, PATIENCE).await?;
+        let answer = client.post(&endpoint, headers, body, REQUEST_TIMEOUT).await?;
         if !answer.status().is_success() {
             let refusal: Refusal = serde_json::from_slice(answer.body()).unwrap_or_default();
             return Err(ExchangeError::refused(answer.status(), &refusal.error, refusal.error_description));
         }
         Tokens::judge(answer.body()).map_err(|fault| match fault {
-            TokenFault::Refused { error, description } => ExchangeError::refused(answer.status(), &error, description),
-            TokenFault::Unusable(why) => ExchangeError::Unusable(why),
+            TokenError::Refused { error, description } => ExchangeError::refused(answer.status(), &error, description),
+            TokenError::Unusable(why) => ExchangeError::Unusable(why),
         })
     }
 
@@ -161,7 +171,7 @@ impl CodeGrant<'_> {
         let endpoint: Endpoint = endpoint.ok_or(RevokeError::Endpoint)?;
         let parameters = [("token", token), ("token_type_hint", kind)];
         let (headers, body) = self.request(&parameters).ok_or(RevokeError::Endpoint)?;
-        let answer = client.post(&endpoint, headers, body, PATIENCE).await?;
+        let answer = client.post(&endpoint, headers, body, REQUEST_TIMEOUT).await?;
         let status = answer.status();
         if status.is_success() {
             return Ok(());
@@ -175,7 +185,7 @@ impl CodeGrant<'_> {
         }
     }
 
-    /// Returns the headers and the body of a request of this application, which proves itself in one of them (RFC 6749, section
+    /// Returns the headers and the body of a request. One of the two contains the application's credentials (RFC 6749, section
     /// 2.3.1).
     fn request(&self, parameters: &[(&str, &str)]) -> Option<(HeaderMap, String)> {
         let settings = self.settings;
@@ -186,7 +196,7 @@ impl CodeGrant<'_> {
         headers.insert(ACCEPT, HeaderValue::from_static("application/json"));
         match (&settings.client_secret, settings.token_endpoint_auth_method) {
             (Some(secret), TokenEndpointAuth::ClientSecretBasic) => {
-                // Each is form-encoded first.
+                // Each part is form-encoded first.
                 let encoded = |text: &str| byte_serialize(text.as_bytes()).collect::<String>();
                 let pair = Zeroizing::new(format!("{}:{}", encoded(&settings.client_id), encoded(secret)));
                 let basic = Zeroizing::new(format!("Basic {}", BASE64_STANDARD.encode(pair.as_bytes())));
@@ -205,10 +215,10 @@ impl CodeGrant<'_> {
     }
 }
 
-/// The longest error code that is handed on.
+/// The maximum length of a forwarded error code.
 pub(crate) const MAX_CODE: usize = 64;
 
-/// An error code as OAuth has them; what is none, is not handed on.
+/// Returns the code if it has the form of an OAuth error code; else returns `otherwise`.
 pub(crate) fn code_or<'a>(code: &'a str, otherwise: &'a str) -> &'a str {
     let may_stand = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || matches!(byte, b'_' | b'-');
     let is_code = (1..=MAX_CODE).contains(&code.len()) && code.bytes().all(may_stand);

@@ -1,4 +1,4 @@
-//! The end of a link: the backend says whose account it is.
+//! The end of a link: the backend confirms the account's owner.
 
 use doorward_audit::{Action, Attribution, Detail};
 use doorward_key::OpaqueToken;
@@ -9,20 +9,20 @@ use doorward_types::{LinkSessionId, RegisteredUserId};
 use crate::{LinkError, Linker, Tokens};
 
 impl Linker {
-    /// Returns a link session of this scope. One whose time is over is expired.
+    /// Returns a link session of this scope. A session past its time is marked expired.
     ///
     /// # Errors
     ///
-    /// [`LinkError::NoSuchSession`] if there is none, or if it ended more than an hour ago.
+    /// [`LinkError::NoSuchSession`] if there is no such session, or if it ended more than an hour ago.
     pub async fn session(&self, scope: &Scope, id: LinkSessionId) -> Result<LinkSession, LinkError> {
         let session = self.store.link(scope, id).await?.ok_or(LinkError::NoSuchSession)?;
         let is_over = session.expires_at <= self.core().clock().now() && !session.status.is_end();
         Ok(if is_over { LinkSession { status: LinkStatus::Expired, ..session } } else { session })
     }
 
-    /// Makes the tokens of a pending session the credential of its user. `user` is the registered user that is signed in at the
-    /// backend, in the browser that brought the confirmation: only if the link was begun for the same user, the account belongs
-    /// to the person who linked it.
+    /// Stores the tokens of a pending session as its user's credential. `user` is the registered user who is signed in at the
+    /// backend, in the browser that brought the confirmation. It must be the user for whom the link was begun: only then the
+    /// account belongs to the person who linked it.
     ///
     /// # Errors
     ///
@@ -58,19 +58,19 @@ impl Linker {
         }
         let key = CredentialKey { registered_user: session.registered_user, connector: session.connector.clone() };
         let CredentialKey { registered_user, connector } = key.clone();
-        let detail = Detail { connector: Some(connector.to_string()), ..Detail::default() };
-        let event = self.event(Action::CredentialPut, registered_user.to_string(), scope, by, detail);
+        let detail = Detail::default().with_connector(connector.to_string());
+        let event = self.core().event(Action::CredentialPut, registered_user.to_string(), scope.log(), by, detail);
         let now = event.time;
         let complete = |sealed| {
             let connector = connector.clone();
-            let credential = Credential { registered_user, connector, sealed, created_at: now, updated_at: now };
+            let credential = Credential::new(registered_user, connector, sealed, now, now);
             self.store.complete_link(scope, id, credential, event.clone())
         };
         self.write_sealed((scope, &key.to_string(), &text), complete).await.map_err(|error| match error {
             LinkError::Store(error) => not_pending(error),
             other => other,
         })?;
-        // The credential that stood in its place is to be revoked.
+        // The replaced credential is to be revoked.
         self.revoke_soon();
         Ok(LinkSession { status: LinkStatus::Complete, confirmation: None, tokens: None, ..session })
     }
@@ -89,11 +89,11 @@ impl Linker {
     }
 }
 
-/// Says what it means that someone else was quicker.
+/// Returns the error if another request changed the session first.
 fn not_pending(error: StoreError) -> LinkError {
     match error {
         StoreError::Conflict(Conflict::Stale) => LinkError::NotPending(LinkStatus::Complete),
-        StoreError::Missing => LinkError::NoSuchSession,
+        StoreError::NotFound => LinkError::NoSuchSession,
         other => LinkError::Store(other),
     }
 }

@@ -1,3 +1,4 @@
+use doorward_types::with_fields;
 use std::collections::BTreeMap;
 use std::fmt;
 
@@ -9,45 +10,47 @@ use sha2::{Digest, Sha256};
 use url::form_urlencoded::parse;
 use zeroize::Zeroizing;
 
-/// How one environment reaches a third party: the OAuth application by which users link accounts, and the server whose tools
-/// are called for them. Either may be absent; what belongs to the application is empty then.
-#[derive(Clone, Deserialize, Eq, PartialEq, Serialize)]
+/// A connector's settings in one environment: the OAuth application with which users link accounts, and the server whose tools
+/// are called for them. Either part may be absent. The application's fields are then empty.
+#[derive(Clone, Default, Deserialize, Eq, PartialEq, Serialize)]
 #[serde(deny_unknown_fields)]
+#[non_exhaustive]
 pub struct ConnectorSettings {
-    /// Where the user's browser is sent (RFC 6749, section 3.1).
+    /// The URL to which the user's browser is sent (RFC 6749, section 3.1).
     #[serde(default)]
     pub authorization_endpoint: String,
-    /// Where a code is exchanged for tokens (RFC 6749, section 3.2).
+    /// The URL that exchanges a code for tokens (RFC 6749, section 3.2).
     #[serde(default)]
     pub token_endpoint: String,
-    /// The place where tokens are revoked (RFC 7009), if the third party has one.
+    /// The URL that revokes tokens (RFC 7009), if the third party has one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub revocation_endpoint: Option<String>,
-    /// The application, as the third party knows it.
+    /// The application's id at the third party.
     #[serde(default)]
     pub client_id: String,
-    /// What proves that it is us; none for a public client.
+    /// The application's secret. `None` for a public client.
     #[serde(default)]
     pub client_secret: Option<Zeroizing<String>>,
-    /// How that is presented.
+    /// The method to present the secret.
     #[serde(default)]
     pub token_endpoint_auth_method: TokenEndpointAuth,
-    /// What is asked for, with spaces between.
+    /// The requested scopes, separated by spaces.
     #[serde(default)]
     pub scope: Option<String>,
-    /// The third party's name for itself. Each of its answers must bear it (RFC 9207); without an issuer here, none may.
+    /// The third party's issuer. Each of its answers must contain it (RFC 9207); if this is `None`, no answer may contain an
+    /// issuer.
     #[serde(default)]
     pub issuer: Option<String>,
-    /// What else the authorization endpoint wants to hear, such as `access_type=offline`.
+    /// Further parameters for the authorization endpoint, such as `access_type=offline`.
     #[serde(default)]
     pub authorization_parameters: BTreeMap<String, String>,
-    /// Whose tools are called for users, with their credentials.
+    /// The server whose tools are called with users' credentials.
     #[serde(default)]
     pub upstream: Option<UpstreamSettings>,
 }
 
 impl ConnectorSettings {
-    /// Returns the URLs that codes, tokens and credentials go to, for an audit log: without what is behind `?`.
+    /// Returns the URLs that receive codes, tokens and credentials, without their queries, for an audit log.
     pub(crate) fn urls(&self) -> Vec<String> {
         let optional = [&self.revocation_endpoint, &self.issuer].into_iter().flatten();
         let upstream = self.upstream.iter().map(|upstream| &upstream.url);
@@ -57,17 +60,40 @@ impl ConnectorSettings {
     }
 }
 
+with_fields! {
+    ConnectorSettings:
+    with_authorization_endpoint authorization_endpoint: String,
+    with_token_endpoint token_endpoint: String,
+    with_revocation_endpoint revocation_endpoint: Option<String>,
+    with_client_id client_id: String,
+    with_client_secret client_secret: Option<Zeroizing<String>>,
+    with_token_endpoint_auth_method token_endpoint_auth_method: TokenEndpointAuth,
+    with_scope scope: Option<String>,
+    with_issuer issuer: Option<String>,
+    with_authorization_parameters authorization_parameters: BTreeMap<String, String>,
+    with_upstream upstream: Option<UpstreamSettings>,
+}
+
 /// A server with tools.
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
 #[serde(deny_unknown_fields)]
+#[non_exhaustive]
 pub struct UpstreamSettings {
-    /// How it is spoken to.
+    /// The protocol.
     pub protocol: UpstreamProtocol,
-    /// Where it is.
+    /// The URL.
     pub url: String,
 }
 
-/// How an upstream's tools are called.
+impl UpstreamSettings {
+    /// Creates the settings of a server with tools.
+    #[must_use]
+    pub const fn new(protocol: UpstreamProtocol, url: String) -> Self {
+        Self { protocol, url }
+    }
+}
+
+/// The protocol of tool calls.
 #[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum UpstreamProtocol {
@@ -77,9 +103,10 @@ pub enum UpstreamProtocol {
     Mcp,
 }
 
-/// How a client's secret is presented, by the names of RFC 7591.
+/// The method to present a client's secret, by the names of RFC 7591.
 #[derive(Clone, Copy, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
 #[serde(rename_all = "snake_case")]
+#[non_exhaustive]
 pub enum TokenEndpointAuth {
     /// In the `Authorization` header.
     #[default]
@@ -88,8 +115,8 @@ pub enum TokenEndpointAuth {
     ClientSecretPost,
 }
 
-/// Parameters that the authorization request has already, or could be replaced by (RFC 9101).
-const OURS: [&str; 10] = [
+/// Parameters that the authorization request already contains, or that could replace those (RFC 9101).
+const RESERVED_PARAMETERS: [&str; 10] = [
     "response_type",
     "client_id",
     "redirect_uri",
@@ -103,49 +130,49 @@ const OURS: [&str; 10] = [
 ];
 
 impl ConnectorSettings {
-    /// Looks whether they can be used.
+    /// Checks the settings.
     ///
     /// # Errors
     ///
-    /// [`ConnectorFault`]: what cannot.
-    pub fn check(&self) -> Result<(), ConnectorFault> {
+    /// [`ConnectorError`] with the invalid setting.
+    pub fn check(&self) -> Result<(), ConnectorError> {
         if let Some(upstream) = &self.upstream {
-            upstream.url.parse::<Endpoint>().map_err(ConnectorFault::Upstream)?;
+            upstream.url.parse::<Endpoint>().map_err(ConnectorError::Upstream)?;
             if !self.links_accounts() {
                 return Ok(());
             }
         }
-        self.authorization_endpoint.parse::<Endpoint>().map_err(ConnectorFault::AuthorizationEndpoint)?;
-        self.token_endpoint.parse::<Endpoint>().map_err(ConnectorFault::TokenEndpoint)?;
+        self.authorization_endpoint.parse::<Endpoint>().map_err(ConnectorError::AuthorizationEndpoint)?;
+        self.token_endpoint.parse::<Endpoint>().map_err(ConnectorError::TokenEndpoint)?;
         if let Some(endpoint) = &self.revocation_endpoint {
-            endpoint.parse::<Endpoint>().map_err(ConnectorFault::RevocationEndpoint)?;
+            endpoint.parse::<Endpoint>().map_err(ConnectorError::RevocationEndpoint)?;
         }
         if let Some(issuer) = &self.issuer {
-            issuer.parse::<Endpoint>().map_err(ConnectorFault::Issuer)?;
+            issuer.parse::<Endpoint>().map_err(ConnectorError::Issuer)?;
         }
         if self.client_id.is_empty() {
-            return Err(ConnectorFault::ClientId);
+            return Err(ConnectorError::ClientId);
         }
-        let is_ours = |name: &str| OURS.iter().any(|ours| name.eq_ignore_ascii_case(ours));
+        let is_ours = |name: &str| RESERVED_PARAMETERS.iter().any(|ours| name.eq_ignore_ascii_case(ours));
         if let Some(name) = self.authorization_parameters.keys().find(|name| is_ours(name)) {
-            return Err(ConnectorFault::Parameter(name.clone()));
+            return Err(ConnectorError::Parameter(name.clone()));
         }
         // No parameter may be sent twice (RFC 6749, section 3.1).
         let query = self.authorization_endpoint.split_once('?').map_or("", |(_, query)| query);
         match parse(query.as_bytes()).find(|(name, _)| is_ours(name)) {
-            Some((name, _)) => Err(ConnectorFault::EndpointParameter(name.into_owned())),
+            Some((name, _)) => Err(ConnectorError::EndpointParameter(name.into_owned())),
             None => Ok(()),
         }
     }
 
-    /// Returns the name of the application: tokens that it got are sent to no other one. A change of its secret, or of what
-    /// it asks for, leaves it the same.
+    /// Returns a fingerprint of the application: only this application may send the tokens that it got. The fingerprint stays the
+    /// same if the secret or the requested scopes change.
     pub(crate) fn application(&self) -> String {
         let name = format!("doorward:application:1\n{}\n{}", self.token_endpoint, self.client_id);
         BASE64_URL_SAFE_NO_PAD.encode(Sha256::digest(name.as_bytes()))
     }
 
-    /// Whether there is an OAuth application.
+    /// Returns whether there is an OAuth application.
     #[must_use]
     pub const fn links_accounts(&self) -> bool {
         !(self.authorization_endpoint.is_empty() && self.token_endpoint.is_empty() && self.client_id.is_empty())
@@ -158,31 +185,32 @@ impl fmt::Debug for ConnectorSettings {
     }
 }
 
-/// Why settings cannot be used.
+/// The reason why settings are invalid.
 #[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
-pub enum ConnectorFault {
-    /// Where browsers are sent.
+#[non_exhaustive]
+pub enum ConnectorError {
+    /// The authorization endpoint is invalid.
     #[error("`authorization_endpoint`: {0}")]
     AuthorizationEndpoint(EndpointError),
-    /// No client.
+    /// The client id is missing.
     #[error("`client_id` is empty")]
     ClientId,
-    /// The authorization endpoint has a parameter that is ours to say.
-    #[error("`authorization_endpoint` may not have the parameter `{0}`, which is said already")]
+    /// The authorization endpoint contains a parameter that Doorward sets.
+    #[error("`authorization_endpoint` must not have the parameter `{0}`: Doorward sets it")]
     EndpointParameter(String),
-    /// The third party's name.
+    /// The issuer is invalid.
     #[error("`issuer`: {0}")]
     Issuer(EndpointError),
-    /// A parameter that is ours to say.
-    #[error("`authorization_parameters` may not have `{0}`, which is said already")]
+    /// A parameter that Doorward sets.
+    #[error("`authorization_parameters` must not contain `{0}`: Doorward sets it")]
     Parameter(String),
-    /// The place where tokens are revoked.
+    /// The revocation endpoint is invalid.
     #[error("`revocation_endpoint`: {0}")]
     RevocationEndpoint(EndpointError),
-    /// Where codes are exchanged.
+    /// The token endpoint is invalid.
     #[error("`token_endpoint`: {0}")]
     TokenEndpoint(EndpointError),
-    /// Where the tools are.
+    /// The upstream's URL is invalid.
     #[error("`upstream.url`: {0}")]
     Upstream(EndpointError),
 }

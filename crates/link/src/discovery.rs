@@ -1,4 +1,5 @@
-//! The documents that a third party publishes of itself (RFC 8414; OpenID Connect Discovery 1.0): whether its answers bear its name.
+//! The metadata that a third party publishes (RFC 8414; OpenID Connect Discovery 1.0). It shows whether the third party's answers
+//! contain its issuer.
 
 use std::time::Duration;
 
@@ -10,13 +11,13 @@ use url::Url;
 
 use crate::ConnectorSettings;
 
-/// The time that an operator who puts a connector waits for the documents, all together.
-const PATIENCE: Duration = Duration::from_secs(2);
+/// The timeout for all documents together; an operator waits for it.
+const REQUEST_TIMEOUT: Duration = Duration::from_secs(2);
 
-/// The most parts of the authorization endpoint's path that may be the issuer's.
+/// The maximum number of path segments of the authorization endpoint that may belong to the issuer.
 const MAX_PARTS: usize = 4;
 
-/// The needed part of a document.
+/// The needed part of a metadata document.
 #[derive(Deserialize)]
 struct Metadata {
     issuer: String,
@@ -28,8 +29,8 @@ struct Metadata {
 }
 
 impl Metadata {
-    /// Returns whether it is the document of this issuer (RFC 8414, section 3.3), is about this application's endpoints, and says that
-    /// answers bear the issuer.
+    /// Returns whether the document is this issuer's (RFC 8414, section 3.3), lists this application's endpoints, and says that
+    /// answers contain the issuer.
     fn fits(&self, issuer: &str, settings: &ConnectorSettings) -> bool {
         let without_query = |url: &str| url.split('?').next().unwrap_or_default().to_owned();
         self.issuer.trim_end_matches('/') == issuer
@@ -39,13 +40,13 @@ impl Metadata {
     }
 }
 
-/// Returns the issuer of a third party whose answers bear it, if the third party says so.
+/// Returns the third party's issuer, if its metadata says that its answers contain the issuer.
 pub(crate) async fn issuer_of(client: &Client, settings: &ConnectorSettings) -> Option<String> {
     let mut questions = JoinSet::new();
     for (issuer, document) in documents(&settings.authorization_endpoint)? {
         let (client, settings) = (client.clone(), settings.clone());
         questions.spawn(async move {
-            let answer = client.get(&document, HeaderMap::new(), PATIENCE).await.ok()?;
+            let answer = client.get(&document, HeaderMap::new(), REQUEST_TIMEOUT).await.ok()?;
             let metadata: Metadata = serde_json::from_slice(answer.body()).ok()?;
             (answer.status().is_success() && metadata.fits(&issuer, &settings)).then_some(metadata.issuer)
         });
@@ -58,8 +59,8 @@ pub(crate) async fn issuer_of(client: &Client, settings: &ConnectorSettings) -> 
     None
 }
 
-/// Returns the places where an issuer with this authorization endpoint may have its document, each with the issuer that it
-/// would be of: the endpoint's origin, and what is above the endpoint on its path.
+/// Returns the possible URLs of the issuer's document, each with the issuer that it would belong to: the endpoint's origin, and
+/// each level of the endpoint's path.
 fn documents(authorization_endpoint: &str) -> Option<Vec<(String, Endpoint)>> {
     let url = Url::parse(authorization_endpoint).ok()?;
     let origin = url.origin().ascii_serialization();
@@ -83,7 +84,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_document_is_looked_for_above_the_endpoint() {
+    fn the_issuers_document_is_searched_above_the_endpoint() {
         let places = |endpoint: &str| {
             let places = documents(endpoint).unwrap_or_default();
             places.into_iter().map(|(issuer, document)| format!("{issuer} {document}")).collect::<Vec<_>>()

@@ -1,8 +1,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use doorward_audit::{Action, Attribution, Detail, EventDraft};
-use doorward_auth::{Core, OriginRefusal, Verifier};
+use doorward_audit::{Action, Attribution, Detail};
+use doorward_auth::{CallbackError, Core, Verifier};
 use doorward_client::{Client, RootsError};
 use doorward_key::{OpaqueToken, RandomError};
 use doorward_records::{
@@ -16,12 +16,12 @@ use tokio::sync::Notify;
 use zeroize::Zeroizing;
 
 use crate::code_grant::pkce_verifier;
-use crate::{ConnectorFault, ConnectorSettings, discovery, redirect};
+use crate::{ConnectorError, ConnectorSettings, discovery, redirect};
 
-/// The time that a browser may take from the beginning of a session to its return from the third party.
+/// The maximum time between the start of a session and the browser's return from the third party.
 pub const SESSION_LIFETIME: Duration = Duration::from_mins(30);
 
-/// The time for which tokens wait for the backend's confirmation.
+/// The maximum time that tokens wait for the backend's confirmation.
 pub const CONFIRMATION_LIFETIME: Duration = Duration::from_mins(10);
 
 /// Begins links, and finishes them.
@@ -31,51 +31,61 @@ pub struct Linker {
     pub(crate) store: Arc<dyn Store>,
     pub(crate) sealing_key: Arc<SealingKeys>,
     pub(crate) client: Client,
-    /// The URL under which `start/…` and `callback/…` are.
+    /// The URL above `start/…` and `callback/…`.
     pub(crate) base: Arc<str>,
-    /// Wakes what revokes.
+    /// Wakes the revocation task.
     pub(crate) revocations: Arc<Notify>,
 }
 
-/// What a backend asks for.
+/// A backend's request for a link.
 #[derive(Clone, Debug)]
+#[non_exhaustive]
 pub struct NewLink {
-    /// Whose account.
+    /// The account's owner.
     pub registered_user: RegisteredUserId,
-    /// Where.
+    /// The connector.
     pub connector: ConnectorName,
-    /// The backend's page that the user's browser ends at.
+    /// The backend's page, the last stop of the user's browser.
     pub callback_url: String,
+}
+
+impl NewLink {
+    /// Creates the order for a link.
+    #[must_use]
+    pub const fn new(registered_user: RegisteredUserId, connector: ConnectorName, callback_url: String) -> Self {
+        Self { registered_user, connector, callback_url }
+    }
 }
 
 /// A link that was begun.
 #[derive(Clone, Debug, Eq, PartialEq)]
-pub struct Begun {
-    /// Names the session.
+#[non_exhaustive]
+pub struct BegunLink {
+    /// The session's id.
     pub id: LinkSessionId,
-    /// The URL to send the user's browser to: the browser is bound there, and sent on to the third party.
+    /// The URL to which the backend sends the user's browser. It binds the browser and redirects it to the third party.
     pub start_url: String,
-    /// Until when.
+    /// The end of the session's time.
     pub expires_at: Timestamp,
 }
 
-/// Why a link cannot be begun, or a connector not be had.
+/// The reason why a link or a connector request failed.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum LinkError {
-    /// The connector cannot be used.
+    /// The connector's settings are invalid.
     #[error(transparent)]
-    Connector(#[from] ConnectorFault),
-    /// The callback has a fragment, which no server sees (RFC 6749, section 3.1.2).
-    #[error("`callback_url` has a fragment; nothing could be added after it")]
+    Connector(#[from] ConnectorError),
+    /// The callback has a fragment, which no server receives (RFC 6749, section 3.1.2).
+    #[error("`callback_url` has a fragment, so no parameters can be added")]
     Fragment,
-    /// The session waits for no confirmation.
-    #[error("the link session is {0}: it waits for no confirmation")]
+    /// The session does not wait for a confirmation.
+    #[error("the link session is {0}: it does not wait for a confirmation")]
     NotPending(LinkStatus),
     /// No such connector in this scope.
     #[error("there is no such connector in this environment")]
     NoSuchConnector,
-    /// The user entrusted nothing for this connector.
+    /// The user has no credential for this connector.
     #[error("the registered user has no credential for this connector")]
     NoCredential,
     /// No such session in this scope.
@@ -84,22 +94,22 @@ pub enum LinkError {
     /// No such user in this scope.
     #[error("there is no such registered user in this environment")]
     NoSuchUser,
-    /// A callback may not go there.
+    /// The callback's origin is not allowed.
     #[error(transparent)]
-    Origin(#[from] OriginRefusal),
-    /// The confirmation is another one.
-    #[error("this is not the confirmation that the browser got last")]
+    Origin(#[from] CallbackError),
+    /// The confirmation is not the last one.
+    #[error("this is not the last confirmation that the browser got")]
     OtherConfirmation,
-    /// The browser was signed in as another user than the session is of.
+    /// The browser's signed-in user is not the user of the session.
     #[error(
-        "the link session is of another registered user: whoever brought this confirmation is not the user that the link \
-         was begun for. The session has failed, and its tokens are revoked"
+        "the link session belongs to another registered user: the user who brought this confirmation is not the user for whom the link \
+         was begun. The session has failed, and its tokens are revoked"
     )]
     OtherUser,
-    /// No randomness.
+    /// The random generator failed.
     #[error(transparent)]
     Random(#[from] RandomError),
-    /// The connector was sealed with another key, or was changed.
+    /// The connector was sealed with another key, or was modified.
     #[error(transparent)]
     Sealed(#[from] SealError),
     /// The store failed.
@@ -107,23 +117,23 @@ pub enum LinkError {
     Store(#[from] StoreError),
 }
 
-/// The facts that the start and the callback need, sealed beside the session.
+/// Data that the start and the callback need, sealed beside the session.
 #[derive(Deserialize, Serialize)]
-pub(crate) struct Plan {
+pub(crate) struct LinkState {
     pub(crate) callback_url: String,
     pub(crate) state: Zeroizing<String>,
     pub(crate) pkce_verifier: Zeroizing<String>,
-    /// The application that the link was begun with: another one gets neither browser nor code.
+    /// The application with which the link was begun: no other application gets the browser or the code.
     pub(crate) application: String,
 }
 
 impl Linker {
-    /// Returns a linker beside a verifying node, over the node's store. Browsers reach it under the URL `base`:
-    /// `start/{token}` leads to [`Linker::start`], and `callback/{reference}` to [`Linker::finish`]. Run [`Linker::keep_up`] beside it.
+    /// Returns a linker for a verifying node and the node's store. `base` is the URL for browsers: `start/{token}` leads to
+    /// [`Linker::start`], and `callback/{reference}` to [`Linker::finish`]. Run [`Linker::keep_up`] as well.
     ///
     /// # Errors
     ///
-    /// Fails if the machine's roots of trust cannot be read.
+    /// Fails if the machine's certificate roots cannot be read.
     pub fn new(
         verifier: Verifier,
         store: Arc<dyn Store>,
@@ -134,8 +144,8 @@ impl Linker {
         Ok(Self { verifier, store, sealing_key, client, base, revocations })
     }
 
-    /// Puts a connector into an environment, or another in its place. If the settings name no issuer, and the third party's own
-    /// documents say that its answers bear one, the connector has this issuer from then on.
+    /// Creates or replaces a connector in an environment. If the settings name no issuer, and the third party's metadata says
+    /// that its answers contain one, the connector gets this issuer.
     ///
     /// # Errors
     ///
@@ -154,34 +164,32 @@ impl Linker {
         };
         let settings = ConnectorSettings { issuer, ..settings.clone() };
         let text = Zeroizing::new(serde_json::to_vec(&settings).unwrap_or_default());
-        // A connector that does not open, since it was sealed with another key, has no URLs to tell of.
+        // A connector that was sealed with another key has no readable URLs.
         let before = self.settings(scope, &name).await.ok().flatten();
-        let detail = Detail {
-            urls_before: before.map(|before| before.urls()).unwrap_or_default(),
-            urls_after: settings.urls(),
-            ..Detail::default()
-        };
-        let event = self.event(Action::ConnectorPut, name.to_string(), scope, by, detail);
+        let detail = Detail::default()
+            .with_urls_before(before.map(|before| before.urls()).unwrap_or_default())
+            .with_urls_after(settings.urls());
+        let event = self.core().event(Action::ConnectorPut, name.to_string(), scope.log(), by, detail);
         let now = event.time;
         let put = |sealed| {
-            let connector = Connector { name: name.clone(), sealed, created_at: now, updated_at: now };
+            let connector = Connector::new(name.clone(), sealed, now, now);
             self.connectors_table().put(scope, connector, event.clone())
         };
         self.write_sealed((scope, &Connector::record(&name), &text), put).await
     }
 
-    /// The connectors of an environment, by name.
+    /// Returns the connectors of an environment, by name.
     ///
     /// # Errors
     ///
     /// [`LinkError`].
     pub async fn connectors(&self, scope: &Scope) -> Result<Vec<(Connector, ConnectorSettings)>, LinkError> {
-        let mut all = self.connectors_table().list(scope, Page::first(MANY)).await?;
+        let mut all = self.connectors_table().list(scope, Page::first(MAX_CONNECTORS)).await?;
         all.reverse();
         all.into_iter().map(|connector| Ok((connector.clone(), self.open(scope, &connector)?))).collect()
     }
 
-    /// Takes a connector out; whether there was one.
+    /// Removes a connector. Returns whether it existed.
     ///
     /// # Errors
     ///
@@ -194,30 +202,17 @@ impl Linker {
     ) -> Result<bool, LinkError> {
         let before = self.settings(scope, name).await.ok().flatten();
         let urls_before = before.map(|before| before.urls()).unwrap_or_default();
-        let detail = Detail { urls_before, ..Detail::default() };
-        let event = self.event(Action::ConnectorRemoved, name.to_string(), scope, by, detail);
+        let detail = Detail::default().with_urls_before(urls_before);
+        let event = self.core().event(Action::ConnectorRemoved, name.to_string(), scope.log(), by, detail);
         Ok(self.connectors_table().delete(scope, name, event).await?)
-    }
-
-    /// Returns an event of the log of this scope.
-    pub(crate) fn event(
-        &self,
-        action: Action,
-        subject: String,
-        scope: &Scope,
-        by: &Attribution,
-        detail: Detail,
-    ) -> EventDraft {
-        let log = (scope.organization(), scope.environment());
-        EventDraft { detail, ..EventDraft::new(by, self.core().clock().now(), action, subject, log) }
     }
 
     /// Begins a link for a registered user.
     ///
     /// # Errors
     ///
-    /// [`LinkError`]; [`LinkError::Origin`] where the callback's origin is not on the organization's list.
-    pub async fn begin(&self, scope: &Scope, new: NewLink) -> Result<Begun, LinkError> {
+    /// [`LinkError`]; [`LinkError::Origin`] if the callback's origin is not on the organization's list.
+    pub async fn begin(&self, scope: &Scope, new: NewLink) -> Result<BegunLink, LinkError> {
         let NewLink { registered_user, connector, callback_url } = new;
         let settings = self.settings(scope, &connector).await?.filter(ConnectorSettings::links_accounts);
         let settings = settings.ok_or(LinkError::NoSuchConnector)?;
@@ -226,11 +221,11 @@ impl Linker {
             return Err(LinkError::Fragment);
         }
         let id = LinkSessionId::new(self.core().id_seed()?);
-        // What is longest of all that may be added in the end: a URL that has no room for it is refused now.
+        // Check the longest URL that a session can end at, so that a callback URL without room for it is refused now.
         self.verifier.check_origin(scope.organization(), &redirect::longest(&callback_url, id))?;
         let random = &**self.core().random();
         let (start, state) = (OpaqueToken::generate(random)?, OpaqueToken::generate(random)?);
-        let plan = Plan {
+        let plan = LinkState {
             callback_url,
             state: Zeroizing::new(state.expose().to_owned()),
             pkce_verifier: pkce_verifier(random)?,
@@ -257,15 +252,15 @@ impl Linker {
         };
         let open = |plan| self.store.open_link(scope, session(plan), now);
         match self.write_sealed((scope, &record, &text), open).await {
-            Err(LinkError::Store(StoreError::Missing)) => Err(LinkError::NoSuchUser),
+            Err(LinkError::Store(StoreError::NotFound)) => Err(LinkError::NoSuchUser),
             opened => {
                 opened?;
-                Ok(Begun { id, start_url: format!("{}/start/{}", self.base, start.expose()), expires_at })
+                Ok(BegunLink { id, start_url: format!("{}/start/{}", self.base, start.expose()), expires_at })
             }
         }
     }
 
-    /// Seals a secret of a record, and writes it.
+    /// Seals a secret of a record and writes it.
     pub(crate) async fn write_sealed<Writing: Future<Output = Result<(), StoreError>>>(
         &self,
         secret: (&Scope, &str, &[u8]),
@@ -276,18 +271,19 @@ impl Linker {
             |error| match error {
                 SealingError::Random(error) => error.into(),
                 SealingError::Store(error) => error.into(),
+                _ => SealError.into(),
             },
         )
     }
 
     /// Returns the plan of a session.
-    pub(crate) fn plan(&self, scope: &Scope, session: &LinkSession) -> Result<Plan, SealError> {
+    pub(crate) fn plan(&self, scope: &Scope, session: &LinkSession) -> Result<LinkState, SealError> {
         let record = LinkSession::plan_record(session.id, session.registered_user, &session.connector);
         let text = self.sealing_key.open(scope, &record, &session.plan)?;
         serde_json::from_slice(&text).map_err(|_| SealError)
     }
 
-    /// Returns the settings of a connector, if it is still the application with this name.
+    /// Returns the settings of a connector, if its application still has this fingerprint.
     pub(crate) async fn settings_of(
         &self,
         scope: &Scope,
@@ -297,14 +293,14 @@ impl Linker {
         Ok(self.settings(scope, name).await?.filter(|settings| settings.application() == application))
     }
 
-    /// Returns the redirect URI to register at a connector's third party. Each connector has its own, and keeps it when it is
-    /// put again.
+    /// Returns the redirect URI to register at a connector's third party. Each connector has its own, and keeps it if it is
+    /// replaced.
     #[must_use]
     pub fn redirect_uri(&self, scope: &Scope, connector: &ConnectorName) -> String {
         format!("{}/callback/{}", self.base, redirect::reference(scope, connector))
     }
 
-    /// The connector's settings, where it is there.
+    /// Returns the connector's settings, if it exists.
     pub(crate) async fn settings(
         &self,
         scope: &Scope,
@@ -319,13 +315,13 @@ impl Linker {
         serde_json::from_slice(&text).map_err(|_| LinkError::Sealed(SealError))
     }
 
-    /// What sends requests to third parties.
+    /// Returns the client for requests to third parties.
     #[must_use]
     pub const fn client(&self) -> &Client {
         &self.client
     }
 
-    /// The store of connectors, sessions and credentials.
+    /// Returns the store of connectors, sessions and credentials.
     #[must_use]
     pub const fn store(&self) -> &Arc<dyn Store> {
         &self.store
@@ -340,5 +336,5 @@ impl Linker {
     }
 }
 
-/// Far more than an environment has.
-const MANY: u32 = 1_000;
+/// The maximum number of connectors read: far more than an environment has.
+const MAX_CONNECTORS: u32 = 1_000;

@@ -1,4 +1,4 @@
-//! The places that browsers are sent to, and the words that they bring there.
+//! The targets of browsers, and their parameters.
 
 use base64::Engine;
 use base64::prelude::BASE64_URL_SAFE_NO_PAD;
@@ -11,25 +11,25 @@ use url::form_urlencoded::Serializer;
 
 use crate::code_grant::MAX_CODE;
 
-/// The way of the browser from here.
+/// The browser's next step.
 #[derive(Clone, Debug, Eq, PartialEq)]
-pub enum Finish {
-    /// On to the backend's page, whose origin was checked just now.
+pub enum CallbackResponse {
+    /// A redirect to the backend's page, whose origin was checked just now.
     Redirect(String),
-    /// Nowhere: a plain text, with the status that it is sent under.
+    /// No redirect: a plain text with this status.
     Page(StatusCode, String),
 }
 
-pub(crate) const WORN_OUT: &str = "This link is not valid: it was used already, or its time is over. Go back to where you came \
+pub(crate) const LINK_EXPIRED: &str = "This link is not valid: it was used already, or its time is over. Go back to where you came \
                                    from, and begin again.";
 pub(crate) const TRY_AGAIN: &str =
     "This service cannot tell at the moment where to send you. Load this page again in a few seconds.";
 const OTHER_BROWSER: &str = "This link was begun in another browser, and can be finished there only. If that was not you, close \
                              this page: nothing was linked. Else go back to where you came from, and begin again.";
 
-impl Finish {
-    pub(crate) fn worn_out() -> Self {
-        Self::Page(StatusCode::BAD_REQUEST, WORN_OUT.to_owned())
+impl CallbackResponse {
+    pub(crate) fn expired() -> Self {
+        Self::Page(StatusCode::BAD_REQUEST, LINK_EXPIRED.to_owned())
     }
 
     pub(crate) fn other_browser() -> Self {
@@ -41,8 +41,8 @@ impl Finish {
     }
 }
 
-/// Returns the part of a connector's redirect URI that is its own. An answer that comes to the URI of one connector is no
-/// answer of another: this is what keeps third parties apart that do not say who they are (RFC 9700, section 4.4.2).
+/// Returns the connector's own part of its redirect URI. An answer at one connector's URI is no answer for another connector:
+/// this separates third parties that do not send an issuer (RFC 9700, section 4.4.2).
 pub(crate) fn reference(scope: &Scope, connector: &ConnectorName) -> String {
     let name = format!("doorward:redirect:1\n{}\n{}\n{connector}", scope.organization(), scope.environment());
     // 132 bits.
@@ -51,7 +51,7 @@ pub(crate) fn reference(scope: &Scope, connector: &ConnectorName) -> String {
     reference
 }
 
-/// Returns the URL with these at the end of its query. It has no fragment.
+/// Returns the URL with these parameters at the end of its query. The URL has no fragment.
 pub(crate) fn with_parameters(url: &str, parameters: &[(&str, &str)]) -> String {
     let separator = match url.split_once('?') {
         None => "?",
@@ -84,7 +84,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn parameters_are_added_after_what_is_there() {
+    fn parameters_are_added_after_the_existing_query() {
         let told = [("status", "error"), ("error", "access denied&x=1")];
         for (url, expected) in [
             ("https://a.example", "https://a.example?status=error&error=access+denied%26x%3D1"),

@@ -1,9 +1,8 @@
-//! Tokens that nobody needs any more are revoked at the third party (RFC 7009), where it can be.
+//! Revokes unneeded tokens at the third party (RFC 7009).
 
 use std::time::Duration;
 
-use doorward_auth::{LinkGrant, RevocationGrant};
-use doorward_records::ConnectorName;
+use doorward_records::{ConnectorName, LinkGrant, RevocationGrant};
 use doorward_store::StoreError;
 use doorward_types::Timestamp;
 use tokio::task::JoinSet;
@@ -12,38 +11,43 @@ use zeroize::Zeroizing;
 use crate::code_grant::RevokeError;
 use crate::{CodeGrant, ConnectorSettings, LinkError, Linker, Tokens};
 
-/// The pause of a node between two looks for what is to be expired and revoked, if nobody wakes it.
-const ROUND: Duration = Duration::from_secs(10);
+/// The interval at which a node looks for sessions to expire and tokens to revoke, if nothing wakes it earlier.
+const ROUND_INTERVAL: Duration = Duration::from_secs(10);
 
-/// The number of revocations side by side, and the time that a node has for them before another node tries.
+/// The maximum number of parallel revocations, and the time after which another node may retry them.
 const BATCH: u32 = 16;
 const LEASE: Duration = Duration::from_mins(1);
 
-/// The number of questions to a third party that does not answer, and the pause after the first one; the pause doubles with
-/// each: a day and a half in all.
-const ATTEMPTS: u32 = 12;
-const FIRST_PAUSE: Duration = Duration::from_mins(1);
+/// The maximum number of attempts at a third party that does not answer, and the first pause. The pause doubles each time: a day
+/// and a half in all.
+const MAX_ATTEMPTS: u32 = 12;
+const MIN_BACKOFF: Duration = Duration::from_mins(1);
 
 impl Linker {
-    /// Expires link sessions, and revokes tokens, until it is dropped: to be run on a task of its own by every node.
+    /// Expires link sessions and revokes tokens until it is dropped. Run it as a task on every node.
     pub async fn keep_up(&self) {
         loop {
             if let Err(error) = self.keep_up_once().await {
-                tracing::warn!(error = &error as &dyn std::error::Error, "link sessions cannot be looked after");
+                tracing::warn!(
+                    error = &error as &dyn std::error::Error,
+                    "link sessions cannot be expired or revoked at the moment"
+                );
             }
-            let _ = tokio::time::timeout(ROUND, self.revocations.notified()).await;
+            let _ = tokio::time::timeout(ROUND_INTERVAL, self.revocations.notified()).await;
         }
     }
 
-    /// Expires link sessions whose time is over, and asks third parties to revoke what is due.
+    /// Expires overdue link sessions, erases the data of closed organizations that are due, and asks third parties to
+    /// revoke due tokens.
     ///
     /// # Errors
     ///
     /// Fails if the store fails.
     pub async fn keep_up_once(&self) -> Result<(), StoreError> {
         self.store.expire_links(self.core().clock().now()).await?;
+        self.store.erase_closed(self.core().clock().now()).await?;
         loop {
-            let due = self.core().take_revocations(&*self.store, LEASE, BATCH).await?;
+            let due = RevocationGrant::take(&*self.store, self.core().clock().now(), LEASE, BATCH).await?;
             let is_last = (due.len() as u32) < BATCH;
             let mut tasks = JoinSet::new();
             for grant in due {
@@ -53,8 +57,8 @@ impl Linker {
             while let Some(ended) = tasks.join_next().await {
                 match ended {
                     Ok(ended) => ended?,
-                    // One that panics takes no other along, and is due again.
-                    Err(error) => tracing::error!(%error, "a revocation broke off"),
+                    // A revocation that panics does not stop the others, and is retried later.
+                    Err(error) => tracing::error!(%error, "a revocation was interrupted"),
                 }
             }
             if is_last {
@@ -63,7 +67,7 @@ impl Linker {
         }
     }
 
-    /// Wakes what revokes: a credential was deleted or replaced.
+    /// Wakes the revocation task: a credential was deleted or replaced.
     pub fn revoke_soon(&self) {
         self.revocations.notify_one();
     }
@@ -81,8 +85,8 @@ impl Linker {
         };
         let (connector, organization) = (&revocation.connector, scope.organization());
         match revoked {
-            Err(error) if error.may_pass() && revocation.attempts < ATTEMPTS => {
-                let pause = FIRST_PAUSE * 2_u32.saturating_pow(revocation.attempts.saturating_sub(1));
+            Err(error) if error.may_pass() && revocation.attempts < MAX_ATTEMPTS => {
+                let pause = MIN_BACKOFF * 2_u32.saturating_pow(revocation.attempts.saturating_sub(1));
                 let until: Timestamp = self.core().clock().now() + pause;
                 tracing::info!(%connector, %organization, %error, ?pause, "a token is not revoked yet");
                 store.postpone_revocation(revocation, until).await
@@ -95,11 +99,11 @@ impl Linker {
         }
     }
 
-    /// Returns the tokens and the application that got them, if both are there and the third party has a place for it.
+    /// Returns the tokens and the application that got them, if both still exist and the third party has a revocation endpoint.
     async fn what_to_revoke(&self, grant: &RevocationGrant) -> Result<Option<(ConnectorSettings, Tokens)>, LinkError> {
         let (scope, revocation) = (grant.scope(), grant.revocation());
         let text = self.sealing_key.open(scope, &revocation.record, &revocation.sealed)?;
-        // What a backend brought itself is not ours to revoke.
+        // A token that a backend brought itself is not Doorward's to revoke.
         let tokens = serde_json::from_slice::<Tokens>(&text).ok();
         let Some((tokens, application)) = tokens.and_then(|tokens| tokens.application.clone().map(|of| (tokens, of)))
         else {
@@ -109,7 +113,7 @@ impl Linker {
         Ok(settings.filter(|settings| settings.revocation_endpoint.is_some()).map(|settings| (settings, tokens)))
     }
 
-    /// Revokes the refresh token first: it is worth more, and the third party may end the access token with it.
+    /// Revokes the refresh token first: it lives longer, and the third party may end the access token with it.
     async fn revoke_at(&self, settings: &ConnectorSettings, tokens: &Tokens) -> Result<(), RevokeError> {
         let application = CodeGrant { settings, redirect_uri: "" };
         let refresh = tokens.refresh_token.as_ref().map(|token| (token, "refresh_token"));
@@ -121,7 +125,7 @@ impl Linker {
         Ok(())
     }
 
-    /// Revokes tokens that could not be kept: there is one try, since there is no place to note that there should be more.
+    /// Revokes tokens that could not be stored. There is only one attempt, since nothing is stored for a retry.
     pub(crate) fn revoke_unkept(&self, grant: &LinkGrant, settings: ConnectorSettings, tokens: Tokens) {
         if settings.revocation_endpoint.is_none() {
             return;
@@ -136,5 +140,5 @@ impl Linker {
 }
 
 fn gave_up(connector: &ConnectorName, error: &(dyn std::error::Error + 'static)) {
-    tracing::warn!(%connector, error, "tokens are not revoked at the third party, and will not be");
+    tracing::warn!(%connector, error, "tokens are not revoked at the third party; there is no further attempt");
 }

@@ -1,34 +1,34 @@
 //! The start of a link in a browser.
 
-use doorward_auth::LinkGrant;
 use doorward_key::OpaqueToken;
-use doorward_records::{LinkSession, LinkStatus};
+use doorward_records::{LinkGrant, LinkSession, LinkStatus};
 use doorward_store::{Conflict, StoreError};
 use http::{HeaderMap, HeaderValue};
 
-use crate::{CodeGrant, Finish, LinkError, Linker, browser};
+use crate::{CallbackResponse, CodeGrant, LinkError, Linker, browser};
 
 /// The answer to a browser at a start URL.
 #[derive(Debug)]
+#[non_exhaustive]
 pub struct Start {
-    /// The way of the browser from here.
-    pub finish: Finish,
+    /// The browser's next step.
+    pub finish: CallbackResponse,
     /// The cookie to set.
     pub cookie: Option<HeaderValue>,
 }
 
-impl From<Finish> for Start {
-    fn from(finish: Finish) -> Self {
+impl From<CallbackResponse> for Start {
+    fn from(finish: CallbackResponse) -> Self {
         Self { finish, cookie: None }
     }
 }
 
 impl Linker {
-    /// Binds a link session to the browser that brings the start URL's token, and sends the browser to the third party. The
-    /// first browser is the only one: another one is sent nowhere.
+    /// Binds a link session to the browser that presents the start URL's token, and sends the browser to the third party. The
+    /// first browser is the only one: any other browser is refused.
     pub async fn start(&self, token: &str, headers: &HeaderMap) -> Start {
-        let Some(token) = OpaqueToken::presented(token) else { return Finish::worn_out().into() };
-        // Of two requests at once, one finds what the other has done.
+        let Some(token) = OpaqueToken::presented(token) else { return CallbackResponse::expired().into() };
+        // If two requests come at once, the second round sees the other's result.
         for _ in 0..2 {
             match self.start_once(&token, headers).await {
                 Ok(start) => return start,
@@ -39,24 +39,24 @@ impl Linker {
                 }
             }
         }
-        Finish::try_again().into()
+        CallbackResponse::try_again().into()
     }
 
     async fn start_once(&self, token: &OpaqueToken, headers: &HeaderMap) -> Result<Start, LinkError> {
-        let Some(grant) = self.core().link_by_start(&*self.store, token).await? else {
-            return Ok(Finish::worn_out().into());
+        let Some(grant) = LinkGrant::by_start(&*self.store, token).await? else {
+            return Ok(CallbackResponse::expired().into());
         };
         let (scope, session) = (grant.scope(), grant.session());
         if session.expires_at <= self.core().clock().now() {
-            return Ok(Finish::worn_out().into());
+            return Ok(CallbackResponse::expired().into());
         }
         let known = match session.status {
             LinkStatus::Begun => None,
             LinkStatus::Started => match browser::proof(headers, session.id, session.browser) {
                 Some(proof) => Some(proof),
-                None => return Ok(Finish::other_browser().into()),
+                None => return Ok(CallbackResponse::other_browser().into()),
             },
-            _ => return Ok(Finish::worn_out().into()),
+            _ => return Ok(CallbackResponse::expired().into()),
         };
         let Ok(plan) = self.plan(scope, session) else { return Ok(self.unreadable(&grant).into()) };
         let Some(settings) = self.settings_of(scope, &session.connector, &plan.application).await? else {
@@ -78,12 +78,12 @@ impl Linker {
         let redirect_uri = self.redirect_uri(scope, &session.connector);
         let application = CodeGrant { settings: &settings, redirect_uri: &redirect_uri };
         let url = application.authorize_url(&plan.state, &plan.pkce_verifier)?;
-        Ok(Start { finish: Finish::Redirect(url), cookie: browser::cookie(session.id, &proof) })
+        Ok(Start { finish: CallbackResponse::Redirect(url), cookie: browser::cookie(session.id, &proof) })
     }
 
-    /// Tells of a session that was sealed with another key, or was changed.
-    pub(crate) fn unreadable(&self, grant: &LinkGrant) -> Finish {
+    /// Reports a session that was sealed with another key, or was modified.
+    pub(crate) fn unreadable(&self, grant: &LinkGrant) -> CallbackResponse {
         tracing::error!(session = %grant.session().id, "a link session was sealed with another key, or was changed");
-        Finish::worn_out()
+        CallbackResponse::expired()
     }
 }

@@ -1,21 +1,18 @@
-//! Tokens: judged before they are kept.
-
-use std::fmt;
+//! Checks tokens before they are stored.
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use zeroize::Zeroizing;
 
-/// The longest answer of a token endpoint that is looked at, and the longest token. Tokens that carry claims have a few
-/// kilobytes.
+/// The maximum size of a token endpoint's answer, and of a token. Tokens with claims have a few kilobytes.
 const MAX_ANSWER: usize = 16 * 1024;
 const MAX_TOKEN: usize = 8 * 1024;
 
-/// The types of tokens that are sent as `Authorization: Bearer` (RFC 6749, section 7.1, forbids the use of others). Slack calls
-/// the bearer tokens of its bots `bot`.
+/// The token types that are sent as `Authorization: Bearer` (RFC 6749, section 7.1, forbids other types). Slack calls the bearer
+/// tokens of its bots `bot`.
 const BEARER: [&str; 2] = ["bearer", "bot"];
 
-/// The tokens that a token endpoint granted. Nothing formats them.
+/// The tokens from a token endpoint. The type has no `Debug` or `Display`.
 #[derive(Deserialize, Serialize)]
 pub struct Tokens {
     pub(crate) access_token: Zeroizing<String>,
@@ -27,40 +24,40 @@ pub struct Tokens {
     pub(crate) expires_in: Option<u64>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) scope: Option<String>,
-    /// The application that got them, and that alone may send them to be revoked. Tokens that a backend brought, and those of
-    /// programs from before, have none.
+    /// The application that got the tokens; only this application may revoke them. `None` for tokens from a backend or from older
+    /// programs.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) application: Option<String>,
 }
 
 impl Tokens {
-    /// Returns the token that says who someone is, if the third party gave one (OpenID Connect Core 1.0, section 3.1.3.3).
+    /// Returns the ID token, if the third party sent one (OpenID Connect Core 1.0, section 3.1.3.3).
     #[must_use]
     pub fn id_token(&self) -> Option<&str> {
         self.id_token.as_deref().map(String::as_str)
     }
 
-    /// Judges the answer of a token endpoint (RFC 6749, sections 5.1 and 5.2). What is not known is left out.
-    pub(crate) fn judge(answer: &[u8]) -> Result<Self, TokenFault> {
+    /// Checks a token endpoint's answer (RFC 6749, sections 5.1 and 5.2). Drops unknown fields.
+    pub(crate) fn judge(answer: &[u8]) -> Result<Self, TokenError> {
         if answer.len() > MAX_ANSWER {
-            return Err(TokenFault::Unusable("it has more than 16384 bytes"));
+            return Err(TokenError::Unusable("it has more than 16384 bytes"));
         }
         let answer: Answer =
-            serde_json::from_slice(answer).map_err(|_| TokenFault::Unusable("it is no JSON object"))?;
+            serde_json::from_slice(answer).map_err(|_| TokenError::Unusable("it is not a JSON object"))?;
         // Some third parties send their errors under status 200.
         if let Some(error) = answer.error {
-            return Err(TokenFault::Refused { error, description: answer.error_description.unwrap_or_default() });
+            return Err(TokenError::Refused { error, description: answer.error_description.unwrap_or_default() });
         }
-        let access_token = answer.access_token.ok_or(TokenFault::Unusable("it has no access token"))?;
+        let access_token = answer.access_token.ok_or(TokenError::Unusable("it has no access token"))?;
         let kind = answer.token_type.as_deref().unwrap_or("bearer");
         if !BEARER.iter().any(|known| kind.eq_ignore_ascii_case(known)) {
-            return Err(TokenFault::Unusable("its `token_type` is not `bearer`"));
+            return Err(TokenError::Unusable("its `token_type` is not `bearer`"));
         }
         for token in
             [Some(&access_token), answer.refresh_token.as_ref(), answer.id_token.as_ref()].into_iter().flatten()
         {
             if !is_token(token) {
-                return Err(TokenFault::Unusable("a token in it is empty, too long, or cannot stand in a header"));
+                return Err(TokenError::Unusable("a token in it is empty, too long, or not allowed in a header"));
             }
         }
         Ok(Self {
@@ -74,23 +71,19 @@ impl Tokens {
     }
 }
 
-impl fmt::Debug for Tokens {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Tokens(…)")
-    }
-}
+doorward_types::debug_as!(Tokens, "Tokens(…)");
 
-/// Visible ASCII (RFC 6749, appendix A.12, less the space).
+/// Visible ASCII without the space (RFC 6749, appendix A.12).
 fn is_token(text: &str) -> bool {
     (1..=MAX_TOKEN).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_graphic())
 }
 
-/// Some third parties write the number as text.
+/// Reads a number. Some third parties write it as text.
 fn seconds(value: &Value) -> Option<u64> {
     value.as_u64().or_else(|| value.as_str()?.parse().ok())
 }
 
-/// The answer as it comes.
+/// The raw answer.
 #[derive(Deserialize)]
 struct Answer {
     access_token: Option<Zeroizing<String>>,
@@ -103,9 +96,9 @@ struct Answer {
     error_description: Option<String>,
 }
 
-/// The reason that an answer has no tokens that can be kept.
+/// The reason why an answer contains no usable tokens.
 #[derive(Debug, Eq, PartialEq)]
-pub(crate) enum TokenFault {
+pub(crate) enum TokenError {
     Refused { error: String, description: String },
     Unusable(&'static str),
 }
@@ -115,7 +108,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_can_be_used_is_kept_and_nothing_else_of_it() {
+    fn only_the_known_fields_of_an_answer_are_kept() {
         let answer =
             br#"{"access_token":"a.b-c","token_type":"Bearer","refresh_token":"r","id_token":"i","expires_in":"60",
                           "scope":"read write","application":"evil","extra":{"deep":[1]}}"#;
@@ -134,7 +127,7 @@ mod tests {
     }
 
     #[test]
-    fn what_cannot_be_used_is_refused() {
+    fn an_unusable_answer_is_refused() {
         let long = format!(r#"{{"access_token":"{}"}}"#, "a".repeat(MAX_TOKEN + 1));
         let huge = format!(r#"{{"access_token":"a","extra":"{}"}}"#, "a".repeat(MAX_ANSWER));
         for answer in [
@@ -156,10 +149,10 @@ mod tests {
             &long,
             &huge,
         ] {
-            assert!(matches!(Tokens::judge(answer.as_bytes()), Err(TokenFault::Unusable(_))), "{answer:.80}");
+            assert!(matches!(Tokens::judge(answer.as_bytes()), Err(TokenError::Unusable(_))), "{answer:.80}");
         }
         let refused = Tokens::judge(br#"{"error":"bad_code","error_description":"no","access_token":"a"}"#);
-        let expected = TokenFault::Refused { error: "bad_code".into(), description: "no".into() };
+        let expected = TokenError::Refused { error: "bad_code".into(), description: "no".into() };
         assert_eq!(refused.map(drop), Err(expected));
     }
 }

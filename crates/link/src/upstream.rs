@@ -1,4 +1,4 @@
-//! Whose tools are called for a user, and with what.
+//! The server whose tools are called for a user, with the user's token.
 
 use doorward_client::Endpoint;
 use doorward_records::{Credential, CredentialKey, SealError, Table};
@@ -6,54 +6,51 @@ use doorward_store::Scope;
 use serde::Deserialize;
 use zeroize::Zeroizing;
 
-use crate::{ConnectorFault, LinkError, Linker, UpstreamProtocol};
+use crate::{ConnectorError, LinkError, Linker, UpstreamProtocol};
 
-/// A server with tools, and what opens it for one user.
+/// A server with tools, and one user's token for it.
 #[derive(Debug)]
+#[non_exhaustive]
 pub struct Upstream {
-    /// How it is spoken to.
+    /// The protocol.
     pub protocol: UpstreamProtocol,
-    /// Where it is.
+    /// The URL.
     pub endpoint: Endpoint,
-    /// What it is sent as `Authorization: Bearer`.
+    /// The token, sent as `Authorization: Bearer`.
     pub token: UpstreamToken,
 }
 
-/// A user's token: nothing formats it.
+/// A user's token. The type has no `Debug` or `Display`.
 pub struct UpstreamToken(Zeroizing<String>);
 
 impl UpstreamToken {
-    /// The text.
+    /// Returns the text.
     #[must_use]
     pub fn expose(&self) -> &str {
         &self.0
     }
 }
 
-impl std::fmt::Debug for UpstreamToken {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("UpstreamToken")
-    }
-}
+doorward_types::debug_as!(UpstreamToken, "UpstreamToken");
 
-/// What linking an account leaves (RFC 6749, section 5.1).
+/// The stored result of a link (RFC 6749, section 5.1).
 #[derive(Deserialize)]
 struct Tokens {
     access_token: Zeroizing<String>,
 }
 
 impl Linker {
-    /// The upstream of a connector, with a registered user's credential opened: the whole secret, or the access token in it where
-    /// linking an account put it there. Both are of the scope's environment, so that a test key reaches the sandbox only.
+    /// Returns a connector's upstream with a registered user's opened credential: the access token from a link, or the whole
+    /// secret. Both belong to the scope's environment, so that a test key reaches only the sandbox.
     ///
     /// # Errors
     ///
-    /// [`LinkError::NoSuchConnector`] where it has no upstream here; [`LinkError::NoCredential`] where the user has none for it, or
-    /// there is no such user.
+    /// [`LinkError::NoSuchConnector`] if the connector has no upstream here; [`LinkError::NoCredential`] if the user does not
+    /// exist or has no credential for it.
     pub async fn upstream(&self, scope: &Scope, key: &CredentialKey) -> Result<Upstream, LinkError> {
         let settings = self.settings(scope, &key.connector).await?;
         let upstream = settings.and_then(|settings| settings.upstream).ok_or(LinkError::NoSuchConnector)?;
-        let endpoint = upstream.url.parse().map_err(ConnectorFault::Upstream)?;
+        let endpoint = upstream.url.parse().map_err(ConnectorError::Upstream)?;
         let credentials: &dyn Table<Credential> = &*self.store;
         let credential = credentials.get(scope, key).await?.ok_or(LinkError::NoCredential)?;
         let secret = self.sealing_key.open(scope, &key.to_string(), &credential.sealed)?;

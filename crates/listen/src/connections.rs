@@ -1,20 +1,21 @@
-//! Room for connections: how many in all and from each address, how many files the process may open, and the word on those
-//! that were turned away or cut off.
+//! Room for connections: limits in all and for each address, the limit of open files, and the count of clients that were
+//! turned away or cut off.
 
 use std::collections::HashMap;
-use std::net::{IpAddr, Ipv6Addr, SocketAddr};
+use std::net::{IpAddr, Ipv6Addr};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
-use crate::observer::Observer;
+use crate::observer::{LIMIT_REASONS, Observer};
+use crate::proxies::Proxies;
 use crate::throttle::Throttle;
 
-/// Connections at once, if nobody chose: each costs some kilobytes.
-const CONNECTIONS: usize = 16_384;
+/// The default of connections at once: each costs some kilobytes.
+const MAX_CONNECTIONS: usize = 16_384;
 
-/// The share of all connections that one address may have, if nobody chose.
+/// The default share of all connections that one address may have.
 const SHARE: usize = 4;
 
 /// Files that the process needs beside its clients' connections: the store, probes, scrapers, sinks, connectors.
@@ -28,7 +29,7 @@ pub struct Limits {
 }
 
 impl Limits {
-    /// Returns the limits; defaults stand in for what nobody chose.
+    /// Returns the limits. Defaults replace limits that were not chosen.
     #[must_use]
     pub const fn new(connections: Option<usize>, per_address: Option<usize>) -> Self {
         Self { connections, per_address }
@@ -36,7 +37,7 @@ impl Limits {
 
     /// Raises the soft limit of open files, and returns the connections that fit under it, in all and for each address.
     pub(crate) fn apply(self) -> (usize, usize) {
-        let wanted = self.connections.unwrap_or(CONNECTIONS).clamp(1, Semaphore::MAX_PERMITS);
+        let wanted = self.connections.unwrap_or(MAX_CONNECTIONS).clamp(1, Semaphore::MAX_PERMITS);
         let files = raise_file_limit(wanted + RESERVED_FILES);
         let connections = wanted.min(files.saturating_sub(RESERVED_FILES).max(files / 2)).max(1);
         if connections < wanted {
@@ -69,11 +70,11 @@ pub struct Room {
     all: Arc<Semaphore>,
     per_address: usize,
     by_address: Mutex<HashMap<IpAddr, usize>>,
-    told: Arc<Told>,
+    told: Arc<WarningThrottle>,
 }
 
 impl Room {
-    /// Room with these limits, as far as the limit of open files allows, which is raised.
+    /// Returns room with these limits, as far as the limit of open files allows. That limit is raised first.
     #[must_use]
     pub fn new(limits: Limits, observer: Arc<dyn Observer>) -> Arc<Self> {
         let (connections, per_address) = limits.apply();
@@ -81,11 +82,11 @@ impl Room {
             all: Arc::new(Semaphore::new(connections)),
             per_address,
             by_address: Mutex::default(),
-            told: Arc::new(Told { observer, throttle: Throttle::default() }),
+            told: Arc::new(WarningThrottle { observer, throttle: Throttle::default() }),
         })
     }
 
-    pub(crate) const fn told(&self) -> &Arc<Told> {
+    pub(crate) const fn told(&self) -> &Arc<WarningThrottle> {
         &self.told
     }
 
@@ -97,24 +98,26 @@ impl Room {
         Arc::clone(&self.all).acquire_owned().await.ok()
     }
 
-    /// Gives a connection its place; none if its address has all that it may have.
-    pub(crate) fn place(self: &Arc<Self>, permit: OwnedSemaphorePermit, peer: SocketAddr) -> Option<Place> {
-        let source = source(peer.ip());
-        let mut counts = self.by_address.lock().unwrap_or_else(PoisonError::into_inner);
-        let count = counts.entry(source).or_insert(0);
-        if *count >= self.per_address {
-            drop(counts);
-            self.told.tell("address", Some(peer.ip()));
+    /// Gives a connection its place. Returns none if its address has used up its share, or if it is not a proxy's and should be.
+    /// A trusted proxy has no share: it brings the connections of many clients.
+    pub(crate) fn admit(
+        self: &Arc<Self>,
+        permit: OwnedSemaphorePermit,
+        peer: IpAddr,
+        proxies: &Proxies,
+    ) -> Option<Place> {
+        let is_proxy = proxies.trust(peer);
+        if proxies.speak_protocol() && !is_proxy {
+            self.told.tell("not_a_proxy", Some(peer));
             return None;
         }
-        *count += 1;
-        drop(counts);
         self.told.observer.opened();
-        Some(Place { room: Arc::clone(self), source, _permit: permit })
+        let mut place = Place { room: Arc::clone(self), source: None, _permit: permit };
+        (is_proxy || place.belongs_to(peer)).then_some(place)
     }
 }
 
-/// The network that counts as one source: an IPv4 address, or the /64 that one IPv6 host commands.
+/// Returns the network that counts as one source: an IPv4 address, or the /64 that one IPv6 host has.
 fn source(address: IpAddr) -> IpAddr {
     match address.to_canonical() {
         IpAddr::V4(address) => address.into(),
@@ -126,32 +129,52 @@ fn source(address: IpAddr) -> IpAddr {
 #[derive(Debug)]
 pub(crate) struct Place {
     room: Arc<Room>,
-    source: IpAddr,
+    /// The network that it counts for, if there is a limit for it.
+    source: Option<IpAddr>,
     _permit: OwnedSemaphorePermit,
+}
+
+impl Place {
+    /// Counts the connection for its client. Returns false if the client has used up its share.
+    pub(crate) fn belongs_to(&mut self, client: IpAddr) -> bool {
+        let source = source(client);
+        let mut counts = self.room.by_address.lock().unwrap_or_else(PoisonError::into_inner);
+        let count = counts.entry(source).or_insert(0);
+        if *count >= self.room.per_address {
+            drop(counts);
+            self.room.told.tell("address", Some(client));
+            return false;
+        }
+        *count += 1;
+        drop(counts);
+        self.source = Some(source);
+        true
+    }
 }
 
 impl Drop for Place {
     fn drop(&mut self) {
-        let mut counts = self.room.by_address.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(count) = counts.get_mut(&self.source) {
-            *count -= 1;
-            if *count == 0 {
-                counts.remove(&self.source);
+        if let Some(source) = self.source {
+            let mut counts = self.room.by_address.lock().unwrap_or_else(PoisonError::into_inner);
+            if let Some(count) = counts.get_mut(&source) {
+                *count -= 1;
+                if *count == 0 {
+                    counts.remove(&source);
+                }
             }
         }
-        drop(counts);
         self.room.told.observer.closed();
     }
 }
 
-/// The word on clients that were limited: every case is counted, and the log has a line now and then.
+/// Reports clients that were limited: every case is counted, and the log has a line now and then.
 #[derive(Debug)]
-pub(crate) struct Told {
+pub(crate) struct WarningThrottle {
     observer: Arc<dyn Observer>,
     throttle: Throttle<&'static str>,
 }
 
-impl Told {
+impl WarningThrottle {
     /// A client was cut off: it does not take its answers.
     pub(crate) fn does_not_read(&self) {
         self.tell("not_reading", None);
@@ -159,6 +182,7 @@ impl Told {
 
     /// A client was limited, for a reason that is a metric's label too.
     pub(crate) fn tell(&self, reason: &'static str, address: Option<IpAddr>) {
+        debug_assert!(LIMIT_REASONS.contains(&reason), "{reason}");
         self.observer.limited(reason);
         if let Some(untold) = self.throttle.is_due(reason) {
             tracing::warn!(reason, address = address.map(tracing::field::display), untold, "a client was limited");
@@ -171,16 +195,16 @@ mod tests {
     use super::*;
 
     #[derive(Debug)]
-    struct Nobody;
+    struct Silent;
 
-    impl Observer for Nobody {}
+    impl Observer for Silent {}
 
     fn room(connections: usize, per_address: usize) -> Arc<Room> {
-        Room::new(Limits::new(Some(connections), Some(per_address)), Arc::new(Nobody))
+        Room::new(Limits::new(Some(connections), Some(per_address)), Arc::new(Silent))
     }
 
-    fn peer(text: &str) -> SocketAddr {
-        SocketAddr::new(text.parse().unwrap(), 1)
+    async fn place(room: &Arc<Room>, address: &str, proxies: &Proxies) -> Option<Place> {
+        room.admit(room.wait().await.unwrap(), address.parse().unwrap(), proxies)
     }
 
     #[tokio::test]
@@ -188,14 +212,28 @@ mod tests {
         let room = room(4, 2);
         let mut places = Vec::new();
         for (address, fits) in [("::1", true), ("::1", true), ("::1", false), ("::2", false), ("127.0.0.1", true)] {
-            let place = room.place(room.wait().await.unwrap(), peer(address));
+            let place = place(&room, address, &Proxies::default()).await;
             assert_eq!(place.is_some(), fits, "{address}");
             places.extend(place);
         }
         // An address that leaves may come again, however it is written.
         places.clear();
         assert!(room.by_address.lock().unwrap().is_empty());
-        assert!(room.place(room.wait().await.unwrap(), peer("::ffff:127.0.0.1")).is_some());
+        assert!(place(&room, "::ffff:127.0.0.1", &Proxies::default()).await.is_some());
+    }
+
+    #[tokio::test]
+    async fn a_trusted_proxy_has_no_share_and_each_client_behind_it_has_one() {
+        let (room, proxies) = (room(4, 1), Proxies::trusted(&["10.0.0.0/8".parse().unwrap()]));
+        let mut first = place(&room, "10.0.0.1", &proxies).await.unwrap();
+        let mut second = place(&room, "10.0.0.1", &proxies).await.unwrap();
+        let client = "203.0.113.9".parse().unwrap();
+        assert!(first.belongs_to(client));
+        assert!(!second.belongs_to(client));
+        assert!(place(&room, "203.0.113.9", &proxies).await.is_none());
+        drop(first);
+        assert!(second.belongs_to(client));
+        assert!(place(&room, "203.0.113.8", &proxies.with_protocol()).await.is_none(), "it is not a proxy");
     }
 
     #[test]

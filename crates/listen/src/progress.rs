@@ -10,7 +10,7 @@ use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::Sleep;
 
-use crate::connections::Told;
+use crate::connections::WarningThrottle;
 
 /// The longest time that a write may wait for its client to take anything at all.
 pub(crate) const WRITE_DEADLINE: Duration = Duration::from_secs(10);
@@ -21,11 +21,11 @@ pub(crate) struct Progress<S> {
     stream: S,
     /// Runs while a write waits.
     stalled: Option<Pin<Box<Sleep>>>,
-    told: Arc<Told>,
+    told: Arc<WarningThrottle>,
 }
 
 impl<S> Progress<S> {
-    pub(crate) const fn new(stream: S, told: Arc<Told>) -> Self {
+    pub(crate) const fn new(stream: S, told: Arc<WarningThrottle>) -> Self {
         Self { stream, stalled: None, told }
     }
 

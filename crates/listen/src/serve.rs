@@ -3,7 +3,7 @@
 use std::convert::Infallible;
 use std::error::Error;
 use std::future::pending;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -26,8 +26,10 @@ use tokio::sync::{Notify, watch};
 
 use tokio_rustls::TlsAcceptor;
 
-use crate::connections::{Place, Room, Told};
+use crate::connections::{Place, Room, WarningThrottle};
 use crate::progress::{Progress, WRITE_DEADLINE};
+use crate::proxies::Proxies;
+use crate::proxy_protocol;
 use crate::wire::Wire;
 
 /// The service that requests go to.
@@ -35,15 +37,24 @@ pub trait Handler: Clone + Send + Sync + 'static {
     /// The body of its answers.
     type Body: http_body::Body<Data = Bytes, Error: Into<BodyError>> + Send + Unpin + 'static;
 
-    /// Answers a request from this peer, whatever happens.
-    fn answer(&self, request: Request<Incoming>, peer: SocketAddr)
-    -> impl Future<Output = Response<Self::Body>> + Send;
+    /// Answers a request of this client. Every failure has an answer.
+    fn answer(&self, request: Request<Incoming>, client: Client) -> impl Future<Output = Response<Self::Body>> + Send;
 
-    /// Whether it is about to stop: each answer of HTTP/1.1 then closes its connection.
+    /// Returns whether the service is about to stop: each answer of HTTP/1.1 then closes its connection.
     fn is_draining(&self) -> bool;
 
     /// Resolves once no request is under way.
     fn idle(&self) -> impl Future<Output = ()> + Send;
+}
+
+/// The sender of a request.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[non_exhaustive]
+pub struct Client {
+    /// The other end of the connection: the client's, or a proxy's.
+    pub connection: SocketAddr,
+    /// The client's address, as far as a trusted proxy says it.
+    pub address: IpAddr,
 }
 
 /// Makes TLS of the next connection.
@@ -54,31 +65,32 @@ type BodyError = Box<dyn Error + Send + Sync>;
 /// The most bytes of a request's head that are held. Longer ones are refused while they arrive.
 const MAX_HEAD: usize = 32 * 1024;
 
-/// How long a handshake and a request's head may take to arrive, and a connection may stay silent.
+/// The time that a handshake and a request's head may take to arrive, and that a connection may stay silent.
 const HEAD_DEADLINE: Duration = Duration::from_secs(10);
 
-/// How many requests one connection of HTTP/2 may make at a time.
+/// The maximum number of requests that one connection of HTTP/2 may make at a time.
 const MAX_STREAMS: u32 = 128;
 
 /// Bytes of bodies that one connection of HTTP/2 may have sent before they are read. A body fits, and so do a few at a time.
 const CONNECTION_WINDOW: u32 = 256 * 1024;
 
-/// How long requests that are under way may take to finish when the server is told to stop.
-const DRAIN: Duration = Duration::from_secs(20);
+/// The time that requests under way may take to finish after the signal to stop.
+const DRAIN_TIMEOUT: Duration = Duration::from_secs(20);
 
 /// The time that the last bytes of the last answers may take to leave.
-const LAST_BYTES: Duration = Duration::from_secs(1);
+const LAST_BYTES_TIMEOUT: Duration = Duration::from_secs(1);
 
-/// How long to wait after accepting failed, as it does when file descriptors have run out.
+/// The pause after a failure to accept, such as without free file descriptors.
 const ACCEPT_RETRY: Duration = Duration::from_millis(50);
 
 /// The way to the end of a server.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+#[non_exhaustive]
 pub enum Stage {
     /// It serves.
     #[default]
     Serving,
-    /// It is not ready any more, and serves on, so that load balancers take it out before it refuses anyone.
+    /// It is no longer ready, and goes on serving, so that load balancers take it out before it refuses clients.
     Leaving,
     /// It ends what is under way and takes nothing new.
     Ending,
@@ -86,15 +98,47 @@ pub enum Stage {
     Over,
 }
 
-/// Serves until `stage` says otherwise.
-pub async fn serve<H: Handler>(
+/// A listener, with what stands between it and its clients.
+#[expect(missing_debug_implementations, reason = "an acceptor is a function")]
+pub struct Entrance {
     listener: TcpListener,
     tls: Option<Acceptor>,
-    handler: H,
-    room: Arc<Room>,
-    mut stage: watch::Receiver<Stage>,
-) {
-    // Every connection holds a receiver: it hears of the end, and the last one gone is the end.
+    proxies: Proxies,
+    is_held: bool,
+}
+
+impl Entrance {
+    /// The listener alone: clients connect to it, and speak HTTP/1.1.
+    #[must_use]
+    pub fn new(listener: TcpListener) -> Self {
+        Self { listener, tls: None, proxies: Proxies::default(), is_held: false }
+    }
+
+    /// A supervisor holds the listener too, if this is true. Then new connections wait for the next process as soon as this
+    /// process leaves, and connections that are open have until its end to send a request.
+    #[must_use]
+    pub fn held_by_supervisor(self, is_held: bool) -> Self {
+        Self { is_held, ..self }
+    }
+
+    /// Clients speak TLS if there is an acceptor.
+    #[must_use]
+    pub fn with_tls(self, tls: Option<Acceptor>) -> Self {
+        Self { tls, ..self }
+    }
+
+    /// These proxies stand in front of it.
+    #[must_use]
+    pub fn behind(self, proxies: Proxies) -> Self {
+        Self { proxies, ..self }
+    }
+}
+
+/// Serves until `stage` reaches its end.
+pub async fn serve<H: Handler>(entrance: Entrance, handler: H, room: Arc<Room>, mut stage: watch::Receiver<Stage>) {
+    let Entrance { listener, tls, proxies, is_held } = entrance;
+    let last = if is_held { Stage::Leaving } else { Stage::Ending };
+    // Every connection holds a receiver: it is told of the end, and the end comes when the last receiver is gone.
     let (stopping, told) = watch::channel(());
     loop {
         let next = async {
@@ -104,7 +148,7 @@ pub async fn serve<H: Handler>(
         };
         let (permit, accepted) = tokio::select! {
             next = next => next,
-            () = reached(&mut stage, Stage::Ending) => break,
+            () = reached(&mut stage, last) => break,
         };
         let (stream, peer) = match accepted {
             Ok(accepted) => accepted,
@@ -117,30 +161,37 @@ pub async fn serve<H: Handler>(
                 continue;
             }
         };
-        let Some(place) = permit.and_then(|permit| room.place(permit, peer)) else { continue };
+        let Some(place) = permit.and_then(|permit| room.admit(permit, peer.ip(), &proxies)) else { continue };
         // Answers are small and whole: waiting to fill a packet only delays them.
         let _ = stream.set_nodelay(true);
-        let connection =
-            Connection { handler: handler.clone(), peer, stopped: told.clone(), told: Arc::clone(room.told()), place };
+        let connection = Connection {
+            handler: handler.clone(),
+            peer,
+            proxies: proxies.clone(),
+            stopped: told.clone(),
+            told: Arc::clone(room.told()),
+            place,
+        };
         tokio::spawn(connection.serve(stream, tls.clone()));
     }
-    // Whoever connects from here on is refused, and tries another server.
+    // From here on, new connections are refused, and clients try another server.
     drop(listener);
+    reached(&mut stage, Stage::Ending).await;
     tracing::info!("draining");
     drop(told);
     stopping.send_replace(());
     let ended = async {
         tokio::select! {
-            // What a browser has left behind goes on without a connection.
+            // The work for a browser that left goes on without a connection.
             () = stopping.closed() => handler.idle().await,
-            // A head that a stranger never finishes holds nobody up.
+            // An unfinished head of a stranger must not delay the end.
             () = handler.idle() => {
-                let _ = tokio::time::timeout(LAST_BYTES, stopping.closed()).await;
+                let _ = tokio::time::timeout(LAST_BYTES_TIMEOUT, stopping.closed()).await;
             }
         }
     };
     tokio::select! {
-        ended = tokio::time::timeout(DRAIN, ended) => {
+        ended = tokio::time::timeout(DRAIN_TIMEOUT, ended) => {
             if ended.is_err() {
                 tracing::warn!("some requests were still under way, and were cut off");
             }
@@ -156,17 +207,28 @@ async fn reached(stage: &mut watch::Receiver<Stage>, at_least: Stage) {
     }
 }
 
-/// One connection, before it is known what is spoken on it.
+/// One connection, before its protocol is known.
 struct Connection<H> {
     handler: H,
     peer: SocketAddr,
+    proxies: Proxies,
     stopped: watch::Receiver<()>,
-    told: Arc<Told>,
+    told: Arc<WarningThrottle>,
     place: Place,
 }
 
 impl<H: Handler> Connection<H> {
-    async fn serve(self, stream: TcpStream, tls: Option<Acceptor>) {
+    async fn serve(mut self, mut stream: TcpStream, tls: Option<Acceptor>) {
+        if self.proxies.speak_protocol() {
+            match tokio::time::timeout(HEAD_DEADLINE, proxy_protocol::read(&mut stream)).await {
+                Ok(Ok(client)) => self.peer = client.unwrap_or(self.peer),
+                _ => return self.told.tell("no_proxy_header", Some(self.peer.ip())),
+            }
+            // A client behind the proxy counts like a client of its own.
+            if !self.proxies.trust(self.peer.ip()) && !self.place.belongs_to(self.peer.ip()) {
+                return;
+            }
+        }
         let served = match tls {
             None => self.http1(stream).await.map_err(Into::into),
             Some(tls) => self.secured(stream, &tls).await,
@@ -177,8 +239,11 @@ impl<H: Handler> Connection<H> {
     }
 
     async fn http1(self, stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static) -> hyper::Result<()> {
-        let Self { handler, peer, mut stopped, told, place: _place } = self;
-        let service = service_fn(move |request| answer(handler.clone(), request, peer));
+        let Self { handler, peer, proxies, mut stopped, told, place: _place } = self;
+        let service = service_fn(move |request| {
+            let client = client(peer, &request, &proxies);
+            answer(handler.clone(), request, client)
+        });
         let connection = http1::Builder::new()
             .timer(TokioTimer::new())
             .header_read_timeout(HEAD_DEADLINE)
@@ -189,7 +254,7 @@ impl<H: Handler> Connection<H> {
         until_told(connection, stopped.changed(), pending()).await.unwrap_or(Ok(()))
     }
 
-    /// The handshake says what is spoken: guessing from the first bytes has no deadline.
+    /// The handshake chooses the protocol: guessing from the first bytes would have no deadline.
     async fn secured(self, stream: TcpStream, tls: &Acceptor) -> Result<(), BodyError> {
         let stream = tokio::time::timeout(HEAD_DEADLINE, tls().accept(stream)).await??;
         match stream.get_ref().1.alpn_protocol() {
@@ -199,13 +264,14 @@ impl<H: Handler> Connection<H> {
     }
 
     async fn http2(self, stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static) -> hyper::Result<()> {
-        let Self { handler, peer, mut stopped, told, place: _place } = self;
+        let Self { handler, peer, proxies, mut stopped, told, place: _place } = self;
         let running = Arc::new(Running::default());
         let counted = Arc::clone(&running);
         let service = service_fn(move |request| {
             let (handler, under_way) = (handler.clone(), UnderWay::of(&counted));
+            let client = client(peer, &request, &proxies);
             async move {
-                let answer = answer(handler, request, peer).await;
+                let answer = answer(handler, request, client).await;
                 answer.map(|response| response.map(|body| Held { body, under_way: under_way.answered() }))
             }
         });
@@ -223,7 +289,7 @@ impl<H: Handler> Connection<H> {
                 () = running.silence() => {}
             }
         };
-        // Before its first frame, the library takes a connection for one that may yet begin.
+        // Before its first frame, the library waits for a connection to begin.
         tokio::select! {
             served = until_told(connection, ended, running.silence()) => served.unwrap_or(Ok(())),
             () = running.stalled() => {
@@ -234,7 +300,7 @@ impl<H: Handler> Connection<H> {
     }
 }
 
-/// Serves a connection; once it is told, no more than what is under way, and not that where it is given up.
+/// Serves a connection. Once `told` resolves, it finishes only the requests under way, unless `given_up` resolves first.
 async fn until_told<C: GracefulConnection, T>(
     connection: C,
     told: impl Future<Output = T>,
@@ -251,21 +317,25 @@ async fn until_told<C: GracefulConnection, T>(
     }
 }
 
+fn client(peer: SocketAddr, request: &Request<Incoming>, proxies: &Proxies) -> Client {
+    Client { connection: peer, address: proxies.client(peer.ip(), request.headers()) }
+}
+
 async fn answer<H: Handler>(
     handler: H,
     request: Request<Incoming>,
-    peer: SocketAddr,
+    client: Client,
 ) -> Result<Response<H::Body>, Infallible> {
     let leaves = handler.is_draining() && request.version() <= Version::HTTP_11;
-    let mut response = handler.answer(request, peer).await;
+    let mut response = handler.answer(request, client).await;
     if leaves {
         response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
     }
     Ok(response)
 }
 
-/// The requests that are under way on one connection of HTTP/2, whose library knows no deadline for silence, nor for a client
-/// that never opens a stream's window.
+/// The requests under way on one connection of HTTP/2. The library has no deadline for silence, nor for a client that never
+/// opens a stream's window.
 #[derive(Default)]
 struct Running {
     count: AtomicUsize,
@@ -289,7 +359,7 @@ impl Running {
         loop {
             tokio::time::sleep(WRITE_DEADLINE).await;
             let span = self.span.fetch_add(1, Ordering::AcqRel) + 1;
-            // Since the span before the last one.
+            // Since the span before the last span.
             if span >= 2 && self.since(span - 2).load(Ordering::Acquire) > 0 {
                 return;
             }

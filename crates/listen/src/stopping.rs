@@ -23,7 +23,7 @@ pub fn stages_by_signal(
         let delay = if asked.stop_asked().await == Who::Person { Duration::ZERO } else { delay };
         on_leaving();
         stage.send_replace(Stage::Leaving);
-        tracing::info!(?delay, "told to stop: not ready any more, and still serving");
+        tracing::info!(?delay, "told to stop: no longer ready, and still serving");
         tokio::select! {
             () = tokio::time::sleep(delay) => {
                 stage.send_replace(Stage::Ending);

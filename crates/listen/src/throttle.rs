@@ -6,7 +6,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 /// The pause between two log lines about one kind of case. Metrics count every case.
-const PAUSE: Duration = Duration::from_secs(10);
+const WARNING_INTERVAL: Duration = Duration::from_secs(10);
 
 /// Decides when the log gets a line about a kind of case, so that strangers cannot flood it.
 #[derive(Debug)]
@@ -27,7 +27,7 @@ impl<K: Eq + Hash> Throttle<K> {
         let mut last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
         let now = Instant::now();
         let untold = match last.get_mut(&kind) {
-            Some((then, untold)) if now.duration_since(*then) < PAUSE => {
+            Some((then, untold)) if now.duration_since(*then) < WARNING_INTERVAL => {
                 *untold += 1;
                 return None;
             }

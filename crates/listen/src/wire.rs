@@ -14,7 +14,7 @@ use tokio::time::Sleep;
 
 /// The most unread input that a client may still send once the last answer is written, and for how long.
 const LINGER_BYTES: usize = 4 * 1024 * 1024;
-const LINGER: Duration = Duration::from_secs(2);
+const LINGER_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// A socket whose bare refusals get a body.
 #[derive(Debug)]
@@ -58,8 +58,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Wire<S> {
 fn problem_for(head: &[u8]) -> Option<Problem> {
     let (code, detail) = match head.strip_prefix(b"HTTP/1.1 ")?.first_chunk::<3>()? {
         b"400" => (Code::MALFORMED_REQUEST, "this is no HTTP/1.1 request"),
-        b"414" => (Code::URI_TOO_LONG, "the path and query may have 4096 bytes at the most"),
-        b"431" => (Code::HEADERS_TOO_LARGE, "the headers may have 16384 bytes, and be 100, at the most"),
+        b"414" => (Code::URI_TOO_LONG, "the path and query may have at most 4096 bytes"),
+        b"431" => (Code::HEADERS_TOO_LARGE, "there may be at most 100 headers, with at most 16384 bytes"),
         _ => return None,
     };
     let bare = head.ends_with(b"\r\n\r\n") && head.windows(19).any(|line| line == b"content-length: 0\r\n");
@@ -113,7 +113,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Wire<S> {
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         let Self { stream, linger, .. } = &mut *self;
         ready!(Pin::new(&mut *stream).poll_shutdown(cx))?;
-        let linger = linger.get_or_insert_with(|| Linger { read: 0, until: Box::pin(tokio::time::sleep(LINGER)) });
+        let linger =
+            linger.get_or_insert_with(|| Linger { read: 0, until: Box::pin(tokio::time::sleep(LINGER_TIMEOUT)) });
         let mut scratch = [0; 16 * 1024];
         while linger.read < LINGER_BYTES && linger.until.as_mut().poll(cx).is_pending() {
             let mut buffer = ReadBuf::new(&mut scratch);

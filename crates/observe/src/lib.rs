@@ -1,11 +1,14 @@
-//! The logs and metrics of a service that serves the API: what operators see of it.
+//! The logs and metrics of a service that serves the API.
 //!
-//! | module | what it is for |
+//! | module | purpose |
 //! |---|---|
 //! | `line` | [`Line`], which makes one harmless line of a log's event |
-//! | `metrics` | [`Metrics`] for Prometheus |
+//! | `logging` | [`Logging`], which starts a log whose [`Filter`] can be replaced |
+//! | `metrics`, `process` | [`Metrics`] for Prometheus |
+//! | `reminder` | [`remind`], which reminds people of keys that are due for rotation |
+//! | `sinks` | [`watch_sinks`], which measures how far the sinks of audit events lag |
 //! | `traces` | spans for a collector of OpenTelemetry's (feature `otel`) |
-//! | `watcher` | [`Watcher`], which hears of requests and connections, counts them, and logs limits now and then: start here |
+//! | `watcher` | [`Watcher`], which observes requests and connections, counts them, and logs limits now and then: start here |
 //!
 //! ```
 //! use std::sync::Arc;
@@ -19,11 +22,18 @@
 //! ```
 
 mod line;
+mod logging;
 mod metrics;
+mod process;
+mod reminder;
+mod sinks;
 #[cfg(feature = "otel")]
 pub mod traces;
 mod watcher;
 
 pub use crate::line::Line;
+pub use crate::logging::{Filter, FilterError, FilterHandle, Log, Logging};
 pub use crate::metrics::Metrics;
+pub use crate::reminder::remind;
+pub use crate::sinks::watch_sinks;
 pub use crate::watcher::Watcher;

@@ -1,4 +1,4 @@
-//! The way of an event into one line of the log. Whatever its fields hold, it is one line, and no longer than it may be.
+//! The form of a log line. An event is one line of limited length, for any content of its fields.
 
 use std::error::Error;
 use std::fmt::{self, Write};
@@ -14,7 +14,7 @@ use tracing_subscriber::registry::LookupSpan;
 
 /// The most bytes of a message or a field: our own sentences fit. What lies beneath an error is text of other programs, each
 /// of which gets what [`Foreign`] gives.
-const MOST: usize = 2_000;
+const MAX_CHARS: usize = 2_000;
 
 /// The fields that libraries which use `log` note beside their own.
 const OF_LOG: &str = "log.";
@@ -91,7 +91,7 @@ const fn color(level: Level) -> (&'static str, &'static str) {
     (begin, "\x1b[0m")
 }
 
-/// A value in a line of text: in quotes if it would not be seen where it ends.
+/// A value in a line of text: in quotes if its end could not be seen.
 struct Quoted<'a>(&'a str);
 
 impl fmt::Display for Quoted<'_> {
@@ -140,7 +140,7 @@ impl Fields {
     }
 
     fn put_text(&mut self, field: &Field, text: impl fmt::Display) {
-        self.put(field, Foreign::within(text, MOST).to_string());
+        self.put(field, Foreign::within(text, MAX_CHARS).to_string());
     }
 }
 
@@ -166,7 +166,7 @@ impl Visit for Fields {
     }
 
     fn record_error(&mut self, field: &Field, value: &(dyn Error + 'static)) {
-        let mut text = Foreign::within(value, MOST).to_string();
+        let mut text = Foreign::within(value, MAX_CHARS).to_string();
         for cause in std::iter::successors(value.source(), |cause| (**cause).source()) {
             // Writing into a String does not fail.
             let _ = write!(text, ": {}", Foreign::new(cause));

@@ -1,109 +1,68 @@
 //! Prometheus metrics. No key id, name or locator is ever a label.
 
-use std::sync::atomic::AtomicU64;
-use std::time::Duration;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use doorward_auth::{ROTATION_PERIOD, Verifier};
-use doorward_http::{Rejection, UnusualUse};
-use doorward_types::{Environment, Name, Timestamp};
-use http::Method;
+use doorward_http::{Counters, KeyMisuse};
+use doorward_listen::LIMIT_REASONS;
+use doorward_types::Environment;
 use prometheus_client::encoding::EncodeLabelSet;
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::metrics::info::Info;
-use prometheus_client::registry::{Registry, Unit};
+use prometheus_client::registry::{Metric, Registry, Unit};
+
+use crate::process::Process;
+
+/// The labels of a metric: names with values.
+type Labels<const N: usize> = [(&'static str, &'static str); N];
 
 /// The metrics of a program. A [`Watcher`](crate::Watcher) counts requests and connections in them.
 #[derive(Debug)]
 pub struct Metrics {
     registry: Registry,
-    requests: Family<RequestLabels, Histogram, fn() -> Histogram>,
-    verifications: Family<VerificationLabels, Counter>,
-    accepted: Accepted,
-    unusual_uses: Family<UnusualLabels, Counter>,
+    pub(crate) requests: Family<RequestLabels, Histogram, fn() -> Histogram>,
+    verifications: Family<Labels<2>, Counter>,
+    unusual_uses: Family<Labels<1>, Counter>,
     current: Gauge,
+    lease_left: Gauge<f64, AtomicU64>,
     due: Gauge,
-    connections: Gauge,
-    connections_limited: Family<LimitLabels, Counter>,
-    requests_limited: Family<WorkLabels, Counter>,
-    operator_refusals: Counter,
-    sign_in_refusals: Family<SignInLabels, Counter>,
-    sink_lag_events: Family<SinkLabels, Gauge>,
-    sink_lag_seconds: Family<SinkLabels, Gauge>,
-    certificate_end: Family<ListenerLabels, Gauge>,
-    certificate_readable: Family<ListenerLabels, Gauge>,
+    pub(crate) connections: Gauge,
+    pub(crate) connections_limited: Family<Labels<1>, Counter>,
+    pub(crate) requests_limited: Family<Labels<2>, Counter>,
+    pub(crate) operator_refusals: Counter,
+    pub(crate) sign_in_refusals: Family<Labels<1>, Counter>,
+    pub(crate) sink_lag_events: Family<[(&'static str, String); 1], Gauge>,
+    pub(crate) sink_lag_seconds: Family<[(&'static str, String); 1], Gauge>,
+    pub(crate) certificate_end: Family<Labels<1>, Gauge>,
+    pub(crate) certificate_readable: Family<Labels<1>, Gauge>,
+    process: Process,
 }
 
 #[derive(Clone, Debug, EncodeLabelSet, Eq, Hash, PartialEq)]
-struct RequestLabels {
-    http_request_method: &'static str,
-    http_route: &'static str,
-    http_response_status_code: u16,
+pub(crate) struct RequestLabels {
+    pub(crate) http_request_method: &'static str,
+    pub(crate) http_route: &'static str,
+    pub(crate) http_response_status_code: u16,
 }
 
-/// In seconds: those of the semantic conventions, and finer ones below, since answers take microseconds.
+/// Buckets in seconds: those of the semantic conventions, and finer buckets below, since answers take microseconds.
 fn durations() -> Histogram {
     Histogram::new([0.000_1, 0.000_5, 0.001, 0.002_5, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0])
 }
 
-#[derive(Clone, Debug, EncodeLabelSet, Eq, Hash, PartialEq)]
-struct VerificationLabels {
-    environment: &'static str,
-    outcome: &'static str,
+const fn verification(environment: &'static str, outcome: &'static str) -> Labels<2> {
+    [("environment", environment), ("outcome", outcome)]
 }
 
-/// Two of the verifications' counters, held so that most requests need not look theirs up.
-#[derive(Debug)]
-struct Accepted {
-    production: Counter,
-    test: Counter,
+/// Registers a metric, and returns it.
+fn add<M: Clone + Default + Metric>(registry: &mut Registry, name: &str, help: &str) -> M {
+    let metric = M::default();
+    registry.register(name, help, metric.clone());
+    metric
 }
-
-impl Accepted {
-    fn of(verifications: &Family<VerificationLabels, Counter>) -> Self {
-        let of = |environment: Environment| {
-            let labels = VerificationLabels { environment: environment.as_str(), outcome: "accepted" };
-            verifications.get_or_create(&labels).clone()
-        };
-        Self { production: of(Environment::Production), test: of(Environment::Test) }
-    }
-}
-
-#[derive(Clone, Debug, EncodeLabelSet, Eq, Hash, PartialEq)]
-struct UnusualLabels {
-    kind: &'static str,
-}
-
-#[derive(Clone, Debug, EncodeLabelSet, Eq, Hash, PartialEq)]
-struct LimitLabels {
-    reason: &'static str,
-}
-
-#[derive(Clone, Debug, EncodeLabelSet, Eq, Hash, PartialEq)]
-struct SignInLabels {
-    by: &'static str,
-}
-
-#[derive(Clone, Debug, EncodeLabelSet, Eq, Hash, PartialEq)]
-struct WorkLabels {
-    kind: &'static str,
-    by: &'static str,
-}
-
-#[derive(Clone, Debug, EncodeLabelSet, Eq, Hash, PartialEq)]
-struct SinkLabels {
-    sink: String,
-}
-
-#[derive(Clone, Debug, EncodeLabelSet, Eq, Hash, PartialEq)]
-struct ListenerLabels {
-    listener: &'static str,
-}
-
-/// The listener of clients, which is the one that speaks TLS.
-const CLIENTS: ListenerLabels = ListenerLabels { listener: "clients" };
 
 impl Metrics {
     /// Returns metrics at zero, of a program of this version.
@@ -112,84 +71,51 @@ impl Metrics {
         let mut whole = Registry::default();
         let requests = Family::new_with_constructor(durations as fn() -> Histogram);
         // By the name of OpenTelemetry's semantic conventions, which is no program's own.
-        let help = "How long requests took, by method, route and status";
+        let help = "Time that requests took, by method, route and status";
         whole.register_with_unit("http_server_request_duration", help, Unit::Seconds, requests.clone());
+        let process = Process::register(&mut whole);
         let registry = whole.sub_registry_with_prefix("doorward");
-        let verifications = Family::<VerificationLabels, Counter<u64, AtomicU64>>::default();
-        let unusual_uses = Family::<UnusualLabels, Counter<u64, AtomicU64>>::default();
-        registry.register(
-            "unusual_uses",
-            "Keys that were used after their death, by a page in a browser, or in a query string",
-            unusual_uses.clone(),
-        );
-        for used in UnusualUse::ALL {
-            drop(unusual_uses.get_or_create(&UnusualLabels { kind: used.as_str() }));
-        }
-        let current = Gauge::default();
-        registry.register(
-            "verifications",
-            "Credentials presented for an access key, by environment (of accepted ones) and outcome",
-            verifications.clone(),
-        );
-        let due = Gauge::default();
-        registry.register("production_keys_due", "Production keys that are due for rotation", due.clone());
-        registry.register("node_current", "Whether this node can prove that it is up to date", current.clone());
         registry.register("build", "The running program", Info::new([("version", version)]));
-        let connections = Gauge::default();
-        registry.register("connections", "Connections of clients that are open", connections.clone());
-        let connections_limited = Family::<LimitLabels, Counter<u64, AtomicU64>>::default();
-        registry.register(
-            "connections_limited",
-            "Connections that were turned away, cut off or made to wait, by reason",
-            connections_limited.clone(),
-        );
-        let requests_limited = Family::<WorkLabels, Counter<u64, AtomicU64>>::default();
-        registry.register(
-            "requests_limited",
-            "Requests that were refused since too much of their kind was under way, by kind and by whose limit it was",
-            requests_limited.clone(),
-        );
-        let operator_refusals = Counter::default();
-        registry.register(
-            "operator_refusals",
-            "Tokens that were presented for an operator's, and refused",
-            operator_refusals.clone(),
-        );
-        let sign_in_refusals = Family::<SignInLabels, Counter>::default();
-        registry.register(
-            "sign_in_refusals",
-            "Sign-ins at the page that were refused, by the way in: a link, or the identity provider",
-            sign_in_refusals.clone(),
-        );
-        let sink_lag_events = Family::<SinkLabels, Gauge>::default();
-        let sink_lag_seconds = Family::<SinkLabels, Gauge>::default();
-        registry.register(
-            "sink_lag_events",
-            "Audit events that have not arrived at a sink yet",
-            sink_lag_events.clone(),
-        );
-        registry.register("sink_lag_seconds", "How long ago the oldest of them was written", sink_lag_seconds.clone());
-        // Without TLS, neither is there: a zero would be an alarm.
-        let certificate_end = Family::<ListenerLabels, Gauge>::default();
-        registry.register(
-            "tls_certificate_expiry_timestamp_seconds",
-            "When the first certificate of the file of --tls-cert ends, in seconds since 1970",
-            certificate_end.clone(),
-        );
-        let certificate_readable = Family::<ListenerLabels, Gauge>::default();
-        registry.register(
-            "tls_certificate_readable",
-            "Whether the files of --tls-cert and --tls-key can be read",
-            certificate_readable.clone(),
-        );
-        let accepted = Accepted::of(&verifications);
+        let help = "Credentials presented for an access key, by environment (of accepted ones) and outcome";
+        let verifications = add(registry, "verifications", help);
+        let help = "Uses of revoked keys, and of keys that a page in a browser or a query string sent";
+        let unusual_uses = add(registry, "unusual_uses", help);
+        let current = add(registry, "node_current", "1 if this node can prove that it is up to date, else 0");
+        let help = "Seconds until this node answers 503, unless it reads the store";
+        let lease_left = add(registry, "lease_left_seconds", help);
+        let due = add(registry, "production_keys_due", "Production keys that are due for rotation");
+        let connections = add(registry, "connections", "Connections of clients that are open");
+        let help = "Connections that were turned away, cut off or made to wait, by reason";
+        let connections_limited: Family<Labels<1>, Counter> = add(registry, "connections_limited", help);
+        // An increase is seen only from a number on: without the zero, the first burst would raise no alarm.
+        for reason in LIMIT_REASONS {
+            drop(connections_limited.get_or_create(&[("reason", reason)]));
+        }
+        let help =
+            "Requests that were refused since too much of their kind was under way, by kind and by whose limit it was";
+        let requests_limited = add(registry, "requests_limited", help);
+        let help = "Operators' tokens that were refused";
+        let operator_refusals = add(registry, "operator_refusals", help);
+        let help = "Sign-ins at the page that were refused, by the way in: a link, or the identity provider";
+        let sign_in_refusals: Family<Labels<1>, Counter> = add(registry, "sign_in_refusals", help);
+        for by in ["link", "provider"] {
+            drop(sign_in_refusals.get_or_create(&[("by", by)]));
+        }
+        let sink_lag_events = add(registry, "sink_lag_events", "Audit events that have not arrived at a sink yet");
+        let sink_lag_seconds =
+            add(registry, "sink_lag_seconds", "Age of the oldest audit event that has not arrived at a sink yet");
+        // Without TLS, neither has a value: a zero would raise an alarm.
+        let help = "End of the first certificate in the file of --tls-cert, in seconds since 1970";
+        let certificate_end = add(registry, "tls_certificate_expiry_timestamp_seconds", help);
+        let help = "1 if the files of --tls-cert and --tls-key can be read, else 0";
+        let certificate_readable = add(registry, "tls_certificate_readable", help);
         Self {
             registry: whole,
             requests,
             verifications,
-            accepted,
             unusual_uses,
             current,
+            lease_left,
             due,
             connections,
             connections_limited,
@@ -200,89 +126,38 @@ impl Metrics {
             sink_lag_seconds,
             certificate_end,
             certificate_readable,
+            process,
         }
     }
 
-    /// Counts an answer, and how long it took.
-    pub fn answered(&self, method: &Method, route: &'static str, status: u16, took: Duration) {
-        let known = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"];
-        let method = known.into_iter().find(|name| *name == method.as_str()).unwrap_or("_OTHER");
-        let labels =
-            RequestLabels { http_request_method: method, http_route: route, http_response_status_code: status };
-        self.requests.get_or_create(&labels).observe(took.as_secs_f64());
-    }
-
-    /// Counts a verification, and the unusual use of a key.
-    pub fn verified(&self, outcome: Result<Environment, &Rejection>) {
-        match outcome {
-            Ok(Environment::Production) => {
-                self.accepted.production.inc();
-            }
-            Ok(Environment::Test) => {
-                self.accepted.test.inc();
-            }
-            Err(rejection) => {
-                let labels = VerificationLabels { environment: "none", outcome: rejection.code().as_str() };
-                self.verifications.get_or_create(&labels).inc();
-                if let Some(used) = rejection.unusual_use() {
-                    self.unusual_uses.get_or_create(&UnusualLabels { kind: used.as_str() }).inc();
-                }
-            }
+    /// Takes over what the layer counted. The larger number stays, so that two scrapes at once turn no counter back.
+    fn counted(&self, counters: &Counters) {
+        let verified = |environment, outcome, count| {
+            let verifications = self.verifications.get_or_create(&verification(environment, outcome));
+            verifications.inner().fetch_max(count, Ordering::Relaxed);
+        };
+        for environment in Environment::ALL {
+            verified(environment.as_str(), "accepted", counters.accepted(environment));
+        }
+        for (code, count) in counters.refused().filter(|(_, count)| *count > 0) {
+            verified("none", code.as_str(), count);
+        }
+        for misuse in KeyMisuse::ALL {
+            let unusual_uses = self.unusual_uses.get_or_create(&[("kind", misuse.as_str())]);
+            unusual_uses.inner().fetch_max(counters.misused(misuse), Ordering::Relaxed);
         }
     }
 
-    /// Counts a connection that was opened.
-    pub fn connection_opened(&self) {
-        self.connections.inc();
-    }
-
-    /// Counts a connection that is gone.
-    pub fn connection_closed(&self) {
-        self.connections.dec();
-    }
-
-    /// Counts a connection that was limited, by its reason.
-    pub fn connection_limited(&self, reason: &'static str) {
-        self.connections_limited.get_or_create(&LimitLabels { reason }).inc();
-    }
-
-    /// Counts a sign-in that was refused, by the way in.
-    pub fn sign_in_refused(&self, by: &'static str) {
-        self.sign_in_refusals.get_or_create(&SignInLabels { by }).inc();
-    }
-
-    /// Counts a token that was presented for an operator's, and refused.
-    pub fn operator_refused(&self) {
-        self.operator_refusals.inc();
-    }
-
-    /// Counts a request that was refused since too much of its kind was under way.
-    pub fn request_limited(&self, kind: &'static str, by: &'static str) {
-        self.requests_limited.get_or_create(&WorkLabels { kind, by }).inc();
-    }
-
-    /// Notes how many events a sink lags behind, and for how many seconds.
-    pub fn sink_lags(&self, sink: &Name, events: u64, seconds: i64) {
-        let labels = SinkLabels { sink: sink.to_string() };
-        self.sink_lag_events.get_or_create(&labels).set(i64::try_from(events).unwrap_or(i64::MAX));
-        self.sink_lag_seconds.get_or_create(&labels).set(seconds);
-    }
-
-    /// Notes when the certificate ends, and whether its files can be read.
-    pub fn certificate(&self, end: Option<Timestamp>, is_readable: bool) {
-        if let Some(end) = end {
-            self.certificate_end.get_or_create(&CLIENTS).set(end.as_millis() / 1_000);
-        }
-        self.certificate_readable.get_or_create(&CLIENTS).set(is_readable.into());
-    }
-
-    /// Returns all metrics in the text form of OpenMetrics, with what this node knows now.
+    /// Returns all metrics in the text form of OpenMetrics, with what this node knows now and what its layer has counted.
     ///
     /// # Errors
     ///
     /// Fails if a metric cannot be written.
-    pub fn text(&self, verifier: &Verifier) -> Result<String, std::fmt::Error> {
+    pub fn text(&self, verifier: &Verifier, counters: &Counters) -> Result<String, std::fmt::Error> {
+        self.counted(counters);
         self.current.set(verifier.is_current().into());
+        self.lease_left.set(verifier.lease_left().map_or(0.0, |left| left.as_secs_f64()));
+        let _ = self.process.read();
         let (due, _) = verifier.production_keys_older_than(ROTATION_PERIOD);
         self.due.set(i64::try_from(due).unwrap_or(i64::MAX));
         let mut text = String::new();

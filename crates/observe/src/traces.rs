@@ -28,7 +28,7 @@ use tracing_subscriber::registry::LookupSpan;
 pub const TARGET: &str = "doorward_observe::traces";
 
 /// The time that a collector may take for an answer.
-const PATIENCE: Duration = Duration::from_secs(10);
+const EXPORT_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// The way of spans to a collector. Dropping it sends the spans that are left.
 #[derive(Debug)]
@@ -126,7 +126,7 @@ impl HttpClient for Http {
     async fn send_bytes(&self, request: Request<Bytes>) -> Result<Response<Bytes>, HttpError> {
         let (client, endpoint) = (self.client.clone(), self.endpoint.clone());
         let (head, body) = request.into_parts();
-        let sent = self.runtime.spawn(async move { client.post(&endpoint, head.headers, body, PATIENCE).await });
+        let sent = self.runtime.spawn(async move { client.post(&endpoint, head.headers, body, EXPORT_TIMEOUT).await });
         Ok(sent.await??)
     }
 }

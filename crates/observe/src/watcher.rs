@@ -4,12 +4,12 @@ use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use doorward_http::{Rejection, SourceAddress};
+use doorward_http::SourceAddress;
 use doorward_listen::Throttle;
-use doorward_types::{Environment, Timestamp};
+use doorward_types::Timestamp;
 use http::{Method, StatusCode};
 
-use crate::metrics::Metrics;
+use crate::metrics::{Metrics, RequestLabels};
 
 /// Counts what the API and connections do. The log has a line about limits now and then.
 #[derive(Debug)]
@@ -27,7 +27,7 @@ impl Watcher {
 
     /// Counts a sign-in at the page that was refused, by the way in.
     pub fn sign_in_refused(&self, source: Option<SourceAddress>, by: &'static str) {
-        self.metrics.sign_in_refused(by);
+        self.metrics.sign_in_refusals.get_or_create(&[("by", by)]).inc();
         if let Some(untold) = self.throttle.is_due(("sign-in", by)) {
             let address = source.map(|SourceAddress(address)| tracing::field::display(address));
             tracing::warn!(address, by, untold, "a sign-in at the page was refused");
@@ -37,33 +37,38 @@ impl Watcher {
 
 impl doorward_listen::Observer for Watcher {
     fn opened(&self) {
-        self.metrics.connection_opened();
+        self.metrics.connections.inc();
     }
 
     fn closed(&self) {
-        self.metrics.connection_closed();
+        self.metrics.connections.dec();
     }
 
     fn limited(&self, reason: &'static str) {
-        self.metrics.connection_limited(reason);
+        self.metrics.connections_limited.get_or_create(&[("reason", reason)]).inc();
     }
 
-    fn certificate(&self, end: Option<Timestamp>, is_readable: bool) {
-        self.metrics.certificate(end, is_readable);
+    fn certificate(&self, listener: &'static str, end: Option<Timestamp>, is_readable: bool) {
+        if let Some(end) = end {
+            self.metrics.certificate_end.get_or_create(&[("listener", listener)]).set(end.as_millis() / 1_000);
+        }
+        self.metrics.certificate_readable.get_or_create(&[("listener", listener)]).set(is_readable.into());
     }
 }
 
 impl doorward_api::Observer for Watcher {
     fn answered(&self, method: &Method, route: &'static str, status: StatusCode, took: Duration) {
-        self.metrics.answered(method, route, status.as_u16(), took);
-    }
-
-    fn verified(&self, outcome: Result<Environment, &Rejection>) {
-        self.metrics.verified(outcome);
+        let known = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"];
+        let labels = RequestLabels {
+            http_request_method: known.into_iter().find(|name| *name == method.as_str()).unwrap_or("_OTHER"),
+            http_route: route,
+            http_response_status_code: status.as_u16(),
+        };
+        self.metrics.requests.get_or_create(&labels).observe(took.as_secs_f64());
     }
 
     fn operator_refused(&self, address: Option<IpAddr>) {
-        self.metrics.operator_refused();
+        self.metrics.operator_refusals.inc();
         if let Some(untold) = self.throttle.is_due(("operator", "token")) {
             let address = address.map(tracing::field::display);
             tracing::warn!(address, untold, "a token that was presented for an operator's was refused");
@@ -71,7 +76,7 @@ impl doorward_api::Observer for Watcher {
     }
 
     fn limited(&self, kind: &'static str, by: &'static str, who: &str) {
-        self.metrics.request_limited(kind, by);
+        self.metrics.requests_limited.get_or_create(&[("kind", kind), ("by", by)]).inc();
         if let Some(untold) = self.throttle.is_due((kind, by)) {
             tracing::warn!(kind, by, who, untold, "a client was limited");
         }

@@ -1,14 +1,15 @@
 //! Allowed callback origins, matched exactly.
 //!
-//! Whoever receives an OAuth callback can take over an account, so that the list of those who may is read in one way only:
+//! An attacker who receives an OAuth callback can take over an account. So the list of allowed origins has only one reading:
 //!
-//! - An entry is one origin: scheme, host, port. `app.example.com` is `https://app.example.com`, and none of its subdomains,
-//!   its parent, `http`, or another port. `localhost:3000` is `http://localhost:3000`; each port is an entry of its own.
-//! - A URL is judged twice: by the WHATWG parser (the crate `url`), and by a reading of our own that demands the literal text
-//!   `scheme://host[:port]`, followed by `/`, `?`, `#` or the end. Both must name the same origin, and it must be listed.
-//! - Nothing else: no pattern, no prefix, no suffix, no wildcard. What the two readings disagree on is refused.
+//! - An entry is one origin: scheme, host, port. `app.example.com` is `https://app.example.com`, without its subdomains, its
+//!   parent, `http`, or another port. `localhost:3000` is `http://localhost:3000`; each port needs its own entry.
+//! - Two parsers read a URL: the WHATWG parser (the crate `url`), and Doorward's own, which demands the literal text
+//!   `scheme://host[:port]`, followed by `/`, `?`, `#` or the end. Both must return the same origin, and it must be listed.
+//! - Nothing else is supported: no pattern, no prefix, no suffix, no wildcard. If the two parsers disagree, the URL is refused.
 //!
 //! ```
+//! # #[cfg(feature = "check")] {
 //! use doorward_origin::{AllowList, AllowedOrigin};
 //!
 //! let list: AllowList = ["app.example.com", "localhost:3000"].map(|entry| entry.parse().unwrap()).into_iter().collect();
@@ -23,17 +24,32 @@
 //!     "unauthorized origin: `https://app.example.com:8443` is not on the list; the nearest entry, `app.example.com`, has \
 //!      another port; the entry that allows it is `app.example.com:8443`"
 //! );
+//! # }
 //! ```
+//!
+//! Without the feature `check` (on by default), this crate has only the types of lists, for engines: nothing reads an
+//! entry or checks a URL, and the crate `url` is not needed.
 
+#[cfg(feature = "check")]
+mod check;
 mod entry;
-mod fault;
+#[cfg(feature = "check")]
+mod error;
 mod list;
 mod origin;
+#[cfg(feature = "check")]
+mod parsing;
+#[cfg(feature = "check")]
 mod reading;
+#[cfg(feature = "check")]
 mod spelling;
 
+#[cfg(feature = "check")]
+pub use check::{Difference, Nearest, OriginError};
 pub use entry::{AllowedOrigin, CustomSchemes};
-pub use fault::{EntryError, EntryFault};
-pub use list::{AllowList, Difference, Nearest, Refusal};
+#[cfg(feature = "check")]
+pub use error::{EntryError, EntryErrorKind};
+pub use list::AllowList;
 pub use origin::Origin;
-pub use reading::{MAX_URL_LENGTH, UrlFault};
+#[cfg(feature = "check")]
+pub use reading::{MAX_URL_LENGTH, UrlError};

@@ -1,46 +1,46 @@
 use std::fmt;
 
-/// A scheme, a host and a port, in the one form that stands for them: lower case, the port spelled out only where it is not
-/// the scheme's own.
+/// A scheme, a host and a port in canonical form: lower case, and without the scheme's default port.
 #[derive(Clone, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
 pub struct Origin {
     scheme: String,
     host: String,
-    /// None where the scheme has none of its own and none is spelled out.
+    /// `None` if the scheme has no default port and the URL names no port.
     port: Option<u16>,
 }
 
 impl Origin {
-    /// Of what was read already: a port that is not there is the scheme's own.
+    /// Creates an origin from parsed parts. A missing port means the scheme's default.
+    #[cfg(feature = "check")]
     pub(crate) fn new(scheme: &str, host: &str, port: Option<u16>) -> Self {
         Self { scheme: scheme.to_owned(), host: host.to_owned(), port: port.or(default_port(scheme)) }
     }
 
-    /// Such as `https`.
+    /// Returns the scheme, such as `https`.
     #[must_use]
     pub fn scheme(&self) -> &str {
         &self.scheme
     }
 
-    /// Such as `app.example.com` or `[::1]`.
+    /// Returns the host, such as `app.example.com` or `[::1]`.
     #[must_use]
     pub fn host(&self) -> &str {
         &self.host
     }
 
-    /// The port, the scheme's own one included; none for a scheme that has none.
+    /// Returns the port, including a default port. Returns `None` if the scheme has no port.
     #[must_use]
     pub const fn port(&self) -> Option<u16> {
         self.port
     }
 
-    /// The port, where it has to be spelled out.
+    /// Returns the port, if it is not the scheme's default.
     pub(crate) fn unusual_port(&self) -> Option<u16> {
         self.port.filter(|port| default_port(&self.scheme) != Some(*port))
     }
 }
 
-/// The ports of the WHATWG URL standard's special schemes that an entry may have.
+/// Returns the default ports of the WHATWG URL standard's special schemes, as far as an entry may have them.
 fn default_port(scheme: &str) -> Option<u16> {
     match scheme {
         "http" => Some(80),
@@ -49,7 +49,7 @@ fn default_port(scheme: &str) -> Option<u16> {
     }
 }
 
-/// This machine, in the three ways of RFC 8252, sections 7.3 and 8.3.
+/// Returns whether the host is this machine, in one of the three forms of RFC 8252, sections 7.3 and 8.3.
 pub(crate) fn is_loopback(host: &str) -> bool {
     matches!(host, "localhost" | "127.0.0.1" | "[::1]")
 }

@@ -4,98 +4,97 @@ use url::Url;
 
 use crate::Origin;
 
-/// The longest URL that is read, in bytes: servers on the way take no longer ones.
+/// The maximum length of a URL in bytes. Many servers refuse longer URLs.
 pub const MAX_URL_LENGTH: usize = 4_096;
 
-/// Why a URL can be on no list, whatever is on it.
+/// The reason why no list can allow a URL.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
 #[non_exhaustive]
-pub enum UrlFault {
+pub enum UrlError {
     /// A backslash, which some readers take for a slash.
     #[error("it has a backslash, which some readers take for a slash")]
     Backslash,
-    /// A character in the host that does not belong there.
+    /// A character in the host that is not allowed there.
     #[error(
-        "its host is not written as browsers write it: in lower case, of letters, digits, `-`, `_` and `.`, without `%`"
+        "its host is not in the form that browsers write: in lower case, with letters, digits, `-`, `_` and `.`, without `%`"
     )]
     Host,
-    /// A host that is longer than any.
-    #[error("its host is longer than 253 bytes, or a part of it than 63")]
+    /// A host beyond the maximum length.
+    #[error("its host is longer than 253 bytes, or has a part longer than 63")]
     HostLength,
-    /// Too long.
+    /// The URL is too long.
     #[error("it is longer than {MAX_URL_LENGTH} bytes")]
     Length,
     /// No host.
-    #[error("it has no host: it begins with `https://HOST`")]
+    #[error("it has no host: it must begin with `https://HOST`")]
     NoHost,
     /// The two readings name different origins.
     #[error("it can be read in more than one way")]
     Ambiguous,
-    /// A port that is none.
+    /// An invalid port.
     #[error("its port is not a number from 1 to 65535, without leading zeros")]
     Port,
     /// No scheme.
-    #[error("it is no absolute URL in lower case: it begins with `https://`")]
+    #[error("it is not an absolute URL in lower case: it must begin with `https://`")]
     Scheme,
-    /// Something invisible, or beyond ASCII.
+    /// A space, a control character, or a character beyond ASCII.
     #[error(
-        "it has a space, a control character, or one beyond ASCII; browsers write these as `%…`, and hosts as `xn--…`"
+        "it has a space, a control character, or a character beyond ASCII; write these as `%…`, and hosts as `xn--…`"
     )]
     Text,
     /// User information.
-    #[error("a name stands before its host, followed by `@`")]
+    #[error("it has a user name before its host, followed by `@`")]
     UserInformation,
 }
 
-/// The origin that both readings name.
-pub(crate) fn origin_of(text: &str) -> Result<Origin, UrlFault> {
+/// Returns the origin if both readings agree on it.
+pub(crate) fn origin_of(text: &str) -> Result<Origin, UrlError> {
     let ours = literal(text)?;
-    let theirs = whatwg(text).ok_or(UrlFault::Ambiguous)?;
-    if ours == theirs { Ok(ours) } else { Err(UrlFault::Ambiguous) }
+    let theirs = whatwg(text).ok_or(UrlError::Ambiguous)?;
+    if ours == theirs { Ok(ours) } else { Err(UrlError::Ambiguous) }
 }
 
-/// Our own: the text must be `scheme://host[:port]`, in the form that an origin is stored in, and after it the end or one of
-/// `/`, `?`, `#`.
-fn literal(text: &str) -> Result<Origin, UrlFault> {
+/// Doorward's own reading: the text must be `scheme://host[:port]` in canonical form, followed by the end or by `/`, `?`, `#`.
+fn literal(text: &str) -> Result<Origin, UrlError> {
     if text.len() > MAX_URL_LENGTH {
-        return Err(UrlFault::Length);
+        return Err(UrlError::Length);
     }
     if text.bytes().any(|byte| !byte.is_ascii_graphic()) {
-        return Err(UrlFault::Text);
+        return Err(UrlError::Text);
     }
     if text.contains('\\') {
-        return Err(UrlFault::Backslash);
+        return Err(UrlError::Backslash);
     }
-    let (scheme, rest) = text.split_once("://").ok_or(UrlFault::Scheme)?;
+    let (scheme, rest) = text.split_once("://").ok_or(UrlError::Scheme)?;
     if !is_scheme(scheme) {
-        return Err(UrlFault::Scheme);
+        return Err(UrlError::Scheme);
     }
     let authority = rest.split(['/', '?', '#']).next().unwrap_or_default();
     if authority.contains('@') {
-        return Err(UrlFault::UserInformation);
+        return Err(UrlError::UserInformation);
     }
-    let (host, port) = split_port(authority).ok_or(UrlFault::Port)?;
+    let (host, port) = split_port(authority).ok_or(UrlError::Port)?;
     if host.is_empty() {
-        return Err(UrlFault::NoHost);
+        return Err(UrlError::NoHost);
     }
     if !is_host(host) {
-        return Err(UrlFault::Host);
+        return Err(UrlError::Host);
     }
     if !fits_a_domain(host) {
-        return Err(UrlFault::HostLength);
+        return Err(UrlError::HostLength);
     }
     Ok(Origin::new(scheme, host, port))
 }
 
-/// RFC 3986, section 3.1, in lower case.
+/// Returns whether this is a scheme in lower case (RFC 3986, section 3.1).
 pub(crate) fn is_scheme(text: &str) -> bool {
     text.starts_with(|first: char| first.is_ascii_lowercase())
         && text.bytes().all(|byte| matches!(byte, b'a'..=b'z' | b'0'..=b'9' | b'+' | b'-' | b'.'))
 }
 
-/// Host and port; none where there is a port that is none.
+/// Splits host and port. Returns `None` if the port is invalid.
 pub(crate) fn split_port(authority: &str) -> Option<(&str, Option<u16>)> {
-    // The colons of an IPv6 address stand within brackets.
+    // The colons of an IPv6 address are inside brackets.
     let end_of_host = authority.rfind(']').map_or(0, |bracket| bracket + 1);
     let (host, port) = match authority.get(end_of_host..)?.find(':') {
         Some(colon) => authority.split_at_checked(end_of_host + colon)?,
@@ -107,7 +106,7 @@ pub(crate) fn split_port(authority: &str) -> Option<(&str, Option<u16>)> {
     Some((host, Some(number)))
 }
 
-/// The letters of a host; whether it is one, the other reading decides.
+/// Returns whether all characters are allowed in a host. The other reading decides whether it is a valid host.
 pub(crate) fn is_host(text: &str) -> bool {
     let address = text.strip_prefix('[').and_then(|text| text.strip_suffix(']'));
     match address {
@@ -116,13 +115,13 @@ pub(crate) fn is_host(text: &str) -> bool {
     }
 }
 
-/// Returns whether a host is within the limits of domain names (RFC 1035, section 2.3.4). What is longer can be no entry, and costs
-/// little to refuse.
+/// Returns whether a host is within the limits of domain names (RFC 1035, section 2.3.4). A longer host cannot be an entry, and
+/// this refuses it cheaply.
 fn fits_a_domain(host: &str) -> bool {
     host.len() <= 253 && host.split('.').all(|part| part.len() <= 63)
 }
 
-/// What browsers read.
+/// The reading of browsers.
 fn whatwg(text: &str) -> Option<Origin> {
     let url = Url::parse(text).ok()?;
     if !url.username().is_empty() || url.password().is_some() {

@@ -1,13 +1,13 @@
-//! Misspellings: hosts that differ by a letter or two.
+//! Finds misspellings: hosts that differ by a letter or two.
 
-/// The most steps that are taken for one refusal, of a word or a letter each: some twenty microseconds. A list that would take
-/// longer gets no hint.
-const BUDGET: usize = 30_000;
+/// The maximum number of steps for one refusal; a step compares a word or a letter. This takes about twenty microseconds. A list
+/// that needs more steps gets no hint.
+const COMPARISON_BUDGET: usize = 30_000;
 
-/// The most edits that make a misspelling: a letter that is missing, is added, is another one, or changed places with the next.
-const MOST: usize = 2;
+/// The maximum number of edits in a misspelling: a letter is missing, added, replaced, or swapped with the next.
+const MAX_DISTANCE: usize = 2;
 
-/// Looks for misspellings as long as its budget lasts.
+/// Looks for misspellings within its budget.
 #[derive(Debug)]
 pub(crate) struct Speller {
     left: usize,
@@ -15,12 +15,12 @@ pub(crate) struct Speller {
 
 impl Speller {
     pub(crate) const fn new() -> Self {
-        Self { left: BUDGET }
+        Self { left: COMPARISON_BUDGET }
     }
 
-    /// Returns whether one or two edits make one text of the other, if the budget is enough to say so.
+    /// Returns whether one or two edits turn one text into the other. Returns false if the budget is used up.
     pub(crate) fn is_close(&mut self, one: &str, other: &str) -> bool {
-        if one.len().abs_diff(other.len()) > MOST || self.left == 0 {
+        if one.len().abs_diff(other.len()) > MAX_DISTANCE || self.left == 0 {
             return false;
         }
         let (one, other) = (one.as_bytes(), other.as_bytes());
@@ -28,19 +28,19 @@ impl Speller {
         let (one, other) = (from(one, same), from(other, same));
         let same_end = common_end(one, other);
         let (one, other) = (until(one, one.len() - same_end), until(other, other.len() - same_end));
-        // Words, and the letters of the last one.
+        // The cost: the compared words, and the letters of the last word.
         self.left = self.left.saturating_sub((same + same_end) / 8 + 16);
         is_two_edits(one, other)
     }
 }
 
-/// Returns whether at most two edits make one text of the other, if neither begins or ends like the other: then one edit is at the very
-/// beginning, one is at the very end, and what is between them is the same.
+/// Returns whether at most two edits turn one text into the other, if their first letters differ and their last letters differ.
+/// Then one edit is at the very start, the other is at the very end, and the text between them is the same.
 fn is_two_edits(one: &[u8], other: &[u8]) -> bool {
-    /// The letters that an edit takes of each text. The last of them is a change of places.
+    /// The number of letters that an edit takes from each text. The last edit is a swap.
     const EDITS: [(usize, usize); 4] = [(0, 1), (1, 0), (1, 1), (2, 2)];
     let is_swapped = |one: &[u8], other: &[u8]| matches!((one, other), ([a, b], [c, d]) if a == d && b == c);
-    if one.len().max(other.len()) <= MOST {
+    if one.len().max(other.len()) <= MAX_DISTANCE {
         return true;
     }
     EDITS.iter().any(|&(of_one, of_other)| {
@@ -72,7 +72,7 @@ fn until(text: &[u8], place: usize) -> &[u8] {
     text.get(..place).unwrap_or_default()
 }
 
-/// Word by word, which is eight times as fast as letter by letter.
+/// Compares word by word, which is eight times as fast as letter by letter.
 fn common_beginning(one: &[u8], other: &[u8]) -> usize {
     let ((words, _), (other_words, _)) = (one.as_chunks(), other.as_chunks());
     let same = words
@@ -102,7 +102,7 @@ mod tests {
     }
 
     #[test]
-    fn a_letter_or_two_may_differ() {
+    fn hosts_that_differ_by_one_or_two_letters_are_close() {
         for (one, other) in [
             ("app.example.com", "ap.example.com"),
             ("app.example.com", "app.exmaple.com"),
@@ -126,8 +126,8 @@ mod tests {
     }
 
     #[test]
-    fn no_list_takes_longer_than_the_budget() {
-        // The longest hosts, which begin alike and end alike.
+    fn the_search_stops_at_its_budget() {
+        // The longest hosts, with the same beginning and the same end.
         let host = "a".repeat(253);
         let other = format!("{}bbb{}", "a".repeat(125), "a".repeat(125));
         let (mut speller, mut looked) = (Speller::new(), 0);
@@ -136,10 +136,10 @@ mod tests {
             looked += 1;
         }
         assert!((100..1_000).contains(&looked), "{looked}");
-        // From here on, nothing is looked at, and nothing is said to be close.
+        // The budget is used up, so nothing is compared or called close.
         assert!(!speller.is_close("app.example.com", "ap.example.com"));
         assert_eq!(speller.left, 0);
-        // An ordinary list is looked at whole.
+        // An ordinary list fits the budget.
         let mut speller = Speller::new();
         for number in 0..1_000 {
             let entry = format!("tenant-{number:04}.a-department.of.app.example.com");
@@ -150,9 +150,9 @@ mod tests {
 
     proptest! {
         #[test]
-        fn the_answer_is_that_of_the_whole_table(one in "[ab.]{0,9}", other in "[ab.]{0,9}", rest in "[ab]{0,20}") {
+        fn the_answer_equals_the_full_edit_distance(one in "[ab.]{0,9}", other in "[ab.]{0,9}", rest in "[ab]{0,20}") {
             let (one, other) = (format!("{rest}{one}{rest}"), format!("{rest}{other}{rest}"));
-            prop_assert_eq!(is_close(&one, &other), strsim::osa_distance(&one, &other) <= MOST, "{} {}", one, other);
+            prop_assert_eq!(is_close(&one, &other), strsim::osa_distance(&one, &other) <= MAX_DISTANCE, "{} {}", one, other);
         }
     }
 }

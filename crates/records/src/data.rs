@@ -5,17 +5,31 @@ use doorward_types::{Name, RegisteredUserId, Timestamp};
 
 use crate::{Record, Sealed};
 
-/// A user of the organization's own product, as one environment knows it.
+/// A user of the organization's product, registered in one environment.
 #[derive(Clone, Debug, Eq, PartialEq)]
+#[non_exhaustive]
 pub struct RegisteredUser {
-    /// Names it for ever.
+    /// The permanent id.
     pub id: RegisteredUserId,
-    /// What the organization calls it; unique within the environment.
+    /// The organization's id for the user, unique within the environment.
     pub origin_user_id: Name,
-    /// What people call it.
+    /// The display name.
     pub origin_user_name: Option<Name>,
-    /// When it was registered.
+    /// The time of registration.
     pub created_at: Timestamp,
+}
+
+impl RegisteredUser {
+    /// Creates the record of a user.
+    #[must_use]
+    pub const fn new(
+        id: RegisteredUserId,
+        origin_user_id: Name,
+        origin_user_name: Option<Name>,
+        created_at: Timestamp,
+    ) -> Self {
+        Self { id, origin_user_id, origin_user_name, created_at }
+    }
 }
 
 impl Record for RegisteredUser {
@@ -26,27 +40,42 @@ impl Record for RegisteredUser {
     }
 }
 
-/// A secret that a registered user entrusted, sealed: plaintext cannot be stored, since nothing takes it.
+/// A registered user's secret at a third party, sealed. The store has no method that takes plaintext.
 #[derive(Clone, Debug, Eq, PartialEq)]
+#[non_exhaustive]
 pub struct Credential {
-    /// Whose it is. It goes when the user goes.
+    /// The user. Deleting the user deletes the credential.
     pub registered_user: RegisteredUserId,
-    /// What it opens.
+    /// The connector that the credential is for.
     pub connector: ConnectorName,
     /// The secret.
     pub sealed: Sealed,
-    /// When it was first put.
+    /// The time of the first put.
     pub created_at: Timestamp,
-    /// When it was last put.
+    /// The time of the last put.
     pub updated_at: Timestamp,
 }
 
-/// Names a credential within its scope.
+impl Credential {
+    /// Creates the record of a credential.
+    #[must_use]
+    pub const fn new(
+        registered_user: RegisteredUserId,
+        connector: ConnectorName,
+        sealed: Sealed,
+        created_at: Timestamp,
+        updated_at: Timestamp,
+    ) -> Self {
+        Self { registered_user, connector, sealed, created_at, updated_at }
+    }
+}
+
+/// The key of a credential within its scope.
 #[derive(Clone, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
 pub struct CredentialKey {
-    /// Whose it is.
+    /// The user.
     pub registered_user: RegisteredUserId,
-    /// What it opens.
+    /// The connector that the credential is for.
     pub connector: ConnectorName,
 }
 
@@ -64,20 +93,27 @@ impl Record for Credential {
     }
 }
 
-/// How one environment reaches a third party that users link accounts of: the OAuth application, sealed whole.
+/// The settings of one third party in one environment: the OAuth application, sealed.
 #[derive(Clone, Debug, Eq, PartialEq)]
+#[non_exhaustive]
 pub struct Connector {
-    /// Names it within its environment.
+    /// The name, unique within the environment.
     pub name: ConnectorName,
-    /// Its settings, the client's secret among them.
+    /// The settings, with the client secret.
     pub sealed: Sealed,
-    /// When it was first put.
+    /// The time of the first put.
     pub created_at: Timestamp,
-    /// When it was last put.
+    /// The time of the last put.
     pub updated_at: Timestamp,
 }
 
 impl Connector {
+    /// Creates the record of a connector.
+    #[must_use]
+    pub const fn new(name: ConnectorName, sealed: Sealed, created_at: Timestamp, updated_at: Timestamp) -> Self {
+        Self { name, sealed, created_at, updated_at }
+    }
+
     /// Returns the record that the settings of the connector with this name are sealed for.
     #[must_use]
     pub fn record(name: &ConnectorName) -> String {
@@ -93,15 +129,15 @@ impl Record for Connector {
     }
 }
 
-/// Names what a credential opens, such as `github`: it stands in paths.
+/// The name of a connector, such as `github`. It is part of paths.
 #[derive(Clone, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
 pub struct ConnectorName(String);
 
 impl ConnectorName {
-    /// The most characters in a name.
+    /// The maximum number of characters in a name.
     pub const MAX_LENGTH: usize = 64;
 
-    /// The text.
+    /// Returns the text.
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.0
@@ -128,7 +164,7 @@ impl fmt::Display for ConnectorName {
     }
 }
 
-/// The text names no connector.
+/// The error for a text that is not a connector's name.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
-#[error("a connector's name is 1 to 64 of a-z, 0-9, - and _, and begins with a letter or digit")]
+#[error("a connector's name has 1 to 64 characters of a-z, 0-9, - and _, and begins with a letter or digit")]
 pub struct ConnectorNameError;

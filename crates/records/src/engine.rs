@@ -1,11 +1,11 @@
 use doorward_store::copy::Rows;
-use doorward_store::{KeyEngine, Outbox};
+use doorward_store::{ManagementEngine, Outbox};
 
-use crate::{Connector, Credential, LinkSessions, RegisteredUser, Revocations, Sealing, Table, ToolCalls};
+use crate::{Connector, Credential, Erasure, LinkSessions, RegisteredUser, Revocations, Sealing, Table, ToolCalls};
 
-/// Everything that the server needs of an engine: that of the core, the outbox, and the records of an environment.
+/// The parts of an engine that the server needs: the management of keys, the outbox, and the records of an environment.
 pub trait Store:
-    KeyEngine
+    ManagementEngine
     + Outbox
     + Table<RegisteredUser>
     + Table<Connector>
@@ -14,11 +14,12 @@ pub trait Store:
     + Revocations
     + Sealing
     + ToolCalls
+    + Erasure
 {
 }
 
 impl<S> Store for S where
-    S: KeyEngine
+    S: ManagementEngine
         + Outbox
         + Table<RegisteredUser>
         + Table<Connector>
@@ -27,10 +28,11 @@ impl<S> Store for S where
         + Revocations
         + Sealing
         + ToolCalls
+        + Erasure
 {
 }
 
-/// What keeps a store in a database: all of [`Store`], and a way to move it elsewhere.
+/// An engine with all of [`Store`], whose content can be copied to another engine.
 pub trait Engine: Store + Rows {}
 
 impl<S> Engine for S where S: Store + Rows {}

@@ -1,19 +1,24 @@
 //! The records of an environment, and their part of the contract of an engine.
 //!
-//! | trait | what it is for |
+//! | trait | purpose |
 //! |---|---|
 //! | [`Table<R>`](Table) | records of one environment, reached through a [`Scope`](doorward_store::Scope) only |
-//! | [`LinkSessions`] | tries to link a user's account elsewhere |
-//! | [`Revocations`] | tokens that third parties are to be told to revoke |
-//! | [`ToolCalls`] | calls of tools that wait for their end |
+//! | [`LinkSessions`] | link sessions |
+//! | [`Revocations`] | tokens to revoke at third parties |
+//! | [`ToolCalls`] | tool calls |
+//! | [`Erasure`] | the erasure of closed organizations |
 //! | [`Sealing`] | the sealed values of all scopes, and the key that seals them |
 //!
-//! [`Store`] is these and what the core needs; an [`Engine`] can be moved to another engine, too.
+//! A [`Store`] has all of these traits, and the traits for the management of keys. The content of an [`Engine`] can
+//! also be copied to another engine.
+//!
+//! The keys that seal and open values, and the rotation of keys, need the feature `sealing`, which is on by default. An
+//! engine stores sealed values without it.
 //!
 //! # Adding environment-scoped data
 //!
-//! Make a record that implements [`Record`], and implement [`Table`] for it in the engine. No method takes a bare id, so
-//! the rule holds without a line of policy.
+//! Implement [`Record`] for a new type, and [`Table`] for it in the engine. No method takes a bare id, so the rule
+//! holds without further checks.
 //!
 //! ```compile_fail
 //! # use doorward_records::{RegisteredUser, Table};
@@ -26,21 +31,28 @@
 
 mod data;
 mod engine;
+mod erasure;
+mod grant;
 mod link;
 mod record;
+#[cfg(feature = "sealing")]
+mod reseal;
+#[cfg(feature = "sealing")]
 mod seal;
+mod sealed;
 mod sealing;
 mod tool_call;
 
 pub use data::{Connector, ConnectorName, ConnectorNameError, Credential, CredentialKey, RegisteredUser};
 pub use engine::{Engine, Store};
-pub use link::{
-    FoundLink, LINKS_KEPT, LinkSession, LinkSessions, LinkStatus, Revocation, Revocations, UnknownLinkStatus,
-};
+pub use erasure::Erasure;
+pub use grant::{LinkGrant, RevocationGrant};
+pub use link::{FoundLink, LINK_RETENTION, LinkSession, LinkSessions, LinkStatus, Revocation, Revocations};
 pub use record::{Record, Table};
-pub use seal::{SealError, Sealed, SealingKey, SealingKeyError, SealingKeys};
-pub use sealing::{
-    Resealed, SealStep, SealedKind, SealedValue, Sealing, SealingError, check_seal, is_half_sealed, opens_any, reseal,
-    write_sealed,
-};
-pub use tool_call::{TOOL_CALLS_KEPT, TOOL_CALLS_LET_GO, ToolCall, ToolCalls, ToolOutcome, UnknownOutcome};
+#[cfg(feature = "sealing")]
+pub use reseal::{Resealed, SealStep, SealingError, is_half_sealed, opens_any, reseal, write_sealed};
+#[cfg(feature = "sealing")]
+pub use seal::{SealError, SealingKey, SealingKeyError, SealingKeys};
+pub use sealed::Sealed;
+pub use sealing::{SealedKind, SealedValue, Sealing, check_seal};
+pub use tool_call::{TOOL_CALL_PURGE_BATCH, TOOL_CALL_RETENTION, ToolCall, ToolCalls, ToolOutcome};

@@ -12,57 +12,57 @@ use zeroize::Zeroizing;
 
 use doorward_store::{Scope, SealingKeyId};
 
+use crate::Sealed;
+use crate::sealed::MARKER;
+
 const NONCE_LENGTH: usize = 24;
 
-/// The beginning of a sealed value that names its key. Values from before begin with a random nonce.
-const MARKER: [u8; 4] = *b"dwS1";
-
-/// The keys that open sealed values, of which one seals.
+/// The keys that open sealed values. One of them seals new values.
 ///
-/// The newest one seals until [`SealingKeys::seal_by`] chooses another. Servers seal with the key that the store names, so that a
-/// key is on every server before the first value is sealed with it.
+/// The newest key seals until [`SealingKeys::seal_by`] chooses another key. Servers seal with the key that the store
+/// names, so that a key is on every server before the first value is sealed with it.
 pub struct SealingKeys {
     ring: RwLock<Ring>,
     source: Option<Source>,
 }
 
-/// Reads the keys again, for a value whose key is not known.
+/// Reads the keys again, for a value with an unknown key.
 type Source = Box<dyn Fn(SealingKeyId) -> Option<SealingKeys> + Send + Sync>;
 
 #[derive(Clone)]
 struct Ring {
-    /// Oldest first.
+    /// The keys, oldest first.
     keys: Vec<Arc<SealingKey>>,
     sealing: Arc<SealingKey>,
 }
 
 impl SealingKeys {
-    /// Returns the same keys, which are read again by `source` if a value names a key that is not among them. It returns nothing
-    /// if there is nothing to read, or if it was asked for the same key a moment ago.
+    /// Returns the same keys with a `source` that is called if a value names an unknown key. The source returns `None`
+    /// if it cannot read keys, or was called for the same key a moment ago.
     #[must_use]
     pub fn with_source(self, source: impl Fn(SealingKeyId) -> Option<Self> + Send + Sync + 'static) -> Self {
         Self { source: Some(Box::new(source)), ..self }
     }
 
-    /// Returns the names of the keys, oldest first.
+    /// Returns the ids of the keys, oldest first.
     #[must_use]
     pub fn ids(&self) -> Vec<SealingKeyId> {
         self.ring().keys.iter().map(|key| key.id).collect()
     }
 
-    /// Returns whether the key with this name is among them.
+    /// Returns true if a key has this id.
     #[must_use]
     pub fn has(&self, id: SealingKeyId) -> bool {
         self.ring().keys.iter().any(|key| key.id == id)
     }
 
-    /// Returns the name of the key that seals.
+    /// Returns the id of the key that seals.
     #[must_use]
     pub fn sealing(&self) -> SealingKeyId {
         self.ring().sealing.id
     }
 
-    /// Seals with this key from now on; returns whether it is among the keys.
+    /// Chooses the key that seals. Returns false if no key has this id.
     pub fn seal_by(&self, id: SealingKeyId) -> bool {
         let mut ring = self.ring.write().unwrap_or_else(PoisonError::into_inner);
         let Some(key) = ring.keys.iter().find(|key| key.id == id).cloned() else { return false };
@@ -70,7 +70,7 @@ impl SealingKeys {
         true
     }
 
-    /// Seals with this key from now on, which is read from the source if need be; returns whether there is such a key.
+    /// Chooses the key that seals, and reads it from the source if necessary. Returns false if no key has this id.
     pub fn find(&self, id: SealingKeyId) -> bool {
         if !self.has(id) {
             self.read_again(id);
@@ -78,7 +78,7 @@ impl SealingKeys {
         self.seal_by(id)
     }
 
-    /// Adds keys that are not among these yet. The key that seals stays the same.
+    /// Adds new keys. The key that seals stays the same.
     pub fn add(&self, read: &Self) {
         let read = read.ring();
         let mut ring = self.ring.write().unwrap_or_else(PoisonError::into_inner);
@@ -95,50 +95,47 @@ impl SealingKeys {
     ///
     /// Fails if the generator fails.
     pub fn seal(&self, scope: &Scope, record: &str, secret: &[u8], random: &dyn Random) -> Result<Sealed, RandomError> {
-        self.ring().sealing.seal(scope, record, secret, random)
+        self.ring().sealing.seal_with(&associated_data(scope, record), secret, random)
     }
 
-    /// Seals a text that belongs to no record of a scope, such as a cookie, for one purpose.
+    /// Seals a text without a record, such as a cookie, for one purpose.
     ///
     /// # Errors
     ///
     /// Fails if the generator fails.
     pub fn seal_for(&self, purpose: &str, text: &[u8], random: &dyn Random) -> Result<Sealed, RandomError> {
-        self.ring().sealing.seal_for(purpose, text, random)
+        self.ring().sealing.seal_with(&purpose_data(purpose), text, random)
     }
 
-    /// Opens what was sealed for this record of this scope with any of the keys.
+    /// Opens a value that was sealed for this record of this scope with any of the keys.
     ///
     /// # Errors
     ///
-    /// Fails if it was sealed with another key or for another record, or was changed since.
+    /// Fails if the value was sealed with an unknown key or for another record, or was changed.
     pub fn open(&self, scope: &Scope, record: &str, sealed: &Sealed) -> Result<Zeroizing<Vec<u8>>, SealError> {
-        self.open_with(|key| key.open(scope, record, sealed), sealed)
+        self.open_with(&associated_data(scope, record), sealed)
     }
 
-    /// Opens what was sealed for this purpose with any of the keys.
+    /// Opens a value that was sealed for this purpose with any of the keys.
     ///
     /// # Errors
     ///
-    /// Fails if it was sealed with another key or for something else, or was changed since.
+    /// Fails if the value was sealed with an unknown key or for another purpose, or was changed.
     pub fn open_for(&self, purpose: &str, sealed: &Sealed) -> Result<Zeroizing<Vec<u8>>, SealError> {
-        self.open_with(|key| key.open_for(purpose, sealed), sealed)
+        self.open_with(&purpose_data(purpose), sealed)
     }
 
-    /// Returns the name of the key that opens this value.
+    /// Returns the id of the key that opens this value.
     pub(crate) fn opener(&self, scope: &Scope, record: &str, sealed: &Sealed) -> Option<SealingKeyId> {
-        self.ring().keys.iter().rev().find(|key| key.open(scope, record, sealed).is_ok()).map(|key| key.id)
+        let aad = associated_data(scope, record);
+        self.ring().keys.iter().rev().find(|key| key.open_with(&aad, sealed).is_ok()).map(|key| key.id)
     }
 
-    fn open_with(
-        &self,
-        open: impl Fn(&SealingKey) -> Result<Zeroizing<Vec<u8>>, SealError>,
-        sealed: &Sealed,
-    ) -> Result<Zeroizing<Vec<u8>>, SealError> {
+    fn open_with(&self, aad: &[u8], sealed: &Sealed) -> Result<Zeroizing<Vec<u8>>, SealError> {
         if let Some(id) = sealed.key_id().filter(|id| !self.has(*id)) {
             self.read_again(id);
         }
-        self.ring().keys.iter().rev().find_map(|key| open(key).ok()).ok_or(SealError)
+        self.ring().keys.iter().rev().find_map(|key| key.open_with(aad, sealed).ok()).ok_or(SealError)
     }
 
     fn read_again(&self, id: SealingKeyId) {
@@ -159,7 +156,7 @@ impl From<SealingKey> for SealingKeys {
     }
 }
 
-/// Reads a file of keys: one a line, the newest last.
+/// Reads a file of keys, with one key on each line, the newest last.
 impl FromStr for SealingKeys {
     type Err = SealingKeyError;
 
@@ -184,27 +181,27 @@ fn id_of(key: &[u8; SealingKey::LENGTH]) -> SealingKeyId {
     SealingKeyId::from_bytes(id)
 }
 
-/// Seals credentials at rest with XChaCha20-Poly1305, whose nonces are long enough to be drawn at random.
+/// A key that seals credentials at rest with XChaCha20-Poly1305, whose nonces are long enough to be random.
 ///
-/// Organization, environment and the record's name are bound in as associated data: a sealed credential that is moved to
-/// another row does not open there.
+/// Organization, environment and the record's name are the associated data, so a sealed credential that is moved to
+/// another row cannot be opened there.
 pub struct SealingKey {
     cipher: XChaCha20Poly1305,
     id: SealingKeyId,
 }
 
 impl SealingKey {
-    /// Bytes of a key.
+    /// The number of bytes in a key.
     pub const LENGTH: usize = 32;
 
-    /// The key with these bytes.
+    /// Returns the key with these bytes.
     #[must_use]
     pub fn new(bytes: &Zeroizing<[u8; Self::LENGTH]>) -> Self {
         let bytes: &[u8; Self::LENGTH] = bytes;
         Self { cipher: XChaCha20Poly1305::new(bytes.into()), id: id_of(bytes) }
     }
 
-    /// Draws a key; returns it with the line of a file that holds it.
+    /// Draws a random key. Returns it with its line for a file of keys.
     ///
     /// # Errors
     ///
@@ -216,60 +213,24 @@ impl SealingKey {
         Ok((Self::new(&bytes), line))
     }
 
-    /// Returns the name of the key.
+    /// Returns the id of the key.
     #[must_use]
     pub const fn id(&self) -> SealingKeyId {
         self.id
-    }
-
-    /// Seals a secret for one record of one scope.
-    ///
-    /// # Errors
-    ///
-    /// Fails if the generator fails.
-    pub fn seal(&self, scope: &Scope, record: &str, secret: &[u8], random: &dyn Random) -> Result<Sealed, RandomError> {
-        self.seal_with(&associated_data(scope, record), secret, random)
-    }
-
-    /// Seals a text that belongs to no record of a scope, such as a cookie, for one purpose.
-    ///
-    /// # Errors
-    ///
-    /// Fails if the generator fails.
-    pub fn seal_for(&self, purpose: &str, text: &[u8], random: &dyn Random) -> Result<Sealed, RandomError> {
-        self.seal_with(&purpose_data(purpose), text, random)
-    }
-
-    /// Opens what was sealed for this record of this scope.
-    ///
-    /// # Errors
-    ///
-    /// Fails if it was sealed with another key or for another record, or was changed since.
-    pub fn open(&self, scope: &Scope, record: &str, sealed: &Sealed) -> Result<Zeroizing<Vec<u8>>, SealError> {
-        self.open_with(&associated_data(scope, record), sealed)
-    }
-
-    /// Opens what was sealed for this purpose.
-    ///
-    /// # Errors
-    ///
-    /// Fails if it was sealed with another key or for something else, or was changed since.
-    pub fn open_for(&self, purpose: &str, sealed: &Sealed) -> Result<Zeroizing<Vec<u8>>, SealError> {
-        self.open_with(&purpose_data(purpose), sealed)
     }
 
     fn seal_with(&self, aad: &[u8], msg: &[u8], random: &dyn Random) -> Result<Sealed, RandomError> {
         let mut nonce = [0; NONCE_LENGTH];
         random.fill(&mut nonce)?;
         let sealed = self.cipher.encrypt(&XNonce::from(nonce), Payload { msg, aad }).map_err(|_| RandomError)?;
-        Ok(Sealed([MARKER.as_slice(), self.id.as_bytes(), &nonce, &sealed].concat()))
+        Ok(Sealed::from_bytes([MARKER.as_slice(), self.id.as_bytes(), &nonce, &sealed].concat()))
     }
 
     fn open_with(&self, aad: &[u8], sealed: &Sealed) -> Result<Zeroizing<Vec<u8>>, SealError> {
         let named = sealed.named().filter(|(id, _)| *id == self.id);
         let named = named.and_then(|(_, rest)| self.decrypt(aad, rest).ok());
-        // A nonce of a value from before may look like a marker.
-        named.map_or_else(|| self.decrypt(aad, &sealed.0), Ok)
+        // The nonce of an older value may look like a marker.
+        named.map_or_else(|| self.decrypt(aad, sealed.as_bytes()), Ok)
     }
 
     fn decrypt(&self, aad: &[u8], bytes: &[u8]) -> Result<Zeroizing<Vec<u8>>, SealError> {
@@ -292,17 +253,19 @@ impl FromStr for SealingKey {
     }
 }
 
-/// The text holds no sealing key.
+/// The error for a text that is not a sealing key.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
-#[error("a sealing key is 32 bytes in base64; a file of several has one a line, the newest last")]
+#[error("a sealing key is 32 bytes in base64; a file of several keys has one key on each line, the newest last")]
+#[non_exhaustive]
 pub struct SealingKeyError;
 
-/// Ids and environments have no line breaks, so that no two lists of them read the same.
+/// Returns the associated data of a record. Ids and environments have no line breaks, so different lists have different
+/// texts.
 fn associated_data(scope: &Scope, record: &str) -> Vec<u8> {
     format!("doorward:credential:1\n{}\n{}\n{record}", scope.organization(), scope.environment()).into_bytes()
 }
 
-/// No purpose has a line break, and every record has.
+/// Returns the associated data of a purpose. It has no line break, so it differs from every record's.
 fn purpose_data(purpose: &str) -> Vec<u8> {
     format!("doorward:{}:1", purpose.replace('\n', "")).into_bytes()
 }
@@ -313,39 +276,9 @@ impl fmt::Debug for SealingKey {
     }
 }
 
-/// A sealed secret: a marker and the name of its key, then the nonce, then ciphertext and tag. Values from before begin with the
-/// nonce.
-#[derive(Clone, Debug, Eq, PartialEq)]
-pub struct Sealed(Vec<u8>);
-
-impl Sealed {
-    /// What an engine stored.
-    #[must_use]
-    pub const fn from_bytes(bytes: Vec<u8>) -> Self {
-        Self(bytes)
-    }
-
-    /// What an engine stores.
-    #[must_use]
-    pub fn as_bytes(&self) -> &[u8] {
-        &self.0
-    }
-
-    /// Returns the name of the key that it was sealed with, if it says so.
-    #[must_use]
-    pub fn key_id(&self) -> Option<SealingKeyId> {
-        self.named().map(|(id, _)| id)
-    }
-
-    fn named(&self) -> Option<(SealingKeyId, &[u8])> {
-        let (id, rest) = self.0.strip_prefix(&MARKER)?.split_first_chunk()?;
-        Some((SealingKeyId::from_bytes(*id), rest))
-    }
-}
-
-/// A sealed secret did not open.
+/// The error for a sealed secret that cannot be opened.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
-#[error("the credential was sealed with another key or for another record, or was changed since")]
+#[error("the credential was sealed with an unknown key or for another record, or was changed")]
 pub struct SealError;
 
 #[cfg(test)]
@@ -355,10 +288,14 @@ mod tests {
 
     use super::*;
 
+    fn keys(byte: u8) -> SealingKeys {
+        SealingKey::new(&Zeroizing::new([byte; 32])).into()
+    }
+
     #[test]
-    #[expect(clippy::disallowed_methods, reason = "a test of what a scope is bound into")]
+    #[expect(clippy::disallowed_methods, reason = "a test of values that are bound to a scope")]
     fn a_sealed_secret_opens_in_its_own_place_only() {
-        let key = SealingKey::new(&Zeroizing::new([7; 32]));
+        let key = keys(7);
         let scope = Scope::assertion(OrganizationId::from_u128(1), Environment::Production);
         let sealed = key.seal(&scope, "ru_a/github", b"hunter2", &SystemRandom).unwrap();
         assert!(!sealed.as_bytes().windows(7).any(|window| window == b"hunter2"));
@@ -369,7 +306,7 @@ mod tests {
         assert_eq!(key.open(&other_organization, "ru_a/github", &sealed), Err(SealError));
         assert_eq!(key.open(&other_environment, "ru_a/github", &sealed), Err(SealError));
         assert_eq!(key.open(&scope, "ru_b/github", &sealed), Err(SealError));
-        assert_eq!(SealingKey::new(&Zeroizing::new([8; 32])).open(&scope, "ru_a/github", &sealed), Err(SealError));
+        assert_eq!(keys(8).open(&scope, "ru_a/github", &sealed), Err(SealError));
         for place in 0..sealed.as_bytes().len() {
             let mut bytes = sealed.as_bytes().to_vec();
             bytes[place] ^= 1;
@@ -379,21 +316,22 @@ mod tests {
     }
 
     #[test]
-    #[expect(clippy::disallowed_methods, reason = "a test of what a scope is bound into")]
+    #[expect(clippy::disallowed_methods, reason = "a test of values that are bound to a scope")]
     fn several_keys_open_and_the_chosen_one_seals() {
         let scope = Scope::assertion(OrganizationId::from_u128(1), Environment::Production);
         let (old, old_line) = SealingKey::draw(&SystemRandom).unwrap();
         let (new, new_line) = SealingKey::draw(&SystemRandom).unwrap();
         let keys: SealingKeys = format!("{}{}", *old_line, *new_line).parse().unwrap();
-        assert_eq!((keys.ids(), keys.sealing()), (vec![old.id(), new.id()], new.id()));
+        let (old_id, new_id) = (old.id(), new.id());
+        assert_eq!((keys.ids(), keys.sealing()), (vec![old_id, new_id], new_id));
         let sealed = keys.seal(&scope, "a", b"hunter2", &SystemRandom).unwrap();
-        assert_eq!(sealed.key_id(), Some(new.id()));
-        assert_eq!(old.open(&scope, "a", &sealed), Err(SealError));
-        assert!(keys.seal_by(old.id()));
+        assert_eq!(sealed.key_id(), Some(new_id));
+        assert_eq!(SealingKeys::from(old).open(&scope, "a", &sealed), Err(SealError));
+        assert!(keys.seal_by(old_id));
         let sealed_by_old = keys.seal(&scope, "a", b"hunter2", &SystemRandom).unwrap();
-        assert_eq!(sealed_by_old.key_id(), Some(old.id()));
+        assert_eq!(sealed_by_old.key_id(), Some(old_id));
         assert!(!keys.seal_by(SealingKeyId::from_bytes([1; 8])));
-        // A value from before says nothing of its key.
+        // An older value does not name its key.
         let unnamed = Sealed::from_bytes(sealed_by_old.as_bytes()[12..].to_vec());
         for sealed in [&sealed, &sealed_by_old, &unnamed] {
             assert_eq!(keys.open(&scope, "a", sealed).unwrap().as_slice(), b"hunter2");
@@ -405,13 +343,13 @@ mod tests {
     fn keys_are_read_again_for_a_value_of_a_key_that_is_not_known() {
         let (old, _) = SealingKey::draw(&SystemRandom).unwrap();
         let (new, line) = SealingKey::draw(&SystemRandom).unwrap();
-        let old_id = old.id();
-        let sealed = new.seal_for("a", b"hunter2", &SystemRandom).unwrap();
+        let (old_id, new_id) = (old.id(), new.id());
+        let sealed = SealingKeys::from(new).seal_for("a", b"hunter2", &SystemRandom).unwrap();
         let keys = SealingKeys::from(old);
         assert_eq!(keys.open_for("a", &sealed), Err(SealError));
         let keys = keys.with_source(move |_| line.parse().ok());
         assert_eq!(keys.open_for("a", &sealed).unwrap().as_slice(), b"hunter2");
-        assert_eq!((keys.sealing(), keys.ids()), (old_id, vec![old_id, new.id()]));
+        assert_eq!((keys.sealing(), keys.ids()), (old_id, vec![old_id, new_id]));
     }
 
     #[test]
@@ -425,14 +363,14 @@ mod tests {
     }
 
     #[test]
-    #[expect(clippy::disallowed_methods, reason = "a test of what a scope is bound into")]
+    #[expect(clippy::disallowed_methods, reason = "a test of values that are bound to a scope")]
     fn a_text_opens_for_its_own_purpose_only() {
-        let key = SealingKey::new(&Zeroizing::new([7; 32]));
+        let key = keys(7);
         let scope = Scope::assertion(OrganizationId::from_u128(1), Environment::Production);
         let sealed = key.seal_for("sign-in", b"hunter2", &SystemRandom).unwrap();
         assert_eq!(key.open_for("sign-in", &sealed).unwrap().as_slice(), b"hunter2");
         assert_eq!(key.open_for("sign-out", &sealed), Err(SealError));
-        assert_eq!(SealingKey::new(&Zeroizing::new([8; 32])).open_for("sign-in", &sealed), Err(SealError));
+        assert_eq!(keys(8).open_for("sign-in", &sealed), Err(SealError));
         let record = key.seal(&scope, "ru_a/github", b"hunter2", &SystemRandom).unwrap();
         let posing = format!("credential:1\n{}\nproduction\nru_a/github", scope.organization());
         assert_eq!(key.open_for(&posing, &record), Err(SealError));

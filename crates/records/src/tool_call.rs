@@ -1,94 +1,65 @@
-//! Tool calls: what was done through MCP, kept beside the data that it was done to.
+//! Tool calls through MCP, stored in the scope of their data.
 
-use std::fmt;
-use std::str::FromStr;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use doorward_types::{AccessKeyId, Name, RegisteredUserId, Timestamp, ToolCallId};
+use doorward_types::{AccessKeyId, Name, RegisteredUserId, Timestamp, ToolCallId, words};
 
 use doorward_store::{Page, Scope, StoreError};
 
 use crate::ConnectorName;
 
-/// How long a tool call is kept.
-pub const TOOL_CALLS_KEPT: Duration = Duration::from_hours(90 * 24);
+/// The time for which a tool call is kept.
+pub const TOOL_CALL_RETENTION: Duration = Duration::from_hours(90 * 24);
 
-/// One call of a tool. What was said and answered is not in it: either may be secret.
+/// One call of a tool. Its arguments and its result are not stored, because they may be secret.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct ToolCall {
-    /// Names it for ever.
+    /// The permanent id.
     pub id: ToolCallId,
-    /// The tool: one of ours, or of the connector.
+    /// The tool, either Doorward's own or the connector's.
     pub tool: Name,
-    /// Whose tool it is; none for one of ours.
+    /// The connector of the tool, or `None` for Doorward's own tools.
     pub connector: Option<ConnectorName>,
-    /// For whom it was called. The call stays when the user goes.
+    /// The user of the call. Deleting the user does not delete the call.
     pub registered_user: Option<RegisteredUserId>,
-    /// By which access key.
+    /// The access key of the caller.
     pub access_key: AccessKeyId,
-    /// When it began.
+    /// The start time.
     pub began_at: Timestamp,
-    /// When it ended; none while it is under way, or where the server went away in the middle.
+    /// The end time. `None` while the call runs, or if the server stopped during the call.
     pub ended_at: Option<Timestamp>,
-    /// What came of it.
+    /// The outcome.
     pub outcome: ToolOutcome,
 }
 
-/// What came of a tool call.
+/// The outcome of a tool call.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum ToolOutcome {
-    /// Not known, or not yet.
+    /// The outcome is not known, or not yet.
     Unfinished,
-    /// The tool said that it did what it was asked.
+    /// The tool reported success.
     Succeeded,
-    /// The tool said that it did not.
+    /// The tool reported a failure.
     Failed,
 }
 
-impl ToolOutcome {
-    /// As it stands in tables and answers.
-    #[must_use]
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Unfinished => "unfinished",
-            Self::Succeeded => "succeeded",
-            Self::Failed => "failed",
-        }
-    }
+words! {
+    ToolOutcome, "unknown outcome of a tool call":
+    Unfinished = "unfinished", Succeeded = "succeeded", Failed = "failed"
 }
-
-impl fmt::Display for ToolOutcome {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.as_str())
-    }
-}
-
-impl FromStr for ToolOutcome {
-    type Err = UnknownOutcome;
-
-    fn from_str(text: &str) -> Result<Self, UnknownOutcome> {
-        let all = [Self::Unfinished, Self::Succeeded, Self::Failed];
-        all.into_iter().find(|outcome| outcome.as_str() == text).ok_or(UnknownOutcome)
-    }
-}
-
-/// The text names no outcome.
-#[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
-#[error("no such outcome of a tool call")]
-pub struct UnknownOutcome;
 
 /// Tool calls of one environment.
 #[async_trait]
 pub trait ToolCalls: Send + Sync {
-    /// Notes that a call begins, and lets a few go that are older than [`TOOL_CALLS_KEPT`].
+    /// Records the start of a call, and deletes a few calls that are older than [`TOOL_CALL_RETENTION`].
     async fn begin_tool_call(&self, scope: &Scope, call: ToolCall) -> Result<(), StoreError>;
 
-    /// Notes how a call ended: `call.registered_user`, `call.ended_at` and `call.outcome`; [`StoreError::Missing`] where it
-    /// did not begin in this scope.
+    /// Records the end of a call: `call.registered_user`, `call.ended_at` and `call.outcome`. Fails with
+    /// [`StoreError::NotFound`] if this scope has no such call.
     async fn end_tool_call(&self, scope: &Scope, call: ToolCall) -> Result<(), StoreError>;
 
-    /// The calls of this scope, or those for one user, newest first.
+    /// Returns the calls of this scope, newest first, of all users or of one user.
     async fn tool_calls(
         &self,
         scope: &Scope,
@@ -97,5 +68,5 @@ pub trait ToolCalls: Send + Sync {
     ) -> Result<Vec<ToolCall>, StoreError>;
 }
 
-/// The most calls that one that begins lets go of: more than one, so that there are fewer and fewer.
-pub const TOOL_CALLS_LET_GO: u32 = 4;
+/// The maximum number of expired calls that a new call deletes: more than one, so that a backlog shrinks.
+pub const TOOL_CALL_PURGE_BATCH: u32 = 4;

@@ -2,41 +2,39 @@ use std::fs::{File, OpenOptions};
 use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 
-use async_trait::async_trait;
 use doorward_audit::Event;
 
-use crate::{Shape, Sink, SinkError};
+use crate::{EventFormat, Sink, SinkError};
 
-/// Lines of JSON at the end of a file.
+/// Appends lines of JSON to a file.
 ///
-/// The file is opened again for each batch: whatever rotates it needs to tell no one. What a crash has left of a line is cut
-/// off, since its event comes again. An attempt that failed, as on a full disk, is cut off whole, so that a retry repeats
-/// nothing.
+/// The file is opened again for each batch, so log rotation needs no signal. A partial line after a crash is cut off, since its
+/// event is sent again. A failed attempt, as on a full disk, is cut off completely, so that a retry repeats nothing.
 #[derive(Debug)]
 pub struct FileSink {
     path: PathBuf,
-    shape: Shape,
-    /// The attempt that failed and could not be cut off.
+    shape: EventFormat,
+    /// The failed attempt that could not be cut off.
     failed: Option<Attempt>,
 }
 
-/// The file and the place in it at which an attempt began.
+/// A file, and its length when an attempt began.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 struct Attempt {
     file: Identity,
     begin: u64,
 }
 
-/// The device and the number of a file, if the system has such: a file that was rotated is another one.
+/// The device and inode of a file, if the system has them: a rotated file has another identity.
 type Identity = Option<(u64, u64)>;
 
 impl FileSink {
-    /// Appends to this file. If there is none, it is made, so that no one else can read it.
+    /// Creates a sink that appends to this file. A missing file is created, readable for its owner only.
     ///
     /// # Errors
     ///
-    /// If it can neither be opened nor made.
-    pub fn open(path: impl Into<PathBuf>, shape: Shape) -> io::Result<Self> {
+    /// Fails if the file can be neither opened nor created.
+    pub fn open(path: impl Into<PathBuf>, shape: EventFormat) -> io::Result<Self> {
         let path = path.into();
         open(&path)?;
         Ok(Self { path, shape, failed: None })
@@ -53,13 +51,13 @@ fn open(path: &Path) -> io::Result<File> {
     #[cfg(unix)]
     std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
     let file = options.create(true).open(path)?;
-    // After a power loss, the name must be there as well.
+    // The file's name must survive a power loss too.
     #[cfg(unix)]
     File::open(path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new(".")))?.sync_all()?;
     Ok(file)
 }
 
-/// Appends the lines whole, or not at all. Returns the attempt if it failed and could not be undone.
+/// Appends all lines or no line. Returns the attempt if it failed and could not be undone.
 fn append(path: &Path, lines: &str, failed: Option<Attempt>) -> Result<(), (io::Error, Option<Attempt>)> {
     let begin = || {
         let mut file = open(path)?;
@@ -109,7 +107,6 @@ fn cut_off_half_a_line(file: &mut File) -> io::Result<()> {
     if whole < end { file.set_len(whole) } else { Ok(()) }
 }
 
-#[async_trait]
 impl Sink for FileSink {
     fn batch(&self) -> usize {
         1_000
@@ -118,7 +115,7 @@ impl Sink for FileSink {
     async fn deliver(&mut self, events: &[Event]) -> Result<(), SinkError> {
         let (path, lines) = (self.path.clone(), self.shape.lines(events));
         let failed = self.failed.take();
-        // A disk that hangs, hangs a thread of its own.
+        // A disk that hangs blocks only this thread.
         let appended = tokio::task::spawn_blocking(move || append(&path, &lines, failed)).await;
         match appended.map_err(io::Error::other)? {
             Ok(()) => Ok(()),
@@ -134,9 +131,10 @@ impl Sink for FileSink {
 mod tests {
     use super::*;
 
-    /// The disk may be too full even to be cut back: the next attempt does that first, unless the file was rotated meanwhile.
+    /// The disk may be too full even to cut the file back. The next attempt does that first, unless the file was rotated
+    /// meanwhile.
     #[test]
-    fn an_attempt_that_could_not_be_cut_off_is_cut_off_by_the_next() {
+    fn the_next_attempt_cuts_off_a_failed_one() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("audit.jsonl");
         std::fs::write(&path, "1\n2\n3\n").unwrap();

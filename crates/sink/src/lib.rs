@@ -1,66 +1,125 @@
-//! Audit events, shipped elsewhere: into a file, to standard output, to a webhook.
+//! Ships audit events to a file, to standard output, or to a webhook.
 //!
-//! The logs themselves are the outbox: a [`Shipper`] reads the events of all logs in the order in which they were written,
-//! hands them to its [`Sink`], and notes in the store how far it has come. So every event arrives, in order, and after a
-//! crash some arrive twice; none is lost. A sink that fails or hangs holds up itself and no one else, and no change.
+//! The logs themselves are the outbox. A [`Shipper`] reads the events of all logs in the order of writing, hands them to its
+//! [`Sink`], and notes its progress in the store. So every event arrives, in order, and some arrive twice after a crash; no event
+//! is lost. A sink that fails or hangs delays neither other sinks nor any change.
 //!
-//! Of several nodes with the same sink, one ships. Another one takes over where it falls silent with events to ship.
+//! If several nodes have the same sink, one node ships. Another node takes over if the first falls silent while events wait.
 //!
-//! | sink | what it does |
+//! | sink | behaviour |
 //! |---|---|
-//! | [`FileSink`] | appends lines of JSON, synced before they count as arrived |
+//! | [`FileSink`] | appends lines of JSON, synced to disk before they count as arrived |
 //! | [`StandardOutput`] | writes lines of JSON |
-//! | [`Webhook`] | posts each event, signed as Standard Webhooks have it |
+//! | [`Webhook`] | posts each event, signed by the Standard Webhooks specification |
 //!
-//! A [`Shape`] says what an event looks like there.
+//! An [`EventFormat`] is the format of the events.
+//!
+//! # A sink of your own
+//!
+//! [`Sink`] has one method to write. Events come as [`Event`]s, and [`Event::to_json_line`] is their form in exports;
+//! `serde_json` reads it back into an [`Event`].
+//!
+//! ```
+//! # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! use std::sync::{Arc, Mutex};
+//! use doorward_audit::Event;
+//! use doorward_sink::{Shipper, Sink, SinkError};
+//!
+//! /// Stands for a message broker.
+//! #[derive(Debug, Default)]
+//! struct Topic(Arc<Mutex<Vec<String>>>);
+//!
+//! impl Sink for Topic {
+//!     async fn deliver(&mut self, events: &[Event]) -> Result<(), SinkError> {
+//!         let mut messages = self.0.lock().map_err(|error| SinkError::other(error.to_string()))?;
+//!         messages.extend(events.iter().map(Event::to_json_line));
+//!         Ok(())
+//!     }
+//! }
+//!
+//! # let store = Arc::new(doorward_store_memory::MemoryStore::new());
+//! # use doorward_store::AuditLog;
+//! # use doorward_audit::{Action, Attribution, EventDraft};
+//! # use doorward_types::{Environment, OrganizationId, Timestamp};
+//! # let log = (OrganizationId::INSTALLATION, Environment::Test);
+//! # let ada = Attribution::local("ada".parse()?);
+//! # store.record(EventDraft::new(&ada, Timestamp::from_millis(3), Action::AccessKeyCreated, "key".to_owned(), log)).await?;
+//! let topic = Topic::default();
+//! let messages = Arc::clone(&topic.0);
+//! let shipper = Shipper::new(store, "kafka".parse()?, topic)?;
+//! // Ships until the future that it is given resolves.
+//! shipper.run(tokio::time::sleep(std::time::Duration::from_millis(200))).await;
+//! let event: Event = serde_json::from_str(&messages.lock().unwrap()[0])?;
+//! assert_eq!(event.sequence, 1);
+//! # Ok(()) }
+//! ```
 
+mod boxed;
 mod file;
-mod shape;
+mod format;
 mod shipper;
+mod shippers;
 mod standard_output;
 mod webhook;
 
 use std::fmt::Debug;
 use std::time::Duration;
 
-use async_trait::async_trait;
 use doorward_audit::Event;
 use doorward_client::SendError;
 
+pub use boxed::BoxSink;
 pub use file::FileSink;
-pub use shape::Shape;
+pub use format::EventFormat;
 pub use shipper::Shipper;
+pub use shippers::Shippers;
 pub use standard_output::StandardOutput;
 pub use webhook::{Webhook, WebhookError, WebhookSecret, WebhookSecrets};
 
-/// Where events arrive.
-#[async_trait]
+/// The receiver of events.
 pub trait Sink: Debug + Send + Sync {
-    /// The most events at a time.
-    fn batch(&self) -> usize;
+    /// Returns the maximum number of events in a batch. The default is one hundred.
+    fn batch(&self) -> usize {
+        100
+    }
 
-    /// Takes these events, in this order. Once it returns, they have arrived; where it fails, they are handed over again.
-    async fn deliver(&mut self, events: &[Event]) -> Result<(), SinkError>;
+    /// Takes these events in this order. If it returns `Ok`, they have arrived; if it fails, they are handed over again.
+    /// Implement it as `async fn deliver(…) -> Result<(), SinkError>`.
+    ///
+    /// # Errors
+    ///
+    /// [`SinkError`]. The log tells it once, and the shipper tries again.
+    fn deliver(&mut self, events: &[Event]) -> impl Future<Output = Result<(), SinkError>> + Send;
 }
 
-/// Why events did not arrive.
+/// The reason why events did not arrive.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum SinkError {
-    /// A file, or standard output.
+    /// The file or standard output failed.
     #[error("it cannot be written")]
     Io(#[from] std::io::Error),
-    /// The receiver answered, and not with success.
+    /// Another error: see [`SinkError::other`].
+    #[error(transparent)]
+    Other(Box<dyn std::error::Error + Send + Sync>),
+    /// The receiver answered with an error status.
     #[error("it answers {status}")]
     Refused {
-        /// The status of HTTP.
+        /// The HTTP status.
         status: u16,
-        /// How long it wants to be left alone.
+        /// The pause that the receiver asks for.
         retry_after: Option<Duration>,
     },
     /// The receiver cannot be reached, or does not answer in time.
     #[error(transparent)]
-    Unreachable(#[from] Box<dyn std::error::Error + Send + Sync>),
+    Unreachable(Box<dyn std::error::Error + Send + Sync>),
+}
+
+impl SinkError {
+    /// An error of a sink of your own: an error of any kind, or a text.
+    pub fn other(error: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Self {
+        Self::Other(error.into())
+    }
 }
 
 impl From<SendError> for SinkError {

@@ -3,51 +3,51 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use doorward_audit::Event;
-use doorward_store::{Outbox, Shipment, SinkState, StoreError};
-use doorward_types::{Causes, Foreign, Name, SessionId};
-use tokio::sync::watch;
+use doorward_key::{Random, RandomError, SystemRandom};
+use doorward_store::{Outbox, OutboxEntry, SinkState, StoreError};
+use doorward_types::{Causes, Clock, Foreign, IdSeed, Name, SessionId, SystemClock};
 use tokio::time::{Instant, sleep};
 
-use crate::{Sink, SinkError};
+use crate::{BoxSink, Sink, SinkError};
 
-/// How often a shipper looks for new events.
-const LOOK: Duration = Duration::from_millis(500);
+/// The interval at which a shipper looks for new events.
+const POLL_INTERVAL: Duration = Duration::from_millis(500);
 
-/// Events read at a time.
-const PAGE: u32 = 1_000;
+/// The number of events read at a time.
+const EVENTS_PER_PAGE: u32 = 1_000;
 
-/// How often the store hears how far a busy shipper has come: after a crash, what it shipped since comes again.
-const NOTE: Duration = Duration::from_secs(1);
+/// The interval at which a busy shipper stores its progress. After a crash, the events since then are shipped again.
+const COMMIT_INTERVAL: Duration = Duration::from_secs(1);
 
-/// How often a shipper that waits for its sink says that it lives.
-const BEAT: Duration = Duration::from_secs(5);
+/// The interval of the heartbeat of a shipper that waits for its sink.
+const HEARTBEAT_INTERVAL: Duration = Duration::from_secs(5);
 
-/// After how long without a word, with events to ship, a shipper is thought dead: longer than any delivery may take.
-const SILENCE: Duration = Duration::from_secs(15);
+/// A shipper that is silent for this long, while events wait, counts as dead: longer than any delivery may take.
+const TAKEOVER_DELAY: Duration = Duration::from_secs(15);
 
-/// The most that the time between two looks counts for: a looker that stood still itself has seen nothing meanwhile.
-const MOST_OF_A_LOOK: Duration = Duration::from_secs(1);
+/// The maximum time that counts between two looks: an observer that stood still has seen nothing in between.
+const MAX_PASS: Duration = Duration::from_secs(1);
 
-/// The pauses between attempts: they double, and a receiver may ask for longer ones, up to the second.
-const PAUSE: Duration = Duration::from_secs(1);
-const LONGEST_PAUSE: Duration = Duration::from_secs(60);
-const LONGEST_ASKED_FOR: Duration = Duration::from_secs(600);
+/// The first and the longest pause between attempts. Pauses double; a receiver may ask for longer ones, up to the second.
+const MIN_BACKOFF: Duration = Duration::from_secs(1);
+const MAX_BACKOFF: Duration = Duration::from_secs(60);
+const MAX_RETRY_AFTER: Duration = Duration::from_secs(600);
 
-/// Ships the events of all logs to one sink, for as long as it runs.
+/// Ships the events of all logs to one sink while it runs.
 #[derive(Debug)]
 pub struct Shipper {
     outbox: Arc<dyn Outbox>,
     name: Name,
     holder: SessionId,
-    sink: Box<dyn Sink>,
-    /// Up to where everything has arrived, while this one holds the sink.
+    sink: BoxSink,
+    /// The position of the last arrived event, while this shipper holds the sink.
     position: Option<u64>,
     noted: Instant,
 }
 
-/// Why a shipper stops shipping for now.
+/// The reason why a shipper stops for now.
 enum Interruption {
-    /// Another one ships.
+    /// Another node ships.
     Lost,
     /// The store failed.
     Store(StoreError),
@@ -60,22 +60,28 @@ impl From<StoreError> for Interruption {
 }
 
 impl Shipper {
-    /// A shipper for the sink of this name. The holder is to be this run's own: fresh at each start.
-    #[must_use]
-    pub fn new(outbox: Arc<dyn Outbox>, name: Name, holder: SessionId, sink: Box<dyn Sink>) -> Self {
-        Self { outbox, name, holder, sink, position: None, noted: Instant::now() }
+    /// Creates a shipper for the sink of this name, with the events of this store.
+    ///
+    /// # Errors
+    ///
+    /// Fails if the operating system gives no randomness for the id of this run.
+    pub fn new(outbox: Arc<dyn Outbox>, name: Name, sink: impl Sink + 'static) -> Result<Self, RandomError> {
+        let mut random = [0; 10];
+        SystemRandom.fill(&mut random)?;
+        let holder = SessionId::new(IdSeed::new(SystemClock.now(), random));
+        Ok(Self { outbox, name, holder, sink: BoxSink::new(sink), position: None, noted: Instant::now() })
     }
 
-    /// Ships until it is told to stop, and then says how far it came.
-    pub async fn run(mut self, mut stop: watch::Receiver<bool>) {
+    /// Ships until `stop` resolves, and then stores its progress.
+    pub async fn run(mut self, stop: impl Future<Output = ()> + Send) {
         tokio::select! {
-            _ = stop.wait_for(|stop| *stop) => {}
+            () = stop => {}
             () = self.ship() => {}
         }
         if let Some(position) = self.position {
-            let noted = self.outbox.advance_sink(&self.name, self.holder, position).await;
+            let noted = self.outbox.commit_sink(&self.name, self.holder, position).await;
             if let Err(error) = noted.and(self.outbox.release_sink(&self.name, self.holder).await.map(|()| true)) {
-                tracing::warn!(sink = %self.name, error = &error as &dyn std::error::Error, "could not note how far it came");
+                tracing::warn!(sink = %self.name, error = &error as &dyn std::error::Error, "the sink's progress cannot be stored");
             }
         }
     }
@@ -93,23 +99,23 @@ impl Shipper {
                 Interruption::Store(_) => {}
             }
             self.position = None;
-            sleep(PAUSE).await;
+            sleep(MIN_BACKOFF).await;
         }
     }
 
     async fn ship_while_held(&mut self, failing: &mut bool) -> Result<Infallible, Interruption> {
         self.take().await?;
         loop {
-            let page = self.outbox.events_after(self.position.unwrap_or_default(), PAGE).await?;
+            let page = self.outbox.events_after(self.position.unwrap_or_default(), EVENTS_PER_PAGE).await?;
             *failing = false;
             if page.is_empty() {
-                sleep(LOOK).await;
+                sleep(POLL_INTERVAL).await;
                 continue;
             }
             for shipments in page.chunks(self.sink.batch().max(1)) {
                 self.deliver(shipments).await?;
                 self.position = shipments.last().map(|shipment| shipment.position);
-                if self.noted.elapsed() >= NOTE {
+                if self.noted.elapsed() >= COMMIT_INTERVAL {
                     self.note().await?;
                 }
             }
@@ -117,7 +123,7 @@ impl Shipper {
         }
     }
 
-    /// Waits until the sink is this one's.
+    /// Waits until this shipper holds the sink.
     async fn take(&mut self) -> Result<(), StoreError> {
         let mut silence = Silence::default();
         loop {
@@ -125,52 +131,52 @@ impl Shipper {
             let is_free = match &state {
                 None => true,
                 Some(state) if state.holder.is_none_or(|holder| holder == self.holder) => true,
-                Some(state) => silence.looked(state, Instant::now()) >= SILENCE,
+                Some(state) => silence.looked(state, Instant::now()) >= TAKEOVER_DELAY,
             };
             let beat = state.as_ref().map(|state| state.beat);
-            if is_free && self.outbox.take_sink(&self.name, beat, self.holder).await? {
+            if is_free && self.outbox.acquire_sink(&self.name, beat, self.holder).await? {
                 self.position = Some(state.map_or(0, |state| state.position));
                 self.noted = Instant::now();
                 tracing::info!(sink = %self.name, position = self.position, "this node ships audit events");
                 return Ok(());
             }
-            sleep(LOOK).await;
+            sleep(POLL_INTERVAL).await;
         }
     }
 
-    /// Tells the store how far it came, and that it lives.
+    /// Stores the progress and the heartbeat.
     async fn note(&mut self) -> Result<(), Interruption> {
         self.noted = Instant::now();
         let position = self.position.unwrap_or_default();
-        match self.outbox.advance_sink(&self.name, self.holder, position).await? {
+        match self.outbox.commit_sink(&self.name, self.holder, position).await? {
             true => Ok(()),
             false => Err(Interruption::Lost),
         }
     }
 
-    /// Hands events over until they have arrived.
-    async fn deliver(&mut self, shipments: &[Shipment]) -> Result<(), Interruption> {
-        let readable = |shipment: &Shipment| match &shipment.event {
+    /// Delivers events until they have arrived.
+    async fn deliver(&mut self, shipments: &[OutboxEntry]) -> Result<(), Interruption> {
+        let readable = |shipment: &OutboxEntry| match &shipment.event {
             Ok(event) => Some(event.clone()),
             Err(fault) => {
-                tracing::error!(sink = %self.name, %fault, "an event is not shipped; `doorward audit verify` tells more");
+                tracing::error!(sink = %self.name, %fault, "an event is not shipped; for details, run `doorward audit verify`");
                 None
             }
         };
         let events: Vec<Event> = shipments.iter().filter_map(readable).collect();
-        let mut pause = PAUSE;
+        let mut pause = MIN_BACKOFF;
         let mut failed = false;
         while let Err(error) = self.sink.deliver(&events).await {
             if !failed {
                 failed = true;
-                tracing::warn!(sink = %self.name, error = %Foreign::new(Causes(&error)), "events do not arrive; trying on");
+                tracing::warn!(sink = %self.name, error = %Foreign::new(Causes(&error)), "events do not arrive; retrying");
             }
             let asked_for = match error {
-                SinkError::Refused { retry_after: Some(asked_for), .. } => asked_for.min(LONGEST_ASKED_FOR),
+                SinkError::Refused { retry_after: Some(asked_for), .. } => asked_for.min(MAX_RETRY_AFTER),
                 _ => Duration::ZERO,
             };
             self.pause(pause.max(asked_for)).await?;
-            pause = (pause * 2).min(LONGEST_PAUSE);
+            pause = (pause * 2).min(MAX_BACKOFF);
         }
         if failed {
             tracing::info!(sink = %self.name, "events arrive again");
@@ -182,26 +188,26 @@ impl Shipper {
         let until = Instant::now() + pause;
         while Instant::now() < until {
             self.note().await?;
-            sleep(BEAT.min(until - Instant::now())).await;
+            sleep(HEARTBEAT_INTERVAL.min(until - Instant::now())).await;
         }
         Ok(())
     }
 }
 
-/// For how long a holder has said nothing, although there was something to ship. An idle holder has nothing to say.
+/// Measures how long a holder has been silent while events waited. An idle holder is not silent.
 #[derive(Debug, Default)]
 struct Silence {
-    /// The beat that stands still, and when that was looked at last.
+    /// The unchanged heartbeat, and the time of the last look at it.
     seen: Option<(u64, Instant)>,
     lasts: Duration,
 }
 
 impl Silence {
-    /// Takes in a look at the sink; returns how long the silence lasts.
+    /// Records a look at the sink. Returns the length of the silence.
     fn looked(&mut self, state: &SinkState, now: Instant) -> Duration {
         match self.seen {
             Some((beat, last)) if beat == state.beat && state.behind > 0 => {
-                self.lasts += (now - last).min(MOST_OF_A_LOOK);
+                self.lasts += (now - last).min(MAX_PASS);
                 self.seen = Some((beat, now));
             }
             _ => {

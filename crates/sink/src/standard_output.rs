@@ -1,33 +1,27 @@
 use std::io::{self, Write};
 
-use async_trait::async_trait;
 use doorward_audit::Event;
 
-use crate::{Shape, Sink, SinkError};
+use crate::{EventFormat, Sink, SinkError};
 
-/// Lines of JSON on standard output, for whatever collects it.
+/// Writes lines of JSON to standard output.
 #[derive(Debug)]
 pub struct StandardOutput {
-    shape: Shape,
+    shape: EventFormat,
 }
 
 impl StandardOutput {
-    /// Events of this shape.
+    /// Creates a sink for events in this format.
     #[must_use]
-    pub const fn new(shape: Shape) -> Self {
+    pub const fn new(shape: EventFormat) -> Self {
         Self { shape }
     }
 }
 
-#[async_trait]
 impl Sink for StandardOutput {
-    fn batch(&self) -> usize {
-        100
-    }
-
     async fn deliver(&mut self, events: &[Event]) -> Result<(), SinkError> {
         let lines = self.shape.lines(events);
-        // A pipe that no one reads, hangs a thread of its own.
+        // A blocked pipe blocks only this thread.
         let write = move || {
             let mut out = io::stdout().lock();
             out.write_all(lines.as_bytes()).and_then(|()| out.flush())

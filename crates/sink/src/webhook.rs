@@ -3,7 +3,6 @@ use std::str::FromStr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use async_trait::async_trait;
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
 use doorward_audit::Event;
@@ -15,38 +14,37 @@ use http::{HeaderMap, HeaderValue};
 use sha2::Sha256;
 use zeroize::Zeroizing;
 
-use crate::{Shape, Sink, SinkError};
+use crate::{EventFormat, Sink, SinkError};
 
-/// How long a receiver may take to answer. Standard Webhooks recommends 15 to 30 s; whoever takes in one event needs less,
-/// and a shipper that is silent for longer is thought dead.
-const PATIENCE: Duration = Duration::from_secs(10);
+/// The timeout for a receiver's answer. Standard Webhooks recommends 15 to 30 s, but receiving one event needs less, and a
+/// shipper that is silent for longer counts as dead.
+const REQUEST_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// Events posted to a URL, one a request, signed as Standard Webhooks have it: whatever library of theirs a receiver uses,
-/// it verifies them.
+/// Posts each event to a URL, signed by the Standard Webhooks specification, so that every Standard Webhooks library can verify
+/// it.
 ///
-/// `webhook-id` names the event, and is the same each time that it is sent: who keeps the last one takes nothing twice. No
-/// redirect is followed.
+/// `webhook-id` names the event, and is the same for each attempt: a receiver that remembers the last id can drop repeats.
+/// Redirects are not followed.
 ///
 /// Source: <https://github.com/standard-webhooks/standard-webhooks/blob/main/spec/standard-webhooks.md>
 pub struct Webhook {
     url: Endpoint,
     secrets: WebhookSecrets,
-    shape: Shape,
+    shape: EventFormat,
     clock: Arc<dyn Clock>,
     client: Client,
 }
 
 impl Webhook {
-    /// Posts to this URL. With several secrets, each signs, so that they can be rotated.
+    /// Creates a sink that posts to this URL. Each of the secrets signs, so that secrets can be rotated.
     ///
     /// # Errors
     ///
-    /// [`WebhookError`]: what is wrong with the URL, that there is no secret, or that the machine's roots of trust cannot be
-    /// read.
+    /// [`WebhookError`] if the URL is invalid, if there is no secret, or if the machine's certificate roots cannot be read.
     pub fn new(
         url: &str,
         secrets: Vec<WebhookSecret>,
-        shape: Shape,
+        shape: EventFormat,
         clock: Arc<dyn Clock>,
     ) -> Result<Self, WebhookError> {
         let url = url.parse()?;
@@ -55,7 +53,7 @@ impl Webhook {
         Ok(Self { url, secrets, shape, clock, client })
     }
 
-    /// Returns the secrets, so that they can be replaced while events go out.
+    /// Returns the secrets, so that they can be replaced while the sink runs.
     #[must_use]
     pub fn secrets(&self) -> WebhookSecrets {
         self.secrets.clone()
@@ -77,7 +75,7 @@ impl Webhook {
             let value = HeaderValue::try_from(value).map_err(|error| SinkError::Unreachable(error.into()))?;
             headers.insert(name, value);
         }
-        let answer = self.client.post(&self.url, headers, body.to_owned(), PATIENCE).await?;
+        let answer = self.client.post(&self.url, headers, body.to_owned(), REQUEST_TIMEOUT).await?;
         match answer.status() {
             status if status.is_success() => Ok(()),
             status => Err(SinkError::Refused { status: status.as_u16(), retry_after: retry_after(answer.headers()) }),
@@ -89,7 +87,6 @@ fn retry_after(headers: &HeaderMap) -> Option<Duration> {
     headers.get(RETRY_AFTER)?.to_str().ok()?.parse().ok().map(Duration::from_secs)
 }
 
-#[async_trait]
 impl Sink for Webhook {
     fn batch(&self) -> usize {
         1
@@ -109,7 +106,7 @@ impl fmt::Debug for Webhook {
     }
 }
 
-/// The secrets that sign for a webhook, each of them. Clones are the same secrets.
+/// The signing secrets of a webhook. Clones share the same secrets.
 #[derive(Clone)]
 pub struct WebhookSecrets(Arc<Mutex<Vec<WebhookSecret>>>);
 
@@ -122,7 +119,7 @@ impl WebhookSecrets {
     ///
     /// # Errors
     ///
-    /// [`WebhookError::NoSecret`]: the secrets stay as they were.
+    /// [`WebhookError::NoSecret`]. The secrets then stay unchanged.
     pub fn replace(&self, secrets: Vec<WebhookSecret>) -> Result<(), WebhookError> {
         if secrets.is_empty() {
             return Err(WebhookError::NoSecret);
@@ -141,19 +138,15 @@ impl WebhookSecrets {
     }
 }
 
-impl fmt::Debug for WebhookSecrets {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("WebhookSecrets")
-    }
-}
+doorward_types::debug_as!(WebhookSecrets, "WebhookSecrets");
 
-/// What sender and receiver share: `whsec_` and 24 to 64 bytes in base64.
+/// The secret that sender and receiver share: `whsec_` and 24 to 64 bytes in base64.
 pub struct WebhookSecret(Zeroizing<Vec<u8>>);
 
 impl WebhookSecret {
-    /// The signature of version 1 over id, time and body.
+    /// Returns the signature of version 1 over id, time and body.
     fn sign(&self, id: &str, timestamp: &str, body: &[u8]) -> String {
-        // HMAC takes a key of any length.
+        // HMAC accepts a key of any length.
         let Ok(mut mac) = Hmac::<Sha256>::new_from_slice(&self.0) else { return String::new() };
         for part in [id.as_bytes(), b".", timestamp.as_bytes(), b".", body] {
             mac.update(part);
@@ -171,26 +164,22 @@ impl FromStr for WebhookSecret {
     }
 }
 
-impl fmt::Debug for WebhookSecret {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("WebhookSecret")
-    }
-}
+doorward_types::debug_as!(WebhookSecret, "WebhookSecret");
 
-/// Why a webhook cannot be used.
+/// The reason why a webhook cannot be used.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum WebhookError {
-    /// Not a place that events may go to.
+    /// The URL is not a valid endpoint.
     #[error(transparent)]
     Endpoint(#[from] EndpointError),
     /// No secret to sign with.
-    #[error("a webhook wants a secret to sign with")]
+    #[error("a webhook needs a secret to sign with")]
     NoSecret,
-    /// The machine's certificates.
+    /// The machine's certificate roots cannot be read.
     #[error(transparent)]
     Roots(#[from] RootsError),
-    /// Not a secret of ours.
+    /// The text is not a webhook secret.
     #[error("a webhook's secret is `whsec_` and 24 to 64 bytes in base64")]
     Secret,
 }

@@ -4,19 +4,19 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use doorward_audit::{
-    Action, ChainVerifier, Checkpoint, EventDraft, Hash, NoteKey, NoteVerifier, Pruned, PrunedFault, VerifiedLog,
+    Action, ChainVerifier, Checkpoint, EventDraft, Hash, NoteKey, NoteVerifier, Pruned, PrunedError, VerifiedLog,
 };
 use doorward_key::Digest;
 use doorward_records::Store;
 use doorward_store::{
-    Change, Conflict, EventFilter, LogCheck, LogFault, Operator, Page, ProviderAccess, Scope, StoreError, known_logs,
+    Change, Conflict, EventFilter, LogCheck, LogError, Operator, Page, ProviderAccess, Scope, StoreError, known_logs,
     verify_log,
 };
-use doorward_types::{Environment, Incarnation, OperatorId, OrganizationId, SecretState, Timestamp};
+use doorward_types::{Environment, Incarnation, OperatorId, OrganizationId, SecretState, Timestamp, altered};
 
 use crate::fixtures::{conflict, context, create, event, locator, log, name, provision, reference, secret, seed};
 
-pub(super) async fn logs_are_apart(store: Arc<dyn Store>) {
+pub(super) async fn logs_are_separate(store: Arc<dyn Store>) {
     let (organization, key, _) = provision(&*store).await;
     let (other, ..) = provision(&*store).await;
     create(&*store, organization.id).await;
@@ -31,7 +31,7 @@ pub(super) async fn logs_are_apart(store: Arc<dyn Store>) {
     assert_eq!(log(&*store, other.id, Environment::Test).await, []);
 }
 
-pub(super) async fn every_event_follows_the_one_before(store: Arc<dyn Store>) {
+pub(super) async fn every_event_follows_the_event_before(store: Arc<dyn Store>) {
     assert_eq!(store.logs().await.unwrap(), []);
     let (organization, ..) = provision(&*store).await;
     for _ in 0..3 {
@@ -55,18 +55,18 @@ pub(super) async fn every_event_follows_the_one_before(store: Arc<dyn Store>) {
     let later = verify_log(&*store, &scope, &extends(&now), &mut |_| {}).await.unwrap();
     let later = later.checkpoint().clone();
     assert_eq!(later.size, 4);
-    let longer = Checkpoint { size: 5, ..later.clone() };
+    let longer = altered!(later.clone(), size: 5);
     let cut = verify_log(&*store, &scope, &extends(&longer), &mut |_| {}).await;
-    assert!(matches!(cut, Err(LogFault::Truncated { size: 5, events: 4 })), "{cut:?}");
-    let other = Checkpoint { root: later.root, ..now };
+    assert!(matches!(cut, Err(LogError::Truncated { size: 5, events: 4 })), "{cut:?}");
+    let other = altered!(now, root: later.root);
     let rewritten = verify_log(&*store, &scope, &extends(&other), &mut |_| {}).await;
-    assert!(matches!(rewritten, Err(LogFault::Rewritten(3))), "{rewritten:?}");
+    assert!(matches!(rewritten, Err(LogError::Rewritten(3))), "{rewritten:?}");
 }
 
 pub(super) async fn an_event_names_the_incarnation_that_wrote_it(store: Arc<dyn Store>) {
     let (organization, key, _) = provision(&*store).await;
     let nil = (OrganizationId::INSTALLATION, Environment::Production);
-    // After the store's own, and after the last one that is known from elsewhere.
+    // The store's own number applies, or the last number known from elsewhere.
     for (last, begun) in [(1, 2), (1, 3), (7, 8)] {
         let restored = event(Action::StoreRestored, nil.0, nil.1, "the store");
         assert_eq!(store.begin_incarnation(Incarnation(last), restored).await.unwrap(), Incarnation(begun));
@@ -83,28 +83,28 @@ pub(super) async fn an_event_names_the_incarnation_that_wrote_it(store: Arc<dyn 
     let restores = [(8, format!("{name}/8/3")), (3, format!("{name}/3/2")), (2, format!("{name}/2/1"))];
     assert_eq!(ids(nil.0).await, restores);
 
-    // The hashes cover it, and a checkpoint names it.
+    // The hashes cover the incarnation, and a checkpoint names it.
     let scope = Scope::assertion(organization.id, Environment::Production);
     let whole = verify_log(&*store, &scope, &LogCheck::default(), &mut |_| {}).await.unwrap().checkpoint().clone();
     assert_eq!(whole.incarnation, Incarnation(8));
-    let lost = Checkpoint { root: Hash([7; 32]), incarnation: Incarnation::FIRST, ..whole };
-    for lost in [lost.clone(), Checkpoint { size: 9, ..lost }] {
+    let lost = altered!(whole, root: Hash([7; 32]), incarnation: Incarnation::FIRST);
+    for lost in [lost.clone(), altered!(lost, size: 9)] {
         let restored = verify_log(&*store, &scope, &extends(&lost), &mut |_| {}).await;
-        assert!(matches!(restored, Err(LogFault::Restored { incarnation: Incarnation(8), .. })), "{restored:?}");
+        assert!(matches!(restored, Err(LogError::Restored { incarnation: Incarnation(8), .. })), "{restored:?}");
     }
     let shipped = store.events_after(0, 10).await.unwrap();
     let shipped: Vec<_> = shipped.into_iter().map(|shipment| shipment.event.unwrap().incarnation.0).collect();
     assert_eq!(shipped, [1, 2, 3, 8, 8]);
 }
 
-pub(super) async fn events_are_found_by_what_they_say(store: Arc<dyn Store>) {
+pub(super) async fn events_are_found_by_their_fields(store: Arc<dyn Store>) {
     let organization = OrganizationId::new(seed());
     let scope = Scope::assertion(organization, Environment::Test);
     for number in 0..6 {
         let action = if number % 2 == 0 { Action::AccessKeyCreated } else { Action::AccessKeyDeleted };
         let draft = event(action, organization, Environment::Test, if number < 3 { "key_1" } else { "key_2" });
         let actor = name(if number < 4 { "ada" } else { "'; DROP TABLE --" });
-        store.record(EventDraft { time: Timestamp::from_millis(number), actor, ..draft }).await.unwrap();
+        store.record(altered!(draft, time: Timestamp::from_millis(number), actor: actor)).await.unwrap();
     }
     let found = async |filter: EventFilter, page| -> Vec<u64> {
         store.events(&scope, &filter, page).await.unwrap().into_iter().map(|event| event.sequence).collect()
@@ -123,7 +123,7 @@ pub(super) async fn events_are_found_by_what_they_say(store: Arc<dyn Store>) {
     assert!(verify_log(&*store, &scope, &LogCheck::default(), &mut |_| {}).await.is_ok());
 }
 
-/// A log of events about one key, with the statements that stand for its first ones.
+/// A log of events about one key, with the statements for its pruned events.
 pub(super) struct PrunedLog {
     pub(super) store: Arc<dyn Store>,
     scope: Scope,
@@ -146,7 +146,7 @@ impl PrunedLog {
         event(action, self.scope.organization(), self.scope.environment(), subject)
     }
 
-    /// Returns the statement for the first events once they are pruned.
+    /// Returns the statement for the first events after their prune.
     pub(super) async fn statement(&self, size: u32) -> Pruned {
         let mut chain = match self.store.pruned(&self.scope).await.unwrap() {
             Some(before) => before.verifier(&self.log, &[self.verifier()]).unwrap(),
@@ -167,7 +167,7 @@ impl PrunedLog {
         self.key.verifier(&self.log)
     }
 
-    async fn verify(&self, check: LogCheck<'_>) -> Result<VerifiedLog, LogFault> {
+    async fn verify(&self, check: LogCheck<'_>) -> Result<VerifiedLog, LogError> {
         verify_log(&*self.store, &self.scope, &check, &mut |_| {}).await
     }
 
@@ -177,55 +177,55 @@ impl PrunedLog {
     }
 }
 
-pub(super) async fn the_beginning_of_a_log_is_cut_off_under_a_statement(store: Arc<dyn Store>) {
+pub(super) async fn a_prune_replaces_the_beginning_of_a_log_by_a_statement(store: Arc<dyn Store>) {
     let log = PrunedLog::of(store, 5).await;
     let (mine, foreign) = ([log.verifier()], [NoteKey::from_seed(&[8; 32].into()).verifier(&log.log)]);
     let whole = log.verify(LogCheck::default()).await.unwrap();
     let pruned = log.statement(3).await;
     assert_eq!(log.store.pruned(&log.scope).await.unwrap(), None);
-    let other = Pruned { last_hash: Hash([1; 32]), ..pruned.clone() };
+    let other = altered!(pruned.clone(), last_hash: Hash([1; 32]));
     assert_eq!(conflict(log.prune(other).await), Conflict::Stale);
     assert_eq!(log.sequences().await.len(), 5);
 
     log.prune(pruned.clone()).await.unwrap();
     assert_eq!(log.store.pruned(&log.scope).await.unwrap(), Some(pruned.clone()));
     assert_eq!(log.sequences().await, [6, 5, 4]);
-    // Verified as before, and it still extends what was whole. Without a key, nothing is proved or signed.
+    // The log verifies as before, and still extends its intact form. Without a key, nothing is proved or signed.
     for (keys, is_proved) in [(&[][..], false), (&mine, true)] {
-        let check = LogCheck { earlier: Some(whole.checkpoint()), keys, ..LogCheck::default() };
+        let check = LogCheck::default().with_earlier(whole.checkpoint()).with_keys(keys);
         let verified = log.verify(check).await.unwrap();
         assert_eq!((verified.size(), verified.pruned(), verified.is_proved()), (6, 3, is_proved));
         assert_eq!(verified.sign(&log.key).is_ok(), is_proved);
     }
-    let unsigned = log.verify(LogCheck { keys: &foreign, ..LogCheck::default() }).await;
-    assert!(matches!(unsigned, Err(LogFault::Pruned(PrunedFault::Unsigned(3)))), "{unsigned:?}");
-    let before = Checkpoint { size: 2, ..whole.checkpoint().clone() };
+    let unsigned = log.verify(LogCheck::default().with_keys(&foreign)).await;
+    assert!(matches!(unsigned, Err(LogError::Pruned(PrunedError::Unsigned(3)))), "{unsigned:?}");
+    let before = altered!(whole.checkpoint().clone(), size: 2);
     let beyond = log.verify(extends(&before)).await;
-    assert!(matches!(beyond, Err(LogFault::PrunedBeyond(3))), "{beyond:?}");
+    assert!(matches!(beyond, Err(LogError::PrunedBeyond(3))), "{beyond:?}");
 
-    // Pruned again, from what was pruned.
+    // A second prune starts from the first.
     log.prune(log.statement(2).await).await.unwrap();
     assert_eq!(log.sequences().await, [7, 6]);
-    let verified = log.verify(LogCheck { keys: &mine, ..extends(whole.checkpoint()) }).await.unwrap();
+    let verified = log.verify(extends(whole.checkpoint()).with_keys(&mine)).await.unwrap();
     assert_eq!((verified.size(), verified.pruned(), verified.is_proved()), (7, 5, true));
     let place = (log.scope.organization(), log.scope.environment());
     assert_eq!(log.store.logs().await.unwrap(), [place]);
 }
 
-/// Only a prune that an event tells of is a prune.
-pub(super) async fn a_prune_that_no_event_tells_of_is_a_deletion(store: Arc<dyn Store>) {
+/// A prune counts only if an event records it.
+pub(super) async fn a_prune_without_its_event_is_a_deletion(store: Arc<dyn Store>) {
     let log = PrunedLog::of(store, 4).await;
     let mine = [log.verifier()];
     let pruned = log.statement(3).await;
     let other = log.draft(Action::AuditLogPruned, &Pruned::subject(&log.log, 2));
     log.store.prune(&log.scope, pruned, other).await.unwrap();
     for keys in [&[][..], &mine] {
-        let untold = log.verify(LogCheck { keys, ..LogCheck::default() }).await;
-        assert!(matches!(untold, Err(LogFault::Pruned(PrunedFault::Untold(3)))), "{untold:?}");
+        let untold = log.verify(LogCheck::default().with_keys(keys)).await;
+        assert!(matches!(untold, Err(LogError::Pruned(PrunedError::Untold(3)))), "{untold:?}");
     }
 }
 
-pub(super) async fn what_stands_for_pruned_events_is_signed_again(store: Arc<dyn Store>) {
+pub(super) async fn a_prune_statement_is_signed_again(store: Arc<dyn Store>) {
     let log = PrunedLog::of(store, 3).await;
     let told = || log.draft(Action::AuditLogResigned, &log.log);
     let first = log.statement(2).await;
@@ -236,30 +236,30 @@ pub(super) async fn what_stands_for_pruned_events_is_signed_again(store: Arc<dyn
     log.store.resign(&first, both.clone(), told()).await.unwrap();
     assert_eq!(log.store.pruned(&log.scope).await.unwrap(), Some(both.clone()));
     for key in [log.verifier(), next.verifier(&log.log)] {
-        let verified = log.verify(LogCheck { keys: &[key], ..LogCheck::default() }).await.unwrap();
+        let verified = log.verify(LogCheck::default().with_keys(&[key])).await.unwrap();
         assert_eq!((verified.size(), verified.is_proved()), (5, true));
     }
-    // Somebody else was quicker: nothing is written, and no event.
+    // Another request was faster: nothing is written, and no event.
     assert_eq!(conflict(log.store.resign(&first, first.clone(), told()).await), Conflict::Stale);
     assert_eq!(log.store.pruned(&log.scope).await.unwrap(), Some(both));
     assert_eq!(log.sequences().await, [5, 4, 3]);
 }
 
-pub(super) async fn a_log_that_must_be_there_is_known(store: Arc<dyn Store>) {
+pub(super) async fn a_log_that_must_exist_is_known(store: Arc<dyn Store>) {
     assert_eq!(known_logs(&*store).await.unwrap(), BTreeMap::new());
     let (organization, ..) = provision(&*store).await;
     let (production, test) = ((organization.id, Environment::Production), (organization.id, Environment::Test));
     assert_eq!(known_logs(&*store).await.unwrap(), BTreeMap::from([(production, true)]));
-    // An empty log is none that must have events, and neither is one that begins with something else.
-    let check = LogCheck { must_have_events: true, ..LogCheck::default() };
+    // A log that must have events cannot be empty, and cannot begin with another event.
+    let check = LogCheck::default().with_must_have_events(true);
     let verify = async |scope| verify_log(&*store, &scope, &check, &mut |_| {}).await;
     let [scope, of_tests] =
         [production, test].map(|(organization, environment)| Scope::assertion(organization, environment));
     assert_eq!(verify(scope).await.unwrap().size(), 1);
-    assert!(matches!(verify(of_tests).await, Err(LogFault::Missing)));
+    assert!(matches!(verify(of_tests).await, Err(LogError::Missing)));
     let elsewhere = OrganizationId::new(seed());
     store.record(event(Action::AuditLogExported, elsewhere, Environment::Production, "x")).await.unwrap();
-    assert!(matches!(verify(Scope::assertion(elsewhere, Environment::Production)).await, Err(LogFault::Begun)));
+    assert!(matches!(verify(Scope::assertion(elsewhere, Environment::Production)).await, Err(LogError::Begun)));
     let elsewhere = ((elsewhere, Environment::Production), false);
     create(&*store, organization.id).await;
     assert_eq!(known_logs(&*store).await.unwrap(), BTreeMap::from([(production, true), (test, true), elsewhere]));
@@ -269,11 +269,11 @@ pub(super) async fn a_log_that_must_be_there_is_known(store: Arc<dyn Store>) {
     let made = event(Action::OperatorCreated, installation.0, installation.1, "op_1");
     let (id, created_at) = (OperatorId::new(seed()), Timestamp::from_millis(1));
     let (digest, provider) = (Digest::from_bytes([1; 32]), ProviderAccess::Local);
-    let ada = Operator { id, name: name("ada"), locator: locator(), digest, created_at, provider };
+    let ada = Operator::new(id, name("ada"), locator(), digest, created_at, provider);
     store.add_operator(ada, made).await.unwrap();
     assert!(known_logs(&*store).await.unwrap()[&installation]);
 }
 
 fn extends(earlier: &Checkpoint) -> LogCheck<'_> {
-    LogCheck { earlier: Some(earlier), ..LogCheck::default() }
+    LogCheck::default().with_earlier(earlier)
 }

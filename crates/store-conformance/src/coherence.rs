@@ -7,21 +7,21 @@ use doorward_audit::Action;
 use doorward_key::Digest;
 use doorward_records::Store;
 use doorward_store::{
-    CHANGE_LOG_LENGTH, Change, ChangeContext, Knowledge, LiveSecret, LostChange, OperationId, Poll, Position, Revision,
-    Secret, SecretUsage, Session, StoreError, Successor, USAGE_KEPT, USAGE_SPAN,
+    ActiveSecret, CHANGE_LOG_LENGTH, Change, ChangeContext, Knowledge, LostChange, OperationId, Poll, Position,
+    Revision, Secret, SecretUsage, Session, StoreError, Successor, USAGE_BUCKET, USAGE_RETENTION,
 };
-use doorward_types::{Environment, Incarnation, OrganizationId, SecretState, SessionId, Timestamp};
+use doorward_types::{Environment, Incarnation, OrganizationId, SecretState, SessionId, Timestamp, altered};
 
 use crate::fixtures::{
-    access_key, context, create, event, live_secret, locator, log, operation, poll, provision, reference, register,
-    secret, seed, sessions,
+    Keys, access_key, active_secret, context, create, event, locator, log, operation, poll, provision, reference,
+    register, secret, seed, sessions,
 };
 
-pub(super) async fn every_change_is_polled_once_and_in_order(store: Arc<dyn Store>) {
+pub(super) async fn every_change_is_polled_once_and_in_order(store: Keys) {
     let session = register(&*store).await;
     let (organization, key, first) = provision(&*store).await;
     let (_, test_secret) = create(&*store, organization.id).await;
-    let Poll::Current { position: Position { revision, .. }, changes, acknowledgement_wanted, .. } =
+    let Poll::UpToDate { position: Position { revision, .. }, changes, acknowledgement_wanted, .. } =
         poll(&*store, session, Position::default()).await
     else {
         panic!("not current")
@@ -34,13 +34,11 @@ pub(super) async fn every_change_is_polled_once_and_in_order(store: Arc<dyn Stor
     expected.sort_unstable();
     assert_eq!(seen, expected);
     let production = changes.into_iter().find(|change| change.locator == first.locator).unwrap().live.unwrap();
-    assert_eq!(
-        &production,
-        &LiveSecret { secret: first, key: key.clone(), organization_name: organization.name.clone() }
-    );
+    let expected = ActiveSecret::new(first, key.clone(), organization.name.clone());
+    assert_eq!(&production, &altered!(expected, organization_state: organization.state));
 
-    assert_eq!(live_secret(&*store, first.locator).await, Some(production));
-    assert_eq!(live_secret(&*store, locator()).await, None);
+    assert_eq!(active_secret(&*store, first.locator).await, Some(production));
+    assert_eq!(active_secret(&*store, locator()).await, None);
 
     let before = store.position().await.unwrap().proved_of_any_store().unwrap().1;
     let fresh = secret(2, SecretState::Current);
@@ -49,7 +47,7 @@ pub(super) async fn every_change_is_polled_once_and_in_order(store: Arc<dyn Stor
     let context = context(Action::AccessKeyRegenerated, &key);
     let operation = context.operation;
     assert_eq!(store.change(change, context).await.unwrap().revision, Revision(3));
-    let Poll::Current { position, changes, .. } = poll(&*store, session, before).await else { panic!("not current") };
+    let Poll::UpToDate { position, changes, .. } = poll(&*store, session, before).await else { panic!("not current") };
     assert_eq!(position, Position { revision: Revision(3), operation });
     assert_eq!(store.position().await.unwrap().proved_of_any_store().unwrap().1, position);
     assert_eq!(changes.len(), 2);
@@ -58,11 +56,11 @@ pub(super) async fn every_change_is_polled_once_and_in_order(store: Arc<dyn Stor
     }
     assert_eq!(
         poll(&*store, session, position).await,
-        Poll::Current { position, changes: vec![], origins: vec![], acknowledgement_wanted: false }
+        Poll::UpToDate { position, changes: vec![], origins: vec![], acknowledgement_wanted: false }
     );
 }
 
-pub(super) async fn a_poll_says_whether_another_process_waits_for_word(store: Arc<dyn Store>) {
+pub(super) async fn a_poll_reports_whether_another_process_waits(store: Keys) {
     let (organization, ..) = provision(&*store).await;
     let (mine, other) = (register(&*store).await, register(&*store).await);
     let start = store.position().await.unwrap().proved_of_any_store().unwrap().1;
@@ -71,7 +69,7 @@ pub(super) async fn a_poll_says_whether_another_process_waits_for_word(store: Ar
     let context = ChangeContext { node: Some(mine), ..context(Action::AccessKeyCreated, &key) };
     store.change(change, context).await.unwrap();
     let wanted = async |session, since| match poll(&*store, session, since).await {
-        Poll::Current { acknowledgement_wanted, .. } => acknowledgement_wanted,
+        Poll::UpToDate { acknowledgement_wanted, .. } => acknowledgement_wanted,
         other => panic!("{other:?}"),
     };
     assert!(!wanted(mine, start).await);
@@ -80,12 +78,12 @@ pub(super) async fn a_poll_says_whether_another_process_waits_for_word(store: Ar
     assert!(wanted(mine, start).await);
 }
 
-pub(super) async fn a_session_that_is_asked_for_word_is_told_so(store: Arc<dyn Store>) {
+pub(super) async fn a_poll_tells_a_session_that_it_must_acknowledge(store: Keys) {
     let session = register(&*store).await;
     provision(&*store).await;
     let position = store.position().await.unwrap().proved_of_any_store().unwrap().1;
     let wanted = async || match poll(&*store, session, position).await {
-        Poll::Current { acknowledgement_wanted, .. } => acknowledgement_wanted,
+        Poll::UpToDate { acknowledgement_wanted, .. } => acknowledgement_wanted,
         other => panic!("{other:?}"),
     };
     assert!(!wanted().await);
@@ -98,7 +96,7 @@ pub(super) async fn a_session_that_is_asked_for_word_is_told_so(store: Arc<dyn S
     assert!(!wanted().await);
 }
 
-pub(super) async fn a_change_names_the_longest_lease_from_before_it(store: Arc<dyn Store>) {
+pub(super) async fn a_change_names_the_longest_lease_from_before_it(store: Keys) {
     let (organization, ..) = provision(&*store).await;
     let longest = async || {
         let key = access_key(organization.id, Environment::Test);
@@ -112,7 +110,7 @@ pub(super) async fn a_change_names_the_longest_lease_from_before_it(store: Arc<d
     store.register(long).await.unwrap();
     store.register(of(3)).await.unwrap();
     assert_eq!(longest().await, Duration::from_secs(7));
-    // A session that is gone may have left a lease behind.
+    // A removed session may have left a lease behind.
     store.remove(&[long.id]).await.unwrap();
     assert_eq!(longest().await, Duration::from_secs(7));
 }
@@ -130,19 +128,19 @@ pub(super) async fn a_restored_store_begins_an_incarnation(store: Arc<dyn Store>
     assert_eq!(store.begin_incarnation(Incarnation::FIRST, restored).await.unwrap(), Incarnation(2));
     let told = log(&*store, nil, Environment::Production).await;
     assert_eq!(told.iter().map(|event| event.incarnation).collect::<Vec<_>>(), [Incarnation(2)]);
-    // What was lost stays lost until what died is dead again, and somebody has said so.
-    assert_eq!(store.lost_changes().await.unwrap(), [LostChange { change: later, accepted: false }]);
-    assert!(matches!(poll(&*store, session, position).await, Poll::Lost { change, .. } if change == later));
+    // A lost change stays lost until its dead keys are dead again, and until an operator accepts the loss.
+    assert_eq!(store.lost_changes().await.unwrap(), [LostChange::new(later, false)]);
+    assert!(matches!(poll(&*store, session, position).await, Poll::Diverged { change, .. } if change == later));
     store.accept_lost(&[later], event(Action::LostChangeAccepted, nil, Environment::Production, "2")).await.unwrap();
-    // A node from before loads everything again, whatever it knows; one that starts now does not.
+    // A node from before the loss reloads everything. A node that starts now does not.
     let polled = store.poll(session, later).await.unwrap();
     assert_eq!(polled.provenance().incarnation, Incarnation(2));
     let knowledge = Knowledge { store: identity.id, incarnation: Incarnation::FIRST, position: later };
-    assert_eq!(knowledge.judge(polled).unwrap(), Poll::Behind);
-    assert!(matches!(poll(&*store, session, position).await, Poll::Current { .. }));
+    assert_eq!(knowledge.judge(polled).unwrap(), Poll::ResyncRequired);
+    assert!(matches!(poll(&*store, session, position).await, Poll::UpToDate { .. }));
 }
 
-pub(super) async fn a_retired_session_is_told_so_and_waited_for(store: Arc<dyn Store>) {
+pub(super) async fn a_retired_session_is_notified_and_stays_listed(store: Keys) {
     let session = register(&*store).await;
     let other = register(&*store).await;
     let status = async |id| sessions(&*store).await.into_iter().find(|status| status.session.id == id);
@@ -156,7 +154,7 @@ pub(super) async fn a_retired_session_is_told_so_and_waited_for(store: Arc<dyn S
     store.acknowledge(session, second).await.unwrap();
     store.acknowledge(session, first).await.unwrap();
     assert_eq!(status(session).await.unwrap().acknowledged, Some(second.revision));
-    // What another history has under the same number, or after all of this one, is no word about this one.
+    // An acknowledgement from another history, with the same or a later number, does not count for this history.
     store.acknowledge(other, Position { operation: operation(), ..second }).await.unwrap();
     let later = Position { revision: Revision(second.revision.0 + 1), operation: operation() };
     store.acknowledge(other, later).await.unwrap();
@@ -166,7 +164,7 @@ pub(super) async fn a_retired_session_is_told_so_and_waited_for(store: Arc<dyn S
     store.retire(&[session]).await.unwrap();
     assert!(status(session).await.unwrap().retired);
     assert_eq!(poll(&*store, session, second).await, Poll::Retired);
-    assert!(matches!(poll(&*store, other, second).await, Poll::Current { .. }));
+    assert!(matches!(poll(&*store, other, second).await, Poll::UpToDate { .. }));
 
     store.remove(&[session]).await.unwrap();
     assert_eq!(status(session).await, None);
@@ -176,7 +174,7 @@ pub(super) async fn a_retired_session_is_told_so_and_waited_for(store: Arc<dyn S
     assert!(status(other).await.is_some());
 }
 
-pub(super) async fn a_node_too_far_behind_loads_again(store: Arc<dyn Store>) {
+pub(super) async fn a_node_too_far_behind_reloads(store: Keys) {
     let session = register(&*store).await;
     let (organization, key, _) = provision(&*store).await;
     let reference = reference(&key);
@@ -185,7 +183,7 @@ pub(super) async fn a_node_too_far_behind_loads_again(store: Arc<dyn Store>) {
         if positions.len() > CHANGE_LOG_LENGTH {
             break;
         }
-        let staged = Secret { digest: Digest::from_bytes([1; 32]), ..secret(generation, SecretState::Staged) };
+        let staged = altered!(secret(generation, SecretState::Staged), digest: Digest::from_bytes([1; 32]));
         let stage = Change::Stage { key: reference, secret: staged };
         let unstage = Change::Unstage { key: reference, staged: staged.locator };
         for (change, action) in [(stage, Action::AccessKeyStaged), (unstage, Action::AccessKeyStageDiscarded)] {
@@ -199,28 +197,30 @@ pub(super) async fn a_node_too_far_behind_loads_again(store: Arc<dyn Store>) {
     assert_eq!(positions.last(), Some(&newest));
     let reach = positions[positions.len() - 1 - CHANGE_LOG_LENGTH];
     let beyond = Position { revision: Revision(reach.revision.0 - 1), ..reach };
-    assert_eq!(poll(&*store, session, beyond).await, Poll::Behind);
-    assert!(matches!(poll(&*store, session, reach).await, Poll::Current { .. }));
-    assert_eq!(log(&*store, organization.id, Environment::Production).await.len(), 1_000);
+    assert_eq!(poll(&*store, session, beyond).await, Poll::ResyncRequired);
+    assert!(matches!(poll(&*store, session, reach).await, Poll::UpToDate { .. }));
+    if let Some(events) = store.events(organization.id, Environment::Production).await {
+        assert_eq!(events.len(), 1_000);
+    }
 }
 
-/// A node that knows of a change that the store has not must not go on, nor may anyone else.
-pub(super) async fn what_a_store_lost_is_noticed_until_it_is_answered_for(store: Arc<dyn Store>) {
+/// A node that knows a change that the store lacks must stop, and so must all other nodes.
+pub(super) async fn a_lost_change_is_reported_until_an_operator_accepts_it(store: Arc<dyn Store>) {
     let (session, other) = (register(&*store).await, register(&*store).await);
     provision(&*store).await;
     let newest = store.position().await.unwrap().proved_of_any_store().unwrap().1;
     let later = Position { revision: Revision(newest.revision.0 + 1), operation: operation() };
     let instead = Position { revision: newest.revision, operation: operation() };
-    let lost = |change| Poll::Lost { change, newest };
-    assert!(matches!(poll(&*store, session, newest).await, Poll::Current { .. }));
+    let lost = |change| Poll::Diverged { change, newest };
+    assert!(matches!(poll(&*store, session, newest).await, Poll::UpToDate { .. }));
     assert_eq!(poll(&*store, session, later).await, lost(later));
     assert_eq!(poll(&*store, session, instead).await, lost(instead));
-    // It is not in the store before it was reported.
-    assert!(matches!(poll(&*store, other, newest).await, Poll::Current { .. }));
+    // The change is not lost before a node reports it.
+    assert!(matches!(poll(&*store, other, newest).await, Poll::UpToDate { .. }));
 
     store.report_lost(later).await.unwrap();
     store.report_lost(later).await.unwrap();
-    assert_eq!(store.lost_changes().await.unwrap(), [LostChange { change: later, accepted: false }]);
+    assert_eq!(store.lost_changes().await.unwrap(), [LostChange::new(later, false)]);
     assert_eq!(poll(&*store, other, newest).await, lost(later));
     assert_eq!(poll(&*store, other, Position::default()).await, lost(later));
     assert_eq!(poll(&*store, session, later).await, lost(later));
@@ -228,25 +228,25 @@ pub(super) async fn what_a_store_lost_is_noticed_until_it_is_answered_for(store:
     let nil = OrganizationId::INSTALLATION;
     let accepted = || event(Action::LostChangeAccepted, nil, Environment::Production, "2");
     store.accept_lost(&[later], accepted()).await.unwrap();
-    assert_eq!(store.lost_changes().await.unwrap(), [LostChange { change: later, accepted: true }]);
+    assert_eq!(store.lost_changes().await.unwrap(), [LostChange::new(later, true)]);
     assert_eq!(log(&*store, nil, Environment::Production).await.len(), 1);
-    assert!(matches!(poll(&*store, other, newest).await, Poll::Current { .. }));
-    assert_eq!(poll(&*store, session, later).await, Poll::Behind);
-    // What was answered for stays so; what was not is news.
+    assert!(matches!(poll(&*store, other, newest).await, Poll::UpToDate { .. }));
+    assert_eq!(poll(&*store, session, later).await, Poll::ResyncRequired);
+    // An accepted loss stays accepted; another loss is new.
     store.report_lost(later).await.unwrap();
-    assert!(matches!(poll(&*store, other, newest).await, Poll::Current { .. }));
-    assert!(matches!(store.accept_lost(&[later], accepted()).await, Err(StoreError::Missing)));
+    assert!(matches!(poll(&*store, other, newest).await, Poll::UpToDate { .. }));
+    assert!(matches!(store.accept_lost(&[later], accepted()).await, Err(StoreError::NotFound)));
     assert_eq!(log(&*store, nil, Environment::Production).await.len(), 1);
     assert_eq!(poll(&*store, session, instead).await, lost(instead));
-    // Nobody answers for what was not seen.
+    // An unseen loss cannot be accepted.
     store.report_lost(instead).await.unwrap();
-    assert!(matches!(store.accept_lost(&[later], accepted()).await, Err(StoreError::Missing)));
+    assert!(matches!(store.accept_lost(&[later], accepted()).await, Err(StoreError::NotFound)));
     assert_eq!(poll(&*store, other, newest).await, lost(instead));
     store.accept_lost(&[later, instead], accepted()).await.unwrap();
-    assert!(matches!(poll(&*store, other, newest).await, Poll::Current { .. }));
+    assert!(matches!(poll(&*store, other, newest).await, Poll::UpToDate { .. }));
 }
 
-pub(super) async fn live_secrets_come_in_pages(store: Arc<dyn Store>) {
+pub(super) async fn active_secrets_come_in_pages(store: Keys) {
     let mut expected = Vec::new();
     for _ in 0..3 {
         let (organization, key, first) = provision(&*store).await;
@@ -259,9 +259,9 @@ pub(super) async fn live_secrets_come_in_pages(store: Arc<dyn Store>) {
     expected.sort_unstable();
     for limit in [1, 2, 4, 100] {
         let mut seen = Vec::new();
-        let mut last: Option<LiveSecret> = None;
+        let mut last: Option<ActiveSecret> = None;
         loop {
-            let page = store.live_secrets(last.as_ref(), limit).await.unwrap().proved_of_any_store().unwrap().1;
+            let page = store.active_secrets(last.as_ref(), limit).await.unwrap().proved_of_any_store().unwrap().1;
             seen.extend(page.iter().map(|live| live.secret.locator));
             match page.into_iter().next_back() {
                 Some(live) => last = Some(live),
@@ -280,14 +280,14 @@ pub(super) async fn uses_are_added_up_per_secret_and_hour(store: Arc<dyn Store>)
     let start = Timestamp::from_millis(1_800_000_000_000);
     assert_eq!(store.usage(organization.id, start).await.unwrap(), []);
     store.add_uses(&[(production.locator, 5), (locator(), 9)], start).await.unwrap();
-    store.add_uses(&[(production.locator, 2), (test.locator, 1)], start + USAGE_SPAN).await.unwrap();
-    store.add_uses(&[], start + USAGE_SPAN).await.unwrap();
+    store.add_uses(&[(production.locator, 2), (test.locator, 1)], start + USAGE_BUCKET).await.unwrap();
+    store.add_uses(&[], start + USAGE_BUCKET).await.unwrap();
     let of = async |now: Timestamp| {
         let mut usage = store.usage(organization.id, now).await.unwrap();
         usage.sort_unstable_by_key(|usage| usage.locator != production.locator);
         usage.into_iter().map(|usage| (usage.locator, usage.last_used_at, usage.uses_last_hour)).collect::<Vec<_>>()
     };
-    let later = start + USAGE_SPAN;
+    let later = start + USAGE_BUCKET;
     assert_eq!(of(later).await, [(production.locator, later, 7), (test.locator, later, 1)]);
     let spans = async |now: Timestamp| {
         let found = store.recent_uses(organization.id, now).await.unwrap();
@@ -297,16 +297,16 @@ pub(super) async fn uses_are_added_up_per_secret_and_hour(store: Arc<dyn Store>)
         [production, test].map(|secret| of(secret).map(|found| (found.span - first, found.uses)).collect::<Vec<_>>())
     };
     assert_eq!(spans(later).await, [vec![(0, 5), (1, 2)], vec![(1, 1)]]);
-    assert_eq!(spans(later + USAGE_KEPT).await, [vec![(1, 2)], vec![(1, 1)]], "a day later, the first is too old");
+    assert_eq!(spans(later + USAGE_RETENTION).await, [vec![(1, 2)], vec![(1, 1)]], "a day later, the first is too old");
     assert_eq!(store.recent_uses(other.id, later).await.unwrap(), []);
-    // An hour on, the counts are gone, and when it was last used is still known.
-    let hour = start + USAGE_SPAN * 8;
+    // An hour later the counts are gone, but the time of the last use remains.
+    let hour = start + USAGE_BUCKET * 8;
     assert_eq!(of(hour).await, [(production.locator, later, 0), (test.locator, later, 0)]);
     assert_eq!(store.usage(other.id, later).await.unwrap(), []);
-    // What is late is not later than what came before.
+    // A late count does not move the last use back.
     store.add_uses(&[(production.locator, 1)], start).await.unwrap();
     assert_eq!(of(later).await, [(production.locator, later, 8), (test.locator, later, 1)]);
-    // A dead secret has no usage any more.
+    // A dead secret has no usage.
     let fresh = Successor::Fresh(secret(2, SecretState::Current));
     let change = Change::Regenerate { key: reference(&key), retired: vec![production.locator], successor: fresh };
     store.change(change, context(Action::AccessKeyRegenerated, &key)).await.unwrap();

@@ -2,31 +2,30 @@
 
 use std::sync::Arc;
 
-use doorward_audit::{Action, Event, EventDraft};
-use doorward_key::KeyPrefix;
+use doorward_audit::Action;
+use doorward_key::{ImportFormat, KeyPrefix};
 use doorward_records::Store;
 use doorward_store::{
-    AccessKeyWithSecrets, Change, ChangeContext, Conflict, Doubt, EventFilter, IDEMPOTENCY_WINDOW, KeyRef,
-    OPERATION_WINDOW, Organization, Page, RequestHash, Revision, Scope, Secret, StoreError, StoreId, Successor,
-    WhichKey,
+    AccessKey, AccessKeyWithSecrets, Change, ChangeContext, Conflict, Doubt, EventFilter, IDEMPOTENCY_WINDOW, KeyRef,
+    OPERATION_WINDOW, Organization, Page, RequestHash, Revision, Scope, StoreError, StoreId, Successor, WhichKey,
 };
-use doorward_types::{Environment, OrganizationId, SecretState, Timestamp};
+use doorward_types::{Environment, OrganizationId, SecretState, Timestamp, altered};
 
 use crate::fixtures::{
-    access_key, conflict, context, create, everything, locator, log, name, operation, provision, reference, secret,
-    seed,
+    Keys, access_key, active_secret, conflict, context, create, locator, log, name, operation, provision, reference,
+    secret, seed,
 };
 
-pub(super) async fn an_organization_has_its_production_key_from_the_start(store: Arc<dyn Store>) {
+pub(super) async fn an_organization_has_its_production_key_from_the_start(store: Keys) {
     let (organization, key, secret) = provision(&*store).await;
     assert_eq!(store.organization(organization.id).await.unwrap(), Some(organization.clone()));
     let keys = store.access_keys(organization.id).await.unwrap();
-    assert_eq!(keys, [AccessKeyWithSecrets { key: key.clone(), generations: 1, secrets: vec![secret] }]);
+    assert_eq!(keys, [AccessKeyWithSecrets::new(key.clone(), 1, vec![secret])]);
     assert_eq!(store.access_key(organization.id, WhichKey::Id(key.id)).await.unwrap(), keys.into_iter().next());
     assert_eq!(store.access_key(OrganizationId::new(seed()), WhichKey::Id(key.id)).await.unwrap(), None);
 }
 
-pub(super) async fn one_key_is_found_among_many(store: Arc<dyn Store>) {
+pub(super) async fn one_key_is_found_among_many(store: Keys) {
     let (organization, production, _) = provision(&*store).await;
     let (other, ..) = provision(&*store).await;
     let (first, _) = create(&*store, organization.id).await;
@@ -45,10 +44,10 @@ pub(super) async fn one_key_is_found_among_many(store: Arc<dyn Store>) {
     assert_eq!(store.access_key(OrganizationId::new(seed()), WhichKey::Production).await.unwrap(), None);
 }
 
-pub(super) async fn organizations_are_found_by_name(store: Arc<dyn Store>) {
+pub(super) async fn organizations_are_found_by_name(store: Keys) {
     let (first, ..) = provision(&*store).await;
     let (second, ..) = provision(&*store).await;
-    assert_eq!(first.name, second.name, "a name is not unique");
+    assert_eq!(first.name, second.name, "a duplicate was asked for");
     let (first, second) = if first.id < second.id { (first, second) } else { (second, first) };
     let named = async |name: &str, limit| store.organizations_named(&name.parse().unwrap(), limit).await.unwrap();
     assert_eq!(named(first.name.as_str(), 10).await, [second.clone(), first.clone()]);
@@ -58,25 +57,25 @@ pub(super) async fn organizations_are_found_by_name(store: Arc<dyn Store>) {
     }
 }
 
-pub(super) async fn there_is_never_a_second_production_key(store: Arc<dyn Store>) {
+pub(super) async fn there_is_never_a_second_production_key(store: Keys) {
     let (organization, ..) = provision(&*store).await;
-    let before = everything(&*store).await;
+    let before = store.everything().await;
     let second = access_key(organization.id, Environment::Production);
     let change = Change::Create { key: second.clone(), secret: secret(1, SecretState::Current) };
     let refused = store.change(change, context(Action::AccessKeyCreated, &second)).await;
     assert_eq!(conflict(refused), Conflict::Duplicate);
-    assert_eq!(everything(&*store).await, before);
+    assert_eq!(store.everything().await, before);
 }
 
-pub(super) async fn the_production_key_cannot_be_deleted(store: Arc<dyn Store>) {
+pub(super) async fn the_production_key_cannot_be_deleted(store: Keys) {
     let (_, key, secret) = provision(&*store).await;
-    let before = everything(&*store).await;
+    let before = store.everything().await;
     let change = Change::Delete { key: reference(&key), retired: vec![secret.locator] };
     assert_eq!(conflict(store.change(change, context(Action::AccessKeyDeleted, &key)).await), Conflict::Stale);
-    assert_eq!(everything(&*store).await, before);
+    assert_eq!(store.everything().await, before);
 }
 
-pub(super) async fn a_key_lives_through_its_whole_life(store: Arc<dyn Store>) {
+pub(super) async fn a_key_is_created_staged_regenerated_and_deleted(store: Keys) {
     let (organization, key, first) = provision(&*store).await;
     let secrets = async || store.access_key(organization.id, WhichKey::Id(key.id)).await.unwrap().unwrap().secrets;
     let reference = reference(&key);
@@ -96,7 +95,7 @@ pub(super) async fn a_key_lives_through_its_whole_life(store: Arc<dyn Store>) {
     let successor = Successor::Promote(staged.locator);
     let promote = Change::Regenerate { key: reference, retired: vec![first.locator], successor };
     store.change(promote, context(Action::AccessKeyRegenerated, &key)).await.unwrap();
-    let promoted = Secret { state: SecretState::Current, ..staged };
+    let promoted = altered!(staged, state: SecretState::Current);
     assert_eq!(secrets().await, [promoted]);
 
     let staged = secret(4, SecretState::Staged);
@@ -114,27 +113,25 @@ pub(super) async fn a_key_lives_through_its_whole_life(store: Arc<dyn Store>) {
     store.change(delete, context(Action::AccessKeyDeleted, &test_key)).await.unwrap();
     assert_eq!(store.access_key(organization.id, WhichKey::Id(test_key.id)).await.unwrap(), None);
 
-    let actions = |events: Vec<Event>| events.into_iter().rev().map(|e| e.draft.action).collect::<Vec<_>>();
-    assert_eq!(
-        actions(log(&*store, organization.id, Environment::Production).await),
-        [
-            Action::OrganizationCreated,
-            Action::AccessKeyStaged,
-            Action::AccessKeyStageDiscarded,
-            Action::AccessKeyStaged,
-            Action::AccessKeyRegenerated,
-            Action::AccessKeyStaged,
-            Action::AccessKeyRegenerated,
-        ]
-    );
-    assert_eq!(
-        actions(log(&*store, organization.id, Environment::Test).await),
-        [Action::AccessKeyCreated, Action::AccessKeyDeleted]
-    );
+    let production = [
+        Action::OrganizationCreated,
+        Action::AccessKeyStaged,
+        Action::AccessKeyStageDiscarded,
+        Action::AccessKeyStaged,
+        Action::AccessKeyRegenerated,
+        Action::AccessKeyStaged,
+        Action::AccessKeyRegenerated,
+    ];
+    let test = [Action::AccessKeyCreated, Action::AccessKeyDeleted];
+    for (environment, expected) in [(Environment::Production, &production[..]), (Environment::Test, &test)] {
+        if let Some(events) = store.events(organization.id, environment).await {
+            assert_eq!(events.iter().rev().map(|event| event.draft.action).collect::<Vec<_>>(), expected);
+        }
+    }
     assert_eq!(store.position().await.unwrap().proved_of_any_store().unwrap().1.revision, Revision(9));
 }
 
-pub(super) async fn a_refused_change_leaves_nothing_behind(store: Arc<dyn Store>) {
+pub(super) async fn a_refused_change_leaves_nothing_behind(store: Keys) {
     let (organization, key, first) = provision(&*store).await;
     let (test_key, test_secret) = create(&*store, organization.id).await;
     let staged = secret(2, SecretState::Staged);
@@ -146,8 +143,8 @@ pub(super) async fn a_refused_change_leaves_nothing_behind(store: Arc<dyn Store>
     let crossed = KeyRef { environment: Environment::Production, ..reference(&test_key) };
     let (production, test) = (reference(&key), reference(&test_key));
     let fresh = |generation| Successor::Fresh(secret(generation, SecretState::Current));
-    let taken = |state, generation| Secret { locator: first.locator, ..secret(generation, state) };
-    let before = everything(&*store).await;
+    let taken = |state, generation| altered!(secret(generation, state), locator: first.locator);
+    let before = store.everything().await;
     for (case, change) in [
         ("staged twice", Change::Stage { key: production, secret: secret(3, SecretState::Staged) }),
         ("generation used before", Change::Stage { key: test, secret: secret(1, SecretState::Staged) }),
@@ -189,7 +186,10 @@ pub(super) async fn a_refused_change_leaves_nothing_behind(store: Arc<dyn Store>
                 successor: Successor::Promote(staged.locator),
             },
         ),
-        ("created for no one", Change::Create { key: homeless.clone(), secret: secret(1, SecretState::Current) }),
+        (
+            "created for no organization",
+            Change::Create { key: homeless.clone(), secret: secret(1, SecretState::Current) },
+        ),
         ("created twice", Change::Create { key: test_key.clone(), secret: secret(1, SecretState::Current) }),
         ("locator taken", Change::Create { key: nowhere.clone(), secret: taken(SecretState::Current, 1) }),
         ("deleted another's secret", Change::Delete { key: test, retired: vec![first.locator] }),
@@ -202,39 +202,40 @@ pub(super) async fn a_refused_change_leaves_nothing_behind(store: Arc<dyn Store>
                 key: access_key(organization.id, Environment::Production),
                 secret: secret(1, SecretState::Current),
                 only_if_empty: false,
+                allow_duplicate_name: true,
             },
         ),
     ] {
         let refused = store.change(change, context(Action::AccessKeyCreated, &key)).await;
-        assert!(matches!(refused, Err(StoreError::Conflict(_) | StoreError::Missing)), "{case}: {refused:?}");
-        assert_eq!(everything(&*store).await, before, "{case}");
+        assert!(matches!(refused, Err(StoreError::Conflict(_) | StoreError::NotFound)), "{case}: {refused:?}");
+        assert_eq!(store.everything().await, before, "{case}");
     }
 }
 
-pub(super) async fn an_idempotency_key_works_once_per_actor_and_day(store: Arc<dyn Store>) {
+pub(super) async fn an_idempotency_key_works_once_per_actor_and_day(store: Keys) {
     let (organization, ..) = provision(&*store).await;
     let attempt = async |actor: &str, key_text: &str, at: Timestamp| {
         let key = access_key(organization.id, Environment::Test);
         let mut context = context(Action::AccessKeyCreated, &key);
         context.idempotency_key = Some(key_text.parse().unwrap());
-        context.events = EventDraft { actor: name(actor), time: at, ..context.events.first().clone() }.into();
+        context.events = altered!(context.events.first().clone(), actor: name(actor), time: at).into();
         let change = Change::Create { key: key.clone(), secret: secret(1, SecretState::Current) };
         store.change(change, context).await.map(|_| key.id.to_string())
     };
     let day_one = Timestamp::from_millis(1_000);
     let made = attempt("ada", "once", day_one).await.unwrap();
-    let before = everything(&*store).await;
+    let before = store.everything().await;
     match attempt("ada", "once", day_one).await {
         Err(StoreError::AlreadyDone { subject, .. }) => assert_eq!(subject, made),
         other => panic!("{other:?}"),
     }
-    assert_eq!(everything(&*store).await, before);
+    assert_eq!(store.everything().await, before);
     attempt("ada", "another", day_one).await.unwrap();
     attempt("grace", "once", day_one).await.unwrap();
     attempt("ada", "once", day_one + IDEMPOTENCY_WINDOW).await.unwrap();
 }
 
-pub(super) async fn an_operation_is_remembered_by_its_key_and_by_its_subject(store: Arc<dyn Store>) {
+pub(super) async fn an_operation_is_remembered_by_its_key_and_by_its_subject(store: Keys) {
     let (organization, ..) = provision(&*store).await;
     let key = access_key(organization.id, Environment::Test);
     let first = secret(1, SecretState::Current);
@@ -247,8 +248,8 @@ pub(super) async fn an_operation_is_remembered_by_its_key_and_by_its_subject(sto
     let known = store.operation(&actor, &once).await.unwrap().proved_of_any_store().unwrap().1.unwrap();
     assert_eq!((known.subject, known.request, known.revision), (key.id.to_string(), Some(request), made.revision));
     assert_eq!(store.operation(&name("grace"), &once).await.unwrap().proved_of_any_store().unwrap().1, None);
-    // The same request is done, another is an error, and neither changes anything.
-    let before = everything(&*store).await;
+    // The same request is already done, and a different request is an error. Neither changes anything.
+    let before = store.everything().await;
     let repeat = ChangeContext { operation: operation(), ..asked };
     match store.change(create.clone(), repeat.clone()).await {
         Err(StoreError::AlreadyDone { revision, .. }) => assert_eq!(revision, made.revision),
@@ -256,42 +257,55 @@ pub(super) async fn an_operation_is_remembered_by_its_key_and_by_its_subject(sto
     }
     let another = ChangeContext { request: RequestHash::of(["create", "cd"]), ..repeat };
     assert!(matches!(store.change(create, another).await, Err(StoreError::IdempotencyKeyReused)));
-    assert_eq!(everything(&*store).await, before);
+    assert_eq!(store.everything().await, before);
 
-    // What happened to a key is known by its id, also when the key is gone, for as long as a lease can last.
+    let newest = store.last_change_of(&key.id.to_string()).await.unwrap().proved_of_any_store().unwrap().1;
+    assert!(newest >= Some(made.revision), "an answer about the key waits for this change, or for a later one");
+}
+
+pub(super) async fn the_newest_change_of_a_record_is_known(store: Arc<dyn Store>) {
+    let (organization, ..) = provision(&*store).await;
+    let key = access_key(organization.id, Environment::Test);
+    let first = secret(1, SecretState::Current);
+    let mut asked = context(Action::AccessKeyCreated, &key);
+    asked.idempotency_key = Some("once".parse().unwrap());
+    let made = store.change(Change::Create { key: key.clone(), secret: first }, asked).await.unwrap();
+    // The last change of a key can be read by its id, even after the key is gone, for as long as a lease can last.
+    let newest = async |subject: &str| store.last_change_of(subject).await.unwrap().proved_of_any_store().unwrap().1;
     let subject = key.id.to_string();
-    assert_eq!(store.last_change_of(&subject).await.unwrap().proved_of_any_store().unwrap().1, Some(made.revision));
+    assert_eq!(newest(&subject).await, Some(made.revision));
     let delete = Change::Delete { key: reference(&key), retired: vec![first.locator] };
     let deleted = store.change(delete, context(Action::AccessKeyDeleted, &key)).await.unwrap();
-    assert_eq!(store.last_change_of(&subject).await.unwrap().proved_of_any_store().unwrap().1, Some(deleted.revision));
-    assert_eq!(store.last_change_of("key_of_nobody").await.unwrap().proved_of_any_store().unwrap().1, None);
+    assert_eq!(newest(&subject).await, Some(deleted.revision));
+    assert_eq!(newest("key_of_nobody").await, None);
     let later = access_key(organization.id, Environment::Test);
     let mut much_later = context(Action::AccessKeyCreated, &later);
     let time = much_later.events.first().time + OPERATION_WINDOW;
-    much_later.events = EventDraft { time, ..much_later.events.first().clone() }.into();
+    much_later.events = altered!(much_later.events.first().clone(), time: time).into();
     store.change(Change::Create { key: later, secret: secret(1, SecretState::Current) }, much_later).await.unwrap();
     // The creation had an idempotency key, and is remembered for longer than the deletion.
-    assert_eq!(store.last_change_of(&subject).await.unwrap().proved_of_any_store().unwrap().1, Some(made.revision));
+    assert_eq!(newest(&subject).await, Some(made.revision));
 }
 
-pub(super) async fn a_change_for_another_store_or_prefix_is_refused(store: Arc<dyn Store>) {
+pub(super) async fn a_change_for_another_store_or_prefix_is_refused(store: Keys) {
     let identity = async || store.identity().await.unwrap().proved_of_any_store().unwrap().1;
     assert_eq!(identity().await.prefix, None);
     let acme: KeyPrefix = "acme".parse().unwrap();
     store.claim_prefix(&acme).await.unwrap();
-    // A store that has a prefix keeps it.
+    // A store with a prefix keeps it.
     store.claim_prefix(&KeyPrefix::default()).await.unwrap();
     assert_eq!(identity().await.prefix, Some(acme.clone()));
     let id = OrganizationId::new(seed());
-    let organization = Organization { id, name: name("Acme"), created_at: Timestamp::from_millis(1) };
+    let organization = Organization::new(id, name("Acme"), Timestamp::from_millis(1));
     let key = access_key(id, Environment::Production);
     let provision = Change::Provision {
         organization,
         key: key.clone(),
         secret: secret(1, SecretState::Current),
         only_if_empty: false,
+        allow_duplicate_name: true,
     };
-    let before = everything(&*store).await;
+    let before = store.everything().await;
     match store.change(provision.clone(), context(Action::OrganizationCreated, &key)).await {
         Err(StoreError::OtherPrefix { store }) => assert_eq!(store, acme),
         other => panic!("{other:?}"),
@@ -303,29 +317,30 @@ pub(super) async fn a_change_for_another_store_or_prefix_is_refused(store: Arc<d
         Err(StoreError::Doubtful(doubt)) => assert_eq!(doubt, Doubt::OtherStore { expected: elsewhere, found }),
         other => panic!("{other:?}"),
     }
-    assert_eq!(everything(&*store).await, before);
+    assert_eq!(store.everything().await, before);
     let made = store.change(provision, ChangeContext { store: Some(found), ..right }).await.unwrap();
     assert_eq!(made.store, found);
 }
 
-pub(super) async fn only_an_empty_store_is_provisioned_on_first_start(store: Arc<dyn Store>) {
+pub(super) async fn only_an_empty_store_is_provisioned_on_first_start(store: Keys) {
     let first_start = async || {
-        let organization = Organization {
-            id: OrganizationId::new(seed()),
-            name: name("default"),
-            created_at: Timestamp::from_millis(1),
-        };
+        let organization = Organization::new(OrganizationId::new(seed()), name("default"), Timestamp::from_millis(1));
         let key = access_key(organization.id, Environment::Production);
         let context = context(Action::OrganizationCreated, &key);
         let secret = secret(1, SecretState::Current);
-        store.change(Change::Provision { organization, key, secret, only_if_empty: true }, context).await
+        store
+            .change(
+                Change::Provision { organization, key, secret, only_if_empty: true, allow_duplicate_name: true },
+                context,
+            )
+            .await
     };
     first_start().await.unwrap();
     assert_eq!(conflict(first_start().await), Conflict::NotEmpty);
     assert_eq!(store.organizations(Page::first(10)).await.unwrap().len(), 1);
 }
 
-pub(super) async fn lists_come_in_pages(store: Arc<dyn Store>) {
+pub(super) async fn lists_come_in_pages(store: Keys) {
     for _ in 0..5 {
         provision(&*store).await;
     }
@@ -334,8 +349,10 @@ pub(super) async fn lists_come_in_pages(store: Arc<dyn Store>) {
     let (first, rest) = all.split_at(2);
     assert_eq!(store.organizations(Page::first(2)).await.unwrap(), first);
     assert_eq!(store.organizations(Page { after: Some(first[1].id), limit: 10 }).await.unwrap(), rest);
+}
 
-    let organization = all[0].id;
+pub(super) async fn events_come_in_pages(store: Arc<dyn Store>) {
+    let (Organization { id: organization, .. }, ..) = provision(&*store).await;
     for _ in 0..4 {
         create(&*store, organization).await;
     }
@@ -344,4 +361,30 @@ pub(super) async fn lists_come_in_pages(store: Arc<dyn Store>) {
     let scope = Scope::assertion(organization, Environment::Test);
     let page = store.events(&scope, &EventFilter::default(), Page { after: Some(3), limit: 1 }).await.unwrap();
     assert_eq!(page, events[2..3]);
+}
+
+pub(super) async fn an_imported_secret_is_marked_and_never_imported_again(store: Keys) {
+    let (organization, ..) = provision(&*store).await;
+    let key = access_key(organization.id, Environment::Test);
+    let imported = altered!(secret(1, SecretState::Current), imported: Some(ImportFormat::Sha512));
+    let import = |key: &AccessKey| Change::Create { key: key.clone(), secret: imported };
+    store.change(import(&key), context(Action::AccessKeyImported, &key)).await.unwrap();
+    let marks = |found: &AccessKeyWithSecrets| found.secrets.iter().map(|secret| secret.imported).collect::<Vec<_>>();
+    let listed: Vec<_> = store.access_keys(organization.id).await.unwrap().iter().flat_map(marks).collect();
+    assert_eq!(listed, [None, Some(ImportFormat::Sha512)]);
+    assert_eq!(active_secret(&*store, imported.locator).await.unwrap().secret, imported);
+    let all = store.active_secrets(None, 10).await.unwrap().proved_of_any_store().unwrap().1;
+    assert!(all.iter().any(|live| live.secret == imported));
+
+    let delete = Change::Delete { key: reference(&key), retired: vec![imported.locator] };
+    let again = access_key(organization.id, Environment::Test);
+    for revoked in [false, true] {
+        let before = store.everything().await;
+        let refused = store.change(import(&again), context(Action::AccessKeyImported, &again)).await;
+        assert_eq!(conflict(refused), Conflict::Duplicate, "revoked: {revoked}");
+        assert_eq!(store.everything().await, before);
+        if !revoked {
+            store.change(delete.clone(), context(Action::AccessKeyDeleted, &key)).await.unwrap();
+        }
+    }
 }

@@ -2,11 +2,11 @@ use std::sync::Arc;
 
 use doorward_key::Digest;
 use doorward_records::{
-    Credential, FoundLink, LINKS_KEPT, LinkSession, LinkStatus, Record, RegisteredUser, Revocation, Sealed, Store,
+    Credential, FoundLink, LINK_RETENTION, LinkSession, LinkStatus, Record, RegisteredUser, Revocation, Sealed, Store,
     Table,
 };
 use doorward_store::{Conflict, Page, Scope, StoreError};
-use doorward_types::{Environment, LinkSessionId, RegisteredUserId, Timestamp};
+use doorward_types::{Environment, LinkSessionId, RegisteredUserId, Timestamp, altered};
 
 use crate::fixtures::{conflict, provision, seed, telling};
 use crate::tables::{credential, user};
@@ -54,7 +54,7 @@ pub(super) fn pending(session: &LinkSession) -> LinkSession {
     }
 }
 
-/// The queue as it is: what is taken is due again at once.
+/// Returns the queue without changing it: each taken entry is due again at once.
 async fn revocations(store: &dyn Store) -> Vec<(Scope, String, String, Sealed)> {
     let taken = store.take_revocations(at(0), at(0), ENOUGH).await.unwrap();
     let shown = taken.into_iter().map(|found| {
@@ -66,7 +66,7 @@ async fn revocations(store: &dyn Store) -> Vec<(Scope, String, String, Sealed)> 
     shown
 }
 
-/// A scope with two users.
+/// Returns a scope with two users.
 async fn world(store: &dyn Store) -> (Scope, RegisteredUser, RegisteredUser) {
     let (organization, ..) = provision(store).await;
     let scope = Scope::assertion(organization.id, Environment::Test);
@@ -82,8 +82,8 @@ pub(super) async fn open(store: &dyn Store, scope: &Scope, session: &LinkSession
     store.open_link(scope, session.clone(), at(5)).await.unwrap();
 }
 
-/// A session whose tokens are here.
-async fn open_pending(store: &dyn Store, scope: &Scope, session: &LinkSession) -> LinkSession {
+/// Opens a session and moves it to pending.
+pub(super) async fn open_pending(store: &dyn Store, scope: &Scope, session: &LinkSession) -> LinkSession {
     open(store, scope, session).await;
     let pending = pending(session);
     store.advance_link(scope, LinkStatus::Begun, pending.clone()).await.unwrap();
@@ -95,10 +95,10 @@ pub(super) async fn a_link_session_is_found_by_its_tokens_in_its_scope(store: Ar
     let elsewhere = Scope::assertion(scope.organization(), Environment::Production);
     let stranger = session(&user("stranger"), 1);
     let refused = store.open_link(&scope, stranger, at(5)).await;
-    assert!(matches!(refused, Err(StoreError::Missing)), "{refused:?}");
+    assert!(matches!(refused, Err(StoreError::NotFound)), "{refused:?}");
     let first = session(&ada, 1);
     let refused = store.open_link(&elsewhere, first.clone(), at(5)).await;
-    assert!(matches!(refused, Err(StoreError::Missing)), "{refused:?}");
+    assert!(matches!(refused, Err(StoreError::NotFound)), "{refused:?}");
     open(&*store, &scope, &first).await;
     for twin in [
         LinkSession { id: first.id, ..session(&ada, 2) },
@@ -115,18 +115,18 @@ pub(super) async fn a_link_session_is_found_by_its_tokens_in_its_scope(store: Ar
     assert_eq!(store.link_by_state(first.start).await.unwrap(), None);
     assert_eq!(store.link(&scope, first.id).await.unwrap(), Some(first.clone()));
 
-    // Of another environment, there is nothing to see and nothing to do.
+    // In another environment, nothing can be read or changed.
     assert_eq!(store.link(&elsewhere, first.id).await.unwrap(), None);
     for refused in [
         store.advance_link(&elsewhere, LinkStatus::Begun, pending(&first)).await,
         store.complete_link(&elsewhere, first.id, credential(&ada, "github"), telling()).await,
     ] {
-        assert!(matches!(refused, Err(StoreError::Missing)), "{refused:?}");
+        assert!(matches!(refused, Err(StoreError::NotFound)), "{refused:?}");
     }
     assert_eq!(store.link(&scope, first.id).await.unwrap(), Some(first));
 }
 
-pub(super) async fn a_link_session_goes_on_once_from_each_status(store: Arc<dyn Store>) {
+pub(super) async fn a_link_session_leaves_each_status_once(store: Arc<dyn Store>) {
     let (scope, ada, _) = world(&*store).await;
     let first = session(&ada, 1);
     open(&*store, &scope, &first).await;
@@ -134,7 +134,7 @@ pub(super) async fn a_link_session_goes_on_once_from_each_status(store: Arc<dyn 
     let ended = futures_util::future::join_all(all).await;
     assert_eq!(ended.iter().filter(|ended| ended.is_ok()).count(), 1);
     assert!(ended.into_iter().filter_map(Result::err).all(|refused| conflict::<()>(Err(refused)) == Conflict::Stale));
-    // Only what is on the way changes.
+    // Only the session's progress changes.
     let other = LinkSession {
         status: LinkStatus::Failed,
         registered_user: RegisteredUserId::new(seed()),
@@ -184,16 +184,16 @@ pub(super) async fn a_link_becomes_a_credential_once(store: Arc<dyn Store>) {
     assert_eq!(store.link(&scope, pending.id).await.unwrap(), Some(complete));
     assert_eq!(revocations(&*store).await, []);
 
-    // The next one takes the place of the first, which is revoked.
+    // The next session replaces the first, which is revoked.
     let next = open_pending(&*store, &scope, &session(&ada, 3)).await;
-    let relinked = Credential { sealed: Sealed::from_bytes(vec![4, 4]), ..linked.clone() };
+    let relinked = altered!(linked.clone(), sealed: Sealed::from_bytes(vec![4, 4]));
     store.complete_link(&scope, next.id, relinked.clone(), telling()).await.unwrap();
     assert_eq!(credentials.get(&scope, &linked.key()).await.unwrap(), Some(relinked));
     let record = linked.key().to_string();
     assert_eq!(revocations(&*store).await, [(scope, "github".into(), record, linked.sealed)]);
 }
 
-pub(super) async fn tokens_that_nobody_confirms_are_revoked(store: Arc<dyn Store>) {
+pub(super) async fn unconfirmed_tokens_are_revoked(store: Arc<dyn Store>) {
     let (scope, ada, grace) = world(&*store).await;
     let users: &dyn Table<RegisteredUser> = &*store;
     let late = open_pending(&*store, &scope, &session(&ada, 1)).await;
@@ -220,7 +220,7 @@ pub(super) async fn tokens_that_nobody_confirms_are_revoked(store: Arc<dyn Store
     expected.sort_by(|one, other| one.2.cmp(&other.2));
     assert_eq!(revocations(&*store).await, expected);
 
-    // Each in its time.
+    // Each session expires at its own time.
     store.expire_links(at(999)).await.unwrap();
     assert_eq!(store.link(&scope, begun.id).await.unwrap(), Some(begun.clone()));
     store.expire_links(at(1_000)).await.unwrap();
@@ -235,10 +235,10 @@ pub(super) async fn tokens_that_nobody_confirms_are_revoked(store: Arc<dyn Store
     expected.push(revoked(&late));
     expected.sort_by(|one, other| one.2.cmp(&other.2));
     assert_eq!(revocations(&*store).await, expected);
-    // What failed stays failed, and all are forgotten in the end; the next one that is opened sees to it.
+    // A failed session stays failed. All sessions are forgotten in the end, when the next one is opened.
     assert_eq!(store.link(&scope, refused.id).await.unwrap(), Some(failed));
     let next = LinkSession { expires_at: at(9_000_000), ..session(&ada, 5) };
-    store.open_link(&scope, next.clone(), at(2_000) + LINKS_KEPT).await.unwrap();
+    store.open_link(&scope, next.clone(), at(2_000) + LINK_RETENTION).await.unwrap();
     for gone in [&late, &begun, &refused] {
         assert_eq!(store.link(&scope, gone.id).await.unwrap(), None);
     }
@@ -246,13 +246,12 @@ pub(super) async fn tokens_that_nobody_confirms_are_revoked(store: Arc<dyn Store
     assert_eq!(revocations(&*store).await, expected);
 }
 
-pub(super) async fn a_credential_that_goes_is_revoked(store: Arc<dyn Store>) {
+pub(super) async fn a_removed_credential_is_revoked(store: Arc<dyn Store>) {
     let (scope, ada, grace) = world(&*store).await;
     let users: &dyn Table<RegisteredUser> = &*store;
     let credentials: &dyn Table<Credential> = &*store;
     let sealed = |byte| Sealed::from_bytes(vec![byte]);
-    let of =
-        |user: &RegisteredUser, connector, byte| Credential { sealed: sealed(byte), ..credential(user, connector) };
+    let of = |user: &RegisteredUser, connector, byte| altered!(credential(user, connector), sealed: sealed(byte));
     let revoked = |credential: &Credential| {
         (scope, credential.connector.to_string(), credential.key().to_string(), credential.sealed.clone())
     };
@@ -291,12 +290,12 @@ pub(super) async fn a_revocation_is_taken_by_one_at_a_time(store: Arc<dyn Store>
 
     store.end_revocation(&first[0]).await.unwrap();
     let ended = store.end_revocation(&first[0]).await;
-    assert!(matches!(ended, Err(StoreError::Missing)), "{ended:?}");
+    assert!(matches!(ended, Err(StoreError::NotFound)), "{ended:?}");
     store.postpone_revocation(&first[1], at(300)).await.unwrap();
     let again = store.take_revocations(at(200), at(900), ENOUGH).await.unwrap();
     assert_eq!(again, [Revocation { attempts: 2, ..first[2].clone() }]);
     let again = store.take_revocations(at(300), at(900), ENOUGH).await.unwrap();
     assert_eq!(again, [Revocation { attempts: 2, ..first[1].clone() }]);
     let gone = store.postpone_revocation(&first[0], at(300)).await;
-    assert!(matches!(gone, Err(StoreError::Missing)), "{gone:?}");
+    assert!(matches!(gone, Err(StoreError::NotFound)), "{gone:?}");
 }

@@ -2,10 +2,10 @@
 
 use std::sync::Arc;
 
-use doorward_audit::{Action, Event, EventDraft};
+use doorward_audit::{Action, Event};
 use doorward_records::Store;
 use doorward_store::Conflict;
-use doorward_types::{Environment, OrganizationId, SessionId, Timestamp};
+use doorward_types::{Environment, OrganizationId, SessionId, Timestamp, altered};
 
 use crate::audit::PrunedLog;
 use crate::fixtures::{conflict, create, event, name, provision, seed};
@@ -32,8 +32,8 @@ pub(super) async fn events_are_shipped_in_the_order_of_their_writing(store: Arc<
 pub(super) async fn a_sink_is_held_by_one_at_a_time(store: Arc<dyn Store>) {
     let (sink, first, second) = (name("siem"), SessionId::new(seed()), SessionId::new(seed()));
     assert_eq!(store.sinks().await.unwrap(), []);
-    assert!(store.take_sink(&sink, None, first).await.unwrap());
-    assert!(!store.take_sink(&sink, None, second).await.unwrap());
+    assert!(store.acquire_sink(&sink, None, first).await.unwrap());
+    assert!(!store.acquire_sink(&sink, None, second).await.unwrap());
     let now = async || store.sinks().await.unwrap().into_iter().next().unwrap();
     let taken = now().await;
     assert_eq!((taken.name.clone(), taken.position, taken.holder), (sink.clone(), 0, Some(first)));
@@ -41,35 +41,36 @@ pub(super) async fn a_sink_is_held_by_one_at_a_time(store: Arc<dyn Store>) {
 
     for number in 1..=3 {
         let draft = event(Action::AccessKeyCreated, OrganizationId::INSTALLATION, Environment::Test, "key_1");
-        store.record(EventDraft { time: Timestamp::from_millis(number), ..draft }).await.unwrap();
+        store.record(altered!(draft, time: Timestamp::from_millis(number))).await.unwrap();
     }
-    assert!(store.advance_sink(&sink, first, 1).await.unwrap());
-    assert!(!store.advance_sink(&sink, second, 3).await.unwrap());
+    assert!(store.commit_sink(&sink, first, 1).await.unwrap());
+    assert!(!store.commit_sink(&sink, second, 3).await.unwrap());
     let moved = now().await;
     assert_eq!((moved.position, moved.behind, moved.behind_since), (1, 2, Some(Timestamp::from_millis(2))));
-    // Whoever looked before the holder spoke is too late; whoever looked after takes it over, and the other one is told.
-    assert!(!store.take_sink(&sink, Some(taken.beat), second).await.unwrap());
-    assert!(store.take_sink(&sink, Some(moved.beat), second).await.unwrap());
-    assert!(!store.advance_sink(&sink, first, 3).await.unwrap());
+    // A node that looked before the holder's heartbeat is too late. A node that looked after it takes over, and the holder
+    // notices.
+    assert!(!store.acquire_sink(&sink, Some(taken.beat), second).await.unwrap());
+    assert!(store.acquire_sink(&sink, Some(moved.beat), second).await.unwrap());
+    assert!(!store.commit_sink(&sink, first, 3).await.unwrap());
     store.release_sink(&sink, first).await.unwrap();
     assert_eq!((now().await.position, now().await.holder), (1, Some(second)));
     store.release_sink(&sink, second).await.unwrap();
     assert_eq!((now().await.position, now().await.holder), (1, None));
-    assert!(store.forget_sink(&sink).await.unwrap());
-    assert!(!store.forget_sink(&sink).await.unwrap());
+    assert!(store.delete_sink(&sink).await.unwrap());
+    assert!(!store.delete_sink(&sink).await.unwrap());
     assert_eq!(store.sinks().await.unwrap(), []);
 }
 
-pub(super) async fn nothing_is_cut_off_that_a_sink_has_yet_to_ship(store: Arc<dyn Store>) {
+pub(super) async fn no_event_is_pruned_before_every_sink_has_shipped_it(store: Arc<dyn Store>) {
     let log = PrunedLog::of(store, 2).await;
     let (sink, holder) = (name("siem"), SessionId::new(seed()));
-    assert!(log.store.take_sink(&sink, None, holder).await.unwrap());
-    assert!(log.store.advance_sink(&sink, holder, 1).await.unwrap());
+    assert!(log.store.acquire_sink(&sink, None, holder).await.unwrap());
+    assert!(log.store.commit_sink(&sink, holder, 1).await.unwrap());
     let pruned = log.statement(2).await;
     assert_eq!(conflict(log.prune(pruned.clone()).await), Conflict::Unshipped);
-    assert!(log.store.advance_sink(&sink, holder, 2).await.unwrap());
+    assert!(log.store.commit_sink(&sink, holder, 2).await.unwrap());
     log.prune(pruned).await.unwrap();
-    // Positions go on where they were.
+    // Positions continue from the last one.
     assert_eq!(log.store.events_after(0, 10).await.unwrap()[0].position, 3);
     assert_eq!(log.store.sinks().await.unwrap()[0].behind, 1);
 }

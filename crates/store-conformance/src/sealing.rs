@@ -6,7 +6,7 @@ use doorward_records::{
     Store, Table,
 };
 use doorward_store::{Scope, SealingKeyId, StoreError};
-use doorward_types::{Environment, OrganizationId, Timestamp};
+use doorward_types::{Environment, OrganizationId, Timestamp, altered};
 
 use crate::fixtures::{event, log, provision, seed, telling};
 use crate::links::{open, pending, session};
@@ -16,7 +16,7 @@ async fn named(store: &dyn Store) -> Option<SealingKeyId> {
     store.identity().await.unwrap().proved_of_any_store().unwrap().1.sealing_key
 }
 
-pub(super) async fn no_value_is_written_under_another_key_than_the_store_names(store: Arc<dyn Store>) {
+pub(super) async fn values_are_written_only_under_the_stores_sealing_key(store: Arc<dyn Store>) {
     let [old, new] = [1, 2].map(|byte| SealingKeyId::from_bytes([byte; 8]));
     let sealed = |byte: u8| Sealed::from_bytes([&b"dwS1"[..], &[byte; 8], &[7; 40]].concat());
     let (organization, ..) = provision(&*store).await;
@@ -26,13 +26,8 @@ pub(super) async fn no_value_is_written_under_another_key_than_the_store_names(s
     let connectors: &dyn Table<Connector> = &*store;
     let (ada, now) = (user("ada"), Timestamp::from_millis(7));
     users.insert(&scope, ada.clone()).await.unwrap();
-    let connector = |name: &str, byte| Connector {
-        name: name.parse().unwrap(),
-        sealed: sealed(byte),
-        created_at: now,
-        updated_at: now,
-    };
-    let credential = |name: &str, byte| Credential { sealed: sealed(byte), ..credential(&ada, name) };
+    let connector = |name: &str, byte| Connector::new(name.parse().unwrap(), sealed(byte), now, now);
+    let credential = |name: &str, byte| altered!(credential(&ada, name), sealed: sealed(byte));
     let kept = |of: &LinkSession, byte| LinkSession { tokens: Some(sealed(byte)), ..pending(of) };
     let [begun, entrusted, later] = [1, 2, 3].map(|number| LinkSession { plan: sealed(1), ..session(&ada, number) });
     assert!(store.name_sealing_key(None, old, None).await.unwrap());
@@ -55,14 +50,14 @@ pub(super) async fn no_value_is_written_under_another_key_than_the_store_names(s
     for refused in each(1).await {
         assert!(matches!(refused, Err(StoreError::OtherSealingKey)), "{refused:?}");
     }
-    // A session goes on with the tokens that it has.
+    // A session continues with the tokens that it has.
     store.advance_link(&scope, LinkStatus::Pending, kept(&entrusted, 1)).await.unwrap();
     for written in each(2).await {
         written.unwrap();
     }
 }
 
-/// Every value of a kind, read one by one.
+/// Returns every value of a kind, read one by one.
 async fn values(store: &dyn Store, kind: SealedKind) -> Vec<SealedValue> {
     let mut all: Vec<SealedValue> = Vec::new();
     loop {
@@ -108,7 +103,7 @@ pub(super) async fn every_sealed_value_is_found_and_replaced_as_it_was_read(stor
         let ada = user("ada");
         users.insert(scope, ada.clone()).await.unwrap();
         for connector in ["github", "slack"] {
-            // The first of two becomes a revocation.
+            // The first of two credentials becomes a revocation.
             for _ in 0..2 {
                 credentials.put(scope, credential(&ada, connector), telling()).await.unwrap();
             }
@@ -117,10 +112,7 @@ pub(super) async fn every_sealed_value_is_found_and_replaced_as_it_was_read(stor
             let name: ConnectorName = connector.parse().unwrap();
             let sealed = Sealed::from_bytes(vec![1]);
             records.push((SealedKind::Connector, Connector::record(&name)));
-            connectors
-                .put(scope, Connector { name, sealed, created_at: now, updated_at: now }, telling())
-                .await
-                .unwrap();
+            connectors.put(scope, Connector::new(name, sealed, now, now), telling()).await.unwrap();
         }
         for (number, has_tokens) in [(2 * number, true), (2 * number + 1, false)] {
             let session = session(&ada, number);
@@ -154,7 +146,7 @@ pub(super) async fn every_sealed_value_is_found_and_replaced_as_it_was_read(stor
         let gone = SealedValue { organization: OrganizationId::new(seed()), ..second.0.clone() };
         let tried = [first.clone(), (stale, second.1.clone()), (gone, second.1.clone())];
         assert_eq!(store.replace_sealed(tried.into()).await.unwrap(), 1, "{kind:?}");
-        // The same again finds another value there.
+        // The same replacement again finds another value.
         assert_eq!(store.replace_sealed(vec![first.clone()]).await.unwrap(), 0, "{kind:?}");
         let mut wanted = found;
         wanted[0].sealed = first.1;

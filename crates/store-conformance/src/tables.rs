@@ -3,71 +3,64 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use doorward_audit::Action;
+use doorward_audit::{Action, EventDraft};
 use doorward_key::Digest;
 use doorward_records::{
-    Connector, Credential, CredentialKey, Record, RegisteredUser, Sealed, Store, TOOL_CALLS_KEPT, TOOL_CALLS_LET_GO,
-    Table, ToolCall, ToolOutcome,
+    Connector, Credential, CredentialKey, Record, RegisteredUser, Sealed, Store, TOOL_CALL_PURGE_BATCH,
+    TOOL_CALL_RETENTION, Table, ToolCall, ToolOutcome,
 };
 use doorward_store::{
     Conflict, Operator, Page, ProviderAccess, ProviderIdentity, Scope, SignIn, SignInKind, StoreError,
 };
 use doorward_types::{
-    AccessKeyId, Environment, IdSeed, OperatorId, OrganizationId, RegisteredUserId, Timestamp, ToolCallId,
+    AccessKeyId, Environment, OperatorId, OrganizationId, RegisteredUserId, Timestamp, ToolCallId, altered,
 };
 
 use crate::fixtures::{conflict, event, locator, log, name, provision, seed, telling};
 
+fn operator(text: &str) -> Operator {
+    Operator::new(
+        OperatorId::new(seed()),
+        name(text),
+        locator(),
+        Digest::from_bytes([9; 32]),
+        Timestamp::from_millis(2),
+        ProviderAccess::Local,
+    )
+}
+
+/// An event of the installation's log.
+fn about(action: Action, operator: &Operator) -> EventDraft {
+    event(action, OrganizationId::INSTALLATION, Environment::Production, &operator.id.to_string())
+}
+
 pub(super) async fn operators_are_added_and_removed_with_their_events(store: Arc<dyn Store>) {
-    let operator = |text| Operator {
-        id: OperatorId::new(seed()),
-        name: name(text),
-        locator: locator(),
-        digest: Digest::from_bytes([9; 32]),
-        created_at: Timestamp::from_millis(2),
-        provider: ProviderAccess::Local,
-    };
     let installation = OrganizationId::INSTALLATION;
-    let told =
-        |action, subject: &Operator| event(action, installation, Environment::Production, &subject.id.to_string());
     let (ada, second_ada, grace) = (operator("ada"), operator("ada"), operator("grace"));
-    store.add_operator(ada.clone(), told(Action::OperatorCreated, &ada)).await.unwrap();
-    let refused = store.add_operator(second_ada.clone(), told(Action::OperatorCreated, &second_ada)).await;
+    store.add_operator(ada.clone(), about(Action::OperatorCreated, &ada)).await.unwrap();
+    let refused = store.add_operator(second_ada.clone(), about(Action::OperatorCreated, &second_ada)).await;
     assert_eq!(conflict(refused), Conflict::Duplicate);
-    store.add_operator(grace.clone(), told(Action::OperatorCreated, &grace)).await.unwrap();
+    store.add_operator(grace.clone(), about(Action::OperatorCreated, &grace)).await.unwrap();
     assert_eq!(store.operators().await.unwrap(), [ada.clone(), grace.clone()]);
     assert_eq!(store.operator_by_locator(ada.locator).await.unwrap(), Some(ada.clone()));
     assert_eq!(store.operator_by_locator(locator()).await.unwrap(), None);
 
-    store.remove_operator(ada.id, told(Action::OperatorDeleted, &ada)).await.unwrap();
-    let again = store.remove_operator(ada.id, told(Action::OperatorDeleted, &ada)).await;
-    assert!(matches!(again, Err(StoreError::Missing)), "{again:?}");
+    store.remove_operator(ada.id, about(Action::OperatorDeleted, &ada)).await.unwrap();
+    let again = store.remove_operator(ada.id, about(Action::OperatorDeleted, &ada)).await;
+    assert!(matches!(again, Err(StoreError::NotFound)), "{again:?}");
     assert_eq!(store.operators().await.unwrap(), [grace]);
     assert_eq!(log(&*store, installation, Environment::Production).await.len(), 3);
 }
 
 pub(super) async fn an_operator_is_bound_to_one_identity_for_good(store: Arc<dyn Store>) {
-    let operator = |text, provider| Operator {
-        id: OperatorId::new(seed()),
-        name: name(text),
-        locator: locator(),
-        digest: Digest::from_bytes([9; 32]),
-        created_at: Timestamp::from_millis(2),
-        provider,
-    };
-    let identity = |issuer: &str, subject: &str| ProviderIdentity { issuer: issuer.into(), subject: subject.into() };
+    let operator = |text, provider| altered!(operator(text), provider: provider);
+    let identity = |issuer: &str, subject: &str| ProviderIdentity::new(issuer.into(), subject.into());
     let (first, second) = (identity("https://id.example", "1"), identity("https://id.example", "2"));
     let admin = operator("admin", ProviderAccess::Local);
     let (ada, grace) = (operator("ada", ProviderAccess::Expected), operator("grace", ProviderAccess::Expected));
     let carol = operator("carol", ProviderAccess::Bound(identity("https://other.example", "1")));
     for operator in [&admin, &ada, &grace, &carol] {
-        let told = event(
-            Action::OperatorCreated,
-            OrganizationId::INSTALLATION,
-            Environment::Production,
-            &operator.id.to_string(),
-        );
-        store.add_operator(operator.clone(), told).await.unwrap();
+        store.add_operator(operator.clone(), about(Action::OperatorCreated, operator)).await.unwrap();
     }
     let all = [&admin, &ada, &grace, &carol].map(Clone::clone);
     assert_eq!(store.operators().await.unwrap(), all);
@@ -75,48 +68,41 @@ pub(super) async fn an_operator_is_bound_to_one_identity_for_good(store: Arc<dyn
     let found = store.operator_by_identity(&identity("https://other.example", "1")).await.unwrap();
     assert_eq!(found, Some(carol.clone()));
     let refused = store.bind_operator(admin.id, &first, telling()).await;
-    assert!(matches!(refused, Err(StoreError::Missing)), "{refused:?}");
+    assert!(matches!(refused, Err(StoreError::NotFound)), "{refused:?}");
     let refused = store.bind_operator(OperatorId::new(seed()), &first, telling()).await;
-    assert!(matches!(refused, Err(StoreError::Missing)), "{refused:?}");
+    assert!(matches!(refused, Err(StoreError::NotFound)), "{refused:?}");
 
     store.bind_operator(ada.id, &first, telling()).await.unwrap();
     for again in [&first, &second] {
         let refused = store.bind_operator(ada.id, again, telling()).await;
-        assert!(matches!(refused, Err(StoreError::Missing)), "{refused:?}");
+        assert!(matches!(refused, Err(StoreError::NotFound)), "{refused:?}");
     }
     assert_eq!(conflict(store.bind_operator(grace.id, &first, telling()).await), Conflict::Duplicate);
-    let bound = Operator { provider: ProviderAccess::Bound(first.clone()), ..ada };
+    let bound = altered!(ada, provider: ProviderAccess::Bound(first.clone()));
     assert_eq!(store.operator_by_identity(&first).await.unwrap(), Some(bound.clone()));
     store.bind_operator(grace.id, &second, telling()).await.unwrap();
     let events = log(&*store, OrganizationId::INSTALLATION, Environment::Production).await;
     let bound_events = events.iter().filter(|event| event.draft.subject == telling().subject).count();
-    assert_eq!(bound_events, 2, "only what was done is told");
-    let told =
-        event(Action::OperatorDeleted, OrganizationId::INSTALLATION, Environment::Production, &bound.id.to_string());
-    store.remove_operator(bound.id, told).await.unwrap();
+    assert_eq!(bound_events, 2, "a change without effect wrote an event");
+    store.remove_operator(bound.id, about(Action::OperatorDeleted, &bound)).await.unwrap();
     assert_eq!(store.operator_by_identity(&first).await.unwrap(), None);
 }
 
 pub(super) fn user(text: &str) -> RegisteredUser {
-    RegisteredUser {
-        id: RegisteredUserId::new(seed()),
-        origin_user_id: name(text),
-        origin_user_name: Some(name("Ada")),
-        created_at: Timestamp::from_millis(6),
-    }
+    RegisteredUser::new(RegisteredUserId::new(seed()), name(text), Some(name("Ada")), Timestamp::from_millis(6))
 }
 
 pub(super) fn credential(user: &RegisteredUser, connector: &str) -> Credential {
-    Credential {
-        registered_user: user.id,
-        connector: connector.parse().unwrap(),
-        sealed: Sealed::from_bytes(vec![1, 2, 3]),
-        created_at: Timestamp::from_millis(7),
-        updated_at: Timestamp::from_millis(7),
-    }
+    Credential::new(
+        user.id,
+        connector.parse().unwrap(),
+        Sealed::from_bytes(vec![1, 2, 3]),
+        Timestamp::from_millis(7),
+        Timestamp::from_millis(7),
+    )
 }
 
-/// Whether every operation of a table treats this record as one that exists nowhere.
+/// Returns whether every operation of a table treats this record as nonexistent.
 async fn is_absent<R: Record + PartialEq + std::fmt::Debug>(table: &dyn Table<R>, scope: &Scope, record: &R) {
     assert_eq!(table.get(scope, &record.key()).await.unwrap(), None, "{scope:?}");
     assert!(!table.delete(scope, &record.key(), telling()).await.unwrap(), "{scope:?}");
@@ -133,7 +119,7 @@ pub(super) async fn no_operation_reaches_another_scope(store: Arc<dyn Store>) {
     for own in scopes.as_flattened() {
         let ada = user("ada");
         let (now, sealed) = (Timestamp::from_millis(7), Sealed::from_bytes(vec![1]));
-        let github = Connector { name: "github".parse().unwrap(), sealed, created_at: now, updated_at: now };
+        let github = Connector::new("github".parse().unwrap(), sealed, now, now);
         connectors.insert(own, github.clone()).await.unwrap();
         assert_eq!(conflict(connectors.insert(own, github.clone()).await), Conflict::Duplicate);
         let key = credential(&ada, "github");
@@ -143,22 +129,22 @@ pub(super) async fn no_operation_reaches_another_scope(store: Arc<dyn Store>) {
             is_absent(users, other, &ada).await;
             is_absent(credentials, other, &key).await;
             is_absent(connectors, other, &github).await;
-            // A credential cannot be hung on a user of another scope.
+            // A credential cannot belong to a user of another scope.
             for refused in
                 [credentials.insert(other, key.clone()).await, credentials.put(other, key.clone(), telling()).await]
             {
-                assert!(matches!(refused, Err(StoreError::Missing)), "{refused:?}");
+                assert!(matches!(refused, Err(StoreError::NotFound)), "{refused:?}");
             }
         }
         assert_eq!(users.get(own, &ada.id).await.unwrap(), Some(ada.clone()));
         assert_eq!(credentials.get(own, &key.key()).await.unwrap(), Some(key));
         assert!(users.delete(own, &ada.id, telling()).await.unwrap());
-        let later = Connector { updated_at: Timestamp::from_millis(8), ..github.clone() };
-        connectors.put(own, Connector { created_at: later.updated_at, ..later.clone() }, telling()).await.unwrap();
+        let later = altered!(github.clone(), updated_at: Timestamp::from_millis(8));
+        connectors.put(own, altered!(later.clone(), created_at: later.updated_at), telling()).await.unwrap();
         assert_eq!(connectors.get(own, &github.name).await.unwrap(), Some(later));
         assert!(connectors.delete(own, &github.name, telling()).await.unwrap());
     }
-    // The very same ids may stand in every scope, and stay apart.
+    // The same ids may exist in every scope, and stay separate.
     let twin = user("twin");
     for own in scopes.as_flattened() {
         users.insert(own, twin.clone()).await.unwrap();
@@ -169,7 +155,7 @@ pub(super) async fn no_operation_reaches_another_scope(store: Arc<dyn Store>) {
     }
 }
 
-pub(super) async fn a_users_credentials_go_with_it(store: Arc<dyn Store>) {
+pub(super) async fn a_users_credentials_are_deleted_with_the_user(store: Arc<dyn Store>) {
     let (organization, ..) = provision(&*store).await;
     let scope = Scope::assertion(organization.id, Environment::Test);
     let users: &dyn Table<RegisteredUser> = &*store;
@@ -180,14 +166,10 @@ pub(super) async fn a_users_credentials_go_with_it(store: Arc<dyn Store>) {
         credentials.put(&scope, credential(user, "github"), telling()).await.unwrap();
     }
     let later = Timestamp::from_millis(99);
-    let changed = Credential {
-        sealed: Sealed::from_bytes(vec![4]),
-        created_at: later,
-        updated_at: later,
-        ..credential(&ada, "github")
-    };
+    let changed =
+        altered!(credential(&ada, "github"), sealed: Sealed::from_bytes(vec![4]), created_at: later, updated_at: later);
     credentials.put(&scope, changed.clone(), telling()).await.unwrap();
-    let kept = Credential { created_at: Timestamp::from_millis(7), ..changed };
+    let kept = altered!(changed, created_at: Timestamp::from_millis(7));
     assert_eq!(credentials.get(&scope, &kept.key()).await.unwrap(), Some(kept.clone()));
     assert_eq!(conflict(credentials.insert(&scope, kept.clone()).await), Conflict::Duplicate);
 
@@ -198,7 +180,7 @@ pub(super) async fn a_users_credentials_go_with_it(store: Arc<dyn Store>) {
     assert!(credentials.delete(&scope, &other, telling()).await.unwrap());
     assert!(!credentials.delete(&scope, &other, telling()).await.unwrap());
     let orphan = credentials.put(&scope, kept, telling()).await;
-    assert!(matches!(orphan, Err(StoreError::Missing)), "{orphan:?}");
+    assert!(matches!(orphan, Err(StoreError::NotFound)), "{orphan:?}");
 }
 
 pub(super) async fn user_ids_are_unique_within_an_environment(store: Arc<dyn Store>) {
@@ -217,14 +199,14 @@ pub(super) async fn user_ids_are_unique_within_an_environment(store: Arc<dyn Sto
     assert!(all.is_sorted_by(|newer, older| newer.id > older.id) && all.len() == 4);
     let page = users.list(&scopes[0], Page { after: Some(all[1].id), limit: 1 }).await.unwrap();
     assert_eq!(page, all[2..3]);
-    let renamed = RegisteredUser { origin_user_name: None, ..all[0].clone() };
+    let renamed = altered!(all[0].clone(), origin_user_name: None);
     users.put(&scopes[0], renamed.clone(), telling()).await.unwrap();
     assert_eq!(users.get(&scopes[0], &renamed.id).await.unwrap(), Some(renamed));
 }
 
-fn tool_call(user: Option<&RegisteredUser>, began_at: Timestamp) -> ToolCall {
+pub(super) fn tool_call(user: Option<&RegisteredUser>, began_at: Timestamp) -> ToolCall {
     ToolCall {
-        id: ToolCallId::new(IdSeed { now: began_at, ..seed() }),
+        id: ToolCallId::new(altered!(seed(), now: began_at)),
         tool: name("create_issue"),
         connector: user.map(|_| "github".parse().unwrap()),
         registered_user: user.map(|user| user.id),
@@ -256,10 +238,10 @@ pub(super) async fn tool_calls_begin_and_end_in_their_own_scope(store: Arc<dyn S
         assert_eq!(store.tool_calls(other, None, Page::first(9)).await.unwrap(), []);
         assert_eq!(store.tool_calls(other, Some(ada.id), Page::first(9)).await.unwrap(), []);
         let refused = store.end_tool_call(other, ended.clone()).await;
-        assert!(matches!(refused, Err(StoreError::Missing)), "{refused:?}");
+        assert!(matches!(refused, Err(StoreError::NotFound)), "{refused:?}");
     }
     assert_eq!(store.tool_calls(own, Some(ada.id), Page::first(9)).await.unwrap(), std::slice::from_ref(&first));
-    // Only the ending is taken.
+    // Only the result of the call is stored.
     store.end_tool_call(own, ToolCall { tool: name("other"), ..ended.clone() }).await.unwrap();
     for whose in [None, Some(ada.id)] {
         assert_eq!(store.tool_calls(own, whose, Page::first(9)).await.unwrap(), [ended.clone(), first.clone()]);
@@ -270,12 +252,12 @@ pub(super) async fn tool_calls_begin_and_end_in_their_own_scope(store: Arc<dyn S
     assert_eq!(store.tool_calls(own, Some(nobody), Page::first(9)).await.unwrap(), []);
 }
 
-pub(super) async fn old_tool_calls_are_let_go(store: Arc<dyn Store>) {
+pub(super) async fn old_tool_calls_are_deleted(store: Arc<dyn Store>) {
     let (organization, ..) = provision(&*store).await;
     let [production, test] = Environment::ALL.map(|env| Scope::assertion(organization.id, env));
     let then = Timestamp::from_millis(1_700_000_000_000);
     for scope in [production, test] {
-        for _ in 0..TOOL_CALLS_LET_GO {
+        for _ in 0..TOOL_CALL_PURGE_BATCH {
             store.begin_tool_call(&scope, tool_call(None, then)).await.unwrap();
         }
     }
@@ -283,25 +265,14 @@ pub(super) async fn old_tool_calls_are_let_go(store: Arc<dyn Store>) {
         store.begin_tool_call(&scope, tool_call(None, at)).await.unwrap();
         store.tool_calls(&scope, None, Page::first(99)).await.unwrap().len()
     };
-    let all = TOOL_CALLS_LET_GO as usize;
-    assert_eq!(begun(test, then + TOOL_CALLS_KEPT).await, all + 1);
-    assert_eq!(begun(test, then + TOOL_CALLS_KEPT + Duration::from_millis(1)).await, 2);
+    let all = TOOL_CALL_PURGE_BATCH as usize;
+    assert_eq!(begun(test, then + TOOL_CALL_RETENTION).await, all + 1);
+    assert_eq!(begun(test, then + TOOL_CALL_RETENTION + Duration::from_millis(1)).await, 2);
     assert_eq!(store.tool_calls(&production, None, Page::first(99)).await.unwrap().len(), all);
 }
 
-pub(super) async fn operators_sign_in_once_by_a_link_and_stay_so_long(store: Arc<dyn Store>) {
-    let operator = |text| Operator {
-        id: OperatorId::new(seed()),
-        name: name(text),
-        locator: locator(),
-        digest: Digest::from_bytes([9; 32]),
-        created_at: Timestamp::from_millis(2),
-        provider: ProviderAccess::Local,
-    };
+pub(super) async fn operators_sign_in_once_by_a_link_and_sessions_expire(store: Arc<dyn Store>) {
     let (ada, grace) = (operator("ada"), operator("grace"));
-    let told = |action, subject: &Operator| {
-        event(action, OrganizationId::INSTALLATION, Environment::Production, &subject.id.to_string())
-    };
     let at = Timestamp::from_millis;
     let sign_in = |token: u8, kind, operator: &Operator, expires_at| SignIn {
         token: Digest::from_bytes([token; 32]),
@@ -312,9 +283,9 @@ pub(super) async fn operators_sign_in_once_by_a_link_and_stay_so_long(store: Arc
         expires_at: at(expires_at),
     };
     let link = sign_in(1, SignInKind::Link, &ada, 100);
-    assert!(matches!(store.add_sign_in(link.clone(), None, telling()).await, Err(StoreError::Missing)));
+    assert!(matches!(store.add_sign_in(link.clone(), None, telling()).await, Err(StoreError::NotFound)));
     for operator in [&ada, &grace] {
-        store.add_operator(operator.clone(), told(Action::OperatorCreated, operator)).await.unwrap();
+        store.add_operator(operator.clone(), about(Action::OperatorCreated, operator)).await.unwrap();
     }
     let session = sign_in(2, SignInKind::Session, &ada, 1_000);
     let other = sign_in(3, SignInKind::Session, &grace, 1_000);
@@ -332,27 +303,27 @@ pub(super) async fn operators_sign_in_once_by_a_link_and_stay_so_long(store: Arc
     let second = sign_in(7, SignInKind::Session, &ada, 1_000);
     assert!(!store.add_sign_in(second, Some(link.token), telling()).await.unwrap(), "a link works once");
     assert_eq!(find(7, 99).await, None);
-    assert!(store.take_sign_in(spending.token, telling()).await.unwrap());
-    assert!(!store.take_sign_in(spending.token, telling()).await.unwrap());
+    assert!(store.consume_sign_in(spending.token, telling()).await.unwrap());
+    assert!(!store.consume_sign_in(spending.token, telling()).await.unwrap());
     assert_eq!(find(6, 99).await, None);
 
-    store.see_sign_in(session.token, at(50)).await.unwrap();
-    store.see_sign_in(link.token, at(50)).await.unwrap();
+    store.touch_sign_in(session.token, at(50)).await.unwrap();
+    store.touch_sign_in(link.token, at(50)).await.unwrap();
     assert_eq!(find(2, 99).await, Some((SignIn { seen_at: at(50), ..session.clone() }, ada.clone())));
-    // What has expired makes way when another is added.
+    // An expired session is removed when another is added.
     let late = SignIn { created_at: at(1_000), ..sign_in(4, SignInKind::Session, &ada, 2_000) };
     store.add_sign_in(late.clone(), None, telling()).await.unwrap();
-    assert!(!store.take_sign_in(session.token, telling()).await.unwrap());
+    assert!(!store.consume_sign_in(session.token, telling()).await.unwrap());
     store.add_sign_in(sign_in(5, SignInKind::Session, &grace, 2_000), None, telling()).await.unwrap();
-    assert_eq!(store.take_sign_ins(grace.id, telling()).await.unwrap(), 1);
+    assert_eq!(store.delete_sign_ins(grace.id, telling()).await.unwrap(), 1);
     assert_eq!(find(5, 99).await, None);
-    // They go with their operator.
-    store.remove_operator(ada.id, told(Action::OperatorDeleted, &ada)).await.unwrap();
+    // Sessions and links are removed with their operator.
+    store.remove_operator(ada.id, about(Action::OperatorDeleted, &ada)).await.unwrap();
     assert_eq!(find(4, 99).await, None);
 }
 
-/// Every change of a record that decides who gets at what is in the log; a change that was none is not.
-pub(super) async fn what_changes_records_is_told(store: Arc<dyn Store>) {
+/// Every change of a record that controls access is in the log. A change without effect is not.
+pub(super) async fn every_change_of_a_record_writes_an_event(store: Arc<dyn Store>) {
     let (organization, ..) = provision(&*store).await;
     let scope = Scope::assertion(organization.id, Environment::Test);
     let (users, credentials, connectors): (&dyn Table<RegisteredUser>, &dyn Table<Credential>, &dyn Table<Connector>) =
@@ -362,12 +333,12 @@ pub(super) async fn what_changes_records_is_told(store: Arc<dyn Store>) {
     let told = |action| event(action, organization.id, Environment::Test, "it");
     let (credential, connector) = (
         credential(&ada, "github"),
-        Connector {
-            name: "github".parse().unwrap(),
-            sealed: Sealed::from_bytes(vec![1]),
-            created_at: Timestamp::from_millis(7),
-            updated_at: Timestamp::from_millis(7),
-        },
+        Connector::new(
+            "github".parse().unwrap(),
+            Sealed::from_bytes(vec![1]),
+            Timestamp::from_millis(7),
+            Timestamp::from_millis(7),
+        ),
     );
     for _ in 0..2 {
         connectors.put(&scope, connector.clone(), told(Action::ConnectorPut)).await.unwrap();
@@ -382,7 +353,7 @@ pub(super) async fn what_changes_records_is_told(store: Arc<dyn Store>) {
         assert_eq!(users.delete(&scope, &ada.id, deleted).await.unwrap(), is_there);
     }
     let refused = credentials.put(&scope, credential, told(Action::CredentialPut)).await;
-    assert!(matches!(refused, Err(StoreError::Missing)));
+    assert!(matches!(refused, Err(StoreError::NotFound)));
     let events = log(&*store, organization.id, Environment::Test).await;
     let actions: Vec<_> = events.iter().rev().map(|event| event.draft.action).collect();
     let put = [Action::ConnectorPut, Action::CredentialPut];

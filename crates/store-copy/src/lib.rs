@@ -1,71 +1,74 @@
-//! Moving a store from one engine to another: resumable, and verified at its end. Only digests move, so that keys go on
-//! working.
+//! Copies a store to another engine. A copy can be resumed, and is verified at its end. The copied secrets are digests,
+//! so keys continue to work.
 
-use doorward_audit::{Checkpoint, PrunedFault};
+use doorward_audit::{Checkpoint, PrunedError};
 use doorward_records::Engine;
 use doorward_store::copy::{Cell, CopiedTable, Kind, Row};
-use doorward_store::{Conflict, LogCheck, LogFault, Position, Scope, StoreError, verify_log};
+use doorward_store::{Conflict, LogCheck, LogError, Position, Scope, StoreError, verify_log};
 use futures_util::future::join;
 use sha2::{Digest, Sha256};
 
-/// Rows at a time: some megabytes, and well under a second of an engine's time.
+/// The number of rows in one step: a few megabytes, and well under a second of an engine's time.
 const BATCH: u32 = 5_000;
 
-/// What a copy is doing.
+/// The progress of a copy.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[non_exhaustive]
 pub struct CopyStep {
-    /// Of which table.
+    /// The table being copied.
     pub table: &'static str,
-    /// Whether its rows are written, or compared with the source's.
+    /// True while rows are compared with the source, false while they are written.
     pub verifying: bool,
-    /// How many rows are done.
+    /// The number of finished rows.
     pub done: u64,
-    /// How many there are.
+    /// The number of rows in the table.
     pub of: u64,
 }
 
-/// Why a store was not copied whole. What was copied stays, and the next attempt goes on from there.
+/// The reason why a copy is not complete. The copied rows stay, and the next attempt continues from them.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum CopyError {
-    /// An audit log does not verify, at the source as in the copy.
+    /// An audit log fails verification, in the source as well as in the copy.
     #[error("the audit log {log} does not verify: {fault}")]
     BrokenLog {
-        /// Which log, by the origin of its checkpoints.
+        /// The log, named by the origin of its checkpoints.
         log: String,
-        /// What is wrong with it.
+        /// The fault of the log.
         #[source]
-        fault: LogFault,
+        fault: LogError,
     },
     /// The rows of a table differ.
     #[error(
         "{table}: the source has {source_rows} rows and the copy {copied_rows}, or one differs: the source was changed meanwhile"
     )]
     Differs {
-        /// The table.
+        /// The name of the table.
         table: &'static str,
-        /// How many rows the source has.
+        /// The number of rows in the source.
         source_rows: u64,
-        /// How many rows the copy has.
+        /// The number of rows in the copy.
         copied_rows: u64,
     },
-    /// The store to copy into is in use.
+    /// The target store is not empty.
     #[error("the store to copy into is not empty")]
     NotEmpty,
-    /// A copy of another store was begun there.
-    #[error("a copy of {0} was begun there, and is not finished")]
+    /// The target store has an unfinished copy of another store.
+    #[error("the target store has an unfinished copy of {0}")]
     OtherSource(String),
-    /// A change was made at the source during the copy.
+    /// The source was changed during the copy.
     #[error("the source was changed during the copy, from revision {0} to {1}")]
     SourceChanged(u64, u64),
-    /// An engine failed.
+    /// A store failed.
     #[error(transparent)]
     Store(#[from] StoreError),
 }
 
-/// Copies all that `from` holds into `to`, verifies it, and opens `to` for use. Returns how many rows were verified.
+/// Copies the content of `from` into `to`, verifies the copy, and opens `to` for use. Returns the number of verified
+/// rows.
 ///
-/// Nobody may use `to` before. Whoever changes `from` meanwhile makes the copy fail at its end.
+/// No program may use `to` before the copy has ended. A change to `from` during the copy makes the copy fail at its
+/// end.
 ///
 /// # Errors
 ///
@@ -108,7 +111,7 @@ pub async fn copy(
     Ok(rows)
 }
 
-/// Copies the rows of one table that are not there yet.
+/// Copies the missing rows of one table.
 async fn fill(
     from: &dyn Engine,
     to: &dyn Engine,
@@ -123,7 +126,7 @@ async fn fill(
     while let Some(last) = page.last() {
         let key: Row = last.iter().take(table.key).cloned().collect();
         let (count, until) = (page.len() as u64, key_to_text(&key));
-        // The source reads the next page meanwhile.
+        // Meanwhile, the source reads the next page.
         let (next, added) = join(from.rows(table, Some(key), BATCH), to.add_rows(table, page, until)).await;
         added?;
         done += count;
@@ -133,7 +136,7 @@ async fn fill(
     Ok(to.table_filled(table).await?)
 }
 
-/// Reads one table on both sides, and compares how many rows there are and what they hold.
+/// Compares the number and the content of a table's rows in both stores.
 async fn verify(
     from: &dyn Engine,
     to: &dyn Engine,
@@ -152,26 +155,27 @@ async fn verify(
     }
 }
 
-/// Recomputes every audit log of the copy.
-#[expect(clippy::disallowed_methods, reason = "names each log that there is; no caller's authority")]
+/// Verifies every audit log of the copy.
+#[expect(clippy::disallowed_methods, reason = "names every log; no caller's authority")]
 async fn verify_logs(store: &dyn Engine) -> Result<(), CopyError> {
     for (organization, environment) in store.logs().await? {
         let scope = Scope::assertion(organization, environment);
         let verified = verify_log(store, &scope, &LogCheck::default(), &mut |_| {}).await;
         let verified = verified.map_err(|fault| match fault {
-            LogFault::Store(error) => error.into(),
+            LogError::Store(error) => error.into(),
             fault => CopyError::BrokenLog { log: Checkpoint::origin_of(organization, environment), fault },
         });
         match verified {
-            // An older program pruned the source's log. The rows are the source's, and may be signed again in either store.
-            Err(CopyError::BrokenLog { fault: LogFault::Pruned(PrunedFault::OldForm(_)), .. }) => {}
+            // An older program pruned the source's log. The copy has the same rows, which can be signed again in either
+            // store.
+            Err(CopyError::BrokenLog { fault: LogError::Pruned(PrunedError::OldForm(_)), .. }) => {}
             verified => drop(verified?),
         }
     }
     Ok(())
 }
 
-/// What a table holds, whatever the order in which an engine sorts: the count of its rows, and the sum of their SHA-256.
+/// The content of a table, independent of an engine's order: the count of rows, and the sum of their SHA-256 digests.
 #[derive(Debug, Default, Eq, PartialEq)]
 struct Sum {
     rows: u64,
@@ -218,7 +222,7 @@ impl Sum {
     }
 }
 
-/// The key of a row as text, to be noted.
+/// Returns a row's key as text, for the note of the progress.
 fn key_to_text(key: &Row) -> String {
     let texts: Vec<_> = key
         .iter()

@@ -1,13 +1,13 @@
-//! The audit logs, and shipping them elsewhere.
+//! The audit logs and their outbox.
 
 use std::collections::BTreeSet;
 
 use async_trait::async_trait;
-use doorward_audit::{ChainFault, Event, EventDraft, Pruned};
-use doorward_types::{Environment, Name, OrganizationId, SessionId};
+use doorward_audit::{ChainError, Event, EventDraft, Pruned};
+use doorward_types::{Environment, Name, OrganizationId, SessionId, altered};
 
 use crate::MemoryStore;
-use doorward_store::{AuditLog, Conflict, EventFilter, Outbox, Page, Scope, Shipment, SinkState, StoreError};
+use doorward_store::{AuditLog, Conflict, EventFilter, Outbox, OutboxEntry, Page, Scope, SinkState, StoreError};
 
 #[async_trait]
 impl AuditLog for MemoryStore {
@@ -24,7 +24,7 @@ impl AuditLog for MemoryStore {
         Ok(older.take(page.limit as usize).cloned().collect())
     }
 
-    async fn chain(&self, scope: &Scope, page: Page<u64>) -> Result<Vec<Result<Event, ChainFault>>, StoreError> {
+    async fn chain(&self, scope: &Scope, page: Page<u64>) -> Result<Vec<Result<Event, ChainError>>, StoreError> {
         let state = self.state();
         let log = state.events.get(scope).into_iter().flatten();
         let later = log.filter(|event| page.after.is_none_or(|after| event.sequence > after));
@@ -73,12 +73,12 @@ impl AuditLog for MemoryStore {
 
 #[async_trait]
 impl Outbox for MemoryStore {
-    async fn events_after(&self, position: u64, limit: u32) -> Result<Vec<Shipment>, StoreError> {
+    async fn events_after(&self, position: u64, limit: u32) -> Result<Vec<OutboxEntry>, StoreError> {
         let state = self.state();
         let after = state.written.range(position + 1..).take(limit as usize);
         let shipment = |(position, (scope, sequence)): (&u64, &(Scope, u64))| {
             let event = state.events.get(scope)?.iter().find(|event| event.sequence == *sequence)?;
-            Some(Shipment { position: *position, event: Ok(event.clone()) })
+            Some(OutboxEntry { position: *position, event: Ok(event.clone()) })
         };
         Ok(after.filter_map(shipment).collect())
     }
@@ -92,12 +92,12 @@ impl Outbox for MemoryStore {
                 state.events.get(scope)?.iter().find(|event| event.sequence == *sequence)
             });
             let behind = newest.saturating_sub(sink.position);
-            SinkState { behind, behind_since: next.map(|event| event.draft.time), ..sink.clone() }
+            altered!(sink.clone(), behind: behind, behind_since: next.map(|event| event.draft.time))
         };
         Ok(state.sinks.values().map(now).collect())
     }
 
-    async fn take_sink(&self, name: &Name, beat: Option<u64>, holder: SessionId) -> Result<bool, StoreError> {
+    async fn acquire_sink(&self, name: &Name, beat: Option<u64>, holder: SessionId) -> Result<bool, StoreError> {
         let mut state = self.state();
         match (state.sinks.get_mut(name), beat) {
             (Some(sink), Some(beat)) if sink.beat == beat => {
@@ -106,7 +106,7 @@ impl Outbox for MemoryStore {
             }
             (None, None) => {
                 let (holder, name) = (Some(holder), name.clone());
-                let sink = SinkState { name, position: 0, holder, beat: 1, behind: 0, behind_since: None };
+                let sink = SinkState::new(name, 0, holder, 1, 0, None);
                 state.sinks.insert(sink.name.clone(), sink);
                 Ok(true)
             }
@@ -114,7 +114,7 @@ impl Outbox for MemoryStore {
         }
     }
 
-    async fn advance_sink(&self, name: &Name, holder: SessionId, position: u64) -> Result<bool, StoreError> {
+    async fn commit_sink(&self, name: &Name, holder: SessionId, position: u64) -> Result<bool, StoreError> {
         Ok(self.state().held(name, holder).map(|sink| sink.position = position).is_some())
     }
 
@@ -125,7 +125,7 @@ impl Outbox for MemoryStore {
         Ok(())
     }
 
-    async fn forget_sink(&self, name: &Name) -> Result<bool, StoreError> {
+    async fn delete_sink(&self, name: &Name) -> Result<bool, StoreError> {
         Ok(self.state().sinks.remove(name).is_some())
     }
 }

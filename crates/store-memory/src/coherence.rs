@@ -1,8 +1,7 @@
-//! Polls and sessions; what was lost; how often secrets were used.
+//! Polls, sessions, lost changes, and counts of uses.
 
 use std::collections::BTreeSet;
 use std::ops::Bound;
-use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -12,17 +11,13 @@ use doorward_types::{Incarnation, Locator, OrganizationId, SessionId, Timestamp}
 
 use crate::MemoryStore;
 use doorward_store::{
-    Coherence, KeyRef, LiveSecret, LostChange, LostChanges, Observation, OriginEntry, OriginsChange, Position,
-    Revision, SecretChange, SecretUsage, Session, SessionStatus, Sourced, SpanUses, StoreError, StoreIdentity, Touched,
-    UsageLog,
+    ActiveSecret, ChangeFeed, ChangeTarget, KeyRef, LostChange, LostChangeStore, NodeRegistry, Observation,
+    OriginEntry, OriginsChange, Position, Revision, SecretChange, SecretUsage, Session, SessionStatus, Sourced,
+    StoreError, StoreIdentity, UsageBucket, UsageLog,
 };
 
 #[async_trait]
-impl Coherence for MemoryStore {
-    fn control(&self) -> Option<Arc<dyn Coherence>> {
-        None
-    }
-
+impl ChangeFeed for MemoryStore {
     async fn identity(&self) -> Result<Sourced<StoreIdentity>, StoreError> {
         let state = self.state();
         Ok(state.sourced(state.identity.clone()))
@@ -33,19 +28,11 @@ impl Coherence for MemoryStore {
         Ok(())
     }
 
-    async fn register(&self, session: Session) -> Result<(), StoreError> {
-        let mut state = self.state();
-        let status = SessionStatus { session, acknowledged: None, asked: None, retired: false };
-        state.sessions.insert(session.id, status);
-        state.identity.longest_lease = state.identity.longest_lease.max(session.lease);
-        Ok(())
-    }
-
-    async fn live_secrets(
+    async fn active_secrets(
         &self,
-        after: Option<&LiveSecret>,
+        after: Option<&ActiveSecret>,
         limit: u32,
-    ) -> Result<Sourced<Vec<LiveSecret>>, StoreError> {
+    ) -> Result<Sourced<Vec<ActiveSecret>>, StoreError> {
         let state = self.state();
         let after = after.map(|live| (KeyRef::of(&live.key), live.secret.state));
         let from = after.map_or(Bound::Unbounded, |(place, _)| Bound::Included(place));
@@ -64,7 +51,7 @@ impl Coherence for MemoryStore {
         Ok(state.sourced(page))
     }
 
-    async fn live_origins(
+    async fn all_allowed_origins(
         &self,
         after: Option<&OriginEntry>,
         limit: u32,
@@ -75,7 +62,7 @@ impl Coherence for MemoryStore {
         Ok(state.sourced(later.take(limit as usize).map(|(_, entry)| entry.clone()).collect()))
     }
 
-    async fn live_secret(&self, locator: Locator) -> Result<Sourced<Option<LiveSecret>>, StoreError> {
+    async fn active_secret(&self, locator: Locator) -> Result<Sourced<Option<ActiveSecret>>, StoreError> {
         let state = self.state();
         Ok(state.sourced(state.live(locator)))
     }
@@ -89,14 +76,14 @@ impl Coherence for MemoryStore {
         let state = self.state();
         let logged = state.log.range(Revision(since.revision.0 + 1)..).map(|(_, logged)| logged);
         let touched_by_others = logged.clone().any(|logged| logged.node != Some(session));
-        let touched: BTreeSet<Touched> = logged.flat_map(|logged| &logged.touched).copied().collect();
+        let touched: BTreeSet<ChangeTarget> = logged.flat_map(|logged| &logged.touched).copied().collect();
         let (mut changes, mut origins) = (Vec::new(), Vec::new());
         for touched in touched {
             match touched {
-                Touched::Origins(organization) => {
+                ChangeTarget::Origins(organization) => {
                     origins.push(OriginsChange { organization, entries: state.origins_of(organization) });
                 }
-                Touched::Secret(locator) => changes.push(SecretChange { locator, live: state.live(locator) }),
+                ChangeTarget::Secret(locator) => changes.push(SecretChange { locator, live: state.live(locator) }),
             }
         }
         Ok(state.sourced(Observation {
@@ -111,17 +98,38 @@ impl Coherence for MemoryStore {
         }))
     }
 
+    async fn report_lost(&self, change: Position) -> Result<(), StoreError> {
+        self.state().lost.entry(change).or_insert(false);
+        Ok(())
+    }
+
+    async fn last_change_of(&self, subject: &str) -> Result<Sourced<Option<Revision>>, StoreError> {
+        let state = self.state();
+        let about = state.operations.values().map(|known| &known.operation).filter(|known| known.subject == subject);
+        Ok(state.sourced(about.map(|known| known.revision).max()))
+    }
+
+    fn poll_interval(&self) -> Duration {
+        Duration::from_millis(10)
+    }
+}
+
+#[async_trait]
+impl NodeRegistry for MemoryStore {
+    async fn register(&self, session: Session) -> Result<(), StoreError> {
+        let mut state = self.state();
+        let status = SessionStatus { session, acknowledged: None, asked: None, retired: false };
+        state.sessions.insert(session.id, status);
+        state.identity.longest_lease = state.identity.longest_lease.max(session.lease);
+        Ok(())
+    }
+
     async fn acknowledge(&self, session: SessionId, position: Position) -> Result<(), StoreError> {
         let mut state = self.state();
         let is_of_this_history = position.is_in(state.position.revision, state.operation_at(position.revision));
         if let Some(status) = state.sessions.get_mut(&session).filter(|_| is_of_this_history) {
             status.acknowledged = status.acknowledged.max(Some(position.revision));
         }
-        Ok(())
-    }
-
-    async fn report_lost(&self, change: Position) -> Result<(), StoreError> {
-        self.state().lost.entry(change).or_insert(false);
         Ok(())
     }
 
@@ -151,21 +159,14 @@ impl Coherence for MemoryStore {
         self.state().sessions.retain(|id, _| !sessions.contains(id));
         Ok(())
     }
-
-    fn poll_interval(&self) -> Duration {
-        Duration::from_millis(10)
-    }
 }
 
 #[async_trait]
-impl LostChanges for MemoryStore {
+impl LostChangeStore for MemoryStore {
     async fn lost_changes(&self) -> Result<Vec<LostChange>, StoreError> {
-        Ok(self
-            .state()
-            .lost
-            .iter()
-            .map(|(change, accepted)| LostChange { change: *change, accepted: *accepted })
-            .collect())
+        let state = self.state();
+        let all = state.lost.iter().map(|(change, accepted)| LostChange::new(*change, *accepted));
+        Ok(all.collect())
     }
 
     async fn accept_lost(&self, seen: &[Position], event: EventDraft) -> Result<(), StoreError> {
@@ -175,7 +176,7 @@ impl LostChanges for MemoryStore {
             is_any_open |= !std::mem::replace(accepted, true);
         }
         if !is_any_open {
-            return Err(StoreError::Missing);
+            return Err(StoreError::NotFound);
         }
         state.append(event);
         Ok(())
@@ -214,23 +215,25 @@ impl UsageLog for MemoryStore {
             .iter()
             .filter(|(locator, _)| state.places.get(locator).is_some_and(|place| place.organization == organization));
         let mut usage: Vec<_> = of_organization
-            .map(|(locator, last_used_at)| SecretUsage {
-                locator: *locator,
-                last_used_at: *last_used_at,
-                uses_last_hour: state.uses.range((*locator, since)..=(*locator, i64::MAX)).map(|(_, uses)| uses).sum(),
+            .map(|(locator, last_used_at)| {
+                SecretUsage::new(
+                    *locator,
+                    *last_used_at,
+                    state.uses.range((*locator, since)..=(*locator, i64::MAX)).map(|(_, uses)| uses).sum(),
+                )
             })
             .collect();
         usage.sort_unstable_by_key(|usage| usage.locator);
         Ok(usage)
     }
 
-    async fn recent_uses(&self, organization: OrganizationId, now: Timestamp) -> Result<Vec<SpanUses>, StoreError> {
+    async fn recent_uses(&self, organization: OrganizationId, now: Timestamp) -> Result<Vec<UsageBucket>, StoreError> {
         let state = self.state();
         let since = SecretUsage::oldest_kept(now);
-        let kept =
-            state.uses.iter().map(|((locator, span), uses)| SpanUses { locator: *locator, span: *span, uses: *uses });
-        let ours =
-            |found: &SpanUses| state.places.get(&found.locator).is_some_and(|place| place.organization == organization);
+        let kept = state.uses.iter().map(|((locator, span), uses)| UsageBucket::new(*locator, *span, *uses));
+        let ours = |found: &UsageBucket| {
+            state.places.get(&found.locator).is_some_and(|place| place.organization == organization)
+        };
         let mut kept: Vec<_> = kept.filter(|found| found.span >= since && ours(found)).collect();
         kept.sort_unstable();
         Ok(kept)

@@ -1,12 +1,12 @@
 //! Organizations, keys, allowed origins.
 
 use async_trait::async_trait;
-use doorward_types::{Environment, Name, OrganizationId};
+use doorward_types::{ActorName, OrganizationId};
 
 use crate::{Logged, MemoryStore, Remembered};
 use doorward_store::{
-    AccessKey, AccessKeyWithSecrets, Change, ChangeContext, Committed, Conflict, IdempotencyKey, KeyStore, Operation,
-    OperationRow, Organization, OriginEntry, Page, Position, Revision, Sourced, StoreError, WhichKey,
+    AccessKeyWithSecrets, Change, ChangeContext, Committed, Conflict, IdempotencyKey, KeyStore, Operation,
+    OperationRow, Organization, OriginEntry, Page, Position, Revision, Sourced, StoreError, UsageLog,
     operations_forgotten,
 };
 
@@ -19,7 +19,8 @@ impl KeyStore for MemoryStore {
         state
             .operations
             .retain(|_, known| known.time > all && (known.idempotency_key.is_some() || known.time > nameless));
-        let steps = change.plan(&state.facts(&change, &context), &context)?;
+        let facts = state.facts(&change, &context);
+        let steps = change.plan(&facts, &context)?;
         if steps.iter().any(|step| state.is_taken(step)) {
             return Err(Conflict::Duplicate.into());
         }
@@ -35,7 +36,7 @@ impl KeyStore for MemoryStore {
             time: event.time,
         };
         state.operations.insert(operation, remembered);
-        state.log.insert(revision, Logged { operation, node: context.node, touched: change.touched() });
+        state.log.insert(revision, Logged { operation, node: context.node, touched: change.touched(&facts) });
         while state.log.first_entry().is_some_and(|oldest| *oldest.key() < revision.oldest_kept()) {
             state.log.pop_first();
         }
@@ -45,15 +46,17 @@ impl KeyStore for MemoryStore {
         Ok(Committed { revision, store: state.identity.id, longest_lease: state.identity.longest_lease })
     }
 
-    async fn operation(&self, actor: &Name, key: &IdempotencyKey) -> Result<Sourced<Option<Operation>>, StoreError> {
+    async fn operation(
+        &self,
+        actor: &ActorName,
+        key: &IdempotencyKey,
+    ) -> Result<Sourced<Option<Operation>>, StoreError> {
         let state = self.state();
         Ok(state.sourced(state.done(actor.as_str(), key.as_str()).cloned()))
     }
 
-    async fn last_change_of(&self, subject: &str) -> Result<Sourced<Option<Revision>>, StoreError> {
-        let state = self.state();
-        let about = state.operations.values().map(|known| &known.operation).filter(|known| known.subject == subject);
-        Ok(state.sourced(about.map(|known| known.revision).max()))
+    fn usage_log(&self) -> Option<&dyn UsageLog> {
+        Some(self)
     }
 
     async fn organization(&self, id: OrganizationId) -> Result<Option<Organization>, StoreError> {
@@ -66,30 +69,10 @@ impl KeyStore for MemoryStore {
         Ok(older.take(page.limit as usize).cloned().collect())
     }
 
-    async fn organizations_named(&self, name: &Name, limit: u32) -> Result<Vec<Organization>, StoreError> {
-        let state = self.state();
-        let named = state.organizations.values().rev().filter(|found| found.name == *name);
-        Ok(named.take(limit as usize).cloned().collect())
-    }
-
     async fn access_keys(&self, organization: OrganizationId) -> Result<Vec<AccessKeyWithSecrets>, StoreError> {
         let state = self.state();
         let keys = state.keys.values().filter(|found| found.key.organization == organization);
         Ok(keys.map(current_first).collect())
-    }
-
-    async fn access_key(
-        &self,
-        organization: OrganizationId,
-        which: WhichKey,
-    ) -> Result<Option<AccessKeyWithSecrets>, StoreError> {
-        let is_it = |key: &AccessKey| match which {
-            WhichKey::Id(id) => key.id == id,
-            WhichKey::Production => key.environment == Environment::Production,
-        };
-        let state = self.state();
-        let mut keys = state.keys.values().filter(|found| found.key.organization == organization);
-        Ok(keys.find(|found| is_it(&found.key)).map(current_first))
     }
 
     async fn allowed_origins(&self, organization: OrganizationId) -> Result<Vec<OriginEntry>, StoreError> {

@@ -1,50 +1,51 @@
-//! The engine of Doorward that keeps everything in memory: for tests, and to show what the contract means in the plainest
-//! way.
+//! Doorward's engine in memory, for tests and as the simplest example of the contract.
 
 mod audit;
 mod coherence;
+mod erasure;
 mod keys;
 mod links;
 mod sealing;
 mod tables;
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::{Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
 
 use doorward_audit::{Event, EventDraft, Pruned};
 use doorward_key::{Random, SystemRandom};
 use doorward_types::{
-    AllowedOriginId, Incarnation, LinkSessionId, Locator, Name, OperatorId, OrganizationId, RegisteredUserId,
-    SecretState, SessionId, Timestamp, ToolCallId,
+    AllowedOriginId, LinkSessionId, Locator, Name, OperatorId, OrganizationId, RegisteredUserId, SecretState,
+    SessionId, Timestamp, ToolCallId, altered,
 };
 
 use doorward_records::{
     Connector, ConnectorName, Credential, CredentialKey, LinkSession, RegisteredUser, Revocation, ToolCall,
 };
 use doorward_store::{
-    AccessKeyWithSecrets, Change, ChangeContext, Facts, KeyFacts, KeyRef, LiveSecret, Operation, OperationId, Operator,
-    Organization, OriginEntry, Position, Provenance, Revision, Scope, SessionStatus, SignIn, SinkState, Sourced, Step,
-    StoreError, StoreId, StoreIdentity, Touched,
+    AccessKeyWithSecrets, ActiveSecret, Change, ChangeContext, ChangeTarget, Facts, KeyFacts, KeyRef, Operation,
+    OperationId, Operator, Organization, OriginEntry, Position, Provenance, Revision, Scope, SessionStatus, SignIn,
+    SinkState, Sourced, Step, StoreError, StoreId, StoreIdentity,
 };
 
-/// A store in memory, which is gone with the process.
+/// A store in memory. It ends with the process.
 #[derive(Debug)]
 pub struct MemoryStore(Mutex<State>);
 
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 struct State {
     identity: StoreIdentity,
     organizations: BTreeMap<OrganizationId, Organization>,
     keys: BTreeMap<KeyRef, AccessKeyWithSecrets>,
     places: HashMap<Locator, KeyRef>,
+    /// The locators of all secrets that were ever imported.
+    imports: HashSet<Locator>,
     position: Position,
     log: BTreeMap<Revision, Logged>,
     lost: BTreeMap<Position, bool>,
     sessions: BTreeMap<SessionId, SessionStatus>,
     events: BTreeMap<Scope, Vec<Event>>,
     pruned: BTreeMap<Scope, Pruned>,
-    /// Whose and which event is at each position.
+    /// The scope and sequence of the event at each position.
     written: BTreeMap<u64, (Scope, u64)>,
     sinks: BTreeMap<Name, SinkState>,
     operations: BTreeMap<OperationId, Remembered>,
@@ -57,7 +58,7 @@ struct State {
     connectors: BTreeMap<(Scope, ConnectorName), Connector>,
     links: BTreeMap<(Scope, LinkSessionId), LinkSession>,
     revocations: Vec<Due>,
-    /// Counts revocations, to name them.
+    /// The number of revocations made, for their ids.
     revoked: u64,
     sign_ins: HashMap<[u8; 32], SignIn>,
     tool_calls: BTreeMap<(Scope, ToolCallId), ToolCall>,
@@ -67,17 +68,17 @@ struct State {
 struct Logged {
     operation: OperationId,
     node: Option<SessionId>,
-    touched: Vec<Touched>,
+    touched: Vec<ChangeTarget>,
 }
 
-/// A revocation, and when it is due.
+/// A revocation, and the time when it is due.
 #[derive(Clone, Debug)]
 struct Due {
     revocation: Revocation,
     at: Timestamp,
 }
 
-/// An operation, and what it is found by.
+/// An operation, and the actor and idempotency key that find it.
 #[derive(Clone, Debug)]
 struct Remembered {
     operation: Operation,
@@ -99,66 +100,34 @@ impl Default for MemoryStore {
 }
 
 impl MemoryStore {
-    /// An empty store.
+    /// Returns an empty store.
     #[must_use]
     pub fn new() -> Self {
         let mut name = [0; 16];
-        // Without randomness, the name is merely the same as that of another store in this process.
+        // Without randomness, the name may only equal another store's in this process.
         let _ = SystemRandom.fill(&mut name);
-        let id = StoreId::from_bytes(name);
-        Self(Mutex::new(State {
-            identity: StoreIdentity {
-                id,
-                incarnation: Incarnation::FIRST,
-                prefix: None,
-                sealing_key: None,
-                longest_lease: Duration::ZERO,
-            },
-            organizations: BTreeMap::new(),
-            keys: BTreeMap::new(),
-            places: HashMap::new(),
-            position: Position::default(),
-            log: BTreeMap::new(),
-            lost: BTreeMap::new(),
-            sessions: BTreeMap::new(),
-            events: BTreeMap::new(),
-            pruned: BTreeMap::new(),
-            written: BTreeMap::new(),
-            sinks: BTreeMap::new(),
-            operations: BTreeMap::new(),
-            uses: BTreeMap::new(),
-            last_uses: HashMap::new(),
-            origins: BTreeMap::new(),
-            operators: BTreeMap::new(),
-            users: BTreeMap::new(),
-            credentials: BTreeMap::new(),
-            connectors: BTreeMap::new(),
-            links: BTreeMap::new(),
-            revocations: Vec::new(),
-            revoked: 0,
-            sign_ins: HashMap::new(),
-            tool_calls: BTreeMap::new(),
-        }))
+        let identity = StoreIdentity { id: StoreId::from_bytes(name), ..StoreIdentity::default() };
+        Self(Mutex::new(State { identity, ..State::default() }))
     }
 
-    /// Returns a copy of the store as it is now: what a backup would hold.
+    /// Returns a copy of the store's present state, like a backup.
     #[must_use]
     pub fn backup(&self) -> Self {
         Self(Mutex::new(self.state().clone()))
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
-        // Every method checks first and writes after, so that no panic leaves half a change behind.
+        // Every method checks first and writes afterwards, so no panic leaves half a change.
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 impl State {
     fn key(&mut self, key: &KeyRef) -> Result<&mut AccessKeyWithSecrets, StoreError> {
-        self.keys.get_mut(key).ok_or(StoreError::Missing)
+        self.keys.get_mut(key).ok_or(StoreError::NotFound)
     }
 
-    /// The state that a change is decided on.
+    /// Returns the facts for the decision on a change.
     fn facts(&self, change: &Change, context: &ChangeContext) -> Facts {
         let organization = change.organization();
         let actor = context.events.first().actor.as_str();
@@ -166,34 +135,50 @@ impl State {
             generations: found.generations,
             secrets: found.secrets.iter().map(|secret| (secret.locator, secret.state)).collect(),
         });
+        let (name, external_id) = change.names();
+        let others = || self.organizations.values().filter(|found| found.id != organization);
         Facts {
             store: self.identity.clone(),
             done: context.idempotency_key.as_ref().and_then(|key| self.done(actor, key.as_str())).cloned(),
             any_organization: !self.organizations.is_empty(),
-            organization: self.organizations.contains_key(&organization),
+            organization: self.organizations.get(&organization).cloned(),
+            is_name_taken: name.is_some_and(|name| others().any(|found| found.name == *name && !found.is_closed())),
+            is_external_id_taken: external_id.is_some()
+                && others().any(|found| found.external_id.as_ref() == external_id),
+            secrets: self.secrets_of(organization),
             key,
             origins: self.origins_of(organization),
         }
     }
 
-    /// The operation of an actor under an idempotency key.
+    fn secrets_of(&self, organization: OrganizationId) -> Vec<(KeyRef, Locator)> {
+        let places = self.places.iter().filter(|(_, key)| key.organization == organization);
+        places.map(|(locator, key)| (*key, *locator)).collect()
+    }
+
+    /// Returns an actor's operation with an idempotency key.
     fn done(&self, actor: &str, key: &str) -> Option<&Operation> {
         let found = self.operations.values().find(|known| known.asked_as(actor, key));
         found.map(|known| &known.operation)
     }
 
-    /// Another engine's constraint: no two secrets share a locator.
+    /// Returns true if a step would break the constraints that no two secrets share a locator, and that no secret is
+    /// imported twice. SQL engines check them in the database.
     fn is_taken(&self, step: &Step) -> bool {
-        matches!(step, Step::AddSecret(_, secret) if self.places.contains_key(&secret.locator))
+        match step {
+            Step::AddSecret(_, secret) => self.places.contains_key(&secret.locator),
+            Step::RememberImport(locator) => self.imports.contains(locator),
+            _ => false,
+        }
     }
 
     fn carry_out(&mut self, step: Step) -> Result<(), StoreError> {
         match step {
-            Step::AddOrganization(organization) => {
+            Step::AddOrganization(organization) | Step::SetOrganization(organization) => {
                 self.organizations.insert(organization.id, organization);
             }
             Step::AddKey(key, generations) => {
-                self.keys.insert(KeyRef::of(&key), AccessKeyWithSecrets { key, generations, secrets: vec![] });
+                self.keys.insert(KeyRef::of(&key), AccessKeyWithSecrets::new(key, generations, vec![]));
             }
             Step::AddSecret(key, secret) => {
                 self.key(&key)?.secrets.push(secret);
@@ -201,6 +186,9 @@ impl State {
             }
             Step::AddOrigin(entry) => {
                 self.origins.insert((entry.organization, entry.id), entry);
+            }
+            Step::RememberImport(locator) => {
+                self.imports.insert(locator);
             }
             Step::Promote(key, locator) => {
                 let found = self.key(&key)?;
@@ -218,13 +206,15 @@ impl State {
                 self.key(&key)?.secrets.retain(|secret| secret.locator != locator);
                 self.places.remove(&locator);
             }
+            // A store in memory has no older program.
+            Step::RequireStates => {}
             Step::SetGenerations(key, generations) => self.key(&key)?.generations = generations,
             Step::SetPrefix(prefix) => self.identity.prefix = Some(prefix),
         }
         Ok(())
     }
 
-    /// The provenance of what is read here: there is no other place.
+    /// Returns the provenance of this store's answers.
     fn provenance(&self) -> Provenance {
         Provenance {
             store: self.identity.id,
@@ -251,7 +241,7 @@ impl State {
         log.push(event);
     }
 
-    /// The sink, where this one holds it; which counts as a beat.
+    /// Returns a sink if this session holds it, and counts a heartbeat.
     fn held(&mut self, name: &Name, holder: SessionId) -> Option<&mut SinkState> {
         let sink = self.sinks.get_mut(name).filter(|sink| sink.holder == Some(holder))?;
         sink.beat += 1;
@@ -262,15 +252,16 @@ impl State {
         self.origins.values().filter(|entry| entry.organization == organization).cloned().collect()
     }
 
-    /// The operation of a change, if the log still has it.
+    /// Returns the operation of a change, or nil if the change log no longer has it.
     fn operation_at(&self, revision: Revision) -> OperationId {
         self.log.get(&revision).map_or_else(OperationId::default, |logged| logged.operation)
     }
 
-    fn live(&self, locator: Locator) -> Option<LiveSecret> {
+    fn live(&self, locator: Locator) -> Option<ActiveSecret> {
         let found = self.keys.get(self.places.get(&locator)?)?;
         let secret = *found.secrets.iter().find(|secret| secret.locator == locator)?;
-        let organization_name = self.organizations.get(&found.key.organization)?.name.clone();
-        Some(LiveSecret { secret, key: found.key.clone(), organization_name })
+        let organization = self.organizations.get(&found.key.organization)?;
+        let active = ActiveSecret::new(secret, found.key.clone(), organization.name.clone());
+        Some(altered!(active, organization_state: organization.state))
     }
 }

@@ -7,38 +7,20 @@ use doorward_types::{LinkSessionId, Timestamp};
 
 use crate::{Due, MemoryStore, State};
 use doorward_records::{
-    ConnectorName, Credential, FoundLink, LINKS_KEPT, LinkSession, LinkSessions, LinkStatus, Record, Revocation,
+    ConnectorName, Credential, FoundLink, LINK_RETENTION, LinkSession, LinkSessions, LinkStatus, Revocation,
     Revocations, Sealed, check_seal,
 };
 use doorward_store::{Conflict, Scope, StoreError};
 
 impl State {
-    pub(super) fn put_credential(&mut self, scope: &Scope, mut record: Credential) -> Result<(), StoreError> {
-        check_seal(self.identity.sealing_key, &record.sealed)?;
-        if !self.users.contains_key(&(*scope, record.registered_user)) {
-            return Err(StoreError::Missing);
-        }
-        if let Some(known) = self.credentials.get(&(*scope, record.key())).cloned() {
-            record.created_at = known.created_at;
-            self.revoke_credential(scope, known);
-        }
-        self.credentials.insert((*scope, record.key()), record);
-        Ok(())
-    }
-
-    pub(super) fn revoke_credential(&mut self, scope: &Scope, credential: Credential) {
-        let record = credential.key().to_string();
-        self.revoke(scope, credential.connector, record, credential.sealed);
-    }
-
     /// Revokes the tokens of a session, if the session has them.
     pub(super) fn revoke_pending(&mut self, scope: &Scope, session: &LinkSession) {
         if let Some(tokens) = session.tokens.clone() {
-            self.revoke(scope, session.connector.clone(), session.tokens_record(), tokens);
+            self.revoke(scope, session.tokens_record(), session.connector.clone(), tokens);
         }
     }
 
-    fn revoke(&mut self, scope: &Scope, connector: ConnectorName, record: String, sealed: Sealed) {
+    pub(crate) fn revoke(&mut self, scope: &Scope, record: String, connector: ConnectorName, sealed: Sealed) {
         self.revoked += 1;
         let revocation = Revocation {
             organization: scope.organization(),
@@ -53,7 +35,7 @@ impl State {
     }
 
     fn expire_links(&mut self, now: Timestamp) {
-        self.links.retain(|_, session| session.expires_at + LINKS_KEPT > now);
+        self.links.retain(|_, session| session.expires_at + LINK_RETENTION > now);
         let is_over = |session: &LinkSession| session.expires_at <= now && !session.status.is_end();
         let over: Vec<_> = self.links.iter().filter(|(_, session)| is_over(session)).map(|(key, _)| *key).collect();
         for (scope, id) in over {
@@ -78,7 +60,7 @@ impl LinkSessions for MemoryStore {
         state.expire_links(now);
         check_seal(state.identity.sealing_key, &session.plan)?;
         if !state.users.contains_key(&(*scope, session.registered_user)) {
-            return Err(StoreError::Missing);
+            return Err(StoreError::NotFound);
         }
         let is_taken = |known: &LinkSession| known.state == session.state || known.start == session.start;
         if state.links.contains_key(&(*scope, session.id)) || state.links.values().any(is_taken) {
@@ -102,7 +84,7 @@ impl LinkSessions for MemoryStore {
 
     async fn advance_link(&self, scope: &Scope, from: LinkStatus, session: LinkSession) -> Result<(), StoreError> {
         let mut state = self.state();
-        let known = state.links.get(&(*scope, session.id)).cloned().ok_or(StoreError::Missing)?;
+        let known = state.links.get(&(*scope, session.id)).cloned().ok_or(StoreError::NotFound)?;
         if known.status != from {
             return Err(Conflict::Stale.into());
         }
@@ -126,9 +108,9 @@ impl LinkSessions for MemoryStore {
         event: EventDraft,
     ) -> Result<(), StoreError> {
         let mut state = self.state();
-        let known = state.links.get(&(*scope, id)).cloned().ok_or(StoreError::Missing)?;
+        let known = state.links.get(&(*scope, id)).cloned().ok_or(StoreError::NotFound)?;
         known.may_become(&credential)?;
-        state.put_credential(scope, credential)?;
+        state.put(scope, credential)?;
         let complete = LinkSession { status: LinkStatus::Complete, tokens: None, confirmation: None, ..known };
         state.links.insert((*scope, id), complete);
         state.append(event);
@@ -162,7 +144,7 @@ impl Revocations for MemoryStore {
     async fn postpone_revocation(&self, revocation: &Revocation, until: Timestamp) -> Result<(), StoreError> {
         let mut state = self.state();
         let found = state.revocations.iter_mut().find(|due| due.revocation.id == revocation.id);
-        found.ok_or(StoreError::Missing)?.at = until;
+        found.ok_or(StoreError::NotFound)?.at = until;
         Ok(())
     }
 
@@ -170,6 +152,6 @@ impl Revocations for MemoryStore {
         let mut state = self.state();
         let before = state.revocations.len();
         state.revocations.retain(|due| due.revocation.id != revocation.id);
-        if state.revocations.len() < before { Ok(()) } else { Err(StoreError::Missing) }
+        if state.revocations.len() < before { Ok(()) } else { Err(StoreError::NotFound) }
     }
 }

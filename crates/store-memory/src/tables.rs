@@ -1,23 +1,23 @@
 //! Operators, data of one environment, and tool calls.
 
 use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 
 use async_trait::async_trait;
 use doorward_audit::EventDraft;
 use doorward_key::Digest;
 use doorward_types::{Locator, OperatorId, RegisteredUserId, Timestamp, ToolCallId};
 
-use crate::MemoryStore;
+use crate::{MemoryStore, State};
 use doorward_records::{
-    Connector, ConnectorName, Credential, CredentialKey, Record, RegisteredUser, TOOL_CALLS_KEPT, Table, ToolCall,
-    ToolCalls, check_seal,
+    Connector, Credential, Record, RegisteredUser, TOOL_CALL_RETENTION, Table, ToolCall, ToolCalls, check_seal,
 };
 use doorward_store::{
-    Conflict, Operator, Operators, Page, ProviderAccess, ProviderIdentity, Scope, SignIn, SignIns, StoreError,
+    Conflict, Operator, OperatorStore, Page, ProviderAccess, ProviderIdentity, Scope, SignIn, SignIns, StoreError,
 };
 
 #[async_trait]
-impl Operators for MemoryStore {
+impl OperatorStore for MemoryStore {
     async fn add_operator(&self, operator: Operator, event: EventDraft) -> Result<(), StoreError> {
         let mut state = self.state();
         let taken = |known: &Operator| known.name == operator.name || known.locator == operator.locator;
@@ -31,7 +31,7 @@ impl Operators for MemoryStore {
 
     async fn remove_operator(&self, id: OperatorId, event: EventDraft) -> Result<(), StoreError> {
         let mut state = self.state();
-        state.operators.remove(&id).ok_or(StoreError::Missing)?;
+        state.operators.remove(&id).ok_or(StoreError::NotFound)?;
         state.sign_ins.retain(|_, known| known.operator != id);
         state.append(event);
         Ok(())
@@ -58,7 +58,7 @@ impl Operators for MemoryStore {
         let mut state = self.state();
         let is_taken = state.operators.values().any(|operator| is_bound(operator, identity));
         let found = state.operators.get_mut(&id).filter(|operator| operator.provider == ProviderAccess::Expected);
-        let operator = found.ok_or(StoreError::Missing)?;
+        let operator = found.ok_or(StoreError::NotFound)?;
         if is_taken {
             return Err(Conflict::Duplicate.into());
         }
@@ -72,155 +72,146 @@ fn is_bound(operator: &Operator, identity: &ProviderIdentity) -> bool {
     matches!(&operator.provider, ProviderAccess::Bound(bound) if bound == identity)
 }
 
-/// The rows of one scope, newest key first.
-fn page_of<R: Record<Key: Ord>>(rows: &BTreeMap<(Scope, R::Key), R>, scope: &Scope, page: Page<R::Key>) -> Vec<R> {
-    rows.iter()
-        .rev()
-        .filter(|((of, key), _)| of == scope && page.after.as_ref().is_none_or(|after| key < after))
-        .map(|(_, record)| record.clone())
-        .take(page.limit as usize)
-        .collect()
+type Rows<R> = BTreeMap<(Scope, <R as Record>::Key), R>;
+
+/// A record of one environment, with the checks and effects that a SQL engine leaves to its database.
+pub(crate) trait Kept: Record<Key: Ord> {
+    fn rows(state: &mut State) -> &mut Rows<Self>;
+
+    /// Fails if the record is invalid. Its key is not checked.
+    fn check(&self, state: &State, scope: &Scope) -> Result<(), StoreError>;
+
+    fn created_at(&mut self) -> &mut Timestamp;
+
+    /// Revokes the record's secrets before its deletion or replacement.
+    fn revoke(self, _state: &mut State, _scope: &Scope) {}
+
+    /// Deletes the dependent records of a deleted record.
+    fn remove_parts(&self, _state: &mut State, _scope: &Scope) {}
+}
+
+impl State {
+    /// Adds a record, or replaces the record with its key.
+    pub(crate) fn put<R: Kept>(&mut self, scope: &Scope, mut record: R) -> Result<(), StoreError> {
+        record.check(self, scope)?;
+        let place = (*scope, record.key());
+        if let Some(mut known) = R::rows(self).get(&place).cloned() {
+            *record.created_at() = *known.created_at();
+            known.revoke(self, scope);
+        }
+        R::rows(self).insert(place, record);
+        Ok(())
+    }
 }
 
 #[async_trait]
-impl Table<RegisteredUser> for MemoryStore {
-    async fn insert(&self, scope: &Scope, record: RegisteredUser) -> Result<(), StoreError> {
+impl<R: Kept> Table<R> for MemoryStore {
+    async fn insert(&self, scope: &Scope, record: R) -> Result<(), StoreError> {
         let mut state = self.state();
-        let taken = state.users.iter().any(|((of, id), known)| {
-            of == scope && (*id == record.id || known.origin_user_id == record.origin_user_id)
-        });
-        if taken {
-            return Err(Conflict::Duplicate.into());
+        record.check(&state, scope)?;
+        match R::rows(&mut state).entry((*scope, record.key())) {
+            Entry::Occupied(_) => Err(Conflict::Duplicate.into()),
+            Entry::Vacant(place) => {
+                place.insert(record);
+                Ok(())
+            }
         }
-        state.users.insert((*scope, record.id), record);
+    }
+
+    async fn put(&self, scope: &Scope, record: R, event: EventDraft) -> Result<(), StoreError> {
+        let mut state = self.state();
+        state.put(scope, record)?;
+        state.append(event);
         Ok(())
     }
 
-    async fn put(&self, scope: &Scope, mut record: RegisteredUser, event: EventDraft) -> Result<(), StoreError> {
+    async fn get(&self, scope: &Scope, key: &R::Key) -> Result<Option<R>, StoreError> {
+        Ok(R::rows(&mut self.state()).get(&(*scope, key.clone())).cloned())
+    }
+
+    async fn list(&self, scope: &Scope, page: Page<R::Key>) -> Result<Vec<R>, StoreError> {
         let mut state = self.state();
-        let taken = state
+        let older = R::rows(&mut state)
+            .iter()
+            .rev()
+            .filter(|((of, key), _)| of == scope && page.after.as_ref().is_none_or(|after| key < after));
+        Ok(older.map(|(_, record)| record.clone()).take(page.limit as usize).collect())
+    }
+
+    async fn delete(&self, scope: &Scope, key: &R::Key, event: EventDraft) -> Result<bool, StoreError> {
+        let mut state = self.state();
+        let Some(gone) = R::rows(&mut state).remove(&(*scope, key.clone())) else { return Ok(false) };
+        gone.remove_parts(&mut state, scope);
+        gone.revoke(&mut state, scope);
+        state.append(event);
+        Ok(true)
+    }
+}
+
+impl Kept for RegisteredUser {
+    fn rows(state: &mut State) -> &mut Rows<Self> {
+        &mut state.users
+    }
+
+    fn check(&self, state: &State, scope: &Scope) -> Result<(), StoreError> {
+        let is_taken = state
             .users
             .iter()
-            .any(|((of, id), known)| of == scope && *id != record.id && known.origin_user_id == record.origin_user_id);
-        if taken {
-            return Err(Conflict::Duplicate.into());
-        }
-        if let Some(known) = state.users.get(&(*scope, record.id)) {
-            record.created_at = known.created_at;
-        }
-        state.users.insert((*scope, record.id), record);
-        state.append(event);
-        Ok(())
+            .any(|((of, id), known)| of == scope && *id != self.id && known.origin_user_id == self.origin_user_id);
+        if is_taken { Err(Conflict::Duplicate.into()) } else { Ok(()) }
     }
 
-    async fn get(&self, scope: &Scope, key: &RegisteredUserId) -> Result<Option<RegisteredUser>, StoreError> {
-        Ok(self.state().users.get(&(*scope, *key)).cloned())
+    fn created_at(&mut self) -> &mut Timestamp {
+        &mut self.created_at
     }
 
-    async fn list(&self, scope: &Scope, page: Page<RegisteredUserId>) -> Result<Vec<RegisteredUser>, StoreError> {
-        Ok(page_of(&self.state().users, scope, page))
-    }
-
-    async fn delete(&self, scope: &Scope, key: &RegisteredUserId, event: EventDraft) -> Result<bool, StoreError> {
-        let mut state = self.state();
-        let gone: Vec<_> =
-            state.credentials.extract_if(.., |(of, known), _| of == scope && known.registered_user == *key).collect();
-        for (_, credential) in gone {
-            state.revoke_credential(scope, credential);
+    fn remove_parts(&self, state: &mut State, scope: &Scope) {
+        let credentials: Vec<_> = state
+            .credentials
+            .extract_if(.., |(of, known), _| of == scope && known.registered_user == self.id)
+            .collect();
+        for (_, credential) in credentials {
+            credential.revoke(state, scope);
         }
-        let gone: Vec<_> =
-            state.links.extract_if(.., |(of, _), session| of == scope && session.registered_user == *key).collect();
-        for (_, session) in gone {
+        let links: Vec<_> =
+            state.links.extract_if(.., |(of, _), session| of == scope && session.registered_user == self.id).collect();
+        for (_, session) in links {
             state.revoke_pending(scope, &session);
         }
-        let is_gone = state.users.remove(&(*scope, *key)).is_some();
-        if is_gone {
-            state.append(event);
-        }
-        Ok(is_gone)
     }
 }
 
-#[async_trait]
-impl Table<Credential> for MemoryStore {
-    async fn insert(&self, scope: &Scope, record: Credential) -> Result<(), StoreError> {
-        let mut state = self.state();
-        check_seal(state.identity.sealing_key, &record.sealed)?;
-        if !state.users.contains_key(&(*scope, record.registered_user)) {
-            return Err(StoreError::Missing);
-        }
-        if state.credentials.contains_key(&(*scope, record.key())) {
-            return Err(Conflict::Duplicate.into());
-        }
-        state.credentials.insert((*scope, record.key()), record);
-        Ok(())
+impl Kept for Credential {
+    fn rows(state: &mut State) -> &mut Rows<Self> {
+        &mut state.credentials
     }
 
-    async fn put(&self, scope: &Scope, record: Credential, event: EventDraft) -> Result<(), StoreError> {
-        let mut state = self.state();
-        state.put_credential(scope, record)?;
-        state.append(event);
-        Ok(())
+    fn check(&self, state: &State, scope: &Scope) -> Result<(), StoreError> {
+        check_seal(state.identity.sealing_key, &self.sealed)?;
+        let is_there = state.users.contains_key(&(*scope, self.registered_user));
+        if is_there { Ok(()) } else { Err(StoreError::NotFound) }
     }
 
-    async fn get(&self, scope: &Scope, key: &CredentialKey) -> Result<Option<Credential>, StoreError> {
-        Ok(self.state().credentials.get(&(*scope, key.clone())).cloned())
+    fn created_at(&mut self) -> &mut Timestamp {
+        &mut self.created_at
     }
 
-    async fn list(&self, scope: &Scope, page: Page<CredentialKey>) -> Result<Vec<Credential>, StoreError> {
-        Ok(page_of(&self.state().credentials, scope, page))
-    }
-
-    async fn delete(&self, scope: &Scope, key: &CredentialKey, event: EventDraft) -> Result<bool, StoreError> {
-        let mut state = self.state();
-        let gone = state.credentials.remove(&(*scope, key.clone()));
-        let is_gone = gone.is_some();
-        if let Some(credential) = gone {
-            state.revoke_credential(scope, credential);
-            state.append(event);
-        }
-        Ok(is_gone)
+    fn revoke(self, state: &mut State, scope: &Scope) {
+        state.revoke(scope, self.key().to_string(), self.connector, self.sealed);
     }
 }
 
-#[async_trait]
-impl Table<Connector> for MemoryStore {
-    async fn insert(&self, scope: &Scope, record: Connector) -> Result<(), StoreError> {
-        let mut state = self.state();
-        check_seal(state.identity.sealing_key, &record.sealed)?;
-        if state.connectors.contains_key(&(*scope, record.key())) {
-            return Err(Conflict::Duplicate.into());
-        }
-        state.connectors.insert((*scope, record.key()), record);
-        Ok(())
+impl Kept for Connector {
+    fn rows(state: &mut State) -> &mut Rows<Self> {
+        &mut state.connectors
     }
 
-    async fn put(&self, scope: &Scope, mut record: Connector, event: EventDraft) -> Result<(), StoreError> {
-        let mut state = self.state();
-        check_seal(state.identity.sealing_key, &record.sealed)?;
-        if let Some(known) = state.connectors.get(&(*scope, record.key())) {
-            record.created_at = known.created_at;
-        }
-        state.connectors.insert((*scope, record.key()), record);
-        state.append(event);
-        Ok(())
+    fn check(&self, state: &State, _scope: &Scope) -> Result<(), StoreError> {
+        check_seal(state.identity.sealing_key, &self.sealed)
     }
 
-    async fn get(&self, scope: &Scope, key: &ConnectorName) -> Result<Option<Connector>, StoreError> {
-        Ok(self.state().connectors.get(&(*scope, key.clone())).cloned())
-    }
-
-    async fn list(&self, scope: &Scope, page: Page<ConnectorName>) -> Result<Vec<Connector>, StoreError> {
-        Ok(page_of(&self.state().connectors, scope, page))
-    }
-
-    async fn delete(&self, scope: &Scope, key: &ConnectorName, event: EventDraft) -> Result<bool, StoreError> {
-        let mut state = self.state();
-        let is_gone = state.connectors.remove(&(*scope, key.clone())).is_some();
-        if is_gone {
-            state.append(event);
-        }
-        Ok(is_gone)
+    fn created_at(&mut self) -> &mut Timestamp {
+        &mut self.created_at
     }
 }
 
@@ -231,14 +222,14 @@ impl ToolCalls for MemoryStore {
         if state.tool_calls.contains_key(&(*scope, call.id)) {
             return Err(Conflict::Duplicate.into());
         }
-        state.tool_calls.retain(|(of, _), known| of != scope || known.began_at + TOOL_CALLS_KEPT >= call.began_at);
+        state.tool_calls.retain(|(of, _), known| of != scope || known.began_at + TOOL_CALL_RETENTION >= call.began_at);
         state.tool_calls.insert((*scope, call.id), call);
         Ok(())
     }
 
     async fn end_tool_call(&self, scope: &Scope, call: ToolCall) -> Result<(), StoreError> {
         let mut state = self.state();
-        let known = state.tool_calls.get_mut(&(*scope, call.id)).ok_or(StoreError::Missing)?;
+        let known = state.tool_calls.get_mut(&(*scope, call.id)).ok_or(StoreError::NotFound)?;
         let ToolCall { registered_user, ended_at, outcome, .. } = call;
         *known = ToolCall { registered_user, ended_at, outcome, ..known.clone() };
         Ok(())
@@ -266,7 +257,7 @@ impl SignIns for MemoryStore {
         let mut state = self.state();
         state.sign_ins.retain(|_, known| known.expires_at > sign_in.created_at);
         if !state.operators.contains_key(&sign_in.operator) {
-            return Err(StoreError::Missing);
+            return Err(StoreError::NotFound);
         }
         if spent.is_some_and(|link| state.sign_ins.remove(&link.to_bytes()).is_none()) {
             return Ok(false);
@@ -282,7 +273,7 @@ impl SignIns for MemoryStore {
         Ok(found.and_then(|found| Some((found.clone(), state.operators.get(&found.operator)?.clone()))))
     }
 
-    async fn take_sign_in(&self, token: Digest, event: EventDraft) -> Result<bool, StoreError> {
+    async fn consume_sign_in(&self, token: Digest, event: EventDraft) -> Result<bool, StoreError> {
         let mut state = self.state();
         let is_gone = state.sign_ins.remove(&token.to_bytes()).is_some();
         if is_gone {
@@ -291,14 +282,14 @@ impl SignIns for MemoryStore {
         Ok(is_gone)
     }
 
-    async fn see_sign_in(&self, token: Digest, at: Timestamp) -> Result<(), StoreError> {
+    async fn touch_sign_in(&self, token: Digest, at: Timestamp) -> Result<(), StoreError> {
         if let Some(found) = self.state().sign_ins.get_mut(&token.to_bytes()) {
             found.seen_at = at;
         }
         Ok(())
     }
 
-    async fn take_sign_ins(&self, operator: OperatorId, event: EventDraft) -> Result<u64, StoreError> {
+    async fn delete_sign_ins(&self, operator: OperatorId, event: EventDraft) -> Result<u64, StoreError> {
         let mut state = self.state();
         let before = state.sign_ins.len();
         state.sign_ins.retain(|_, known| known.operator != operator);

@@ -1,8 +1,8 @@
 -- Portable SQL: TEXT, BIGINT, BOOLEAN, BYTEA; ids made by the application; plain UNIQUE constraints carry the invariants.
 -- Data of an environment has a primary key that begins with (organization, environment): that is the isolation rule.
 --
--- Each statement is one migration, carried out in a transaction of its own and counted. One that was released is never
--- edited; new ones are added at the end.
+-- Each statement is one migration. It runs in its own transaction and is counted. A released statement is never edited.
+-- Add new statements at the end.
 
 CREATE TABLE organizations (
     id         TEXT   NOT NULL PRIMARY KEY,
@@ -10,8 +10,8 @@ CREATE TABLE organizations (
     created_at BIGINT NOT NULL
 );
 
--- The slot of a production key is the word 'production', that of a test key its own id. UNIQUE therefore means:
--- one production key per organization, any number of test keys.
+-- The slot of a production key is the word 'production'. The slot of a test key is its own id. So UNIQUE allows one
+-- production key per organization, and any number of test keys.
 CREATE TABLE access_keys (
     organization TEXT   NOT NULL REFERENCES organizations (id),
     environment  TEXT   NOT NULL CHECK (environment IN ('production', 'test')),
@@ -26,7 +26,7 @@ CREATE TABLE access_keys (
     CHECK (slot = CASE environment WHEN 'production' THEN 'production' ELSE id END)
 );
 
--- One current secret and at most one staged one per key: the state is part of the primary key.
+-- A key has one current secret and at most one staged secret, because the state is part of the primary key.
 CREATE TABLE secrets (
     organization TEXT   NOT NULL,
     environment  TEXT   NOT NULL,
@@ -40,8 +40,8 @@ CREATE TABLE secrets (
     FOREIGN KEY (organization, environment, access_key) REFERENCES access_keys (organization, environment, id)
 );
 
--- One row. Numbering by a row that each change updates gives revisions in commit order, without gaps; and whoever holds
--- the row is the only writer.
+-- One row. Every change updates it, so revisions are in commit order, without gaps. The holder of the row's lock is the
+-- only writer.
 CREATE TABLE revision (
     id    BIGINT NOT NULL PRIMARY KEY CHECK (id = 1),
     value BIGINT NOT NULL
@@ -49,8 +49,8 @@ CREATE TABLE revision (
 
 INSERT INTO revision (id, value) VALUES (1, 0) ON CONFLICT (id) DO NOTHING;
 
--- `operation` is drawn by the writer: where a commit was not answered, it tells whether it happened; and it shows a node
--- whether the history still has what the node knew.
+-- The writer draws `operation`. After an unanswered commit, it tells if the change was made. It shows a node if the
+-- history still has the node's newest change.
 CREATE TABLE changes (
     revision  BIGINT NOT NULL,
     locator   TEXT   NOT NULL,
@@ -122,8 +122,8 @@ CREATE TABLE credentials (
         REFERENCES registered_users (organization, environment, id) ON DELETE CASCADE
 );
 
--- How often secrets were used: the last use, and counts by spans of ten minutes, which are kept for a day. They refer to
--- no other table: a node that hangs while it writes them must not hold up the death of a secret.
+-- Uses of secrets: the last use, and counts in spans of ten minutes, kept for a day. They reference no other table, so
+-- that a node that hangs while it writes them does not delay a revocation.
 CREATE TABLE last_uses (
     locator      TEXT   NOT NULL PRIMARY KEY,
     last_used_at BIGINT NOT NULL
@@ -138,7 +138,7 @@ CREATE TABLE uses (
 
 CREATE INDEX uses_by_span ON uses (span);
 
--- What nodes found missing from the history, until an operator has answered for it.
+-- Lost changes that nodes reported, until an operator accepts the loss.
 CREATE TABLE lost_changes (
     revision  BIGINT  NOT NULL,
     operation TEXT    NOT NULL,
@@ -146,18 +146,18 @@ CREATE TABLE lost_changes (
     PRIMARY KEY (revision, operation)
 );
 
--- On which timeline the last change was made: a promoted standby begins a new one.
+-- The timeline of the last change. A promoted standby begins a new timeline.
 ALTER TABLE revision ADD COLUMN timeline TEXT NOT NULL DEFAULT '';
 
--- How far a copy into this store has come; the row without a table's name says from where. Until it is finished, there is
--- no row of `revision`.
+-- The progress of a copy into this store. The row without a table's name has the source. Until the copy is finished,
+-- `revision` has no row.
 CREATE TABLE copy_progress (
     table_name TEXT NOT NULL PRIMARY KEY,
     came_to    TEXT NOT NULL
 );
 
--- What stands for the events that were cut off the beginning of a log: a signed checkpoint, and what the chain and the tree
--- go on from.
+-- The statements for pruned events of a log: a signed checkpoint, and the state from which the chain and the tree
+-- continue.
 CREATE TABLE pruned_logs (
     organization TEXT   NOT NULL,
     environment  TEXT   NOT NULL,
@@ -168,7 +168,7 @@ CREATE TABLE pruned_logs (
     PRIMARY KEY (organization, environment, size)
 );
 
--- The order in which the events of all logs were written, and how far each sink that ships them has come.
+-- The order of the events of all logs, and the progress of each sink.
 ALTER TABLE audit_events ADD COLUMN position BIGINT NOT NULL DEFAULT 0;
 
 UPDATE audit_events SET position = placed.position
@@ -187,8 +187,8 @@ CREATE TABLE sinks (
     beat     BIGINT NOT NULL
 );
 
--- The origins that callbacks may go to; and a change log that names whatever was touched: a secret by its locator, a list of
--- origins by its organization.
+-- The allowed origins of callbacks. The change log names a changed secret by its locator, and a changed list of origins
+-- by its organization.
 
 ALTER TABLE changes RENAME COLUMN locator TO touched;
 
@@ -202,7 +202,7 @@ CREATE TABLE allowed_origins (
     UNIQUE (organization, origin)
 );
 
--- Third parties that users link accounts of, and tries to do so.
+-- Connectors to third parties, and link sessions.
 
 CREATE TABLE connectors (
     organization TEXT   NOT NULL,
@@ -229,7 +229,7 @@ CREATE TABLE link_sessions (
 
 CREATE INDEX link_sessions_by_expiry ON link_sessions (expires_at);
 
--- What was done through MCP. A call stays when its user goes.
+-- Tool calls through MCP. Deleting a user does not delete its calls.
 
 CREATE TABLE tool_calls (
     organization    TEXT   NOT NULL,
@@ -247,7 +247,7 @@ CREATE TABLE tool_calls (
 
 CREATE INDEX tool_calls_by_user ON tool_calls (organization, environment, registered_user, id);
 
--- Links by which operators sign in to the page, and their sessions. Of each token, the digest alone.
+-- Operators' sign-in links and sessions. Only the digest of each token is stored.
 
 CREATE TABLE sign_ins (
     token      BYTEA   NOT NULL PRIMARY KEY,
@@ -262,9 +262,9 @@ CREATE INDEX sign_ins_by_operator ON sign_ins (operator);
 
 CREATE INDEX sign_ins_by_expiry ON sign_ins (expires_at);
 
--- What the store says of itself: one row, which the program makes at opening. `oldest_schema` is how many of these steps a
--- program must know at least to read and write the store: before a step that older programs cannot live with stands a step
--- that raises it.
+-- The store's own record: one row, which the program makes at opening. `oldest_schema` is the number of migrations that
+-- a program must at least know to use the store. A migration that older programs cannot work with comes after a
+-- migration that raises this number.
 
 CREATE TABLE store (
     id               BIGINT NOT NULL PRIMARY KEY CHECK (id = 1),
@@ -281,8 +281,8 @@ ALTER TABLE sessions ADD COLUMN asked BIGINT;
 
 ALTER TABLE audit_events ADD COLUMN incarnation BIGINT NOT NULL DEFAULT 1;
 
--- Each change under its name, for a while: for repeats under an idempotency key, for commits that were not answered, and for
--- answers that wait until the change is in effect.
+-- Named changes, kept for a while: for repeats with an idempotency key, for unanswered commits, and for answers that
+-- wait until the change is in effect.
 
 CREATE TABLE operations (
     operation       TEXT   NOT NULL PRIMARY KEY,
@@ -306,9 +306,9 @@ SELECT md5(actor || ' ' || idempotency_key), actor, idempotency_key, NULL, 0, su
 
 DROP TABLE idempotency_keys;
 
--- Tries to link an account, step by step: a session is bound to the browser that began, and its tokens wait for the backend's
--- confirmation. The table before it stays empty from here on: a program from before finds no session of this table there, and
--- so keeps no tokens that nobody confirmed. Its sessions end with it.
+-- Link sessions. A session is bound to the browser that opened the start URL, and its tokens wait for the backend's
+-- confirmation. The old table stays empty from now on, and its sessions end. So an older program finds no session of
+-- this table, and keeps no unconfirmed tokens.
 
 CREATE TABLE links (
     organization    TEXT   NOT NULL,
@@ -337,7 +337,7 @@ CREATE INDEX links_by_user ON links (organization, environment, registered_user)
 
 DELETE FROM link_sessions;
 
--- Tokens that third parties are to be told to revoke.
+-- Tokens to revoke at third parties.
 
 CREATE TABLE revocations (
     organization TEXT   NOT NULL,
@@ -353,7 +353,7 @@ CREATE TABLE revocations (
 
 CREATE INDEX revocations_by_time ON revocations (due_at);
 
--- Operators whom an identity provider can sign in. The others are local ones, whatever names a provider gives.
+-- Operators whom an identity provider can sign in. All other operators are local, whatever names a provider gives.
 
 ALTER TABLE operators ADD COLUMN by_provider BIGINT NOT NULL DEFAULT 0;
 
@@ -363,10 +363,35 @@ ALTER TABLE operators ADD COLUMN subject TEXT;
 
 CREATE UNIQUE INDEX operators_by_identity ON operators (issuer, subject);
 
--- The name of the key that the store's values are sealed with; none until a server has started with one.
+-- The id of the store's sealing key, or NULL until a server has started with a key.
 
 ALTER TABLE store ADD COLUMN sealing_key TEXT;
 
--- The id of the actor of an event; none in events from before.
+-- The id of an event's actor, or NULL in older events.
 
 ALTER TABLE audit_events ADD COLUMN actor_id TEXT;
+
+-- The format of a secret that another service made, or NULL.
+
+ALTER TABLE secrets ADD COLUMN imported TEXT;
+
+-- The locators of all secrets that were ever imported. A revoked secret stays here, so it cannot be imported again.
+
+CREATE TABLE imports (
+    locator TEXT NOT NULL PRIMARY KEY
+);
+
+-- The external id and the state of an organization, and the time from which the data of a closed organization is erased.
+-- An older program may use the store until an organization is suspended.
+
+ALTER TABLE organizations ADD COLUMN external_id TEXT;
+
+ALTER TABLE organizations ADD COLUMN state TEXT NOT NULL DEFAULT 'active';
+
+ALTER TABLE organizations ADD COLUMN erase_at BIGINT;
+
+CREATE UNIQUE INDEX organizations_by_external_id ON organizations (external_id);
+
+CREATE INDEX organizations_by_name ON organizations (name);
+
+CREATE INDEX organizations_by_erasure ON organizations (erase_at);

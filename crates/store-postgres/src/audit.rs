@@ -1,5 +1,5 @@
 use async_trait::async_trait;
-use doorward_audit::{ChainFault, Event, EventDraft, Pruned};
+use doorward_audit::{ChainError, Event, EventDraft, Pruned};
 use doorward_store::{AuditLog, Conflict, EventFilter, Page, Scope, StoreError};
 use doorward_store_sql::{Statement, audit as log};
 use doorward_types::{Environment, OrganizationId};
@@ -9,8 +9,7 @@ use crate::logs::Logs;
 use crate::transaction::{Answers, Decision, lock};
 
 impl PostgresStore {
-    /// Carries out the writes that are decided on by what was read, and writes the event that tells of what was done; if nothing
-    /// was done, there is nothing to tell, and nothing to write.
+    /// Writes `event` and the statements that `decide` returns. Writes nothing if `decide` returns `None`.
     pub(crate) async fn write_telling<T>(
         &self,
         reads: Vec<Statement>,
@@ -18,7 +17,7 @@ impl PostgresStore {
         decide: impl Fn(Answers) -> Result<(Option<Vec<Statement>>, T), StoreError>,
     ) -> Result<T, StoreError> {
         let own = reads.len();
-        // The lock first, as everywhere: in one order, nobody waits for each other.
+        // The lock is always taken first: one order of locks prevents deadlocks.
         let all: Vec<_> = [lock()].into_iter().chain(reads).chain(Logs::reads([event])).collect();
         self.pool
             .write(&all, |mut answers| {
@@ -26,15 +25,15 @@ impl PostgresStore {
                 let found: Vec<_> = answers.by_ref().take(own).collect();
                 let (writes, value) = decide(found.into_iter())?;
                 let Some(mut writes) = writes else { return Ok(Decision::write(vec![], value)) };
-                // The event first, so that its position is after those of events that a prune removes.
+                // Write the event first: its position must be greater than the positions of the events that a prune
+                // removes.
                 writes.insert(0, Logs::of([event], answers)?.append(event)?);
                 Ok(Decision::write(writes, value))
             })
             .await
     }
 
-    /// Carries out a statement, and writes the event that tells of the rows it touched if there are any; returns how many there
-    /// are.
+    /// Runs a statement, and writes the event if the statement touched rows. Returns the number of these rows.
     pub(crate) async fn touch(&self, statement: Statement, event: Option<&EventDraft>) -> Result<u64, StoreError> {
         let Some(event) = event else { return self.execute(statement).await };
         let decide = |mut answers: Answers| {
@@ -44,9 +43,9 @@ impl PostgresStore {
         self.write_telling(vec![statement.and(" RETURNING 1")], event, decide).await
     }
 
-    /// As [`PostgresStore::touch`], for what must be there.
+    /// Runs a statement and writes its event. Fails with [`StoreError::NotFound`] if the statement touched no row.
     pub(crate) async fn write_with_event(&self, statement: Statement, event: &EventDraft) -> Result<(), StoreError> {
-        if self.touch(statement, Some(event)).await? == 0 { Err(StoreError::Missing) } else { Ok(()) }
+        if self.touch(statement, Some(event)).await? == 0 { Err(StoreError::NotFound) } else { Ok(()) }
     }
 }
 
@@ -60,7 +59,7 @@ impl AuditLog for PostgresStore {
         self.write_telling(vec![], &event, |_| Ok((Some(vec![]), ()))).await
     }
 
-    async fn chain(&self, scope: &Scope, page: Page<u64>) -> Result<Vec<Result<Event, ChainFault>>, StoreError> {
+    async fn chain(&self, scope: &Scope, page: Page<u64>) -> Result<Vec<Result<Event, ChainError>>, StoreError> {
         self.list(log::chain(scope, &page)).await
     }
 
@@ -84,7 +83,7 @@ impl AuditLog for PostgresStore {
 
     async fn resign(&self, before: &Pruned, after: Pruned, event: EventDraft) -> Result<(), StoreError> {
         match self.write_with_event(log::resign(before, &after.note, &event), &event).await {
-            Err(StoreError::Missing) => Err(Conflict::Stale.into()),
+            Err(StoreError::NotFound) => Err(Conflict::Stale.into()),
             written => written,
         }
     }

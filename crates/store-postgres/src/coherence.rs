@@ -5,11 +5,12 @@ use std::time::Duration;
 use async_trait::async_trait;
 use doorward_key::KeyPrefix;
 use doorward_store::{
-    CHANGE_LOG_LENGTH, Coherence, LiveSecret, Observation, OperationId, OriginEntry, OriginsChange, Position,
-    Provenance, Revision, SecretChange, Session, SessionStatus, Sourced, StoreError, StoreIdentity, Touched,
+    ActiveSecret, CHANGE_LOG_LENGTH, ChangeFeed, ChangeTarget, NodeRegistry, Observation, OperationId, OriginEntry,
+    OriginsChange, Position, Provenance, Revision, SecretChange, Session, SessionStatus, Sourced, StoreError,
+    StoreIdentity,
 };
 use doorward_store_sql::coherence::{self as rows, IDENTITY, STATUS};
-use doorward_store_sql::keys::{self, LIVE_COLUMNS};
+use doorward_store_sql::keys::{self, ACTIVE_COLUMNS};
 use doorward_store_sql::table::columns;
 use doorward_store_sql::{FromRow, Reader, sql, text};
 use doorward_types::{Locator, SessionId};
@@ -20,11 +21,7 @@ use crate::row::{self, AFTER_PROVENANCE, PROVENANCE};
 use crate::transaction::{Decision, lock};
 
 #[async_trait]
-impl Coherence for PostgresStore {
-    fn control(&self) -> Option<Arc<dyn Coherence>> {
-        Some(Arc::new(self.apart()))
-    }
-
+impl ChangeFeed for PostgresStore {
     async fn identity(&self) -> Result<Sourced<StoreIdentity>, StoreError> {
         let find = text!("SELECT {PROVENANCE}, {IDENTITY} FROM store i WHERE i.id = 1");
         let (provenance, found) = self.protocol.sourced(sql(find)).await?;
@@ -35,21 +32,11 @@ impl Coherence for PostgresStore {
         self.protocol.execute(rows::claim_prefix(prefix)).await.map(drop)
     }
 
-    async fn register(&self, session: Session) -> Result<(), StoreError> {
-        let insert = || rows::register(&session);
-        let is_known = sql("SELECT 1 FROM store WHERE longest_lease_ms >= $1").bind(&session.lease);
-        let is_known = !self.protocol.query(is_known).await?.is_empty();
-        // A change that is under way does not know of a longer lease: it ends first, and this node reads what it wrote.
-        let longer = || vec![lock(), insert(), rows::raise_longest_lease(session.lease)];
-        let writes = || if is_known { vec![insert()] } else { longer() };
-        self.protocol.write(&[], |_| Ok(Decision::write(writes(), ()))).await
-    }
-
-    async fn live_secrets(
+    async fn active_secrets(
         &self,
-        after: Option<&LiveSecret>,
+        after: Option<&ActiveSecret>,
         limit: u32,
-    ) -> Result<Sourced<Vec<LiveSecret>>, StoreError> {
+    ) -> Result<Sourced<Vec<ActiveSecret>>, StoreError> {
         const PLACE: &str = "s.organization, s.environment, s.access_key, s.state";
         let page = text!(
             "{}",
@@ -61,15 +48,15 @@ impl Coherence for PostgresStore {
                                        AND k.id = s.access_key
                      JOIN organizations o ON o.id = s.organization
                      WHERE ({PLACE}) > ($1, $2, $3, $4) ORDER BY {PLACE} LIMIT $5",
-                    keys::live_columns()
+                    keys::active_columns()
                 ),
             )
         );
-        let page = keys::bind_live_page(sql(page), after, limit);
+        let page = keys::bind_active_page(sql(page), after, limit);
         read_page(self.protocol.sourced(page).await?)
     }
 
-    async fn live_origins(
+    async fn all_allowed_origins(
         &self,
         after: Option<&OriginEntry>,
         limit: u32,
@@ -89,7 +76,7 @@ impl Coherence for PostgresStore {
         read_page(self.protocol.sourced(page).await?)
     }
 
-    async fn live_secret(&self, locator: Locator) -> Result<Sourced<Option<LiveSecret>>, StoreError> {
+    async fn active_secret(&self, locator: Locator) -> Result<Sourced<Option<ActiveSecret>>, StoreError> {
         let find = text!(
             "SELECT {PROVENANCE}, {} FROM store i
              LEFT JOIN secrets s ON s.locator = $1
@@ -97,7 +84,7 @@ impl Coherence for PostgresStore {
                                     AND k.id = s.access_key
              LEFT JOIN organizations o ON o.id = s.organization
              WHERE i.id = 1",
-            keys::live_columns()
+            keys::active_columns()
         );
         let (provenance, found) = self.protocol.sourced(sql(find).bind(&locator)).await?;
         Ok(Sourced::new(provenance, row::behind(&found)?))
@@ -118,6 +105,42 @@ impl Coherence for PostgresStore {
         Ok(Sourced::new(provenance, read_poll(&found)?))
     }
 
+    async fn report_lost(&self, change: Position) -> Result<(), StoreError> {
+        self.protocol.write(&[], |_| Ok(Decision::write(vec![rows::report_lost(change)], ()))).await
+    }
+
+    async fn last_change_of(&self, subject: &str) -> Result<Sourced<Option<Revision>>, StoreError> {
+        let find = text!(
+            "SELECT {PROVENANCE}, (SELECT max(revision) FROM operations WHERE subject = $1) FROM store i WHERE i.id = 1"
+        );
+        let (provenance, found) = self.protocol.sourced(sql(find).text(subject)).await?;
+        let (newest,) = row::behind(&found)?;
+        Ok(Sourced::new(provenance, newest))
+    }
+
+    fn poll_interval(&self) -> Duration {
+        // Without a hint, a node sees a change within this time.
+        Duration::from_millis(20)
+    }
+
+    async fn change_notified(&self) {
+        self.hints.next().await;
+    }
+}
+
+#[async_trait]
+impl NodeRegistry for PostgresStore {
+    async fn register(&self, session: Session) -> Result<(), StoreError> {
+        let insert = || rows::register(&session);
+        let is_known = sql("SELECT 1 FROM store WHERE longest_lease_ms >= $1").bind(&session.lease);
+        let is_known = !self.protocol.query(is_known).await?.is_empty();
+        // A change in progress does not know of a longer lease. The lock waits for its end, and this node then reads
+        // its rows.
+        let longer = || vec![lock(), insert(), rows::raise_longest_lease(session.lease)];
+        let writes = || if is_known { vec![insert()] } else { longer() };
+        self.protocol.write(&[], |_| Ok(Decision::write(writes(), ()))).await
+    }
+
     async fn acknowledge(&self, session: SessionId, position: Position) -> Result<(), StoreError> {
         let update = "UPDATE sessions SET acknowledged = $2
                       WHERE id = $1 AND (acknowledged IS NULL OR acknowledged < $2)
@@ -126,10 +149,6 @@ impl Coherence for PostgresStore {
         let Position { revision, operation } = position;
         let update = sql(update).bind(&session).bind(&revision).bind(&operation).bind(&OperationId::default());
         self.protocol.execute(update).await.map(drop)
-    }
-
-    async fn report_lost(&self, change: Position) -> Result<(), StoreError> {
-        self.protocol.write(&[], |_| Ok(Decision::write(vec![rows::report_lost(change)], ()))).await
     }
 
     async fn ask(&self, revision: Revision) -> Result<(), StoreError> {
@@ -156,17 +175,13 @@ impl Coherence for PostgresStore {
         self.protocol.execute(sql("DELETE FROM sessions WHERE id = ANY($1)").all(sessions)).await.map(drop)
     }
 
-    fn poll_interval(&self) -> Duration {
-        // If no hint comes, a change takes effect within this time.
-        Duration::from_millis(20)
-    }
-
-    async fn hint(&self) {
-        self.hints.next().await;
+    fn control(&self) -> Option<Arc<dyn NodeRegistry>> {
+        Some(Arc::new(self.apart()))
     }
 }
 
-/// The statement that reads a page with its provenance. An empty page is one row, which has a provenance and no place.
+/// Returns the statement that reads a page with its provenance. An empty page is one row with a provenance and a NULL
+/// place.
 fn page_sql(place: &str, columns_and_rows: &str) -> String {
     format!(
         "SELECT {PROVENANCE}, p.* FROM store i
@@ -175,7 +190,7 @@ fn page_sql(place: &str, columns_and_rows: &str) -> String {
     )
 }
 
-/// Reads the answer of [`page_sql`].
+/// Reads the rows of [`page_sql`].
 fn read_page<T: FromRow>((provenance, found): (Provenance, Vec<Row>)) -> Result<Sourced<Vec<T>>, StoreError> {
     let mut page = Vec::with_capacity(found.len());
     for found in &found {
@@ -185,10 +200,11 @@ fn read_page<T: FromRow>((provenance, found): (Provenance, Vec<Row>)) -> Result<
     Ok(Sourced::new(provenance, page))
 }
 
-/// One statement, and so one snapshot of one server: what the server is, where the history has come to and what it holds at
-/// the revision that was asked for, what is known to be lost, the session, and what everything that was touched is now.
+/// Returns the statement of a poll. One statement reads one snapshot of one server: the provenance, the newest
+/// position, the operation at the revision of `since`, the lost changes, the session, and the new state of each changed
+/// entity.
 ///
-/// No lock: a statement that had to wait would see the new revision beside the old rows.
+/// It takes no lock: after waiting for a lock, a statement would see the new revision beside the old rows.
 fn poll_sql() -> String {
     format!(
         "SELECT {PROVENANCE}, r.value, (SELECT min(operation) FROM changes WHERE revision = r.value),
@@ -209,20 +225,20 @@ fn poll_sql() -> String {
          LEFT JOIN organizations o ON o.id = s.organization
          LEFT JOIN allowed_origins a ON a.organization = c.touched
          WHERE r.id = 1",
-        keys::live_columns(),
+        keys::active_columns(),
         columns::<OriginEntry>("a")
     )
 }
 
 fn read_poll(found: &[Row]) -> Result<Observation, StoreError> {
-    // The columns in which each part of a row begins.
+    // The first column of each part of a row.
     const POSITION: usize = AFTER_PROVENANCE;
     const OPEN_LOSS: usize = POSITION + 4;
     const SESSION: usize = OPEN_LOSS + 2;
     const TOUCHED: usize = SESSION + 5;
     const LIVE: usize = TOUCHED + 2;
-    const ORIGIN: usize = LIVE + LIVE_COLUMNS;
-    let first = found.first().ok_or(StoreError::Unfinished)?;
+    const ORIGIN: usize = LIVE + ACTIVE_COLUMNS;
+    let first = found.first().ok_or(StoreError::UnfinishedCopy)?;
     let position = row::read(first, POSITION, |row| {
         let (position, operation_there) = (Position::read(row)?, row.take::<Option<_>>()?.unwrap_or_default());
         Ok((position, operation_there, row.take::<Option<bool>>()?.is_some()))
@@ -243,12 +259,12 @@ fn read_poll(found: &[Row]) -> Result<Observation, StoreError> {
         let Some((touched, by_others)) = row::read(found, TOUCHED, Option::<(_, i64)>::read)? else { continue };
         observation.touched_by_others |= by_others == 1;
         match touched {
-            // A row for each entry, or one row without.
-            Touched::Origins(organization) => {
+            // One row for each entry of the list, or one row without an entry.
+            ChangeTarget::Origins(organization) => {
                 let entry: Option<OriginEntry> = row::read(found, ORIGIN, FromRow::read)?;
                 origins.entry(organization).or_default().extend(entry);
             }
-            Touched::Secret(locator) => {
+            ChangeTarget::Secret(locator) => {
                 observation.changes.push(SecretChange { locator, live: row::read(found, LIVE, FromRow::read)? });
             }
         }

@@ -1,8 +1,7 @@
-//! The making of a connection: to all servers of the store's URL side by side, of which the first that accepts writes is taken.
+//! Connecting: tries all servers of the store's URL at the same time, and takes the first that accepts writes.
 
 use std::future::poll_fn;
-use std::str::FromStr;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 use std::{fmt, io};
 
@@ -12,68 +11,70 @@ use futures_util::StreamExt;
 use futures_util::future::select_ok;
 use futures_util::stream::FuturesUnordered;
 use tokio::sync::Notify;
-use tokio::task::JoinHandle;
 use tokio_postgres::config::{Host, TargetSessionAttrs};
-use tokio_postgres::{AsyncMessage, Client, Config};
+use tokio_postgres::{AsyncMessage, Config};
 use tokio_postgres_rustls::MakeRustlsConnect;
 
-use crate::error::{Failure, unavailable};
+use crate::channel;
+use crate::connection::Connection;
+use crate::error::Failure;
+use crate::options::PostgresOptions;
 use crate::row;
+use crate::schema_name::SchemaName;
 use crate::server::Server;
 use crate::statement::rows;
 
-/// The time that connecting may take, unless the URL says otherwise. It takes up to seven round trips, and some databases are
-/// most of a second away.
-const CONNECT: Duration = Duration::from_secs(10);
+/// The time limit of connecting, unless the URL sets another. Connecting takes up to seven round trips, and a round
+/// trip to a distant database takes most of a second.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// The time to wait before a server is tried again, while another has not answered yet.
-const PAUSE: Duration = Duration::from_millis(250);
+/// The pause before a server is tried again while another server has not answered yet.
+const RETRY_INTERVAL: Duration = Duration::from_millis(250);
 
-/// How long the server may leave what was sent without an answer from its network.
-const SILENCE: Duration = Duration::from_secs(5);
+/// The time of silence after which TCP probes the connection, and the limit for data without a TCP acknowledgement.
+const KEEPALIVE_IDLE: Duration = Duration::from_secs(5);
 
-/// The time that the protocol waits before it probes a silent connection, if the URL does not say.
+/// The default of `tokio_postgres` for the time before TCP probes a silent connection.
 const DEFAULT_KEEPALIVE: Duration = Duration::from_hours(2);
 
-/// The place of the database: its servers, and how they are reached.
+/// The database's servers, and the settings of a connection to them.
 pub(crate) struct Database {
     servers: Vec<Server>,
     tls: MakeRustlsConnect,
     patience: Duration,
-}
-
-/// A connection, which is driven by a task of its own. Dropping it closes it.
-#[derive(Debug)]
-pub(crate) struct Connection {
-    pub(crate) client: Client,
-    driver: JoinHandle<()>,
+    /// The schema of the store's tables, after it was found.
+    schema: Arc<OnceLock<SchemaName>>,
 }
 
 impl Database {
-    /// Reads a connection string, and adds what every connection of ours has.
-    pub(crate) fn named(url: &str) -> Result<Self, StoreError> {
-        // A certificate is always verified, so that these ask for nothing more.
-        let url = url.replace("sslmode=verify-full", "sslmode=require").replace("sslmode=verify-ca", "sslmode=require");
-        let config = Config::from_str(&url).map_err(Failure::of_url)?;
+    /// Adds the settings that every connection has.
+    pub(crate) fn of(options: &PostgresOptions) -> Result<Self, StoreError> {
+        let config = &options.config;
         let (hosts, addresses, ports) = (config.get_hosts(), config.get_hostaddrs(), config.get_ports());
         let count = hosts.len().max(addresses.len());
         if count == 0
             || (ports.len() > 1 && ports.len() != count)
             || (!addresses.is_empty() && addresses.len() != count)
         {
-            return Err(unavailable("the store's URL must name a host, and as many ports as hosts, or one"));
+            let fault = "the store's URL must name a host, and either one port or one port for each host";
+            return Err(StoreError::Settings(fault.to_owned()));
         }
         let servers = (0..count).map(|place| Server {
-            config: without_hosts(&config),
+            config: without_hosts(config),
             host: hosts.get(place).cloned(),
             address: addresses.get(place).copied(),
             port: ports.get(place).or_else(|| ports.first()).copied().unwrap_or(5432),
         });
-        let patience = config.get_connect_timeout().copied().unwrap_or(CONNECT);
-        Ok(Self { servers: servers.collect(), tls: tls()?, patience })
+        let patience = config.get_connect_timeout().copied().unwrap_or(CONNECT_TIMEOUT);
+        Ok(Self { servers: servers.collect(), tls: options.tls.connector()?, patience, schema: Arc::default() })
     }
 
-    /// Connects to the first server that accepts writes. `heard` is told of each notification.
+    /// Sets the schema of the store's tables, for all connections.
+    pub(crate) fn keep_tables_in(&self, schema: SchemaName) {
+        let _ = self.schema.set(schema);
+    }
+
+    /// Connects to the first server that accepts writes. Each notification wakes `heard`.
     pub(crate) async fn connect(&self, heard: Option<&Arc<Notify>>) -> Result<Connection, Failure> {
         let attempt = |place: usize, server, pause| async move {
             tokio::time::sleep(pause).await;
@@ -96,8 +97,8 @@ impl Database {
             if failures.iter().all(Option::is_some) {
                 break;
             }
-            // While one is silent, another may be promoted.
-            attempts.push(attempt(place, server, PAUSE));
+            // While one server is silent, another may be promoted.
+            attempts.push(attempt(place, server, RETRY_INTERVAL));
         }
         Err(failures.into_iter().flatten().max_by_key(Failure::weight).unwrap_or_else(Failure::nowhere))
     }
@@ -119,23 +120,27 @@ impl Database {
         select_ok(attempts).await.map(|(connection, _)| connection)
     }
 
-    /// Connects to one address, and asks what it is: only a primary has the newest state.
+    /// Connects to one address, and fails unless the server is a primary: only a primary has the newest state.
     async fn open(&self, server: &Server, config: Config, heard: Option<Arc<Notify>>) -> Result<Connection, Failure> {
         let refused = |error| Failure::of_connecting(server, error);
         let (client, mut connection) = config.connect(self.tls.clone()).await.map_err(refused)?;
+        let schema = Arc::clone(&self.schema);
+        let is_ours = move |named: &str| schema.get().is_some_and(|schema| channel::is_about(named, schema.as_str()));
         let driver = tokio::spawn(async move {
             loop {
                 match poll_fn(|context| connection.poll_message(context)).await {
-                    Some(Ok(AsyncMessage::Notification(_))) => heard.iter().for_each(|heard| heard.notify_one()),
+                    Some(Ok(AsyncMessage::Notification(hint))) if is_ours(hint.payload()) => {
+                        heard.iter().for_each(|heard| heard.notify_one());
+                    }
                     Some(Ok(_)) => {}
                     Some(Err(error)) => return tracing::debug!(%error, "a connection broke"),
                     None => return,
                 }
             }
         });
-        let connection = Connection { client, driver };
+        let connection = Connection::new(client, driver, Arc::clone(&self.schema));
         let sql = sql("SELECT pg_is_in_recovery(), current_setting('transaction_read_only')");
-        let found = rows(&connection.client, &sql).await.map_err(refused)?;
+        let found = rows(&connection, &sql).await.map_err(refused)?;
         match row::first::<(bool, String)>(&found) {
             Ok(None) => Err(Failure::nowhere()),
             Ok(Some((false, read_only))) if read_only == "off" => Ok(connection),
@@ -145,20 +150,7 @@ impl Database {
     }
 }
 
-impl Connection {
-    /// Resolves when the connection has ended.
-    pub(crate) async fn ended(&mut self) {
-        let _ = (&mut self.driver).await;
-    }
-}
-
-impl Drop for Connection {
-    fn drop(&mut self) {
-        self.driver.abort();
-    }
-}
-
-/// Returns the settings of a connection string but its hosts.
+/// Returns the settings of a connection string without its hosts.
 fn without_hosts(url: &Config) -> Config {
     let mut config = Config::new();
     config.application_name(url.get_application_name().unwrap_or("doorward"));
@@ -168,26 +160,13 @@ fn without_hosts(url: &Config) -> Config {
     url.get_options().map(|options| config.options(options));
     config.ssl_mode(url.get_ssl_mode()).ssl_negotiation(url.get_ssl_negotiation());
     config.channel_binding(url.get_channel_binding());
-    config.tcp_user_timeout(url.get_tcp_user_timeout().copied().unwrap_or(SILENCE));
+    config.tcp_user_timeout(url.get_tcp_user_timeout().copied().unwrap_or(KEEPALIVE_IDLE));
     let idle = Some(url.get_keepalives_idle()).filter(|idle| *idle != DEFAULT_KEEPALIVE);
-    config.keepalives(url.get_keepalives()).keepalives_idle(idle.unwrap_or(SILENCE));
+    config.keepalives(url.get_keepalives()).keepalives_idle(idle.unwrap_or(KEEPALIVE_IDLE));
     url.get_keepalives_interval().map(|interval| config.keepalives_interval(interval));
     url.get_keepalives_retries().map(|retries| config.keepalives_retries(retries));
     config.target_session_attrs(TargetSessionAttrs::Any);
     config
-}
-
-/// TLS by rustls. A certificate is always verified: encryption to an unknown server keeps no secret.
-fn tls() -> Result<MakeRustlsConnect, StoreError> {
-    let mut trusted = rustls::RootCertStore::empty();
-    // Those of the operating system, or of SSL_CERT_FILE. A certificate that cannot be read is one less to trust.
-    trusted.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
-    let config = rustls::ClientConfig::builder_with_provider(Arc::new(rustls::crypto::ring::default_provider()))
-        .with_safe_default_protocol_versions()
-        .map_err(unavailable)?
-        .with_root_certificates(trusted)
-        .with_no_client_auth();
-    Ok(MakeRustlsConnect::new(config))
 }
 
 impl fmt::Debug for Database {

@@ -1,9 +1,10 @@
-//! Connections, as work borrows them.
+//! Connections that callers borrow.
 //!
-//! Making a connection may take seconds on a slow link, and is outside of the deadline of any statement. A connection that
-//! does not answer is left behind.
+//! Connecting may take seconds on a slow link, so it does not count towards a statement's deadline. A connection that
+//! does not answer is abandoned.
 
 use std::fmt;
+use std::num::NonZeroU16;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -15,71 +16,69 @@ use tokio::time::{Instant, timeout};
 use tokio_postgres::error::SqlState;
 use tokio_postgres::{Error, Row};
 
-use crate::connect::{Connection, Database};
+use crate::connect::Database;
+use crate::connection::Connection;
 use crate::error::{is_answer, of_statement, unavailable};
 use crate::line::Line;
 use crate::retry::again;
 use crate::row;
 use crate::statement::{rows, touched};
 
-/// Connections of one node's requests. Changes wait for each other anyway.
-const SIZE: usize = 8;
+/// The time limit of a statement. A statement takes about a millisecond plus a round trip.
+const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// The time that any statement may take. Each takes about a millisecond, and the way there and back.
-const PATIENCE: Duration = Duration::from_secs(10);
+/// The time limit for the check of a connection that has been silent.
+const CHECK_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// The time that a connection that was not heard of lately may take to show that it works.
-const CHECK: Duration = Duration::from_secs(5);
-
-/// The time for which an answer counts as proof that its connection works.
-const FRESH: Duration = Duration::from_secs(5);
+/// The time for which an answer proves that its connection works.
+const FRESH_FOR: Duration = Duration::from_secs(5);
 
 /// The source of a handle's connections.
 pub(crate) enum Connections {
-    /// One connection that all callers share, made in the background.
+    /// One connection that all callers share. A background task makes it.
     Line(Line),
     /// Several connections, each used by one caller at a time.
     Pool(Pool),
 }
 
 impl Connections {
-    /// Runs one statement; returns its rows.
+    /// Runs one statement and returns its rows.
     pub(crate) async fn query(&self, statement: Statement) -> Result<Vec<Row>, StoreError> {
         let mut borrowed = self.borrow().await?;
         let connection = borrowed.connection();
-        let found = borrowed.in_time(rows(&connection.client, &statement)).await?;
+        let found = borrowed.in_time(rows(&connection, &statement)).await?;
         borrowed.answered(found)
     }
 
-    /// Runs one statement, in a transaction of its own; returns how many rows it touched.
+    /// Runs one statement in its own transaction. Returns the number of rows that it touched.
     pub(crate) async fn execute(&self, statement: Statement) -> Result<u64, StoreError> {
         let once = || async {
             let mut borrowed = self.borrow().await?;
             let connection = borrowed.connection();
-            let touched = borrowed.in_time(touched(&connection.client, &statement)).await?;
+            let touched = borrowed.in_time(touched(&connection, &statement)).await?;
             borrowed.answered(touched)
         };
         again(once).await
     }
 
-    /// Runs one statement whose rows begin with their provenance; returns the provenance, and the rows.
+    /// Runs one statement whose rows begin with their provenance. Returns the provenance and the rows.
     pub(crate) async fn sourced(&self, statement: Statement) -> Result<(Provenance, Vec<Row>), StoreError> {
         let mut borrowed = self.borrow().await?;
         let connection = borrowed.connection();
-        let found = borrowed.in_time(rows(&connection.client, &statement)).await?;
+        let found = borrowed.in_time(rows(&connection, &statement)).await?;
         let Some(first) = found.as_ref().ok().and_then(|found| found.first()) else {
-            return borrowed.answered(found).and(Err(StoreError::Unfinished));
+            return borrowed.answered(found).and(Err(StoreError::UnfinishedCopy));
         };
         let provenance = row::provenance(first)?;
         if !(provenance.primary && provenance.writable) {
-            // The next connection leads to the primary, if the store's URL does.
+            // The next connection finds the primary, if the store's URL names it.
             borrowed.leave();
             return Ok((provenance, found.map_err(of_statement)?));
         }
         Ok((provenance, borrowed.answered(found)?))
     }
 
-    /// Returns a connection that works, as far as is known.
+    /// Returns a connection that is believed to work.
     pub(crate) async fn borrow(&self) -> Result<Borrowed<'_>, StoreError> {
         let (connection, permit) = match self {
             Self::Line(line) => (line.connection().await?, None),
@@ -92,7 +91,7 @@ impl Connections {
     }
 }
 
-/// A connection in use. Dropping it means that its work was given up in the middle.
+/// A connection in use. Dropping it marks its work as interrupted.
 pub(crate) struct Borrowed<'a> {
     from: &'a Connections,
     connection: Arc<Connection>,
@@ -113,32 +112,32 @@ impl Borrowed<'_> {
         Arc::clone(&self.connection)
     }
 
-    /// Waits for work on this connection for as long as any may take.
+    /// Waits for work on this connection, within the time limit.
     pub(crate) async fn in_time<T>(&mut self, work: impl Future<Output = T>) -> Result<T, StoreError> {
         let silent = |_| {
             self.state = State::Left;
-            unavailable("the database does not answer: look whether it runs, and whether something holds its locks")
+            unavailable("the database does not answer: check that it runs, and that nothing holds its locks")
         };
-        timeout(PATIENCE, work).await.map_err(silent)
+        timeout(ACQUIRE_TIMEOUT, work).await.map_err(silent)
     }
 
-    /// Ends the work: the connection has answered all of it.
+    /// Ends the work. The connection has answered every statement.
     pub(crate) fn give_back(mut self) {
         self.state = State::Done;
     }
 
-    /// Ends the work, and its transaction, without waiting for the answer to that.
+    /// Rolls the transaction back, without waiting for the answer.
     pub(crate) fn roll_back(self) {
         let _ = self.connection.client.batch_execute("ROLLBACK").now_or_never();
         self.give_back();
     }
 
-    /// Ends the work, and leaves the connection behind: it broke, or leads to a server that is not the primary.
+    /// Abandons the connection: it broke, or its server is not the primary.
     pub(crate) fn leave(mut self) {
         self.state = State::Left;
     }
 
-    /// Ends the work of one statement.
+    /// Ends the work of one statement, according to its result.
     pub(crate) fn answered<T>(self, answer: Result<T, Error>) -> Result<T, StoreError> {
         match &answer {
             Err(error) if !is_answer(error) || error.code() == Some(&SqlState::READ_ONLY_SQL_TRANSACTION) => {
@@ -169,18 +168,18 @@ pub(crate) struct Pool {
 
 struct Idle {
     connection: Arc<Connection>,
-    /// The time of its last answer; none if it was given up in the middle of work.
+    /// The time of the last answer, or `None` if the work was interrupted.
     heard: Option<Instant>,
 }
 
 impl Pool {
-    pub(crate) fn of(database: Arc<Database>) -> Self {
-        Self { database, permits: Semaphore::new(SIZE), idle: Mutex::default() }
+    pub(crate) fn of(database: Arc<Database>, size: NonZeroU16) -> Self {
+        Self { database, permits: Semaphore::new(size.get().into()), idle: Mutex::default() }
     }
 
     async fn permit(&self) -> Result<SemaphorePermit<'_>, StoreError> {
         let busy = |_| unavailable("all connections to the database are busy: try again later");
-        timeout(PATIENCE, self.permits.acquire()).await.map_err(busy)?.map_err(unavailable)
+        timeout(ACQUIRE_TIMEOUT, self.permits.acquire()).await.map_err(busy)?.map_err(unavailable)
     }
 
     async fn connection(&self) -> Result<Arc<Connection>, StoreError> {
@@ -190,11 +189,11 @@ impl Pool {
             if connection.client.is_closed() {
                 continue;
             }
-            // On a slow link, asking first would double the time of every request.
-            if heard.is_some_and(|heard| heard.elapsed() < FRESH) {
+            // On a slow link, a check before every request would double its time.
+            if heard.is_some_and(|heard| heard.elapsed() < FRESH_FOR) {
                 return Ok(connection);
             }
-            match timeout(CHECK, connection.client.batch_execute("")).await {
+            match timeout(CHECK_TIMEOUT, connection.client.batch_execute("")).await {
                 Ok(Ok(())) => return Ok(connection),
                 Ok(Err(_)) => {}
                 Err(_) => self.idle().clear(),
@@ -208,11 +207,11 @@ impl Pool {
         match state {
             State::Done => idle.push(Idle { connection, heard: Some(Instant::now()) }),
             State::Working => {
-                // The server carries out what it was sent, and ends the transaction that it may be in.
+                // The server finishes the statements that it has received, and then rolls back an open transaction.
                 let _ = connection.client.batch_execute("ROLLBACK").now_or_never();
                 idle.insert(0, Idle { connection, heard: None });
             }
-            // The others may hang with it.
+            // The other idle connections may hang too.
             State::Left => idle.clear(),
         }
     }

@@ -1,4 +1,4 @@
-//! Moving: everything as rows.
+//! Copying a store: every table as rows.
 
 use std::iter::zip;
 
@@ -6,9 +6,11 @@ use async_trait::async_trait;
 use doorward_key::KeyPrefix;
 use doorward_store::copy::{CopiedTable, CopyProgress, Row, Rows};
 use doorward_store::{Conflict, Revision, StoreError};
+use doorward_store_sql::change::require_states_if_suspended;
 use doorward_store_sql::{copy, sql, table};
 use doorward_types::Incarnation;
 
+use crate::schema::WITH_STATES;
 use crate::statement::touched;
 use crate::transaction::{Answers, Decision};
 use crate::{PostgresStore, row};
@@ -20,7 +22,7 @@ impl Rows for PostgresStore {
     }
 
     async fn count(&self, table: &'static CopiedTable) -> Result<u64, StoreError> {
-        row::value(&self.query(copy::count(table)).await?)?.ok_or(StoreError::Missing)
+        row::value(&self.query(copy::count(table)).await?)?.ok_or(StoreError::NotFound)
     }
 
     async fn rows(&self, table: &'static CopiedTable, after: Option<Row>, limit: u32) -> Result<Vec<Row>, StoreError> {
@@ -53,24 +55,25 @@ impl Rows for PostgresStore {
         }
         let insert = sql(format!("INSERT INTO {} ({names}) SELECT * FROM unnest({places})", table.name));
         let insert = zip(columns, table.columns).fold(insert, |insert, (cells, (_, kind))| insert.list(*kind, cells));
-        // The note first, so that another that was stopped in the middle of the same is waited for.
+        // Write the note first: its row lock waits for an interrupted transaction that still writes the same page.
         let writes = || vec![copy::note(table.name, &until), insert.clone()];
         self.pool.write(&[], |_| Ok(Decision::write(writes(), ()))).await
     }
 
-    /// Without statistics, the server may check references by an index that fits by its first columns only.
+    /// Analyzes a filled table. Without statistics, the server may check foreign keys with an index that matches only
+    /// the first columns.
     async fn table_filled(&self, table: &'static CopiedTable) -> Result<(), StoreError> {
         self.execute(sql(format!("ANALYZE {}", table.name))).await.map(drop)
     }
 
     async fn abandon_copy(&self) -> Result<(), StoreError> {
         if self.progress().await?.source.is_empty() {
-            return Err(StoreError::Missing);
+            return Err(StoreError::NotFound);
         }
-        // One by one, and each for as long as it takes; begun again, it goes on.
+        // Clear one table at a time, without a time limit. A second call continues.
         for table in copy::TABLES.iter().rev() {
             let borrowed = self.pool.borrow().await?;
-            let deleted = touched(&borrowed.connection().client, &copy::clear(table)).await;
+            let deleted = touched(&borrowed.connection(), &copy::clear(table)).await;
             borrowed.answered(deleted)?;
         }
         self.execute(copy::forget_sealing_key()).await?;
@@ -87,6 +90,7 @@ impl Rows for PostgresStore {
         let writes = || {
             vec![
                 copy::forget_notes(),
+                require_states_if_suspended(WITH_STATES),
                 sql("UPDATE store SET prefix = $1, incarnation = $2 WHERE id = 1")
                     .bind(&prefix.cloned())
                     .bind(&incarnation),

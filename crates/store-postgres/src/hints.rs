@@ -1,24 +1,25 @@
-//! LISTEN and NOTIFY: they wake a node's poll early. Nothing depends on a hint: if none comes, the next poll finds the change.
+//! LISTEN and NOTIFY, which wake a node's poll early. Nothing depends on a hint: without it, the next regular poll
+//! finds the change.
 
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
-use doorward_store_sql::sql;
 use tokio::sync::Notify;
 use tokio::task::AbortHandle;
 
+use crate::channel;
 use crate::connect::Database;
 use crate::error::Failure;
 use crate::statement::rows;
 
-/// How long to wait before listening again after the connection broke.
-const PAUSE: Duration = Duration::from_secs(1);
+/// The pause before listening again after the connection broke.
+const RETRY_INTERVAL: Duration = Duration::from_secs(1);
 
-/// The hints that were heard. Listening begins at the first question, so that a program that only makes a change needs no connection for
-/// it.
+/// The received hints. Listening begins at the first call of `next`, so a program that only makes a change needs no
+/// connection for hints.
 #[derive(Debug)]
 pub(crate) struct Hints {
-    /// The database; none if this handle does not listen.
+    /// The database, or `None` if this handle does not listen.
     database: Option<Arc<Database>>,
     heard: Arc<Notify>,
     listening: OnceLock<Listening>,
@@ -29,12 +30,12 @@ impl Hints {
         Self { database, heard: Arc::default(), listening: OnceLock::new() }
     }
 
-    /// Returns hints of the same database, on a connection of their own.
+    /// Returns hints of the same database, on a separate connection.
     pub(crate) fn apart(&self) -> Self {
         Self::of(self.database.clone())
     }
 
-    /// Resolves at the next hint.
+    /// Completes at the next hint.
     pub(crate) async fn next(&self) {
         if let Some(database) = &self.database {
             self.listening.get_or_init(|| Listening::to(Arc::clone(database), Arc::clone(&self.heard)));
@@ -43,7 +44,7 @@ impl Hints {
     }
 }
 
-/// Listens until it is dropped.
+/// A task that listens until this value is dropped.
 #[derive(Debug)]
 struct Listening(AbortHandle);
 
@@ -52,9 +53,9 @@ impl Listening {
         let listening = tokio::spawn(async move {
             loop {
                 if let Err(failure) = listen(&database, &heard).await {
-                    tracing::debug!(%failure, "not listening for hints; polls go on");
+                    tracing::debug!(%failure, "cannot listen for hints: polls continue without them");
                 }
-                tokio::time::sleep(PAUSE).await;
+                tokio::time::sleep(RETRY_INTERVAL).await;
             }
         });
         Self(listening.abort_handle())
@@ -69,7 +70,7 @@ impl Drop for Listening {
 
 async fn listen(database: &Database, heard: &Arc<Notify>) -> Result<(), Failure> {
     let mut connection = database.connect(Some(heard)).await?;
-    if rows(&connection.client, &sql("LISTEN doorward")).await.is_ok() {
+    if rows(&connection, &channel::listen()).await.is_ok() {
         connection.ended().await;
     }
     Ok(())

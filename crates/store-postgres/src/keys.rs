@@ -1,11 +1,11 @@
 use async_trait::async_trait;
 use doorward_store::{
     AccessKeyWithSecrets, Change, ChangeContext, Committed, IdempotencyKey, KeyStore, Operation, Organization,
-    OriginEntry, Page, Revision, Sourced, StoreError, WhichKey,
+    OriginEntry, Page, Sourced, StoreError, UsageLog, WhichKey,
 };
-use doorward_store_sql::change::OPERATION;
+use doorward_store_sql::table::columns;
 use doorward_store_sql::{Statement, keys, sql, text};
-use doorward_types::{Name, OrganizationId};
+use doorward_types::{ActorName, ExternalId, Name, OrganizationId};
 
 use crate::row::PROVENANCE;
 use crate::{PostgresStore, row};
@@ -16,22 +16,22 @@ impl KeyStore for PostgresStore {
         self.writer.change((change, context)).await
     }
 
-    async fn operation(&self, actor: &Name, key: &IdempotencyKey) -> Result<Sourced<Option<Operation>>, StoreError> {
+    async fn operation(
+        &self,
+        actor: &ActorName,
+        key: &IdempotencyKey,
+    ) -> Result<Sourced<Option<Operation>>, StoreError> {
         let find = text!(
-            "SELECT {PROVENANCE}, {OPERATION} FROM store i
-             LEFT JOIN operations o ON o.actor = $1 AND o.idempotency_key = $2 WHERE i.id = 1"
+            "SELECT {PROVENANCE}, {} FROM store i
+             LEFT JOIN operations o ON o.actor = $1 AND o.idempotency_key = $2 WHERE i.id = 1",
+            columns::<Operation>("o")
         );
         let (provenance, found) = self.pool.sourced(sql(find).bind(actor).text(key.as_str())).await?;
         Ok(Sourced::new(provenance, row::behind(&found)?))
     }
 
-    async fn last_change_of(&self, subject: &str) -> Result<Sourced<Option<Revision>>, StoreError> {
-        let find = text!(
-            "SELECT {PROVENANCE}, (SELECT max(revision) FROM operations WHERE subject = $1) FROM store i WHERE i.id = 1"
-        );
-        let (provenance, found) = self.pool.sourced(sql(find).text(subject)).await?;
-        let (newest,) = row::behind(&found)?;
-        Ok(Sourced::new(provenance, newest))
+    fn usage_log(&self) -> Option<&dyn UsageLog> {
+        Some(self)
     }
 
     async fn organization(&self, id: OrganizationId) -> Result<Option<Organization>, StoreError> {
@@ -44,6 +44,10 @@ impl KeyStore for PostgresStore {
 
     async fn organizations_named(&self, name: &Name, limit: u32) -> Result<Vec<Organization>, StoreError> {
         self.list(keys::organizations_named(name, limit)).await
+    }
+
+    async fn organization_by_external_id(&self, id: &ExternalId) -> Result<Option<Organization>, StoreError> {
+        self.find(keys::organization_by_external_id(id)).await
     }
 
     async fn access_keys(&self, organization: OrganizationId) -> Result<Vec<AccessKeyWithSecrets>, StoreError> {

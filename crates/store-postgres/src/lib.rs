@@ -1,15 +1,16 @@
-//! The engine for several nodes: PostgreSQL, or what speaks its protocol.
+//! The engine for several nodes: PostgreSQL, or a database that speaks its protocol.
 //!
 //! The SQL is a portable subset, and a test lints every statement: no sequences, triggers, advisory locks, partial or
-//! deferrable constraints. Statements are sent with the types of their parameters and are never prepared, so that the
-//! engine works behind PgBouncer in transaction pooling without a mode of its own.
+//! deferrable constraints. Statements carry the types of their parameters and are never prepared, so the engine needs
+//! no special mode behind PgBouncer in transaction pooling. Each statement names the schema of its tables, so it needs no
+//! `search_path` either.
 //!
-//! Every change to keys takes the row of `revision` first, which makes it the only writer. That order also settles what
-//! became of a commit that was not answered: the next holder of the row looks it up by its operation. A change takes two round
-//! trips, and changes that are asked for at the same time share them.
+//! Every change to keys first locks the row of `revision`, which makes the change the only writer. The lock also
+//! settles the outcome of an unanswered commit: the next holder of the lock looks the change up by its operation. A
+//! change takes two round trips; concurrent changes share them.
 //!
-//! A node has connections of its own ([`Coherence::control`](doorward_store::Coherence::control)), and each answer that it
-//! relies on says which server gave it.
+//! A node has its own connections ([`NodeRegistry::control`](doorward_store::NodeRegistry::control)). Each answer that
+//! it relies on names the server that gave it.
 //!
 //! ```no_run
 //! # async fn example() -> Result<(), doorward_store::StoreError> {
@@ -23,8 +24,10 @@
 
 mod audit;
 mod changes;
+mod channel;
 mod coherence;
 mod connect;
+mod connection;
 mod connections;
 mod copy;
 mod error;
@@ -36,20 +39,28 @@ mod links;
 mod logs;
 mod lost;
 mod migrations;
-mod operators;
-mod outbox;
+mod options;
+mod place;
+mod qualify;
 mod retry;
 mod row;
 mod schema;
+mod schema_name;
 mod sealing;
 mod server;
 mod sign_ins;
 mod statement;
 mod store;
 mod tables;
+mod tls;
 mod tool_calls;
 mod transaction;
+mod url;
 mod usage;
 mod writer;
 
+pub use crate::options::PostgresOptions;
+pub use crate::schema_name::SchemaName;
 pub use crate::store::PostgresStore;
+
+doorward_store_sql::implement_operators_and_outbox!(PostgresStore);

@@ -1,4 +1,4 @@
-//! One connection that is made in the background, and made again when it is given up.
+//! One connection, made in the background and replaced when it fails.
 
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
@@ -6,20 +6,21 @@ use doorward_store::StoreError;
 use tokio::runtime::Handle;
 use tokio::sync::watch;
 
-use crate::connect::{Connection, Database};
+use crate::connect::Database;
+use crate::connection::Connection;
 use crate::error::{Failure, unavailable};
 
-/// A connection that several callers share: their statements follow each other on it.
+/// A connection that several callers share. Their statements run on it one after another.
 ///
-/// It is made by a task of its own, so that a caller with a short deadline does not end the attempt. All tasks run on the
-/// runtime of the first caller, which is the node's.
+/// A separate task connects, so that a caller with a short deadline does not end the attempt. All these tasks run on
+/// the first caller's runtime, which is the node's.
 pub(crate) struct Line {
     database: Arc<Database>,
     runtime: OnceLock<Handle>,
     newest: Mutex<Option<Attempt>>,
 }
 
-/// An attempt to connect, and what came of it.
+/// An attempt to connect, and its result.
 type Attempt = watch::Receiver<Option<Result<Arc<Connection>, Failure>>>;
 
 impl Line {
@@ -40,7 +41,7 @@ impl Line {
         Ok(made.clone().unwrap_or_else(|| Err(Failure::nowhere()))?)
     }
 
-    /// Leaves a connection behind, and makes another at once.
+    /// Abandons a connection, and starts to make another at once.
     pub(crate) fn replace(&self, given_up: &Arc<Connection>) {
         let mut newest = self.newest.lock().unwrap_or_else(PoisonError::into_inner);
         let is_newest = newest.as_ref().is_some_and(
@@ -56,14 +57,14 @@ impl Line {
         let database = Arc::clone(&self.database);
         runtime.spawn(async move {
             let made = database.connect(None).await.map(Arc::new);
-            // If nobody waits any more, the connection is closed.
+            // If no caller is left, the connection is closed.
             let _ = sender.send(Some(made));
         });
         attempt
     }
 }
 
-/// Returns whether the attempt has failed, or its connection has ended.
+/// Returns true if the attempt has failed or its connection has ended.
 fn is_over(attempt: &Attempt) -> bool {
     match &*attempt.borrow() {
         Some(Ok(connection)) => connection.client.is_closed(),

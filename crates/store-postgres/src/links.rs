@@ -1,10 +1,13 @@
-//! Tries to link an account, and what is to be revoked at third parties.
+//! Link sessions, and the revocations that are due at third parties.
 
 use async_trait::async_trait;
 use doorward_audit::EventDraft;
 use doorward_key::Digest;
-use doorward_records::{Credential, FoundLink, LinkSession, LinkSessions, LinkStatus, Record, Revocation, Revocations};
+use doorward_records::{
+    Credential, Erasure, FoundLink, LinkSession, LinkSessions, LinkStatus, Record, Revocation, Revocations,
+};
 use doorward_store::{Conflict, Scope, StoreError};
+use doorward_store_sql::erasing;
 use doorward_store_sql::links;
 use doorward_store_sql::revoking::Revoking;
 use doorward_store_sql::table;
@@ -14,7 +17,7 @@ use doorward_types::{LinkSessionId, RegisteredUserId, Timestamp};
 use crate::transaction::{Answers, Decision};
 use crate::{PostgresStore, row, sealing};
 
-/// Locks the sessions that are about to expire, so that none of them is completed between its revocation and its end.
+/// Locks the sessions that are about to expire, so that no session is completed between its revocation and its end.
 fn lock_expired(now: Timestamp) -> Statement {
     sql("SELECT id FROM links WHERE expires_at <= $1 FOR UPDATE").bind(&now)
 }
@@ -24,20 +27,20 @@ fn lock_link(scope: &Scope, id: LinkSessionId) -> Statement {
     links::find(scope, id).and(" FOR UPDATE")
 }
 
-/// Reads the session of a transaction that has locked it.
+/// Reads the session that the transaction has locked.
 fn locked(answers: &mut Answers) -> Result<LinkSession, StoreError> {
     let found: Option<FoundLink> = row::first(&answers.next().unwrap_or_default())?;
-    found.map(|found| found.session).ok_or(StoreError::Missing)
+    found.map(|found| found.session).ok_or(StoreError::NotFound)
 }
 
-/// Returns the lock of all that a user entrusted. Its rows tell whether the user exists.
+/// Returns the statement that locks a user. It returns a row if the user exists.
 pub(crate) fn lock_user(scope: &Scope, user: RegisteredUserId) -> Statement {
     let lock = "SELECT id FROM registered_users
                 WHERE organization = $1 AND environment = $2 AND id = $3 FOR UPDATE";
     sql(lock).scope(scope).bind(&user)
 }
 
-/// Returns the lock of a user's sessions, so that none of them is completed before the user goes.
+/// Returns the statement that locks a user's sessions, so that no session is completed before the user is deleted.
 pub(crate) fn lock_links_of(scope: &Scope, user: RegisteredUserId) -> Statement {
     let lock = "SELECT id FROM links
                 WHERE organization = $1 AND environment = $2 AND registered_user = $3 FOR UPDATE";
@@ -76,7 +79,7 @@ impl LinkSessions for PostgresStore {
             let revoke = session.tokens.is_none().then(|| Revoking::POSTGRES.tokens(scope, session.id));
             Ok(Decision::write(revoke.into_iter().chain([links::advance(scope, &session)]).collect(), ()))
         };
-        // The store's row first, as everywhere.
+        // The store's row is always locked first.
         self.pool.write(&[sealing::named(), lock_link(scope, session.id)], decide).await
     }
 
@@ -98,7 +101,7 @@ impl LinkSessions for PostgresStore {
             ];
             Ok((Some(writes), ()))
         };
-        // The user first, as everywhere: in one order, nobody waits for each other.
+        // The user is always locked before the session: one order of locks prevents deadlocks.
         let reads = vec![sealing::named(), lock_user(scope, credential.registered_user), lock_link(scope, id)];
         self.write_telling(reads, &event, decide).await
     }
@@ -129,5 +132,16 @@ impl Revocations for PostgresStore {
 
     async fn end_revocation(&self, revocation: &Revocation) -> Result<(), StoreError> {
         self.write_one(links::end(revocation)).await
+    }
+}
+
+#[async_trait]
+impl Erasure for PostgresStore {
+    async fn erase_closed(&self, now: Timestamp) -> Result<(), StoreError> {
+        if self.query(erasing::any_due(now)).await?.is_empty() {
+            return Ok(());
+        }
+        let erase = |_| Ok(Decision::write(erasing::erase(&Revoking::POSTGRES, now), ()));
+        self.pool.write(&erasing::lock_due(now), erase).await
     }
 }

@@ -1,4 +1,4 @@
-//! Writing events, each as the next of its log.
+//! Writing events, each as the next event of its log.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -11,7 +11,7 @@ use tokio_postgres::Row;
 use crate::row;
 use crate::transaction::Answers;
 
-/// The logs that a transaction writes to: the end of each, as it was read under the lock.
+/// The logs that a transaction writes to, with the end of each as it was read under the lock.
 pub(crate) struct Logs(BTreeMap<(OrganizationId, Environment), End>);
 
 /// The end of a log: the store's incarnation, and the last event.
@@ -32,21 +32,21 @@ impl Logs {
             .map(move |(organization, environment)| sql(end).bind(&organization).bind(&environment))
     }
 
-    /// Reads what [`Logs::reads`] of the same events returned.
+    /// Reads the answers to the statements of [`Logs::reads`] for the same events.
     pub(crate) fn of<'a>(
         drafts: impl IntoIterator<Item = &'a EventDraft>,
         answers: Answers,
     ) -> Result<Self, StoreError> {
         let end = |found: Vec<Row>| {
             let end: Option<(_, Option<_>, _)> = row::first(&found)?;
-            let (incarnation, sequence, hash) = end.ok_or(StoreError::Unfinished)?;
+            let (incarnation, sequence, hash) = end.ok_or(StoreError::UnfinishedCopy)?;
             Ok::<_, StoreError>(End { incarnation, last: sequence.map(|sequence| (sequence, hash)) })
         };
         let ends = places(drafts).into_iter().zip(answers).map(|(place, found)| Ok((place, end(found)?)));
         ends.collect::<Result<_, _>>().map(Self)
     }
 
-    /// Returns the statement that writes an event as the next of its log.
+    /// Returns the statement that writes an event as the next event of its log.
     pub(crate) fn append(&mut self, draft: &EventDraft) -> Result<Statement, StoreError> {
         let end = self.0.get_mut(&(draft.organization, draft.environment));
         let end = end.ok_or_else(|| StoreError::Corrupt("the end of a log was not read".into()))?;

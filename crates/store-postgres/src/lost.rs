@@ -1,6 +1,6 @@
 use async_trait::async_trait;
 use doorward_audit::EventDraft;
-use doorward_store::{LostChange, LostChanges, Position, StoreError};
+use doorward_store::{LostChange, LostChangeStore, Position, StoreError};
 use doorward_store_sql::{coherence, sql};
 use doorward_types::Incarnation;
 
@@ -9,7 +9,7 @@ use crate::transaction::{Decision, lock};
 use crate::{PostgresStore, row};
 
 #[async_trait]
-impl LostChanges for PostgresStore {
+impl LostChangeStore for PostgresStore {
     async fn lost_changes(&self) -> Result<Vec<LostChange>, StoreError> {
         self.list(coherence::lost_changes()).await
     }
@@ -27,7 +27,7 @@ impl LostChanges for PostgresStore {
         self.pool
             .write(&reads, |mut answers| {
                 let next = answers.nth(1).unwrap_or_default();
-                let incarnation = row::value(&next)?.ok_or(StoreError::Unfinished)?;
+                let incarnation = row::value(&next)?.ok_or(StoreError::UnfinishedCopy)?;
                 let event = Logs::of([&event], answers)?.append(&event)?;
                 Ok(Decision::write(vec![event], incarnation))
             })

@@ -1,65 +1,58 @@
-//! The schema, step by step; the store's own record; and what a server must be like to be trusted with them.
+//! The migrations, the store's own record, and the checks of the server's settings.
 
 use doorward_key::{Random, SystemRandom};
-use doorward_store::{LONGEST_LEASE, OpenMode, StoreError, StoreId};
+use doorward_store::{LONGEST_LEASE, StoreError, StoreId};
 use doorward_store_sql::sql;
 use doorward_types::Incarnation;
 
 use crate::connections::Connections;
-use crate::error::{of_migration, unavailable};
+use crate::error::unavailable;
+use crate::place::Content;
 use crate::schema::{MIGRATIONS, OLDEST, known};
+use crate::schema_name::SchemaName;
 use crate::transaction::{Answers, Decision};
-use crate::{failover, row};
+use crate::{failover, place, row};
 
-/// The table that says how many of the migrations a database has seen.
-const STEPS: [&str; 2] = [
-    "CREATE TABLE IF NOT EXISTS schema_steps (
-        id   BIGINT NOT NULL PRIMARY KEY CHECK (id = 1),
-        done BIGINT NOT NULL
-    )",
-    "INSERT INTO schema_steps (id, done) VALUES (1, 0) ON CONFLICT (id) DO NOTHING",
-];
+/// The number of migrations that one transaction takes while the store has no rows yet. They end within the time limit of
+/// a statement on a busy server too.
+const TOGETHER: usize = 8;
 
-/// Brings a database up to date; returns the expression that tells its timeline. Several nodes may come here at once: each
-/// step is taken by the holder of the row that counts them.
-pub(crate) async fn run(pool: &Connections, mode: OpenMode) -> Result<&'static str, StoreError> {
-    check(pool).await?;
-    if !is_ours(pool).await? {
-        if mode == OpenMode::Existing {
-            return Err(StoreError::Missing);
-        }
-        // The table and its row together: a node that finds one must find the other, which is the lock of every step.
-        pool.write(&[], |_| Ok(Decision::write(STEPS.map(sql).into(), ()))).await?;
-    }
-    while step(pool).await? {}
+/// Brings a store up to date. Returns the SQL expression of its timeline. Several nodes may do this at once: the lock on
+/// the counter's row lets one node take each step. Fails if another program has a table with a name that a missing
+/// migration creates.
+pub(crate) async fn run(pool: &Connections, schema: &SchemaName) -> Result<&'static str, StoreError> {
+    // The content is read before the counter, so every table of another node's migrations is counted.
+    let mut schemas = place::contents(&pool.query(place::contents_of(schema)).await?)?;
+    let content = schemas.remove(schema.as_str()).unwrap_or_default();
+    while step(pool, schema, &content).await? {}
     introduce(pool).await?;
     failover::timeline(pool).await
 }
 
-/// Takes the next step; returns whether there was one.
-async fn step(pool: &Connections) -> Result<bool, StoreError> {
+/// Takes the next step: one migration, or several of a store without rows. Returns false if no migration was left.
+async fn step(pool: &Connections, schema: &SchemaName, content: &Content) -> Result<bool, StoreError> {
     let lock = sql("SELECT done FROM schema_steps WHERE id = 1 FOR UPDATE");
+    let count = if content.is_new() { TOGETHER } else { 1 };
     let decide = |mut answers: Answers| {
-        let done = row::value(&answers.next().unwrap_or_default())?.unwrap_or(0);
-        let migration = usize::try_from(done).ok().and_then(|done| MIGRATIONS.get(done));
-        let next = sql("UPDATE schema_steps SET done = $1 WHERE id = 1").bind(&(done + 1));
-        let writes = migration.map(|migration| vec![sql(migration.clone()), next]);
-        Ok(Decision::write(writes.unwrap_or_default(), done < known()))
+        let done: u64 = row::value(&answers.next().unwrap_or_default())?.unwrap_or(0);
+        let place = usize::try_from(done).unwrap_or(usize::MAX);
+        content.refuse_foreign(schema, place)?;
+        let mut writes: Vec<_> = MIGRATIONS.iter().skip(place).take(count).map(|taken| sql(taken.clone())).collect();
+        if !writes.is_empty() {
+            let taken = done.saturating_add(writes.len() as u64);
+            writes.push(sql("UPDATE schema_steps SET done = $1 WHERE id = 1").bind(&taken));
+        }
+        let is_left = !writes.is_empty();
+        Ok(Decision::write(writes, is_left))
     };
-    pool.write(&[lock], decide).await.map_err(of_migration)
+    pool.write(&[lock], decide).await
 }
 
-async fn is_ours(pool: &Connections) -> Result<bool, StoreError> {
-    let find = "SELECT 1 FROM information_schema.tables
-                WHERE table_name = 'schema_steps' AND table_schema = current_schema()";
-    Ok(!pool.query(sql(find)).await?.is_empty())
-}
-
-/// Makes the store's own record, if there is none, and reads whether this program may use the store.
+/// Creates the store's own record if it is missing. Fails if this program may not use the store.
 async fn introduce(pool: &Connections) -> Result<(), StoreError> {
     let mut name = [0; 16];
     SystemRandom.fill(&mut name).map_err(unavailable)?;
-    // Nodes of an older program may hold leases, and did not say how long.
+    // Nodes of an older program may hold leases of an unknown length.
     let make = "INSERT INTO store (id, identity, incarnation, prefix, longest_lease_ms, oldest_schema)
                 SELECT 1, $1, $2, NULL, CASE WHEN EXISTS (SELECT 1 FROM organizations) THEN $3 ELSE 0 END, $4
                 ON CONFLICT (id) DO NOTHING";
@@ -67,7 +60,7 @@ async fn introduce(pool: &Connections) -> Result<(), StoreError> {
     pool.execute(make.bind(&LONGEST_LEASE).bind(&OLDEST)).await?;
     let find = "SELECT s.done, i.oldest_schema FROM schema_steps s JOIN store i ON i.id = 1 WHERE s.id = 1";
     let found: Option<(i64, u64)> = row::first(&pool.query(sql(find)).await?)?;
-    let (found, oldest) = found.ok_or(StoreError::Unfinished)?;
+    let (found, oldest) = found.ok_or(StoreError::UnfinishedCopy)?;
     if oldest > known() {
         let supported = i64::try_from(known()).unwrap_or(i64::MAX);
         return Err(StoreError::UnsupportedSchema { found, supported });
@@ -75,20 +68,21 @@ async fn introduce(pool: &Connections) -> Result<(), StoreError> {
     Ok(())
 }
 
-/// Refuses a server that would acknowledge what it may yet lose. A standby is refused at every connection.
-async fn check(pool: &Connections) -> Result<(), StoreError> {
+/// Refuses a server that may lose a commit after acknowledging it. Standbys are refused at every connection.
+pub(crate) async fn check(pool: &Connections) -> Result<(), StoreError> {
     let settings = "SELECT name, setting FROM pg_settings WHERE name IN ('fsync', 'synchronous_commit')";
     let found = pool.query(sql(settings)).await?;
     for (name, setting) in row::all::<(String, String)>(&found)? {
         match (&*name, &*setting) {
             ("fsync", "off") => {
-                return Err(unavailable(
-                    "the server runs with fsync=off: after a crash, a dead key could come back. Set fsync=on",
+                return Err(StoreError::Settings(
+                    "the server runs with fsync=off: after a crash, a dead key could come back. Set fsync=on".into(),
                 ));
             }
             ("synchronous_commit", "off") => {
-                return Err(unavailable(
-                    "the server runs with synchronous_commit=off: after a crash, a dead key could come back. Set it to on",
+                return Err(StoreError::Settings(
+                    "the server runs with synchronous_commit=off: after a crash, a dead key could come back. Set it to on"
+                        .into(),
                 ));
             }
             _ => {}

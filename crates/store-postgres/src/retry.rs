@@ -1,4 +1,4 @@
-//! Work that is tried again after a conflict.
+//! Retries after a conflict.
 
 use std::time::Duration;
 
@@ -7,10 +7,10 @@ use doorward_store::StoreError;
 
 use crate::error::is_worth_a_retry;
 
-/// The number of times that a transaction that lost a conflict is tried again.
+/// The maximum number of retries of a transaction that lost a conflict.
 const RETRIES: u32 = 5;
 
-/// Tries again if the server chose the work as the victim of a conflict.
+/// Repeats the attempt while the server chooses it as the victim of a conflict.
 pub(crate) async fn again<T, Attempt>(attempt: impl Fn() -> Attempt) -> Result<T, StoreError>
 where
     Attempt: Future<Output = Result<T, StoreError>>,
@@ -24,10 +24,11 @@ where
     attempt().await
 }
 
-/// Up to 5 ms, then 10, 20, 40, 80: at random, so that two that met do not meet again.
+/// Waits up to 5 ms, then up to 10, 20, 40, 80. The time is random, so that the same two transactions do not conflict
+/// again.
 pub(crate) async fn pause(round: u32) {
     let mut random = [0];
-    // Without randomness, the pause is merely the same as another's.
+    // Without randomness, the pause only equals another transaction's.
     let _ = SystemRandom.fill(&mut random);
     let longest = Duration::from_millis(5) * 2_u32.pow(round);
     tokio::time::sleep(longest * u32::from(random[0]) / 255).await;

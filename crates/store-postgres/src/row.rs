@@ -1,4 +1,4 @@
-//! Rows, as the readers of all SQL engines see them.
+//! Rows, as the readers shared by the SQL engines see them.
 
 use doorward_store::{BoxError, Provenance, StoreError};
 use doorward_store_sql::{Columns, Field, FromRow, Reader};
@@ -44,7 +44,7 @@ impl Columns for Found<'_> {
     }
 }
 
-/// A value of any type, which is not looked at.
+/// A value of any type, left unread.
 struct Anything;
 
 impl FromSql<'_> for Anything {
@@ -57,7 +57,7 @@ impl FromSql<'_> for Anything {
     }
 }
 
-/// Reads a row from a column on.
+/// Reads a row, beginning at a column.
 pub(crate) fn read<T>(row: &Row, at: usize, read: impl FnOnce(&mut Reader<'_>) -> Result<T>) -> Result<T> {
     read(&mut Reader::at(&Found(row), at))
 }
@@ -72,7 +72,7 @@ pub(crate) fn all<T: FromRow>(rows: &[Row]) -> Result<Vec<T>> {
     all_by(rows, T::read)
 }
 
-/// Reads every row in a way of its own.
+/// Reads every row with a closure.
 pub(crate) fn all_by<T>(rows: &[Row], mut with: impl FnMut(&mut Reader<'_>) -> Result<T>) -> Result<Vec<T>> {
     rows.iter().map(|row| read(row, 0, &mut with)).collect()
 }
@@ -82,15 +82,15 @@ pub(crate) fn value<F: Field>(rows: &[Row]) -> Result<Option<F>> {
     Ok(first(rows)?.map(|(value,)| value))
 }
 
-/// The columns that [`provenance`] reads, of a table called `i`: part of each statement whose answer is relied on, so that they
-/// are of the same server and snapshot.
+/// The columns that [`provenance`] reads, of a table called `i`. They are part of the statement itself, so that the
+/// provenance is of the same server and snapshot as the answer.
 pub(crate) const PROVENANCE: &str =
     "i.identity, i.incarnation, i.oldest_schema, pg_is_in_recovery(), current_setting('transaction_read_only')";
 
 /// The number of columns of [`PROVENANCE`].
 pub(crate) const AFTER_PROVENANCE: usize = 5;
 
-/// Reads the columns of [`PROVENANCE`], which stand first.
+/// Reads the columns of [`PROVENANCE`] from the beginning of a row.
 pub(crate) fn provenance(row: &Row) -> Result<Provenance> {
     read(row, 0, |row| {
         Ok(Provenance {
@@ -104,7 +104,7 @@ pub(crate) fn provenance(row: &Row) -> Result<Provenance> {
     })
 }
 
-/// Reads the first row behind its provenance.
+/// Reads the first row after its provenance.
 pub(crate) fn behind<T: FromRow>(rows: &[Row]) -> Result<T> {
-    read(rows.first().ok_or(StoreError::Unfinished)?, AFTER_PROVENANCE, T::read)
+    read(rows.first().ok_or(StoreError::UnfinishedCopy)?, AFTER_PROVENANCE, T::read)
 }

@@ -1,13 +1,17 @@
 //! The migrations that this program knows.
 
+use std::collections::BTreeSet;
 use std::sync::LazyLock;
 
 /// Each statement is one migration.
 const SCHEMA: &str = include_str!("../migrations/schema.sql");
 
-/// How many of the migrations a program must know at least to read and write a store that this one makes. A migration that
-/// programs who do not know it cannot live with raises this number, here and in the stores that there are.
+/// The number of migrations that a program must at least know to use a store of this program. A migration that older
+/// programs cannot work with raises this number, here and in existing stores.
 pub(crate) const OLDEST: u64 = 42;
+
+/// The number of migrations that a program must at least know to use a store with a suspended organization.
+pub(crate) const WITH_STATES: u64 = 58;
 
 /// The migrations that this program knows, in their order.
 pub(crate) static MIGRATIONS: LazyLock<Vec<String>> = LazyLock::new(|| {
@@ -16,7 +20,28 @@ pub(crate) static MIGRATIONS: LazyLock<Vec<String>> = LazyLock::new(|| {
     statements.filter(|statement| !statement.is_empty()).collect()
 });
 
-/// Returns how many migrations this program knows.
+/// The table with the number of migrations that a store has had.
+pub(crate) const STEPS: &str = "schema_steps";
+
+/// The store's tables, those of older releases included.
+pub(crate) static TABLES: LazyLock<BTreeSet<&str>> =
+    LazyLock::new(|| [STEPS].into_iter().chain(MIGRATIONS.iter().filter_map(|step| table_of(step))).collect());
+
+/// Returns the names of the tables and indexes that these migrations create.
+pub(crate) fn created(migrations: &[String]) -> impl Iterator<Item = &str> {
+    let index = |step| word_after(step, "CREATE INDEX ").or_else(|| word_after(step, "CREATE UNIQUE INDEX "));
+    migrations.iter().filter_map(move |step| table_of(step).or_else(|| index(step)))
+}
+
+fn table_of(step: &str) -> Option<&str> {
+    word_after(step, "CREATE TABLE ")
+}
+
+fn word_after<'a>(step: &'a str, beginning: &str) -> Option<&'a str> {
+    step.strip_prefix(beginning)?.split_whitespace().next()
+}
+
+/// Returns the number of migrations that this program knows.
 pub(crate) fn known() -> u64 {
     MIGRATIONS.len() as u64
 }
@@ -29,5 +54,23 @@ mod tests {
     fn a_program_must_know_the_last_step_that_took_something_away() {
         let last = MIGRATIONS.iter().rposition(|step| step.starts_with("DROP") || step.contains("RENAME")).unwrap();
         assert_eq!(OLDEST, last as u64 + 1);
+    }
+
+    #[test]
+    fn every_created_name_is_known() {
+        let creating = MIGRATIONS.iter().filter(|step| step.starts_with("CREATE"));
+        assert_eq!(created(&MIGRATIONS).count(), creating.count());
+        assert!(
+            created(&MIGRATIONS).all(|name| name.chars().all(|letter| letter.is_ascii_lowercase() || letter == '_'))
+        );
+        assert!(
+            TABLES.contains("organizations") && TABLES.contains("schema_steps") && !TABLES.contains("uses_by_span")
+        );
+    }
+
+    #[test]
+    fn a_program_must_know_the_states_of_organizations_if_one_is_suspended() {
+        let states = MIGRATIONS.iter().position(|step| step.contains("ADD COLUMN state")).unwrap();
+        assert_eq!(WITH_STATES, states as u64 + 1);
     }
 }

@@ -1,4 +1,4 @@
-//! Sealed values of all scopes, and the name of their key.
+//! Sealed values of all scopes, and the id of their sealing key.
 
 use async_trait::async_trait;
 use doorward_audit::EventDraft;
@@ -11,8 +11,8 @@ use tokio_postgres::Row;
 use crate::transaction::{Answers, Decision};
 use crate::{PostgresStore, row};
 
-/// Values that are written side by side, so that they share the server's waits for its disk.
-const AT_ONCE: usize = 4;
+/// The number of values that are written concurrently, to share the server's waits for its disk.
+const MAX_AT_ONCE: usize = 4;
 
 #[async_trait]
 impl Sealing for PostgresStore {
@@ -38,10 +38,10 @@ impl Sealing for PostgresStore {
         row::all_by(&self.query(sealing::page(kind, after, limit)).await?, |row| sealing::value(kind, row))
     }
 
-    /// Each value is a transaction of its own: one that held several rows and waited for another could wait in a circle.
+    /// Writes each value in its own transaction. A transaction that locked several rows could deadlock.
     async fn replace_sealed(&self, values: Vec<(SealedValue, Sealed)>) -> Result<u64, StoreError> {
         let mut replaced = 0;
-        for some in values.chunks(AT_ONCE) {
+        for some in values.chunks(MAX_AT_ONCE) {
             let writes = some.iter().map(|(old, new)| self.execute(sealing::replace(old, new)));
             for written in join_all(writes).await {
                 replaced += written?;
@@ -62,13 +62,13 @@ impl PostgresStore {
     }
 }
 
-/// Reads the key that the store names, which stays named until the transaction ends.
+/// Reads the store's sealing key id, and locks it until the transaction ends.
 pub(crate) fn named() -> Statement {
     sql("SELECT sealing_key FROM store WHERE id = 1 FOR UPDATE")
 }
 
-/// Refuses a value that is sealed with another key than the one that [`named`] found.
+/// Refuses a value if its sealing key differs from the id that [`named`] read.
 pub(crate) fn check(found: Option<Vec<Row>>, written: &Sealed) -> Result<(), StoreError> {
     let named: Option<Option<_>> = row::value(&found.unwrap_or_default())?;
-    check_seal(named.ok_or(StoreError::Missing)?, written)
+    check_seal(named.ok_or(StoreError::NotFound)?, written)
 }

@@ -15,7 +15,7 @@ pub(crate) struct Server {
 }
 
 impl Server {
-    /// Returns the settings of a connection to this address of the host, if one is given.
+    /// Returns the settings of a connection to the host, at this address if one is given.
     pub(crate) fn config(&self, address: Option<IpAddr>) -> Config {
         let mut config = self.config.clone();
         config.port(self.port);

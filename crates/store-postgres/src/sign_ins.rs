@@ -1,4 +1,4 @@
-//! How operators sign in to the page.
+//! Links and sessions by which operators sign in to the page.
 
 use async_trait::async_trait;
 use doorward_audit::EventDraft;
@@ -14,7 +14,7 @@ use crate::transaction::Answers;
 impl SignIns for PostgresStore {
     async fn add_sign_in(&self, sign_in: SignIn, spent: Option<Digest>, event: EventDraft) -> Result<bool, StoreError> {
         self.execute(operators::expire_sign_ins(sign_in.created_at)).await?;
-        let reads = spent.map(|link| operators::take_sign_in(link).and(" RETURNING 1"));
+        let reads = spent.map(|link| operators::consume_sign_in(link).and(" RETURNING 1"));
         let decide = |mut answers: Answers| {
             let is_gone = answers.next().is_some_and(|taken| taken.is_empty());
             Ok(if is_gone { (None, false) } else { (Some(vec![operators::add_sign_in(&sign_in)]), true) })
@@ -26,15 +26,15 @@ impl SignIns for PostgresStore {
         self.find(operators::find_sign_in(token, now)).await
     }
 
-    async fn take_sign_in(&self, token: Digest, event: EventDraft) -> Result<bool, StoreError> {
-        Ok(self.touch(operators::take_sign_in(token), Some(&event)).await? == 1)
+    async fn consume_sign_in(&self, token: Digest, event: EventDraft) -> Result<bool, StoreError> {
+        Ok(self.touch(operators::consume_sign_in(token), Some(&event)).await? == 1)
     }
 
-    async fn see_sign_in(&self, token: Digest, at: Timestamp) -> Result<(), StoreError> {
-        self.execute(operators::see_sign_in(token, at)).await.map(drop)
+    async fn touch_sign_in(&self, token: Digest, at: Timestamp) -> Result<(), StoreError> {
+        self.execute(operators::touch_sign_in(token, at)).await.map(drop)
     }
 
-    async fn take_sign_ins(&self, operator: OperatorId, event: EventDraft) -> Result<u64, StoreError> {
-        self.touch(operators::take_sign_ins(operator), Some(&event)).await
+    async fn delete_sign_ins(&self, operator: OperatorId, event: EventDraft) -> Result<u64, StoreError> {
+        self.touch(operators::delete_sign_ins(operator), Some(&event)).await
     }
 }

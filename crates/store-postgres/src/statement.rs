@@ -1,4 +1,4 @@
-//! Statements on a connection, and how several of them share one round trip.
+//! Statements on a connection. Several statements can share one round trip.
 
 use std::future::poll_fn;
 use std::task::Poll;
@@ -7,14 +7,16 @@ use doorward_store::copy::{Cell, Kind};
 use doorward_store_sql::{Statement, Value};
 use futures_util::future::{join_all, maybe_done};
 use tokio_postgres::types::{ToSql, Type};
-use tokio_postgres::{Client, Error, Row};
+use tokio_postgres::{Error, Row};
+
+use crate::connection::Connection;
 
 type Param<'a> = (Box<dyn ToSql + Send + Sync + 'a>, Type);
 
 /// Returns a parameter with its type.
 ///
-/// Each parameter carries its type, so that the statement needs no round trip to be prepared, and leaves nothing behind at
-/// the server: it works behind PgBouncer in transaction pooling as it works without.
+/// With the types of its parameters, a statement needs no extra round trip for preparation and leaves nothing behind at
+/// the server. So it works behind PgBouncer in transaction pooling.
 fn param(value: &Value) -> Param<'_> {
     fn all<'a, T>(cells: &'a [Cell], of: fn(&'a Cell) -> Option<T>) -> Vec<Option<T>> {
         cells.iter().map(of).collect()
@@ -55,39 +57,41 @@ fn borrowed<'a>(params: &'a [Param<'_>]) -> Vec<(&'a (dyn ToSql + Sync), Type)> 
     params.iter().map(|(value, kind)| (&**value as &(dyn ToSql + Sync), kind.clone())).collect()
 }
 
-/// Runs a statement; returns its rows.
-pub(crate) async fn rows(client: &Client, statement: &Statement) -> Result<Vec<Row>, Error> {
-    client.query_typed(statement.as_str(), &borrowed(&params(statement))).await
+/// Runs a statement and returns its rows.
+pub(crate) async fn rows(connection: &Connection, statement: &Statement) -> Result<Vec<Row>, Error> {
+    let text = connection.in_schema(statement.as_str());
+    connection.client.query_typed(&text, &borrowed(&params(statement))).await
 }
 
-/// Runs a statement; returns how many rows it touched.
-pub(crate) async fn touched(client: &Client, statement: &Statement) -> Result<u64, Error> {
-    client.execute_typed(statement.as_str(), &borrowed(&params(statement))).await
+/// Runs a statement and returns the number of rows that it touched.
+pub(crate) async fn touched(connection: &Connection, statement: &Statement) -> Result<u64, Error> {
+    let text = connection.in_schema(statement.as_str());
+    connection.client.execute_typed(&text, &borrowed(&params(statement))).await
 }
 
 /// A part of a flight.
 #[derive(Clone, Copy)]
 pub(crate) enum Part<'a> {
-    /// Several statements without parameters, of which none is carried out after the first that fails.
+    /// Several statements without parameters and tables. The first failure ends the script.
     Script(&'static str),
     Statement(&'a Statement),
 }
 
 impl Part<'_> {
-    async fn rows(self, client: &Client) -> Result<Vec<Row>, Error> {
+    async fn rows(self, connection: &Connection) -> Result<Vec<Row>, Error> {
         match self {
-            Self::Script(script) => client.batch_execute(script).await.map(|()| vec![]),
-            Self::Statement(statement) => rows(client, statement).await,
+            Self::Script(script) => connection.client.batch_execute(script).await.map(|()| vec![]),
+            Self::Statement(statement) => rows(connection, statement).await,
         }
     }
 }
 
-/// Sends all parts in their order before it waits for an answer, so that they take one round trip together.
+/// Sends all parts in order before it waits for an answer, so that together they take one round trip.
 ///
-/// Within a transaction, the first error is the one that counts: the server refuses all after it.
-pub(crate) async fn flight(client: &Client, parts: &[Part<'_>]) -> Vec<Result<Vec<Row>, Error>> {
-    let mut sent: Vec<_> = parts.iter().map(|part| Box::pin(maybe_done(part.rows(client)))).collect();
-    // The first poll of each is what sends it.
+/// Within a transaction, only the first error matters: the server refuses every later statement.
+pub(crate) async fn flight(connection: &Connection, parts: &[Part<'_>]) -> Vec<Result<Vec<Row>, Error>> {
+    let mut sent: Vec<_> = parts.iter().map(|part| Box::pin(maybe_done(part.rows(connection)))).collect();
+    // The first poll of a future sends its statement.
     poll_fn(|context| {
         for part in &mut sent {
             let _ = part.as_mut().poll(context);

@@ -10,61 +10,81 @@ use crate::connect::Database;
 use crate::connections::{Connections, Pool};
 use crate::hints::Hints;
 use crate::line::Line;
+use crate::options::PostgresOptions;
 use crate::writer::Writer;
-use crate::{migrations, row};
+use crate::{migrations, place, row};
 
 /// A store in a PostgreSQL database. Several nodes share it.
 #[derive(Debug)]
 pub struct PostgresStore {
     pub(crate) database: Arc<Database>,
-    /// The connections of requests.
+    /// The connections for requests.
     pub(crate) pool: Arc<Connections>,
-    /// The connection of polls, and that of all else that the coherence protocol asks; the pool's, unless this handle is a
-    /// node's own.
+    /// The connection for polls and the rest of the coherence protocol. Equal to `pool` unless a node owns this handle.
     pub(crate) polls: Arc<Connections>,
     pub(crate) protocol: Arc<Connections>,
     pub(crate) writer: Arc<Writer>,
     pub(crate) hints: Hints,
-    /// The expression that tells on which timeline the server writes.
+    /// The SQL expression of the server's timeline.
     pub(crate) timeline: &'static str,
 }
 
+impl PostgresOptions {
+    /// Opens the store.
+    ///
+    /// # Errors
+    ///
+    /// Fails like [`PostgresStore::open`].
+    pub async fn open(self, mode: OpenMode) -> Result<PostgresStore, StoreError> {
+        PostgresStore::open_with(self, mode).await
+    }
+}
+
 impl PostgresStore {
-    /// Opens a store, and brings its schema up to date. `url` is a connection string as libpq's, such as
-    /// `postgres://user@host/database?sslmode=require`. Several hosts may be named: all are tried side by side, and the first
-    /// that accepts writes is taken.
+    /// Opens a store, and brings its schema up to date. `url` is a connection string in libpq's form, such as
+    /// `postgres://user@host/database?sslmode=require`. If it names several hosts, all are tried at the same time, and
+    /// the first that accepts writes is taken. [`PostgresOptions`] has settings that are not in the URL.
     ///
-    /// With TLS, the server's certificate is always verified, against what the operating system trusts and
-    /// `SSL_CERT_FILE`.
+    /// The tables are in the schema `doorward`, or in the schema of the parameter `schema`.
+    ///
+    /// With TLS, the server's certificate is always verified, against the file of `sslrootcert`, or the roots of the
+    /// operating system or of `SSL_CERT_FILE`.
     ///
     /// # Errors
     ///
-    /// [`StoreError::Missing`] if the database holds no store and none is to be made; [`StoreError::UnsupportedSchema`] if a
-    /// newer program has made it; [`StoreError::Doubtful`] if only standbys answer; [`StoreError::Unavailable`] if the
-    /// database cannot be reached, or would not keep its word: `fsync=off`, `synchronous_commit=off`.
+    /// [`StoreError::NotFound`] if the database holds no store and `mode` does not create one.
+    /// [`StoreError::Settings`] if the URL is wrong, if the database has two stores and the URL does not name the schema,
+    /// or if the server runs with `fsync=off` or `synchronous_commit=off`. [`StoreError::ForeignTables`] if the schema has
+    /// tables of another program with the store's names. [`StoreError::UnsupportedSchema`] if a newer program made the
+    /// store. [`StoreError::Doubtful`] if only standbys answer. [`StoreError::Unavailable`] if the database cannot be
+    /// reached.
     pub async fn open(url: &str, mode: OpenMode) -> Result<Self, StoreError> {
-        Self::open_with(url, true, mode).await
+        url.parse::<PostgresOptions>()?.open(mode).await
     }
 
-    /// As [`PostgresStore::open`], but without LISTEN: changes of other nodes are found by polling alone, a little later.
+    /// Opens a store like [`PostgresStore::open`], but without LISTEN: only polling finds changes of other nodes, a
+    /// little later.
     ///
     /// # Errors
     ///
-    /// As [`PostgresStore::open`].
-    pub async fn open_deaf(url: &str, mode: OpenMode) -> Result<Self, StoreError> {
-        Self::open_with(url, false, mode).await
+    /// Fails like [`PostgresStore::open`].
+    pub async fn open_without_listen(url: &str, mode: OpenMode) -> Result<Self, StoreError> {
+        url.parse::<PostgresOptions>()?.without_listen().open(mode).await
     }
 
-    async fn open_with(url: &str, listens: bool, mode: OpenMode) -> Result<Self, StoreError> {
-        let database = Arc::new(Database::named(url)?);
-        let pool = Arc::new(Connections::Pool(Pool::of(Arc::clone(&database))));
-        let hints = Hints::of(listens.then(|| Arc::clone(&database)));
-        let timeline = migrations::run(&pool, mode).await?;
+    async fn open_with(options: PostgresOptions, mode: OpenMode) -> Result<Self, StoreError> {
+        let database = Arc::new(Database::of(&options)?);
+        let pool = Arc::new(Connections::Pool(Pool::of(Arc::clone(&database), options.pool_size)));
+        let hints = Hints::of(options.listens.then(|| Arc::clone(&database)));
+        migrations::check(&pool).await?;
+        let schema = place::find(&pool, options.schema.as_ref(), mode).await?;
+        database.keep_tables_in(schema.clone());
+        let timeline = migrations::run(&pool, &schema).await?;
         let (polls, protocol, writer) = (Arc::clone(&pool), Arc::clone(&pool), Writer::of(Arc::clone(&pool), timeline));
         Ok(Self { database, pool, polls, protocol, writer, hints, timeline })
     }
 
-    /// Returns a handle with connections of its own.
+    /// Returns a handle with its own connections.
     pub(crate) fn apart(&self) -> Self {
         let line = || Arc::new(Connections::Line(Line::of(Arc::clone(&self.database))));
         Self {
@@ -78,7 +98,7 @@ impl PostgresStore {
         }
     }
 
-    /// Runs a statement of a request; returns its rows.
+    /// Runs a statement of a request and returns its rows.
     pub(crate) async fn query(&self, statement: Statement) -> Result<Vec<Row>, StoreError> {
         self.pool.query(statement).await
     }
@@ -93,13 +113,18 @@ impl PostgresStore {
         row::all(&self.query(statement).await?)
     }
 
-    /// Runs a statement of a request, in a transaction of its own; returns how many rows it touched.
+    /// Reads rows. The read may take long, and has a connection of the pool to itself.
+    pub(crate) async fn scan_all<T: FromRow>(&self, statement: Statement) -> Result<Vec<T>, StoreError> {
+        self.list(statement).await
+    }
+
+    /// Runs a statement of a request in its own transaction. Returns the number of rows that it touched.
     pub(crate) async fn execute(&self, statement: Statement) -> Result<u64, StoreError> {
         self.pool.execute(statement).await
     }
 
-    /// Writes one row. Fails with [`StoreError::Missing`] if there is no such row.
+    /// Writes one row. Fails with [`StoreError::NotFound`] if there is no such row.
     pub(crate) async fn write_one(&self, statement: Statement) -> Result<(), StoreError> {
-        if self.execute(statement).await? == 1 { Ok(()) } else { Err(StoreError::Missing) }
+        if self.execute(statement).await? == 1 { Ok(()) } else { Err(StoreError::NotFound) }
     }
 }

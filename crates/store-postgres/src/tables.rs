@@ -13,14 +13,14 @@ use crate::links::{lock_links_of, lock_user};
 use crate::transaction::Answers;
 use crate::{PostgresStore, sealing};
 
-/// A record with the locks that its writes take, each of rows that must be there.
+/// A record with the locks that its writes take. Each lock fails if its row is missing.
 trait Locked: Scoped {
-    /// Returns the locks of a put.
+    /// Returns the locks for a put.
     fn put_locks(_scope: &Scope, _key: &Self::Key) -> Vec<Statement> {
         vec![]
     }
 
-    /// Returns the locks of a deletion.
+    /// Returns the locks for a deletion.
     fn delete_locks(scope: &Scope, key: &Self::Key) -> Vec<Statement> {
         Self::put_locks(scope, key)
     }
@@ -57,7 +57,7 @@ impl<R: Locked> Table<R> for PostgresStore {
                 sealing::check(answers.next(), sealed)?;
             }
             if answers.any(|found| found.is_empty()) {
-                return Err(StoreError::Missing);
+                return Err(StoreError::NotFound);
             }
             let revoke = R::replaced(&Revoking::POSTGRES, scope, &key);
             Ok((Some(revoke.into_iter().chain([table::put(scope, &record)]).collect()), ()))

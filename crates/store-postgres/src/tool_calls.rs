@@ -11,7 +11,7 @@ use crate::PostgresStore;
 #[async_trait]
 impl ToolCalls for PostgresStore {
     async fn begin_tool_call(&self, scope: &Scope, call: ToolCall) -> Result<(), StoreError> {
-        // Two statements and no transaction: either is right without the other.
+        // No transaction is needed: each statement is correct without the other.
         self.execute(data::let_tool_calls_go(scope, &call)).await?;
         self.execute(data::begin_tool_call(scope, &call)).await.map(drop)
     }

@@ -1,17 +1,18 @@
-//! Transactions, in two round trips: all reads, under a lock; then all writes, and the commit.
+//! Transactions in two round trips: first the lock and all reads, then all writes and the commit.
 
 use doorward_store::StoreError;
 use doorward_store_sql::{Statement, sql};
 use futures_util::FutureExt;
 use tokio_postgres::Row;
 
+use crate::channel;
 use crate::connections::Connections;
 use crate::error::is_answer;
 use crate::retry::again;
 use crate::statement::{Part, flight};
 
-/// Begins a transaction that the server ends if its node falls silent: a node that hangs must not hold up the others for
-/// longer than they wait. Its commit is on the disk when it is answered, whatever the server's own setting is.
+/// Begins a transaction. The server ends it if its node falls silent, so that a node that hangs does not delay the
+/// others beyond their time limit. The commit is answered after it is on the disk, independent of the server's setting.
 const BEGIN: &str = "BEGIN ISOLATION LEVEL READ COMMITTED;
 SELECT set_config('idle_in_transaction_session_timeout', '4s', TRUE),
        set_config('synchronous_commit', CASE current_setting('synchronous_commit')
@@ -23,7 +24,7 @@ pub(crate) type Answers = std::vec::IntoIter<Vec<Row>>;
 /// The rows that a transaction writes after its reads.
 pub(crate) struct Decision<T> {
     pub(crate) writes: Vec<Statement>,
-    /// Whether nodes are told that something has changed.
+    /// True if nodes are notified of a change.
     pub(crate) hint: bool,
     /// The result for the caller.
     pub(crate) value: T,
@@ -35,19 +36,20 @@ impl<T> Decision<T> {
     }
 }
 
-/// The end of a transaction, if not by an error.
+/// The outcome of a transaction without an error.
 pub(crate) enum Ended<T> {
     Committed(T),
-    /// The commit was not answered: it may have happened, or happen yet.
+    /// The commit was not answered. It may have happened, or may still happen.
     Unanswered,
 }
 
 impl Connections {
-    /// Carries out a transaction: `reads`, which begin with a lock, and then what `decide` makes of their rows. If it decides
-    /// to write nothing, or fails, all is rolled back. Without reads, the transaction takes one round trip.
+    /// Runs a transaction: first `reads`, which begin with a lock, then the writes that `decide` makes of their rows.
+    /// If `decide` fails or writes nothing, the transaction is rolled back. Without reads, the transaction takes one
+    /// round trip.
     ///
-    /// In the isolation level that is asked for, each statement sees all that was committed before it began: the reads after
-    /// the lock see what the lock's last holder wrote.
+    /// In the chosen isolation level, each statement sees everything that was committed before the statement began. So
+    /// the reads after the lock see the writes of the lock's last holder.
     pub(crate) async fn transact<T>(
         &self,
         reads: &[Statement],
@@ -56,7 +58,7 @@ impl Connections {
         again(|| self.attempt(reads, &decide)).await
     }
 
-    /// As [`Connections::transact`], for what cannot be looked up afterwards.
+    /// Runs a transaction like [`Connections::transact`], for a write whose outcome cannot be looked up later.
     pub(crate) async fn write<T>(
         &self,
         reads: &[Statement],
@@ -75,13 +77,13 @@ impl Connections {
     ) -> Result<Ended<T>, StoreError> {
         let mut borrowed = self.borrow().await?;
         let connection = borrowed.connection();
-        let (begin, commit, notify) = (Part::Script(BEGIN), sql("COMMIT"), sql("NOTIFY doorward"));
+        let (begin, commit, notify) = (Part::Script(BEGIN), sql("COMMIT"), channel::notify(connection.schema()));
         let is_short = reads.is_empty();
         let mut answers = vec![];
         if !is_short {
             let first: Vec<_> = [begin].into_iter().chain(reads.iter().map(Part::Statement)).collect();
-            let found = borrowed.in_time(flight(&connection.client, &first)).await?;
-            // The first answer is that of BEGIN.
+            let found = borrowed.in_time(flight(&connection, &first)).await?;
+            // The first answer is BEGIN's.
             answers = match found.into_iter().collect::<Result<Vec<_>, _>>() {
                 Ok(mut found) => found.split_off(1),
                 Err(error) => {
@@ -101,10 +103,10 @@ impl Connections {
         let mut second: Vec<_> = is_short.then_some(begin).into_iter().chain(writes).collect();
         let count = second.len();
         second.extend(hint.then_some(Part::Statement(&notify)));
-        let Ok(mut answers) = borrowed.in_time(flight(&connection.client, &second)).await else {
+        let Ok(mut answers) = borrowed.in_time(flight(&connection, &second)).await else {
             return Ok(Ended::Unanswered);
         };
-        // A hint may fail.
+        // The hint's answer does not matter: a hint may fail.
         answers.truncate(count);
         match answers.into_iter().find_map(Result::err) {
             None => {
@@ -121,7 +123,7 @@ impl Connections {
     }
 }
 
-/// Becomes the only writer until the transaction ends.
+/// Returns the statement that makes its transaction the only writer.
 pub(crate) fn lock() -> Statement {
     sql("SELECT value FROM revision WHERE id = 1 FOR UPDATE")
 }

@@ -1,5 +1,5 @@
 use async_trait::async_trait;
-use doorward_store::{SecretUsage, SpanUses, StoreError, UsageLog};
+use doorward_store::{SecretUsage, StoreError, UsageBucket, UsageLog};
 use doorward_store_sql::{coherence, sql};
 use doorward_types::{Locator, OrganizationId, Timestamp};
 
@@ -12,7 +12,7 @@ impl UsageLog for PostgresStore {
         if uses.is_empty() {
             return Ok(());
         }
-        // In one order for all nodes, so that two of them seldom wait for each other crosswise.
+        // Nodes write in the same order, so that two nodes seldom deadlock.
         let mut uses = uses.to_vec();
         uses.sort_unstable();
         let (locators, counts): (Vec<_>, Vec<_>) = uses.into_iter().unzip();
@@ -24,7 +24,7 @@ impl UsageLog for PostgresStore {
                    SELECT u.locator, $2, u.uses FROM unnest($1, $3) AS u (locator, uses)
                    JOIN secrets s ON s.locator = u.locator ORDER BY u.locator
                    ON CONFLICT (locator, span) DO UPDATE SET uses = uses.uses + excluded.uses";
-        // Of the secrets that died lately. Of any other, a row may stay behind, and no one will ever see it.
+        // Forget the uses of recently revoked secrets. A row of an older revoked secret may stay, and is never read.
         let forget = "DELETE FROM last_uses WHERE locator IN
                       (SELECT c.touched FROM revision r JOIN changes c ON c.revision > r.value - 200
                        WHERE NOT EXISTS (SELECT 1 FROM secrets s WHERE s.locator = c.touched))";
@@ -43,7 +43,7 @@ impl UsageLog for PostgresStore {
         self.list(coherence::usage(organization, now)).await
     }
 
-    async fn recent_uses(&self, organization: OrganizationId, now: Timestamp) -> Result<Vec<SpanUses>, StoreError> {
+    async fn recent_uses(&self, organization: OrganizationId, now: Timestamp) -> Result<Vec<UsageBucket>, StoreError> {
         let mut uses = self.list(coherence::recent_uses(organization, now)).await?;
         uses.sort_unstable();
         Ok(uses)

@@ -1,4 +1,4 @@
-//! Changes that are asked for at the same time share a transaction, and so its round trips.
+//! The writer of changes. Concurrent changes share a transaction and its round trips.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::error::Error;
@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use doorward_store::{Change, Committed, OperationId, OperationRow, StoreError, StoreIdentity};
 use doorward_store_sql::coherence::IDENTITY;
 use doorward_store_sql::{FromRow, Reader, sql, text};
-use doorward_types::{AccessKeyId, OrganizationId};
+use doorward_types::{AccessKeyId, Name, OrganizationId};
 use tokio::runtime::Handle;
 use tokio::sync::oneshot;
 
@@ -19,21 +19,20 @@ use crate::retry::pause;
 use crate::row;
 use crate::transaction::{Answers, Decision, Ended, lock};
 
-/// The most changes of one transaction: some tens of milliseconds of the server's time.
-const MOST: usize = 32;
+/// The maximum number of changes in one transaction: some tens of milliseconds of the server's time.
+const MAX_GROUP: usize = 32;
 
-/// The most transactions that are under way. While the server carries out one, the next waits for the lock there, and need not be
-/// sent first.
-const TURNS: usize = 2;
+/// The maximum number of open transactions. While the server runs one, the next already waits there for the lock.
+const MAX_TURNS: usize = 2;
 
-/// The number of times that an unanswered commit is looked up.
-const LOOK_UPS: u32 = 5;
+/// The maximum number of attempts to look up an unanswered commit.
+const MAX_LOOK_UPS: u32 = 5;
 
-/// Carries out the changes of one process, in tasks of its own: a change that was begun ends, also if its caller goes away.
+/// Makes the changes of one process, in its own tasks: a change that has begun ends even if its caller goes away.
 #[derive(Debug)]
 pub(crate) struct Writer {
     pool: Arc<Connections>,
-    /// The expression that tells on which timeline the server writes.
+    /// The SQL expression of the server's timeline.
     timeline: &'static str,
     queue: Mutex<Queue>,
 }
@@ -57,7 +56,7 @@ impl Writer {
         Arc::new(Self { pool, timeline, queue: Mutex::default() })
     }
 
-    /// Carries out a change, together with those that are asked for meanwhile.
+    /// Makes a change, together with the changes that wait at the same time.
     pub(crate) async fn change(self: &Arc<Self>, asked: Asked) -> Outcome {
         let runtime = Handle::try_current().map_err(unavailable)?;
         let operation = asked.1.operation;
@@ -65,19 +64,19 @@ impl Writer {
         {
             let mut queue = self.queue();
             queue.waiting.push_back(Waiting { asked, answer });
-            if queue.turns < TURNS {
+            if queue.turns < MAX_TURNS {
                 queue.turns += 1;
                 runtime.spawn(Turn { writer: Arc::clone(self), is_over: false }.run());
             }
         }
         match outcome.await {
             Ok(outcome) => outcome,
-            // The runtime that carried it out has ended.
+            // The runtime of the change's task has ended.
             Err(_) => self.look_up(&[operation]).await.pop().unwrap_or(Err(StoreError::OutcomeUnknown)),
         }
     }
 
-    /// Carries out changes in one transaction. If one of them stands against all, each is carried out by itself.
+    /// Makes changes in one transaction. If one change fails the transaction, each change is made alone.
     async fn change_all(&self, asked: &[Asked]) -> Vec<Outcome> {
         let decide = |answers| changes::decide(asked, answers);
         match self.pool.transact(&changes::reads(asked, self.timeline), decide).await {
@@ -87,7 +86,9 @@ impl Writer {
                 self.look_up(&operations).await
             }
             Err(error) if asked.len() == 1 => vec![Err(error)],
-            Err(StoreError::Conflict(_) | StoreError::Corrupt(_) | StoreError::Missing | StoreError::Unfinished) => {
+            Err(
+                StoreError::Conflict(_) | StoreError::Corrupt(_) | StoreError::NotFound | StoreError::UnfinishedCopy,
+            ) => {
                 let mut outcomes = Vec::new();
                 for one in asked {
                     outcomes.append(&mut Box::pin(self.change_all(from_ref(one))).await);
@@ -103,12 +104,12 @@ impl Writer {
         }
     }
 
-    /// Finds out what became of an unanswered commit. Its transaction holds the row of `revision` to its end, so that the
-    /// next holder of the row sees how it ended.
+    /// Returns the outcome of an unanswered commit. Its transaction locks the row of `revision` until its end, so the
+    /// next holder of the lock sees the outcome.
     async fn look_up(&self, operations: &[OperationId]) -> Vec<Outcome> {
         tracing::warn!(?operations, "a commit was not answered: looking it up");
-        let not_made = || unavailable("the connection broke, and the change was not made: ask for it again");
-        for round in 0..LOOK_UPS {
+        let not_made = || unavailable("the connection broke, and the change was not made: try again");
+        for round in 0..MAX_LOOK_UPS {
             match self.look_up_once(operations).await {
                 Ok(made) => return operations.iter().map(|it| made.get(it).copied().ok_or_else(not_made)).collect(),
                 Err(error) => tracing::warn!(%error, "the commit could not be looked up"),
@@ -140,7 +141,7 @@ impl Writer {
     }
 }
 
-/// The right to have a transaction under way.
+/// The right to run a transaction.
 struct Turn {
     writer: Arc<Writer>,
     is_over: bool,
@@ -150,14 +151,14 @@ impl Turn {
     async fn run(mut self) {
         while let Some((asked, answers)) = self.next() {
             for (outcome, answer) in self.writer.change_all(&asked).await.into_iter().zip(answers) {
-                // If the caller has gone away, the change stands all the same.
+                // If the caller has gone away, the change is valid nevertheless.
                 let _ = answer.send(outcome);
             }
         }
     }
 
-    /// Takes changes that can share a transaction, oldest first: none alters the facts of another. Ends the turn if there is
-    /// none.
+    /// Takes changes that can share a transaction, oldest first: no change alters the facts of another. Ends the turn
+    /// if no change waits.
     fn next(&mut self) -> Option<(Vec<Asked>, Vec<oneshot::Sender<Outcome>>)> {
         let mut queue = self.writer.queue();
         let (mut taken, mut left) = (Vec::new(), VecDeque::new());
@@ -169,12 +170,12 @@ impl Turn {
                 left.push_back(next);
             } else {
                 taken.push((next.asked, next.answer));
-                is_full = needs_all || taken.len() == MOST;
+                is_full = needs_all || taken.len() == MAX_GROUP;
             }
         }
         queue.waiting = left;
         if taken.is_empty() {
-            // Under the same lock as the look at what waits, so that the next to come begins a turn.
+            // Hold the same lock as for the check of waiting changes, so that the next change begins a turn.
             queue.turns -= 1;
             self.is_over = true;
             return None;
@@ -183,18 +184,21 @@ impl Turn {
     }
 }
 
-/// The records that the changes of a transaction, and the changes that were left for a later one, are about.
+/// The records that a transaction's changes touch, and the records of changes that were left for a later transaction.
 #[derive(Default)]
 struct Concerns {
-    provisioned: BTreeSet<OrganizationId>,
+    /// The organizations that are made, or whose records are changed.
+    altered: BTreeSet<OrganizationId>,
+    /// The names that are given to organizations.
+    names: BTreeSet<Name>,
     organizations: BTreeSet<OrganizationId>,
-    /// Keys, and lists of origins: those without a key.
+    /// Keys. A place without a key is the organization's list of origins.
     places: BTreeSet<(OrganizationId, Option<AccessKeyId>)>,
     idempotency_keys: BTreeSet<(String, String)>,
 }
 
 impl Concerns {
-    /// Returns whether nothing that this change is decided on is altered by those before; and adds it to them.
+    /// Returns true if no earlier change alters the facts of this change. Adds this change to the earlier changes.
     fn are_apart_from(&mut self, (change, context): &Asked) -> bool {
         let organization = change.organization();
         let OperationRow { event, idempotency_key, .. } = OperationRow::of(context);
@@ -202,19 +206,20 @@ impl Concerns {
             idempotency_key.is_none_or(|key| self.idempotency_keys.insert((event.actor.to_string(), key.to_owned())));
         let is_known = !self.organizations.insert(organization);
         let is_placed_apart = self.places.insert((organization, change.key().map(|key| key.id)));
-        let is_provision = matches!(change, Change::Provision { .. });
-        let follows = if is_provision { is_known } else { self.provisioned.contains(&organization) };
-        if is_provision {
-            self.provisioned.insert(organization);
+        let alters = change.concerns_organization();
+        let follows = if alters { is_known } else { self.altered.contains(&organization) };
+        if alters {
+            self.altered.insert(organization);
         }
-        is_named_apart && is_placed_apart && !follows
+        let is_name_apart = change.names().0.is_none_or(|name| self.names.insert(name.clone()));
+        is_named_apart && is_placed_apart && (is_name_apart || change.allows_duplicate_name()) && !follows
     }
 }
 
 impl Drop for Turn {
     fn drop(&mut self) {
         if !self.is_over {
-            // The runtime has ended, and with it what it carried out.
+            // The runtime has ended, and so have its changes.
             let mut queue = self.writer.queue();
             queue.turns -= 1;
             queue.waiting.clear();

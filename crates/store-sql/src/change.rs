@@ -1,62 +1,84 @@
-//! Changes: the facts that a change is decided on, and the rows of the decision.
+//! Changes: the facts for the decision, and the rows that it writes.
 
-use doorward_store::copy::{CopiedTable, Kind};
 use doorward_store::{
-    AccessKey, ChangeContext, IdempotencyKey, KeyFacts, KeyRef, Operation, OperationRow, Organization, OriginEntry,
-    Revision, Secret, Step, StoreError, operations_forgotten,
+    AccessKey, Change, ChangeContext, IdempotencyKey, KeyFacts, KeyRef, Operation, OperationRow, Organization,
+    OriginEntry, Revision, Secret, Step, StoreError, operations_forgotten,
 };
-use doorward_types::{Environment, Name, OrganizationId, Timestamp};
+use doorward_types::{ActorName, Environment, Locator, OrganizationId, Timestamp};
 
-use crate::table::{Stored, insert_text};
-use crate::{FromRow, Reader, Statement, sql, text};
+use crate::table::{Stored, columns, insert_text, select_text, table};
+use crate::{FromRow, Reader, Statement, keys, sql, text};
 
-/// The table of operations.
-pub(crate) const OPERATIONS: CopiedTable = CopiedTable {
-    name: "operations",
-    columns: &[
-        ("operation", Kind::Text),
-        ("actor", Kind::Text),
-        ("idempotency_key", Kind::Text),
-        ("request", Kind::Bytes),
-        ("revision", Kind::Number),
-        ("subject", Kind::Text),
-        ("time", Kind::Number),
-    ],
-    key: 1,
-    only: None,
-};
-
-/// The columns of an [`Operation`], of a table called `o`.
-pub const OPERATION: &str = "o.subject, o.request, o.revision";
-
-impl FromRow for Operation {
-    fn read(row: &mut Reader<'_>) -> Result<Self, StoreError> {
-        Ok(Operation { subject: row.take()?, request: row.take()?, revision: row.take()? })
-    }
+table! {
+    Operation in "operations" key 1 of { operation: Text, actor: Text, idempotency_key: Text }
+    { subject, request, revision } with { time: Number }
 }
 
 /// Reads the operation of an actor under an idempotency key.
-pub fn find_operation(actor: &Name, key: &IdempotencyKey) -> Statement {
-    let find = text!("SELECT {OPERATION} FROM operations o WHERE o.actor = $1 AND o.idempotency_key = $2");
-    sql(find).bind(actor).text(key.as_str())
+pub fn find_operation(actor: &ActorName, key: &IdempotencyKey) -> Statement {
+    sql(text!("{} WHERE actor = $1 AND idempotency_key = $2", select_text::<Operation>()))
+        .bind(actor)
+        .text(key.as_str())
 }
 
-/// Reads the operation that a change would repeat, if it is not to be forgotten.
+/// Reads the operation that a change would repeat, unless its time is over.
 pub fn repeated(context: &ChangeContext) -> Statement {
     let OperationRow { event, idempotency_key, .. } = OperationRow::of(context);
     let (_, forgotten) = operations_forgotten(event.time);
-    let find =
-        text!("SELECT {OPERATION} FROM operations o WHERE o.actor = $1 AND o.idempotency_key = $2 AND o.time > $3");
+    let find = text!("{} WHERE actor = $1 AND idempotency_key = $2 AND time > $3", select_text::<Operation>());
     sql(find).bind(&event.actor).bind(&idempotency_key.map(str::to_owned)).bind(&forgotten)
 }
 
-/// Reads whether there is any organization, and whether there is this one.
-pub fn organizations_there(organization: OrganizationId) -> Statement {
-    let there = "SELECT EXISTS (SELECT 1 FROM organizations), EXISTS (SELECT 1 FROM organizations WHERE id = $1)";
-    sql(there).bind(&organization)
+/// The facts about organizations that a change needs.
+#[derive(Debug)]
+pub struct OrganizationFacts {
+    /// True if the store has an organization.
+    pub any: bool,
+    /// True if another organization that is not closed has the change's name.
+    pub is_name_taken: bool,
+    /// True if another organization has the change's external id.
+    pub is_external_id_taken: bool,
+    /// The change's organization.
+    pub organization: Option<Organization>,
 }
 
-/// Reads the state of a key: a row for each secret, or one without, to be read by [`add_key_facts`].
+/// Reads the [`OrganizationFacts`] of a change: one row.
+pub fn organization_facts(change: &Change) -> Statement {
+    let (name, external_id) = change.names();
+    let facts = text!(
+        "SELECT EXISTS (SELECT 1 FROM organizations),
+                EXISTS (SELECT 1 FROM organizations WHERE name = $1 AND id <> $2 AND state <> 'closed'),
+                EXISTS (SELECT 1 FROM organizations WHERE external_id = $3 AND id <> $2), {}
+         FROM (SELECT 1 AS one) facts LEFT JOIN organizations o ON o.id = $2",
+        columns::<Organization>("o")
+    );
+    sql(facts).bind(&name.cloned()).bind(&change.organization()).bind(&external_id.cloned())
+}
+
+impl FromRow for OrganizationFacts {
+    fn read(row: &mut Reader<'_>) -> Result<Self, StoreError> {
+        let (any, is_name_taken, is_external_id_taken) = (row.take()?, row.take()?, row.take()?);
+        Ok(Self { any, is_name_taken, is_external_id_taken, organization: Option::read(row)? })
+    }
+}
+
+/// Reads every secret of an organization for [`secret_place`].
+pub fn all_secrets(organization: OrganizationId) -> Statement {
+    let all = "SELECT organization, environment, access_key, locator FROM secrets WHERE organization = $1";
+    sql(all).bind(&organization)
+}
+
+/// Reads a row of [`all_secrets`].
+///
+/// # Errors
+///
+/// [`StoreError::Corrupt`] if a column holds an invalid value.
+pub fn secret_place(row: &mut Reader<'_>) -> Result<(KeyRef, Locator), StoreError> {
+    let key = KeyRef { organization: row.take()?, environment: row.take()?, id: row.take()? };
+    Ok((key, row.take()?))
+}
+
+/// Reads the state of a key for [`add_key_facts`]: one row for each secret, or one row without a secret.
 pub fn key_facts(key: &KeyRef) -> Statement {
     let secrets = "SELECT k.generations, s.locator, s.state FROM access_keys k
                    LEFT JOIN secrets s ON s.organization = k.organization AND s.environment = k.environment
@@ -65,11 +87,11 @@ pub fn key_facts(key: &KeyRef) -> Statement {
     sql(secrets).key(key)
 }
 
-/// Adds a row of [`key_facts`] to those before it.
+/// Adds a row of [`key_facts`] to the earlier rows.
 ///
 /// # Errors
 ///
-/// [`StoreError::Corrupt`].
+/// [`StoreError::Corrupt`] if a column holds an invalid value.
 pub fn add_key_facts(facts: &mut Option<KeyFacts>, row: &mut Reader<'_>) -> Result<(), StoreError> {
     let generations = row.take()?;
     let facts = facts.get_or_insert(KeyFacts { generations, secrets: vec![] });
@@ -79,8 +101,9 @@ pub fn add_key_facts(facts: &mut Option<KeyFacts>, row: &mut Reader<'_>) -> Resu
     Ok(())
 }
 
-/// Carries out a step. Each touches one row.
-pub fn step(step: &Step) -> Statement {
+/// Carries out a step. Every step writes one row. `with_states` is the first version of the engine's schema that has the
+/// states of organizations.
+pub fn step(step: &Step, with_states: u64) -> Statement {
     match step {
         Step::AddOrganization(organization) => organization.bind(sql(text!("{}", insert_text(&Organization::TABLE)))),
         Step::AddKey(key, generations) => {
@@ -93,6 +116,7 @@ pub fn step(step: &Step) -> Statement {
         }
         Step::AddSecret(key, secret) => secret.bind(sql(text!("{}", insert_text(&Secret::TABLE))).key(key)),
         Step::AddOrigin(entry) => entry.bind(sql(text!("{}", insert_text(&OriginEntry::TABLE)))),
+        Step::RememberImport(locator) => keys::remember_import(locator),
         Step::Promote(key, locator) => {
             let promote = "UPDATE secrets SET state = 'current'
                            WHERE organization = $1 AND environment = $2 AND access_key = $3 AND locator = $4";
@@ -109,6 +133,12 @@ pub fn step(step: &Step) -> Statement {
                           WHERE organization = $1 AND environment = $2 AND access_key = $3 AND locator = $4";
             sql(remove).key(key).bind(locator)
         }
+        Step::RequireStates => require_states(with_states),
+        Step::SetOrganization(organization) => {
+            let Organization { id, name, created_at: _, external_id, state, erase_at, .. } = organization;
+            let set = "UPDATE organizations SET name = $1, external_id = $2, state = $3, erase_at = $4 WHERE id = $5";
+            sql(set).bind(name).bind(external_id).bind(state).bind(erase_at).bind(id)
+        }
         Step::SetGenerations(key, generations) => {
             let set = "UPDATE access_keys SET generations = $1
                        WHERE organization = $2 AND environment = $3 AND id = $4";
@@ -118,16 +148,28 @@ pub fn step(step: &Step) -> Statement {
     }
 }
 
-/// Remembers a change as an operation.
-pub fn remember(context: &ChangeContext, revision: Revision) -> Statement {
-    let OperationRow { operation, event, idempotency_key, request } = OperationRow::of(context);
-    let insert = "INSERT INTO operations (operation, actor, idempotency_key, request, revision, subject, time)
-                  VALUES ($1, $2, $3, $4, $5, $6, $7)";
-    let insert = sql(insert).bind(&operation).bind(&event.actor).bind(&idempotency_key.map(str::to_owned));
-    insert.bind(&request).bind(&revision).bind(&event.subject).bind(&event.time)
+/// Excludes programs that know only earlier versions of the schema. Writes one row.
+fn require_states(with_states: u64) -> Statement {
+    let raise =
+        "UPDATE store SET oldest_schema = CASE WHEN oldest_schema < $1 THEN $1 ELSE oldest_schema END WHERE id = 1";
+    sql(raise).bind(&with_states)
 }
 
-/// Forgets the operations whose time is over.
+/// Excludes programs that know only earlier versions of the schema, if an organization is suspended.
+pub fn require_states_if_suspended(with_states: u64) -> Statement {
+    require_states(with_states).and(" AND EXISTS (SELECT 1 FROM organizations WHERE state = 'suspended')")
+}
+
+/// Stores a change as an operation.
+pub fn remember(context: &ChangeContext, revision: Revision) -> Statement {
+    let OperationRow { operation, event, idempotency_key, request } = OperationRow::of(context);
+    let insert = sql(text!("{}", insert_text(&Operation::TABLE))).bind(&operation).bind(&event.actor);
+    let insert = insert.bind(&idempotency_key.map(str::to_owned));
+    let remembered = Operation { subject: event.subject.clone(), request: Some(request), revision };
+    remembered.bind(insert).bind(&event.time)
+}
+
+/// Deletes the operations whose time is over.
 pub fn forget_operations(now: Timestamp) -> [Statement; 2] {
     let (nameless, all) = operations_forgotten(now);
     [
@@ -136,7 +178,7 @@ pub fn forget_operations(now: Timestamp) -> [Statement; 2] {
     ]
 }
 
-/// Forgets what the change log keeps no longer.
+/// Deletes old rows of the change log.
 pub fn forget_changes(newest: Revision) -> Statement {
     sql("DELETE FROM changes WHERE revision < $1").bind(&newest.oldest_kept())
 }

@@ -1,38 +1,28 @@
-//! The store's own record, sessions, positions, lost changes; how often secrets were used.
+//! The store's own record, sessions, positions, lost changes, and counts of uses.
 
 use std::time::Duration;
 
 use doorward_key::KeyPrefix;
-use doorward_store::copy::{CopiedTable, Kind};
+use doorward_store::copy::CopiedTable;
 use doorward_store::{
-    LostChange, Position, Revision, SecretUsage, Session, SessionStatus, SpanUses, StoreError, StoreIdentity,
+    LostChange, Position, Revision, SecretUsage, Session, SessionStatus, StoreError, StoreIdentity, UsageBucket,
 };
 use doorward_types::{Incarnation, OrganizationId, Timestamp};
 
-use crate::table::table;
-use crate::{FromRow, Reader, Statement, sql};
+use crate::table::{Stored, rows, table};
+use crate::{FromRow, Reader, Statement, sql, text};
 
 /// The columns of a [`StoreIdentity`], of a table called `i`.
 pub const IDENTITY: &str = "i.identity, i.incarnation, i.prefix, i.sealing_key, i.longest_lease_ms";
 
-impl FromRow for StoreIdentity {
-    fn read(row: &mut Reader<'_>) -> Result<Self, StoreError> {
-        Ok(StoreIdentity {
-            id: row.take()?,
-            incarnation: row.take()?,
-            prefix: row.take()?,
-            sealing_key: row.take()?,
-            longest_lease: row.take()?,
-        })
-    }
-}
+rows! { StoreIdentity { id, incarnation, prefix, sealing_key, longest_lease } }
 
 /// Writes the prefix of the store's keys, if the store has none yet.
 pub fn claim_prefix(prefix: &KeyPrefix) -> Statement {
     sql("UPDATE store SET prefix = $1 WHERE id = 1 AND prefix IS NULL").bind(prefix)
 }
 
-/// Begins the next incarnation, after the store's own and after `last`; returns its number.
+/// Begins the next incarnation, above the store's own and `last`. Returns its number.
 pub fn begin_incarnation(last: Incarnation) -> Statement {
     let next = "UPDATE store SET incarnation = CASE WHEN incarnation < $1 THEN $1 ELSE incarnation END + 1
                 WHERE id = 1 RETURNING incarnation";
@@ -60,62 +50,58 @@ pub fn raise_longest_lease(lease: Duration) -> Statement {
     sql("UPDATE store SET longest_lease_ms = $1 WHERE id = 1 AND longest_lease_ms < $1").bind(&lease)
 }
 
-/// Asks every session that has not acknowledged a revision to do so.
+/// Asks every session without an acknowledgement of the revision to acknowledge it.
 pub fn ask(revision: Revision) -> Statement {
     let ask = "UPDATE sessions SET asked = $1
                WHERE (acknowledged IS NULL OR acknowledged < $1) AND (asked IS NULL OR asked < $1)";
     sql(ask).bind(&revision)
 }
 
-/// The operation is the nil one if the change log has none there.
+/// Reads a nil operation if the change log has no operation there.
 impl FromRow for Position {
     fn read(row: &mut Reader<'_>) -> Result<Self, StoreError> {
         Ok(Position { revision: row.take()?, operation: row.take::<Option<_>>()?.unwrap_or_default() })
     }
 }
 
-pub(crate) const LOST_CHANGES: CopiedTable = CopiedTable {
-    name: "lost_changes",
-    columns: &[("revision", Kind::Number), ("operation", Kind::Text), ("accepted", Kind::Flag)],
-    key: 2,
-    only: None,
-};
+table! {
+    LOST_CHANGES = "lost_changes" key 2 { revision: Number, operation: Text, accepted: Flag }
+}
 
-/// Notes that a change is missing. One that was noted before stays as it is.
+/// Records a lost change. An existing record stays unchanged.
 pub fn report_lost(change: Position) -> Statement {
     let insert = "INSERT INTO lost_changes (revision, operation) VALUES ($1, $2)
                   ON CONFLICT (revision, operation) DO NOTHING";
     sql(insert).bind(&change.revision).bind(&change.operation)
 }
 
-/// Reads every change that was noted as missing, in order.
+/// Reads every recorded lost change, in order.
 pub fn lost_changes() -> Statement {
-    sql("SELECT revision, operation, accepted FROM lost_changes ORDER BY revision, operation")
+    sql(text!("SELECT {} FROM lost_changes ORDER BY revision, operation", LOST_CHANGES.column_list()))
 }
 
 impl FromRow for LostChange {
     fn read(row: &mut Reader<'_>) -> Result<Self, StoreError> {
-        Ok(LostChange { change: Position::read(row)?, accepted: row.take()? })
+        Ok(LostChange::new(Position::read(row)?, row.take()?))
     }
 }
 
-/// An engine may keep the counts of a dead secret for a while.
-const OF_LIVE_SECRETS: Option<&str> = Some("locator IN (SELECT locator FROM secrets)");
-
-pub(crate) const LAST_USES: CopiedTable = CopiedTable {
-    name: "last_uses",
-    columns: &[("locator", Kind::Text), ("last_used_at", Kind::Number)],
-    key: 1,
-    only: OF_LIVE_SECRETS,
-};
+/// The condition that selects active secrets. An engine may keep the counts of a revoked secret for a while.
+const OF_ACTIVE_SECRETS: Option<&str> = Some("locator IN (SELECT locator FROM secrets)");
 
 table! {
-    SpanUses in "uses" key 2 { locator, span, uses }
+    ALL_LAST_USES = "last_uses" key 1 { locator: Text, last_used_at: Number }
 }
 
-pub(crate) const USES: CopiedTable = CopiedTable { only: OF_LIVE_SECRETS, ..<SpanUses as crate::table::Stored>::TABLE };
+pub(crate) const LAST_USES: CopiedTable = CopiedTable { only: OF_ACTIVE_SECRETS, ..ALL_LAST_USES };
 
-/// Reads how often the secrets of an organization were used in the last hour.
+table! {
+    UsageBucket in "uses" key 2 ( locator, span, uses )
+}
+
+pub(crate) const USES: CopiedTable = CopiedTable { only: OF_ACTIVE_SECRETS, ..<UsageBucket as Stored>::TABLE };
+
+/// Reads the counts of uses of an organization's secrets, over the last hour.
 pub fn usage(organization: OrganizationId, now: Timestamp) -> Statement {
     let list = "SELECT l.locator, l.last_used_at,
                        coalesce((SELECT CAST(sum(u.uses) AS BIGINT) FROM uses u
@@ -125,13 +111,9 @@ pub fn usage(organization: OrganizationId, now: Timestamp) -> Statement {
     sql(list).bind(&SecretUsage::hour_before(now)).bind(&organization)
 }
 
-impl FromRow for SecretUsage {
-    fn read(row: &mut Reader<'_>) -> Result<Self, StoreError> {
-        Ok(SecretUsage { locator: row.take()?, last_used_at: row.take()?, uses_last_hour: row.take()? })
-    }
-}
+rows! { SecretUsage(locator, last_used_at, uses_last_hour) }
 
-/// Reads how often the secrets of an organization were used in each span, in the engine's own order.
+/// Reads the counts of uses of an organization's secrets in each span, in the engine's order.
 pub fn recent_uses(organization: OrganizationId, now: Timestamp) -> Statement {
     let list = "SELECT u.locator, u.span, CAST(u.uses AS BIGINT) FROM secrets s JOIN uses u ON u.locator = s.locator
                 WHERE s.organization = $1 AND u.span >= $2";

@@ -1,19 +1,20 @@
-//! The tables by which a store moves to another engine.
+//! The tables of a copy to another engine.
 
 use doorward_audit::Pruned;
 use doorward_records::{Connector, Credential, RegisteredUser, Revocation, ToolCall};
 use doorward_store::copy::{CopiedTable, CopyProgress, Row};
-use doorward_store::{AccessKey, Operator, Organization, OriginEntry, Secret};
+use doorward_store::{AccessKey, Operation, Operator, Organization, OriginEntry, Secret};
 
 use crate::table::{Stored, names, places};
-use crate::{Statement, audit, change, coherence, sql};
+use crate::{Statement, audit, coherence, keys, sql};
 
-/// Every table that moves, each after those that it refers to. Sessions and the change log stay behind: they are about the
-/// nodes on the old store. So do link sessions, which last for half an hour, and the sessions of operators.
+/// Every copied table, after the tables that it references. Sessions and the change log are not copied: they concern
+/// nodes of the old store. Link sessions, which last for half an hour, and operators' sessions are not copied either.
 pub const TABLES: &[CopiedTable] = &[
     Organization::TABLE,
     AccessKey::TABLE,
     Secret::TABLE,
+    keys::IMPORTS,
     OriginEntry::TABLE,
     audit::EVENTS,
     Pruned::TABLE,
@@ -24,18 +25,18 @@ pub const TABLES: &[CopiedTable] = &[
     Connector::TABLE,
     Revocation::TABLE,
     ToolCall::TABLE,
-    change::OPERATIONS,
+    Operation::TABLE,
     coherence::LAST_USES,
     coherence::USES,
     coherence::LOST_CHANGES,
 ];
 
-/// Counts the rows that move.
+/// Counts the copied rows.
 pub fn count(table: &CopiedTable) -> Statement {
     sql(format!("SELECT count(*) FROM {} WHERE {}", table.name, table.only.unwrap_or("TRUE")))
 }
 
-/// Reads a page of the rows that move, in the order of their keys: from the first on, or after this key.
+/// Reads a page of the copied rows in the order of their keys, from the beginning or after a key.
 pub fn page(table: &CopiedTable, after: Option<Row>, limit: u32) -> Statement {
     let key: Vec<_> = names(table.columns).into_iter().take(table.key).collect();
     let (key, only) = (key.join(", "), table.only.unwrap_or("TRUE"));
@@ -47,7 +48,7 @@ pub fn page(table: &CopiedTable, after: Option<Row>, limit: u32) -> Statement {
     cells.fold(page, |page, (cell, (_, kind))| page.cell(*kind, cell))
 }
 
-/// Reads whether a table has a row.
+/// Returns a row if the table has a row.
 pub fn any(table: &CopiedTable) -> Statement {
     sql(format!("SELECT 1 FROM {} LIMIT 1", table.name))
 }
@@ -57,12 +58,12 @@ pub fn clear(table: &CopiedTable) -> Statement {
     sql(format!("DELETE FROM {}", table.name))
 }
 
-/// Forgets the key that the values of an abandoned copy were sealed with.
+/// Deletes the sealing key id of an abandoned copy.
 pub fn forget_sealing_key() -> Statement {
     sql("UPDATE store SET sealing_key = NULL WHERE id = 1")
 }
 
-/// Notes how far a copy has come: of a table, or, if the name is empty, from which source it comes.
+/// Stores the progress of a table's copy. If the name is empty, stores the source of the copy.
 pub fn note(table: &str, came_to: &str) -> Statement {
     let note = "INSERT INTO copy_progress (table_name, came_to) VALUES ($1, $2)
                 ON CONFLICT (table_name) DO UPDATE SET came_to = excluded.came_to";
@@ -74,7 +75,7 @@ pub fn notes() -> Statement {
     sql("SELECT table_name, came_to FROM copy_progress")
 }
 
-/// Returns how far a copy has come by its notes.
+/// Returns the progress of a copy from its notes.
 #[must_use]
 pub fn progress(notes: Vec<(String, String)>) -> CopyProgress {
     let mut progress = CopyProgress::default();

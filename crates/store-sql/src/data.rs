@@ -1,10 +1,10 @@
-//! Data of one environment: registered users, credentials, connectors, calls of tools.
+//! Data of one environment: registered users, credentials, connectors, tool calls.
 
 use std::sync::LazyLock;
 
 use doorward_records::{
-    Connector, ConnectorName, Credential, CredentialKey, RegisteredUser, Sealed, TOOL_CALLS_KEPT, TOOL_CALLS_LET_GO,
-    ToolCall,
+    Connector, ConnectorName, Credential, CredentialKey, RegisteredUser, Sealed, TOOL_CALL_PURGE_BATCH,
+    TOOL_CALL_RETENTION, ToolCall,
 };
 use doorward_store::{Page, Scope};
 use doorward_types::{RegisteredUserId, ToolCallId};
@@ -15,7 +15,7 @@ use crate::{Statement, sql, text};
 
 table! {
     RegisteredUser in "registered_users" key 3 of { organization: Text, environment: Text }
-    { id, origin_user_id, origin_user_name, created_at }
+    ( id, origin_user_id, origin_user_name, created_at )
 }
 
 impl Scoped for RegisteredUser {
@@ -41,7 +41,7 @@ impl Scoped for RegisteredUser {
 
 table! {
     Credential in "credentials" key 4 of { organization: Text, environment: Text }
-    { registered_user, connector, sealed, created_at, updated_at }
+    ( registered_user, connector, sealed, created_at, updated_at )
 }
 
 impl Scoped for Credential {
@@ -71,7 +71,7 @@ impl Scoped for Credential {
 
 table! {
     Connector in "connectors" key 3 of { organization: Text, environment: Text }
-    { name, sealed, created_at, updated_at }
+    ( name, sealed, created_at, updated_at )
 }
 
 impl Scoped for Connector {
@@ -100,20 +100,19 @@ table! {
     { id, tool, connector, registered_user, access_key, began_at, ended_at, outcome }
 }
 
-/// Notes that a call of a tool begins.
+/// Records the start of a tool call.
 pub fn begin_tool_call(scope: &Scope, call: &ToolCall) -> Statement {
     call.bind(sql(text!("{}", insert_text(&ToolCall::TABLE))).scope(scope))
 }
 
-/// Lets a few calls go that are older than they are kept. Ids sort by age, so that the oldest are found without an index of
-/// times.
+/// Deletes a few expired tool calls. Ids sort by age, so the oldest calls are found without an index of times.
 pub fn let_tool_calls_go(scope: &Scope, call: &ToolCall) -> Statement {
     let go = "DELETE FROM tool_calls WHERE organization = $1 AND environment = $2 AND began_at < $3 AND id IN (
                   SELECT id FROM tool_calls WHERE organization = $1 AND environment = $2 ORDER BY id LIMIT $4)";
-    sql(go).scope(scope).bind(&(call.began_at - TOOL_CALLS_KEPT)).bind(&TOOL_CALLS_LET_GO)
+    sql(go).scope(scope).bind(&(call.began_at - TOOL_CALL_RETENTION)).bind(&TOOL_CALL_PURGE_BATCH)
 }
 
-/// Notes how a call ended.
+/// Records the outcome of a tool call.
 pub fn end_tool_call(scope: &Scope, call: &ToolCall) -> Statement {
     let end = "UPDATE tool_calls SET registered_user = $1, ended_at = $2, outcome = $3
                WHERE organization = $4 AND environment = $5 AND id = $6";
@@ -121,7 +120,7 @@ pub fn end_tool_call(scope: &Scope, call: &ToolCall) -> Statement {
     end.scope(scope).bind(&call.id)
 }
 
-/// Reads a page of the calls of a scope, or of those for one user, newest first.
+/// Reads a page of a scope's tool calls, newest first, of all users or of one user.
 pub fn tool_calls(scope: &Scope, user: Option<RegisteredUserId>, page: &Page<ToolCallId>) -> Statement {
     macro_rules! list {
         ($of_user:literal) => {
@@ -133,7 +132,7 @@ pub fn tool_calls(scope: &Scope, user: Option<RegisteredUserId>, page: &Page<Too
             )
         };
     }
-    // A text each, so that the index of a user's calls is used.
+    // Two texts, so that the database uses the index of a user's calls.
     let list = if user.is_some() { list!("registered_user = $3") } else { list!("$3 IS NULL") };
     sql(list).scope(scope).bind(&user).bind(&page.after).bind(&page.limit)
 }

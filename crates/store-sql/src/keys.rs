@@ -1,29 +1,39 @@
-//! Organizations, keys and their secrets, allowed origins.
+//! Organizations, keys with their secrets, and allowed origins.
 
 use doorward_store::{
-    AccessKey, AccessKeyWithSecrets, LiveSecret, Organization, OriginEntry, Page, Secret, StoreError, WhichKey,
+    AccessKey, AccessKeyWithSecrets, ActiveSecret, Organization, OriginEntry, Page, Secret, StoreError, WhichKey,
 };
-use doorward_types::{Name, OrganizationId};
+use doorward_types::{ExternalId, Locator, Name, OrganizationId, altered};
 
-use crate::table::{Stored, columns, select_text, table};
+use crate::table::{Stored, columns, insert_text, select_text, table};
 use crate::{FromRow, Reader, Statement, sql, text};
 
 table! {
-    Organization in "organizations" key 1 { id, name, created_at }
+    Organization in "organizations" key 1 ( id, name, created_at ) then { external_id, state, erase_at }
 }
 
 table! {
-    AccessKey in "access_keys" key 3 { organization, environment, id, name, created_at, created_by }
+    AccessKey in "access_keys" key 3 ( organization, environment, id, name, created_at, created_by )
     with { slot: Text, generations: Number }
 }
 
 table! {
     Secret in "secrets" key 4 of { organization: Text, environment: Text, access_key: Text }
-    { state, locator, digest, generation, created_at }
+    ( state, locator, digest, generation, created_at ) then { imported }
 }
 
 table! {
-    OriginEntry in "allowed_origins" key 2 { organization, id, origin, created_at, created_by }
+    /// The locators of all secrets that were ever imported, also of those that were revoked since.
+    IMPORTS = "imports" key 1 { locator: Text }
+}
+
+/// Records that a secret was imported. Fails if it was imported before.
+pub(crate) fn remember_import(locator: &Locator) -> Statement {
+    sql(text!("{}", insert_text(&IMPORTS))).bind(locator)
+}
+
+table! {
+    OriginEntry in "allowed_origins" key 2 ( organization, id, origin, created_at, created_by )
 }
 
 /// Reads an organization.
@@ -37,21 +47,26 @@ pub fn organizations(page: &Page<OrganizationId>) -> Statement {
     sql(list).bind(&page.after).bind(&page.limit)
 }
 
-/// Reads the newest organizations with a name.
+/// Reads the newest organizations with this name.
 pub fn organizations_named(name: &Name, limit: u32) -> Statement {
     let list = text!("{} WHERE name = $1 ORDER BY id DESC LIMIT $2", select_text::<Organization>());
     sql(list).bind(name).bind(&limit)
 }
 
-/// Reads the keys of an organization: a row for each secret, to be read by [`add_secret`].
+/// Reads the organization with this external id.
+pub fn organization_by_external_id(id: &ExternalId) -> Statement {
+    sql(text!("{} WHERE external_id = $1", select_text::<Organization>())).bind(id)
+}
+
+/// Reads the keys of an organization for [`add_secret`]: one row for each secret.
 pub fn access_keys(organization: OrganizationId) -> Statement {
     sql(text!("{} ORDER BY k.environment, k.id, s.state", keys_text())).bind(&organization)
 }
 
-/// Reads one key of an organization, as [`access_keys`] does.
+/// Reads one key of an organization, in the form of [`access_keys`].
 pub fn access_key(organization: OrganizationId, which: WhichKey) -> Statement {
     match which {
-        // By both environments, which the primary key names before the id.
+        // Name both environments: the primary key has the environment before the id.
         WhichKey::Id(id) => {
             let find = text!(
                 "{} AND k.environment IN ('production', 'test') AND k.id = $2 ORDER BY k.environment, k.id, s.state",
@@ -66,7 +81,7 @@ pub fn access_key(organization: OrganizationId, which: WhichKey) -> Statement {
     }
 }
 
-/// Returns the beginning of the statements that read keys with their secrets.
+/// Returns the first part of the statements that read keys with their secrets.
 fn keys_text() -> String {
     format!(
         "SELECT {}, {}, k.generations FROM access_keys k
@@ -77,16 +92,16 @@ fn keys_text() -> String {
     )
 }
 
-/// Adds a row of [`access_keys`] to the keys of the rows before it.
+/// Adds a row of [`access_keys`] to the keys of the earlier rows.
 ///
 /// # Errors
 ///
-/// [`StoreError::Corrupt`].
+/// [`StoreError::Corrupt`] if a column holds an invalid value.
 pub fn add_secret(keys: &mut Vec<AccessKeyWithSecrets>, row: &mut Reader<'_>) -> Result<(), StoreError> {
     let (key, secret, generations) = (AccessKey::read(row)?, Secret::read(row)?, row.take()?);
     match keys.last_mut() {
         Some(last) if last.key.id == key.id => last.secrets.push(secret),
-        _ => keys.push(AccessKeyWithSecrets { key, generations, secrets: vec![secret] }),
+        _ => keys.push(AccessKeyWithSecrets::new(key, generations, vec![secret])),
     }
     Ok(())
 }
@@ -96,26 +111,28 @@ pub fn origins(organization: OrganizationId) -> Statement {
     sql(text!("{} WHERE organization = $1 ORDER BY id", select_text::<OriginEntry>())).bind(&organization)
 }
 
-/// The number of columns of a live secret.
-pub const LIVE_COLUMNS: usize = AccessKey::OWN.len() + Secret::OWN.len() + 1;
+/// The number of columns of an active secret.
+pub const ACTIVE_COLUMNS: usize = AccessKey::OWN.len() + Secret::OWN.len() + 2;
 
-/// Returns the columns of a live secret: of its key (`k`), of itself (`s`), and its organization's name (`o`).
+/// Returns the columns of an active secret: its key's (`k`), its own (`s`), and its organization's name and state (`o`).
 #[must_use]
-pub fn live_columns() -> String {
-    format!("{}, {}, o.name", columns::<AccessKey>("k"), columns::<Secret>("s"))
+pub fn active_columns() -> String {
+    format!("{}, {}, o.name, o.state", columns::<AccessKey>("k"), columns::<Secret>("s"))
 }
 
-impl FromRow for LiveSecret {
+impl FromRow for ActiveSecret {
     fn read(row: &mut Reader<'_>) -> Result<Self, StoreError> {
-        Ok(LiveSecret { key: AccessKey::read(row)?, secret: Secret::read(row)?, organization_name: row.take()? })
+        let (key, secret) = (AccessKey::read(row)?, Secret::read(row)?);
+        let active = ActiveSecret::new(secret, key, row.take()?);
+        Ok(altered!(active, organization_state: row.take()?))
     }
 }
 
-/// Adds the parameters of a page of live secrets: the place of the one before, which is the beginning if there is none, and
-/// how many.
-pub fn bind_live_page(page: Statement, after: Option<&LiveSecret>, limit: u32) -> Statement {
+/// Adds the parameters of a page of active secrets: the place of the last secret before the page (or the beginning),
+/// and the limit.
+pub fn bind_active_page(page: Statement, after: Option<&ActiveSecret>, limit: u32) -> Statement {
     let page = match after {
-        Some(LiveSecret { key, secret, .. }) => {
+        Some(ActiveSecret { key, secret, .. }) => {
             page.bind(&key.organization).bind(&key.environment).bind(&key.id).bind(&secret.state)
         }
         None => page.text("").text("").text("").text(""),
@@ -123,8 +140,8 @@ pub fn bind_live_page(page: Statement, after: Option<&LiveSecret>, limit: u32) -
     page.bind(&limit)
 }
 
-/// Adds the parameters of a page of origins: the place of the one before, which is the beginning if there is none, and how
-/// many.
+/// Adds the parameters of a page of origins: the place of the last origin before the page (or the beginning), and the
+/// limit.
 pub fn bind_origin_page(page: Statement, after: Option<&OriginEntry>, limit: u32) -> Statement {
     let page = match after {
         Some(entry) => page.bind(&entry.organization).bind(&entry.id),

@@ -1,18 +1,20 @@
 //! Tables, statements and readers of rows that the SQL engines share.
 //!
-//! A [`table`] describes a record once: its columns, their kinds, and how a record becomes a row and a row a record. Lists of
-//! columns, statements and the tables of a copy ([`copy::TABLES`]) follow from it. To add a column, add it to the record, to
-//! each engine's migrations, and to the description here.
+//! A [`table`] describes a record once: its columns, their kinds, and the conversions between record and row. The lists
+//! of columns, the statements and the tables of a copy ([`copy::TABLES`]) follow from the description. To add a column,
+//! add it to the record, to each engine's migrations, and to the description here.
 //!
-//! Parameters are written `$1`, `$2`, … in the order in which they first appear: SQLite binds them in that order, and
-//! PostgreSQL by number. An engine runs a [`Statement`] on its connection, and shows a row as [`Columns`]. Locks and
-//! transactions are the engine's.
+//! Parameters are numbered `$1`, `$2`, … in the order of their first appearance: SQLite binds them in that order, and
+//! PostgreSQL by number. An engine runs a [`Statement`] on its connection and exposes a row as [`Columns`]. Locks and
+//! transactions belong to the engine.
 
 pub mod audit;
 pub mod change;
 pub mod coherence;
 pub mod copy;
 pub mod data;
+pub mod erasing;
+mod implementing;
 pub mod keys;
 pub mod links;
 pub mod operators;

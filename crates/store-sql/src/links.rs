@@ -1,7 +1,7 @@
-//! Tries to link an account, and what is to be revoked at third parties.
+//! Link sessions, and the revocations that are due at third parties.
 
 use doorward_key::Digest;
-use doorward_records::{FoundLink, LINKS_KEPT, LinkSession, Revocation};
+use doorward_records::{FoundLink, LINK_RETENTION, LinkSession, Revocation};
 use doorward_store::{Scope, StoreError};
 use doorward_types::{LinkSessionId, Timestamp};
 
@@ -16,12 +16,12 @@ table! {
     }
 }
 
-/// Adds a session.
+/// Adds a link session.
 pub fn open(scope: &Scope, session: &LinkSession) -> Statement {
     session.bind(sql(text!("{}", insert_text(&LinkSession::TABLE))).scope(scope))
 }
 
-/// Begins every statement that reads a session.
+/// Returns the first part of the statements that read link sessions.
 fn select() -> String {
     format!("SELECT organization, environment, {} FROM links", columns::<LinkSession>(""))
 }
@@ -48,7 +48,7 @@ impl FromRow for FoundLink {
     }
 }
 
-/// Writes what may change of a session.
+/// Writes the mutable columns of a session.
 pub fn advance(scope: &Scope, session: &LinkSession) -> Statement {
     let advance = "UPDATE links SET status = $1, browser = $2, confirmation = $3, tokens = $4, error = $5,
                                     provider_error = $6, expires_at = $7
@@ -58,19 +58,19 @@ pub fn advance(scope: &Scope, session: &LinkSession) -> Statement {
     advance.bind(provider_error).bind(expires_at).scope(scope).bind(id)
 }
 
-/// Ends a session as complete.
+/// Marks a session as complete.
 pub fn complete(scope: &Scope, id: LinkSessionId) -> Statement {
     let complete = "UPDATE links SET status = 'complete', confirmation = NULL, tokens = NULL
                     WHERE organization = $1 AND environment = $2 AND id = $3";
     sql(complete).scope(scope).bind(&id)
 }
 
-/// Reads whether there is a session to expire or to forget.
+/// Returns a row if a session must expire or be deleted.
 pub fn any_expired(now: Timestamp) -> Statement {
     let any = "SELECT 1 FROM links
                WHERE expires_at <= $1 AND (status NOT IN ('complete', 'failed', 'expired') OR expires_at <= $2)
                LIMIT 1";
-    sql(any).bind(&now).bind(&(now - LINKS_KEPT))
+    sql(any).bind(&now).bind(&(now - LINK_RETENTION))
 }
 
 table! {
@@ -79,12 +79,12 @@ table! {
     with { due_at: Number }
 }
 
-/// Reads whether a revocation is due.
+/// Returns a row if a revocation is due.
 pub fn any_due(now: Timestamp) -> Statement {
     sql("SELECT 1 FROM revocations WHERE due_at <= $1 LIMIT 1").bind(&now)
 }
 
-/// Takes revocations that are due, and makes them due at `next`; returns them.
+/// Returns due revocations, and postpones them until `next`.
 pub fn take_due(now: Timestamp, next: Timestamp, limit: u32) -> Statement {
     let take = text!(
         "UPDATE revocations SET due_at = $1, attempts = attempts + 1
@@ -97,13 +97,13 @@ pub fn take_due(now: Timestamp, next: Timestamp, limit: u32) -> Statement {
     sql(take).bind(&next).bind(&now).bind(&limit)
 }
 
-/// Makes a revocation due at another time.
+/// Postpones a revocation.
 pub fn postpone(revocation: &Revocation, until: Timestamp) -> Statement {
     let postpone = "UPDATE revocations SET due_at = $1 WHERE organization = $2 AND environment = $3 AND id = $4";
     of_revocation(sql(postpone).bind(&until), revocation)
 }
 
-/// Forgets a revocation.
+/// Deletes a revocation.
 pub fn end(revocation: &Revocation) -> Statement {
     let end = "DELETE FROM revocations WHERE organization = $1 AND environment = $2 AND id = $3";
     of_revocation(sql(end), revocation)

@@ -1,57 +1,33 @@
-//! Operators, and how they sign in to the page.
+//! Operators, and the links and sessions by which they sign in to the page.
 
 use doorward_key::Digest;
-use doorward_store::copy::{CopiedTable, Kind};
 use doorward_store::{Operator, ProviderAccess, ProviderIdentity, SignIn, StoreError};
 use doorward_types::{Locator, OperatorId, Timestamp};
 
-use crate::table::{Stored, columns, insert_text, select_text, table};
+use crate::table::{Part, Stored, columns, insert_text, select_text, table};
 use crate::{FromRow, Reader, Statement, sql, text};
 
-impl Stored for Operator {
-    const TABLE: CopiedTable = CopiedTable {
-        name: "operators",
-        columns: &[
-            ("id", Kind::Text),
-            ("name", Kind::Text),
-            ("locator", Kind::Text),
-            ("digest", Kind::Bytes),
-            ("created_at", Kind::Number),
-            ("by_provider", Kind::Number),
-            ("issuer", Kind::Text),
-            ("subject", Kind::Text),
-        ],
-        key: 1,
-        only: None,
-    };
-    const OWN: &'static [&'static str] =
-        &["id", "name", "locator", "digest", "created_at", "by_provider", "issuer", "subject"];
+table! {
+    Operator in "operators" key 1 ( id, name, locator, digest, created_at )
+    and provider { by_provider: Number, issuer: Text, subject: Text }
+}
 
+impl Part for ProviderAccess {
     fn bind(&self, statement: Statement) -> Statement {
-        let Self { id, name, locator, digest, created_at, provider } = self;
-        let (issuer, subject) = match provider {
-            ProviderAccess::Bound(identity) => Some((identity.issuer.clone(), identity.subject.clone())).unzip(),
-            ProviderAccess::Expected | ProviderAccess::Local => (None, None),
+        let (issuer, subject) = match self {
+            Self::Bound(identity) => Some((identity.issuer.clone(), identity.subject.clone())).unzip(),
+            Self::Expected | Self::Local => (None, None),
         };
-        let by_provider = i64::from(*provider != ProviderAccess::Local);
-        let statement = statement.bind(id).bind(name).bind(locator).bind(digest).bind(created_at);
-        statement.bind(&by_provider).bind(&issuer).bind(&subject)
+        statement.bind(&i64::from(*self != Self::Local)).bind(&issuer).bind(&subject)
     }
 }
 
-impl FromRow for Operator {
+impl FromRow for ProviderAccess {
     fn read(row: &mut Reader<'_>) -> Result<Self, StoreError> {
-        Ok(Self {
-            id: row.take()?,
-            name: row.take()?,
-            locator: row.take()?,
-            digest: row.take()?,
-            created_at: row.take()?,
-            provider: match (row.take::<i64>()?, row.take::<Option<String>>()?, row.take::<Option<String>>()?) {
-                (0, ..) => ProviderAccess::Local,
-                (_, Some(issuer), Some(subject)) => ProviderAccess::Bound(ProviderIdentity { issuer, subject }),
-                _ => ProviderAccess::Expected,
-            },
+        Ok(match (row.take::<i64>()?, row.take()?, row.take()?) {
+            (0, ..) => Self::Local,
+            (_, Some(issuer), Some(subject)) => Self::Bound(ProviderIdentity::new(issuer, subject)),
+            _ => Self::Expected,
         })
     }
 }
@@ -76,13 +52,13 @@ pub fn by_locator(locator: Locator) -> Statement {
     sql(text!("{} WHERE locator = $1", select_text::<Operator>())).bind(&locator)
 }
 
-/// Reads the operator that is bound to an identity.
+/// Reads the operator with a provider identity.
 pub fn by_identity(identity: &ProviderIdentity) -> Statement {
     let find = text!("{} WHERE issuer = $1 AND subject = $2", select_text::<Operator>());
     sql(find).bind(&identity.issuer).bind(&identity.subject)
 }
 
-/// Binds an operator to an identity, if the operator is expected.
+/// Binds an operator to a provider identity, if the operator is waiting for one.
 pub fn bind(id: OperatorId, identity: &ProviderIdentity) -> Statement {
     let bind = "UPDATE operators SET issuer = $1, subject = $2 WHERE id = $3 AND by_provider = 1 AND issuer IS NULL";
     sql(bind).bind(&identity.issuer).bind(&identity.subject).bind(&id)
@@ -97,7 +73,7 @@ pub fn add_sign_in(sign_in: &SignIn) -> Statement {
     sign_in.bind(sql(text!("{}", insert_text(&SignIn::TABLE))))
 }
 
-/// Forgets what has expired.
+/// Deletes expired links and sessions.
 pub fn expire_sign_ins(now: Timestamp) -> Statement {
     sql("DELETE FROM sign_ins WHERE expires_at <= $1").bind(&now)
 }
@@ -118,17 +94,17 @@ impl FromRow for (SignIn, Operator) {
     }
 }
 
-/// Takes a link or a session out.
-pub fn take_sign_in(token: Digest) -> Statement {
+/// Deletes a link or a session.
+pub fn consume_sign_in(token: Digest) -> Statement {
     sql("DELETE FROM sign_ins WHERE token = $1").bind(&token)
 }
 
-/// Takes all links and sessions of an operator out.
-pub fn take_sign_ins(operator: OperatorId) -> Statement {
+/// Deletes all links and sessions of an operator.
+pub fn delete_sign_ins(operator: OperatorId) -> Statement {
     sql("DELETE FROM sign_ins WHERE operator = $1").bind(&operator)
 }
 
-/// Notes that a link or a session was used.
-pub fn see_sign_in(token: Digest, at: Timestamp) -> Statement {
+/// Records the time of the last use of a link or a session.
+pub fn touch_sign_in(token: Digest, at: Timestamp) -> Statement {
     sql("UPDATE sign_ins SET seen_at = $1 WHERE token = $2").bind(&at).bind(&token)
 }

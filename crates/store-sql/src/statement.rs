@@ -18,9 +18,9 @@ pub struct Statement {
 /// The value of a parameter.
 #[derive(Clone, Debug)]
 pub enum Value {
-    /// An array, which PostgreSQL has and SQLite has not.
+    /// An array. SQLite has no arrays.
     List(Kind, Vec<Cell>),
-    /// A value as columns hold it. The kind is also that of a NULL.
+    /// A value of a column, with its kind, which a NULL has too.
     One(Kind, Cell),
 }
 
@@ -36,7 +36,7 @@ impl Statement {
         self
     }
 
-    /// Adds a parameter that is text.
+    /// Adds a text parameter.
     pub fn text(mut self, value: &str) -> Self {
         self.values.push(Value::One(Kind::Text, Cell::Text(value.to_owned())));
         self
@@ -63,13 +63,13 @@ impl Statement {
         self.list(F::KIND, values.into_iter().map(F::cell).collect())
     }
 
-    /// Adds a value as a column holds it.
+    /// Adds a value of a column.
     pub fn cell(mut self, kind: Kind, cell: Cell) -> Self {
         self.values.push(Value::One(kind, cell));
         self
     }
 
-    /// Adds text at the end, such as a lock.
+    /// Appends text to the statement, such as a lock.
     pub fn and(mut self, text: &str) -> Self {
         self.text.to_mut().push_str(text);
         self
@@ -88,7 +88,7 @@ impl Statement {
     }
 }
 
-/// Returns a text that is put together at its first use, and kept.
+/// Returns a text that is built at its first use and kept.
 #[macro_export]
 macro_rules! text {
     ($($part:tt)+) => {{

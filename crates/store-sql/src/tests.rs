@@ -9,7 +9,7 @@ use doorward_types::{
 use crate::table::{self, Stored};
 use crate::{Columns, FromRow, Reader, Statement, Value, copy, sql};
 
-/// A row that holds what was bound.
+/// A row of the bound values.
 struct Bound(Vec<Cell>);
 
 impl Bound {
@@ -79,13 +79,13 @@ fn through_a_row<R: Stored>(record: &R) -> R {
 const NOW: Timestamp = Timestamp::from_millis(5);
 
 fn credential() -> Credential {
-    Credential {
-        registered_user: RegisteredUserId::from_u128(1),
-        connector: "github".parse().unwrap(),
-        sealed: Sealed::from_bytes(vec![1, 2]),
-        created_at: NOW,
-        updated_at: Timestamp::from_millis(6),
-    }
+    Credential::new(
+        RegisteredUserId::from_u128(1),
+        "github".parse().unwrap(),
+        Sealed::from_bytes(vec![1, 2]),
+        NOW,
+        Timestamp::from_millis(6),
+    )
 }
 
 #[expect(clippy::disallowed_methods, reason = "a test of statements about a scope")]
@@ -95,24 +95,18 @@ fn scope() -> Scope {
 
 #[test]
 fn a_record_is_read_as_it_was_written() {
-    let name = || "ada".parse().unwrap();
-    let key = AccessKey {
-        id: AccessKeyId::from_u128(1),
-        organization: OrganizationId::from_u128(2),
-        environment: Environment::Test,
-        name: name(),
-        created_at: NOW,
-        created_by: name(),
-    };
+    let (name, actor) = (|| "ada".parse().unwrap(), || "host:ada@example.com".parse().unwrap());
+    let of = OrganizationId::from_u128(2);
+    let key = AccessKey::new(of, Environment::Test, AccessKeyId::from_u128(1), name(), NOW, actor());
     assert_eq!(through_a_row(&key), key);
     assert_eq!(through_a_row(&credential()), credential());
-    let origin = OriginEntry {
-        id: AllowedOriginId::from_u128(1),
-        organization: OrganizationId::from_u128(2),
-        origin: "app.example.com".parse().unwrap(),
-        created_at: NOW,
-        created_by: name(),
-    };
+    let origin = OriginEntry::new(
+        OrganizationId::from_u128(2),
+        AllowedOriginId::from_u128(1),
+        "app.example.com".parse().unwrap(),
+        NOW,
+        actor(),
+    );
     assert_eq!(through_a_row(&origin), origin);
     let digest = |byte| Digest::from_bytes([byte; 32]);
     let session = LinkSession {
@@ -131,10 +125,10 @@ fn a_record_is_read_as_it_was_written() {
         expires_at: NOW,
     };
     assert_eq!(through_a_row(&session), session);
-    let identity = ProviderIdentity { issuer: "https://id.example.com".into(), subject: "7".into() };
+    let identity = ProviderIdentity::new("https://id.example.com".into(), "7".into());
     for provider in [ProviderAccess::Local, ProviderAccess::Expected, ProviderAccess::Bound(identity)] {
         let (id, locator) = (OperatorId::from_u128(1), "AAAAAAAAAA".parse().unwrap());
-        let operator = Operator { id, name: name(), locator, digest: digest(1), created_at: NOW, provider };
+        let operator = Operator::new(id, name(), locator, digest(1), NOW, provider);
         assert_eq!(through_a_row(&operator), operator);
     }
 }
@@ -169,7 +163,7 @@ fn the_statements_of_a_table_follow_from_its_description() {
 #[test]
 fn every_table_moves_after_those_that_it_refers_to_and_its_key_stands_first() {
     let names: Vec<_> = copy::TABLES.iter().map(|table| table.name).collect();
-    assert!(names.starts_with(&["organizations", "access_keys", "secrets", "allowed_origins"]));
+    assert!(names.starts_with(&["organizations", "access_keys", "secrets", "imports", "allowed_origins"]));
     for table in copy::TABLES {
         let columns: Vec<_> = table.columns.iter().map(|(name, _)| *name).collect();
         assert!(table.key > 0 && table.key <= columns.len(), "{}", table.name);

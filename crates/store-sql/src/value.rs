@@ -1,41 +1,42 @@
-//! The form of our values in columns.
+//! The form of values in columns.
 
 use std::fmt::Display;
 use std::net::IpAddr;
 use std::time::Duration;
 
 use doorward_audit::{Action, ActorId, Hash};
-use doorward_key::{Digest, KeyPrefix};
+use doorward_key::{Digest, ImportFormat, KeyPrefix};
 use doorward_origin::{AllowedOrigin, CustomSchemes};
 use doorward_records::{ConnectorName, LinkStatus, Sealed, ToolOutcome};
 use doorward_store::copy::{Cell, Kind};
-use doorward_store::{OperationId, RequestHash, Revision, SealingKeyId, SignInKind, StoreError, StoreId, Touched};
+use doorward_store::{ChangeTarget, OperationId, RequestHash, Revision, SealingKeyId, SignInKind, StoreError, StoreId};
 use doorward_types::{
-    AccessKeyId, AllowedOriginId, Environment, Incarnation, LinkSessionId, Locator, Name, OperatorId, OrganizationId,
-    RegisteredUserId, RequestId, SecretState, SessionId, Timestamp, ToolCallId,
+    AccessKeyId, ActorName, AllowedOriginId, Environment, ExternalId, Incarnation, LinkSessionId, Locator, Name,
+    OperatorId, OrganizationId, OrganizationState, RegisteredUserId, RequestId, SecretState, SessionId, Timestamp,
+    ToolCallId,
 };
 
-/// A row as an engine reads it. Columns are numbered from 0.
+/// A row of an engine. Columns are numbered from 0.
 pub trait Columns {
     /// Reads bytes, or NULL.
     ///
     /// # Errors
     ///
-    /// [`StoreError::Corrupt`], if the column holds something else; the same goes for the other methods.
+    /// [`StoreError::Corrupt`] if the column holds another kind of value.
     fn bytes(&self, column: usize) -> Result<Option<&[u8]>, StoreError>;
 
-    /// Reads a yes or no, or NULL.
+    /// Reads a boolean, or NULL.
     ///
     /// # Errors
     ///
-    /// As [`Columns::bytes`].
+    /// Fails like [`Columns::bytes`].
     fn flag(&self, column: usize) -> Result<Option<bool>, StoreError>;
 
-    /// Returns whether a column is NULL, whatever it may hold.
+    /// Returns true if a column of any kind is NULL.
     ///
     /// # Errors
     ///
-    /// [`StoreError::Corrupt`], if there is no such column.
+    /// [`StoreError::Corrupt`] if the row has no such column.
     fn is_null(&self, column: usize) -> Result<bool, StoreError>;
 
     /// Returns the name of a column, for errors.
@@ -45,14 +46,14 @@ pub trait Columns {
     ///
     /// # Errors
     ///
-    /// As [`Columns::bytes`].
+    /// Fails like [`Columns::bytes`].
     fn number(&self, column: usize) -> Result<Option<i64>, StoreError>;
 
     /// Reads text, or NULL.
     ///
     /// # Errors
     ///
-    /// As [`Columns::bytes`].
+    /// Fails like [`Columns::bytes`].
     fn text(&self, column: usize) -> Result<Option<&str>, StoreError>;
 }
 
@@ -73,17 +74,22 @@ impl std::fmt::Debug for Reader<'_> {
 }
 
 impl<'a> Reader<'a> {
-    /// Begins at a column.
+    /// Returns a reader that begins at a column.
     #[must_use]
     pub fn at(row: &'a dyn Columns, column: usize) -> Self {
         Self { row, column }
+    }
+
+    /// Returns a reader of the same row, `columns` columns further on.
+    pub(crate) fn skip(&self, columns: usize) -> Self {
+        Self { row: self.row, column: self.column + columns }
     }
 
     /// Reads the next column.
     ///
     /// # Errors
     ///
-    /// [`StoreError::Corrupt`], if it does not hold such a value.
+    /// [`StoreError::Corrupt`] if the column does not hold such a value.
     pub fn take<F: Field>(&mut self) -> Result<F, StoreError> {
         let column = self.column;
         self.column += 1;
@@ -94,7 +100,7 @@ impl<'a> Reader<'a> {
     ///
     /// # Errors
     ///
-    /// [`StoreError::Corrupt`], if it holds another kind.
+    /// [`StoreError::Corrupt`] if the column holds another kind.
     pub fn cell(&mut self, kind: Kind) -> Result<Cell, StoreError> {
         let column = self.column;
         self.column += 1;
@@ -108,17 +114,17 @@ impl<'a> Reader<'a> {
     }
 }
 
-/// Something that is read from the next columns of a row.
+/// A type that is read from the next columns of a row.
 pub trait FromRow: Sized {
-    /// Reads it.
+    /// Reads a value.
     ///
     /// # Errors
     ///
-    /// [`StoreError::Corrupt`], if the columns do not hold such a thing.
+    /// [`StoreError::Corrupt`] if the columns do not hold such a value.
     fn read(row: &mut Reader<'_>) -> Result<Self, StoreError>;
 }
 
-/// An outer join may have left the columns empty: none, if the first of them is NULL.
+/// Reads `None` if the first column is NULL, as after an outer join without a match.
 impl<T: FromRow> FromRow for Option<T> {
     fn read(row: &mut Reader<'_>) -> Result<Self, StoreError> {
         if row.row.is_null(row.column)? { Ok(None) } else { T::read(row).map(Some) }
@@ -137,7 +143,7 @@ macro_rules! tuples {
 
 tuples! { (A) (A, B) (A, B, C) }
 
-/// A value that has a column of its own. `None` is NULL.
+/// A value of one column. `None` is NULL.
 pub trait Field: Sized {
     /// The kind of the column.
     const KIND: Kind;
@@ -145,11 +151,11 @@ pub trait Field: Sized {
     /// Returns the value as the column holds it.
     fn cell(&self) -> Cell;
 
-    /// Reads the value; none if the column is NULL.
+    /// Reads the value. Returns `None` if the column is NULL.
     ///
     /// # Errors
     ///
-    /// [`StoreError::Corrupt`], if the column does not hold such a value.
+    /// [`StoreError::Corrupt`] if the column does not hold such a value.
     fn read(row: &dyn Columns, column: usize) -> Result<Option<Self>, StoreError>;
 }
 
@@ -185,10 +191,13 @@ macro_rules! texts {
 texts!(
     AccessKeyId,
     ActorId,
+    ActorName,
     Action,
     AllowedOriginId,
     ConnectorName,
     Environment,
+    ExternalId,
+    ImportFormat,
     IpAddr,
     KeyPrefix,
     LinkSessionId,
@@ -198,6 +207,7 @@ texts!(
     OperationId,
     OperatorId,
     OrganizationId,
+    OrganizationState,
     RegisteredUserId,
     RequestId,
     SealingKeyId,
@@ -208,7 +218,7 @@ texts!(
     String,
     ToolCallId,
     ToolOutcome,
-    Touched,
+    ChangeTarget,
 );
 
 impl Field for AllowedOrigin {
@@ -219,7 +229,7 @@ impl Field for AllowedOrigin {
     }
 
     fn read(row: &dyn Columns, column: usize) -> Result<Option<Self>, StoreError> {
-        // A setting decides if schemes of apps may be added. The store may hold some from before.
+        // Accept schemes of apps always: the store may hold some from before a change of that setting.
         let origin = row.text(column)?.map(|text| Self::parse(text, CustomSchemes::Allowed));
         origin.transpose().map_err(|error| unreadable(row, column, error))
     }
@@ -243,7 +253,7 @@ macro_rules! numbers {
     )+ };
 }
 
-/// The number of a count, which is never negative.
+/// Returns a count as the signed number of a column.
 fn signed(count: u64) -> i64 {
     i64::try_from(count).unwrap_or(i64::MAX)
 }

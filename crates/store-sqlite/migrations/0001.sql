@@ -7,8 +7,8 @@ CREATE TABLE organizations (
     created_at BIGINT NOT NULL
 );
 
--- The slot of a production key is the word 'production', that of a test key its own id. UNIQUE therefore means:
--- one production key per organization, any number of test keys.
+-- The slot of a production key is the word 'production'. The slot of a test key is its own id. So UNIQUE allows one
+-- production key per organization, and any number of test keys.
 CREATE TABLE access_keys (
     organization TEXT   NOT NULL REFERENCES organizations (id),
     environment  TEXT   NOT NULL CHECK (environment IN ('production', 'test')),
@@ -23,7 +23,7 @@ CREATE TABLE access_keys (
     CHECK (slot = CASE environment WHEN 'production' THEN 'production' ELSE id END)
 );
 
--- One current secret and at most one staged one per key: the state is part of the primary key.
+-- A key has one current secret and at most one staged secret, because the state is part of the primary key.
 CREATE TABLE secrets (
     organization TEXT   NOT NULL,
     environment  TEXT   NOT NULL,
@@ -37,7 +37,7 @@ CREATE TABLE secrets (
     FOREIGN KEY (organization, environment, access_key) REFERENCES access_keys (organization, environment, id)
 ) WITHOUT ROWID;
 
--- One row. Numbering by a row that each change updates gives revisions in commit order, without gaps.
+-- One row. Every change updates it, so revisions are in commit order, without gaps.
 CREATE TABLE revision (
     id    BIGINT NOT NULL PRIMARY KEY CHECK (id = 1),
     value BIGINT NOT NULL

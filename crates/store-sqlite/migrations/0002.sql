@@ -1,4 +1,4 @@
--- How often secrets were used: the last use, and counts by spans of ten minutes, which are kept for a day.
+-- Uses of secrets: the last use, and counts in spans of ten minutes, kept for a day.
 
 CREATE TABLE last_uses (
     locator      TEXT   NOT NULL PRIMARY KEY REFERENCES secrets (locator) ON DELETE CASCADE,

@@ -1,5 +1,5 @@
--- Each change's operation, so that a node sees whether the store still has what it knew; what was found missing;
--- and how far a copy into this store has come.
+-- Operations of changes, which show a node if the store still has the node's newest change; lost changes; and the
+-- progress of a copy into this store.
 
 ALTER TABLE changes ADD COLUMN operation TEXT NOT NULL DEFAULT '';
 

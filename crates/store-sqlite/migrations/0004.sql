@@ -1,5 +1,5 @@
--- What stands for the events that were cut off the beginning of a log: a signed checkpoint, and what the chain and the tree
--- go on from.
+-- The statements for pruned events of a log: a signed checkpoint, and the state from which the chain and the tree
+-- continue.
 
 CREATE TABLE pruned_logs (
     organization TEXT   NOT NULL,

@@ -1,4 +1,4 @@
--- The order in which the events of all logs were written, and how far each sink that ships them has come.
+-- The order of the events of all logs, and the progress of each sink.
 
 ALTER TABLE audit_events ADD COLUMN position BIGINT NOT NULL DEFAULT 0;
 

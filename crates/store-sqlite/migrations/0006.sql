@@ -1,5 +1,5 @@
--- The origins that callbacks may go to; and a change log that names whatever was touched: a secret by its locator, a list of
--- origins by its organization.
+-- The allowed origins of callbacks. The change log names a changed secret by its locator, and a changed list of origins
+-- by its organization.
 
 ALTER TABLE changes RENAME COLUMN locator TO touched;
 

@@ -1,4 +1,4 @@
--- Third parties that users link accounts of, and tries to do so.
+-- Connectors to third parties, and link sessions.
 
 CREATE TABLE connectors (
     organization TEXT   NOT NULL,

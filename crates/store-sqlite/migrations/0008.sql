@@ -1,4 +1,4 @@
--- What was done through MCP. A call stays when its user goes.
+-- Tool calls through MCP. Deleting a user does not delete its calls.
 
 CREATE TABLE tool_calls (
     organization    TEXT   NOT NULL,

@@ -1,4 +1,4 @@
--- Links by which operators sign in to the page, and their sessions. Of each token, the digest alone.
+-- Operators' sign-in links and sessions. Only the digest of each token is stored.
 
 CREATE TABLE sign_ins (
     token      BLOB    NOT NULL PRIMARY KEY,

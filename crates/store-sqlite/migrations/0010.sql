@@ -1,5 +1,5 @@
--- The record that a store keeps of itself; the newest revision that each session was asked to acknowledge; the incarnation that
--- wrote each event; and each change as an operation, in place of the idempotency keys.
+-- The store's own record; the newest revision that each session was asked to acknowledge; the incarnation of each
+-- event; and operations, which replace the idempotency keys.
 
 CREATE TABLE store (
     id               BIGINT NOT NULL PRIMARY KEY CHECK (id = 1),
@@ -10,7 +10,7 @@ CREATE TABLE store (
     oldest_schema    BIGINT NOT NULL
 );
 
--- Programs from before did not note how long their leases last: a store in use is taken to have had the longest.
+-- Older programs did not store the length of their leases. So a store in use gets the longest lease.
 INSERT INTO store (id, identity, incarnation, longest_lease_ms, oldest_schema)
 SELECT 1, lower(hex(randomblob(16))), 1, CASE WHEN EXISTS (SELECT 1 FROM organizations) THEN 10000 ELSE 0 END, 10;
 
@@ -33,7 +33,7 @@ CREATE INDEX operations_by_subject ON operations (subject, revision);
 
 CREATE INDEX operations_by_time ON operations (time);
 
--- Operations without an idempotency key are forgotten much sooner.
+-- Operations without an idempotency key are deleted much sooner.
 CREATE INDEX operations_without_key_by_time ON operations (time) WHERE idempotency_key IS NULL;
 
 INSERT INTO operations (operation, actor, idempotency_key, revision, subject, time)

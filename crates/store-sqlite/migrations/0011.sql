@@ -1,6 +1,6 @@
--- Tries to link an account, step by step: a session is bound to the browser that began, and its tokens wait for the backend's
--- confirmation. The table before it stays empty from here on: a program from before finds no session of this table there, and
--- so keeps no tokens that nobody confirmed. Its sessions end with it.
+-- Link sessions. A session is bound to the browser that opened the start URL, and its tokens wait for the backend's
+-- confirmation. The old table stays empty from now on, and its sessions end. So an older program finds no session of
+-- this table, and keeps no unconfirmed tokens.
 
 CREATE TABLE links (
     organization    TEXT   NOT NULL,
@@ -29,7 +29,7 @@ CREATE INDEX links_by_user ON links (organization, environment, registered_user)
 
 DELETE FROM link_sessions;
 
--- Tokens that third parties are to be told to revoke.
+-- Tokens to revoke at third parties.
 
 CREATE TABLE revocations (
     organization TEXT   NOT NULL,
@@ -45,7 +45,7 @@ CREATE TABLE revocations (
 
 CREATE INDEX revocations_by_time ON revocations (due_at);
 
--- Operators whom an identity provider can sign in. The others are local ones, whatever names a provider gives.
+-- Operators whom an identity provider can sign in. All other operators are local, whatever names a provider gives.
 
 ALTER TABLE operators ADD COLUMN by_provider BIGINT NOT NULL DEFAULT 0;
 ALTER TABLE operators ADD COLUMN issuer TEXT;

@@ -1,3 +1,3 @@
--- The name of the key that the store's values are sealed with; none until a server has started with one.
+-- The id of the store's sealing key, or NULL until a server has started with a key.
 
 ALTER TABLE store ADD COLUMN sealing_key TEXT;

@@ -1,3 +1,3 @@
--- The id of the actor of an event; none in events from before.
+-- The id of an event's actor, or NULL in older events.
 
 ALTER TABLE audit_events ADD COLUMN actor_id TEXT;

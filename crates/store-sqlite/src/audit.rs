@@ -1,29 +1,10 @@
 use async_trait::async_trait;
-use doorward_audit::{ChainFault, Event, EventDraft, Pruned};
+use doorward_audit::{ChainError, Event, EventDraft, Pruned};
 use doorward_store::{AuditLog, Conflict, EventFilter, Page, Scope, StoreError};
-use doorward_store_sql::{audit as log, sql};
+use doorward_store_sql::audit as log;
 use doorward_types::{Environment, OrganizationId};
-use rusqlite::Connection;
 
-use crate::{SqliteStore, identity, row};
-
-/// Writes an event as the next of its log, in the transaction of the change that it tells of.
-pub(crate) fn append(connection: &Connection, draft: &EventDraft) -> Result<(), StoreError> {
-    let last = sql("SELECT sequence, hash FROM audit_events WHERE organization = $1 AND environment = $2
-                    ORDER BY sequence DESC LIMIT 1");
-    let last = last.bind(&draft.organization).bind(&draft.environment);
-    let last = row::find(connection, &last)?;
-    let event = Event::following(last, identity::incarnation(connection)?, draft.clone());
-    row::write(connection, &log::append(&event)?)
-}
-
-/// Writes an event if what it tells of was done; returns whether that was done.
-pub(crate) fn append_if(connection: &Connection, is_done: bool, draft: &EventDraft) -> Result<bool, StoreError> {
-    if is_done {
-        append(connection, draft)?;
-    }
-    Ok(is_done)
-}
+use crate::{SqliteStore, logs, row};
 
 #[async_trait]
 impl AuditLog for SqliteStore {
@@ -32,10 +13,10 @@ impl AuditLog for SqliteStore {
     }
 
     async fn record(&self, event: EventDraft) -> Result<(), StoreError> {
-        self.write_first(move |connection| append(connection, &event)).await
+        self.write_first(move |connection| logs::append(connection, &event)).await
     }
 
-    async fn chain(&self, scope: &Scope, page: Page<u64>) -> Result<Vec<Result<Event, ChainFault>>, StoreError> {
+    async fn chain(&self, scope: &Scope, page: Page<u64>) -> Result<Vec<Result<Event, ChainError>>, StoreError> {
         self.scan_all(log::chain(scope, &page)).await
     }
 
@@ -52,19 +33,17 @@ impl AuditLog for SqliteStore {
             if row::exists(connection, &log::unshipped(&scope, &pruned))? {
                 return Err(Conflict::Unshipped.into());
             }
-            append(connection, &event)?;
+            logs::append(connection, &event)?;
             row::write_all(connection, &log::prune(&scope, &pruned))
         })
         .await
     }
 
     async fn resign(&self, before: &Pruned, after: Pruned, event: EventDraft) -> Result<(), StoreError> {
-        let resign = log::resign(before, &after.note, &event);
-        self.write(move |connection| {
-            let is_signed = row::write_some(connection, &resign)? == 1;
-            if append_if(connection, is_signed, &event)? { Ok(()) } else { Err(Conflict::Stale.into()) }
-        })
-        .await
+        match self.touch(log::resign(before, &after.note, &event), event).await? {
+            0 => Err(Conflict::Stale.into()),
+            _ => Ok(()),
+        }
     }
 
     async fn logs(&self) -> Result<Vec<(OrganizationId, Environment)>, StoreError> {

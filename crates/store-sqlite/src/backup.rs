@@ -1,4 +1,4 @@
-//! Backups: one file that holds all that was committed when the backup began.
+//! Backups: one file with everything that was committed before the backup began.
 
 use std::fs::{File, OpenOptions};
 use std::io;
@@ -18,20 +18,22 @@ use crate::reader::Reader;
 use crate::settings::FULL;
 use crate::{SqliteStore, coherence, identity, migrations};
 
-/// The number of SQLite's steps between two reports: about a millisecond.
+/// The number of SQLite's steps between two reports, which take about a millisecond.
 const REPORT_EVERY: i32 = 10_000;
 
 /// The progress of a backup.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[non_exhaustive]
 pub struct BackupProgress {
-    /// The bytes that are written.
+    /// The bytes written so far.
     pub bytes: u64,
-    /// The bytes that the store has; the backup may need fewer.
+    /// The size of the store. The backup may need fewer bytes.
     pub of: u64,
 }
 
 /// A backup that is complete.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[non_exhaustive]
 pub struct BackedUp {
     /// The size of the file.
     pub bytes: u64,
@@ -42,13 +44,13 @@ pub struct BackedUp {
 }
 
 impl SqliteStore {
-    /// Writes a backup of the store into a new file, while the store is in use. The file is complete from the moment that
-    /// it stands at its path: it is checked first, and on the disk. Nobody but this user can read it.
+    /// Writes a backup of the store into a new file, while the store is in use. The file appears at its path only after
+    /// it was checked and is on the disk. Only this user can read it.
     ///
     /// # Errors
     ///
-    /// [`StoreError::Unavailable`], if the file exists, cannot be written, or does not pass SQLite's own check;
-    /// [`StoreError::Unfinished`], if a copy into the store was not finished.
+    /// [`StoreError::Unavailable`] if the file exists, cannot be written, or fails SQLite's own check.
+    /// [`StoreError::UnfinishedCopy`] if a copy into the store was not finished.
     pub async fn backup(
         &self,
         to: impl AsRef<Path>,
@@ -56,8 +58,8 @@ impl SqliteStore {
     ) -> Result<BackedUp, StoreError> {
         let to = absolute(to.as_ref())?;
         let (told, mut progress) = unbounded_channel();
-        let lane = self.engine.lane("doorward-backup", 1);
-        let work = pin!(lane.run(move |reader| write(reader, &to, told)));
+        let connection_thread = self.engine.connection_thread("doorward-backup", 1);
+        let work = pin!(connection_thread.run(move |reader| write(reader, &to, told)));
         let reports = pin!(async {
             while let Some(step) = progress.recv().await {
                 report(step);
@@ -72,7 +74,7 @@ impl SqliteStore {
 
 fn write(reader: &mut Reader, to: &Path, told: UnboundedSender<BackupProgress>) -> Result<BackedUp, StoreError> {
     if to.exists() {
-        return Err(unavailable(format!("{} exists: name a file that does not", to.display())));
+        return Err(unavailable(format!("{} exists: name a new file", to.display())));
     }
     reader.prove()?;
     reader.connection.pragma_update(None, "query_only", false).map_err(unavailable)?;
@@ -82,7 +84,7 @@ fn write(reader: &mut Reader, to: &Path, told: UnboundedSender<BackupProgress>) 
     let path = partial.path.clone();
     let tell = move || {
         let bytes = std::fs::metadata(&path).map_or(0, |found| found.len());
-        // If nobody listens, the backup was given up.
+        // The backup was cancelled if its receiver is gone.
         told.send(BackupProgress { bytes, of }).is_err()
     };
     reader.connection.progress_handler(REPORT_EVERY, Some(tell.clone())).map_err(unavailable)?;
@@ -101,12 +103,12 @@ fn write(reader: &mut Reader, to: &Path, told: UnboundedSender<BackupProgress>) 
     Ok(BackedUp { bytes, revision, incarnation })
 }
 
-/// Returns the path from the root on.
+/// Returns the absolute path.
 pub(crate) fn absolute(path: &Path) -> Result<PathBuf, StoreError> {
     std::path::absolute(path).map_err(|error| of_files(&error, format!("the path {}", path.display())))
 }
 
-/// Fails if the file is not whole.
+/// Fails if the file is damaged.
 pub(crate) fn is_sound(connection: &Connection, path: &Path) -> Result<(), StoreError> {
     migrations::check(connection, path)?;
     let found: String = connection.query_row("PRAGMA integrity_check", [], |row| row.get(0)).map_err(unavailable)?;
@@ -116,26 +118,27 @@ pub(crate) fn is_sound(connection: &Connection, path: &Path) -> Result<(), Store
     Err(unavailable(format!("{} is damaged ({found}): use another backup", path.display())))
 }
 
-/// A file that is being written beside its place. Dropping it removes a file that did not come to its place.
+/// A file that is being written beside its final path. Dropping it removes the file, unless the file was moved to that
+/// path.
 pub(crate) struct Partial {
     pub(crate) path: PathBuf,
     is_placed: bool,
 }
 
 impl Partial {
-    /// Makes an empty file beside `to`.
+    /// Creates an empty file beside `to`.
     pub(crate) fn begin(to: &Path) -> Result<Self, StoreError> {
         let path = with_suffix(to, ".partial");
         if create_private(&path)? {
             return Ok(Self { path, is_placed: false });
         }
         Err(unavailable(format!(
-            "{} exists: another program writes it, or was ended while it did. If no program does, remove the file",
+            "{} exists: a program is writing it, or was stopped while it wrote. If no program is running, remove the file",
             path.display()
         )))
     }
 
-    /// Writes all that the connection's snapshot holds into the file.
+    /// Writes the connection's snapshot into the file.
     pub(crate) fn fill(&self, from: &Connection) -> Result<(), StoreError> {
         let path = self.path.to_str().ok_or_else(|| unavailable("the path is not UTF-8: name another path"))?;
         from.execute("VACUUM INTO ?1", [path]).map(drop).map_err(unavailable)
@@ -145,7 +148,7 @@ impl Partial {
         connect_to(&self.path, FULL)
     }
 
-    /// Brings the file onto the disk; returns its size. No connection may be open on it.
+    /// Syncs the file to the disk and returns its size. No connection may have the file open.
     pub(crate) fn sync(&self) -> Result<u64, StoreError> {
         let sync = || {
             let file = OpenOptions::new().write(true).open(&self.path)?;
@@ -155,7 +158,7 @@ impl Partial {
         sync().map(|found| found.len()).map_err(|error| of_files(&error, self.path.display()))
     }
 
-    /// Moves the file to its place. A file that is there is replaced.
+    /// Moves the file to its final path, and replaces an existing file.
     pub(crate) fn put_at(mut self, to: &Path) -> Result<(), StoreError> {
         std::fs::rename(&self.path, to).map_err(|error| of_files(&error, to.display()))?;
         self.is_placed = true;
@@ -167,14 +170,14 @@ impl Drop for Partial {
     fn drop(&mut self) {
         if !self.is_placed {
             for suffix in ["", "-journal"] {
-                // If it stays, the next attempt says so.
+                // If the file stays, the next attempt reports it.
                 let _ = std::fs::remove_file(with_suffix(&self.path, suffix));
             }
         }
     }
 }
 
-/// Brings a new name in a folder onto the disk.
+/// Syncs a new name in a folder to the disk.
 pub(crate) fn sync_folder_of(path: &Path) -> io::Result<()> {
     match path.parent() {
         Some(folder) if cfg!(unix) => File::open(folder)?.sync_all(),

@@ -1,40 +1,48 @@
 //! Changes: the facts that a change is decided on, and the rows of the decision.
 
 use doorward_store::{Change, ChangeContext, Committed, Facts, Revision, StoreError};
+use doorward_store_sql::change::OrganizationFacts;
 use doorward_store_sql::{change as rows, keys, sql};
 use rusqlite::Connection;
 
-use crate::{audit, identity, row};
+use crate::migrations::WITH_STATES;
+use crate::{identity, logs, row};
 
-/// Carries out a change: all of it, or an error.
+/// Makes a change completely, or fails.
 pub(crate) fn make(connection: &Connection, change: &Change, context: &ChangeContext) -> Result<Committed, StoreError> {
     let next = sql("UPDATE revision SET value = value + 1 WHERE id = 1 RETURNING value");
-    let revision = row::value(connection, &next)?.ok_or(StoreError::Unfinished)?;
+    let revision = row::value(connection, &next)?.ok_or(StoreError::UnfinishedCopy)?;
     row::write_all(connection, &rows::forget_operations(context.events.first().time))?;
     let facts = facts(connection, change, context)?;
     for step in change.plan(&facts, context)? {
-        row::write(connection, &rows::step(&step))?;
+        row::write(connection, &rows::step(&step, WITH_STATES))?;
     }
-    log(connection, change, context, revision)?;
+    log(connection, change, &facts, context, revision)?;
     row::write(connection, &rows::remember(context, revision))?;
     for event in context.events.iter() {
-        audit::append(connection, event)?;
+        logs::append(connection, event)?;
     }
     Ok(Committed { revision, store: facts.store.id, longest_lease: facts.store.longest_lease })
 }
 
 fn facts(connection: &Connection, change: &Change, context: &ChangeContext) -> Result<Facts, StoreError> {
     let organization = change.organization();
-    let there = row::find(connection, &rows::organizations_there(organization))?;
-    let (any_organization, organization_there) = there.unwrap_or_default();
+    let found: Option<OrganizationFacts> = row::find(connection, &rows::organization_facts(change))?;
+    let found = found.ok_or(StoreError::NotFound)?;
     let mut facts = Facts {
         store: identity::of(connection)?,
         done: row::find(connection, &rows::repeated(context))?,
-        any_organization,
-        organization: organization_there,
+        any_organization: found.any,
+        organization: found.organization,
+        is_name_taken: found.is_name_taken,
+        is_external_id_taken: found.is_external_id_taken,
+        secrets: vec![],
         key: None,
         origins: vec![],
     };
+    if change.concerns_all_secrets() {
+        facts.secrets = row::list_by(connection, &rows::all_secrets(organization), rows::secret_place)?;
+    }
     if let Some(key) = change.key() {
         row::list_by(connection, &rows::key_facts(&key), |row| rows::add_key_facts(&mut facts.key, row))?;
     }
@@ -44,14 +52,15 @@ fn facts(connection: &Connection, change: &Change, context: &ChangeContext) -> R
     Ok(facts)
 }
 
-/// Notes in the change log what each node must hear of.
+/// Writes the affected entities to the change log, for every node to read.
 fn log(
     connection: &Connection,
     change: &Change,
+    facts: &Facts,
     context: &ChangeContext,
     revision: Revision,
 ) -> Result<(), StoreError> {
-    for touched in change.touched() {
+    for touched in change.touched(facts) {
         let insert = sql("INSERT INTO changes (revision, touched, node, operation) VALUES ($1, $2, $3, $4)");
         let insert = insert.bind(&revision).bind(&touched).bind(&context.node).bind(&context.operation);
         row::write(connection, &insert)?;

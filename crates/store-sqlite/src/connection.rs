@@ -1,4 +1,4 @@
-//! Connections, as every use of the store sets them up.
+//! Opening connections, with the same settings for every use.
 
 use std::path::Path;
 use std::time::Duration;
@@ -10,12 +10,12 @@ use rusqlite::{Connection, OpenFlags};
 use crate::error::unavailable;
 use crate::files::{Files, has_log};
 
-/// The time between two tries to get a lock that another process holds. A busy process leaves the lock free for at least
-/// a tenth of a millisecond between two transactions.
-const RETRY: Duration = Duration::from_micros(250);
+/// The pause between two attempts to get a lock that another process holds. A busy process leaves the lock free for at
+/// least 0.1 ms between two transactions.
+const RETRY_INTERVAL: Duration = Duration::from_micros(250);
 
-/// The number of tries: ten seconds of them, while a transaction takes milliseconds.
-const RETRIES: i32 = 40_000;
+/// The maximum number of attempts: ten seconds in total. A transaction takes milliseconds.
+const MAX_RETRIES: i32 = 40_000;
 
 pub(crate) fn connect(files: &Files) -> Result<Connection, StoreError> {
     let connection = connect_to(&files.place.real, files.settings.synchronous)?;
@@ -23,12 +23,12 @@ pub(crate) fn connect(files: &Files) -> Result<Connection, StoreError> {
     Ok(connection)
 }
 
-/// Lets the connection bring the write-ahead log into the store's file, if it is the last to close that file.
+/// Lets the connection checkpoint the write-ahead log when it closes the store's file as the last connection.
 pub(crate) fn own(connection: &Connection) -> Result<(), StoreError> {
     connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, false).map(drop).map_err(unavailable)
 }
 
-/// Connects to a file of which nothing is known yet. If the file cannot be used, its write-ahead log stays as it is.
+/// Connects to an unknown file. If the file is unusable, its write-ahead log stays unchanged.
 pub(crate) fn connect_to(path: &Path, synchronous: &str) -> Result<Connection, StoreError> {
     let open = || {
         let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
@@ -45,8 +45,8 @@ pub(crate) fn connect_to(path: &Path, synchronous: &str) -> Result<Connection, S
     open().map_err(|error: rusqlite::Error| unavailable(error))
 }
 
-/// Waits between two tries; returns whether to try again.
+/// Waits between two attempts. Returns false after the last attempt.
 pub(crate) fn retry(tries: i32) -> bool {
-    std::thread::sleep(RETRY);
-    tries < RETRIES
+    std::thread::sleep(RETRY_INTERVAL);
+    tries < MAX_RETRIES
 }

@@ -1,15 +1,17 @@
-//! Moving: everything as rows.
+//! Copying a store: every table as rows.
 
 use async_trait::async_trait;
 use doorward_key::KeyPrefix;
 use doorward_store::copy::{CopiedTable, CopyProgress, Row, Rows};
 use doorward_store::{Conflict, Revision, StoreError};
+use doorward_store_sql::change::require_states_if_suspended;
 use doorward_store_sql::{copy, sql, table};
 use doorward_types::Incarnation;
 use rusqlite::{Connection, params_from_iter};
 
 use crate::SqliteStore;
 use crate::error::{of_write, unavailable};
+use crate::migrations::WITH_STATES;
 use crate::row::{self, Borrowed};
 
 #[async_trait]
@@ -66,7 +68,7 @@ impl Rows for SqliteStore {
     async fn abandon_copy(&self) -> Result<(), StoreError> {
         self.write(|connection| {
             if progress(connection)?.source.is_empty() {
-                return Err(StoreError::Missing);
+                return Err(StoreError::NotFound);
             }
             for table in copy::TABLES.iter().rev() {
                 row::write_some(connection, &copy::clear(table))?;
@@ -87,6 +89,7 @@ impl Rows for SqliteStore {
         let update = update.bind(&prefix.cloned()).bind(&incarnation);
         self.write(move |connection| {
             row::write(connection, &update)?;
+            row::write_some(connection, &require_states_if_suspended(WITH_STATES))?;
             open(connection, revision)
         })
         .await
@@ -97,7 +100,7 @@ fn progress(connection: &Connection) -> Result<CopyProgress, StoreError> {
     row::list(connection, &copy::notes()).map(copy::progress)
 }
 
-/// Makes the store one that can be used.
+/// Makes the filled store usable.
 fn open(connection: &Connection, revision: Revision) -> Result<(), StoreError> {
     row::write_some(connection, &copy::forget_notes())?;
     row::write(connection, &sql("INSERT INTO revision (id, value) VALUES (1, $1)").bind(&revision))

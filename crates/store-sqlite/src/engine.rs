@@ -1,20 +1,20 @@
-//! The open files of a store, and the threads that work on them.
+//! A store's open files and the threads that use them.
 
 use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 
 use rusqlite::Connection;
 
+use crate::connection_thread::ConnectionThread;
 use crate::files::Files;
-use crate::lane::Lane;
 use crate::writer::Writer;
 
-/// The open files, which all handles on a store share. They are closed with the last handle.
+/// The open files, shared by all handles on a store. Dropping the last handle closes them.
 pub(crate) struct Engine {
     pub(crate) files: Arc<Files>,
-    /// Every lane with connections; none once the store is closed.
-    lanes: Mutex<Option<Vec<Weak<Lane>>>>,
-    /// Its connection is closed last, and takes the files beside the store's away.
+    /// The reading threads, or `None` after the store was closed.
+    connection_threads: Mutex<Option<Vec<Weak<ConnectionThread>>>>,
+    /// The writer's connection closes last, and removes the files beside the store's file.
     pub(crate) writer: Writer,
 }
 
@@ -22,27 +22,27 @@ impl Engine {
     pub(crate) fn start(connection: Connection, files: Files) -> Arc<Self> {
         let files = Arc::new(files);
         let writer = Writer::start(connection, &files);
-        Arc::new(Self { files, lanes: Mutex::new(Some(vec![])), writer })
+        Arc::new(Self { files, connection_threads: Mutex::new(Some(vec![])), writer })
     }
 
-    /// Starts threads that read, each with a connection of its own.
-    pub(crate) fn lane(&self, name: &str, threads: usize) -> Arc<Lane> {
-        let lane = Arc::new(Lane::start(name, threads, &self.files));
-        match &mut *self.lanes.lock().unwrap_or_else(PoisonError::into_inner) {
-            Some(lanes) => {
-                lanes.retain(|lane| lane.strong_count() > 0);
-                lanes.push(Arc::downgrade(&lane));
+    /// Starts threads that read, each with its own connection.
+    pub(crate) fn connection_thread(&self, name: &str, threads: usize) -> Arc<ConnectionThread> {
+        let connection_thread = Arc::new(ConnectionThread::start(name, threads, &self.files));
+        match &mut *self.connection_threads.lock().unwrap_or_else(PoisonError::into_inner) {
+            Some(connection_threads) => {
+                connection_threads.retain(|connection_thread| connection_thread.strong_count() > 0);
+                connection_threads.push(Arc::downgrade(&connection_thread));
             }
-            None => lane.close(),
+            None => connection_thread.close(),
         }
-        lane
+        connection_thread
     }
 
-    /// Ends what was begun, and closes all connections: the writer's last.
+    /// Finishes the jobs that were begun, and closes all connections, the writer's last.
     pub(crate) fn close(&self) {
-        let lanes = self.lanes.lock().unwrap_or_else(PoisonError::into_inner).take();
-        for lane in lanes.iter().flatten().filter_map(Weak::upgrade) {
-            lane.close();
+        let connection_threads = self.connection_threads.lock().unwrap_or_else(PoisonError::into_inner).take();
+        for connection_thread in connection_threads.iter().flatten().filter_map(Weak::upgrade) {
+            connection_thread.close();
         }
         self.writer.close();
     }

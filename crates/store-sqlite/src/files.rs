@@ -1,7 +1,7 @@
-//! The files of a store, and the proof that they are still the ones that this process has open.
+//! The files of a store, and the proof that this process still has the right files open.
 //!
-//! A node that reads a file which others no longer see would accept a dead secret without end. So each transaction
-//! asks the file system which files stand at the store's paths.
+//! A node that reads a file which no other program sees would accept a revoked secret without end. So each transaction
+//! checks in the file system that its open files are at the store's paths.
 
 use std::ffi::OsString;
 use std::fs::Metadata;
@@ -16,34 +16,34 @@ use crate::settings::Settings;
 /// The paths of a store.
 #[derive(Clone, Debug)]
 pub(crate) struct Place {
-    /// The path as the caller gave it, from the root on.
+    /// The caller's path, made absolute.
     given: PathBuf,
-    /// The path without symbolic links, by which SQLite opens the file.
+    /// The path without symbolic links. SQLite opens the file by this path.
     pub(crate) real: PathBuf,
 }
 
 impl Place {
-    /// Finds the file at this path. If there is none, and one is to be made, an empty file is made.
+    /// Finds the file at this path. If the file is missing and `mode` allows it, creates an empty file.
     pub(crate) fn find(path: &Path, mode: OpenMode) -> Result<Self, StoreError> {
         let shown = path.display();
         let given = std::path::absolute(path).map_err(|error| of_files(&error, format!("the path {shown}")))?;
-        // A log is made after its store and removed before it, so that the order of these two looks counts.
+        // A log is created after its store and removed before it, so check for the log first.
         let has_log = has_log(&given);
         match Self::existing(&given)? {
             Some(place) => Ok(place),
             None if mode == OpenMode::Create && has_log => Err(unavailable(format!(
-                "there is no {shown}, but its write-ahead log, which may hold changes: put the store's file back, or \
+                "{shown} is missing, but its write-ahead log may hold changes: put the store's file back, or \
                  remove the log"
             ))),
             None if mode == OpenMode::Create => {
                 create_private(&given)?;
-                Self::existing(&given)?.ok_or(StoreError::Missing)
+                Self::existing(&given)?.ok_or(StoreError::NotFound)
             }
-            None => Err(StoreError::Missing),
+            None => Err(StoreError::NotFound),
         }
     }
 
-    /// Returns the place of the file at this absolute path, if there is a file.
+    /// Returns the place of the file at this absolute path, or `None` if the file is missing.
     pub(crate) fn existing(given: &Path) -> Result<Option<Self>, StoreError> {
         match std::fs::canonicalize(given) {
             Ok(real) => Ok(Some(Self { given: given.to_owned(), real })),
@@ -52,18 +52,18 @@ impl Place {
         }
     }
 
-    /// Returns the path of a file that stands beside the store's, such as `-wal`.
+    /// Returns the path of a file beside the store's, such as `-wal`.
     pub(crate) fn beside(&self, suffix: &str) -> PathBuf {
         with_suffix(&self.real, suffix)
     }
 
-    /// Returns the identity of the file, if the file may be opened as a store: it has one name, and its folder is the folder
-    /// of the files that SQLite keeps beside it.
+    /// Returns the file's identity if the file may be opened as a store: it has one name, and the files that SQLite
+    /// keeps beside it are in the same folder.
     pub(crate) fn inspect(&self) -> Result<FileId, StoreError> {
         let shown = self.real.display();
         let found = std::fs::metadata(&self.real).map_err(|error| of_files(&error, format!("the store {shown}")))?;
         if !found.is_file() {
-            return Err(unavailable(format!("{shown} is no file: name the store's file")));
+            return Err(unavailable(format!("{shown} is not a file: name the store's file")));
         }
         let id = FileId::of(&found);
         if id.has_other_names() {
@@ -74,7 +74,7 @@ impl Place {
         }
         if is_mounted_by_itself(&self.real) {
             return Err(unavailable(format!(
-                "{shown} is mounted by itself, apart from the files beside it: mount the folder that contains it"
+                "{shown} is mounted without the files beside it: mount the folder that contains it"
             )));
         }
         check_access(&self.real)?;
@@ -91,13 +91,13 @@ pub(crate) fn with_suffix(path: &Path, suffix: &str) -> PathBuf {
     name.into()
 }
 
-/// Returns whether a write-ahead log stands beside the file at this path.
+/// Returns true if the file at this path has a write-ahead log beside it.
 pub(crate) fn has_log(path: &Path) -> bool {
     std::fs::metadata(with_suffix(path, "-wal")).is_ok_and(|log| log.len() > 0)
 }
 
-/// Makes an empty file that only this user can read; returns false if there is a file. SQLite gives the files beside it the
-/// same mode. A file that exists is left alone: to open and close it would drop the locks that this process holds on it.
+/// Creates an empty file that only this user can read. SQLite gives the files beside it the same mode. Returns false if
+/// the file exists. An existing file is not opened: closing it would drop the locks that this process holds on it.
 pub(crate) fn create_private(path: &Path) -> Result<bool, StoreError> {
     let mut options = std::fs::OpenOptions::new();
     options.write(true).create_new(true);
@@ -109,7 +109,7 @@ pub(crate) fn create_private(path: &Path) -> Result<bool, StoreError> {
             "{} is a symbolic link to a file that does not exist: make the link point to the store's file",
             path.display()
         ))),
-        made => made.map(|_| true).map_err(|error| of_files(&error, format!("cannot make {}", path.display()))),
+        made => made.map(|_| true).map_err(|error| of_files(&error, format!("cannot create {}", path.display()))),
     }
 }
 
@@ -128,7 +128,7 @@ impl FileId {
         Self { device: file.dev(), inode: file.ino(), links: file.nlink() }
     }
 
-    /// Elsewhere, an open file cannot be moved or removed.
+    /// On other systems, an open file cannot be moved or removed.
     #[cfg(not(unix))]
     fn of(_: &Metadata) -> Self {
         Self { device: 0, inode: 0, links: 1 }
@@ -143,17 +143,17 @@ impl FileId {
     }
 }
 
-/// The files of a store that is open.
+/// The files of an open store.
 #[derive(Debug)]
 pub(crate) struct Files {
     pub(crate) place: Place,
     pub(crate) settings: Settings,
-    /// Each path by which a program finds a file of the store, and the file that this process has open by it.
+    /// Each path of the store, and the file that this process opened there.
     open: Vec<(PathBuf, FileId)>,
 }
 
 impl Files {
-    /// Notes which files are open, after the first read. `before` is the store's file from before it was opened.
+    /// Records the open files, after the first read. `before` is the identity of the store's file before it was opened.
     pub(crate) fn opened(place: Place, before: FileId, settings: Settings) -> Result<Self, StoreError> {
         let mut open = vec![(place.real.clone(), before)];
         if place.given != place.real {
@@ -168,8 +168,8 @@ impl Files {
         Ok(files)
     }
 
-    /// Fails if one of the store's paths no longer names the file that this process has open, or if the file got another
-    /// name. This is the one rule about the store's place; every transaction asks for it, and every commit once more.
+    /// Fails if a path of the store no longer names the file that this process has open, or if the file has another
+    /// name. Every transaction calls this, and every commit calls it again.
     pub(crate) fn prove(&self) -> Result<(), Doubt> {
         self.open.iter().try_for_each(|(path, opened)| {
             let found = FileId::at(path);
@@ -188,12 +188,12 @@ fn moved(path: &Path, found: io::Result<FileId>) -> Doubt {
         Err(error) => format!("cannot look at {shown}: {error}"),
     };
     Doubt::Moved(format!(
-        "{what}, so that other programs no longer see what this program sees: stop all programs that use this store, put \
+        "{what}, so other programs no longer see the same store: stop all programs that use this store, put \
          its file back under one name, and start them again"
     ))
 }
 
-/// Fails if this user may not write the store's file, or make files beside it.
+/// Fails if this user may not write the store's file or create files beside it.
 #[cfg(unix)]
 fn check_access(path: &Path) -> Result<(), StoreError> {
     use rustix::fs::{Access, access};
@@ -220,7 +220,8 @@ const fn is_open_to_others(_: &Metadata) -> bool {
     false
 }
 
-/// Returns whether the file is a mount of its own, as of one file into a container. Kernels before 5.8 do not tell.
+/// Returns true if the file itself is a mount point, like a single file that is mounted into a container. Kernels
+/// before 5.8 do not report it.
 #[cfg(target_os = "linux")]
 fn is_mounted_by_itself(path: &Path) -> bool {
     use rustix::fs::{AtFlags, CWD, StatxFlags, statx};

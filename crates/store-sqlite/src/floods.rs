@@ -1,4 +1,4 @@
-//! Tests of the lanes: many jobs at once, jobs that fail, and the order between them.
+//! Tests of the threads: many jobs at once, failing jobs, and the order of jobs.
 
 use std::future::Future;
 use std::pin::Pin;
@@ -7,18 +7,18 @@ use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
-use doorward_store::{Coherence, Conflict, Doubt, KeyStore, OpenMode, Position, StoreError};
+use doorward_store::{ChangeFeed, Conflict, Doubt, KeyStore, NodeRegistry, OpenMode, Position, StoreError};
 use doorward_types::SessionId;
 use rusqlite::Connection;
 use tempfile::TempDir;
 
-use crate::error::{Failure, unavailable};
+use crate::error::{SqliteFailure, unavailable};
 use crate::settings::Settings;
 use crate::{SqliteStore, opening, writer};
 
 async fn store() -> (TempDir, Arc<SqliteStore>) {
     let folder = tempfile::tempdir().unwrap();
-    // Jobs that are queued in time share a transaction, also on a slow machine.
+    // Queued jobs share a transaction, even on a slow machine.
     let settings = Settings { group_time: Duration::MAX, ..Settings::default() };
     let path = folder.path().join("doorward.db");
     let store = SqliteStore::open_blocking(&path, OpenMode::Create, settings).unwrap();
@@ -33,14 +33,14 @@ type Job = Pin<Box<dyn Future<Output = Result<(), StoreError>>>>;
 
 type Work = Box<dyn FnOnce(&Connection) -> Result<(), StoreError> + Send>;
 
-/// Puts a job in its queue, without waiting for its end.
+/// Queues a job, without waiting for its end.
 fn queued(job: impl Future<Output = Result<(), StoreError>> + 'static) -> Job {
     let mut job: Job = Box::pin(job);
     assert!(matches!(job.as_mut().poll(&mut Context::from_waker(Waker::noop())), Poll::Pending));
     job
 }
 
-/// A write that goes on until it is let go, so that others have to wait. Returns once it is under way.
+/// Starts a write that blocks all others until the sender is used or dropped. Returns after the write has begun.
 fn hold_the_writer(store: &Arc<SqliteStore>) -> (Job, Sender<()>) {
     let (let_go, wait): (_, Receiver<()>) = channel();
     let (begun, has_begun) = channel();
@@ -60,7 +60,7 @@ fn note(connection: &Connection, text: &str) -> Result<(), StoreError> {
     crate::row::write(connection, &doorward_store_sql::sql("INSERT INTO notes VALUES ($1)").text(text))
 }
 
-/// The notes as another process sees them: without what is not committed.
+/// Returns the committed notes, read by another connection.
 fn notes(folder: &TempDir) -> Vec<String> {
     let connection = Connection::open(folder.path().join("doorward.db")).unwrap();
     let mut list = connection.prepare("SELECT note FROM notes ORDER BY rowid").unwrap();
@@ -125,7 +125,7 @@ async fn a_write_that_fails_does_not_fail_those_that_are_committed_with_it() {
     assert_eq!(notes(&folder), ["first", "last"]);
 }
 
-/// Nobody is told of a success, nor of a refusal that may stand on what was not committed.
+/// After a failed commit, every write fails, also a write that was refused because of uncommitted rows.
 #[tokio::test]
 async fn a_commit_that_fails_fails_for_all_that_share_it() {
     let (folder, store) = store().await;
@@ -153,7 +153,7 @@ async fn a_commit_that_fails_fails_for_all_that_share_it() {
     assert_eq!(notes(&folder), ["later"]);
 }
 
-/// Between the last look at the files and the commit they may still be moved.
+/// The files may be moved between the last check and the commit.
 #[test]
 fn a_commit_into_a_file_that_was_moved_meanwhile_is_no_success() {
     let folder = tempfile::tempdir().unwrap();
@@ -162,7 +162,7 @@ fn a_commit_into_a_file_that_was_moved_meanwhile_is_no_success() {
     connection.execute_batch("BEGIN IMMEDIATE; CREATE TABLE notes (note)").unwrap();
     let moved = move || std::fs::hard_link(&path, &other_name).is_err();
     connection.commit_hook(Some(moved)).unwrap();
-    assert!(matches!(writer::commit(&connection, &files), Err(Failure::OutcomeUnknown)));
+    assert!(matches!(writer::commit(&connection, &files), Err(SqliteFailure::OutcomeUnknown)));
     assert!(connection.is_autocommit());
 }
 
@@ -217,7 +217,7 @@ async fn requests_that_hold_every_thread_delay_no_node() {
         control.poll(SessionId::from_u128(1), Position::default()).await.unwrap();
         control.sessions().await.unwrap();
         control.identity().await.unwrap();
-        control.live_secrets(None, 10).await.unwrap().proved_of_any_store().unwrap();
+        control.active_secrets(None, 10).await.unwrap().proved_of_any_store().unwrap();
         control.position().await.unwrap().proved_of_any_store().unwrap();
     }
     drop((let_go, let_writes_go));

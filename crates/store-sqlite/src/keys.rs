@@ -1,15 +1,15 @@
-//! Organizations, keys and their secrets, allowed origins. [`crate::change`] has what changes them.
+//! Organizations, keys and their secrets, allowed origins. [`crate::change`] changes them.
 
 use async_trait::async_trait;
 use doorward_store::{
     AccessKeyWithSecrets, Change, ChangeContext, Committed, IdempotencyKey, KeyStore, Operation, Organization,
-    OriginEntry, Page, Revision, Sourced, StoreError, WhichKey,
+    OriginEntry, Page, Sourced, StoreError, UsageLog, WhichKey,
 };
-use doorward_store_sql::{Statement, change as operations, keys, sql};
-use doorward_types::{Name, OrganizationId};
+use doorward_store_sql::{Statement, change as operations, keys};
+use doorward_types::{ActorName, ExternalId, Name, OrganizationId};
 
 use crate::queue::on_a_thread;
-use crate::{SqliteStore, change, identity, row};
+use crate::{SqliteStore, change, row};
 
 #[async_trait]
 impl KeyStore for SqliteStore {
@@ -17,18 +17,13 @@ impl KeyStore for SqliteStore {
         self.write_first(move |connection| change::make(connection, &change, &context)).await
     }
 
-    async fn operation(&self, actor: &Name, key: &IdempotencyKey) -> Result<Sourced<Option<Operation>>, StoreError> {
+    async fn operation(
+        &self,
+        actor: &ActorName,
+        key: &IdempotencyKey,
+    ) -> Result<Sourced<Option<Operation>>, StoreError> {
         let find = operations::find_operation(actor, key);
-        self.read(move |connection| identity::sourced(connection, row::find(connection, &find)?)).await
-    }
-
-    async fn last_change_of(&self, subject: &str) -> Result<Sourced<Option<Revision>>, StoreError> {
-        let newest = sql("SELECT max(revision) FROM operations WHERE subject = $1").text(subject);
-        self.read(move |connection| {
-            let newest: Option<Option<_>> = row::value(connection, &newest)?;
-            identity::sourced(connection, newest.flatten())
-        })
-        .await
+        self.sourced(move |connection| row::find(connection, &find)).await
     }
 
     async fn close(&self) -> Result<(), StoreError> {
@@ -38,6 +33,10 @@ impl KeyStore for SqliteStore {
             Ok(())
         })
         .await
+    }
+
+    fn usage_log(&self) -> Option<&dyn UsageLog> {
+        Some(self)
     }
 
     async fn organization(&self, id: OrganizationId) -> Result<Option<Organization>, StoreError> {
@@ -50,6 +49,10 @@ impl KeyStore for SqliteStore {
 
     async fn organizations_named(&self, name: &Name, limit: u32) -> Result<Vec<Organization>, StoreError> {
         self.list(keys::organizations_named(name, limit)).await
+    }
+
+    async fn organization_by_external_id(&self, id: &ExternalId) -> Result<Option<Organization>, StoreError> {
+        self.find(keys::organization_by_external_id(id)).await
     }
 
     async fn access_keys(&self, organization: OrganizationId) -> Result<Vec<AccessKeyWithSecrets>, StoreError> {

@@ -1,8 +1,8 @@
 //! The embedded engine: one SQLite file that several processes (servers, the command line) may share.
 //!
-//! One thread writes and several read. A node's control plane ([`doorward_store::Coherence::control`]) has threads and
-//! connections of its own, so that no request stands in its way. `synchronous=FULL`, always: with `NORMAL`, a power loss
-//! can undo a commit in WAL mode, and a dead key comes back.
+//! One thread writes and several read. A node's control plane ([`doorward_store::NodeRegistry::control`]) has its own
+//! threads and connections, so that requests do not delay it. `synchronous` is always `FULL`: with `NORMAL`, a power
+//! loss can undo a commit in WAL mode, and a revoked key would work again.
 //!
 //! ```no_run
 //! # async fn example() -> Result<(), doorward_store::StoreError> {
@@ -14,19 +14,19 @@
 //! # }
 //! ```
 //!
-//! The file holds no key, only digests. Even so it is made with mode 0600.
+//! The file holds digests and no keys. Its mode is 0600 nevertheless.
 //!
-//! While the store is open, its files belong together: `-wal` and `-shm` beside the file itself. If one of them is moved,
-//! removed, replaced or linked to, other programs see another store, and everything here ends with
-//! [`doorward_store::Doubt::Moved`]. A store that was closed is one file. [`SqliteStore::backup`] and [`restore()`] copy a
-//! store, and put a copy in its place, without a look at these files.
+//! While the store is open, it consists of the file and of `-wal` and `-shm` beside it. If one of these files is moved,
+//! removed, replaced or hard-linked, other programs see another store. Every call then fails with
+//! [`doorward_store::Doubt::Moved`]. A closed store is one file. [`SqliteStore::backup`] copies an open store, and
+//! [`restore()`] replaces a store by a copy.
 
 mod audit;
 mod backup;
 mod change;
 mod coherence;
 mod connection;
-mod control;
+mod connection_thread;
 mod copy;
 mod engine;
 mod error;
@@ -37,16 +37,13 @@ mod files;
 mod floods;
 mod identity;
 mod keys;
-mod lane;
 mod links;
+mod logs;
 mod lost;
 mod migrations;
 mod opening;
-mod operators;
-mod outbox;
 mod queue;
 mod reader;
-mod requests;
 mod restore;
 mod row;
 mod sealing;
@@ -61,3 +58,5 @@ mod writer;
 pub use crate::backup::{BackedUp, BackupProgress};
 pub use crate::restore::{Restored, restore};
 pub use crate::store::SqliteStore;
+
+doorward_store_sql::implement_operators_and_outbox!(SqliteStore);

@@ -1,21 +1,24 @@
-//! Tries to link an account, and what is to be revoked at third parties.
+//! Link sessions, and the revocations that are due at third parties.
 
 use async_trait::async_trait;
 use doorward_audit::EventDraft;
 use doorward_key::Digest;
-use doorward_records::{Credential, FoundLink, LinkSession, LinkSessions, LinkStatus, Record, Revocation, Revocations};
+use doorward_records::{
+    Credential, Erasure, FoundLink, LinkSession, LinkSessions, LinkStatus, Record, Revocation, Revocations,
+};
 use doorward_store::{Conflict, Scope, StoreError};
+use doorward_store_sql::erasing;
 use doorward_store_sql::links;
 use doorward_store_sql::revoking::Revoking;
 use doorward_store_sql::table;
 use doorward_types::{LinkSessionId, Timestamp};
 use rusqlite::Connection;
 
-use crate::{SqliteStore, audit, row, sealing};
+use crate::{SqliteStore, logs, row, sealing};
 
 fn known(connection: &Connection, scope: &Scope, id: LinkSessionId) -> Result<LinkSession, StoreError> {
     let found: Option<FoundLink> = row::find(connection, &links::find(scope, id))?;
-    found.map(|found| found.session).ok_or(StoreError::Missing)
+    found.map(|found| found.session).ok_or(StoreError::NotFound)
 }
 
 #[async_trait]
@@ -74,14 +77,14 @@ impl LinkSessions for SqliteStore {
             row::write_some(connection, &Revoking::SQLITE.credential(&scope, &credential.key()))?;
             row::write(connection, &table::put(&scope, &credential))?;
             row::write(connection, &links::complete(&scope, id))?;
-            audit::append(connection, &event)
+            logs::append(connection, &event)
         })
         .await
     }
 
     async fn expire_links(&self, now: Timestamp) -> Result<(), StoreError> {
         let any = links::any_expired(now);
-        // Most of the time there is nothing, and nobody has to wait for the disk to hear so.
+        // Usually there is nothing to do, and a read tells so without a wait for the disk.
         match self.read(move |connection| row::exists(connection, &any)).await? {
             true => self.write(move |connection| row::write_all(connection, &Revoking::SQLITE.expire(now))).await,
             false => Ok(()),
@@ -98,7 +101,7 @@ impl Revocations for SqliteStore {
         limit: u32,
     ) -> Result<Vec<Revocation>, StoreError> {
         let (any, take) = (links::any_due(now), links::take_due(now, next, limit));
-        // Most of the time there is nothing, and nobody has to wait for the disk to hear so.
+        // Usually there is nothing to do, and a read tells so without a wait for the disk.
         match self.read(move |connection| row::exists(connection, &any)).await? {
             true => self.write(move |connection| row::list(connection, &take)).await,
             false => Ok(vec![]),
@@ -106,12 +109,22 @@ impl Revocations for SqliteStore {
     }
 
     async fn postpone_revocation(&self, revocation: &Revocation, until: Timestamp) -> Result<(), StoreError> {
-        let postpone = links::postpone(revocation, until);
-        self.write(move |connection| row::write(connection, &postpone)).await
+        self.write_one(links::postpone(revocation, until)).await
     }
 
     async fn end_revocation(&self, revocation: &Revocation) -> Result<(), StoreError> {
-        let end = links::end(revocation);
-        self.write(move |connection| row::write(connection, &end)).await
+        self.write_one(links::end(revocation)).await
+    }
+}
+
+#[async_trait]
+impl Erasure for SqliteStore {
+    async fn erase_closed(&self, now: Timestamp) -> Result<(), StoreError> {
+        let (any, erase) = (erasing::any_due(now), erasing::erase(&Revoking::SQLITE, now));
+        // Usually there is nothing to do, and a read tells so without a wait for the disk.
+        match self.read(move |connection| row::exists(connection, &any)).await? {
+            true => self.write(move |connection| row::write_all(connection, &erase)).await,
+            false => Ok(()),
+        }
     }
 }

@@ -1,14 +1,14 @@
 use async_trait::async_trait;
 use doorward_audit::EventDraft;
-use doorward_store::{LostChange, LostChanges, Position, StoreError};
+use doorward_store::{LostChange, LostChangeStore, Position, StoreError};
 use doorward_store_sql::{coherence, sql};
 use doorward_types::Incarnation;
 use rusqlite::Connection;
 
-use crate::{SqliteStore, audit, row};
+use crate::{SqliteStore, logs, row};
 
 #[async_trait]
-impl LostChanges for SqliteStore {
+impl LostChangeStore for SqliteStore {
     async fn lost_changes(&self) -> Result<Vec<LostChange>, StoreError> {
         self.list(coherence::lost_changes()).await
     }
@@ -22,7 +22,7 @@ impl LostChanges for SqliteStore {
             for change in seen {
                 accepted += row::write_some(connection, &sql(accept).bind(&change.revision).bind(&change.operation))?;
             }
-            if audit::append_if(connection, accepted > 0, &event)? { Ok(()) } else { Err(StoreError::Missing) }
+            if logs::append_if(connection, accepted > 0, &event)? { Ok(()) } else { Err(StoreError::NotFound) }
         })
         .await
     }
@@ -42,7 +42,7 @@ pub(crate) fn begin_incarnation(
     last: Incarnation,
     event: &EventDraft,
 ) -> Result<Incarnation, StoreError> {
-    let begun = row::value(connection, &coherence::begin_incarnation(last))?.ok_or(StoreError::Unfinished)?;
-    audit::append(connection, event)?;
+    let begun = row::value(connection, &coherence::begin_incarnation(last))?.ok_or(StoreError::UnfinishedCopy)?;
+    logs::append(connection, event)?;
     Ok(begun)
 }

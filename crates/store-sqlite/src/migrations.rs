@@ -1,4 +1,4 @@
-//! The schema, and whether a file is a store of this program's.
+//! The schema, and the check that a file is a store.
 
 use std::path::Path;
 
@@ -7,8 +7,8 @@ use rusqlite::{Connection, OptionalExtension, TransactionBehavior};
 
 use crate::error::unavailable;
 
-/// Each brings the schema from its place in the list to the next. One that was released is never edited.
-const MIGRATIONS: [&str; 13] = [
+/// The migrations, in order. A released migration is never edited.
+const MIGRATIONS: [&str; 15] = [
     include_str!("../migrations/0001.sql"),
     include_str!("../migrations/0002.sql"),
     include_str!("../migrations/0003.sql"),
@@ -22,15 +22,20 @@ const MIGRATIONS: [&str; 13] = [
     include_str!("../migrations/0011.sql"),
     include_str!("../migrations/0012.sql"),
     include_str!("../migrations/0013.sql"),
+    include_str!("../migrations/0014.sql"),
+    include_str!("../migrations/0015.sql"),
 ];
 
 /// The newest version of the schema that this program knows.
 pub(crate) const SUPPORTED: i64 = MIGRATIONS.len() as i64;
 
+/// The first version of the schema with the states of organizations.
+pub(crate) const WITH_STATES: u64 = 15;
+
 /// The first version of the schema in which a store keeps a record of itself.
 pub(crate) const FIRST_WITH_IDENTITY: i64 = 10;
 
-/// "DWRD": tells a store of ours from any other SQLite file.
+/// "DWRD": distinguishes a Doorward store from other SQLite files.
 const APPLICATION_ID: i64 = 0x4457_5244;
 
 /// Below this version, a checkpoint that races a crash can corrupt a WAL-mode file.
@@ -38,26 +43,27 @@ const FIRST_SOUND_SQLITE: i32 = 3_051_003;
 
 pub(crate) fn warn_of_old_sqlite() {
     if rusqlite::version_number() < FIRST_SOUND_SQLITE {
-        tracing::warn!(version = rusqlite::version(), "SQLite before 3.51.3 has a known fault in WAL mode: update it");
+        tracing::warn!(
+            version = rusqlite::version(),
+            "SQLite before 3.51.3 has a known fault in WAL mode: update SQLite"
+        );
     }
 }
 
-/// Returns the version of the schema, 0 for an empty file. Writes nothing.
+/// Returns the version of the schema, or 0 for an empty file. Writes nothing.
 ///
 /// # Errors
 ///
-/// [`StoreError::Unavailable`], if the file is another program's; [`StoreError::UnsupportedSchema`], if only newer programs
-/// may use the store.
+/// [`StoreError::ForeignTables`] if the file belongs to another program. [`StoreError::UnsupportedSchema`] if only newer
+/// programs may use the store.
 pub(crate) fn check(connection: &Connection, path: &Path) -> Result<i64, StoreError> {
     let number = |sql| connection.query_row(sql, [], |row| row.get::<_, i64>(0)).map_err(unavailable);
     let application = number("PRAGMA application_id")?;
     let found = number("PRAGMA user_version")?;
     let is_empty = application == 0 && found == 0 && number("SELECT count(*) FROM sqlite_schema")? == 0;
     if !is_empty && application != APPLICATION_ID {
-        return Err(unavailable(format!(
-            "{} is a database of another program's, and was left as it is: name another file",
-            path.display()
-        )));
+        let place = format!("the file {}", path.display());
+        return Err(StoreError::ForeignTables { place, tables: tables(connection)? });
     }
     if found > SUPPORTED && oldest_schema(connection)?.is_none_or(|oldest| oldest > SUPPORTED) {
         return Err(StoreError::UnsupportedSchema { found, supported: SUPPORTED });
@@ -65,7 +71,17 @@ pub(crate) fn check(connection: &Connection, path: &Path) -> Result<i64, StoreEr
     Ok(found)
 }
 
-/// Returns the oldest version that a program must know, if the store says so.
+/// Returns the names of the file's tables and views.
+fn tables(connection: &Connection) -> Result<Vec<String>, StoreError> {
+    let names =
+        "SELECT name FROM sqlite_schema WHERE type IN ('table', 'view') AND name NOT LIKE 'sqlite\\_%' ESCAPE '\\'
+                 ORDER BY name";
+    let mut names = connection.prepare(names).map_err(unavailable)?;
+    let names = names.query_map([], |row| row.get(0)).map_err(unavailable)?;
+    names.collect::<Result<_, _>>().map_err(unavailable)
+}
+
+/// Returns the schema version that a program must at least know, if the store names it.
 fn oldest_schema(connection: &Connection) -> Result<Option<i64>, StoreError> {
     let is_said = "SELECT 1 FROM sqlite_schema WHERE name = 'store'";
     if !connection.prepare(is_said).and_then(|mut is_said| is_said.exists([])).map_err(unavailable)? {
@@ -77,7 +93,7 @@ fn oldest_schema(connection: &Connection) -> Result<Option<i64>, StoreError> {
 /// Brings the schema up to date.
 pub(crate) fn run(connection: &mut Connection, path: &Path) -> Result<(), StoreError> {
     let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate).map_err(unavailable)?;
-    // Another process may have been quicker.
+    // Another process may have migrated the store meanwhile.
     let found = check(&transaction, path)?;
     for migration in MIGRATIONS.iter().skip(usize::try_from(found).unwrap_or(0)) {
         transaction.execute_batch(migration).map_err(unavailable)?;
@@ -96,11 +112,11 @@ mod tests {
     use crate::files::create_private;
     use crate::settings::FULL;
     use crate::{identity, row};
-    use doorward_store::{Operation, Revision};
+    use doorward_store::{Operation, Revision, Step};
     use doorward_store_sql::change as operations;
     use doorward_types::Incarnation;
 
-    /// With NORMAL (1), a power loss can undo a commit in WAL mode, and a dead key comes back.
+    /// With NORMAL (1), a power loss can undo a commit in WAL mode, and a revoked key would work again.
     #[test]
     fn every_connection_syncs_in_full_and_checks_references() {
         let folder = tempfile::tempdir().unwrap();
@@ -112,7 +128,7 @@ mod tests {
         assert_eq!(pragma("foreign_keys"), 1);
     }
 
-    /// Programs from before operations noted idempotency keys alone, and no lease.
+    /// Programs before the `operations` table stored idempotency keys without operations, and no lease.
     #[test]
     fn a_store_in_use_keeps_its_idempotency_keys_and_is_taken_to_have_had_the_longest_lease() {
         let folder = tempfile::tempdir().unwrap();
@@ -143,7 +159,7 @@ mod tests {
         }
     }
 
-    /// Programs from before bound operators to no identity, and kept tokens that nobody confirmed.
+    /// Older programs had no provider identities, and kept tokens of unconfirmed links.
     #[test]
     fn an_older_store_keeps_its_operators_and_credentials_and_ends_its_links() {
         let folder = tempfile::tempdir().unwrap();
@@ -172,11 +188,15 @@ mod tests {
         for empty in ["link_sessions", "links", "revocations"] {
             assert_eq!(count(&format!("SELECT count(*) FROM {empty}")), 0, "{empty}");
         }
-        // A program from before may go on beside this one.
+        // An older program may continue to use the store, until an organization is suspended.
         assert_eq!(count("SELECT oldest_schema FROM store"), 10);
+        for _ in 0..2 {
+            row::write(&connection, &operations::step(&Step::RequireStates, WITH_STATES)).unwrap();
+            assert_eq!(count("SELECT oldest_schema FROM store"), 15);
+        }
     }
 
-    /// Events that were written before positions were kept get theirs, in the order of their times.
+    /// Events without positions get positions in the order of their times.
     #[test]
     fn events_of_an_older_store_have_positions() {
         let folder = tempfile::tempdir().unwrap();

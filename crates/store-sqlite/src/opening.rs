@@ -1,4 +1,4 @@
-//! Opening: whether the file is a store, decided before anything is written.
+//! Opening a store. Nothing is written before the file is known to be a store.
 
 use std::path::Path;
 
@@ -11,14 +11,14 @@ use crate::files::{FileId, Files, Place};
 use crate::migrations;
 use crate::settings::Settings;
 
-/// Opens the store's file for writing, with a schema that is up to date.
+/// Opens the store's file for writing, and updates its schema.
 pub(crate) fn open(path: &Path, mode: OpenMode, settings: Settings) -> Result<(Connection, Files), StoreError> {
     migrations::warn_of_old_sqlite();
     let place = Place::find(path, mode)?;
     let before = place.inspect()?;
     let mut connection = look(&place, settings.synchronous)?;
     own(&connection)?;
-    // A process that waited for a restore to end has the old file open.
+    // A process that waited for a restore has the old file open.
     if FileId::at(&place.real).ok() != Some(before) {
         return Err(unavailable(format!("{} was replaced while it was opened: try again", place.real.display())));
     }
@@ -28,10 +28,10 @@ pub(crate) fn open(path: &Path, mode: OpenMode, settings: Settings) -> Result<(C
     Ok((connection, files))
 }
 
-/// Connects to a file that is a store or empty, and writes nothing, neither now nor when the connection is closed.
+/// Connects to a file that is a store or empty. Writes nothing, not even when the connection is closed.
 pub(crate) fn look(place: &Place, synchronous: &str) -> Result<Connection, StoreError> {
     let connection = connect_to(&place.real, synchronous)?;
-    // On one snapshot: another process may be making the schema.
+    // Read on one snapshot: another process may be creating the schema.
     migrations::check(&*connection.unchecked_transaction().map_err(unavailable)?, &place.real)?;
     Ok(connection)
 }
@@ -40,7 +40,7 @@ fn switch_to_wal(connection: &Connection) -> Result<(), StoreError> {
     let mut tries = 0;
     let mode: String = loop {
         match connection.query_row("PRAGMA journal_mode = WAL", [], |row| row.get(0)) {
-            // Of two processes that switch at once, SQLite refuses one without a wait.
+            // If two processes switch at once, SQLite refuses the second at once.
             Err(error) if is_busy(&error) && retry(tries) => tries += 1,
             mode => break mode.map_err(unavailable)?,
         }

@@ -1,4 +1,4 @@
-//! Jobs that wait for a thread, and the threads that take them.
+//! Queues of jobs, and the threads that serve them.
 
 use std::collections::VecDeque;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
@@ -11,9 +11,9 @@ use crate::error::unavailable;
 /// The order in which jobs are taken.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Urgency {
-    /// Words of nodes and to nodes: a lease or a waiting writer hangs on them.
+    /// Messages from and to nodes: a lease or a waiting writer depends on them.
     Control,
-    /// Changes to keys, and what operators do.
+    /// Changes to keys, and actions of operators.
     Change,
     /// Everything else.
     Data,
@@ -36,7 +36,7 @@ impl<J> Queue<J> {
         Self { waiting: Mutex::new(Waiting { jobs, is_closed: false }), filled: Condvar::new() }
     }
 
-    /// Adds a job; returns whether the queue takes any.
+    /// Adds a job. Returns false if the queue is closed.
     pub(crate) fn push(&self, urgency: Urgency, job: J) -> bool {
         let mut waiting = self.lock();
         let Waiting { jobs: [control, changes, data], is_closed } = &mut *waiting;
@@ -52,7 +52,7 @@ impl<J> Queue<J> {
         !*is_closed
     }
 
-    /// Takes the most urgent job, and waits for a job if there is none. None if the queue is closed and empty.
+    /// Takes the most urgent job. Waits if the queue is empty. Returns `None` if the queue is closed and empty.
     pub(crate) fn wait(&self) -> Option<J> {
         let mut waiting = self.lock();
         loop {
@@ -64,12 +64,12 @@ impl<J> Queue<J> {
         }
     }
 
-    /// Takes the most urgent job, if there is a job.
+    /// Takes the most urgent job, if the queue has a job.
     pub(crate) fn most_urgent(&self) -> Option<J> {
         self.lock().jobs.iter_mut().find_map(VecDeque::pop_front)
     }
 
-    /// Takes the least urgent job, if there is a job.
+    /// Takes the least urgent job, if the queue has a job.
     pub(crate) fn least_urgent(&self) -> Option<J> {
         self.lock().jobs.iter_mut().rev().find_map(VecDeque::pop_front)
     }
@@ -78,7 +78,7 @@ impl<J> Queue<J> {
         self.lock().jobs.iter().all(VecDeque::is_empty)
     }
 
-    /// Lets the threads end once they have done what is queued.
+    /// Closes the queue: the threads finish the queued jobs, and end.
     pub(crate) fn close(&self) {
         self.lock().is_closed = true;
         self.filled.notify_all();
@@ -89,14 +89,14 @@ impl<J> Queue<J> {
     }
 }
 
-/// A queue with the threads that serve it. Dropping it lets them do what is queued, and waits for that.
+/// A queue with the threads that serve it. Dropping it waits until the threads have finished the queued jobs.
 pub(crate) struct Served<J> {
     pub(crate) queue: Arc<Queue<J>>,
     threads: Mutex<Vec<JoinHandle<()>>>,
 }
 
 impl<J: Send + 'static> Served<J> {
-    /// Starts one thread for each of `servers`. If the system has no thread to give, the queue is closed.
+    /// Starts one thread for each of `servers`. Closes the queue if the system cannot start a thread.
     pub(crate) fn start<S: FnOnce(&Queue<J>) + Send + 'static>(
         name: &str,
         servers: impl IntoIterator<Item = S>,
@@ -108,7 +108,7 @@ impl<J: Send + 'static> Served<J> {
             match Builder::new().name(name.to_owned()).spawn(move || serve(&its)) {
                 Ok(thread) => threads.push(thread),
                 Err(error) => {
-                    tracing::error!(name, %error, "cannot start a thread: raise the limit of threads of this process");
+                    tracing::error!(name, %error, "cannot start a thread: raise this process's limit of threads");
                     queue.close();
                 }
             }
@@ -118,14 +118,14 @@ impl<J: Send + 'static> Served<J> {
 }
 
 impl<J> Served<J> {
-    /// Takes no more jobs, and returns when those that are queued are done and the threads have ended.
+    /// Refuses new jobs, and waits until the queued jobs are done and the threads have ended.
     pub(crate) fn close(&self) {
         self.queue.close();
         let threads = std::mem::take(&mut *self.threads.lock().unwrap_or_else(PoisonError::into_inner));
         let this = std::thread::current().id();
-        // A thread that ends by its own doing cannot wait for itself.
+        // A thread that drops the queue cannot wait for itself.
         for thread in threads.into_iter().filter(|thread| thread.thread().id() != this) {
-            // A server catches the panics of its jobs.
+            // A server catches its jobs' panics, so `join` cannot fail.
             let _ = thread.join();
         }
     }
@@ -137,17 +137,17 @@ impl<J> Drop for Served<J> {
     }
 }
 
-/// Returns the error of a job that came after the store was closed.
+/// Returns the error for a job that came after the store was closed.
 pub(crate) fn closed() -> StoreError {
     unavailable("the store is closed: open it again")
 }
 
-/// Returns the error of a job that panicked.
+/// Returns the error for a job that panicked.
 pub(crate) fn gave_up() -> StoreError {
-    unavailable("the engine gave up on this: it is a fault of the program, so report it")
+    unavailable("the storage engine panicked: this is a bug in the program, report it")
 }
 
-/// Runs what blocks for as long as a disk or another process takes.
+/// Runs blocking work, which may wait for a disk or another process, on its own thread.
 pub(crate) async fn on_a_thread<T: Send + 'static>(
     work: impl FnOnce() -> Result<T, StoreError> + Send + 'static,
 ) -> Result<T, StoreError> {

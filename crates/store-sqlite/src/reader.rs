@@ -1,4 +1,4 @@
-//! Connections that read.
+//! Reading connections.
 
 use std::sync::Arc;
 
@@ -25,7 +25,7 @@ impl Reader {
         Ok(Self { connection, files: Arc::clone(files), last_poll: None })
     }
 
-    /// Fails if the files are no longer the ones that are open. See [`Files::prove`].
+    /// Fails if the store's paths no longer name the open files. See [`Files::prove`].
     pub(crate) fn prove(&self) -> Result<(), StoreError> {
         Ok(self.files.prove()?)
     }
@@ -43,9 +43,10 @@ impl Reader {
     }
 }
 
-/// The answer to the last poll on a connection, and the file's `data_version` from before that poll looked.
+/// A connection's last answer to a poll, and the file's `data_version` from before that poll.
 ///
-/// While that version stands, nobody has committed since, so that the answer stands too: a poll of microseconds.
+/// While the version is the same, no program has committed, so the answer is still true. Such a poll takes
+/// microseconds.
 #[derive(Debug)]
 pub(crate) struct LastPoll {
     pub(crate) data_version: i64,

@@ -1,4 +1,4 @@
-//! Restores: a backup takes the place of a store that no process has open.
+//! Restores: a backup replaces a store that no process has open.
 
 use std::fs::File;
 use std::path::{Path, PathBuf};
@@ -16,35 +16,37 @@ use crate::queue::on_a_thread;
 use crate::settings::FULL;
 use crate::{coherence, identity, lost, migrations, opening, row};
 
-/// A store that was restored.
+/// A restored store.
 #[derive(Clone, Debug, Eq, PartialEq)]
+#[non_exhaustive]
 pub struct Restored {
-    /// The store's record of itself: its incarnation is a new one.
+    /// The store's own record, with a new incarnation.
     pub identity: StoreIdentity,
-    /// The newest change that the store has.
+    /// The newest change in the store.
     pub revision: Revision,
-    /// The new path of the file that was there before, if that file was damaged.
+    /// The new path of the replaced file, if that file was damaged.
     pub damaged: Option<PathBuf>,
 }
 
-/// Puts the store of a backup at the path `to`, and writes the event that tells of it. What stood there is replaced, unless
-/// it is damaged: then it is moved aside. If this fails, the old store stays.
+/// Puts a backup's store at the path `to`, and writes the event of the restore. The old store is replaced, or moved
+/// aside if it is damaged. If the restore fails, the old store stays.
 ///
-/// The restored store begins an incarnation of its own, so that no node takes its history for the one from before. Nodes
-/// have to register there, and operators to sign in.
+/// The restored store begins a new incarnation, so that no node mistakes its history for the old one. Nodes must
+/// register again, and operators must sign in again.
 ///
 /// # Errors
 ///
-/// [`StoreError::Missing`], if there is no backup; [`StoreError::UnsupportedSchema`], if it is a newer program's;
-/// [`StoreError::Unfinished`], if it is half a copy; [`StoreError::Unavailable`], if the backup is damaged or no store of
-/// Doorward's, if any process has the store at `to` open, or if another program's file stands there.
+/// [`StoreError::NotFound`] if there is no backup. [`StoreError::UnsupportedSchema`] if a newer program made the
+/// backup. [`StoreError::UnfinishedCopy`] if the backup is an unfinished copy. [`StoreError::Unavailable`] if the
+/// backup is damaged or not a Doorward store, if a process has the store at `to` open, or if `to` is another program's
+/// file.
 pub async fn restore(from: impl AsRef<Path>, to: impl AsRef<Path>, event: EventDraft) -> Result<Restored, StoreError> {
     let (from, to) = (absolute(from.as_ref())?, absolute(to.as_ref())?);
     on_a_thread(move || restore_blocking(&from, &to, &event)).await
 }
 
 fn restore_blocking(from: &Path, to: &Path, event: &EventDraft) -> Result<Restored, StoreError> {
-    let from = Place::existing(from)?.ok_or(StoreError::Missing)?;
+    let from = Place::existing(from)?.ok_or(StoreError::NotFound)?;
     let old = Place::existing(to)?;
     if old.as_ref().is_some_and(|old| FileId::at(&old.real).ok() == FileId::at(&from.real).ok()) {
         return Err(unavailable("the backup and the store are the same file: name the backup's file"));
@@ -62,7 +64,7 @@ fn restore_blocking(from: &Path, to: &Path, event: &EventDraft) -> Result<Restor
     Ok(Restored { identity, revision, damaged })
 }
 
-/// Connects to a backup that is whole.
+/// Connects to a backup. Fails if the backup is damaged.
 fn sound(backup: &Place) -> Result<Connection, StoreError> {
     let look = || {
         let source = opening::look(backup, FULL)?;
@@ -70,12 +72,12 @@ fn sound(backup: &Place) -> Result<Connection, StoreError> {
         Ok(source)
     };
     look().map_err(|error| match is_damage(&error) {
-        true => unavailable(format!("{} is damaged, or no backup: use another one", backup.real.display())),
+        true => unavailable(format!("{} is damaged or not a backup: use another backup", backup.real.display())),
         false => error,
     })
 }
 
-/// Makes the copy a store that goes on by itself, in an incarnation after both of its forerunners'.
+/// Makes the copy a separate store. Its incarnation is higher than the backup's and the old store's.
 fn prepare(
     partial: &Partial,
     old: Option<Incarnation>,
@@ -94,7 +96,7 @@ fn prepare(
     Ok(prepared)
 }
 
-/// The store that gives way. The connection or the file has it locked, so that no process can open it meanwhile.
+/// The store that is replaced. The connection or the file locks it, so that no process can open it meanwhile.
 enum Old {
     None,
     Held(Connection, Option<Incarnation>),
@@ -117,14 +119,14 @@ impl Old {
         }
     }
 
-    /// Removes the files that would be read as the new store's; returns the new path of a damaged file. The lock lasts: a
-    /// process that waited for the lock finds another file at the path, and does not go on.
+    /// Removes the files that the new store would read as its own. Returns the new path of a damaged file. The lock
+    /// stays: a process that waited for the lock finds another file at the path, and fails.
     fn give_way(&self, to: &Path) -> Result<Option<PathBuf>, StoreError> {
         let beside = ["-wal", "-shm", "-journal"].map(|suffix| with_suffix(to, suffix));
         match self {
             Self::None | Self::Held(..) => {
                 for path in beside {
-                    // A log without a store is one that was left over.
+                    // A log without a store was left over.
                     remove(&path)?;
                 }
                 Ok(None)
@@ -147,7 +149,7 @@ impl Old {
         }
     }
 
-    /// Lets go of the locks.
+    /// Releases the locks.
     fn let_go(self) {
         match self {
             Self::None => {}
@@ -164,7 +166,7 @@ fn remove(path: &Path) -> Result<(), StoreError> {
     }
 }
 
-/// Locks a store that can be read, and reads its incarnation. Its write-ahead log goes into the file and is removed.
+/// Locks a readable store and reads its incarnation. Checkpoints its write-ahead log into the file and removes the log.
 fn hold(place: &Place) -> Result<(Connection, Option<Incarnation>), StoreError> {
     let in_use = || {
         unavailable(format!(
@@ -173,7 +175,7 @@ fn hold(place: &Place) -> Result<(Connection, Option<Incarnation>), StoreError> 
         ))
     };
     let connection = opening::look(place, FULL)?;
-    // A process that has the store open does not let go of it soon.
+    // Waiting is useless: a process that has the store open keeps it open.
     connection.busy_timeout(std::time::Duration::ZERO).map_err(unavailable)?;
     let knows_incarnation = migrations::check(&connection, &place.real)? >= migrations::FIRST_WITH_IDENTITY;
     let incarnation = knows_incarnation.then(|| identity::incarnation(&connection)).transpose()?;
@@ -183,7 +185,8 @@ fn hold(place: &Place) -> Result<(Connection, Option<Incarnation>), StoreError> 
         Err(error) if !is_busy(&error) => return Err(unavailable(error)),
         _ => return Err(in_use()),
     }
-    // Only in this mode does a transaction keep everybody else out: somebody may have opened the store in between.
+    // Only an exclusive transaction in this mode excludes every other process. A process may have opened the store
+    // meanwhile.
     connection.execute_batch("BEGIN EXCLUSIVE").map_err(|_| in_use())?;
     match mode("PRAGMA journal_mode") {
         Ok(mode) if mode == "delete" => Ok((connection, incarnation)),
@@ -191,7 +194,7 @@ fn hold(place: &Place) -> Result<(Connection, Option<Incarnation>), StoreError> 
     }
 }
 
-/// Locks a file that SQLite cannot read, against every process that has it open through SQLite.
+/// Locks a file that SQLite cannot read. Fails if a process has it open through SQLite.
 fn lock(path: &Path) -> Result<File, StoreError> {
     let file = File::options().read(true).write(true).open(path);
     let file = file.map_err(|error| of_files(&error, path.display()))?;
@@ -209,7 +212,7 @@ fn lock(path: &Path) -> Result<File, StoreError> {
 mod tests {
     use super::*;
 
-    /// Nobody can open the store between the last look and the swap.
+    /// No process can open the store between the last check and the swap.
     #[tokio::test]
     async fn a_store_that_gives_way_cannot_be_opened() {
         let folder = tempfile::tempdir().unwrap();

@@ -8,7 +8,7 @@ use rusqlite::{CachedStatement, Connection, Row, ToSql};
 
 use crate::error::{of_read, of_write, unavailable};
 
-/// A row, as the readers of all SQL engines see it.
+/// A row, as the readers shared by the SQL engines see it.
 struct Found<'a, 'stmt>(&'a Row<'stmt>);
 
 impl Found<'_, '_> {
@@ -53,7 +53,7 @@ impl Columns for Found<'_, '_> {
     }
 }
 
-/// A cell that SQLite reads in its place.
+/// A cell that is bound without a copy.
 pub(crate) struct Borrowed<'a>(pub(crate) &'a Cell);
 
 impl ToSql for Borrowed<'_> {
@@ -68,7 +68,7 @@ impl ToSql for Borrowed<'_> {
     }
 }
 
-/// Prepares a statement, and binds its parameters.
+/// Prepares a statement and binds its parameters.
 fn prepared<'a>(connection: &'a Connection, statement: &Statement) -> rusqlite::Result<CachedStatement<'a>> {
     let mut prepared = connection.prepare_cached(statement.as_str())?;
     for (value, place) in statement.values().iter().zip(1..) {
@@ -83,18 +83,18 @@ fn prepared<'a>(connection: &'a Connection, statement: &Statement) -> rusqlite::
     Ok(prepared)
 }
 
-/// Writes one row. Fails with [`StoreError::Missing`] if there was no row, or more than one.
+/// Writes one row. Fails with [`StoreError::NotFound`] if the statement touched no row or several rows.
 pub(crate) fn write(connection: &Connection, statement: &Statement) -> Result<(), StoreError> {
-    if write_some(connection, statement)? == 1 { Ok(()) } else { Err(StoreError::Missing) }
+    if write_some(connection, statement)? == 1 { Ok(()) } else { Err(StoreError::NotFound) }
 }
 
-/// Writes any number of rows; returns how many.
+/// Writes any number of rows and returns the number.
 pub(crate) fn write_some(connection: &Connection, statement: &Statement) -> Result<u64, StoreError> {
     let written = prepared(connection, statement).and_then(|mut write| write.raw_execute());
     written.map(|rows| rows as u64).map_err(of_write)
 }
 
-/// Writes by several statements.
+/// Runs several writing statements.
 pub(crate) fn write_all<'a>(
     connection: &Connection,
     statements: impl IntoIterator<Item = &'a Statement>,
@@ -107,7 +107,7 @@ pub(crate) fn list<T: FromRow>(connection: &Connection, statement: &Statement) -
     list_by(connection, statement, T::read)
 }
 
-/// Reads every row in a way of its own.
+/// Reads every row with a closure.
 pub(crate) fn list_by<T>(
     connection: &Connection,
     statement: &Statement,
@@ -134,7 +134,7 @@ pub(crate) fn value<F: Field>(connection: &Connection, statement: &Statement) ->
     Ok(find(connection, statement)?.map(|(value,)| value))
 }
 
-/// Returns whether there is a row.
+/// Returns true if the statement finds a row.
 pub(crate) fn exists(connection: &Connection, statement: &Statement) -> Result<bool, StoreError> {
     let mut find = prepared(connection, statement).map_err(unavailable)?;
     find.raw_query().next().map(|row| row.is_some()).map_err(of_read)

@@ -1,4 +1,4 @@
-//! Sealed values of all scopes, and the name of their key.
+//! Sealed values of all scopes, and the id of their sealing key.
 
 use async_trait::async_trait;
 use doorward_audit::EventDraft;
@@ -7,7 +7,7 @@ use doorward_store::{SealingKeyId, StoreError};
 use doorward_store_sql::sealing;
 use rusqlite::Connection;
 
-use crate::{SqliteStore, audit, identity, row};
+use crate::{SqliteStore, identity, logs, row};
 
 #[async_trait]
 impl Sealing for SqliteStore {
@@ -19,7 +19,7 @@ impl Sealing for SqliteStore {
     ) -> Result<bool, StoreError> {
         self.write_first(move |connection| {
             let named = row::write_some(connection, &sealing::name_key(expected, key))? == 1;
-            event.map_or(Ok(named), |event| audit::append_if(connection, named, &event))
+            event.map_or(Ok(named), |event| logs::append_if(connection, named, &event))
         })
         .await
     }
@@ -47,7 +47,7 @@ impl Sealing for SqliteStore {
     }
 }
 
-/// Refuses a value that is sealed with another key than the store names.
+/// Refuses a value if its sealing key differs from the store's.
 pub(crate) fn check(connection: &Connection, written: Option<&Sealed>) -> Result<(), StoreError> {
     written.map_or(Ok(()), |written| check_seal(identity::of(connection)?.sealing_key, written))
 }

@@ -1,12 +1,12 @@
-//! Settings of a store's connections.
+//! Settings for a store's connections.
 
 use std::time::Duration;
 
-/// The level of `synchronous` at which no commit is lost with the power. With NORMAL, a power loss can undo a commit in WAL
-/// mode, and a dead key comes back.
+/// The level of `synchronous` at which a power loss undoes no commit. With NORMAL, a power loss can undo a commit in
+/// WAL mode, and a revoked key would work again.
 pub(crate) const FULL: &str = "FULL";
 
-/// The settings. Only tests use others than the default.
+/// The settings. Only tests change the defaults.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Settings {
     pub(crate) synchronous: &'static str,

@@ -7,7 +7,7 @@ use doorward_store::{Operator, SignIn, SignIns, StoreError};
 use doorward_store_sql::operators;
 use doorward_types::{OperatorId, Timestamp};
 
-use crate::{SqliteStore, audit, row};
+use crate::{SqliteStore, logs, row};
 
 #[async_trait]
 impl SignIns for SqliteStore {
@@ -15,12 +15,12 @@ impl SignIns for SqliteStore {
         self.write(move |connection| {
             row::write_some(connection, &operators::expire_sign_ins(sign_in.created_at))?;
             if let Some(link) = spent
-                && row::write_some(connection, &operators::take_sign_in(link))? == 0
+                && row::write_some(connection, &operators::consume_sign_in(link))? == 0
             {
                 return Ok(false);
             }
             row::write(connection, &operators::add_sign_in(&sign_in))?;
-            audit::append(connection, &event).map(|()| true)
+            logs::append(connection, &event).map(|()| true)
         })
         .await
     }
@@ -29,24 +29,15 @@ impl SignIns for SqliteStore {
         self.find(operators::find_sign_in(token, now)).await
     }
 
-    async fn take_sign_in(&self, token: Digest, event: EventDraft) -> Result<bool, StoreError> {
-        self.write(move |connection| {
-            let is_taken = row::write_some(connection, &operators::take_sign_in(token))? == 1;
-            audit::append_if(connection, is_taken, &event)
-        })
-        .await
+    async fn consume_sign_in(&self, token: Digest, event: EventDraft) -> Result<bool, StoreError> {
+        Ok(self.touch(operators::consume_sign_in(token), event).await? == 1)
     }
 
-    async fn see_sign_in(&self, token: Digest, at: Timestamp) -> Result<(), StoreError> {
-        self.execute(operators::see_sign_in(token, at)).await.map(drop)
+    async fn touch_sign_in(&self, token: Digest, at: Timestamp) -> Result<(), StoreError> {
+        self.execute(operators::touch_sign_in(token, at)).await.map(drop)
     }
 
-    async fn take_sign_ins(&self, operator: OperatorId, event: EventDraft) -> Result<u64, StoreError> {
-        self.write(move |connection| {
-            let taken = row::write_some(connection, &operators::take_sign_ins(operator))?;
-            audit::append_if(connection, taken > 0, &event)?;
-            Ok(taken)
-        })
-        .await
+    async fn delete_sign_ins(&self, operator: OperatorId, event: EventDraft) -> Result<u64, StoreError> {
+        self.touch(operators::delete_sign_ins(operator), event).await
     }
 }

@@ -3,41 +3,43 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use doorward_store::{OpenMode, StoreError};
+use doorward_audit::EventDraft;
+use doorward_store::{OpenMode, Sourced, StoreError};
 use doorward_store_sql::{FromRow, Statement};
 use rusqlite::{Connection, Transaction};
 
-use crate::control::Control;
+use crate::connection_thread::ConnectionThread;
 use crate::engine::Engine;
-use crate::lane::Lane;
 use crate::queue::{Urgency, on_a_thread};
 use crate::settings::Settings;
-use crate::{opening, row};
+use crate::{identity, logs, opening, row};
 
-/// The number of short reads that go on side by side.
+/// The number of concurrent short reads.
 const READERS: usize = 2;
 
-/// A store in one SQLite file. Dropping it finishes what was begun and closes the file, unless a control handle still has
-/// it open. [`doorward_store::KeyStore::close`] closes it for all handles, and does not block.
+/// A store in one SQLite file. Dropping the last handle finishes the jobs that were begun, and closes the file.
+/// [`doorward_store::KeyStore::close`] closes it for all handles, and does not block.
 #[derive(Debug)]
 pub struct SqliteStore {
-    /// The lanes of requests, as the coherence protocol uses them if nobody asked for a control handle.
-    pub(crate) requests: Control,
-    /// Reads that may take long: they stand in each other's way, and in nobody else's.
-    scans: Arc<Lane>,
+    /// The threads of short reads. They also run polls, unless a node owns this handle.
+    reads: Arc<ConnectionThread>,
+    pub(crate) polls: Arc<ConnectionThread>,
+    /// The thread of long reads. Long reads delay only each other.
+    scans: Arc<ConnectionThread>,
     pub(crate) engine: Arc<Engine>,
 }
 
 impl SqliteStore {
     /// Opens a store, and brings its schema up to date.
     ///
-    /// The process must not open the file by other means than SQLite: closing it would drop SQLite's locks.
+    /// The process must open the file only through SQLite: closing another descriptor of the file drops SQLite's locks.
     ///
     /// # Errors
     ///
-    /// [`StoreError::Missing`], if there is no file and none is to be made; [`StoreError::UnsupportedSchema`], if only newer
-    /// programs may use the store; [`StoreError::Unavailable`], if the file cannot be opened, is no store of Doorward's, has
-    /// several names, or is mounted by itself.
+    /// [`StoreError::NotFound`] if the file is missing and `mode` does not create it. [`StoreError::UnsupportedSchema`]
+    /// if only newer programs may use the store. [`StoreError::ForeignTables`] if the file is another program's database.
+    /// [`StoreError::Unavailable`] if the file cannot be opened, has several names (hard links), or is mounted without its
+    /// folder.
     pub async fn open(path: impl AsRef<Path>, mode: OpenMode) -> Result<Self, StoreError> {
         let path = path.as_ref().to_owned();
         on_a_thread(move || Self::open_blocking(&path, mode, Settings::default())).await
@@ -46,25 +48,40 @@ impl SqliteStore {
     pub(crate) fn open_blocking(path: &Path, mode: OpenMode, settings: Settings) -> Result<Self, StoreError> {
         let (connection, files) = opening::open(path, mode, settings)?;
         let engine = Engine::start(connection, files);
-        let readers = engine.lane("doorward-read", READERS);
-        let scans = engine.lane("doorward-scan", 1);
-        Ok(Self { requests: Control::new(&engine, Arc::clone(&readers), readers), scans, engine })
+        let reads = engine.connection_thread("doorward-read", READERS);
+        let scans = engine.connection_thread("doorward-scan", 1);
+        Ok(Self { polls: Arc::clone(&reads), reads, scans, engine })
     }
 
-    /// Runs a write of data in a transaction; an error from `work` takes back what it did.
+    /// Returns a handle with its own threads, for a node. Dropping the handle closes their connections.
+    pub(crate) fn apart(&self) -> Self {
+        let (polls, reads) =
+            (self.engine.connection_thread("doorward-poll", 1), self.engine.connection_thread("doorward-control", 1));
+        Self { reads, polls, scans: Arc::clone(&self.scans), engine: Arc::clone(&self.engine) }
+    }
+
+    pub(crate) async fn write_at<T: Send + 'static>(
+        &self,
+        urgency: Urgency,
+        work: impl FnOnce(&Connection) -> Result<T, StoreError> + Send + 'static,
+    ) -> Result<T, StoreError> {
+        self.engine.writer.run(urgency, work).await
+    }
+
+    /// Runs a write of data in a transaction. An error from `work` undoes its writes.
     pub(crate) async fn write<T: Send + 'static>(
         &self,
         work: impl FnOnce(&Connection) -> Result<T, StoreError> + Send + 'static,
     ) -> Result<T, StoreError> {
-        self.engine.writer.run(Urgency::Data, work).await
+        self.write_at(Urgency::Data, work).await
     }
 
-    /// Runs a write that goes before those of data.
+    /// Runs a write that has precedence over writes of data.
     pub(crate) async fn write_first<T: Send + 'static>(
         &self,
         work: impl FnOnce(&Connection) -> Result<T, StoreError> + Send + 'static,
     ) -> Result<T, StoreError> {
-        self.engine.writer.run(Urgency::Change, work).await
+        self.write_at(Urgency::Change, work).await
     }
 
     /// Runs reads on one snapshot.
@@ -72,10 +89,43 @@ impl SqliteStore {
         &self,
         work: impl FnOnce(&Transaction<'_>) -> Result<T, StoreError> + Send + 'static,
     ) -> Result<T, StoreError> {
-        self.requests.reads.read(work).await
+        self.reads.read(work).await
     }
 
-    /// Writes any number of rows of data; returns how many.
+    /// Runs reads on one snapshot, and adds the provenance to the result.
+    pub(crate) async fn sourced<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&Connection) -> Result<T, StoreError> + Send + 'static,
+    ) -> Result<Sourced<T>, StoreError> {
+        self.read(move |connection| identity::sourced(connection, work(connection)?)).await
+    }
+
+    /// Writes one row and its event. Fails with [`StoreError::NotFound`] if there is no such row.
+    pub(crate) async fn write_with_event(&self, statement: Statement, event: &EventDraft) -> Result<(), StoreError> {
+        let event = event.clone();
+        self.write_first(move |connection| {
+            row::write(connection, &statement)?;
+            logs::append(connection, &event)
+        })
+        .await
+    }
+
+    /// Writes any number of rows, and the event if a row was written. Returns the number of rows.
+    pub(crate) async fn touch(&self, statement: Statement, event: EventDraft) -> Result<u64, StoreError> {
+        self.write(move |connection| {
+            let touched = row::write_some(connection, &statement)?;
+            logs::append_if(connection, touched > 0, &event)?;
+            Ok(touched)
+        })
+        .await
+    }
+
+    /// Writes one row of data. Fails with [`StoreError::NotFound`] if there is no such row.
+    pub(crate) async fn write_one(&self, statement: Statement) -> Result<(), StoreError> {
+        self.write(move |connection| row::write(connection, &statement)).await
+    }
+
+    /// Writes any number of rows of data and returns the number.
     pub(crate) async fn execute(&self, statement: Statement) -> Result<u64, StoreError> {
         self.write(move |connection| row::write_some(connection, &statement)).await
     }
@@ -93,7 +143,7 @@ impl SqliteStore {
         self.read(move |connection| row::list(connection, &statement)).await
     }
 
-    /// Reads rows, which may take long.
+    /// Reads rows by a read that may take long.
     pub(crate) async fn scan_all<T: FromRow + Send + 'static>(
         &self,
         statement: Statement,

@@ -7,7 +7,7 @@ use doorward_store::{Page, Scope, StoreError};
 use doorward_store_sql::revoking::Revoking;
 use doorward_store_sql::table::{self, Scoped};
 
-use crate::{SqliteStore, audit, row, sealing};
+use crate::{SqliteStore, logs, row, sealing};
 
 #[async_trait]
 impl<R: Scoped> Table<R> for SqliteStore {
@@ -26,7 +26,7 @@ impl<R: Scoped> Table<R> for SqliteStore {
             sealing::check(connection, record.sealed())?;
             row::write_all(connection, &revoke)?;
             row::write(connection, &put)?;
-            audit::append(connection, &event)
+            logs::append(connection, &event)
         })
         .await
     }
@@ -44,7 +44,7 @@ impl<R: Scoped> Table<R> for SqliteStore {
         self.write(move |connection| {
             row::write_all(connection, &revoke)?;
             let is_deleted = row::write_some(connection, &delete)? == 1;
-            audit::append_if(connection, is_deleted, &event)
+            logs::append_if(connection, is_deleted, &event)
         })
         .await
     }

@@ -16,8 +16,7 @@ impl ToolCalls for SqliteStore {
     }
 
     async fn end_tool_call(&self, scope: &Scope, call: ToolCall) -> Result<(), StoreError> {
-        let end = data::end_tool_call(scope, &call);
-        self.write(move |connection| row::write(connection, &end)).await
+        self.write_one(data::end_tool_call(scope, &call)).await
     }
 
     async fn tool_calls(

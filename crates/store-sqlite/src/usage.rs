@@ -1,5 +1,5 @@
 use async_trait::async_trait;
-use doorward_store::{SecretUsage, SpanUses, StoreError, UsageLog};
+use doorward_store::{SecretUsage, StoreError, UsageBucket, UsageLog};
 use doorward_store_sql::coherence;
 use doorward_types::{Locator, OrganizationId, Timestamp};
 use rusqlite::{Connection, params};
@@ -7,7 +7,7 @@ use rusqlite::{Connection, params};
 use crate::SqliteStore;
 use crate::error::of_write;
 
-/// The most secrets in one write, so that a change waits for some milliseconds at most.
+/// The maximum number of secrets in one write, so that a change waits for a few milliseconds only.
 const CHUNK: usize = 1_000;
 
 const USED: &str = "INSERT INTO last_uses (locator, last_used_at) SELECT locator, ?2 FROM secrets WHERE locator = ?1
@@ -15,11 +15,11 @@ const USED: &str = "INSERT INTO last_uses (locator, last_used_at) SELECT locator
 const ADD: &str = "INSERT INTO uses (locator, span, uses) VALUES (?1, ?2, ?3)
                    ON CONFLICT (locator, span) DO UPDATE SET uses = uses + excluded.uses";
 
-/// Forgets more than one write adds, and no more than takes milliseconds.
+/// Deletes expired counts: more rows than one write adds, and few enough to take only milliseconds.
 const FORGET: &str = "DELETE FROM uses WHERE (locator, span) IN (
                           SELECT locator, span FROM uses WHERE span < ?1 LIMIT ?2)";
 
-/// Adds the uses of some secrets. The statements are prepared once for all of them.
+/// Adds the uses of some secrets. All uses share the prepared statements.
 fn add(connection: &Connection, uses: &[(Locator, u32)], at: Timestamp) -> rusqlite::Result<()> {
     let (mut used, mut add) = (connection.prepare_cached(USED)?, connection.prepare_cached(ADD)?);
     for (locator, count) in uses {
@@ -45,7 +45,7 @@ impl UsageLog for SqliteStore {
         self.scan_all(coherence::usage(organization, now)).await
     }
 
-    async fn recent_uses(&self, organization: OrganizationId, now: Timestamp) -> Result<Vec<SpanUses>, StoreError> {
+    async fn recent_uses(&self, organization: OrganizationId, now: Timestamp) -> Result<Vec<UsageBucket>, StoreError> {
         let mut uses = self.scan_all(coherence::recent_uses(organization, now)).await?;
         uses.sort_unstable();
         Ok(uses)

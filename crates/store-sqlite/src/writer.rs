@@ -1,4 +1,4 @@
-//! The thread that writes. Writes that wait together are committed together, so that they share the wait for the disk.
+//! The writing thread. It commits waiting writes together, so that they share the wait for the disk.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
@@ -8,36 +8,37 @@ use doorward_store::StoreError;
 use rusqlite::Connection;
 use tokio::sync::oneshot;
 
-use crate::error::Failure;
+use crate::error::SqliteFailure;
 use crate::files::Files;
 use crate::identity;
 use crate::queue::{Queue, Served, Urgency, closed, gave_up};
 
-/// The most writes in one transaction, the last of which go to the least urgent: neither waits for the other for long.
-const GROUP: usize = 64;
-const KEPT_FOR_THE_LEAST_URGENT: usize = 16;
+/// The maximum number of writes in one transaction. Its last places go to the least urgent writes, so that neither
+/// urgent nor other writes wait long.
+const MAX_GROUP: usize = 64;
+const LEAST_URGENT_SHARE: usize = 16;
 
-/// The pause between two transactions, so that the lock is free for another process when it tries: a part of the last
-/// transaction's time, within these bounds.
+/// The pause between two transactions, during which another process can take the lock: this part of the last
+/// transaction's time, within the bounds below.
 const PAUSE_PART: u32 = 8;
-const SHORTEST_PAUSE: Duration = Duration::from_micros(100);
-const LONGEST_PAUSE: Duration = Duration::from_millis(1);
+const MIN_PAUSE: Duration = Duration::from_micros(100);
+const MAX_PAUSE: Duration = Duration::from_millis(1);
 
 /// A write: runs in a transaction, or fails before it has begun.
-type Job = Box<dyn FnOnce(Result<&Connection, Failure>) -> Ended + Send>;
+type Job = Box<dyn FnOnce(Result<&Connection, SqliteFailure>) -> Ended + Send>;
 
-/// Tells the caller what came of the write, when the commit has ended.
-type Settle = Box<dyn FnOnce(Result<(), Failure>) + Send>;
+/// Reports the result of the write to its caller, after the commit.
+type Settle = Box<dyn FnOnce(Result<(), SqliteFailure>) + Send>;
 
-/// The end of a job, before the commit.
+/// The result of a job, before the commit.
 #[derive(Default)]
 struct Ended {
-    /// Keeps the rows that the job wrote.
+    /// True if the rows of the job are committed.
     keep: bool,
     settle: Option<Settle>,
 }
 
-/// The one thread of this process that writes to the store.
+/// The only thread of this process that writes to the store.
 pub(crate) struct Writer(Served<Job>);
 
 impl Writer {
@@ -46,8 +47,8 @@ impl Writer {
         Self(Served::start("doorward-write", [move |queue: &Queue<Job>| serve(queue, connection, &files)]))
     }
 
-    /// Runs a write, unless its caller has gone away before it begins. An error takes back what the write did, and nothing
-    /// else. Returns after the commit.
+    /// Runs a write, unless its caller goes away before it begins. Returns after the commit. An error undoes only this
+    /// write.
     pub(crate) async fn run<T: Send + 'static>(
         &self,
         urgency: Urgency,
@@ -63,10 +64,10 @@ impl Writer {
                 Err(failure) => Err(failure.into()),
             };
             let keep = done.is_ok();
-            let settle = move |committed: Result<(), Failure>| {
+            let settle = move |committed: Result<(), SqliteFailure>| {
                 let _ = answer.send(match (done, committed) {
                     (Err(own @ StoreError::Unavailable(_)), _) => Err(own),
-                    // Also a refusal may stand on what was not committed.
+                    // A refusal, too, may be based on uncommitted rows.
                     (_, Err(failure)) => Err(failure.into()),
                     (done, Ok(())) => done,
                 });
@@ -89,18 +90,18 @@ fn serve(queue: &Queue<Job>, connection: Connection, files: &Files) {
         let began = now();
         write_together(queue, first, &connection, files);
         if !queue.is_empty() {
-            std::thread::sleep((began.elapsed() / PAUSE_PART).clamp(SHORTEST_PAUSE, LONGEST_PAUSE));
+            std::thread::sleep((began.elapsed() / PAUSE_PART).clamp(MIN_PAUSE, MAX_PAUSE));
         }
     }
     if let Err((_, error)) = connection.close() {
-        tracing::error!(%error, "the store's file was not closed: its last writes stay in the file beside it");
+        tracing::error!(%error, "the store's file was not closed cleanly: its last writes stay in its `-wal` file");
     }
 }
 
-/// Carries out this job and others that wait, in one transaction.
+/// Runs this job and other waiting jobs in one transaction.
 fn write_together(queue: &Queue<Job>, first: Job, connection: &Connection, files: &Files) {
     if let Err(failure) = begin(connection) {
-        // All that wait would wait as long for the same.
+        // Fail all waiting jobs too: each would wait as long and fail the same way.
         for job in [Some(first)].into_iter().chain(std::iter::repeat_with(|| queue.most_urgent())).map_while(|job| job)
         {
             settle(job(Err(failure.clone())), Err(failure.clone()));
@@ -115,8 +116,8 @@ fn write_together(queue: &Queue<Job>, first: Job, connection: &Connection, files
         outcome = done.1;
         next = match ended.len() {
             _ if outcome.is_err() || began.elapsed() >= files.settings.group_time => None,
-            GROUP.. => None,
-            taken if taken >= GROUP - KEPT_FOR_THE_LEAST_URGENT => queue.least_urgent(),
+            MAX_GROUP.. => None,
+            taken if taken >= MAX_GROUP - LEAST_URGENT_SHARE => queue.least_urgent(),
             _ => queue.most_urgent(),
         };
     }
@@ -131,23 +132,23 @@ fn write_together(queue: &Queue<Job>, first: Job, connection: &Connection, files
     }
 }
 
-fn begin(connection: &Connection) -> Result<(), Failure> {
+fn begin(connection: &Connection) -> Result<(), SqliteFailure> {
     run(connection, "BEGIN IMMEDIATE")?;
     identity::knows_schema(connection).inspect_err(|_| drop(run(connection, "ROLLBACK")))
 }
 
-/// Runs a job so that it fails alone. An error is that of all jobs of the transaction.
-fn carry_out(job: Job, connection: &Connection) -> (Ended, Result<(), Failure>) {
+/// Runs a job so that its failure does not affect the other jobs. An error means that the whole transaction failed.
+fn carry_out(job: Job, connection: &Connection) -> (Ended, Result<(), SqliteFailure>) {
     if let Err(error) = run(connection, "SAVEPOINT job") {
-        let failure = Failure::from(error);
+        let failure = SqliteFailure::from(error);
         return (job(Err(failure.clone())), Err(failure));
     }
-    // A job that panics drops its answer, which its caller sees as an error.
+    // A job that panics drops its answer, and its caller gets an error.
     let ended = catch_unwind(AssertUnwindSafe(|| job(Ok(connection)))).unwrap_or_default();
     let release = || {
         if connection.is_autocommit() {
             return Err(
-                "a write that shared the transaction failed, and SQLite took all of them back: try again".into()
+                "another write of the same transaction failed, and SQLite rolled all of them back: try again".into()
             );
         }
         if !ended.keep {
@@ -159,17 +160,17 @@ fn carry_out(job: Job, connection: &Connection) -> (Ended, Result<(), Failure>) 
     (ended, released)
 }
 
-/// Commits into the file that is at the store's path, or says that it did not, or that this is not known.
-pub(crate) fn commit(connection: &Connection, files: &Files) -> Result<(), Failure> {
+/// Commits into the file at the store's path. The error tells whether nothing was committed or the outcome is unknown.
+pub(crate) fn commit(connection: &Connection, files: &Files) -> Result<(), SqliteFailure> {
     files.prove()?;
     run(connection, "COMMIT")?;
     files.prove().map_err(|doubt| {
-        tracing::error!(%doubt, "a commit went into a file that was moved at the same moment");
-        Failure::OutcomeUnknown
+        tracing::error!(%doubt, "a commit was written to a file that was moved at the same moment");
+        SqliteFailure::OutcomeUnknown
     })
 }
 
-fn settle(ended: Ended, outcome: Result<(), Failure>) {
+fn settle(ended: Ended, outcome: Result<(), SqliteFailure>) {
     if let Some(settle) = ended.settle {
         settle(outcome);
     }

@@ -4,21 +4,25 @@ use std::time::Duration;
 
 use doorward_audit::EventDraft;
 use doorward_key::KeyPrefix;
-use doorward_types::{AccessKeyId, AllowedOriginId, Environment, Locator, LocatorError, OrganizationId, SessionId};
+use doorward_types::{
+    AccessKeyId, AllowedOriginId, Environment, ExternalId, Locator, LocatorError, Name, OrganizationId,
+    OrganizationState, SessionId, Timestamp,
+};
 
 use crate::{
     AccessKey, IdempotencyKey, OperationId, OperationRow, Organization, OriginEntry, RequestHash, Revision, Secret,
     StoreId,
 };
 
-/// A change to what nodes hold in memory, and what must be true for it.
+/// A change to the data that nodes hold in memory, with its preconditions.
 ///
-/// The core decides what should happen and names the secrets that it saw. An engine takes the lock of changes, reads
-/// [`crate::Facts`], and asks [`Change::plan`]. That returns the rows to write, or refuses with [`crate::Conflict::Stale`] if a named
-/// secret is no longer there. Engines decide nothing.
+/// The core decides on the change and names the secrets that it saw. An engine takes the lock of changes, reads
+/// [`crate::Facts`], and calls [`Change::plan`]. The plan is the list of rows to write. It fails with
+/// [`crate::Conflict::Stale`] if a named secret is gone. Engines decide nothing.
 #[derive(Clone, Debug)]
 pub enum Change {
-    /// Adds an organization with its production key.
+    /// Adds an organization with its production key. Fails with [`crate::Conflict::ExternalIdTaken`] if another
+    /// organization has its external id.
     Provision {
         /// The organization.
         organization: Organization,
@@ -26,7 +30,9 @@ pub enum Change {
         key: AccessKey,
         /// The key's first secret.
         secret: Secret,
-        /// Refuse with [`crate::Conflict::NotEmpty`] if there is an organization already.
+        /// False to fail with [`crate::Conflict::NameTaken`] if another organization has the name and is not closed.
+        allow_duplicate_name: bool,
+        /// True to fail with [`crate::Conflict::NotEmpty`] if the store has an organization.
         only_if_empty: bool,
     },
     /// Adds a test key to an organization.
@@ -36,7 +42,7 @@ pub enum Change {
         /// The key's first secret.
         secret: Secret,
     },
-    /// Adds a staged secret; refused with [`crate::Conflict::AlreadyStaged`] if there is one.
+    /// Adds a staged secret. Fails with [`crate::Conflict::AlreadyStaged`] if the key has a staged secret.
     Stage {
         /// The key.
         key: KeyRef,
@@ -47,50 +53,103 @@ pub enum Change {
     Unstage {
         /// The key.
         key: KeyRef,
-        /// The secret that is staged.
+        /// The staged secret.
         staged: Locator,
     },
-    /// Kills the current secret and puts another in its place.
+    /// Revokes the current secret and replaces it.
     Regenerate {
         /// The key.
         key: KeyRef,
-        /// The secrets that die: the current one, and the staged one if it is discarded.
+        /// The revoked secrets: the current secret, and the staged secret if it is discarded.
         retired: Vec<Locator>,
-        /// The secret that takes the place.
+        /// The new current secret.
         successor: Successor,
     },
     /// Deletes a key with its secrets.
     Delete {
         /// The key.
         key: KeyRef,
-        /// All of its secrets.
+        /// All secrets of the key.
         retired: Vec<Locator>,
     },
-    /// Adds an origin to an organization's list; refused with [`crate::Conflict::Duplicate`] if it is there, and with
-    /// [`crate::Conflict::ListFull`] if the list has [`AllowList::MAX_ENTRIES`](doorward_origin::AllowList::MAX_ENTRIES).
+    /// Adds an origin to an organization's list. Fails with [`crate::Conflict::Duplicate`] if the list has the origin,
+    /// and with [`crate::Conflict::ListFull`] if the list has
+    /// [`AllowList::MAX_ENTRIES`](doorward_origin::AllowList::MAX_ENTRIES).
     AllowOrigin {
         /// The entry.
         entry: OriginEntry,
     },
-    /// Takes an origin off an organization's list.
+    /// Removes an origin from an organization's list.
     DisallowOrigin {
         /// The organization of the list.
         organization: OrganizationId,
         /// The entry.
         id: AllowedOriginId,
     },
+    /// Changes an organization's record, and with it the standing of all its keys. Fails with
+    /// [`crate::Conflict::Closed`] if the organization is closed, and with [`crate::Conflict::Stale`] if its record has
+    /// changed since the caller saw it.
+    Update {
+        /// The record that the caller saw.
+        seen: Organization,
+        /// The change of the record.
+        update: OrganizationUpdate,
+    },
 }
 
-/// The secret that takes a dead secret's place.
+/// A change of an organization's record.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub enum OrganizationUpdate {
+    /// Removes all keys and allowed origins. The other data is erased from this time on.
+    Close {
+        /// The time from which the data is erased.
+        erase_at: Timestamp,
+    },
+    /// Sets the name, the external id, or both.
+    Rename {
+        /// The new name, or `None` to keep the name.
+        name: Option<Name>,
+        /// The new external id, or `None` to keep it.
+        external_id: Option<ExternalId>,
+        /// False to fail with [`crate::Conflict::NameTaken`] if another organization has the name and is not closed.
+        allow_duplicate_name: bool,
+    },
+    /// Accepts the keys again. Fails with [`crate::Conflict::Unchanged`] if the organization is not suspended.
+    Resume,
+    /// Refuses all keys. Fails with [`crate::Conflict::Unchanged`] if the organization is suspended.
+    Suspend,
+}
+
+impl OrganizationUpdate {
+    /// Returns the record after the change.
+    #[must_use]
+    pub fn applied_to(&self, seen: &Organization) -> Organization {
+        let mut updated = seen.clone();
+        match self {
+            Self::Close { erase_at } => {
+                (updated.state, updated.erase_at) = (OrganizationState::Closed, Some(*erase_at));
+            }
+            Self::Rename { name, external_id, .. } => {
+                updated.name = name.clone().unwrap_or(updated.name);
+                updated.external_id = external_id.clone().or(updated.external_id);
+            }
+            Self::Resume => updated.state = OrganizationState::Active,
+            Self::Suspend => updated.state = OrganizationState::Suspended,
+        }
+        updated
+    }
+}
+
+/// The secret that replaces a revoked secret.
 #[derive(Clone, Debug)]
 pub enum Successor {
-    /// The secret that was staged.
+    /// The staged secret.
     Promote(Locator),
-    /// A fresh one.
+    /// A fresh secret.
     Fresh(Secret),
 }
 
-/// The place of a key, in the order of the columns by which every engine sorts keys.
+/// The place of a key. The fields have the order by which every engine sorts keys.
 #[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
 pub struct KeyRef {
     /// The organization.
@@ -109,19 +168,20 @@ impl KeyRef {
     }
 }
 
-/// A change that was committed.
+/// A committed change.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct Committed {
     /// The change's number.
     pub revision: Revision,
-    /// The store that has it.
+    /// The store of the change.
     pub store: StoreId,
-    /// The longest lease of any node that may have read the state from before: what a writer waits for if it can ask nobody.
+    /// The longest lease of any node that may have read the old state. A writer waits for it if it cannot ask the
+    /// nodes.
     pub longest_lease: Duration,
 }
 
 impl Change {
-    /// Returns the organization that the change is about.
+    /// Returns the organization of the change.
     #[must_use]
     pub const fn organization(&self) -> OrganizationId {
         match self {
@@ -133,10 +193,11 @@ impl Change {
             | Self::Delete { key, .. } => key.organization,
             Self::AllowOrigin { entry } => entry.organization,
             Self::DisallowOrigin { organization, .. } => *organization,
+            Self::Update { seen, .. } => seen.id,
         }
     }
 
-    /// Returns the key that the change is about, if it is about a key.
+    /// Returns the key of the change, if it concerns a key.
     #[must_use]
     pub const fn key(&self) -> Option<KeyRef> {
         match self {
@@ -145,28 +206,56 @@ impl Change {
             | Self::Unstage { key, .. }
             | Self::Regenerate { key, .. }
             | Self::Delete { key, .. } => Some(*key),
-            Self::AllowOrigin { .. } | Self::DisallowOrigin { .. } => None,
+            Self::AllowOrigin { .. } | Self::DisallowOrigin { .. } | Self::Update { .. } => None,
         }
     }
 
-    /// Returns whether the change is about a list of allowed origins.
+    /// Returns true if the change concerns a list of allowed origins.
     #[must_use]
     pub const fn concerns_origins(&self) -> bool {
-        matches!(self, Self::AllowOrigin { .. } | Self::DisallowOrigin { .. })
+        let closes = matches!(self, Self::Update { update: OrganizationUpdate::Close { .. }, .. });
+        closes || matches!(self, Self::AllowOrigin { .. } | Self::DisallowOrigin { .. })
     }
 
-    /// Returns everything that is another after this change: each node must hear of it.
+    /// Returns true if the change concerns all secrets of an organization.
     #[must_use]
-    pub fn touched(&self) -> Vec<Touched> {
+    pub const fn concerns_all_secrets(&self) -> bool {
+        matches!(self, Self::Update { .. })
+    }
+
+    /// Returns true if the change makes an organization or changes its record. Such a change alters the facts of every
+    /// other change of the organization.
+    #[must_use]
+    pub const fn concerns_organization(&self) -> bool {
+        matches!(self, Self::Provision { .. } | Self::Update { .. })
+    }
+
+    /// Returns the name that the change gives to an organization, and the external id.
+    #[must_use]
+    pub const fn names(&self) -> (Option<&Name>, Option<&ExternalId>) {
         match self {
-            Self::AllowOrigin { entry } => vec![Touched::Origins(entry.organization)],
-            Self::DisallowOrigin { organization, .. } => vec![Touched::Origins(*organization)],
-            _ => self.locators().into_iter().map(Touched::Secret).collect(),
+            Self::Provision { organization, .. } => (Some(&organization.name), organization.external_id.as_ref()),
+            Self::Update { update: OrganizationUpdate::Rename { name, external_id, .. }, .. } => {
+                (name.as_ref(), external_id.as_ref())
+            }
+            _ => (None, None),
         }
     }
 
-    /// Returns every secret that lives or dies by this change.
-    fn locators(&self) -> Vec<Locator> {
+    /// Returns true if the change may give an organization the name of another.
+    #[must_use]
+    pub const fn allows_duplicate_name(&self) -> bool {
+        match self {
+            Self::Provision { allow_duplicate_name, .. }
+            | Self::Update { update: OrganizationUpdate::Rename { allow_duplicate_name, .. }, .. } => {
+                *allow_duplicate_name
+            }
+            _ => false,
+        }
+    }
+
+    /// Returns every secret that this change adds, promotes or revokes.
+    pub(crate) fn locators(&self) -> Vec<Locator> {
         match self {
             Self::Provision { secret, .. } | Self::Create { secret, .. } | Self::Stage { secret, .. } => {
                 vec![secret.locator]
@@ -180,21 +269,21 @@ impl Change {
                 retired.iter().copied().chain([successor]).collect()
             }
             Self::Delete { retired, .. } => retired.clone(),
-            Self::AllowOrigin { .. } | Self::DisallowOrigin { .. } => vec![],
+            Self::AllowOrigin { .. } | Self::DisallowOrigin { .. } | Self::Update { .. } => vec![],
         }
     }
 }
 
-/// A thing that a change touched, as the change log names it.
+/// An entity that a change affects, as the change log names it.
 #[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
-pub enum Touched {
+pub enum ChangeTarget {
     /// An organization's list of allowed origins.
     Origins(OrganizationId),
     /// A secret.
     Secret(Locator),
 }
 
-impl fmt::Display for Touched {
+impl fmt::Display for ChangeTarget {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Origins(organization) => organization.fmt(f),
@@ -203,10 +292,10 @@ impl fmt::Display for Touched {
     }
 }
 
-impl FromStr for Touched {
+impl FromStr for ChangeTarget {
     type Err = LocatorError;
 
-    /// No locator has the underscore of an id.
+    /// Reads an id if the text has an underscore: locators have none.
     fn from_str(text: &str) -> Result<Self, LocatorError> {
         match text.parse() {
             Ok(organization) => Ok(Self::Origins(organization)),
@@ -215,35 +304,36 @@ impl FromStr for Touched {
     }
 }
 
-/// The part of a change that goes into its transaction whatever the change is.
+/// The part of a transaction that is the same for all changes.
 #[derive(Clone, Debug)]
 pub struct ChangeContext {
-    /// Drawn for this change alone: tells whether the change happened if its commit was not answered, and whether a store
-    /// still has it.
+    /// The change's random name. It tells if the change was made after an unanswered commit, and if a store still has
+    /// the change.
     pub operation: OperationId,
-    /// The events that the audit log will tell of it.
+    /// The audit events of the change.
     pub events: Events,
-    /// Refuse, with [`crate::StoreError::AlreadyDone`], a change that was asked for under this key before.
+    /// The client's name for the request. A repeat fails with [`crate::StoreError::AlreadyDone`].
     pub idempotency_key: Option<IdempotencyKey>,
-    /// The hash of the request: another request under the same idempotency key is an error.
+    /// The hash of the request. A different request with the same idempotency key is an error.
     pub request: RequestHash,
-    /// The prefix that the writer gives to keys. The store's first change notes it; a change with another one is refused.
+    /// The prefix of the writer's keys. The store's first change stores it. A change with a different prefix is
+    /// refused.
     pub prefix: KeyPrefix,
-    /// The store that the writer means; none if any store will do.
+    /// The store that the writer expects, or `None` for any store.
     pub store: Option<StoreId>,
-    /// The node that shares the writer's process. It hears of the change directly, and need not acknowledge it here.
+    /// The node in the writer's process. It learns of the change directly and need not acknowledge it in the store.
     pub node: Option<SessionId>,
 }
 
 impl ChangeContext {
-    /// Returns the context of a change that is asked for once, of any store, by a process without a node.
+    /// Returns the context of a change without an idempotency key, for any store, from a process without a node.
     #[must_use]
     pub const fn new(operation: OperationId, events: Events, request: RequestHash, prefix: KeyPrefix) -> Self {
         Self { operation, events, idempotency_key: None, request, prefix, store: None, node: None }
     }
 }
 
-/// One audit event or more: a change that no log tells of does not compile.
+/// A non-empty list of audit events. A change without an audit event does not compile.
 ///
 /// ```compile_fail
 /// let none = doorward_store::Events::default();
@@ -266,13 +356,13 @@ impl Events {
         self
     }
 
-    /// Returns the first event, which says who asked and when.
+    /// Returns the first event, which names the actor and the time.
     #[must_use]
     pub const fn first(&self) -> &EventDraft {
         &self.first
     }
 
-    /// Returns all events, in the order in which they are written.
+    /// Returns all events, in the order of writing.
     pub fn iter(&self) -> impl Iterator<Item = &EventDraft> {
         [&self.first].into_iter().chain(&self.others)
     }

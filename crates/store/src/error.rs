@@ -4,50 +4,64 @@ use doorward_key::KeyPrefix;
 
 use crate::{Doubt, Position, Revision};
 
-/// An error of the engine's own, kept for the operator's log.
+/// An engine's own error, for the operator's log.
 pub type BoxError = Box<dyn Error + Send + Sync>;
 
-/// Why a store did not do what it was asked. Nothing was changed, except where `Unavailable` says otherwise.
+/// The reason why a store failed. A change may have been made only after `OutcomeUnknown` or `Unavailable`.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum StoreError {
     /// The idempotency key was used before, for the same request.
     #[error("this was done before, for {subject}")]
     AlreadyDone {
-        /// The id of what was made then.
+        /// The id of the record that was made.
         subject: String,
-        /// The number of the change that was made then. Nobody may be told before that change is in effect.
+        /// The number of the first change. Answer the repeat only after that change is in effect.
         revision: Revision,
     },
-    /// The store's state does not allow it.
+    /// The store's state does not allow the change.
     #[error(transparent)]
     Conflict(#[from] Conflict),
-    /// A stored row cannot be read back as what it should be.
-    #[error("the store holds a record that cannot be read: {0}")]
+    /// A stored row has an invalid value.
+    #[error("a record in the store cannot be read: {0}")]
     Corrupt(String),
-    /// The answer may not come from the primary of the store that is meant.
+    /// The answer may not come from the primary of the expected store.
     #[error(transparent)]
     Doubtful(#[from] Doubt),
+    /// The store's place holds tables of another program with names that the store needs. Nothing was changed.
+    #[error(
+        "{place} {}: nothing was changed. Give the store a place of its own: another schema (`?schema=NAME` in the store's \
+         URL), or another file",
+        ownership(tables)
+    )]
+    ForeignTables {
+        /// The schema or the file.
+        place: String,
+        /// The names of the other program's tables.
+        tables: Vec<String>,
+    },
     /// The idempotency key was used before, for another request.
     #[error(
-        "this idempotency key was used before, for another request: nothing was done. Use a key of its own for each request"
+        "this idempotency key was used before, for another request: nothing was done. Use a new key for each request"
     )]
     IdempotencyKeyReused,
-    /// The store lost a change that it had confirmed, and no one has answered for that yet.
+    /// The store lost a confirmed change, and no operator has accepted the loss.
     #[error(
-        "the store lost change {0}, which it had confirmed: a dead key may live again. `doorward store lost` tells what to do"
+        "the store lost change {0}, which it had confirmed: a revoked key may work again. `doorward store lost` tells what to do"
     )]
     LostChange(Position),
-    /// What was to be changed, or what a new record should belong to, does not exist in this scope.
+    /// The record to change, or the parent of a new record, does not exist in this scope.
     #[error("there is no such record")]
-    Missing,
-    /// The change may have been made, and may not: the engine broke at the commit, and could not be asked after it.
-    #[error("the store broke at the commit: whether the change was made is not known")]
+    NotFound,
+    /// The engine broke at the commit, and the change could not be looked up afterwards. It may have been made or not.
+    #[error("the store broke at the commit: it is unknown if the change was made")]
     OutcomeUnknown,
-    /// The value to write is sealed with another key than the store names.
-    #[error("the sealing key was rotated, and this server does not have the new one: copy the file with the key here")]
+    /// The sealing key of the value to write is not the store's.
+    #[error(
+        "the sealing key was rotated, and this server does not have the new one: copy the key's file to this server"
+    )]
     OtherSealingKey,
-    /// The store's keys begin with another prefix than the writer gives to keys.
+    /// The prefix of the store's keys differs from the writer's.
     #[error(
         "the keys in this store begin with `{store}_`: a key with another prefix would be refused everywhere. Start with the \
          prefix `{store}`"
@@ -56,48 +70,74 @@ pub enum StoreError {
         /// The prefix of the store's keys.
         store: KeyPrefix,
     },
-    /// The store holds keys from before stores noted their prefix.
+    /// The store has keys from a version that did not store their prefix.
     #[error(
-        "the store holds keys, but not the prefix that they begin with: start the server or service that made them once, \
-         which notes it"
+        "the store has keys, but does not know their prefix: start once the server or service that made the keys, \
+         which then stores the prefix"
     )]
     PrefixUnknown,
-    /// A copy into the store was begun, and is not finished.
-    #[error("a copy into this store was begun and not finished: run `doorward store copy` again")]
-    Unfinished,
-    /// The engine failed. Where it failed at the commit, the change may or may not have been made.
+    /// A setting of the store is wrong, such as a parameter of its URL. Nothing was changed, and a retry cannot help.
+    #[error("{0}")]
+    Settings(String),
+    /// A copy into the store is unfinished.
+    #[error("a copy into this store is unfinished: run `doorward store copy` again")]
+    UnfinishedCopy,
+    /// The engine failed. If it failed at the commit, the change may have been made.
     #[error("the store is not available")]
     Unavailable(#[source] BoxError),
     /// The store belongs to another version of Doorward.
     #[error("the store's schema has version {found}, and this program knows versions up to {supported}")]
     UnsupportedSchema {
-        /// The version found.
+        /// The store's version.
         found: i64,
-        /// The newest that this program knows.
+        /// The newest version that this program knows.
         supported: i64,
     },
 }
 
-/// What stands against a change.
+/// Returns who has a place, with the first names of the tables in it.
+fn ownership(tables: &[String]) -> String {
+    const SHOWN: usize = 8;
+    if tables.is_empty() {
+        return "belongs to another program".to_owned();
+    }
+    let shown: Vec<_> = tables.iter().take(SHOWN).map(String::as_str).collect();
+    let rest = if tables.len() > SHOWN { ", …" } else { "" };
+    format!("has tables of another program ({}{rest})", shown.join(", "))
+}
+
+/// The reason why the store's current state rejects a change.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
 #[non_exhaustive]
 pub enum Conflict {
-    /// A secret is staged already.
+    /// The key has a staged secret.
     #[error("a secret is staged already")]
     AlreadyStaged,
+    /// The organization is closed.
+    #[error("the organization is closed")]
+    Closed,
     /// A record with the same unique field exists in this scope.
     #[error("such a record exists already")]
     Duplicate,
-    /// The organization's list of allowed origins has as many entries as a list may have.
+    /// Another organization has the external id.
+    #[error("another organization has this external id")]
+    ExternalIdTaken,
+    /// The organization's list of allowed origins is full.
     #[error("the list of allowed origins is full")]
     ListFull,
-    /// The store was to be empty, and is not.
+    /// Another organization has the name.
+    #[error("another organization has this name")]
+    NameTaken,
+    /// The store must be empty, and is not.
     #[error("the store has an organization already")]
     NotEmpty,
-    /// The keys changed since the caller looked.
+    /// The key has changed since the caller read it.
     #[error("the key was changed by someone else in the meantime")]
     Stale,
-    /// A sink has yet to ship what would be gone.
+    /// The organization is in the wanted state already.
+    #[error("the organization is in this state already")]
+    Unchanged,
+    /// A sink has not shipped all events of a prune.
     #[error("a sink has not shipped all of these events yet")]
     Unshipped,
 }

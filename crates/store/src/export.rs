@@ -1,30 +1,32 @@
 use std::sync::Arc;
 
-use doorward_audit::{Action, Attribution, ChainFault, Checkpoint, Event, EventDraft, Hash};
+use doorward_audit::{Action, Attribution, ChainError, Checkpoint, Event, EventDraft, ExportFormat, Hash};
 use doorward_types::Timestamp;
+use futures_util::stream::{self, Stream};
 
-use crate::{AuditLog, EventFilter, LogFault, Page, Scope, StoreError};
+use crate::{AuditLog, EventFilter, LogError, Page, Scope, StoreError};
 
-/// Events at a time.
+/// The number of events in one page.
 const BATCH: u32 = 5_000;
 
-/// A log on its way out, page by page, however long it is.
+/// The export of a log of any length, page by page.
 #[derive(Debug)]
 pub struct LogExport {
     store: Arc<dyn AuditLog>,
     scope: Scope,
     size: u64,
-    /// The event that the next one must follow: one that went out, or the last that was pruned before.
+    /// The event before the next one: the last exported event, or the last pruned event.
     last: (u64, Option<Hash>),
     has_begun: bool,
 }
 
 impl LogExport {
-    /// Begins: the event that tells of it, at `now`, is written before the first event is handed out, and is the last one that is.
+    /// Begins an export. The event of the export is written at `now`, before the first page, and is the last exported
+    /// event.
     ///
     /// # Errors
     ///
-    /// Where the store fails.
+    /// Fails if the store fails.
     pub async fn begin(
         store: Arc<dyn AuditLog>,
         scope: Scope,
@@ -41,20 +43,20 @@ impl LogExport {
         Ok(Self { store, scope, size, last, has_begun: false })
     }
 
-    /// The sequence of the last event that goes out.
+    /// Returns the sequence of the last exported event.
     #[must_use]
     pub const fn size(&self) -> u64 {
         self.size
     }
 
-    /// The next events, oldest first; none when all are out. Each follows the one before it, so that an export which ends
-    /// has no gap.
+    /// Returns the next events, oldest first, or no events at the end. Each event follows the one before, so a finished
+    /// export has no gap.
     ///
     /// # Errors
     ///
-    /// If the store fails, or holds an event that cannot be read or does not follow the one before it;
-    /// [`LogFault::Overtaken`], if a prune cut off events that were to come.
-    pub async fn next_page(&mut self) -> Result<Vec<Event>, LogFault> {
+    /// Fails if the store fails, or if an event cannot be read or does not follow the event before.
+    /// [`LogError::Overtaken`] if a prune deleted events that were not exported yet.
+    pub async fn next_page(&mut self) -> Result<Vec<Event>, LogError> {
         if self.last.0 >= self.size {
             return Ok(vec![]);
         }
@@ -67,10 +69,10 @@ impl LogExport {
         for event in &events {
             let (sequence, hash) = self.last;
             if event.sequence != sequence + 1 {
-                return Err(ChainFault::Missing { from: sequence + 1, to: event.sequence - 1 }.into());
+                return Err(ChainError::Missing { from: sequence + 1, to: event.sequence - 1 }.into());
             }
             if event.previous_hash != hash {
-                return Err(ChainFault::Unlinked(event.sequence).into());
+                return Err(ChainError::Unlinked(event.sequence).into());
             }
             self.last = (event.sequence, event.hash);
         }
@@ -78,22 +80,36 @@ impl LogExport {
         Ok(events)
     }
 
-    /// The events after the last one are gone, up to this one: by a prune, or not. A prune before the first event went out
-    /// is where the export begins.
-    async fn explain_gap(&mut self, to: u64) -> Result<(), LogFault> {
+    /// Returns the log in this format, one text for each page. If a page cannot be read, the last item is the error, and
+    /// the texts before it are incomplete.
+    pub fn texts(self, format: ExportFormat) -> impl Stream<Item = Result<String, LogError>> + Send {
+        stream::try_unfold((self, Some(format.header())), move |(mut export, header)| async move {
+            let page = export.next_page().await?;
+            if page.is_empty() && header.is_none() {
+                return Ok(None);
+            }
+            let mut text = header.unwrap_or_default();
+            text.extend(page.iter().map(|event| format.line(event)));
+            Ok(Some((text, (export, None))))
+        })
+    }
+
+    /// Finds the reason for missing events between the last event and `to`. If a prune deleted them before the first
+    /// event was exported, the export begins after the prune. Any other gap is an error.
+    async fn explain_gap(&mut self, to: u64) -> Result<(), LogError> {
         let (from, pruned) = (self.last.0 + 1, pruned(&*self.store, &self.scope).await?);
         if pruned.0 < from {
-            return Err(ChainFault::Missing { from, to }.into());
+            return Err(ChainError::Missing { from, to }.into());
         }
         if self.has_begun || pruned.0 >= self.size {
-            return Err(LogFault::Overtaken { from, to: pruned.0.min(to) });
+            return Err(LogError::Overtaken { from, to: pruned.0.min(to) });
         }
         self.last = pruned;
         Ok(())
     }
 }
 
-/// The last event that was pruned from the log: its place and its hash.
+/// Returns the sequence and hash of the last pruned event.
 async fn pruned(store: &dyn AuditLog, scope: &Scope) -> Result<(u64, Option<Hash>), StoreError> {
     Ok(store.pruned(scope).await?.map_or((0, None), |pruned| (pruned.size, Some(pruned.last_hash))))
 }

@@ -1,72 +1,89 @@
-//! What a storage engine of Doorward must do.
+//! The contract of Doorward's storage engines.
 //!
-//! Start with [`Scope`]: it states the rule that a production key never reaches test data, nor the reverse.
+//! Start with [`Scope`]. It states the rule that a production key never reaches test data, and a test key never reaches
+//! production data.
 //!
 //! # The contract, by trait
 //!
-//! | trait | what it is for |
+//! | trait | purpose |
 //! |---|---|
-//! | [`KeyStore`] | organizations, keys and their secrets; every change takes its audit event along |
-//! | [`Coherence`] | what lets a node verify from memory, and a writer know when a dead secret is dead everywhere |
-//! | [`LostChanges`] | what a failover lost, until an operator has answered for it |
-//! | [`UsageLog`] | how often secrets were used |
-//! | [`AuditLog`] | reading the events back, to be shown and to be verified |
-//! | [`Outbox`] | shipping events elsewhere: which have not arrived yet |
-//! | [`Operators`] | who may use the management side |
-//! | [`SignIns`] | how an operator's browser is known |
-//! | [`Rows`](copy::Rows) | everything, row by row: how a store moves to another engine |
+//! | [`KeyStore`] | organizations, keys and secrets; every change also writes its audit event |
+//! | [`ChangeFeed`] | changes, for nodes that verify from memory |
+//! | [`NodeRegistry`] | sessions of nodes, for writers that wait until a change is in effect |
+//! | [`LostChangeStore`] | changes lost in a failover, until an operator accepts the loss |
+//! | [`UsageLog`] | counts of uses |
+//! | [`AuditLog`] | reading, verifying and pruning audit events |
+//! | [`Outbox`] | shipping events to sinks |
+//! | [`OperatorStore`] | operators |
+//! | [`SignIns`] | operators' sign-in links and sessions |
+//! | [`Rows`](copy::Rows) | all tables row by row, for a copy to another engine |
 //!
-//! The core asks for a [`KeyEngine`], which is the first five, [`Operators`] and [`SignIns`]. What else the server needs of an
-//! engine is in `doorward-records`: the records of an environment.
+//! To verify, issue, rotate and delete keys, a program needs a [`KeyEngine`]: the first three traits, which have 20
+//! methods without a default. The services for operators, sign-ins, audit logs, lost changes and usage also need the
+//! traits with these names, and a [`ManagementEngine`] has all of them. The server also needs the records of an
+//! environment, which are in `doorward-records`.
+//!
+//! `LogExport` needs the feature `export`, which is on by default.
 //!
 //! # Adding an engine
 //!
-//! Implement the traits, call `doorward_store_conformance::all` from a test, add a feature to the facade and an arm to each
-//! binary's engine choice. Nothing in `auth`, `http` or `key` changes. `docs/adding-an-engine.md` tells more.
+//! Implement the traits, call `doorward_store_conformance::all` from a test, add a feature to the facade and an arm to
+//! each binary's engine choice. Nothing in `auth`, `http` or `key` changes. See `docs/how-to/add-an-engine.md`.
 
+mod audit_log;
 mod change;
-mod coherence;
 pub mod copy;
+mod engine;
 mod error;
+#[cfg(feature = "export")]
 mod export;
+mod feed;
+mod key_store;
+mod keys;
 mod logs;
 mod lost;
+mod nodes;
 mod operation;
+mod operators;
 mod outbox;
+mod page;
 mod plan;
 mod position;
 mod provenance;
-mod records;
 mod scope;
 mod sealing_key_id;
+mod session;
 mod sign_in;
 mod sourced;
-mod traits;
+mod usage;
 mod verify;
 
-pub use change::{Change, ChangeContext, Committed, Events, KeyRef, Successor, Touched};
-pub use coherence::{
-    Coherence, Knowledge, LONGEST_LEASE, Observation, OriginsChange, Poll, SecretChange, Session, SessionStatus,
-};
+pub use audit_log::{AuditLog, EventFilter};
+pub use change::{Change, ChangeContext, ChangeTarget, Committed, Events, KeyRef, OrganizationUpdate, Successor};
+pub use engine::{KeyEngine, ManagementEngine, OpenMode};
 pub use error::{BoxError, Conflict, StoreError};
+#[cfg(feature = "export")]
 pub use export::LogExport;
+pub use feed::{ChangeFeed, Knowledge, Observation, OriginsChange, Poll, SecretChange};
+pub use key_store::{KeyStore, WhichKey};
+pub use keys::{AccessKey, AccessKeyWithSecrets, ActiveSecret, Organization, OriginEntry, Secret};
 pub use logs::{known_logs, must_have_events};
-pub use lost::{LostChange, LostChanges};
+pub use lost::{LostChange, LostChangeStore};
+pub use nodes::NodeRegistry;
 pub use operation::{
     IDEMPOTENCY_WINDOW, IdempotencyKey, IdempotencyKeyError, OPERATION_WINDOW, Operation, OperationRow, RequestHash,
     operations_forgotten,
 };
-pub use outbox::{Outbox, Shipment, SinkState};
+pub use operators::{Operator, OperatorStore, ProviderAccess, ProviderIdentity};
+pub use outbox::{Outbox, OutboxEntry, SinkState};
+pub use page::Page;
 pub use plan::{Facts, KeyFacts, Step};
 pub use position::{CHANGE_LOG_LENGTH, OperationId, Position, Revision};
 pub use provenance::{Doubt, Provenance, StoreId, StoreIdentity};
-pub use records::{
-    AccessKey, AccessKeyWithSecrets, LiveSecret, Operator, Organization, OriginEntry, ProviderAccess, ProviderIdentity,
-    Secret, SecretUsage, SpanUses, USAGE_KEPT, USAGE_SPAN,
-};
 pub use scope::Scope;
 pub use sealing_key_id::SealingKeyId;
-pub use sign_in::{SignIn, SignInKind, SignIns, UnknownSignIn};
+pub use session::{LONGEST_LEASE, Session, SessionStatus};
+pub use sign_in::{SignIn, SignInKind, SignIns};
 pub use sourced::Sourced;
-pub use traits::{AuditLog, EventFilter, KeyEngine, KeyStore, OpenMode, Operators, Page, UsageLog, WhichKey};
-pub use verify::{LogCheck, LogFault, verify_log};
+pub use usage::{SecretUsage, USAGE_BUCKET, USAGE_RETENTION, UsageBucket, UsageLog};
+pub use verify::{LogCheck, LogError, verify_log};

@@ -2,18 +2,18 @@ use std::collections::BTreeMap;
 
 use doorward_types::{Environment, OrganizationId};
 
-use crate::{KeyEngine, Page, Scope, StoreError};
+use crate::{ManagementEngine, Page, Scope, StoreError};
 
-/// Organizations at a time.
+/// The number of organizations in one page.
 const BATCH: u32 = 1_000;
 
-/// Returns whether this log must have events: an organization and a test key are never without the event of their making, and neither
-/// is an operator. So a log that is gone altogether is missed, as long as what it told of is there.
+/// Returns true if this log must have events: every organization, test key and operator has an event of its creation.
+/// So the removal of a whole log is noticed while its records exist.
 ///
 /// # Errors
 ///
-/// If the engine fails.
-pub async fn must_have_events(store: &dyn KeyEngine, scope: &Scope) -> Result<bool, StoreError> {
+/// Fails if the engine fails.
+pub async fn must_have_events(store: &dyn ManagementEngine, scope: &Scope) -> Result<bool, StoreError> {
     match (scope.organization(), scope.environment()) {
         (OrganizationId::INSTALLATION, Environment::Production) => Ok(!store.operators().await?.is_empty()),
         (organization, Environment::Production) => Ok(store.organization(organization).await?.is_some()),
@@ -24,14 +24,15 @@ pub async fn must_have_events(store: &dyn KeyEngine, scope: &Scope) -> Result<bo
     }
 }
 
-/// Returns every log that the store has, and every log that it must have; of each, whether it [must have
-/// events](must_have_events).
+/// Returns every log that the store has or must have, each with true if it [must have events](must_have_events).
 ///
 /// # Errors
 ///
-/// If the engine fails.
-#[expect(clippy::disallowed_methods, reason = "names each log that there may be; no caller's authority")]
-pub async fn known_logs(store: &dyn KeyEngine) -> Result<BTreeMap<(OrganizationId, Environment), bool>, StoreError> {
+/// Fails if the engine fails.
+#[expect(clippy::disallowed_methods, reason = "names every possible log; no caller's authority")]
+pub async fn known_logs(
+    store: &dyn ManagementEngine,
+) -> Result<BTreeMap<(OrganizationId, Environment), bool>, StoreError> {
     let mut known: BTreeMap<_, _> = store.logs().await?.into_iter().map(|log| (log, false)).collect();
     let mut organizations = vec![OrganizationId::INSTALLATION];
     let mut page = Page::first(BATCH);

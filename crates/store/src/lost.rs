@@ -4,30 +4,39 @@ use doorward_types::Incarnation;
 
 use crate::{Position, StoreError};
 
-/// Changes that a store had confirmed and then lost, as nodes that knew of them noticed.
+/// Changes that a store confirmed and then lost. Nodes that know them report the loss.
 ///
-/// While one of them is not answered for, every node is told [`crate::Poll::Lost`] and serves nothing: with the change, a
-/// dead secret may have come back to life. Only an operator can say that this was dealt with.
+/// Until an operator accepts the loss, every node's poll returns [`crate::Poll::Diverged`] and the node serves nothing,
+/// because a revoked secret may be active again. Only an operator can confirm that the loss was handled.
 #[async_trait]
-pub trait LostChanges: Send + Sync {
-    /// Every change that was ever noted, in order.
+pub trait LostChangeStore: std::fmt::Debug + Send + Sync {
+    /// Returns every recorded lost change, in order.
     async fn lost_changes(&self) -> Result<Vec<LostChange>, StoreError>;
 
-    /// Answers for these changes, with the event that tells of it; [`StoreError::Missing`] if none of them is open. Another one,
-    /// which a node noted meanwhile, stays open: nobody has seen it.
+    /// Accepts the loss of these changes and writes the event. Fails with [`StoreError::NotFound`] if none of the
+    /// changes is open. Losses that nodes report meanwhile stay open, because the operator has not seen them.
     async fn accept_lost(&self, seen: &[Position], event: EventDraft) -> Result<(), StoreError>;
 
-    /// Begins the next incarnation of a store that was restored, after the store's own and after `last`, and writes
-    /// the event that tells of it, in one transaction under the lock of changes. Returns the new incarnation, which that
-    /// event has already. Lost changes stay open: what died must die again before a node serves.
+    /// Begins the next incarnation of a restored store, above the store's own and `last`, and writes the event, in one
+    /// transaction under the lock of changes. Returns the new incarnation. The event already belongs to it. Lost
+    /// changes stay open: the secrets must be revoked again before a node serves.
     async fn begin_incarnation(&self, last: Incarnation, event: EventDraft) -> Result<Incarnation, StoreError>;
 }
 
-/// A change that was lost.
+/// A lost change.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[non_exhaustive]
 pub struct LostChange {
-    /// Which one it was.
+    /// The position of the change.
     pub change: Position,
-    /// Whether an operator has answered for it.
+    /// True if an operator has accepted the loss.
     pub accepted: bool,
+}
+
+impl LostChange {
+    /// Creates the record of a lost change.
+    #[must_use]
+    pub const fn new(change: Position, accepted: bool) -> Self {
+        Self { change, accepted }
+    }
 }

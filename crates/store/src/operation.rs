@@ -1,4 +1,4 @@
-//! Operations: each change under its name, with what it answers to a repeat.
+//! Operations: named changes, with the answer to a repeat.
 
 use std::str::FromStr;
 use std::time::Duration;
@@ -9,13 +9,13 @@ use sha2::{Digest, Sha256};
 
 use crate::{OperationId, Revision, StoreError};
 
-/// A change that was carried out, as the store remembers it for a while: for repeats under the same idempotency key, for
-/// commits that were not answered, and for answers that must wait until the change is in effect.
+/// A change that the store remembers for a while: for repeats with the same idempotency key, for unanswered commits,
+/// and for answers that must wait until the change is in effect.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Operation {
-    /// The id of the record that the change is about, as in its audit event.
+    /// The id of the changed record, as in the audit event.
     pub subject: String,
-    /// The hash of the request; none if the operation is older than these hashes.
+    /// The hash of the request, or `None` if the operation is older than these hashes.
     pub request: Option<RequestHash>,
     /// The change's number.
     pub revision: Revision,
@@ -33,13 +33,13 @@ impl Operation {
     }
 }
 
-/// SHA-256 of what was asked for.
+/// The SHA-256 of a request.
 #[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
 pub struct RequestHash(pub [u8; 32]);
 
 impl RequestHash {
-    /// Returns the hash of a request that consists of these parts. Each part is hashed with its length, so that no two
-    /// lists of parts look the same.
+    /// Returns the hash of a request with these parts. Each part is hashed with its length, so that different lists
+    /// have different hashes.
     #[must_use]
     pub fn of<'a>(parts: impl IntoIterator<Item = &'a str>) -> Self {
         let mut hash = Sha256::new();
@@ -51,11 +51,12 @@ impl RequestHash {
     }
 }
 
-/// The time for which an operation without an idempotency key is remembered: longer than any lease from before it can last, also if
-/// the clocks of two machines differ by minutes.
+/// The time for which an operation without an idempotency key is remembered: longer than any earlier lease can last,
+/// even if the clocks of two machines differ by minutes.
 pub const OPERATION_WINDOW: Duration = Duration::from_secs(600);
 
-/// The times up to which operations are forgotten by a change: those without an idempotency key, and all.
+/// Returns two times: a change deletes operations without an idempotency key up to the first, and all operations up to
+/// the second.
 #[must_use]
 pub fn operations_forgotten(now: Timestamp) -> (Timestamp, Timestamp) {
     let before = |window: Duration| {
@@ -69,7 +70,7 @@ pub fn operations_forgotten(now: Timestamp) -> (Timestamp, Timestamp) {
 pub struct OperationRow<'a> {
     /// The name of the operation.
     pub operation: OperationId,
-    /// The first audit event, which says who asked, about what, and when.
+    /// The first audit event, which names the actor, the subject and the time.
     pub event: &'a EventDraft,
     /// The client's name for the request.
     pub idempotency_key: Option<&'a str>,
@@ -85,10 +86,10 @@ pub const IDEMPOTENCY_WINDOW: Duration = Duration::from_hours(24);
 pub struct IdempotencyKey(String);
 
 impl IdempotencyKey {
-    /// The most characters in a key.
+    /// The maximum number of characters in a key.
     pub const MAX_LENGTH: usize = 128;
 
-    /// The text.
+    /// Returns the text.
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.0
@@ -107,7 +108,8 @@ impl FromStr for IdempotencyKey {
     }
 }
 
-/// The text is no idempotency key.
+/// The error for a text that is not an idempotency key.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
-#[error("an idempotency key is 1 to 128 visible ASCII characters")]
+#[error("an idempotency key has 1 to 128 visible ASCII characters")]
+#[non_exhaustive]
 pub struct IdempotencyKeyError;

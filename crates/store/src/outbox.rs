@@ -1,57 +1,76 @@
 use async_trait::async_trait;
-use doorward_audit::{ChainFault, Event};
+use doorward_audit::{ChainError, Event};
 use doorward_types::{Name, SessionId, Timestamp};
 
 use crate::StoreError;
 
-/// The events of every log in the order in which they were written, for those who ship them elsewhere; and how far each
-/// such sink has come. The logs are the outbox: an event is in it by being in its log.
+/// The events of every log in the order of writing, for sinks, and the progress of each sink. The logs themselves are
+/// the outbox, so an event needs no second write.
 ///
-/// One node at a time holds a sink. None trusts another's clock: a sink whose [`SinkState::beat`] has stood still for as
-/// long as the looker thinks fit is taken over, where it still stands at that beat.
+/// One node at a time holds a sink. Nodes do not trust each other's clocks: a node takes over a sink whose
+/// [`SinkState::beat`] has not changed for the node's timeout, by compare-and-set on that beat.
 #[async_trait]
 pub trait Outbox: std::fmt::Debug + Send + Sync {
-    /// The events after this position, oldest first. One that cannot be read does not hide those after it.
-    async fn events_after(&self, position: u64, limit: u32) -> Result<Vec<Shipment>, StoreError>;
+    /// Returns the events after this position, oldest first. An unreadable event does not hide later events.
+    async fn events_after(&self, position: u64, limit: u32) -> Result<Vec<OutboxEntry>, StoreError>;
 
-    /// Every sink that has ever shipped and was not forgotten, by name.
+    /// Returns every sink that ever shipped and was not deleted, by name.
     async fn sinks(&self) -> Result<Vec<SinkState>, StoreError>;
 
-    /// Takes a sink that is at this beat, or one that there has never been; whether it was had.
-    async fn take_sink(&self, name: &Name, beat: Option<u64>, holder: SessionId) -> Result<bool, StoreError>;
+    /// Acquires a sink whose beat is `beat`, or a new sink if `beat` is `None`. Returns false if another node was
+    /// faster.
+    async fn acquire_sink(&self, name: &Name, beat: Option<u64>, holder: SessionId) -> Result<bool, StoreError>;
 
-    /// Says that the holder lives, and that all up to this position has arrived; false where another one holds the sink.
-    async fn advance_sink(&self, name: &Name, holder: SessionId, position: u64) -> Result<bool, StoreError>;
+    /// Records a heartbeat of the holder, and that all events up to this position have arrived. Returns false if
+    /// another session holds the sink.
+    async fn commit_sink(&self, name: &Name, holder: SessionId, position: u64) -> Result<bool, StoreError>;
 
-    /// Lets go of a sink, so that the next one need not wait.
+    /// Releases a sink, so that the next holder need not wait.
     async fn release_sink(&self, name: &Name, holder: SessionId) -> Result<(), StoreError>;
 
-    /// Forgets how far a sink has come; whether there was one. Should it ship again, it begins at the first event.
-    async fn forget_sink(&self, name: &Name) -> Result<bool, StoreError>;
+    /// Deletes a sink's progress. Returns false if there is no such sink. If it ships again, it begins at the first
+    /// event.
+    async fn delete_sink(&self, name: &Name) -> Result<bool, StoreError>;
 }
 
-/// An event on its way elsewhere.
+/// An event for a sink.
 #[derive(Clone, Debug, Eq, PartialEq)]
-pub struct Shipment {
-    /// Its place among the events of all logs, from 1. It is no part of what the event's hash covers.
+pub struct OutboxEntry {
+    /// The place of the event among the events of all logs, from 1. The event's hash does not cover it.
     pub position: u64,
     /// The event.
-    pub event: Result<Event, ChainFault>,
+    pub event: Result<Event, ChainError>,
 }
 
-/// How far a sink has come.
+/// The progress of a sink.
 #[derive(Clone, Debug, Eq, PartialEq)]
+#[non_exhaustive]
 pub struct SinkState {
-    /// What the configuration calls it.
+    /// The sink's name in the configuration.
     pub name: Name,
-    /// Everything up to here has arrived.
+    /// The position up to which all events have arrived.
     pub position: u64,
-    /// Who ships at the moment.
+    /// The session that holds the sink.
     pub holder: Option<SessionId>,
-    /// Counts what its holders have said.
+    /// The number of heartbeats of all holders.
     pub beat: u64,
-    /// How many events have not arrived.
+    /// The number of events that have not arrived.
     pub behind: u64,
-    /// When the oldest of them was written.
+    /// The time of the oldest event that has not arrived.
     pub behind_since: Option<Timestamp>,
+}
+
+impl SinkState {
+    /// Creates the state of a sink.
+    #[must_use]
+    pub const fn new(
+        name: Name,
+        position: u64,
+        holder: Option<SessionId>,
+        beat: u64,
+        behind: u64,
+        behind_since: Option<Timestamp>,
+    ) -> Self {
+        Self { name, position, holder, beat, behind, behind_since }
+    }
 }

@@ -1,26 +1,34 @@
-//! The decision on a change: a pure function of the facts that an engine reads, which returns the rows that it writes.
+//! The decision on a change: a pure function from the facts that an engine reads to the rows that it writes.
+
+use std::collections::BTreeSet;
 
 use doorward_key::KeyPrefix;
 use doorward_origin::AllowList;
 use doorward_types::{AllowedOriginId, Environment, Locator, OrganizationId, SecretState};
 
 use crate::{
-    AccessKey, Change, ChangeContext, Conflict, Doubt, KeyRef, Operation, Organization, OriginEntry, Secret,
-    StoreError, StoreIdentity, Successor,
+    AccessKey, Change, ChangeContext, ChangeTarget, Conflict, Doubt, KeyRef, Operation, Organization,
+    OrganizationUpdate, OriginEntry, Secret, StoreError, StoreIdentity, Successor,
 };
 
-/// The state that a change is decided on, read under the lock of changes.
+/// The state for the decision on a change, read under the lock of changes.
 #[derive(Clone, Debug)]
 pub struct Facts {
     /// The store.
     pub store: StoreIdentity,
-    /// The operation that was carried out before for the same actor and idempotency key.
+    /// An earlier operation with the same actor and idempotency key.
     pub done: Option<Operation>,
-    /// Whether the store has an organization.
+    /// True if the store has an organization.
     pub any_organization: bool,
-    /// Whether the store has the change's organization.
-    pub organization: bool,
-    /// The change's key, as [`Change::key`] names it; none if there is no such key.
+    /// The change's organization, if the store has it.
+    pub organization: Option<Organization>,
+    /// True if another organization that is not closed has the name of [`Change::names`].
+    pub is_name_taken: bool,
+    /// True if another organization has the external id of [`Change::names`].
+    pub is_external_id_taken: bool,
+    /// Every secret of the change's organization, in any order. Read only if [`Change::concerns_all_secrets`].
+    pub secrets: Vec<(KeyRef, Locator)>,
+    /// The state of the key that [`Change::key`] names, or `None` if there is no such key.
     pub key: Option<KeyFacts>,
     /// The list of allowed origins of the change's organization. Read only if [`Change::concerns_origins`].
     pub origins: Vec<OriginEntry>,
@@ -29,18 +37,18 @@ pub struct Facts {
 /// The state of one key.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct KeyFacts {
-    /// The number of secrets that it ever had.
+    /// The number of secrets that the key ever had.
     pub generations: u32,
-    /// The secrets that work.
+    /// The active secrets.
     pub secrets: Vec<(Locator, SecretState)>,
 }
 
-/// A row to write, which [`Change::plan`] has found to be allowed.
+/// A row to write, allowed by [`Change::plan`].
 #[derive(Clone, Debug)]
 pub enum Step {
     /// Insert an organization.
     AddOrganization(Organization),
-    /// Insert a key that had so many secrets.
+    /// Insert a key with this number of secrets.
     AddKey(AccessKey, u32),
     /// Insert a secret of a key.
     AddSecret(KeyRef, Secret),
@@ -48,28 +56,35 @@ pub enum Step {
     AddOrigin(OriginEntry),
     /// Make a staged secret the current one.
     Promote(KeyRef, Locator),
-    /// Delete a key, which has no secret left.
+    /// Record that the secret with this locator was imported. The record is never deleted.
+    RememberImport(Locator),
+    /// Delete a key without secrets.
     RemoveKey(KeyRef),
     /// Delete an entry of a list of allowed origins.
     RemoveOrigin(OrganizationId, AllowedOriginId),
+    /// Exclude programs that do not know the states of organizations from this store: they would accept the keys of a
+    /// suspended organization.
+    RequireStates,
     /// Delete a secret of a key.
     RemoveSecret(KeyRef, Locator),
-    /// Write how many secrets a key ever had.
+    /// Write the record of an organization.
+    SetOrganization(Organization),
+    /// Write the number of secrets that a key ever had.
     SetGenerations(KeyRef, u32),
     /// Write the prefix of all keys into the store's own record.
     SetPrefix(KeyPrefix),
 }
 
 impl Change {
-    /// Decides whether the change may happen, and returns the rows to write for it, in order.
+    /// Decides on the change and returns the rows to write, in order.
     ///
     /// # Errors
     ///
-    /// [`StoreError::AlreadyDone`] and [`StoreError::IdempotencyKeyReused`], if the idempotency key was used before;
-    /// [`StoreError::Doubtful`], if the store is not the expected one; [`StoreError::OtherPrefix`], if the store's keys
-    /// begin with another prefix; [`StoreError::PrefixUnknown`], if the store does not know theirs;
-    /// [`StoreError::Missing`], if the organization or the key does not exist;
-    /// [`StoreError::Conflict`], if the state does not allow the change.
+    /// [`StoreError::AlreadyDone`] or [`StoreError::IdempotencyKeyReused`] if the idempotency key was used before.
+    /// [`StoreError::Doubtful`] if the store is not the expected one. [`StoreError::OtherPrefix`] if the store's keys
+    /// have another prefix. [`StoreError::PrefixUnknown`] if the store does not know its keys' prefix.
+    /// [`StoreError::NotFound`] if the organization or the key does not exist. [`StoreError::Conflict`] if the state
+    /// does not allow the change.
     pub fn plan(&self, facts: &Facts, context: &ChangeContext) -> Result<Vec<Step>, StoreError> {
         if let Some(done) = &facts.done {
             return Err(done.repeated(&context.request));
@@ -83,19 +98,27 @@ impl Change {
             Some(prefix) if *prefix == context.prefix => vec![],
             Some(prefix) => return Err(StoreError::OtherPrefix { store: prefix.clone() }),
         };
-        steps.extend(self.steps(facts)?);
+        for step in self.steps(facts)? {
+            // An engine refuses a second row, so a revoked secret cannot be imported again.
+            let import = match &step {
+                Step::AddSecret(_, Secret { imported: Some(_), locator, .. }) => Some(Step::RememberImport(*locator)),
+                _ => None,
+            };
+            steps.extend(import.into_iter().chain([step]));
+        }
         Ok(steps)
     }
 
     fn steps(&self, facts: &Facts) -> Result<Vec<Step>, StoreError> {
         match self {
-            Self::Provision { organization, key, secret, only_if_empty } => {
+            Self::Provision { organization, key, secret, only_if_empty, allow_duplicate_name } => {
                 if *only_if_empty && facts.any_organization {
                     return Err(Conflict::NotEmpty.into());
                 }
-                if facts.organization {
+                if facts.organization.is_some() {
                     return Err(Conflict::Duplicate.into());
                 }
+                facts.are_names_free(*allow_duplicate_name)?;
                 Ok(vec![
                     Step::AddOrganization(organization.clone()),
                     Step::AddKey(key.clone(), secret.generation),
@@ -103,10 +126,8 @@ impl Change {
                 ])
             }
             Self::Create { key, secret } => {
-                if !facts.organization {
-                    return Err(StoreError::Missing);
-                }
-                // An organization has its production key from the start.
+                facts.open_organization()?;
+                // Provisioning has already made the organization's production key.
                 if key.environment == Environment::Production || facts.key.is_some() {
                     return Err(Conflict::Duplicate.into());
                 }
@@ -141,13 +162,13 @@ impl Change {
                     return Err(Conflict::Stale.into());
                 }
                 found.has_just(retired.iter().copied().chain(survivor))?;
-                // The dead first: a key has one current secret.
+                // Remove the revoked secrets first: a key has only one current secret.
                 let mut all: Vec<_> = retired.iter().map(|locator| Step::RemoveSecret(*key, *locator)).collect();
                 all.append(&mut steps);
                 Ok(all)
             }
             Self::Delete { key, retired } => {
-                // An organization keeps its production key to the end.
+                // An organization always keeps its production key.
                 if key.environment == Environment::Production {
                     return Err(Conflict::Stale.into());
                 }
@@ -156,9 +177,7 @@ impl Change {
                 Ok(dead.chain([Step::RemoveKey(*key)]).collect())
             }
             Self::AllowOrigin { entry } => {
-                if !facts.organization {
-                    return Err(StoreError::Missing);
-                }
+                facts.open_organization()?;
                 if facts.origins.iter().any(|known| known.id == entry.id || known.origin == entry.origin) {
                     return Err(Conflict::Duplicate.into());
                 }
@@ -169,27 +188,88 @@ impl Change {
             }
             Self::DisallowOrigin { organization, id } => {
                 if !facts.origins.iter().any(|known| known.id == *id) {
-                    return Err(StoreError::Missing);
+                    return Err(StoreError::NotFound);
                 }
                 Ok(vec![Step::RemoveOrigin(*organization, *id)])
             }
+            Self::Update { seen, update } => update.steps(seen, facts),
         }
+    }
+
+    /// Returns the entities that this change affects, given the facts of [`Change::plan`]. Every node is notified of
+    /// them.
+    #[must_use]
+    pub fn touched(&self, facts: &Facts) -> Vec<ChangeTarget> {
+        match self {
+            Self::AllowOrigin { entry } => vec![ChangeTarget::Origins(entry.organization)],
+            Self::DisallowOrigin { organization, .. } => vec![ChangeTarget::Origins(*organization)],
+            Self::Update { seen, .. } => {
+                let secrets = facts.secrets.iter().map(|(_, locator)| ChangeTarget::Secret(*locator));
+                let origins = self.concerns_origins().then_some(ChangeTarget::Origins(seen.id));
+                secrets.chain(origins).collect()
+            }
+            _ => self.locators().into_iter().map(ChangeTarget::Secret).collect(),
+        }
+    }
+}
+
+impl OrganizationUpdate {
+    fn steps(&self, seen: &Organization, facts: &Facts) -> Result<Vec<Step>, StoreError> {
+        let known = facts.open_organization()?;
+        let updated = self.applied_to(known);
+        match self {
+            Self::Rename { allow_duplicate_name, .. } => facts.are_names_free(*allow_duplicate_name)?,
+            Self::Resume | Self::Suspend if updated.state == known.state => return Err(Conflict::Unchanged.into()),
+            _ => {}
+        }
+        // The audit event of the change tells what the caller saw.
+        if known != seen {
+            return Err(Conflict::Stale.into());
+        }
+        let mut steps = if updated.is_closed() { facts.all_removed() } else { vec![] };
+        steps.push(Step::SetOrganization(updated));
+        if *self == Self::Suspend {
+            steps.push(Step::RequireStates);
+        }
+        Ok(steps)
     }
 }
 
 impl Facts {
     fn key(&self) -> Result<&KeyFacts, StoreError> {
-        self.key.as_ref().ok_or(StoreError::Missing)
+        self.key.as_ref().ok_or(StoreError::NotFound)
+    }
+
+    /// Returns the change's organization. Fails if there is none, or if it is closed.
+    fn open_organization(&self) -> Result<&Organization, StoreError> {
+        let found = self.organization.as_ref().ok_or(StoreError::NotFound)?;
+        if found.is_closed() { Err(Conflict::Closed.into()) } else { Ok(found) }
+    }
+
+    /// Fails if another organization has the name or the external id of the change.
+    fn are_names_free(&self, allow_duplicate_name: bool) -> Result<(), StoreError> {
+        if self.is_external_id_taken {
+            return Err(Conflict::ExternalIdTaken.into());
+        }
+        if self.is_name_taken && !allow_duplicate_name { Err(Conflict::NameTaken.into()) } else { Ok(()) }
+    }
+
+    /// Returns the steps that remove every key and origin of the organization.
+    fn all_removed(&self) -> Vec<Step> {
+        let secrets = self.secrets.iter().map(|(key, locator)| Step::RemoveSecret(*key, *locator));
+        let keys: BTreeSet<_> = self.secrets.iter().map(|(key, _)| *key).collect();
+        let origins = self.origins.iter().map(|entry| Step::RemoveOrigin(entry.organization, entry.id));
+        secrets.chain(keys.into_iter().map(Step::RemoveKey)).chain(origins).collect()
     }
 }
 
 impl KeyFacts {
-    /// A generation is never used twice; a caller with an old one has not seen what happened since.
+    /// Fails if the secret's generation is not the next one: the key has changed since the caller read it.
     fn is_next(&self, secret: &Secret) -> Result<(), StoreError> {
         if secret.generation == self.generations + 1 { Ok(()) } else { Err(Conflict::Stale.into()) }
     }
 
-    /// A caller that names other secrets than the key has now, or one twice, has not seen what happened since.
+    /// Fails unless the caller named exactly the key's secrets: else the key has changed since the caller read it.
     fn has_just(&self, named: impl Iterator<Item = Locator>) -> Result<(), StoreError> {
         let sorted = |mut locators: Vec<Locator>| {
             locators.sort_unstable();
@@ -207,7 +287,7 @@ mod tests {
 
     use doorward_audit::{Action, Attribution, EventDraft};
     use doorward_key::Digest;
-    use doorward_types::{AccessKeyId, Incarnation, Timestamp};
+    use doorward_types::{AccessKeyId, Incarnation, OrganizationState, Timestamp};
 
     use super::*;
     use crate::{OperationId, RequestHash, Revision, StoreId};
@@ -224,7 +304,7 @@ mod tests {
 
     fn secret(generation: u32, state: SecretState) -> Secret {
         let digest = Digest::from_bytes([0; 32]);
-        Secret { locator: locator(generation as u8), digest, generation, state, created_at: NOW }
+        Secret { locator: locator(generation as u8), digest, generation, state, created_at: NOW, imported: None }
     }
 
     fn key(environment: Environment) -> AccessKey {
@@ -246,7 +326,7 @@ mod tests {
         ChangeContext::new(operation, told.into(), request, KeyPrefix::default())
     }
 
-    /// The facts of a store with an organization, whose key has a current secret (1) and a staged one (2).
+    /// Returns the facts of a store with an organization, whose key has a current secret (1) and a staged secret (2).
     fn facts() -> Facts {
         let secrets = vec![(locator(1), SecretState::Current), (locator(2), SecretState::Staged)];
         Facts {
@@ -259,20 +339,23 @@ mod tests {
             },
             done: None,
             any_organization: true,
-            organization: true,
+            organization: Some(organization()),
+            is_name_taken: false,
+            is_external_id_taken: false,
+            secrets: vec![],
             key: Some(KeyFacts { generations: 2, secrets }),
             origins: vec![],
         }
     }
 
-    /// The rows of a plan, as text.
+    /// Returns the rows of a plan as text.
     fn rows(change: &Change, facts: &Facts) -> Vec<String> {
         let row = |step: &Step| match step {
             Step::AddSecret(_, secret) => format!("add secret {}", secret.generation),
             Step::Promote(_, locator) => format!("promote {locator}"),
             Step::RemoveSecret(_, locator) => format!("remove secret {locator}"),
             Step::SetGenerations(_, generations) => format!("generations {generations}"),
-            other => format!("{other:?}").split_once(['(', ' ']).unwrap().0.to_owned(),
+            other => format!("{other:?}").split(['(', ' ']).next().unwrap().to_owned(),
         };
         change.plan(facts, &context()).unwrap().iter().map(row).collect()
     }
@@ -287,10 +370,22 @@ mod tests {
         assert!(matches!(&refused, StoreError::Conflict(found) if *found == expected), "{refused:?}");
     }
 
+    fn organization() -> Organization {
+        Organization::new(ORGANIZATION, "Acme".parse().unwrap(), NOW)
+    }
+
     fn provision(only_if_empty: bool) -> Change {
-        let organization = Organization { id: ORGANIZATION, name: "Acme".parse().unwrap(), created_at: NOW };
         let (key, secret) = (key(Environment::Production), secret(1, SecretState::Current));
-        Change::Provision { organization, key, secret, only_if_empty }
+        Change::Provision { organization: organization(), key, secret, only_if_empty, allow_duplicate_name: false }
+    }
+
+    fn update(update: OrganizationUpdate) -> Change {
+        Change::Update { seen: organization(), update }
+    }
+
+    fn rename(allow_duplicate_name: bool) -> Change {
+        let name = Some("Acme Inc".parse().unwrap());
+        update(OrganizationUpdate::Rename { name, external_id: None, allow_duplicate_name })
     }
 
     fn create(environment: Environment) -> Change {
@@ -319,7 +414,7 @@ mod tests {
 
     #[test]
     fn an_organization_is_provisioned_once_and_if_asked_only_into_an_empty_store() {
-        let others = Facts { organization: false, key: None, ..facts() };
+        let others = Facts { organization: None, key: None, ..facts() };
         let empty = Facts { any_organization: false, ..others.clone() };
         for only_if_empty in [false, true] {
             assert_eq!(rows(&provision(only_if_empty), &empty), ["AddOrganization", "AddKey", "add secret 1"]);
@@ -335,8 +430,8 @@ mod tests {
         assert_eq!(rows(&create(Environment::Test), &without_key), ["AddKey", "add secret 1"]);
         conflicts(&create(Environment::Test), &facts(), Conflict::Duplicate);
         conflicts(&create(Environment::Production), &without_key, Conflict::Duplicate);
-        let nobody = Facts { organization: false, ..without_key };
-        assert!(matches!(refused(&create(Environment::Test), &nobody), StoreError::Missing));
+        let nobody = Facts { organization: None, ..without_key };
+        assert!(matches!(refused(&create(Environment::Test), &nobody), StoreError::NotFound));
     }
 
     #[test]
@@ -383,7 +478,7 @@ mod tests {
         let gone = Facts { key: None, ..facts() };
         let unstage = Change::Unstage { key: KEY, staged: locator(2) };
         for change in [stage(3), unstage, promote(&[1], 2), delete(Environment::Test, &[1, 2])] {
-            assert!(matches!(refused(&change, &gone), StoreError::Missing), "{change:?}");
+            assert!(matches!(refused(&change, &gone), StoreError::NotFound), "{change:?}");
         }
     }
 
@@ -402,7 +497,7 @@ mod tests {
     fn a_change_is_for_the_expected_store_and_its_prefix() {
         let plan = |store: Option<StoreId>, prefix: Option<&str>, any_organization| {
             let context = ChangeContext { store, ..context() };
-            let found = Facts { organization: false, key: None, any_organization, ..facts() };
+            let found = Facts { organization: None, key: None, any_organization, ..facts() };
             let prefix = prefix.map(|prefix| prefix.parse().unwrap());
             let store = StoreIdentity { prefix, ..found.store.clone() };
             provision(false).plan(&Facts { store, ..found }, &context).map(|steps| steps.len())
@@ -412,7 +507,7 @@ mod tests {
         assert!(matches!(plan(Some(StoreId::from_bytes([8; 16])), Some(&ours), true), Err(StoreError::Doubtful(_))));
         assert!(matches!(plan(None, Some("other"), true), Err(StoreError::OtherPrefix { .. })));
         assert!(matches!(plan(None, None, true), Err(StoreError::PrefixUnknown)));
-        // The first change of a store notes the prefix.
+        // The first change of a store stores the prefix.
         assert_eq!(plan(None, None, false).unwrap(), 4);
     }
 
@@ -430,10 +525,59 @@ mod tests {
         assert_eq!(rows(&allow(5_000), &with(999)), ["AddOrigin"]);
         for there in [1_000, 1_500] {
             conflicts(&allow(5_000), &with(there), Conflict::ListFull);
-            // What is there is there, and may go.
+            // An existing entry cannot be added again, and can be removed.
             conflicts(&allow(7), &with(there), Conflict::Duplicate);
             let id = AllowedOriginId::from_u128(7);
             assert_eq!(rows(&Change::DisallowOrigin { organization: ORGANIZATION, id }, &with(there)).len(), 1);
         }
+    }
+
+    #[test]
+    fn a_name_is_taken_once_unless_a_duplicate_is_asked_for_and_an_external_id_always_once() {
+        let taken = Facts { is_name_taken: true, ..facts() };
+        conflicts(&rename(false), &taken, Conflict::NameTaken);
+        assert_eq!(rows(&rename(true), &taken), ["SetOrganization"]);
+        assert_eq!(rows(&rename(false), &facts()), ["SetOrganization"]);
+        let others = Facts { organization: None, key: None, ..taken };
+        conflicts(&provision(false), &others, Conflict::NameTaken);
+        let others = Facts { is_name_taken: false, is_external_id_taken: true, ..others };
+        conflicts(&provision(false), &others, Conflict::ExternalIdTaken);
+        conflicts(&rename(true), &Facts { organization: Some(organization()), ..others }, Conflict::ExternalIdTaken);
+    }
+
+    #[test]
+    fn an_organization_is_suspended_and_resumed_in_turn() {
+        let in_state = |state| Facts { organization: Some(Organization { state, ..organization() }), ..facts() };
+        let suspended = in_state(OrganizationState::Suspended);
+        let resume =
+            Change::Update { seen: suspended.organization.clone().unwrap(), update: OrganizationUpdate::Resume };
+        assert_eq!(rows(&update(OrganizationUpdate::Suspend), &facts()), ["SetOrganization", "RequireStates"]);
+        assert_eq!(rows(&resume, &suspended), ["SetOrganization"]);
+        // The caller saw an active organization.
+        conflicts(&update(OrganizationUpdate::Resume), &suspended, Conflict::Stale);
+        conflicts(&rename(true), &suspended, Conflict::Stale);
+        conflicts(&update(OrganizationUpdate::Resume), &facts(), Conflict::Unchanged);
+        conflicts(&update(OrganizationUpdate::Suspend), &suspended, Conflict::Unchanged);
+        // Management goes on while the keys are refused.
+        assert_eq!(rows(&create(Environment::Test), &Facts { key: None, ..suspended }).len(), 2);
+    }
+
+    #[test]
+    fn a_closed_organization_has_no_key_and_stays_closed() {
+        let secrets = vec![(KEY, locator(1)), (KEY, locator(2))];
+        let close = update(OrganizationUpdate::Close { erase_at: NOW });
+        let removed = |number| format!("remove secret {}", locator(number));
+        let found = Facts { secrets, ..facts() };
+        let expected = [removed(1), removed(2), "RemoveKey".to_owned(), "SetOrganization".to_owned()];
+        assert_eq!(rows(&close, &found), expected);
+        assert_eq!(close.touched(&found).len(), 3);
+        let closed = Organization { state: OrganizationState::Closed, ..organization() };
+        let closed = Facts { organization: Some(closed), key: None, ..facts() };
+        let resume = update(OrganizationUpdate::Resume);
+        for change in [close, resume, update(OrganizationUpdate::Suspend), rename(true), create(Environment::Test)] {
+            conflicts(&change, &closed, Conflict::Closed);
+        }
+        let gone = Facts { organization: None, ..closed };
+        assert!(matches!(refused(&rename(true), &gone), StoreError::NotFound));
     }
 }

@@ -4,7 +4,7 @@ use std::fmt;
 use std::num::ParseIntError;
 use std::str::FromStr;
 
-/// Counts the changes: each one has its own, in the order of their commits, without gaps.
+/// The number of a change, in the order of commits, without gaps.
 #[derive(Clone, Copy, Debug, Default, Eq, Hash, Ord, PartialEq, PartialOrd)]
 pub struct Revision(pub u64);
 
@@ -22,22 +22,23 @@ impl fmt::Display for Revision {
     }
 }
 
-/// A point in a store's history: after this change and all before it.
+/// A point in a store's history: after this change and all earlier changes.
 ///
-/// Changes are made one after the other, and each draws an operation of its own. If a store holds this operation at
-/// this revision, its history therefore contains all that led there; if it does not, the store lost what it had
-/// confirmed: a standby was promoted that had not received everything, or an older copy was put back.
+/// Changes are made one after another, and each draws a random operation. If a store has this operation at this
+/// revision, its history contains all earlier changes of that history too. If it does not, the store lost confirmed
+/// changes: a standby was promoted before it had received everything, or an older copy was restored.
 #[derive(Clone, Copy, Debug, Default, Eq, Hash, Ord, PartialEq, PartialOrd)]
 pub struct Position {
     /// The number of the newest change.
     pub revision: Revision,
-    /// Its operation; the nil one if the store has no change yet, or came from another by a copy and has none since.
+    /// The operation of the newest change. It is nil if the store has had no change, or no change since it was filled
+    /// by a copy.
     pub operation: OperationId,
 }
 
 impl Position {
-    /// Returns whether a history that has come to `newest`, and whose change log holds `operation_there` at this revision, has
-    /// this point.
+    /// Returns true if this point is in a history that ends at `newest` and has `operation_there` in its change log at
+    /// this revision.
     #[must_use]
     pub fn is_in(&self, newest: Revision, operation_there: OperationId) -> bool {
         self.revision <= newest && self.operation == operation_there
@@ -50,12 +51,12 @@ impl fmt::Display for Position {
     }
 }
 
-/// The name of one change, for life: 128 random bits, shown as 32 hexadecimal digits.
+/// The permanent name of one change: 128 random bits, shown as 32 hexadecimal digits.
 #[derive(Clone, Copy, Debug, Default, Eq, Hash, Ord, PartialEq, PartialOrd)]
 pub struct OperationId(u128);
 
 impl OperationId {
-    /// The operation with these bits, which are to be random.
+    /// Returns the operation with these bits, which must be random.
     #[must_use]
     pub const fn from_bytes(bytes: [u8; 16]) -> Self {
         Self(u128::from_be_bytes(bytes))
@@ -71,12 +72,12 @@ impl fmt::Display for OperationId {
 impl FromStr for OperationId {
     type Err = ParseIntError;
 
-    /// Reads the nil operation from no text: what engines hold of changes that were made before operations were noted.
+    /// Reads an operation. An empty text is the nil operation, which engines store for changes from before operations.
     fn from_str(text: &str) -> Result<Self, ParseIntError> {
         if text.is_empty() { Ok(Self::default()) } else { u128::from_str_radix(text, 16).map(Self) }
     }
 }
 
-/// The number of revisions that the change log reaches back: so many, and the one before them, are kept. A node that fell further
-/// behind loads everything again, which is quicker by then.
+/// The number of revisions that the change log reaches back. It also keeps the revision before them. A node that fell
+/// further behind loads everything again, which is then faster.
 pub const CHANGE_LOG_LENGTH: usize = 10_000;

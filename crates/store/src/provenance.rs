@@ -1,8 +1,8 @@
-//! Proof of where an answer came from: the primary of one store, in a form that this program understands.
+//! The proof that an answer came from the primary of one store, with a schema that this program knows.
 //!
-//! A pooler, a proxy, a failover, a moved file or a restore can put another database under a connection at any moment.
-//! Whatever the coherence protocol relies on is therefore read together with its [`Provenance`], in one statement or one
-//! snapshot, and comes wrapped in [`crate::Sourced`]: the value is out of reach until the provenance is proved.
+//! A pooler, a proxy, a failover, a moved file or a restore can connect a program to another database at any moment.
+//! The coherence protocol therefore reads each value together with its [`Provenance`], in one statement or one
+//! snapshot. The value is wrapped in [`crate::Sourced`], which releases it only after the provenance is proved.
 
 use std::fmt;
 use std::num::ParseIntError;
@@ -14,7 +14,7 @@ use doorward_types::Incarnation;
 
 use crate::SealingKeyId;
 
-/// The name of a store, for life: 128 random bits, drawn when the store is made, shown as 32 hexadecimal digits.
+/// The permanent name of a store: 128 random bits, drawn when the store is created, shown as 32 hexadecimal digits.
 #[derive(Clone, Copy, Debug, Default, Eq, Hash, Ord, PartialEq, PartialOrd)]
 pub struct StoreId(u128);
 
@@ -40,31 +40,31 @@ impl FromStr for StoreId {
     }
 }
 
-/// The record that a store keeps of itself.
-#[derive(Clone, Debug, Eq, PartialEq)]
+/// The store's own record.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub struct StoreIdentity {
     /// The name of the store.
     pub id: StoreId,
     /// The incarnation of the store.
     pub incarnation: Incarnation,
-    /// The prefix of every key in the store; none until the first key is made or a service claims the store.
+    /// The prefix of every key in the store. `None` until the first key is made or a service claims the prefix.
     pub prefix: Option<KeyPrefix>,
-    /// The name of the key that seals the store's values; none until a server has started with one.
+    /// The id of the store's sealing key. `None` until a server has started with a sealing key.
     pub sealing_key: Option<SealingKeyId>,
     /// The longest lease of any node that ever registered.
     pub longest_lease: Duration,
 }
 
-/// The origin of an answer, as the answer's own statement and snapshot reported it.
+/// The origin of an answer, read in the same statement or snapshot.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct Provenance {
     /// The store that answered.
     pub store: StoreId,
     /// The incarnation of that store.
     pub incarnation: Incarnation,
-    /// Whether the server is the primary. A standby in recovery lags behind the primary.
+    /// True if the server is the primary. A standby in recovery lags behind the primary.
     pub primary: bool,
-    /// Whether the server accepts writes.
+    /// True if the server accepts writes.
     pub writable: bool,
     /// The oldest version of the schema that a program must know to read and write this store.
     pub needs_schema: u64,
@@ -73,11 +73,11 @@ pub struct Provenance {
 }
 
 impl Provenance {
-    /// Returns the first reason not to rely on an answer with this provenance.
+    /// Fails with the first reason not to rely on an answer with this provenance.
     ///
     /// # Errors
     ///
-    /// [`Doubt`], if the answer may not be the newest state of the store `expected`.
+    /// [`Doubt`] if the answer may not be the newest state of the store `expected`.
     pub fn prove(&self, expected: StoreId) -> Result<(), Doubt> {
         if !self.primary {
             Err(Doubt::Standby)
@@ -93,11 +93,11 @@ impl Provenance {
     }
 }
 
-/// The reason not to rely on an answer. Under a doubt a node renews no lease.
+/// The reason not to rely on an answer. With a doubt, a node does not renew its lease.
 #[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
 #[non_exhaustive]
 pub enum Doubt {
-    /// The store's files are not the ones that this program opened.
+    /// The store's files are not the files that this program opened.
     #[error("{0}")]
     Moved(String),
     /// Another store answered.
@@ -112,12 +112,12 @@ pub enum Doubt {
         found: StoreId,
     },
     /// The server accepts no writes.
-    #[error("the database is read-only, so that it may not be the primary: name the primary in the store's URL")]
+    #[error("the database is read-only, so it may not be the primary: name the primary in the store's URL")]
     ReadOnly,
     /// The server is a standby.
     #[error("this server is a standby: name the primary, or all servers, in the store's URL")]
     Standby,
-    /// The store has moved on to a schema that this program does not understand.
+    /// The store has a schema that this program does not know.
     #[error(
         "the store needs a program that knows schema {needs}, and this one knows schema {knows}: upgrade this program"
     )]

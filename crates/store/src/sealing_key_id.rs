@@ -1,21 +1,22 @@
 use std::fmt;
 use std::str::FromStr;
 
-/// The name of a sealing key: the first 8 bytes of a SHA-256 of the key. It tells two keys apart, and tells nothing else of them.
+/// The id of a sealing key: the first 8 bytes of a SHA-256 of the key. It distinguishes keys and reveals nothing else
+/// about them.
 #[derive(Clone, Copy, Eq, Hash, Ord, PartialEq, PartialOrd)]
 pub struct SealingKeyId([u8; Self::LENGTH]);
 
 impl SealingKeyId {
-    /// Bytes of a name.
+    /// The number of bytes.
     pub const LENGTH: usize = 8;
 
-    /// Returns the name with these bytes.
+    /// Returns the id with these bytes.
     #[must_use]
     pub const fn from_bytes(bytes: [u8; Self::LENGTH]) -> Self {
         Self(bytes)
     }
 
-    /// The bytes.
+    /// Returns the bytes.
     #[must_use]
     pub const fn as_bytes(&self) -> &[u8; Self::LENGTH] {
         &self.0

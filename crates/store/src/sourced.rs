@@ -1,8 +1,8 @@
-//! Values that can be had only with a proof of where they come from.
+//! Values that are released only after a proof of their origin.
 
 use crate::{Provenance, StoreError, StoreId};
 
-/// A value with its provenance. The value can be had only by proving the provenance.
+/// A value with its provenance. Only a proof of the provenance releases the value.
 ///
 /// ```compile_fail
 /// fn skip(sourced: doorward_store::Sourced<u64>) -> u64 { sourced.value }
@@ -14,7 +14,7 @@ pub struct Sourced<T> {
 }
 
 impl<T> Sourced<T> {
-    /// Joins a value to the provenance that was read in the same statement or snapshot.
+    /// Adds the provenance that was read in the same statement or snapshot to a value.
     pub const fn new(provenance: Provenance, value: T) -> Self {
         Self { provenance, value }
     }
@@ -24,22 +24,27 @@ impl<T> Sourced<T> {
         &self.provenance
     }
 
+    /// Converts the value and keeps the provenance.
+    pub fn map<U>(self, change: impl FnOnce(T) -> U) -> Sourced<U> {
+        Sourced { provenance: self.provenance, value: change(self.value) }
+    }
+
     /// Returns the value if it comes from the primary of the store `expected`.
     ///
     /// # Errors
     ///
-    /// [`StoreError::Doubtful`], if it may come from elsewhere.
+    /// [`StoreError::Doubtful`] if the value may come from elsewhere.
     pub fn proved(self, expected: StoreId) -> Result<T, StoreError> {
         self.provenance.prove(expected)?;
         Ok(self.value)
     }
 
-    /// Returns the value and the provenance if the value comes from the primary of any store: for the first read, which
+    /// Returns the provenance and the value if the value comes from the primary of any store. For the first read, which
     /// learns the store's name.
     ///
     /// # Errors
     ///
-    /// [`StoreError::Doubtful`], if it may come from a standby, or from a store that is too new for this program.
+    /// [`StoreError::Doubtful`] if the value may come from a standby, or from a store that is too new for this program.
     pub fn proved_of_any_store(self) -> Result<(Provenance, T), StoreError> {
         self.provenance.prove(self.provenance.store)?;
         Ok((self.provenance, self.value))

@@ -4,40 +4,37 @@ use std::str::FromStr;
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 use std::time::Duration;
 
-use serde::{Deserialize, Serialize, Serializer};
-
-/// What time it is, in the two senses that Doorward needs apart.
+/// A source of time of day and of elapsed time.
 ///
-/// The *time of day* goes into records and is trusted for nothing. *Elapsed time* carries the promise that a dead key
-/// is refused everywhere: two durations on two clocks are compared, and no time of day ever crosses machines.
-/// A clock is always an argument, so that tests move it instead of sleeping.
+/// The *time of day* goes into records; no decision relies on it. *Elapsed time* carries the promise that every node refuses a
+/// dead key: it compares two durations on two clocks, and never sends a time of day between machines. A clock is always an
+/// argument, so that tests move it instead of sleeping.
 pub trait Clock: fmt::Debug + Send + Sync + 'static {
-    /// The time of day.
+    /// Returns the time of day.
     fn now(&self) -> Timestamp;
 
-    /// Elapsed time for the hot path: a few nanoseconds to read, may lag by [`Clock::tick_lag`], may stop in suspend.
-    fn tick(&self) -> Tick;
+    /// Returns elapsed time for the hot path: a few nanoseconds to read, may lag by [`Clock::tick_lag`], may stop in suspend.
+    fn tick(&self) -> MonoInstant;
 
-    /// The most by which [`Clock::tick`] lags behind.
+    /// Returns the maximum lag of [`Clock::tick`].
     fn tick_lag(&self) -> Duration;
 
-    /// Elapsed time on the two precise clocks, for everything but the hot path.
-    fn reading(&self) -> Reading;
+    /// Returns elapsed time on the two precise clocks, for everything except the hot path.
+    fn reading(&self) -> ClockReading;
 }
 
-/// A moment of the day: milliseconds since the Unix epoch, shown in RFC 3339 form.
-#[derive(Clone, Copy, Debug, Deserialize, Eq, Hash, Ord, PartialEq, PartialOrd)]
-#[serde(try_from = "String")]
+/// A time of day: milliseconds since the Unix epoch, shown in RFC 3339 form.
+#[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
 pub struct Timestamp(i64);
 
 impl Timestamp {
-    /// The moment this many milliseconds after the Unix epoch.
+    /// Returns the time this many milliseconds after the Unix epoch.
     #[must_use]
     pub const fn from_millis(millis: i64) -> Self {
         Self(millis)
     }
 
-    /// Milliseconds since the Unix epoch.
+    /// Returns the milliseconds since the Unix epoch.
     #[must_use]
     pub const fn as_millis(self) -> i64 {
         self.0
@@ -72,60 +69,49 @@ impl fmt::Display for Timestamp {
 impl FromStr for Timestamp {
     type Err = TimestampError;
 
-    /// Reads what RFC 3339 allows, such as `2026-11-24T13:00:00Z`, or a date, which stands for its first moment in UTC.
+    /// Reads an RFC 3339 time, such as `2026-11-24T13:00:00Z`, or a date, which means its start in UTC.
     fn from_str(text: &str) -> Result<Self, TimestampError> {
         let moment = text.parse::<jiff::Timestamp>().or_else(|_| format!("{text}T00:00:00Z").parse());
         moment.map(|moment| Self(moment.as_millisecond())).map_err(|_| TimestampError)
     }
 }
 
-impl TryFrom<String> for Timestamp {
-    type Error = TimestampError;
+crate::as_text!(Timestamp);
 
-    fn try_from(text: String) -> Result<Self, TimestampError> {
-        text.parse()
-    }
-}
-
-/// The text is no moment.
+/// The text is not a time.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
-#[error("a time reads 2026-11-24T13:00:00Z, or 2026-11-24 for the start of that day in UTC")]
+#[error("a time has the form 2026-11-24T13:00:00Z, or 2026-11-24 for the start of that day in UTC")]
+#[non_exhaustive]
 pub struct TimestampError;
 
-impl Serialize for Timestamp {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_str(self)
-    }
-}
-
-/// A moment on a clock of elapsed time: nanoseconds since a start that means nothing outside this process.
+/// A reading of a clock of elapsed time: nanoseconds since a start that has no meaning outside this process.
 #[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
-pub struct Tick(u64);
+pub struct MonoInstant(u64);
 
-impl Tick {
-    /// Before every other.
+impl MonoInstant {
+    /// The earliest tick.
     pub const ZERO: Self = Self(0);
 
-    /// The moment this many nanoseconds after the clock's start.
+    /// Returns the tick this many nanoseconds after the clock's start.
     #[must_use]
     pub const fn from_nanos(nanos: u64) -> Self {
         Self(nanos)
     }
 
-    /// Nanoseconds since the clock's start.
+    /// Returns the nanoseconds since the clock's start.
     #[must_use]
     pub const fn as_nanos(self) -> u64 {
         self.0
     }
 
-    /// How long after `earlier` this is; zero where it is not after.
+    /// Returns the time since `earlier`, or zero if `earlier` is later.
     #[must_use]
     pub const fn since(self, earlier: Self) -> Duration {
         Duration::from_nanos(self.0.saturating_sub(earlier.0))
     }
 }
 
-impl Add<Duration> for Tick {
+impl Add<Duration> for MonoInstant {
     type Output = Self;
 
     fn add(self, duration: Duration) -> Self {
@@ -133,37 +119,44 @@ impl Add<Duration> for Tick {
     }
 }
 
-/// One look at both precise clocks, since each has a fault that the other lacks.
+/// A reading of both precise clocks, since each clock has a fault that the other lacks.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub struct Reading {
-    /// CLOCK_BOOTTIME: goes on in suspend; its rate is steered by NTP.
-    pub boottime: Tick,
-    /// CLOCK_MONOTONIC_RAW: the hardware's own rate; stops in suspend.
-    pub raw: Tick,
+#[non_exhaustive]
+pub struct ClockReading {
+    /// CLOCK_BOOTTIME: continues in suspend; NTP steers its rate.
+    pub boottime: MonoInstant,
+    /// CLOCK_MONOTONIC_RAW: has the hardware's own rate; stops in suspend.
+    pub raw: MonoInstant,
 }
 
-impl Reading {
-    /// The time since `earlier` by the clock that saw more of it: what a verifier must assume.
+impl ClockReading {
+    /// Creates a reading from the times of both clocks.
+    #[must_use]
+    pub const fn new(boottime: MonoInstant, raw: MonoInstant) -> Self {
+        Self { boottime, raw }
+    }
+
+    /// Returns the longer of the two times since `earlier`: a verifier must assume it.
     #[must_use]
     pub fn longest_since(self, earlier: Self) -> Duration {
         self.boottime.since(earlier.boottime).max(self.raw.since(earlier.raw))
     }
 
-    /// The time since `earlier` by the clock that saw less of it: what a writer may count.
+    /// Returns the shorter of the two times since `earlier`: a writer may rely on it.
     #[must_use]
     pub fn shortest_since(self, earlier: Self) -> Duration {
         self.boottime.since(earlier.boottime).min(self.raw.since(earlier.raw))
     }
 }
 
-/// The machine's own clocks, with the coarse one on the hot path.
+/// The machine's clocks, with the coarse clock on the hot path.
 ///
-/// It costs 4 ns to read, a tenth of what a precise one costs, lags by up to a tick of the kernel, and stops in suspend:
-/// right for machines that do not suspend. [`PreciseClock`] is for the others.
+/// A read costs 4 ns, a tenth of a precise clock's. The clock lags by up to a tick of the kernel, and stops in suspend, so it is
+/// right for machines that do not suspend. Use [`PreciseClock`] for other machines.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct SystemClock;
 
-/// The machine's own clocks, with CLOCK_BOOTTIME on the hot path: it goes on in suspend, and each verification pays for it.
+/// The machine's clocks, with CLOCK_BOOTTIME on the hot path: it continues in suspend, at a cost for each verification.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct PreciseClock;
 
@@ -176,7 +169,7 @@ mod ids {
     pub(super) const RAW: ClockId = ClockId::MonotonicRaw;
 }
 
-/// Elsewhere one precise clock stands for all three: slower on the hot path, and as safe as that clock is in suspend.
+/// Other systems use one precise clock for all three: slower on the hot path, and as safe as that clock is in suspend.
 #[cfg(not(target_os = "linux"))]
 mod ids {
     use rustix::time::ClockId;
@@ -186,11 +179,11 @@ mod ids {
     pub(super) const RAW: ClockId = ClockId::Monotonic;
 }
 
-fn tick_of(clock: rustix::time::ClockId) -> Tick {
+fn tick_of(clock: rustix::time::ClockId) -> MonoInstant {
     let time = rustix::time::clock_gettime(clock);
     let seconds = u64::try_from(time.tv_sec).unwrap_or(0);
     let nanos = u64::try_from(time.tv_nsec).unwrap_or(0);
-    Tick(seconds.saturating_mul(1_000_000_000).saturating_add(nanos))
+    MonoInstant(seconds.saturating_mul(1_000_000_000).saturating_add(nanos))
 }
 
 impl Clock for SystemClock {
@@ -198,7 +191,7 @@ impl Clock for SystemClock {
         Timestamp(jiff::Timestamp::now().as_millisecond())
     }
 
-    fn tick(&self) -> Tick {
+    fn tick(&self) -> MonoInstant {
         tick_of(ids::COARSE)
     }
 
@@ -207,8 +200,8 @@ impl Clock for SystemClock {
         Duration::from_millis(10)
     }
 
-    fn reading(&self) -> Reading {
-        Reading { boottime: tick_of(ids::BOOTTIME), raw: tick_of(ids::RAW) }
+    fn reading(&self) -> ClockReading {
+        ClockReading { boottime: tick_of(ids::BOOTTIME), raw: tick_of(ids::RAW) }
     }
 }
 
@@ -217,7 +210,7 @@ impl Clock for PreciseClock {
         SystemClock.now()
     }
 
-    fn tick(&self) -> Tick {
+    fn tick(&self) -> MonoInstant {
         tick_of(ids::BOOTTIME)
     }
 
@@ -225,12 +218,12 @@ impl Clock for PreciseClock {
         Duration::ZERO
     }
 
-    fn reading(&self) -> Reading {
+    fn reading(&self) -> ClockReading {
         SystemClock.reading()
     }
 }
 
-/// A clock that stands still until it is moved, for tests of embedding services as much as for ours.
+/// A clock that stands still until a test moves it, also for the tests of embedding services.
 ///
 /// ```
 /// use doorward_types::{Clock, ManualClock};
@@ -248,13 +241,13 @@ pub struct ManualClock {
 }
 
 impl ManualClock {
-    /// A clock that shows this time of day.
+    /// Creates a clock that shows this time of day.
     #[must_use]
     pub const fn new(now: Timestamp) -> Self {
         Self { millis: AtomicI64::new(now.0), nanos: AtomicU64::new(0) }
     }
 
-    /// Lets this much time pass, on all of the clocks at once.
+    /// Moves all of the clocks forward by this duration.
     pub fn advance(&self, duration: Duration) {
         self.millis.fetch_add(i64::try_from(duration.as_millis()).unwrap_or(i64::MAX), Ordering::SeqCst);
         self.nanos.fetch_add(u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX), Ordering::SeqCst);
@@ -273,16 +266,16 @@ impl Clock for ManualClock {
         Timestamp(self.millis.load(Ordering::SeqCst))
     }
 
-    fn tick(&self) -> Tick {
-        Tick(self.nanos.load(Ordering::SeqCst))
+    fn tick(&self) -> MonoInstant {
+        MonoInstant(self.nanos.load(Ordering::SeqCst))
     }
 
     fn tick_lag(&self) -> Duration {
         Duration::ZERO
     }
 
-    fn reading(&self) -> Reading {
-        Reading { boottime: self.tick(), raw: self.tick() }
+    fn reading(&self) -> ClockReading {
+        ClockReading { boottime: self.tick(), raw: self.tick() }
     }
 }
 
@@ -298,8 +291,8 @@ mod tests {
 
     #[test]
     fn a_reading_counts_suspend_for_the_verifier_and_not_for_the_writer() {
-        let before = Reading { boottime: Tick(0), raw: Tick(0) };
-        let after = Reading { boottime: Tick(9_000_000_000), raw: Tick(2_000_000_000) };
+        let before = ClockReading { boottime: MonoInstant(0), raw: MonoInstant(0) };
+        let after = ClockReading { boottime: MonoInstant(9_000_000_000), raw: MonoInstant(2_000_000_000) };
         assert_eq!(after.longest_since(before), Duration::from_secs(9));
         assert_eq!(after.shortest_since(before), Duration::from_secs(2));
     }
@@ -308,7 +301,7 @@ mod tests {
     fn the_machines_clocks_go_forward_and_agree_within_the_lag() {
         let clock = SystemClock;
         let (tick, reading) = (clock.tick(), clock.reading());
-        assert!(tick > Tick::ZERO && reading.raw > Tick::ZERO && reading.boottime > Tick::ZERO);
+        assert!(tick > MonoInstant::ZERO && reading.raw > MonoInstant::ZERO && reading.boottime > MonoInstant::ZERO);
         assert!(clock.tick() >= tick);
         assert!(clock.now() > Timestamp(1_700_000_000_000));
     }

@@ -2,8 +2,8 @@ use std::error::Error;
 use std::fmt::{self, Write};
 use std::iter::successors;
 
-/// Text of another program, as a line of a log or a terminal may show it: on one line, with nothing that steers a terminal or
-/// turns the direction of writing, and cut.
+/// Another program's text, made safe for one line of a log or a terminal: without control characters, without characters that
+/// change the direction of writing, and cut to a maximum length.
 ///
 /// ```
 /// use doorward_types::Foreign;
@@ -18,17 +18,17 @@ pub struct Foreign<T> {
 }
 
 impl Foreign<()> {
-    /// The most bytes that are shown, unless somebody chose otherwise: a sentence, and no page.
-    pub const MOST: usize = 200;
+    /// The default maximum length in bytes: about a sentence.
+    pub const MAX_CHARS: usize = 200;
 }
 
 impl<T: fmt::Display> Foreign<T> {
-    /// Shows at most [`Foreign::MOST`] bytes of the text.
+    /// Shows at most [`Foreign::MAX_CHARS`] bytes of the text.
     pub const fn new(text: T) -> Self {
-        Self::within(text, Foreign::MOST)
+        Self::within(text, Foreign::MAX_CHARS)
     }
 
-    /// Shows at most so many bytes of the text.
+    /// Shows at most `most` bytes of the text.
     pub const fn within(text: T, most: usize) -> Self {
         Self { text, most }
     }
@@ -46,7 +46,7 @@ impl<T: fmt::Display> fmt::Display for Foreign<T> {
     }
 }
 
-/// Passes on what is harmless, spells out what is not, and counts what is too much.
+/// Passes harmless characters on, escapes the others, and counts the bytes beyond the limit.
 struct Cut<'a, 'b> {
     out: &'a mut fmt::Formatter<'b>,
     left: usize,
@@ -72,7 +72,8 @@ impl Write for Cut<'_, '_> {
     }
 }
 
-/// Control characters, line and paragraph separators, and what turns the direction of writing (Unicode Standard Annex 9).
+/// Returns whether this is a control character, a line or paragraph separator, or a bidirectional control (Unicode Standard Annex
+/// 9).
 fn is_harmful(character: char) -> bool {
     character.is_control()
         || matches!(
@@ -81,7 +82,7 @@ fn is_harmful(character: char) -> bool {
         )
 }
 
-/// An error and what lies beneath it, in one line.
+/// Displays an error and all its sources on one line.
 #[derive(Clone, Copy, Debug)]
 pub struct Causes<'a>(pub &'a (dyn Error + 'a));
 
@@ -97,7 +98,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn nothing_of_it_breaks_a_line_or_steers_a_terminal() {
+    fn foreign_text_breaks_no_line_and_controls_no_terminal() {
         let hostile = "a\r\nb\u{2028}c\u{2029}d\u{202e}e\u{1b}[31mf\u{85}g\0h\u{feff}";
         let shown = Foreign::new(hostile).to_string();
         assert_eq!(shown, r"a\r\nb\u{2028}c\u{2029}d\u{202e}e\u{1b}[31mf\u{85}g\u{0}h\u{feff}");
@@ -109,7 +110,7 @@ mod tests {
     }
 
     #[test]
-    fn it_is_cut_between_characters() {
+    fn foreign_text_is_cut_between_characters() {
         assert_eq!(Foreign::within("東京", 5).to_string(), "東… (3 bytes more)");
         assert_eq!(Foreign::within("東京x", 3).to_string(), "東… (4 bytes more)");
         assert_eq!(Foreign::within("東京", 6).to_string(), "東京");

@@ -1,16 +1,17 @@
-//! The words that all of Doorward shares.
+//! The words that all Doorward crates share.
 //!
-//! Everything here is a value: no I/O, no async, no policy. Each word is a type of its own, so that a key's id
-//! cannot stand where an organization's is wanted, and a limit lives in the constructor of the type that it limits.
+//! Everything here is a value: no I/O, no async, no policy. Each word is its own type, so that a key's id cannot stand in for an
+//! organization's id, and each limit is in the constructor of its type.
 //!
-//! | word | what it is for |
+//! | word | purpose |
 //! |---|---|
-//! | [`Environment`] | the two worlds that never see each other |
-//! | [`OrganizationId`], [`AccessKeyId`], … | naming records, in the TypeID form `org_01h455vb4pex5vsknk084sn02q` |
-//! | [`Locator`] | the public part of a key's text, which looks its record up |
-//! | [`Name`] | text that a person chose, safe to print |
-//! | [`Foreign`] | text of another program, made safe to log |
-//! | [`Incarnation`] | telling the events of a restored store from those that were lost |
+//! | [`Environment`] | the two environments, which never see each other |
+//! | [`OrganizationId`], [`AccessKeyId`], … | names of records, in the TypeID form `org_01h455vb4pex5vsknk084sn02q` |
+//! | [`Locator`] | the public part of a key's text, which finds its record |
+//! | [`Name`], [`ActorName`] | a text that a person chose, safe to print |
+//! | [`ExternalId`], [`OrganizationState`] | an organization's id in the embedding service, and its state |
+//! | [`Foreign`] | another program's text, made safe to log |
+//! | [`Incarnation`] | distinguishes the events of a restored store from the lost events |
 //! | [`Timestamp`], [`Clock`] | the time of day for records; elapsed time for promises |
 
 mod clock;
@@ -20,15 +21,19 @@ mod id;
 mod incarnation;
 mod locator;
 mod name;
+mod organization;
+mod words;
 
-pub use clock::{Clock, ManualClock, PreciseClock, Reading, SystemClock, Tick, Timestamp, TimestampError};
-pub use environment::{Environment, SecretState, UnknownEnvironment, UnknownSecretState};
+pub use clock::{Clock, ClockReading, ManualClock, MonoInstant, PreciseClock, SystemClock, Timestamp, TimestampError};
+pub use environment::{Environment, SecretState};
 pub use foreign::{Causes, Foreign};
 pub use id::{
     AccessKeyId, AllowedOriginId, LinkSessionId, OperatorId, OrganizationId, RegisteredUserId, RequestId, SessionId,
     ToolCallId,
 };
-pub use id::{IdError, IdSeed};
+pub use id::{IdError, IdSeed, IdSequence};
 pub use incarnation::Incarnation;
 pub use locator::{Locator, LocatorError};
-pub use name::{Name, NameError};
+pub use name::{ActorName, Name, NameError};
+pub use organization::{ExternalId, ExternalIdError, OrganizationState};
+pub use words::UnknownWord;

@@ -1,30 +1,27 @@
 use std::fmt;
 use std::str::FromStr;
 
-use serde::{Deserialize, Serialize, Serializer};
-
 use crate::Environment;
 
-/// Text that a person chose, for an organization, a key or an operator: one printable line.
+/// A name that a person chose, for an organization, a key or an operator: one printable line.
 ///
-/// Control, format and line-breaking characters are refused here, once, so that no name can break a log line, forge
-/// a terminal's output, or hide its direction ("Trojan Source", CVE-2021-42574) anywhere later.
-#[derive(Clone, Debug, Deserialize, Eq, Hash, Ord, PartialEq, PartialOrd)]
-#[serde(try_from = "String")]
+/// The constructor refuses control, format and line-breaking characters, so that no name can break a log line, forge a terminal's
+/// output, or hide its direction ("Trojan Source", CVE-2021-42574).
+#[derive(Clone, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
 pub struct Name(String);
 
 impl Name {
-    /// The most bytes of UTF-8 in a name: a line on a screen, and small in memory.
+    /// The maximum length of a name in UTF-8 bytes: a line on a screen, and small in memory.
     pub const MAX_BYTES: usize = 128;
 
-    /// The text.
+    /// Returns the text.
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.0
     }
 }
 
-/// Invisible characters that change how a line is read: zero-width, bidirectional controls, separators, tags.
+/// Returns whether an invisible character changes how a line is read: zero-width, bidirectional controls, separators, tags.
 fn is_deceptive(letter: char) -> bool {
     letter.is_control()
         || matches!(letter,
@@ -32,42 +29,34 @@ fn is_deceptive(letter: char) -> bool {
             | '\u{2060}'..='\u{206f}' | '\u{feff}' | '\u{fff9}'..='\u{fffb}' | '\u{e0000}'..='\u{e007f}')
 }
 
-impl TryFrom<String> for Name {
-    type Error = NameError;
-
-    fn try_from(text: String) -> Result<Self, NameError> {
-        if text.trim().is_empty() {
-            Err(NameError::Empty)
-        } else if text.trim().len() != text.len() {
-            Err(NameError::OuterSpace)
-        } else if text.len() > Self::MAX_BYTES {
-            Err(NameError::TooLong)
-        } else if text.chars().any(is_deceptive) {
-            Err(NameError::Unprintable)
-        } else {
-            Ok(Self(text))
-        }
-    }
-}
-
-/// What people call something of which an environment has just one.
-impl From<Environment> for Name {
-    fn from(environment: Environment) -> Self {
-        Self(environment.as_str().to_owned())
-    }
-}
-
 impl FromStr for Name {
     type Err = NameError;
 
     fn from_str(text: &str) -> Result<Self, NameError> {
-        text.to_owned().try_into()
+        check(text, Self::MAX_BYTES)?;
+        Ok(Self(text.to_owned()))
     }
 }
 
-impl Serialize for Name {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.serialize_str(self.as_str())
+/// Checks that a text is one printable line of at most `most` bytes.
+fn check(text: &str, most: usize) -> Result<(), NameError> {
+    if text.trim().is_empty() {
+        Err(NameError::Empty)
+    } else if text.trim().len() != text.len() {
+        Err(NameError::OuterSpace)
+    } else if text.len() > most {
+        Err(NameError::TooLong { most })
+    } else if text.chars().any(is_deceptive) {
+        Err(NameError::Unprintable)
+    } else {
+        Ok(())
+    }
+}
+
+/// The name of the only record of its kind in an environment.
+impl From<Environment> for Name {
+    fn from(environment: Environment) -> Self {
+        Self(environment.as_str().to_owned())
     }
 }
 
@@ -77,20 +66,66 @@ impl fmt::Display for Name {
     }
 }
 
-/// The text cannot be a name.
+crate::as_text!(Name);
+
+/// The name of an actor in an audit log: one printable line, as a [`Name`] is, but longer. It has room for an email address
+/// after a namespace, such as `host:ada@example.com`.
+#[derive(Clone, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
+pub struct ActorName(String);
+
+impl ActorName {
+    /// The maximum length of an actor's name in UTF-8 bytes: a namespace of five bytes, and an email address of 254 (RFC
+    /// 5321, section 4.5.3.1).
+    pub const MAX_BYTES: usize = 5 + 254;
+
+    /// Returns the text.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl FromStr for ActorName {
+    type Err = NameError;
+
+    fn from_str(text: &str) -> Result<Self, NameError> {
+        check(text, Self::MAX_BYTES)?;
+        Ok(Self(text.to_owned()))
+    }
+}
+
+impl From<Name> for ActorName {
+    fn from(name: Name) -> Self {
+        Self(name.0)
+    }
+}
+
+impl fmt::Display for ActorName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+crate::as_text!(ActorName);
+
+/// The text is not a valid name.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
 #[non_exhaustive]
 pub enum NameError {
-    /// Nothing, or nothing but white space.
+    /// The text is empty or only white space.
     #[error("a name cannot be empty")]
     Empty,
-    /// White space before or after.
+    /// White space at the start or the end.
     #[error("a name cannot begin or end with white space")]
     OuterSpace,
-    /// More than [`Name::MAX_BYTES`].
-    #[error("a name has at most {} bytes", Name::MAX_BYTES)]
-    TooLong,
-    /// A control character, a line break, or one that hides or reorders others.
+    /// The text is too long for its kind of name.
+    #[error("a name has at most {most} bytes")]
+    #[non_exhaustive]
+    TooLong {
+        /// The maximum length in bytes.
+        most: usize,
+    },
+    /// A control character, a line break, or a character that hides or reorders others.
     #[error("a name has printable characters only")]
     Unprintable,
 }
@@ -114,9 +149,17 @@ mod tests {
             ("a\0b", NameError::Unprintable),
             ("a\u{202e}b", NameError::Unprintable),
             ("a\u{200b}b", NameError::Unprintable),
-            (&"é".repeat(65), NameError::TooLong),
+            (&"é".repeat(65), NameError::TooLong { most: 128 }),
         ] {
             assert_eq!(text.parse::<Name>(), Err(expected), "{text:?}");
         }
+    }
+
+    #[test]
+    fn an_actors_name_has_room_for_an_email_address() {
+        let longest = format!("host:{}", "a".repeat(254));
+        assert_eq!(longest.parse::<ActorName>().map(|name| name.to_string()), Ok(longest.clone()));
+        assert_eq!((longest + "a").parse::<ActorName>(), Err(NameError::TooLong { most: 259 }));
+        assert_eq!("a\nb".parse::<ActorName>(), Err(NameError::Unprintable));
     }
 }

@@ -2,9 +2,11 @@
 
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
-use std::io::{BufRead, BufReader, Read, Write};
+#[path = "../../axum/tests/support/mod.rs"]
+mod support;
+
+use std::io::{Read, Write};
 use std::net::TcpStream;
-use std::process::{Command, Stdio};
 
 fn ask(address: &str, headers: &str) -> String {
     let mut stream = TcpStream::connect(address).unwrap();
@@ -15,22 +17,15 @@ fn ask(address: &str, headers: &str) -> String {
 }
 
 #[test]
-fn it_greets_whoever_has_its_key() {
+fn it_greets_the_owner_of_a_key() {
     let folder = tempfile::tempdir().unwrap();
-    let mut example = Command::new(env!("CARGO_BIN_EXE_embedded"))
-        .args([folder.path().join("embedded.db").to_str().unwrap(), "127.0.0.1:0"])
-        .stdout(Stdio::piped())
-        .spawn()
-        .unwrap();
-    let mut lines = BufReader::new(example.stdout.take().unwrap()).lines().map_while(Result::ok);
-    let after = |line: Option<String>, mark: &str| line.unwrap().split_once(mark).unwrap().1.to_owned();
-    let key = after(lines.next(), "one time: ");
-    let address = after(lines.next(), "http://");
+    let store = folder.path().join("embedded.db");
+    let (example, mut lines) = support::start(env!("CARGO_BIN_EXE_embedded"), &store, "127.0.0.1:0");
+    let (key, address) = (support::after(&mut lines, "one time: "), support::after(&mut lines, "http://"));
 
     let greeted = ask(&address, &format!("Authorization: Bearer {key}\r\n"));
     assert!(greeted.ends_with("Hello my-service in production!\n"), "{greeted}");
     let refused = ask(&address, "");
     assert!(refused.starts_with("HTTP/1.1 401") && refused.contains("missing_credential"), "{refused}");
-    example.kill().unwrap();
-    example.wait().unwrap();
+    support::ends(example, &store);
 }

@@ -1,12 +1,10 @@
 //! Access keys in front of a gRPC service on tonic. README.md says how to run it.
 
 use std::error::Error;
-use std::sync::Arc;
 
-use doorward::auth::{Core, IssueError, Issuer, OperatorPrincipal, Principal, Refusal, Verifier};
+use doorward::AccessKeys;
+use doorward::auth::{Principal, VerifyError};
 use doorward::http::{AccessKeyLayer, Problem, Rejection};
-use doorward::sqlite::SqliteStore;
-use doorward::store::OpenMode;
 use tokio::net::TcpListener;
 use tokio_stream::wrappers::TcpListenerStream;
 use tonic::codegen::http::Request as HttpRequest;
@@ -27,7 +25,7 @@ use crate::greeter::greeter_server::{Greeter, GreeterServer};
 use crate::greeter::{GreetReply, GreetRequest};
 
 #[tokio::main]
-#[expect(clippy::print_stdout, reason = "an example talks to whoever runs it")]
+#[expect(clippy::print_stdout, reason = "an example prints for its user")]
 async fn main() -> Result<(), Box<dyn Error>> {
     let mut arguments = std::env::args().skip(1);
     let path = arguments.next().unwrap_or_else(|| "grpc.db".to_owned());
@@ -38,25 +36,22 @@ async fn main() -> Result<(), Box<dyn Error>> {
     }
     let address = arguments.next().unwrap_or_else(|| "127.0.0.1:8093".to_owned());
 
-    let store = SqliteStore::open(path, OpenMode::Create).await?;
-    let verifier = Verifier::start(&Core::new(Arc::new(store))).await?;
-    #[expect(clippy::disallowed_methods, reason = "this program opens the store itself")]
-    let administrator = OperatorPrincipal::local_administrator("grpc".parse()?);
-    match Issuer::beside(&verifier).provision_first("my-service".parse()?, &administrator.request()).await {
-        Ok(made) => println!("production key, shown this one time: {}", made.value.expose()),
-        Err(IssueError::NotEmpty) => {}
-        Err(error) => return Err(error.into()),
+    let keys = AccessKeys::open(format!("sqlite:{path}")).start().await?;
+    if let Some(first) = keys.provision_first("my-service").await? {
+        println!("production key, shown this one time: {}", first.value.expose());
     }
 
-    let layer = AccessKeyLayer::new(verifier);
+    let layer = keys.layer();
     let greeter = GreeterServer::with_interceptor(Hello, move |request| admit(&layer, request));
     let listener = TcpListener::bind(address).await?;
     println!("listening on http://{}", listener.local_addr()?);
-    Server::builder().add_service(greeter).serve_with_incoming(TcpListenerStream::new(listener)).await?;
+    let incoming = TcpListenerStream::new(listener);
+    Server::builder().add_service(greeter).serve_with_incoming_shutdown(incoming, keys.until_signal()).await?;
+    keys.stop().await?;
     Ok(())
 }
 
-/// Metadata are headers, so that the rules are those of HTTP; a refusal is a status of gRPC.
+/// gRPC metadata are HTTP headers, so the same rules apply. A refusal becomes a gRPC status.
 fn admit(layer: &AccessKeyLayer, request: Request<()>) -> Result<Request<()>, Status> {
     let (metadata, mut extensions, ()) = request.into_parts();
     let mut asked = HttpRequest::new(());
@@ -68,8 +63,10 @@ fn admit(layer: &AccessKeyLayer, request: Request<()>) -> Result<Request<()>, St
 fn refused(rejection: Rejection) -> Status {
     let problem = Problem::from(&rejection);
     match rejection {
-        Rejection::Key(Refusal::NotCurrent) => Status::unavailable(problem.detail()),
-        Rejection::InBrowser | Rejection::WrongEnvironment(_) => Status::permission_denied(problem.detail()),
+        Rejection::Key(VerifyError::NotCurrent) => Status::unavailable(problem.detail()),
+        Rejection::InBrowser | Rejection::Key(VerifyError::Suspended) | Rejection::WrongEnvironment(_) => {
+            Status::permission_denied(problem.detail())
+        }
         _ => Status::unauthenticated(problem.detail()),
     }
 }
@@ -80,13 +77,13 @@ struct Hello;
 impl Greeter for Hello {
     async fn greet(&self, request: Request<GreetRequest>) -> Result<Response<GreetReply>, Status> {
         let principal: &Principal =
-            request.extensions().get().ok_or_else(|| Status::internal("the service stands without its interceptor"))?;
+            request.extensions().get().ok_or_else(|| Status::internal("the service has no interceptor"))?;
         let text = format!("Hello {} in {}!", principal.organization_name(), principal.environment());
         Ok(Response::new(GreetReply { text }))
     }
 }
 
-/// What a client does: the key as metadata, under the name that it has in HTTP.
+/// A client: sends the key as metadata, under its HTTP name.
 async fn call(url: String, key: &str) -> Result<String, Box<dyn Error>> {
     let mut client = GreeterClient::connect(url).await?;
     let mut request = Request::new(GreetRequest {});

@@ -2,8 +2,10 @@
 
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
-use std::io::{BufRead, BufReader};
-use std::process::{Command, Output, Stdio};
+#[path = "../../axum/tests/support/mod.rs"]
+mod support;
+
+use std::process::{Command, Output};
 
 const EXAMPLE: &str = env!("CARGO_BIN_EXE_example-grpc");
 
@@ -12,18 +14,15 @@ fn call(url: &str, key: &str) -> Output {
 }
 
 #[test]
-fn it_greets_whoever_has_its_key() {
+fn it_greets_the_owner_of_a_key() {
     let folder = tempfile::tempdir().unwrap();
     let store = folder.path().join("grpc.db");
-    let mut example =
-        Command::new(EXAMPLE).args([store.to_str().unwrap(), "127.0.0.1:0"]).stdout(Stdio::piped()).spawn().unwrap();
-    let mut lines = BufReader::new(example.stdout.take().unwrap()).lines().map_while(Result::ok);
-    let key = lines.next().unwrap().split_once("one time: ").unwrap().1.to_owned();
-    let url = lines.next().unwrap().split_once("on ").unwrap().1.to_owned();
+    let (example, mut lines) = support::start(EXAMPLE, &store, "127.0.0.1:0");
+    let key = support::after(&mut lines, "one time: ");
+    let url = support::after(&mut lines, "on ");
 
     assert_eq!(String::from_utf8(call(&url, &key).stdout).unwrap(), "Hello my-service in production!\n");
     let refused = String::from_utf8(call(&url, "nonsense").stderr).unwrap();
     assert!(refused.to_lowercase().contains("unauthenticated"), "{refused}");
-    example.kill().unwrap();
-    example.wait().unwrap();
+    support::ends(example, &store);
 }

@@ -2,8 +2,10 @@
 
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
-use std::io::{BufRead, BufReader};
-use std::process::{Command, Stdio};
+#[path = "../../axum/tests/support/mod.rs"]
+mod support;
+
+use std::process::Command;
 
 fn call(url: &str, headers: &[&str]) -> String {
     let message =
@@ -16,17 +18,12 @@ fn call(url: &str, headers: &[&str]) -> String {
 }
 
 #[test]
-fn a_tool_knows_who_calls() {
+fn a_tool_knows_its_caller() {
     let folder = tempfile::tempdir().unwrap();
     let store = folder.path().join("mcp.db");
-    let mut example = Command::new(env!("CARGO_BIN_EXE_example-mcp-server"))
-        .args([store.to_str().unwrap(), "127.0.0.1:0"])
-        .stdout(Stdio::piped())
-        .spawn()
-        .unwrap();
-    let mut lines = BufReader::new(example.stdout.take().unwrap()).lines().map_while(Result::ok);
-    let key = lines.next().unwrap().split_once("one time: ").unwrap().1.to_owned();
-    let url = lines.next().unwrap().split_once("on ").unwrap().1.to_owned();
+    let (example, mut lines) = support::start(env!("CARGO_BIN_EXE_example-mcp-server"), &store, "127.0.0.1:0");
+    let key = support::after(&mut lines, "one time: ");
+    let url = support::after(&mut lines, "on ");
 
     let bearer = format!("Authorization: Bearer {key}");
     let greeted = call(&url, &[&bearer]);
@@ -34,6 +31,5 @@ fn a_tool_knows_who_calls() {
     let refused = call(&url, &[]);
     assert!(refused.starts_with("HTTP/1.1 401") && !refused.contains("resource_metadata"), "{refused}");
     assert!(call(&url, &[&bearer, "Host: evil.example"]).starts_with("HTTP/1.1 403"));
-    example.kill().unwrap();
-    example.wait().unwrap();
+    support::ends(example, &store);
 }

@@ -1,4 +1,4 @@
-//! The service's own table, under Doorward's rule: no statement without a scope.
+//! The service's own table, under Doorward's rule: each statement needs a scope.
 
 use doorward::store::Scope;
 use rusqlite::{Connection, OptionalExtension, params};
@@ -20,7 +20,7 @@ impl Notes {
     ///
     /// # Errors
     ///
-    /// Where it cannot be used.
+    /// Fails if the file cannot be opened.
     pub fn open(path: &str) -> rusqlite::Result<Self> {
         let connection = Connection::open(path)?;
         connection.execute_batch(
@@ -38,7 +38,7 @@ impl Notes {
     ///
     /// # Errors
     ///
-    /// Where the file cannot be written.
+    /// Fails if the file cannot be written.
     pub fn add(&self, scope: &Scope, text: &str) -> rusqlite::Result<i64> {
         let (organization, environment) = place(scope);
         self.0.execute(
@@ -48,11 +48,11 @@ impl Notes {
         Ok(self.0.last_insert_rowid())
     }
 
-    /// The note with this id in this scope: one of another scope is absent.
+    /// Returns the note with this id in this scope. A note of another scope is not found.
     ///
     /// # Errors
     ///
-    /// Where the file cannot be read.
+    /// Fails if the file cannot be read.
     pub fn get(&self, scope: &Scope, id: i64) -> rusqlite::Result<Option<Note>> {
         let (organization, environment) = place(scope);
         let find = "SELECT id, text FROM notes WHERE organization = ?1 AND environment = ?2 AND id = ?3";

@@ -2,8 +2,10 @@
 
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
-use std::io::{BufRead, BufReader};
-use std::process::{Command, Stdio};
+#[path = "../../axum/tests/support/mod.rs"]
+mod support;
+
+use std::process::Command;
 
 fn curl(key: &str, arguments: &[&str]) -> String {
     let header = format!("Authorization: Bearer {key}");
@@ -13,16 +15,11 @@ fn curl(key: &str, arguments: &[&str]) -> String {
 }
 
 #[test]
-fn what_one_environment_wrote_does_not_exist_for_the_other() {
+fn a_note_of_one_environment_does_not_exist_in_the_other() {
     let folder = tempfile::tempdir().unwrap();
     let store = folder.path().join("keys.db");
-    let mut example = Command::new(env!("CARGO_BIN_EXE_example-own-table"))
-        .args([store.to_str().unwrap(), "127.0.0.1:0"])
-        .stdout(Stdio::piped())
-        .spawn()
-        .unwrap();
-    let mut lines = BufReader::new(example.stdout.take().unwrap()).lines().map_while(Result::ok);
-    let mut after = |mark: &str| lines.next().unwrap().split_once(mark).unwrap().1.to_owned();
+    let (example, mut lines) = support::start(env!("CARGO_BIN_EXE_example-own-table"), &store, "127.0.0.1:0");
+    let mut after = |mark: &str| support::after(&mut lines, mark);
     let (production, test, url) = (after("one time: "), after("one time: "), after("on "));
 
     let notes = format!("{url}/notes");
@@ -32,6 +29,5 @@ fn what_one_environment_wrote_does_not_exist_for_the_other() {
     assert_eq!(curl(&test, &[&note]), " 404");
     assert_eq!(curl(&test, &[&format!("{notes}/2")]), " 404");
     assert!(curl("nonsense", &[&note]).ends_with(" 401"));
-    example.kill().unwrap();
-    example.wait().unwrap();
+    support::ends(example, &store);
 }

@@ -1,7 +1,7 @@
 // better-auth's API-key plugin in its quickest documented form: keys in a secondary storage, here a map in this process, hashed;
-// no rate limit, and what it writes about a use deferred.
+// no rate limit, and deferred writes about uses.
 //
-// A line with a count on standard input is answered with the nanoseconds that so many verifications took, each on average.
+// For each count on standard input, it prints the average nanoseconds of a verification over this number of verifications.
 
 import { createInterface } from "node:readline";
 

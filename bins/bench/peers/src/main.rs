@@ -1,6 +1,6 @@
-//! Peers, each verifying in its own process and in the same run as ours: `cargo xtask bench peers`.
+//! Compares Doorward with similar libraries in the same run, each in its own process: `cargo xtask bench peers`.
 //!
-//! Each side does the whole of a verification with its own keys: the text is parsed, the record found, the hash compared.
+//! Each side does a whole verification with its own keys: it parses the text, finds the record and compares the hash.
 
 mod program;
 
@@ -34,7 +34,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
     Ok(())
 }
 
-/// Prints the median of what a verification of a peer's takes, in nanoseconds, and of its ratio to ours.
+/// Prints the median time of a peer's verification in nanoseconds, and its ratio to ours.
 fn compare(
     metric: &str,
     ours: &Ours,
@@ -92,7 +92,7 @@ impl Ours {
     }
 }
 
-/// The crate `prefixed-api-key`, with the map from short token to hash that its guide leaves to the caller.
+/// The crate `prefixed-api-key`, with a map from short token to hash, as its guide asks of the caller.
 struct PrefixedApiKeys {
     controller: PakControllerOsSha256,
     hashes: HashMap<String, String>,

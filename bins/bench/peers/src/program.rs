@@ -1,14 +1,14 @@
-//! Peers that are written in another language.
+//! Peers in other languages.
 
 use std::error::Error;
 use std::io::{BufRead, BufReader, Lines, Write};
 use std::path::Path;
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 
-/// Verifications of one round: they take a third of a millisecond each, or more.
+/// The number of verifications in a round: each takes a third of a millisecond or more.
 const PER_ROUND: usize = 1_500;
 
-/// A program that verifies keys of its own, as often as it is told. Dropping it ends it.
+/// A program that verifies its own keys on request. It ends on drop.
 pub(crate) struct Program {
     pub(crate) name: &'static str,
     process: Child,
@@ -40,12 +40,12 @@ impl Program {
             "ready" => {}
             other => return Err(format!("{name} said {other}").into()),
         }
-        // What compiles as it runs has done so then.
+        // After this round, just-in-time compilation is done.
         program.verify()?;
         Ok(program)
     }
 
-    /// What a verification took, in nanoseconds.
+    /// Returns the time of a verification in nanoseconds.
     pub(crate) fn verify(&mut self) -> Result<f64, Box<dyn Error>> {
         writeln!(self.input, "{PER_ROUND}")?;
         Ok(self.line()?.parse()?)

@@ -5,25 +5,25 @@ use doorward::store::{Scope, known_logs};
 use doorward::types::{Environment, OrganizationId};
 
 use crate::arguments::Log;
-use crate::desk::Desk;
-use crate::failure::Failure;
+use crate::context::CliContext;
+use crate::failure::CliError;
 
 /// The number of events that are read at a time, if all are read.
 pub(super) const BATCH: u32 = 5_000;
 
-impl Desk {
+impl CliContext {
     /// Returns the one log that was meant: the production log, unless the arguments name another.
-    pub(super) async fn log(&self, log: &Log) -> Result<Scope, Failure> {
+    pub(super) async fn log(&self, log: &Log) -> Result<Scope, CliError> {
         let organization = match log.installation {
             true => OrganizationId::INSTALLATION,
             false => self.organization(&log.which).await?.id,
         };
-        Ok(self.scope(organization, log.environment.unwrap_or(Environment::Production)))
+        self.scope(organization, log.environment.unwrap_or(Environment::Production))
     }
 
     /// Returns the logs that were meant, which are all unless the arguments name some; of each, whether it must have events.
-    pub(super) async fn logs(&self, log: &Log) -> Result<Vec<(Scope, bool)>, Failure> {
-        let all = known_logs(&**self.core.store()).await?;
+    pub(super) async fn logs(&self, log: &Log) -> Result<Vec<(Scope, bool)>, CliError> {
+        let all = known_logs(&*self.store).await?;
         let only = match (&log.which.org, log.installation) {
             (_, true) => Some(OrganizationId::INSTALLATION),
             (Some(_), _) => Some(self.organization(&log.which).await?.id),
@@ -32,12 +32,13 @@ impl Desk {
         let meant = all.into_iter().filter(|((organization, environment), _)| {
             only.is_none_or(|only| only == *organization) && log.environment.is_none_or(|only| only == *environment)
         });
-        let scope =
-            |((organization, environment), must_have_events)| (self.scope(organization, environment), must_have_events);
-        let mut meant: Vec<_> = meant.map(scope).collect();
+        let scope = |((organization, environment), must_have_events)| {
+            Ok::<_, CliError>((self.scope(organization, environment)?, must_have_events))
+        };
+        let mut meant = meant.map(scope).collect::<Result<Vec<_>, _>>()?;
         // A log that was named is looked at, even if there is nothing to see.
         if let (Some(only), true) = (only, meant.is_empty()) {
-            meant.push((self.scope(only, log.environment.unwrap_or(Environment::Production)), false));
+            meant.push((self.scope(only, log.environment.unwrap_or(Environment::Production))?, false));
         }
         Ok(meant)
     }
@@ -49,7 +50,7 @@ impl Desk {
     }
 
     #[expect(clippy::disallowed_methods, reason = "who runs this program chooses the log")]
-    fn scope(&self, organization: OrganizationId, environment: Environment) -> Scope {
-        self.operator().scope(organization, environment)
+    fn scope(&self, organization: OrganizationId, environment: Environment) -> Result<Scope, CliError> {
+        Ok(self.operator().scope(organization, environment)?)
     }
 }

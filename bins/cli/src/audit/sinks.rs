@@ -1,16 +1,15 @@
-//! How far events that are shipped elsewhere have come.
+//! The progress of sinks that ship events elsewhere.
 
-use doorward::api::shapes::{List, SinkShape};
+use doorward::api::views::{List, SinkView};
 use doorward::types::Name;
 
 use crate::arguments::Consent;
 use crate::confirm;
-use crate::desk::Desk;
-use crate::failure::Failure;
-use crate::output::Output;
+use crate::context::CliContext;
+use crate::failure::CliError;
 
-pub(super) async fn sinks(desk: &Desk, output: &Output) -> Result<(), Failure> {
-    let data: Vec<_> = desk.store.sinks().await?.into_iter().map(SinkShape::from).collect();
+pub(super) async fn sinks(context: &CliContext) -> Result<(), CliError> {
+    let data: Vec<_> = context.store.sinks().await?.into_iter().map(SinkView::from).collect();
     let rows: Vec<_> = data
         .iter()
         .map(|sink| {
@@ -20,17 +19,19 @@ pub(super) async fn sinks(desk: &Desk, output: &Output) -> Result<(), Failure> {
         })
         .collect();
     let header = ["NAME", "SHIPPED TO", "EVENTS BEHIND", "OLDEST WAITS SINCE", "HELD BY A NODE"];
-    output.list(&List { data, next_cursor: None }, &header, rows)
+    context.output.list(&List::whole(data), &header, rows)
 }
 
-pub(super) async fn forget_sink(desk: &Desk, name: &Name, consent: Consent, output: &Output) -> Result<(), Failure> {
-    if !desk.store.sinks().await?.iter().any(|sink| sink.name == *name) {
-        return Err(Failure::not_found(format!(
-            "no sink `{name}` has ever shipped; `doorward audit sinks` lists them"
+pub(super) async fn delete_sink(context: &CliContext, name: &Name, consent: Consent) -> Result<(), CliError> {
+    if !context.store.sinks().await?.iter().any(|sink| sink.name == *name) {
+        return Err(CliError::not_found(format!(
+            "no sink `{name}` has shipped anything: `doorward audit sinks` lists the sinks"
         )));
     }
-    let what = format!("It is forgotten how far the sink {name} has come: should it ship again, all events come anew.");
+    let what = format!(
+        "The progress of the sink {name} is deleted: if it ships again, it ships all events from the beginning."
+    );
     confirm::by_name(consent, &what, name.as_str())?;
-    desk.store.forget_sink(name).await?;
-    output.done(&serde_json::json!({"name": name}), &format!("Forgot {name}."))
+    context.store.delete_sink(name).await?;
+    context.output.done(&serde_json::json!({"name": name}), &format!("Forgot {name}."))
 }

@@ -1,4 +1,4 @@
-//! The calls to the store of each command: it reads each thing once, whatever else the store holds.
+//! The calls to the store of each command: it reads each record once, however many records the store holds.
 
 #[path = "../../../../crates/auth/tests/it/support/noted.rs"]
 mod noted;
@@ -18,7 +18,7 @@ use super::*;
 
 struct Bench {
     store: Arc<Carried<Noted>>,
-    desk: Desk,
+    context: CliContext,
 }
 
 impl Bench {
@@ -27,47 +27,55 @@ impl Bench {
         let store = Carried::new(&Arc::new(MemoryStore::new()), Noted::default());
         let core = Core::new(Arc::clone(&store) as Arc<dyn Store>);
         let request = OperatorPrincipal::local_administrator("test".parse().unwrap()).request();
-        let desk = Desk { issuer: Issuer::new(&core), core, store: store.clone(), request };
+        let context = CliContext {
+            issuer: Issuer::new(&core),
+            core,
+            store: store.clone(),
+            request,
+            output: Output::new(Format::Json, None),
+        };
         for name in ["Acme", "Other"] {
-            desk.issuer.provision(name.parse().unwrap(), &desk.request).await.unwrap();
+            context.issuer.provision(name.parse().unwrap(), &context.request).await.unwrap();
         }
-        Self { store, desk }
+        Self { store, context }
     }
 
-    async fn calls(&self, command: impl AsyncFnOnce(&Desk, &Output) -> Result<(), Failure>) -> Vec<Call> {
+    async fn calls(&self, command: impl AsyncFnOnce(&CliContext) -> Result<(), CliError>) -> Vec<Call> {
         self.store.way.take();
-        command(&self.desk, &Output::new(Format::Json)).await.unwrap();
+        command(&self.context).await.unwrap();
         self.store.way.take()
     }
 }
 
 fn acme() -> Which {
-    Which { org: Some("Acme".to_owned()) }
+    Which { org: Some("Acme".to_owned()), external_id: None }
 }
+
+const SHOWN: crate::arguments::Shown = crate::arguments::Shown { format: crate::arguments::ValueFormat::Value };
 
 const CONSENT: Consent = Consent { yes: true };
 
 #[tokio::test]
 async fn a_command_reads_each_thing_once() {
     let bench = Bench::new().await;
-    let list = async |desk: &Desk, output: &Output| key(desk, Key::List { which: acme() }, output).await;
+    let list = async |context: &CliContext| key(context, Key::List { which: acme() }).await;
     assert_eq!(bench.calls(list).await, ["organizations_named", "access_keys", "usage"]);
 
-    let regenerate = Key::Regenerate { which: acme(), discard_staged: false, consent: CONSENT };
-    let regenerate = async |desk: &Desk, output: &Output| key(desk, regenerate, output).await;
+    let regenerate = Key::Regenerate { which: acme(), discard_staged: false, shown: SHOWN, consent: CONSENT };
+    let regenerate = async |context: &CliContext| key(context, regenerate).await;
     let preview = ["organizations_named", "access_key", "usage"];
     assert_eq!(bench.calls(regenerate).await, [&preview[..], &["access_key", "change", "sessions"]].concat());
 
-    let made = bench.desk.organization(&acme()).await.unwrap();
-    let made = bench.desk.issuer.create(made.id, "ci".parse().unwrap(), &bench.desk.request).await.unwrap();
+    let made = bench.context.organization(&acme()).await.unwrap();
+    let made = bench.context.issuer.create(made.id, "ci".parse().unwrap(), &bench.context.request).await.unwrap();
     let delete = Key::Delete { which: acme(), key: made.key.id, consent: CONSENT };
-    let delete = async |desk: &Desk, output: &Output| key(desk, delete, output).await;
+    let delete = async |context: &CliContext| key(context, delete).await;
     assert_eq!(bench.calls(delete).await, ["organizations_named", "access_key", "change", "sessions"]);
 
-    let create = Operator::Create { name: "ada".parse().unwrap(), by_provider: false };
-    let create = async |desk: &Desk, output: &Output| operator(desk, create, output).await;
+    let create = Operator::Create { name: "ada".parse().unwrap(), by_provider: false, shown: SHOWN };
+    let create = async |context: &CliContext| operator(context, create).await;
     assert_eq!(bench.calls(create).await, ["add_operator"]);
     let sign_out = Operator::SignOut { operator: "ada".to_owned() };
-    let sign_out = async |desk: &Desk, output: &Output| operator(desk, sign_out, output).await;
-    assert_eq!(bench.calls(sign_out).await, ["operators", "take_sign_ins"]);
+    let sign_out = async |context: &CliContext| operator(context, sign_out).await;
+    assert_eq!(bench.calls(sign_out).await, ["operators", "delete_sign_ins"]);
 }

@@ -10,6 +10,7 @@ pub(super) struct Done {
     pub(super) keys: Vec<Result<KilledKey, String>>,
     pub(super) operators: Vec<Result<(), String>>,
     pub(super) origins: Vec<Result<Receipt, String>>,
+    pub(super) organizations: Vec<Result<Receipt, String>>,
 }
 
 impl Done {
@@ -17,6 +18,7 @@ impl Done {
     pub(super) fn failures(&self) -> usize {
         let keys = self.keys.iter().filter(|done| done.is_err()).count();
         let operators = self.operators.iter().filter(|done| done.is_err()).count();
-        keys + operators + self.origins.iter().filter(|done| done.is_err()).count()
+        let others = self.origins.iter().chain(&self.organizations);
+        keys + operators + others.filter(|done| done.is_err()).count()
     }
 }

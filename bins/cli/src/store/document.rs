@@ -1,14 +1,15 @@
-//! Findings after a restore, and what was done about them, as one JSON document.
+//! Findings after a restore, with the changes made, as one JSON document.
 
-use doorward::api::shapes::Value;
+use doorward::api::views::Value;
 use doorward::auth::Receipt;
 use doorward::auth::restore::{
-    DeadSecret, Findings, Gone, GoneOperator, GoneOrganization, GoneOrigin, GoneSecret, KilledKey, RevivedKey,
-    RevivedOperator, RevivedOrigin,
+    Findings, Gone, GoneOperator, GoneOrganization, GoneOrigin, GoneSecret, KilledKey, RevivedKey, RevivedOperator,
+    RevivedOrganization, RevivedOrigin, RevokedSecret,
 };
 use doorward::store::Secret;
 use doorward::types::{
-    AccessKeyId, AllowedOriginId, Environment, Locator, Name, OperatorId, OrganizationId, SecretState, Timestamp,
+    AccessKeyId, ActorName, AllowedOriginId, Environment, Locator, Name, OperatorId, OrganizationId, SecretState,
+    Timestamp,
 };
 use serde::Serialize;
 
@@ -22,10 +23,11 @@ pub(super) struct Document<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     ended_sessions: Option<u64>,
     events: Events,
-    keys: Vec<KeyShape<'a>>,
-    operators: Vec<OperatorShape<'a>>,
-    origins: Vec<OriginShape<'a>>,
-    gone: GoneShape<'a>,
+    keys: Vec<KeyView<'a>>,
+    operators: Vec<OperatorView<'a>>,
+    origins: Vec<OriginView<'a>>,
+    organizations: Vec<OrganizationView<'a>>,
+    gone: GoneView<'a>,
     uncertain: Vec<String>,
 }
 
@@ -43,48 +45,59 @@ struct Named<'a, Id> {
 }
 
 #[derive(Serialize)]
-struct KeyShape<'a> {
+struct KeyView<'a> {
     organization: Named<'a, OrganizationId>,
     environment: Environment,
     id: AccessKeyId,
     name: &'a Name,
-    dead: Vec<DeadShape<'a>>,
+    dead: Vec<DeadView<'a>>,
     remedy: &'static str,
     #[serde(flatten)]
     outcome: Outcome<'a>,
 }
 
 #[derive(Serialize)]
-struct DeadShape<'a> {
+struct DeadView<'a> {
     locator: Locator,
     generation: u32,
     state: SecretState,
     died_at: Timestamp,
-    killed_by: &'a Name,
+    killed_by: &'a ActorName,
 }
 
 #[derive(Serialize)]
-struct OperatorShape<'a> {
+struct OperatorView<'a> {
     id: OperatorId,
     name: &'a Name,
     removed_at: Timestamp,
-    removed_by: &'a Name,
+    removed_by: &'a ActorName,
     #[serde(flatten)]
     outcome: Outcome<'a>,
 }
 
 #[derive(Serialize)]
-struct OriginShape<'a> {
+struct OriginView<'a> {
     organization: Named<'a, OrganizationId>,
     id: AllowedOriginId,
     origin: String,
     removed_at: Timestamp,
-    removed_by: &'a Name,
+    removed_by: &'a ActorName,
     #[serde(flatten)]
     outcome: Outcome<'a>,
 }
 
-/// The outcome of a change; nothing, if it was not tried.
+#[derive(Serialize)]
+struct OrganizationView<'a> {
+    id: OrganizationId,
+    name: &'a Name,
+    remedy: &'static str,
+    changed_at: Timestamp,
+    changed_by: &'a ActorName,
+    #[serde(flatten)]
+    outcome: Outcome<'a>,
+}
+
+/// The outcome of a change; empty if it was not tried.
 #[derive(Default, Serialize)]
 struct Outcome<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -118,11 +131,11 @@ impl<'a> Outcome<'a> {
 }
 
 #[derive(Serialize)]
-struct GoneShape<'a> {
+struct GoneView<'a> {
     organizations: Vec<GoneRecord<'a, OrganizationId>>,
-    secrets: Vec<GoneSecretShape<'a>>,
+    secrets: Vec<GoneSecretView<'a>>,
     operators: Vec<GoneRecord<'a, OperatorId>>,
-    origins: Vec<GoneOriginShape>,
+    origins: Vec<GoneOriginView>,
 }
 
 #[derive(Serialize)]
@@ -133,7 +146,7 @@ struct GoneRecord<'a, Id> {
 }
 
 #[derive(Serialize)]
-struct GoneSecretShape<'a> {
+struct GoneSecretView<'a> {
     organization: OrganizationId,
     environment: Environment,
     key: AccessKeyId,
@@ -143,7 +156,7 @@ struct GoneSecretShape<'a> {
 }
 
 #[derive(Serialize)]
-struct GoneOriginShape {
+struct GoneOriginView {
     organization: OrganizationId,
     origin: String,
     made_at: Timestamp,
@@ -152,8 +165,8 @@ struct GoneOriginShape {
 impl<'a> Document<'a> {
     pub(super) fn new(told: &'a Told, done: &'a Done) -> Self {
         let Told { findings, unreadable, named } = told;
-        let Findings { read, missing, keys, operators, origins, gone, uncertain, .. } = findings;
-        let key = |(number, revived): (usize, &'a RevivedKey)| KeyShape {
+        let Findings { read, missing, keys, operators, origins, organizations, gone, uncertain, .. } = findings;
+        let key = |(number, revived): (usize, &'a RevivedKey)| KeyView {
             organization: Named { id: revived.key.organization, name: &revived.organization_name },
             environment: revived.key.environment,
             id: revived.key.id,
@@ -162,20 +175,31 @@ impl<'a> Document<'a> {
             remedy: revived.remedy.as_str(),
             outcome: Outcome::of(done.keys.get(number), Outcome::of_key),
         };
-        let operator = |(number, revived): (usize, &'a RevivedOperator)| OperatorShape {
+        let operator = |(number, revived): (usize, &'a RevivedOperator)| OperatorView {
             id: revived.operator.id,
             name: &revived.operator.name,
             removed_at: revived.removed_at,
             removed_by: &revived.removed_by,
             outcome: Outcome::of(done.operators.get(number), |()| Outcome::default()),
         };
-        let origin = |(number, revived): (usize, &'a RevivedOrigin)| OriginShape {
+        let origin = |(number, revived): (usize, &'a RevivedOrigin)| OriginView {
             organization: Named { id: revived.entry.organization, name: &revived.organization_name },
             id: revived.entry.id,
             origin: revived.entry.origin.to_string(),
             removed_at: revived.removed_at,
             removed_by: &revived.removed_by,
             outcome: Outcome::of(done.origins.get(number), |receipt| Outcome {
+                receipt: Some(*receipt),
+                ..Outcome::default()
+            }),
+        };
+        let organization = |(number, revived): (usize, &'a RevivedOrganization)| OrganizationView {
+            id: revived.organization.id,
+            name: &revived.organization.name,
+            remedy: if revived.was_closed { "close" } else { "suspend" },
+            changed_at: revived.changed_at,
+            changed_by: &revived.changed_by,
+            outcome: Outcome::of(done.organizations.get(number), |receipt| Outcome {
                 receipt: Some(*receipt),
                 ..Outcome::default()
             }),
@@ -187,18 +211,19 @@ impl<'a> Document<'a> {
             keys: keys.iter().enumerate().map(key).collect(),
             operators: operators.iter().enumerate().map(operator).collect(),
             origins: origins.iter().enumerate().map(origin).collect(),
-            gone: GoneShape::of(gone),
+            organizations: organizations.iter().enumerate().map(organization).collect(),
+            gone: GoneView::of(gone),
             uncertain: named.iter().cloned().chain(uncertain.iter().map(ToString::to_string)).collect(),
         }
     }
 }
 
-fn dead(dead: &DeadSecret) -> DeadShape<'_> {
+fn dead(dead: &RevokedSecret) -> DeadView<'_> {
     let Secret { locator, generation, state, .. } = dead.secret;
-    DeadShape { locator, generation, state, died_at: dead.died_at, killed_by: &dead.killed_by }
+    DeadView { locator, generation, state, died_at: dead.died_at, killed_by: &dead.killed_by }
 }
 
-impl<'a> GoneShape<'a> {
+impl<'a> GoneView<'a> {
     fn of(gone: &'a Gone) -> Self {
         let Gone { organizations, secrets, operators, origins, .. } = gone;
         let organization = |GoneOrganization { id, name, made_at, .. }: &'a GoneOrganization| GoneRecord {
@@ -211,7 +236,7 @@ impl<'a> GoneShape<'a> {
             name: name.as_ref(),
             made_at: *made_at,
         };
-        let secret = |gone: &'a GoneSecret| GoneSecretShape {
+        let secret = |gone: &'a GoneSecret| GoneSecretView {
             organization: gone.organization,
             environment: gone.environment,
             key: gone.key,
@@ -219,7 +244,7 @@ impl<'a> GoneShape<'a> {
             locator: gone.locator,
             made_at: gone.made_at,
         };
-        let origin = |gone: &GoneOrigin| GoneOriginShape {
+        let origin = |gone: &GoneOrigin| GoneOriginView {
             organization: gone.organization,
             origin: gone.origin.to_string(),
             made_at: gone.made_at,
@@ -244,7 +269,7 @@ pub(super) struct NewValue<'a> {
 }
 
 impl<'a> NewValue<'a> {
-    /// None if no secret was minted.
+    /// Returns none if no secret was minted.
     pub(super) fn of(revived: &'a RevivedKey, killed: &'a KilledKey) -> Option<Self> {
         let Secret { locator, generation, .. } = killed.secret?;
         let organization = Named { id: revived.key.organization, name: &revived.organization_name };

@@ -1,4 +1,4 @@
-//! Audit events from files: exports in JSON Lines, and what a sink wrote.
+//! Audit events from files: exports in JSON Lines, and files of a sink.
 
 use std::fs::File;
 use std::io::{BufRead, BufReader, ErrorKind, Read};
@@ -7,15 +7,15 @@ use std::path::{Path, PathBuf};
 use doorward::audit::{FiledEvent, FiledEventError};
 use doorward::auth::restore::{Comparison, Findings};
 
-use crate::failure::Failure;
+use crate::failure::CliError;
 use crate::output::Output;
 use crate::progress::Progress;
 
 /// The longest line that is read as a whole: an event has some kilobytes.
-const LONGEST_LINE: u64 = 1 << 20;
+const MAX_LINE_BYTES: u64 = 1 << 20;
 
-/// The most lines that are named if they could not be read.
-const NAMED: usize = 20;
+/// The maximum number of unreadable lines that are named.
+const MAX_LISTED: usize = 20;
 
 /// The findings from some files.
 #[derive(Debug, Default)]
@@ -23,11 +23,11 @@ pub(super) struct Told {
     pub(super) findings: Findings,
     /// The number of lines that could not be read.
     pub(super) unreadable: u64,
-    /// The first of them, and why each could not be read.
+    /// The first of these lines, each with the reason.
     pub(super) named: Vec<String>,
 }
 
-pub(super) async fn read(files: &[PathBuf], mut comparison: Comparison, output: &Output) -> Result<Told, Failure> {
+pub(super) async fn read(files: &[PathBuf], mut comparison: Comparison, output: &Output) -> Result<Told, CliError> {
     let mut told = Told::default();
     let mut progress = Progress::new(output);
     for file in files {
@@ -43,11 +43,11 @@ async fn read_file(
     comparison: &mut Comparison,
     told: &mut Told,
     progress: &mut Progress,
-) -> Result<(), Failure> {
+) -> Result<(), CliError> {
     let name = path.display();
     let unread = |error: std::io::Error| match error.kind() {
-        ErrorKind::NotFound => Failure::not_found(format!("there is no file {name}")),
-        _ => Failure::failed(format!("{name} cannot be read: {error}")),
+        ErrorKind::NotFound => CliError::not_found(format!("there is no file {name}")),
+        _ => CliError::of_file("read", path, &error),
     };
     let file = File::open(path).map_err(unread)?;
     let of = file.metadata().map_err(unread)?.len();
@@ -55,7 +55,7 @@ async fn read_file(
     let (mut line, mut number, mut events, mut bytes) = (Vec::new(), 0_u64, 0_u64, 0_u64);
     loop {
         line.clear();
-        let length = (&mut reader).take(LONGEST_LINE).read_until(b'\n', &mut line).map_err(unread)?;
+        let length = (&mut reader).take(MAX_LINE_BYTES).read_until(b'\n', &mut line).map_err(unread)?;
         if length == 0 {
             break;
         }
@@ -68,7 +68,7 @@ async fn read_file(
             }
             Err(reason) => {
                 told.unreadable += 1;
-                if told.named.len() < NAMED {
+                if told.named.len() < MAX_LISTED {
                     told.named.push(format!("{name}, line {number}: {reason}"));
                 }
             }
@@ -77,7 +77,7 @@ async fn read_file(
     }
     if events == 0 && told.unreadable > 0 {
         progress.end();
-        return Err(Failure::usage(format!(
+        return Err(CliError::usage(format!(
             "{name} holds no audit events ({}): give an export in JSON Lines (`doorward audit export --format jsonl`), or a \
              sink's file",
             told.named.last().map(String::as_str).unwrap_or_default()
@@ -86,7 +86,7 @@ async fn read_file(
     Ok(())
 }
 
-/// The event of a line; none if the line is empty.
+/// Reads the event of a line. Returns none if the line is empty.
 fn event(line: &[u8]) -> Result<Option<FiledEvent>, String> {
     let is_whole = line.ends_with(b"\n");
     let text = str::from_utf8(line).map_err(|_| "this is no text in UTF-8".to_owned())?.trim();
@@ -102,7 +102,7 @@ fn event(line: &[u8]) -> Result<Option<FiledEvent>, String> {
     })
 }
 
-/// The text without what a terminal would obey.
+/// Returns the text without control characters, which a terminal would obey.
 fn printable(text: &str) -> String {
     text.chars().map(|letter| if letter.is_control() { '\u{fffd}' } else { letter }).collect()
 }
@@ -118,7 +118,7 @@ mod tests {
         assert_eq!(event(b"{\"sequence\":1,").unwrap_err(), "the file ends, or the line is too long");
         for bad in ["sequence,time\n", "{\"sequence\":1,\n", "{\"detail\":{\"\\u001b[2J\":1}}\n", "7\n"] {
             let reason = event(bad.as_bytes()).unwrap_err();
-            assert!(reason.starts_with("this is no ") && !reason.contains('\u{1b}'), "{reason}");
+            assert!(reason.starts_with("this is no") && !reason.contains('\u{1b}'), "{reason}");
         }
     }
 }

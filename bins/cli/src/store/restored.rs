@@ -1,10 +1,10 @@
-//! `doorward store restored`: the next incarnation, and what died since the backup dies again.
+//! `doorward store restored`: begins the next incarnation, and kills again what died since the backup.
 
 use std::path::PathBuf;
 
 use doorward::StoreUrl;
-use doorward::auth::restore::{Findings, KilledKey, RestoreDesk, RevivedKey};
-use doorward::auth::{ChangeRequest, IssueError};
+use doorward::auth::restore::{Findings, KilledKey, RestoreReview, RevivedKey};
+use doorward::auth::{ChangeRequest, ManageError};
 use zeroize::Zeroizing;
 
 use super::changes::Done;
@@ -13,8 +13,8 @@ use super::events::{self, Told};
 use super::tables::{sentences, tables};
 use crate::arguments::{Consent, Format};
 use crate::confirm;
-use crate::desk::Desk;
-use crate::failure::Failure;
+use crate::context::CliContext;
+use crate::failure::CliError;
 use crate::output::{self, Output};
 use crate::progress::Progress;
 
@@ -24,10 +24,10 @@ pub(super) async fn restored(
     dry_run: bool,
     consent: Consent,
     output: &Output,
-) -> Result<(), Failure> {
-    let desk = Desk::open_existing(url).await?;
-    let restore = RestoreDesk::new(&desk.core, desk.operator().clone());
-    // Before the events are compared with the store: a loss that is noticed later is one that this comparison did not see.
+) -> Result<(), CliError> {
+    let context = CliContext::open_existing(url, output).await?;
+    let restore = RestoreReview::new(&context.core, context.store.clone(), context.operator().clone());
+    // Before the events are compared with the store: the comparison does not cover losses that are noticed later.
     let losses = restore.losses().await?;
     let told = match files {
         [] => Told::default(),
@@ -46,12 +46,12 @@ pub(super) async fn restored(
         output.remark(tables.trim_end());
     }
     confirm::by_name(consent, &what_happens(files, &told.findings), "restored")?;
-    done.restored = Some(restore.restored(told.findings.incarnation, &desk.request).await?);
-    let killed = kill(&restore, &told.findings, &desk.request, &mut done, output).await;
+    done.restored = Some(restore.restored(told.findings.incarnation, &context.request).await?);
+    let killed = kill(&restore, &told.findings, &context.request, &mut done, output).await;
     killed.and(output.done(&Document::new(&told, &done), &sentences(&told, &done)))?;
     finished(&told, &done, output)?;
-    // Last: whatever lives again must die before any server that knows of a loss serves.
-    Ok(restore.answer_for(&losses, &desk.request).await?)
+    // Last: keys that work again must die before a server that knows of a loss serves.
+    Ok(restore.answer_for(&losses, &context.request).await?)
 }
 
 fn what_happens(files: &[PathBuf], findings: &Findings) -> String {
@@ -60,25 +60,27 @@ fn what_happens(files: &[PathBuf], findings: &Findings) -> String {
     if files.is_empty() {
         return format!("{begins} Without --events, keys that died since the backup stay in force.");
     }
-    let Findings { keys, operators, origins, .. } = findings;
+    let Findings { keys, operators, origins, organizations, .. } = findings;
     format!(
-        "{begins} The dead secrets of {} keys die again, and {} operators and {} allowed origins are removed.",
+        "{begins} The dead secrets of {} keys die again, {} operators and {} allowed origins are removed, and {} organizations \
+         are closed or suspended.",
         keys.len(),
         operators.len(),
-        origins.len()
+        origins.len(),
+        organizations.len()
     )
 }
 
-/// Removes everything again. What cannot be removed is noted, and keeps nothing else from it; nor does a value that cannot be
-/// shown.
+/// Removes everything again. A removal that fails is noted, and the others are still made; the same holds for a value that
+/// cannot be shown.
 async fn kill(
-    restore: &RestoreDesk,
+    restore: &RestoreReview,
     findings: &Findings,
     request: &ChangeRequest,
     done: &mut Done,
     output: &Output,
-) -> Result<(), Failure> {
-    let Findings { keys, operators, origins, .. } = findings;
+) -> Result<(), CliError> {
+    let Findings { keys, operators, origins, organizations, .. } = findings;
     let mut progress = Progress::new(output);
     let mut shown = Ok(());
     for (number, revived) in (1..).zip(keys) {
@@ -95,28 +97,32 @@ async fn kill(
     for origin in origins {
         done.origins.push(restore.disallow(origin, request).await.map_err(reason));
     }
+    // Last: a closed organization has no keys and origins to remove.
+    for organization in organizations {
+        done.organizations.push(restore.end_organization(organization, request).await.map_err(reason));
+    }
     progress.end();
     shown
 }
 
-/// A value goes out as soon as there is one: what comes next may fail.
-fn show_value(revived: &RevivedKey, killed: &KilledKey, output: &Output) -> Result<(), Failure> {
+/// Prints a value as soon as it exists: the next change may fail.
+fn show_value(revived: &RevivedKey, killed: &KilledKey, output: &Output) -> Result<(), CliError> {
     let Some(value) = NewValue::of(revived, killed).filter(|_| output.format() == Format::Table) else { return Ok(()) };
     let line = serde_json::to_string(&value).map(Zeroizing::new);
-    let line = line.map_err(|error| Failure::failed(error.to_string()))?;
+    let line = line.map_err(|error| CliError::failed(error.to_string()))?;
     output::write(&Zeroizing::new(format!("{}\n", *line)))
 }
 
-fn reason(error: IssueError) -> String {
-    let failure = Failure::from(error);
+fn reason(error: ManageError) -> String {
+    let failure = CliError::from(error);
     match failure.cause() {
         Some(cause) => format!("{} ({cause})", failure.problem().detail()),
         None => failure.problem().detail().to_owned(),
     }
 }
 
-/// Says by the exit status whether all was read and done.
-fn finished(told: &Told, done: &Done, output: &Output) -> Result<(), Failure> {
+/// Chooses the exit status: whether everything was read and done.
+fn finished(told: &Told, done: &Done, output: &Output) -> Result<(), CliError> {
     let what = match (done.failures(), told.unreadable) {
         (0, 0) => return Ok(()),
         (0, lines) => format!(
@@ -129,7 +135,7 @@ fn finished(told: &Told, done: &Done, output: &Output) -> Result<(), Failure> {
         ),
     };
     match output.format() {
-        Format::Json => Err(Failure::told(&what)),
-        Format::Table => Err(Failure::failed(what)),
+        Format::Json => Err(CliError::told(&what)),
+        Format::Table => Err(CliError::failed(what)),
     }
 }

@@ -1,10 +1,10 @@
-//! Findings after a restore, and what was done about them, for people.
+//! Findings after a restore, with the changes made, for people.
 
 use std::fmt::Write;
 
 use doorward::auth::restore::{
-    DeadSecret, Findings, Gone, GoneOperator, GoneOrganization, GoneOrigin, GoneSecret, Restored, RevivedKey,
-    RevivedOperator, RevivedOrigin,
+    Findings, Gone, GoneOperator, GoneOrganization, GoneOrigin, GoneSecret, Restored, RevivedKey, RevivedOperator,
+    RevivedOrganization, RevivedOrigin, RevokedSecret,
 };
 use doorward::types::Name;
 
@@ -13,12 +13,12 @@ use super::events::Told;
 use crate::output::table;
 
 /// The most reasons for doubt that are shown.
-const NAMED: usize = 20;
+const MAX_LISTED: usize = 20;
 
-/// The findings for people.
+/// Returns the findings for people.
 pub(super) fn tables(told: &Told) -> String {
     let Told { findings, unreadable, named } = told;
-    let Findings { read, missing, keys, operators, origins, gone, uncertain, .. } = findings;
+    let Findings { read, missing, keys, operators, origins, organizations, gone, uncertain, .. } = findings;
     let mut text = format!("Read {read} events, of which the store does not have {missing}.\n");
     let mut section = |title: &str, header: &[&str], rows: Vec<Vec<String>>| {
         if !rows.is_empty() {
@@ -27,7 +27,7 @@ pub(super) fn tables(told: &Told) -> String {
         }
     };
     let key = |revived: &RevivedKey| {
-        let row = |dead: &DeadSecret| {
+        let row = |dead: &RevokedSecret| {
             vec![
                 revived.organization_name.to_string(),
                 revived.key.id.to_string(),
@@ -54,10 +54,18 @@ pub(super) fn tables(told: &Told) -> String {
     };
     let header = ["ORGANIZATION", "ORIGIN", "REMOVED", "BY"];
     section("Allowed origins that were removed since, and are allowed:", &header, origins.iter().map(origin).collect());
+    let organization = |revived: &RevivedOrganization| {
+        let RevivedOrganization { organization, was_closed, changed_at, changed_by, .. } = revived;
+        let remedy = if *was_closed { "close" } else { "suspend" };
+        vec![organization.name.to_string(), changed_at.to_string(), changed_by.to_string(), remedy.to_owned()]
+    };
+    let title = "Organizations that were closed or suspended since, and whose keys work:";
+    let header = ["ORGANIZATION", "CHANGED", "BY", "REMEDY"];
+    section(title, &header, organizations.iter().map(organization).collect());
     let title = "Made since the backup, and gone. Holders are refused; make new ones:";
     section(title, &["WHAT", "ID", "NAME", "ORGANIZATION", "MADE"], gone_rows(gone));
     let doubts = named.iter().cloned().chain(uncertain.iter().map(ToString::to_string));
-    let shown: Vec<String> = doubts.take(NAMED).map(|doubt| format!("- {doubt}\n")).collect();
+    let shown: Vec<String> = doubts.take(MAX_LISTED).map(|doubt| format!("- {doubt}\n")).collect();
     if !shown.is_empty() {
         let more = *unreadable + (uncertain.len() as u64) - (shown.len() as u64);
         let more = if more > 0 { format!("- and {more} more\n") } else { String::new() };
@@ -87,10 +95,11 @@ fn gone_rows(gone: &Gone) -> Vec<Vec<String>> {
     organizations.chain(operators.iter().map(operator)).chain(origins.iter().map(origin)).collect()
 }
 
-/// The change that was made, for people.
+/// Returns the changes that were made, for people.
 pub(super) fn sentences(told: &Told, done: &Done) -> String {
-    let Done { restored, keys, operators, origins } = done;
-    let Findings { keys: all_keys, operators: all_operators, origins: all_origins, .. } = &told.findings;
+    let Done { restored, keys, operators, origins, organizations } = done;
+    let Findings { keys: all_keys, operators: all_operators, origins: all_origins, organizations: all, .. } =
+        &told.findings;
     let mut sentences = Vec::new();
     if let Some(Restored { incarnation, ended_sessions, .. }) = restored {
         sentences.push(format!(
@@ -99,13 +108,20 @@ pub(super) fn sentences(told: &Told, done: &Done) -> String {
     }
     if told.findings.has_revived() {
         sentences.push(format!(
-            "Dead again, everywhere: the secrets of {} keys. Removed again: {} operators, {} allowed origins.",
+            "Dead again, everywhere: the secrets of {} keys. Removed again: {} operators, {} allowed origins. Closed or \
+             suspended again: {} organizations.",
             of(keys.iter().flatten().count(), all_keys.len()),
             of(operators.iter().flatten().count(), all_operators.len()),
             of(origins.iter().flatten().count(), all_origins.len()),
+            of(organizations.iter().flatten().count(), all.len()),
         ));
     }
-    let errors = [errors(all_keys, keys), errors(all_operators, operators), errors(all_origins, origins)];
+    let errors = [
+        errors(all_keys, keys),
+        errors(all_operators, operators),
+        errors(all_origins, origins),
+        errors(all, organizations),
+    ];
     sentences.extend(errors.into_iter().flatten());
     sentences.join("\n")
 }
@@ -139,5 +155,11 @@ impl Titled for RevivedOperator {
 impl Titled for RevivedOrigin {
     fn title(&self) -> String {
         format!("the origin {} of {}", self.entry.origin, self.organization_name)
+    }
+}
+
+impl Titled for RevivedOrganization {
+    fn title(&self) -> String {
+        format!("the organization {}", self.organization.name)
     }
 }

@@ -1,5 +1,5 @@
-//! `doorward audit`, against someone who may write to the database: `sqlite3` and `psql` change the rows, and the command
-//! says which was the first, and what was done.
+//! `doorward audit` against an attacker who may write to the database: `sqlite3` and `psql` change the rows, and the command
+//! names the first changed event and the kind of change.
 
 #![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test fails by panicking")]
 
@@ -23,15 +23,15 @@ fn done(folder: &Path, store: &str, arguments: &[&str]) -> String {
     String::from_utf8_lossy(&done.stdout).into_owned()
 }
 
-/// A store that anyone may write to, past us.
+/// A store that the test can also change directly.
 trait Site {
     fn url(&self) -> String;
     fn folder(&self) -> &Path;
     fn sql(&self, sql: &str);
-    /// What makes every event impossible, and what makes it possible again.
+    /// The statements that make every event fail, and that undo this.
     fn no_events(&self) -> [&str; 2];
 
-    /// The exit status, and the first fault of any log.
+    /// Returns the exit status and the first fault of any log.
     fn verify(&self, more: &[&str]) -> (Option<i32>, String) {
         let found = run(self.folder(), &self.url(), &[&["--output", "json", "audit", "verify"], more].concat());
         let document: Value = serde_json::from_slice(&found.stdout).unwrap();
@@ -81,6 +81,7 @@ impl Site for Postgres {
     fn sql(&self, sql: &str) {
         let psql = doorward_test_postgres::programs().unwrap().join("psql");
         let mut psql = Command::new(psql);
+        let psql = psql.env("PGOPTIONS", "-csearch_path=doorward");
         let done = psql.args(["-v", "ON_ERROR_STOP=1", "-q", "-c", sql, &self.url()]).output().unwrap();
         assert!(done.status.success(), "{}", String::from_utf8_lossy(&done.stderr));
     }
@@ -109,7 +110,7 @@ fn tamper_with(site: &dyn Site) {
     let extends = ["--checkpoint", "friday.note", "--verifier-key", &verifier];
     assert_eq!(site.verify(&extends), (Some(0), String::new()));
 
-    // What is done to rows, what undoes it, and what is found.
+    // Each entry: the change, its undo, and the expected finding.
     let log = "environment = 'production' AND organization <> 'org_00000000000000000000000000'";
     let at = |sequence: u32| format!("{log} AND sequence = {sequence}");
     let change = |set: &str, sequence| format!("UPDATE audit_events SET {set} WHERE {}", at(sequence));
@@ -161,23 +162,23 @@ fn tamper_with(site: &dyn Site) {
         assert_eq!(site.verify(&extends), (Some(0), String::new()));
     }
 
-    // The end cut off: nothing within the log tells, but whoever kept a checkpoint sees it.
+    // The end was cut off. The log itself does not show this, but a kept checkpoint does.
     site.sql(&format!("DELETE FROM audit_events WHERE {log} AND sequence > 6"));
     assert_eq!(site.verify(&[]), (Some(0), String::new()));
     let (status, said) = site.verify(&extends);
     assert!(status == Some(1) && said.contains("its end was cut off"), "{said}");
-    // Others were written in their place.
+    // Other events were written in their place.
     for _ in 0..4 {
         done(folder, &store, &["key", "regenerate", "--yes"]);
     }
     assert_eq!(site.verify(&[]), (Some(0), String::new()));
     let (status, said) = site.verify(&extends);
-    assert!(status == Some(1) && said.contains("was written anew"), "{said}");
-    // The whole log gone.
+    assert!(status == Some(1) && said.contains("was rewritten"), "{said}");
+    // The whole log was deleted.
     site.sql(&format!("DELETE FROM audit_events WHERE {log}"));
     let (status, said) = site.verify(&extends);
     assert!(status == Some(1) && said.contains("the log has 0 events, and had"), "{said}");
-    // That is seen without a checkpoint too, and whatever is written after it.
+    // This is found without a checkpoint too, even after later writes.
     for asked in [&[][..], &production, &["--verifier-key", &verifier]] {
         let (status, said) = site.verify(asked);
         assert!(status == Some(1) && said.contains("the log is missing"), "{said}");
@@ -190,7 +191,7 @@ fn tamper_with(site: &dyn Site) {
     site.sql(&format!("INSERT INTO audit_events ({columns}) SELECT {columns} FROM kept WHERE {log}"));
     assert_eq!(site.verify(&extends), (Some(0), String::new()));
 
-    // A checkpoint that someone changed, or that another key signed, proves nothing.
+    // A changed checkpoint, or one signed by another key, proves nothing.
     let note = std::fs::read_to_string(folder.join("friday.note")).unwrap();
     let size = note.lines().nth(1).unwrap();
     std::fs::write(folder.join("friday.note"), note.replacen(&format!("\n{size}\n"), "\n6\n", 1)).unwrap();
@@ -198,7 +199,7 @@ fn tamper_with(site: &dyn Site) {
     assert!(status == Some(1) && said.contains("the signature is wrong"), "{said}");
 }
 
-/// Where the event cannot be written, the change is not made.
+/// If the event cannot be written, the change is not made.
 fn refuse_events(site: &dyn Site) {
     let (folder, store) = (site.folder(), site.url());
     done(folder, &store, &["org", "create", "Acme"]);
@@ -237,34 +238,33 @@ fn refuse_events(site: &dyn Site) {
 }
 
 #[test]
-fn tampering_with_sqlite_is_seen_and_named() {
+fn tampering_with_sqlite_is_found_and_named() {
     tamper_with(&Sqlite(tempfile::tempdir().unwrap()));
 }
 
 #[test]
-fn tampering_with_postgres_is_seen_and_named() {
+fn tampering_with_postgres_is_found_and_named() {
     tamper_with(&Postgres(tempfile::tempdir().unwrap(), Cluster::start(&[]).unwrap()));
 }
 
 #[test]
-fn without_its_event_no_change_is_made() {
+fn no_change_is_made_without_its_event() {
     refuse_events(&Sqlite(tempfile::tempdir().unwrap()));
     refuse_events(&Postgres(tempfile::tempdir().unwrap(), Cluster::start(&[]).unwrap()));
 }
 
-/// Another's reading of an export: Python's standard library, with the very program that docs/audit.md prints.
+/// An independent reading of an export, with the exact Python program in docs/how-to/verify-a-log.md.
 fn documented_verifier() -> String {
-    let page = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/audit.md");
+    let page = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/how-to/verify-a-log.md");
     let page = std::fs::read_to_string(page).unwrap();
     page.split("```python\n").nth(1).unwrap().split("```").next().unwrap().to_owned()
 }
 
 fn python(export: &str) -> Result<String, String> {
-    let mut child = Command::new("python3");
-    let child = child.args(["-c", &documented_verifier()]);
-    let mut child = child.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
-    child.stdin.take().unwrap().write_all(export.as_bytes()).unwrap();
-    let done = child.wait_with_output().unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::write(folder.path().join("audit.jsonl"), export).unwrap();
+    let mut program = Command::new("python3");
+    let done = program.args(["-c", &documented_verifier()]).current_dir(folder.path()).output().unwrap();
     let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
     if done.status.success() { Ok(text(&done.stdout)) } else { Err(text(&done.stderr)) }
 }
@@ -289,7 +289,7 @@ fn an_export_can_be_verified_by_others_and_harms_no_spreadsheet() {
     let without = |number: usize| export.lines().enumerate().filter(move |(at, _)| *at != number);
     let gap: String = without(2).map(|(_, line)| format!("{line}\n")).collect();
     assert!(python(&gap).is_err(), "{gap}");
-    // An export is an event; each is in the next.
+    // An export is itself an event, which is in the next export.
     let export = done(folder, store, &[&["audit", "export", "--format", "csv"], &test[..]].concat());
     let rows: Vec<Vec<String>> = csv::Reader::from_reader(export.as_bytes())
         .records()
@@ -301,7 +301,7 @@ fn an_export_can_be_verified_by_others_and_harms_no_spreadsheet() {
         assert_eq!(row[9], harmless);
         assert!(row.iter().all(|cell| !cell.starts_with(['=', '+', '-', '@'])), "{row:?}");
     }
-    // Into a file, which is never written over.
+    // Exports into a file, which is never overwritten.
     let to_file = [&["audit", "export", "-f", "log.jsonl"], &test[..]].concat();
     done(folder, store, &to_file);
     let seen = python(&std::fs::read_to_string(folder.join("log.jsonl")).unwrap());
@@ -312,7 +312,7 @@ fn an_export_can_be_verified_by_others_and_harms_no_spreadsheet() {
 }
 
 #[test]
-fn one_event_can_be_proven_to_whoever_has_none_of_the_others() {
+fn one_event_can_be_proven_without_the_other_events() {
     let folder = tempfile::tempdir().unwrap();
     let (folder, store) = (folder.path(), "sqlite:doorward.db");
     done(folder, store, &["org", "create", "Acme"]);
@@ -350,7 +350,7 @@ fn one_event_can_be_proven_to_whoever_has_none_of_the_others() {
 }
 
 #[test]
-fn what_was_cut_off_is_stood_for_by_a_signed_checkpoint() {
+fn a_signed_statement_replaces_pruned_events() {
     let site = Sqlite(tempfile::tempdir().unwrap());
     let (folder, store) = (site.folder(), &site.url());
     done(folder, store, &["org", "create", "Acme"]);
@@ -370,7 +370,7 @@ fn what_was_cut_off_is_stood_for_by_a_signed_checkpoint() {
     };
     assert_eq!(prune("2020-01-01", &["--yes"]).0, 5);
     let (status, said) = prune("2100-01-01", &[]);
-    assert!(status == 3 && said.contains("are deleted for ever"), "{said}");
+    assert!(status == 3 && said.contains("are deleted permanently"), "{said}");
     let (status, said) = prune("2100-01-01", &["--yes"]);
     assert!(status == 0 && said.contains("Deleted 3 events"), "{said}");
 
@@ -383,13 +383,13 @@ fn what_was_cut_off_is_stood_for_by_a_signed_checkpoint() {
     assert_eq!(kept, (Some(0), String::new()));
     let (status, said) = site.verify(&["--verifier-key", &other]);
     assert!(status == Some(1) && said.contains("none of the given keys has signed"), "{said}");
-    // What the docs print works on what is left.
+    // The documented program also verifies the rest of the log.
     let export = done(folder, store, &["audit", "export"]);
     assert_eq!(
         python(&export).unwrap(),
         "events 1 to 3 are not here: they were pruned\nevents 4 to 6 follow each other\n"
     );
-    // Without a key, nothing is proved, and that is said.
+    // Without a key, nothing is proved, and the output says so.
     let plain = run(folder, store, &["audit", "verify"]);
     let said = String::from_utf8_lossy(&plain.stderr);
     assert!(String::from_utf8_lossy(&plain.stdout).contains("whole from event 4 on"), "{plain:?}");
@@ -397,16 +397,16 @@ fn what_was_cut_off_is_stood_for_by_a_signed_checkpoint() {
     let proved = run(folder, store, &["audit", "verify", "--verifier-key", &mine]);
     assert!(String::from_utf8_lossy(&proved.stdout).contains("whole; events 1 to 3 were pruned"), "{proved:?}");
     assert!(proved.stderr.is_empty(), "{proved:?}");
-    // Someone cuts more off, and changes what stands for it.
+    // An attacker cuts off more events, and changes the record of pruned events.
     site.sql("DELETE FROM audit_events WHERE sequence = 4");
     assert!(site.verify(&[]).1.contains("events 4 to 4 are missing"));
     site.sql("UPDATE pruned_logs SET size = 4");
     let (status, said) = site.verify(&[]);
-    assert!(status == Some(1) && said.contains("is not of those that were cut off"), "{said}");
+    assert!(status == Some(1) && said.contains("is about other events"), "{said}");
 }
 
-/// What stands for the first events of the production log, as a writer of the database makes it: from public parts,
-/// with a note of their choice.
+/// Forges the record of pruned events of the production log as a writer of the database can: from public data, with a note of
+/// their choice.
 fn forge(site: &dyn Site, size: usize, note: &str) {
     let export = done(site.folder(), &site.url(), &["audit", "export"]);
     let (mut tree, mut last) = (Tree::default(), String::new());
@@ -426,7 +426,7 @@ fn forge(site: &dyn Site, size: usize, note: &str) {
     ));
 }
 
-/// The beginning of a log is deleted with all that an attacker may have: genuine checkpoints, a key of their own, SQL.
+/// Deletes the beginning of a log with everything that an attacker may have: genuine checkpoints, a key of their own, SQL.
 fn delete_the_beginning(site: &dyn Site) {
     let (folder, store) = (site.folder(), site.url());
     done(folder, &store, &["org", "create", "Acme"]);
@@ -475,7 +475,7 @@ fn delete_the_beginning(site: &dyn Site) {
 }
 
 #[test]
-fn deleting_the_beginning_of_a_log_is_seen_on_every_engine() {
+fn deleting_the_beginning_of_a_log_is_found_on_every_engine() {
     delete_the_beginning(&Sqlite(tempfile::tempdir().unwrap()));
     delete_the_beginning(&Postgres(tempfile::tempdir().unwrap(), Cluster::start(&[]).unwrap()));
 }
@@ -496,7 +496,7 @@ fn a_verifier_key_that_fits_no_log_is_an_error() {
     let of_test = ["--environment", "test", "--verifier-key"];
     assert_eq!(site.verify(&[&of_test[..], &[&test]].concat()).0, Some(0));
     let (status, said) = site.verify(&[&of_test[..], &[&production]].concat());
-    assert!(status == Some(2) && said.contains("fits no log in question"), "{said}");
+    assert!(status == Some(2) && said.contains("fits none of these logs"), "{said}");
     let both = site.verify(&["--verifier-key", &production, "--verifier-key", &test]);
     assert_eq!(both, (Some(0), String::new()));
     let elsewhere = "doorward/org_01h455vb4pex5vsknk084sn02q/production";
@@ -505,7 +505,7 @@ fn a_verifier_key_that_fits_no_log_is_an_error() {
         let refused = run(folder, store, &[more, &["--verifier-key", &foreign]].concat());
         assert_eq!(refused.status.code(), Some(2), "{refused:?}");
     }
-    // A key of production holds for the test log too: a forgery there is seen.
+    // A production key also verifies the test log, so a forgery there is found.
     let size = "(organization, environment, size, last_hash, peaks, checkpoint)";
     site.sql(&format!(
         "INSERT INTO pruned_logs {size} SELECT organization, environment, 1, hash, hash, \
@@ -515,7 +515,7 @@ fn a_verifier_key_that_fits_no_log_is_an_error() {
     assert_eq!(site.verify(&["--verifier-key", &production]).0, Some(1));
 }
 
-/// A checkpoint of a log without events verifies, now and later.
+/// A checkpoint of an empty log verifies now and later.
 #[test]
 fn an_empty_log_has_a_checkpoint_that_verifies() {
     let site = Sqlite(tempfile::tempdir().unwrap());
@@ -533,9 +533,9 @@ fn an_empty_log_has_a_checkpoint_that_verifies() {
     assert_eq!(site.verify(&asked), (Some(0), String::new()));
 }
 
-/// A signing key is lost, stolen or simply old: logs that it signed for go on under another one.
+/// A signing key was lost, stolen or replaced: its logs continue with another key.
 #[test]
-fn signing_keys_rotate() {
+fn signing_keys_can_be_rotated() {
     let site = Sqlite(tempfile::tempdir().unwrap());
     let (folder, store) = (site.folder(), &site.url());
     done(folder, store, &["org", "create", "Acme"]);
@@ -555,7 +555,7 @@ fn signing_keys_rotate() {
     };
     assert!(prune("old.key", &[]).status.success());
     done(folder, store, &["key", "regenerate", "--yes"]);
-    // The new key alone proves nothing; with the old one beside it, everything goes on.
+    // The new key alone proves nothing. With the old key beside it, the log can be pruned.
     assert!(String::from_utf8_lossy(&prune("new.key", &[]).stderr).contains("none of the given keys has signed"));
     assert!(verifier("new.key", "no.note", &[]).unwrap_err().contains("none of the given keys has signed"));
     let (status, said) = site.verify(&["--verifier-key", &new]);
@@ -565,7 +565,7 @@ fn signing_keys_rotate() {
     let beside = site.verify(&["--checkpoint", "both.note", "--verifier-key", &old, "--verifier-key", &new]);
     assert_eq!(beside, (Some(0), String::new()));
 
-    // Signed again once, the new key is enough, and the old one still holds.
+    // After one `audit resign`, the new key is enough, and the old key still verifies.
     let resign = |key: &str, more: &[&str]| {
         run(folder, store, &[&["audit", "resign", "--signing-key-file", key], more].concat())
     };
@@ -587,9 +587,9 @@ fn signing_keys_rotate() {
     assert_eq!(site.verify(&["--verifier-key", &old]).0, Some(1), "the new prune is not the old key's");
 }
 
-/// Programs from before let a checkpoint stand for pruned events. The log says what to do, and is proved after it was done.
+/// Older programs stored a checkpoint for pruned events. The output names the cure, and the log verifies after it.
 #[test]
-fn a_prune_of_an_older_program_is_answered_for_once() {
+fn an_older_programs_prune_is_confirmed_once() {
     let site = Sqlite(tempfile::tempdir().unwrap());
     let (folder, store) = (site.folder(), &site.url());
     done(folder, store, &["org", "create", "Acme"]);
@@ -620,7 +620,7 @@ fn a_prune_of_an_older_program_is_answered_for_once() {
 }
 
 #[test]
-fn events_are_listed_by_what_they_say() {
+fn events_are_filtered_by_their_fields() {
     let folder = tempfile::tempdir().unwrap();
     let (folder, store) = (folder.path(), "sqlite:doorward.db");
     done(folder, store, &["org", "create", "Acme"]);
@@ -645,7 +645,7 @@ fn events_are_listed_by_what_they_say() {
 }
 
 #[test]
-fn whoever_follows_hears_of_each_event() {
+fn follow_prints_each_event() {
     let folder = tempfile::tempdir().unwrap();
     let (folder, store) = (folder.path(), "sqlite:doorward.db");
     done(folder, store, &["org", "create", "Acme"]);
@@ -663,7 +663,7 @@ fn whoever_follows_hears_of_each_event() {
 }
 
 #[test]
-fn what_a_sink_has_yet_to_ship_is_not_cut_off_until_the_sink_is_forgotten() {
+fn unshipped_events_are_not_pruned_until_the_sink_is_forgotten() {
     let site = Sqlite(tempfile::tempdir().unwrap());
     let (folder, store) = (site.folder(), &site.url());
     done(folder, store, &["org", "create", "Acme"]);

@@ -1,8 +1,8 @@
-//! The premises of the promise, broken in real processes: the store's files are moved, replaced and removed under a server, and
-//! a pooler leads a server to a standby. No request that was sent after a regenerate has returned is let in with the dead key.
+//! Breaks the premises of the promise in real processes: the store's files are moved, replaced and removed under a server, and a
+//! pooler switches a server to a standby. After a regenerate has returned, no later request with the dead key is accepted.
 
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
-#![expect(clippy::print_stdout, reason = "a test says what it saw")]
+#![expect(clippy::print_stdout, reason = "a test prints its findings")]
 
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
@@ -12,19 +12,19 @@ use std::time::Duration;
 
 use doorward_test_postgres::Cluster;
 
-use crate::fire::{Client, Truth, command};
+use crate::fire::{Client, Truth, command, is_long};
 use crate::programs::server_binary;
 use crate::support::{self, Server};
 
-/// How often each premise is broken; more with `DOORWARD_TEST_LONG`.
+/// The number of rounds for each premise; higher with `DOORWARD_TEST_LONG`.
 fn rounds() -> u32 {
-    if std::env::var_os("DOORWARD_TEST_LONG").is_some() { 150 } else { 1 }
+    if is_long() { 150 } else { 1 }
 }
 
-/// Breaks something about the store in this folder.
+/// Damages the store in this folder.
 type Break = fn(&Path);
 
-/// Each way to make the file at the path another one than the server has open.
+/// Each way to replace the file at the path that the server has open.
 const BREAKS: [(&str, Break); 6] = [
     ("another file is moved to the path", |folder| {
         let copy = folder.join("copy.db");
@@ -55,7 +55,7 @@ const BREAKS: [(&str, Break); 6] = [
 #[test]
 fn a_dead_key_is_refused_whatever_happens_to_the_files() {
     for _ in 0..rounds() {
-        // Each waits for leases to run out: side by side, so that they wait together.
+        // Each test waits for leases to run out, so they run in parallel.
         std::thread::scope(|scope| {
             for (name, break_it) in BREAKS {
                 scope.spawn(move || a_store_that_breaks(name, break_it));
@@ -69,12 +69,12 @@ fn a_store_that_breaks(name: &str, break_it: Break) {
     let folder = server.folder.path().to_owned();
     let mut client = Client { address: server.address, stream: None };
     let old = server.production_key.clone();
-    assert_eq!(client.whoami(&old), Some(200), "{name}");
+    client.await_status(&old, 200);
     break_it(&folder);
-    let truth = Arc::new(Truth { rest: 1.into(), current: old.clone().into(), ..Truth::default() });
+    let truth = Arc::new(Truth::with_rest(old.clone()));
     let regenerated = command(&folder, &["key", "regenerate", "--yes"]);
     let said = String::from_utf8_lossy(&regenerated.stderr).into_owned();
-    // A command that finds the store out of order changes nothing and says so: then the old key is not dead.
+    // A command that finds the store damaged changes nothing and says so. Then the old key is not dead.
     if regenerated.status.success() {
         truth.dead.write().unwrap().push(old);
         *truth.current.write().unwrap() = String::from_utf8(regenerated.stdout).unwrap().trim().to_owned();
@@ -91,10 +91,8 @@ fn a_store_that_breaks(name: &str, break_it: Break) {
     let not_current = truth.not_current.load(Ordering::Relaxed);
     println!("{name}: regenerated {}, {not_current} answers 503; {said}", regenerated.status.success());
     assert_eq!(*truth.stale.lock().unwrap(), Vec::<String>::new(), "{name}");
-    // The server serves nothing, and its log says which of its files it was.
-    while client.whoami(&truth.current.read().unwrap()) != Some(503) {
-        std::thread::sleep(Duration::from_millis(10));
-    }
+    // The server serves nothing, and its log names the affected file.
+    client.await_status(&truth.current.read().unwrap(), 503);
     support::waits_for(name, || {
         let log = server.output.lock().unwrap();
         log.contains("this node cannot prove that it is current") && log.contains("doorward.db")
@@ -109,8 +107,7 @@ fn a_restore_is_refused_while_a_server_runs() {
     let restored = command(&folder, &["store", "restore", "copy.db", "--yes"]);
     let said = String::from_utf8_lossy(&restored.stderr).into_owned();
     assert!(!restored.status.success() && said.contains("stop"), "{said}");
-    let mut client = Client { address: server.address, stream: None };
-    assert_eq!(client.whoami(&server.production_key), Some(200));
+    Client { address: server.address, stream: None }.await_status(&server.production_key, 200);
     let (status, folder) = server.stop();
     assert!(status.success());
     // A stopped store is one file.
@@ -121,7 +118,7 @@ fn a_restore_is_refused_while_a_server_runs() {
     assert!(command(folder.path(), &["store", "restore", "copy.db", "--yes"]).status.success());
 }
 
-/// A PgBouncer in transaction pooling. It stops when this is dropped.
+/// A PgBouncer in transaction pooling. It stops on drop.
 struct Pooler {
     process: Child,
     port: u16,
@@ -138,7 +135,7 @@ impl Pooler {
         let is_root = std::os::unix::fs::MetadataExt::uid(&std::fs::metadata(folder.path()).unwrap()) == 0;
         let mut pooler = Command::new(if is_root { "setpriv" } else { "pgbouncer" });
         if is_root {
-            // It refuses to be root, as PostgreSQL does.
+            // Like PostgreSQL, it refuses to run as root.
             pooler.args(["--reuid=postgres", "--regid=postgres", "--clear-groups", "--", "pgbouncer"]);
         }
         let process = pooler.arg(&file).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
@@ -156,7 +153,7 @@ impl Pooler {
         )
     }
 
-    /// Leads all clients to another server, as operators do at a failover.
+    /// Switches all clients to another server, as operators do at a failover.
     fn point_at(&self, server: u16) {
         std::fs::write(self.folder.path().join("pgbouncer.ini"), Self::settings(self.port, server)).unwrap();
         for order in ["RELOAD", "RECONNECT"] {
@@ -176,7 +173,7 @@ impl Drop for Pooler {
     }
 }
 
-/// Runs one statement.
+/// Executes one statement.
 fn sql(port: u16, database: &str, statement: &str) {
     let port = port.to_string();
     let done = Command::new("psql")
@@ -201,15 +198,8 @@ fn a_server_that_a_pooler_leads_to_a_lagging_standby_serves_nothing() {
     let mut current = doorward(&["org", "create", "Acme"]);
     let server = Server::on(&server_binary(), &pooler.url(), 0);
     let mut client = Client { address: server.address, stream: None };
-    let mut await_status = |key: &str, wanted: u16| {
-        let mut looks = 0..;
-        while client.whoami(key) != Some(wanted) {
-            assert!(looks.next() < Some(12_000), "not {wanted}: {}", server.output.lock().unwrap());
-            std::thread::sleep(Duration::from_millis(10));
-        }
-    };
     for _ in 0..rounds().min(20) {
-        await_status(&current, 200);
+        client.await_status(&current, 200);
         pooler.point_at(standby.port());
         // The standby lags from here on.
         sql(standby.port(), "postgres", "SELECT pg_wal_replay_pause()");
@@ -221,12 +211,12 @@ fn a_server_that_a_pooler_leads_to_a_lagging_standby_serves_nothing() {
             assert!(matches!(status, Some(401 | 503)), "{status:?}: {}", server.output.lock().unwrap());
             std::thread::sleep(Duration::from_millis(5));
         }
-        // What it reads may lack any change, and so it says nothing at all.
-        await_status(&dead, 503);
+        // Its reads may lack any change, so it serves nothing.
+        client.await_status(&dead, 503);
         support::waits_for("the reason", || server.output.lock().unwrap().contains("this server is a standby"));
         sql(standby.port(), "postgres", "SELECT pg_wal_replay_resume()");
         pooler.point_at(primary.port());
-        await_status(&current, 200);
-        await_status(&dead, 401);
+        client.await_status(&current, 200);
+        client.await_status(&dead, 401);
     }
 }

@@ -1,4 +1,4 @@
-//! On a terminal, what dies in production is asked for by its name.
+//! On a terminal, a command that kills a production key asks for the organization's name.
 
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
@@ -18,7 +18,7 @@ fn doorward(folder: &Path, arguments: &[&str]) -> Command {
 /// Runs a command on a terminal, answers its question, and returns its exit status.
 fn answer(folder: &Path, arguments: &[&str], question: &str, answer: &str) -> i32 {
     let mut terminal = Session::spawn(doorward(folder, arguments)).unwrap();
-    terminal.set_expect_timeout(Some(Duration::from_secs(10)));
+    terminal.set_expect_timeout(Some(Duration::from_secs(600)));
     terminal.expect(question).unwrap();
     terminal.send_line(answer).unwrap();
     let _ = terminal.expect(expectrl::Eof);
@@ -29,7 +29,7 @@ fn answer(folder: &Path, arguments: &[&str], question: &str, answer: &str) -> i3
 }
 
 #[test]
-fn a_production_key_dies_only_by_its_organizations_name() {
+fn killing_a_production_key_needs_the_organizations_name() {
     let folder = tempfile::tempdir().unwrap();
     let made = doorward(folder.path(), &["org", "create", "Acme"]).output().unwrap();
     let key = String::from_utf8(made.stdout).unwrap();
@@ -43,15 +43,15 @@ fn a_production_key_dies_only_by_its_organizations_name() {
         String::from_utf8(told.stdout).unwrap().contains("\"known\": true")
     };
     for wrong in ["", "y", "yes", "acme", "Acme Inc"] {
-        assert_eq!(answer(folder.path(), &["key", "regenerate"], "Type Acme to go on", wrong), 3, "{wrong}");
+        assert_eq!(answer(folder.path(), &["key", "regenerate"], "Type Acme to continue", wrong), 3, "{wrong}");
         assert!(is_known());
     }
-    assert_eq!(answer(folder.path(), &["key", "regenerate"], "Type Acme to go on", "Acme"), 0);
+    assert_eq!(answer(folder.path(), &["key", "regenerate"], "Type Acme to continue", "Acme"), 0);
     assert!(!is_known());
 }
 
 #[test]
-fn a_test_key_dies_by_a_yes() {
+fn killing_a_test_key_needs_a_yes() {
     let folder = tempfile::tempdir().unwrap();
     doorward(folder.path(), &["org", "create", "Acme"]).output().unwrap();
     let made = doorward(folder.path(), &["--output", "json", "key", "create", "--name", "ci"]).output().unwrap();

@@ -1,5 +1,5 @@
-//! `doorward store copy` with real stores and servers: keys and data go on working on the other engine, an interrupted
-//! copy goes on, and one that cannot be trusted is refused.
+//! `doorward store copy` with real stores and servers: keys and data keep working on the other engine, an interrupted copy
+//! continues, and an untrustworthy copy is refused.
 
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
@@ -18,7 +18,7 @@ use serde_json::Value;
 use crate::programs::{command, done, refused, server_binary};
 use crate::support::Server;
 
-/// All that people see of a store.
+/// Everything that people see of a store.
 fn view(folder: &Path, store: &str) -> Vec<String> {
     let list = |arguments: &[&str]| done(folder, &[&["--store", store, "--output", "json"], arguments].concat());
     vec![
@@ -32,7 +32,7 @@ fn view(folder: &Path, store: &str) -> Vec<String> {
 }
 
 #[test]
-fn a_store_moves_to_postgres_and_back_and_its_keys_go_on_working() {
+fn a_store_moves_to_postgres_and_back_and_its_keys_keep_working() {
     let server = Server::start_quiet(&server_binary(), tempfile::tempdir().unwrap());
     let folder = server.folder.path().to_owned();
     let old = server.production_key.clone();
@@ -72,7 +72,7 @@ fn a_store_moves_to_postgres_and_back_and_its_keys_go_on_working() {
         let other = users.iter().find(|other| *other != user).unwrap();
         assert_eq!(server.call(key, "GET", &format!("/v1/registered-users/{other}"), None).status, 404);
     }
-    // Life goes on there, from the revision that was reached.
+    // The copy continues from the revision of the source.
     let fresh = done(&folder, &["--store", &url, "key", "regenerate", "--org", "default", "--yes"]);
     assert_eq!(server.call(&staged, "GET", "/v1/whoami", None).status, 401);
     assert_eq!(server.call(&fresh, "GET", "/v1/whoami", None).status, 200);
@@ -83,7 +83,7 @@ fn a_store_moves_to_postgres_and_back_and_its_keys_go_on_working() {
     drop(kept);
 }
 
-/// A store with an organization and many test keys.
+/// Creates a store with an organization and many test keys.
 fn make_large(path: &Path, keys: u32) {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     runtime.block_on(async {
@@ -109,9 +109,14 @@ fn make_large(path: &Path, keys: u32) {
                 one.clone(),
             ]);
             let (locator, digest) = (text(&format!("{number:010}")), Cell::Bytes(vec![7; 32]));
-            secrets.push(vec![organization.clone(), environment, id, text("current"), locator, digest, one, time]);
+            let current = text("current");
+            secrets.push(vec![organization.clone(), environment, id, current, locator, digest, one, time, Cell::Null]);
         }
-        let rows = [vec![vec![organization, text("Acme"), Cell::Number(1)]], access_keys, secrets];
+        let rows = [
+            vec![vec![organization, text("Acme"), Cell::Number(1), Cell::Null, text("active"), Cell::Null]],
+            access_keys,
+            secrets,
+        ];
         for (table, rows) in store.tables().iter().zip(rows) {
             store.add_rows(table, rows, String::new()).await.unwrap();
         }
@@ -120,33 +125,34 @@ fn make_large(path: &Path, keys: u32) {
 }
 
 #[test]
-fn a_copy_that_was_killed_goes_on_and_is_no_store_until_it_is_whole() {
+fn a_killed_copy_continues_and_is_unusable_until_complete() {
     let folder = tempfile::tempdir().unwrap();
     let folder = folder.path();
-    let keys = 30_000;
+    let keys = 10_000;
     make_large(&folder.join("large.db"), keys);
     let cluster = Cluster::start(&[]).unwrap();
     for target in [cluster.url(), "sqlite:small.db".to_owned()] {
         let copy = ["store", "copy", "--from", "sqlite:large.db", "--to", &target];
-        let (mut kills, mut whole) = (0, false);
+        let (mut kills, mut patience, mut whole) = (0, Duration::from_millis(100), false);
         while !whole {
             let mut child = command(folder, &copy).stderr(Stdio::null()).spawn().unwrap();
-            // A little longer each time, so that it comes to an end.
-            std::thread::sleep(Duration::from_millis(100 + 50 * kills));
+            // A little longer each time, so that the copy finishes in the end.
+            std::thread::sleep(patience);
+            patience = patience * 5 / 4;
             whole = child.try_wait().unwrap().is_some_and(|status| status.success());
             if !whole {
                 child.kill().unwrap();
                 child.wait().unwrap();
                 kills += 1;
                 let (status, said) = refused(folder, &["--store", &target, "key", "create", "--name", "early"]);
-                // It may have ended just before it was killed.
-                assert!(status == 0 || status == 5 || said.contains("not finished"), "{said}");
+                // The copy may have ended just before the kill.
+                assert!(status == 0 || status == 5 || said.contains("unfinished"), "{said}");
                 if status == 0 {
                     break;
                 }
             }
         }
-        assert!(kills > 0, "it was too quick to be interrupted");
+        assert!(kills > 0, "the copy ended before it could be interrupted");
         let list = done(folder, &["--store", &target, "--output", "json", "key", "list"]);
         let list: Value = serde_json::from_str(&list).unwrap();
         let count = list["data"].as_array().unwrap().len();
@@ -155,7 +161,7 @@ fn a_copy_that_was_killed_goes_on_and_is_no_store_until_it_is_whole() {
 }
 
 #[test]
-fn what_cannot_be_trusted_is_refused() {
+fn an_untrustworthy_copy_is_refused() {
     let folder = tempfile::tempdir().unwrap();
     let folder = folder.path();
     make_large(&folder.join("large.db"), 20_000);
@@ -170,16 +176,16 @@ fn what_cannot_be_trusted_is_refused() {
     let (status, said) = copy("sqlite:large.db", "sqlite:other.db", &["--restart"]);
     assert!(status == 2 && said.contains("no unfinished copy"), "{said}");
 
-    // A log that someone tampered with is not carried on.
+    // A log with tampered events is not copied.
     done(folder, &["--store", "sqlite:tampered.db", "org", "create", "Tampered"]);
     let tampered = rusqlite::Connection::open(folder.join("tampered.db")).unwrap();
     tampered.execute("UPDATE audit_events SET actor = 'eve' WHERE sequence = 2", []).unwrap();
     let (status, said) = copy("sqlite:tampered.db", "sqlite:carried.db", &[]);
     assert!(status == 1 && said.contains("does not verify: event 2 was changed"), "{said}");
     let (status, said) = refused(folder, &["--store", "sqlite:carried.db", "key", "create", "--name", "early"]);
-    assert!(status == 1 && said.contains("not finished"), "{said}");
+    assert!(status == 1 && said.contains("unfinished"), "{said}");
 
-    // A change while it runs: here, between two attempts.
+    // A change during a copy: here, between two attempts.
     let mut child = command(folder, &["store", "copy", "--from", "sqlite:large.db", "--to", "sqlite:new.db"]);
     let mut child = child.stderr(Stdio::null()).spawn().unwrap();
     let has_secrets = || {
@@ -187,19 +193,19 @@ fn what_cannot_be_trusted_is_refused() {
         new.query_row("SELECT count(*) FROM secrets", [], |row| row.get::<_, u32>(0)).ok().filter(|count| *count > 0)
     };
     while has_secrets().is_none() {
-        assert!(child.try_wait().unwrap().is_none(), "it ended before anyone saw it begin");
+        assert!(child.try_wait().unwrap().is_none(), "the copy ended before its start was seen");
         std::thread::sleep(Duration::from_millis(1));
     }
     child.kill().unwrap();
     child.wait().unwrap();
     let (status, said) = copy("sqlite:other.db", "sqlite:new.db", &[]);
     assert!(status == 6 && said.contains("a copy of sqlite:large.db into sqlite:new.db was begun"), "{said}");
-    // The first key in the order of the copy, which has it already.
+    // The first key in the copy's order, which is already copied.
     done(folder, &["--store", "sqlite:large.db", "key", "delete", "key_00000000000000000000000010", "--yes"]);
     let (status, said) = copy("sqlite:large.db", "sqlite:new.db", &[]);
     assert!(status == 6 && said.contains("the source was changed meanwhile"), "{said}");
     let (status, said) = refused(folder, &["--store", "sqlite:new.db", "key", "create", "--name", "early"]);
-    assert!(status == 1 && said.contains("not finished"), "{said}");
+    assert!(status == 1 && said.contains("unfinished"), "{said}");
     let (status, said) = copy("sqlite:large.db", "sqlite:new.db", &["--restart"]);
     assert_eq!(status, 0, "{said}");
     let server =

@@ -7,14 +7,18 @@ mod confirmation;
 mod copy;
 mod failover_postgres;
 mod fire;
+mod import;
 mod newcomer;
+mod organizations;
 mod origin;
 mod programs;
 mod restore;
 mod sealing_key;
+mod store_url;
 #[path = "../../../server/tests/it/support/mod.rs"]
 mod support;
 mod tls_postgres;
 mod under_fire;
 mod under_fire_postgres;
+mod values;
 mod variables;

@@ -15,12 +15,12 @@ fn doorward(server: &Server, arguments: &[&str], input: &[u8]) -> Output {
         .stderr(Stdio::piped())
         .spawn()
         .unwrap();
-    // A command that does not read its input may be gone already.
+    // A command that does not read its input may have ended already.
     let _ = process.stdin.take().unwrap().write_all(input);
     process.wait_with_output().unwrap()
 }
 
-/// What a command that succeeds writes to standard output.
+/// Returns the standard output of a command that must succeed.
 fn output(server: &Server, arguments: &[&str]) -> String {
     let done = doorward(server, arguments, b"");
     assert!(done.status.success(), "{arguments:?}: {}", String::from_utf8_lossy(&done.stderr));
@@ -32,13 +32,14 @@ fn whoami(server: &Server, key: &str) -> support::Answer {
 }
 
 #[test]
-fn five_steps() {
-    // 1. The first start shows the production key, a curl line, and where to go next.
+fn the_five_steps_of_a_newcomer_work() {
+    // 1. The first start shows the production key, a curl command, and the next step.
     let server = Server::start(&server_binary());
     let shown = server.output.lock().unwrap().clone();
+    assert!(!shown.contains("cargo run") && !shown.contains(".md"), "an installed program has neither: {shown}");
     let curl = shown.lines().find(|line| line.trim().starts_with("curl ")).unwrap().trim().to_owned();
 
-    // 2. The curl line works as printed; a test key made beside the running server works at once.
+    // 2. The curl command works as printed; a new test key works at once on the running server.
     let answered = Command::new("sh").args(["-c", &format!("{curl} -s")]).output().unwrap();
     let who: serde_json::Value = serde_json::from_slice(&answered.stdout).unwrap();
     assert_eq!((&who["environment"], &who["organization"]["name"]), (&"production".into(), &"default".into()));
@@ -46,19 +47,24 @@ fn five_steps() {
     let test_key = made.trim_end();
     assert!(made.starts_with("dw_test_") && made.lines().count() == 1, "the value alone");
     assert_eq!(whoami(&server, test_key).text("/key/name"), "ci");
+    // So does each command that is shown, in any folder.
+    let shown: Vec<_> = shown.lines().filter(|line| line.contains(" --store ")).collect();
+    assert_eq!(shown.len(), 4);
+    let made = Command::new("sh").args(["-c", shown[0]]).current_dir("/").output().unwrap();
+    assert_eq!(whoami(&server, String::from_utf8_lossy(&made.stdout).trim_end()).status, 200, "{made:?}");
 
-    // 3. What one key made is 404 for the other, as what exists nowhere.
+    // 3. A record of one key's environment is 404 for the other key, like a record that does not exist.
     let user = server.call(test_key, "POST", "/v1/registered-users", Some(r#"{"origin_user_id":"u1"}"#)).text("/id");
     let get = |id: &str| server.call(&server.production_key, "GET", &format!("/v1/registered-users/{id}"), None);
     let (other, nowhere) = (get(&user).without_request(), get("ru_01h455vb4pex5vsknk084sn02q").without_request());
     assert_eq!((other.status, &other.headers, &other.body), (404, &nowhere.headers, &nowhere.body));
 
-    // 4. Staged: both work. Regenerated: the old one is refused from that moment on.
+    // 4. After the stage, both keys work. After the regenerate, the old key is refused at once.
     let next = output(&server, &["key", "stage"]);
     let next = next.trim_end();
     assert_eq!(whoami(&server, &server.production_key).status, 200);
     assert_eq!(whoami(&server, next).status, 200);
-    assert_eq!(output(&server, &["key", "regenerate", "--yes"]), "", "it was shown when staged");
+    assert_eq!(output(&server, &["key", "regenerate", "--yes"]), "", "a staged value was shown again");
     assert_eq!(whoami(&server, &server.production_key).code(), "invalid_key");
     assert_eq!(whoami(&server, next).status, 200);
     let fresh = output(&server, &["key", "regenerate", "--yes"]);
@@ -67,7 +73,7 @@ fn five_steps() {
 }
 
 #[test]
-fn what_dies_here_is_dead_on_the_server_before_the_command_returns() {
+fn a_key_is_dead_on_the_server_before_the_killing_command_returns() {
     let server = Server::start(&server_binary());
     for _ in 0..20 {
         let json = output(&server, &["--output", "json", "key", "create", "--name", "ci"]);
@@ -123,7 +129,7 @@ fn every_way_to_fail_has_its_exit_status() {
 }
 
 #[test]
-fn inspect_tells_what_a_key_is_and_never_prints_it() {
+fn inspect_describes_a_key_and_never_prints_it() {
     let server = Server::start(&server_binary());
     let key = &server.production_key;
     let inspect = |input: &[u8]| {
@@ -164,7 +170,7 @@ fn lists_are_tables_for_people_and_documents_for_programs() {
         let document: serde_json::Value = serde_json::from_str(&json).unwrap();
         assert_eq!(document["data"].as_array().unwrap().len(), rows, "{arguments:?}: {json}");
     }
-    // The same documents as over HTTP, as soon as the server has written what it counted.
+    // The documents are the same as over HTTP, as soon as the server has written its counts.
     let ada = server.operator("http");
     let organization = whoami(&server, &server.production_key).text("/organization/id");
     support::waits_for("the command line shows the document of the server", || {
@@ -181,7 +187,7 @@ fn an_operator_sees_who_still_uses_the_old_key() {
         whoami(&server, &server.production_key);
     }
     output(&server, &["key", "stage"]);
-    // The server that counts shows it at once; the command line sees what the server has written, within seconds.
+    // The counting server shows a use at once. The command line sees it after the server's next write, within seconds.
     let ada = server.operator("http");
     let organization = whoami(&server, &server.production_key).text("/organization/id");
     let path = format!("/v1/organizations/{organization}/access-keys");
@@ -202,7 +208,7 @@ fn an_operator_sees_who_still_uses_the_old_key() {
 }
 
 #[test]
-fn help_completions_and_the_manual_teach() {
+fn help_completions_and_the_manual_can_be_printed() {
     let server = Server::start(&server_binary());
     for (arguments, word) in [
         (&["--help"][..], "Exit status"),

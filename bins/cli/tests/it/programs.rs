@@ -1,18 +1,18 @@
-//! The programs as people run them.
+//! The programs, started like a user starts them.
 
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 
-/// Returns the server, which stands beside the command line; `cargo xtask test` builds both.
+/// Returns the path of the server beside the command line; `cargo xtask test` builds both.
 pub(crate) fn server_binary() -> PathBuf {
     let binary = PathBuf::from(env!("CARGO_BIN_EXE_doorward")).with_file_name("doorward-server");
     assert!(binary.exists(), "build it first: cargo build --bins");
     binary
 }
 
-/// Returns the command line in a folder, without the variables of the one who runs the tests.
+/// Returns the command line in a folder, without the environment variables of the tests' user.
 pub(crate) fn command(folder: &Path, arguments: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_doorward"));
     command.args(arguments).current_dir(folder).env_remove("DOORWARD_STORE").stdin(Stdio::null());
@@ -24,14 +24,14 @@ pub(crate) fn run(folder: &Path, arguments: &[&str]) -> Output {
     command(folder, arguments).output().unwrap()
 }
 
-/// Returns what a command that succeeds writes to standard output.
+/// Returns the standard output of a command that must succeed.
 pub(crate) fn done(folder: &Path, arguments: &[&str]) -> String {
     let done = run(folder, arguments);
     assert!(done.status.success(), "{arguments:?}: {}", String::from_utf8_lossy(&done.stderr));
     String::from_utf8(done.stdout).unwrap().trim().to_owned()
 }
 
-/// Returns the exit status of a command that fails, and what it says.
+/// Returns the exit status and the message of a command that must fail.
 pub(crate) fn refused(folder: &Path, arguments: &[&str]) -> (i32, String) {
     let done = run(folder, arguments);
     (done.status.code().unwrap(), String::from_utf8(done.stderr).unwrap())

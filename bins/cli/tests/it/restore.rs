@@ -1,4 +1,4 @@
-//! The drill: a backup is put back, and what died since dies again, by what was kept elsewhere of the audit logs.
+//! The restore drill: a backup is put back, and keys that died since then die again, from audit events that were kept elsewhere.
 
 #![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test fails by panicking")]
 
@@ -16,7 +16,7 @@ fn json(folder: &Path, arguments: &[&str]) -> Value {
     serde_json::from_str(&done(folder, &[&["--output", "json"], arguments].concat())).unwrap()
 }
 
-/// Whether a key is in force.
+/// Returns whether a key works.
 fn works(folder: &Path, key: &str) -> bool {
     let mut inspect = command(folder, &["--output", "json", "key", "inspect"]);
     let mut child = inspect.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
@@ -33,8 +33,7 @@ fn texts(list: &Value, field: &str) -> Vec<String> {
     list.as_array().unwrap().iter().map(|row| row[field].as_str().unwrap().to_owned()).collect()
 }
 
-/// All events of the store, as files hold them: two exports of production logs, one of a test log in the form of OCSF, and
-/// the log of the installation.
+/// Exports all events of the store into files: two production logs, one test log in OCSF format, and the installation's log.
 fn export(folder: &Path, round: u32) -> Vec<String> {
     let logs: [&[&str]; 4] =
         [&["--org", "Acme"], &["--org", "Beta"], &["--org", "Acme", "--environment", "test"], &["--installation"]];
@@ -52,19 +51,19 @@ fn export(folder: &Path, round: u32) -> Vec<String> {
 }
 
 fn read(line: &str) -> Event {
-    let FiledEvent { event, hash_fits } = FiledEvent::from_line(line).unwrap();
+    let FiledEvent { event, hash_fits, .. } = FiledEvent::from_line(line).unwrap();
     assert!(hash_fits, "{line}");
     event
 }
 
-/// The hash of each event by the id that a webhook has.
+/// Returns the hash of each event by its webhook id.
 fn ids(folder: &Path, files: &[String]) -> HashMap<String, Hash> {
     let lines: String = files.iter().map(|file| std::fs::read_to_string(folder.join(file)).unwrap()).collect();
     lines.lines().map(read).map(|event| (event.uid(), event.hash.unwrap())).collect()
 }
 
 #[test]
-fn what_died_since_the_backup_dies_again() {
+fn keys_that_died_after_the_backup_die_again() {
     let folder = tempfile::tempdir().unwrap();
     let folder = folder.path();
     let acme = done(folder, &["org", "create", "Acme"]);
@@ -148,7 +147,7 @@ fn what_died_since_the_backup_dies_again() {
     });
     assert_eq!((operators, origins), (0, 0));
 
-    // Every event says why, the logs are whole, and no two events share an id.
+    // Every event names its reason, the logs are intact, and no two events share an id.
     done(folder, &["audit", "verify"]);
     let now = export(folder, 2);
     let newest = std::fs::read_to_string(folder.join(&now[1])).unwrap();
@@ -159,13 +158,13 @@ fn what_died_since_the_backup_dies_again() {
         assert!(lost.get(&id).is_none_or(|other| *other == hash), "{id}");
         shared += u32::from(lost.contains_key(&id));
     }
-    assert!(shared > 0, "what the backup has keeps its id");
+    assert!(shared > 0, "an event of the backup has another id");
 
     let again = json(folder, &with(&["--yes"]));
     assert_eq!((&again["incarnation"], &again["keys"]), (&4.into(), &Value::Array(vec![])), "{again}");
 }
 
-/// A process that has the store open until it is dropped.
+/// A process that keeps the store open until it is dropped.
 struct Holder(Child);
 
 impl Holder {
@@ -174,7 +173,7 @@ impl Holder {
         let mut child = child.stdout(Stdio::piped()).spawn().unwrap();
         let mut shown = std::io::BufReader::new(child.stdout.take().unwrap());
         std::io::BufRead::read_line(&mut shown, &mut String::new()).unwrap();
-        // A pipe that is closed would end it.
+        // A closed pipe would end the process.
         std::mem::forget(shown);
         Self(child)
     }
@@ -219,17 +218,17 @@ fn a_store_is_restored_only_from_a_sound_backup_and_only_if_no_process_has_it_op
     let (status, said) = refused(folder, &["store", "restore", "good.db", "--yes"]);
     assert!(status == 1 && said.contains("stop all programs that use the store"), "{said}");
     assert!(works(folder, &fresh) && !works(folder, &key));
-    // A backup needs nobody to stop.
+    // A backup works while a process has the store open.
     done(folder, &["store", "backup", "beside.db"]);
     drop(holder);
     done(folder, &["store", "restore", "good.db", "--yes"]);
     assert!(works(folder, &key) && !works(folder, &fresh));
-    // Where there is no store, nothing is lost.
+    // Without a store at the target, nothing is lost.
     done(folder, &["--store", "sqlite:elsewhere.db", "store", "restore", "good.db"]);
 }
 
 #[test]
-fn files_that_tell_of_nothing_are_refused_and_a_line_that_cannot_be_read_is_named() {
+fn files_without_events_are_refused_and_an_unreadable_line_is_named() {
     let folder = tempfile::tempdir().unwrap();
     let folder = folder.path();
     let key = done(folder, &["org", "create", "Acme"]);
@@ -251,11 +250,11 @@ fn files_that_tell_of_nothing_are_refused_and_a_line_that_cannot_be_read_is_name
     let (status, said) = restored("events.jsonl");
     assert!(status == 1 && said.contains("events.jsonl, line 5") && said.contains("line 6"), "{said}");
     assert!(said.contains("2 lines could not be read") && !said.contains("\x1b[2J"), "{said}");
-    assert!(!works(folder, &key), "what could be read counts");
+    assert!(!works(folder, &key), "a readable event was ignored");
 }
 
 #[test]
-fn on_postgres_the_commands_name_its_own_tools() {
+fn on_postgres_backup_and_restore_name_postgres_tools() {
     let folder = tempfile::tempdir().unwrap();
     for (verb, tool) in [("backup", "pg_dump --format=custom"), ("restore", "pg_restore --clean")] {
         let store = ["--store", "postgres://nobody@127.0.0.1:1/none", "store", verb, "file", "--yes"];

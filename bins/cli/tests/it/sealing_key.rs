@@ -1,5 +1,5 @@
-//! The sealing key with real servers: a wrong or missing one ends the start, and `doorward sealing-key rotate` exchanges it while
-//! servers run.
+//! The sealing key with real servers: with a wrong or missing key no server starts, and `doorward sealing-key rotate` replaces
+//! the key while servers run.
 
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
@@ -11,13 +11,13 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use doorward::key::SystemRandom;
 use doorward::records::{SealedKind, SealedValue, Sealing, SealingKey, SealingKeys, is_half_sealed};
 use doorward::sqlite::SqliteStore;
-use doorward::store::{Coherence, OpenMode, SealingKeyId};
+use doorward::store::{ChangeFeed, OpenMode, SealingKeyId};
 use serde_json::{Value, json};
 
 use crate::programs::{run, server_binary};
 use crate::support::{self, Server};
 
-/// What a rotation says when it is done.
+/// Returns the output of a successful rotation.
 fn rotated(folder: &Path, options: &[&str]) -> Value {
     let arguments = [&["--output", "json", "sealing-key", "rotate", KEY_FILE], options].concat();
     let done = run(folder, &arguments);
@@ -25,13 +25,13 @@ fn rotated(folder: &Path, options: &[&str]) -> Value {
     serde_json::from_slice(&done.stdout).unwrap()
 }
 
-/// The exit status of a rotation that is refused, and what it says.
+/// Returns the exit status and the message of a refused rotation.
 fn refused(folder: &Path, options: &[&str]) -> (i32, String) {
     let done = run(folder, &[&["sealing-key", "rotate", KEY_FILE], options].concat());
     (done.status.code().unwrap(), String::from_utf8_lossy(&done.stderr).into_owned())
 }
 
-/// What a server says that does not start.
+/// Returns the message of a server that does not start.
 fn does_not_start(folder: &Path, options: &[&str], variables: &[(&str, &str)]) -> String {
     let mut server = Command::new(server_binary());
     server.args(["--listen", "127.0.0.1:0", "--metrics-listen", "127.0.0.1:0"]).args(options).current_dir(folder);
@@ -77,7 +77,7 @@ fn values(folder: &Path) -> Vec<SealedValue> {
     })
 }
 
-/// Whether every value names this key and opens with it.
+/// Returns whether every value names this key and opens with it.
 fn all_sealed_with(folder: &Path, id: SealingKeyId) -> bool {
     let values = values(folder);
     assert!(values.iter().any(|value| value.kind == SealedKind::Credential));
@@ -110,7 +110,7 @@ impl World {
         self.server.folder.path().to_owned()
     }
 
-    /// Seals a credential and a connector; returns whether that went well.
+    /// Seals a credential and a connector. Returns whether it succeeded.
     fn put(&self, server: &Server, name: &str) -> bool {
         let path = format!("/v1/registered-users/{}/credentials/{name}", self.user);
         let put = server.call(&self.server.production_key, "PUT", &path, Some(r#"{"secret":"hunter2"}"#));
@@ -123,7 +123,7 @@ impl World {
         (put.status, connector.status) == (204, 204)
     }
 
-    /// Opens every connector; returns whether that went well.
+    /// Opens every connector. Returns whether it succeeded.
     fn lists(&self, server: &Server) -> bool {
         let path = format!("/v1/organizations/{}/connectors?environment=production", self.organization);
         server.call(&self.operator, "GET", &path, None).status == 200
@@ -139,7 +139,7 @@ fn a_rotation_seals_everything_again_while_servers_run() {
     assert_eq!(named(&folder), Some(old));
     let mode = || std::fs::metadata(key_file(&folder)).unwrap().mode() & 0o777;
 
-    // A key that is staged seals nothing.
+    // A staged key seals nothing.
     let staged = rotated(&folder, &["--stage"]);
     assert_eq!(rotated(&folder, &["--stage"]), staged);
     let new = keys(&folder).sealing();
@@ -148,7 +148,7 @@ fn a_rotation_seals_everything_again_while_servers_run() {
     assert!(world.put(&other, "slack"));
     assert!(all_sealed_with(&folder, old));
 
-    // Both servers seal and open all the time.
+    // Both servers seal and open values all the time.
     let (ended, rounds) = (AtomicBool::new(false), AtomicUsize::new(0));
     let done = std::thread::scope(|scope| {
         for server in [&world.server, &other] {
@@ -171,7 +171,7 @@ fn a_rotation_seals_everything_again_while_servers_run() {
     assert!(rounds.load(Ordering::Acquire) > 4);
     assert_eq!((keys(&folder).ids(), named(&folder), mode()), (vec![old, new], Some(new), 0o600));
     assert_eq!((done["key"].as_str().unwrap(), done["unreadable"].as_u64()), (&*new.to_string(), Some(0)));
-    // What a server writes meanwhile bears the new key already, and is not sealed again.
+    // Values that a server writes during the rotation use the new key, and are not sealed again.
     assert!(done["sealed"].is_u64(), "{done}");
     assert!(all_sealed_with(&folder, new));
     let events = run(&folder, &["--output", "json", "audit", "list", "--installation"]);
@@ -183,14 +183,14 @@ fn a_rotation_seals_everything_again_while_servers_run() {
     assert!(rotations[0]["actor"].as_str().unwrap().starts_with("cli:"), "{events}");
     assert_eq!(rotations[0]["actor_id"], "cli");
 
-    // The old key is not needed any more.
+    // The old key is no longer needed.
     drop(other);
     let text = std::fs::read_to_string(key_file(&folder)).unwrap();
     write_keys(&folder, &format!("{}\n", text.lines().last().unwrap()));
     let again = Server::beside(&server_binary(), &folder, 0);
     assert!(world.lists(&again) && world.put(&again, "github"));
     assert!(all_sealed_with(&folder, new));
-    // Each rotation from here on has a key of its own.
+    // Each later rotation has its own key.
     rotated(&folder, &[]);
     assert_eq!(keys(&folder).ids().len(), 2);
     assert!(world.lists(&world.server) && world.lists(&again));
@@ -224,7 +224,7 @@ fn an_interrupted_rotation_goes_on_with_the_same_key() {
     let old = keys(&folder).sealing();
     rotated(&folder, &["--stage"]);
     let new = keys(&folder).sealing();
-    // As if the command had ended when the store named the key.
+    // As if the command had ended after the store recorded the key's name.
     assert!(with_store(&folder, async |store| store.name_sealing_key(Some(old), new, None).await.unwrap()));
     support::waits_for("the server seals with the key that the store names", || {
         assert!(world.put(&world.server, "slack") && world.lists(&world.server));
@@ -238,7 +238,7 @@ fn an_interrupted_rotation_goes_on_with_the_same_key() {
     assert!(all_sealed_with(&folder, new) && !half(&folder));
     assert!(world.lists(&world.server));
 
-    // Without the key of the store, nothing is rotated.
+    // Without the store's key, there is no rotation.
     let text = std::fs::read_to_string(key_file(&folder)).unwrap();
     write_keys(&folder, &format!("{}\n", text.lines().next().unwrap()));
     let (status, said) = refused(&folder, &[]);
@@ -279,7 +279,7 @@ fn a_server_without_the_stores_key_does_not_start() {
     let started = Server::start_at(&server_binary(), &folder, &["--sealing-key-file", right.to_str().unwrap()]);
     drop(started);
 
-    // Values from before they named their key, in a store that names none.
+    // Values from before values named their key, in a store that names no key.
     let database = rusqlite::Connection::open(folder.join("doorward.db")).unwrap();
     let before = "UPDATE store SET sealing_key = NULL; UPDATE connectors SET sealed = substr(sealed, 13);
                   UPDATE credentials SET sealed = substr(sealed, 13); UPDATE revocations SET sealed = substr(sealed, 13)";
@@ -298,14 +298,14 @@ fn a_server_without_the_stores_key_does_not_start() {
     assert_eq!(named(&folder), Some(own));
     let connectors = format!("/v1/organizations/{}/connectors?environment=production", world.organization);
     assert_eq!(server.call(&world.operator, "GET", &connectors, None).status, 200);
-    // They are of the store's key, and no trace of a rotation.
+    // These values have the store's key, and are no trace of a rotation.
     rotated(&folder, &[]);
     let new = keys(&folder).sealing();
     assert_eq!(keys(&folder).ids(), [own, new]);
     assert!(all_sealed_with(&folder, new));
     drop(server);
 
-    // A key that is lost for good is given up by word alone.
+    // A lost key can be replaced only by an explicit confirmation.
     std::fs::remove_file(key_file(&folder)).unwrap();
     assert_eq!(refused(&folder, &["--accept-loss"]).0, 3);
     let done = rotated(&folder, &["--accept-loss", "--yes"]);

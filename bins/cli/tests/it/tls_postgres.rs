@@ -1,4 +1,4 @@
-//! TLS to PostgreSQL: a certificate that nobody vouches for, or that is another's, is no one to send a password to.
+//! TLS to PostgreSQL: no password is sent to a server with an untrusted certificate or a certificate of another host.
 
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
@@ -12,7 +12,7 @@ fn run(folder: &Path, program: &str, arguments: &[&str]) {
     assert!(done.status.success(), "{program} {arguments:?}: {}", String::from_utf8_lossy(&done.stderr));
 }
 
-/// An authority, and a certificate of its for `localhost` that the server may read.
+/// Creates an authority and its certificate for `localhost`, readable for the server.
 fn certify(folder: &Path) {
     run(
         folder,

@@ -1,4 +1,4 @@
-//! Variables that the command line reads: an empty one counts as unset, and a store's URL can come from a file.
+//! Environment variables of the command line: an empty variable counts as unset, and a store's URL can come from a file.
 
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
@@ -33,7 +33,7 @@ fn a_stores_url_comes_from_a_file_and_an_empty_variable_counts_as_unset() {
     let (default, other) = ((true, false), (false, true));
     assert_eq!(names(&[], &[("DOORWARD_STORE", ""), ("DOORWARD_OUTPUT", ""), ("DOORWARD_STORE_FILE", "")]), default);
     assert_eq!(names(&[], &[("DOORWARD_STORE_FILE", "url")]), other);
-    // What is said more plainly counts.
+    // The more explicit setting wins.
     assert_eq!(names(&["--store", "sqlite:doorward.db"], &[("DOORWARD_STORE_FILE", "url")]), default);
     assert_eq!(names(&[], &[("DOORWARD_STORE_FILE", "url"), ("DOORWARD_STORE", "sqlite:doorward.db")]), default);
 

@@ -1,8 +1,8 @@
-"""What RFC 9113 and RFC 7541 oblige a server to refuse or to bear, said in raw frames over TLS; and floods that others became known for.
+"""Sends the raw frames that RFC 9113 and RFC 7541 require a server to refuse or to tolerate, over TLS, and known flood attacks.
 
     conformance.py PORT KEY
 
-Prints a line a case, and ends with 1 where one failed. Header blocks are the hpack package's, where they are well-formed.
+Prints a line for each case, and exits with 1 if a case failed. Well-formed header blocks come from the hpack package.
 """
 
 import socket
@@ -31,7 +31,7 @@ def frame(kind, flags=0, stream=0, payload=b""):
 
 
 def block(headers):
-    # Nothing is remembered between blocks, so that each case says all that it means.
+    # Blocks share no state, so that each case is complete in itself.
     encoder = Encoder()
     encoder.header_table_size = 0
     return encoder.encode(headers)
@@ -46,7 +46,7 @@ def headers(stream=1, fields=None, flags=END_HEADERS | END_STREAM):
 
 
 def upload(stream=1, more=()):
-    """A request whose body is still to come."""
+    """A request without its body, which follows later."""
     key = ("authorization", f"Bearer {KEY}")
     fields = request("/v1/registered-users", "POST", [key, ("content-type", "application/json"), *more])
     return headers(stream, fields, END_HEADERS)
@@ -73,7 +73,7 @@ class Connection:
             pass  # The server has hung up, which reading will tell.
 
     def frames(self, patience=PATIENCE):
-        """Frames as they come, until the connection ends or falls silent: `None` is its end."""
+        """Yields frames until the connection ends or is silent. `None` is its end."""
         until = time.monotonic() + patience
         while True:
             while len(self.received) >= 9:
@@ -99,7 +99,7 @@ class Connection:
             self.received += more
 
     def event(self, received):
-        """What a frame means to a case; `None` where it means nothing."""
+        """Returns the meaning of a frame for a case, or `None` if it has no meaning."""
         if received is None:
             return "closed"
         kind, flags, stream, payload = received
@@ -118,7 +118,7 @@ class Connection:
         return None
 
     def outcome(self):
-        """How the server took it: what came up to the connection's end, or to an answered ping and an answer that was late."""
+        """Returns the server's reaction: all frames up to the connection's end, or up to an answered ping and a late answer."""
         self.send(frame(PING, payload=LAST))
         seen = []
         for received in self.frames():
@@ -135,7 +135,7 @@ class Connection:
 
 
 def connection_error(*codes):
-    """GOAWAY with one of the codes, or no more than the end of the connection (RFC 9113, section 5.4.1).
+    """GOAWAY with one of the codes, or only the end of the connection (RFC 9113, section 5.4.1).
 
     PROTOCOL_ERROR is the general code (section 7), and the one that the library gives for most of what it refuses.
     """
@@ -148,7 +148,7 @@ def connection_error(*codes):
 
 
 def stream_error(*codes):
-    """RST_STREAM with one of the codes, or a connection error in its place (section 5.4.2)."""
+    """RST_STREAM with one of the codes, or a connection error instead (section 5.4.2)."""
 
     def check(seen):
         resets = [event[1] for event in seen if isinstance(event, tuple) and event[0] == "stream"]
@@ -158,7 +158,7 @@ def stream_error(*codes):
 
 
 def malformed(seen):
-    """A malformed request: a stream error, or an answer that says so (section 8.1.1). It is never carried out."""
+    """A malformed request: a stream error, or an error answer (section 8.1.1). The server never executes it."""
     answers = [event[1] for event in seen if isinstance(event, tuple) and event[0] == "answer"]
     return stream_error(PROTOCOL)(seen) or (bool(answers) and all(answer == 400 for answer in answers))
 
@@ -174,7 +174,7 @@ def alive(seen):
 FIRST = headers()
 BROKEN_BODY = frame(DATA, END_STREAM, 1, b"{}")
 
-# Section, what is sent after the preface and settings, what must come of it.
+# The section, the frames after the preface and settings, and the required reaction.
 CASES = [
     # RFC 9113, 4: frames
     ("4.1 a frame of an unknown type is ignored", frame(0xFA, 0, 0, b"x" * 8), alive),
@@ -255,7 +255,7 @@ CASES = [
     *((f"8.3.1 without {name}", headers(fields=[field for field in request() if field[0] != name]), malformed) for name in (":method", ":scheme", ":path")),
     *((f"8.3.1 {name} twice", headers(fields=[*request(), field]), malformed) for name, field in ((field[0], field) for field in request())),
     ("8.3.1 an empty path", headers(fields=request("")), malformed),
-    # RFC 7541: what a header block may not be
+    # RFC 7541: invalid header blocks
     ("HPACK 2.3.3 an index of nothing", frame(HEADERS, 5, 1, block(request()) + b"\xff\x80\x01"), connection_error(COMPRESSION)),
     ("HPACK 4.2 a table's size after a field", frame(HEADERS, 5, 1, block(request()) + b"\x20"), connection_error(COMPRESSION)),
     ("HPACK 5.2 more than 7 bits of padding", frame(HEADERS, 5, 1, block(request()) + b"\x00\x85\xf2\xb2\x4a\x84\xff\x84\x49\x50\x9f\xff"), connection_error(COMPRESSION)),
@@ -265,17 +265,17 @@ CASES = [
     ("HPACK 6.3 a table larger than allowed", frame(HEADERS, 5, 1, b"\x3f\xe1\xff\xff\x07" + block(request())), connection_error(COMPRESSION)),
 ]
 
-# Without the usual beginning.
+# Without the usual preface.
 BEGINNINGS = [
     ("3.4 another preface", b"INVALID CONNECTION PREFACE\r\n\r\n", connection_error(PROTOCOL)),
-    # The library does without, and so does no one harm: it then goes by the initial values (section 6.5.2).
+    # The library accepts this, which is harmless: it then uses the initial values (section 6.5.2).
     ("3.4 no SETTINGS first", PREFACE + FIRST, answered(200)),
     ("3.4 HTTP/1.1 where HTTP/2 was agreed on", b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n", connection_error(PROTOCOL)),
 ]
 
 
 def flood(piece, most):
-    """Sends a piece over and over, reading nothing, until the server hangs up or it was enough."""
+    """Sends a piece repeatedly without reading, until the server closes the connection or the limit is reached."""
     connection = Connection()
     connection.socket.settimeout(PATIENCE)
     sent = 0
@@ -306,7 +306,7 @@ def continuations(turn):
 
 
 def bombs(turn):
-    # One long field is remembered, and then named by its index, which takes a byte.
+    # One long field is stored in the table, and then referenced by its index of one byte.
     if turn == 0:
         encoder = Encoder()
         return frame(HEADERS, 5, 1, encoder.encode([*request(), ("x", "y" * 3900)]))
@@ -342,7 +342,7 @@ def main():
             print("passed" if passed else "FAILED", name, "" if passed else seen, flush=True)
     for name, piece, most in FLOODS:
         outcome = flood(piece, most)
-        # Others are served as before.
+        # Other clients are served as before.
         other = Connection()
         other.send(FIRST)
         served = answered(200)(other.outcome())

@@ -1,4 +1,4 @@
-//! The golden matrix: actor × action × resource → what is answered, reviewed as the diff of a table.
+//! The golden matrix of answers by actor, action and resource. Its changes are reviewed as the diff of a table.
 //!
 //! `UPDATE_GOLDEN=1 cargo test --workspace --all-features --test it access_matrix` writes the table.
 
@@ -11,11 +11,11 @@ use doorward::api::routes::{Access, Action, PATHS, Path};
 use doorward::api::{BackendAction as Backend, OpenAction as Open, OperatorAction as Operator};
 use serde_json::json;
 
-use crate::support::{self, Answer, Server};
+use crate::support::{Answer, Server};
 
 const GOLDEN: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/golden/access-matrix.txt");
 
-/// Who asks.
+/// The sender of a request.
 #[derive(Clone, Copy, Debug)]
 enum Actor {
     Nobody,
@@ -25,11 +25,12 @@ enum Actor {
     OtherOrganizationsKey,
     DeletedTestKey,
     RegeneratedKey,
+    SuspendedOrganizationsKey,
     Operator,
     RemovedOperator,
 }
 
-const ACTORS: [Actor; 9] = [
+const ACTORS: [Actor; 10] = [
     Actor::Nobody,
     Actor::ProductionKey,
     Actor::StagedKey,
@@ -37,11 +38,12 @@ const ACTORS: [Actor; 9] = [
     Actor::OtherOrganizationsKey,
     Actor::DeletedTestKey,
     Actor::RegeneratedKey,
+    Actor::SuspendedOrganizationsKey,
     Actor::Operator,
     Actor::RemovedOperator,
 ];
 
-/// Whose resource is asked for.
+/// The owner of the requested resource.
 #[derive(Clone, Copy, Debug)]
 enum Resource {
     Production,
@@ -71,17 +73,13 @@ struct World {
     deleted_test_key: String,
     regenerated_key: String,
     other_key: String,
+    suspended_key: String,
     counter: std::cell::Cell<u32>,
 }
 
 impl World {
     fn new() -> Self {
-        let folder = tempfile::tempdir().unwrap();
-        let signing_key = support::signing_key(folder.path());
-        let assertions = support::assertions(folder.path());
-        let options: Vec<_> =
-            ["--signing-key-file", &signing_key].into_iter().chain(assertions.iter().map(String::as_str)).collect();
-        let server = Server::start_with(env!("CARGO_BIN_EXE_doorward-server").as_ref(), &options);
+        let server = Server::start_whole(env!("CARGO_BIN_EXE_doorward-server").as_ref());
         let (operator, removed_operator) = (server.operator("ada"), server.operator("removed"));
         server.remove_operator("removed");
         let manage = |method: &str, path: &str, body: Option<&str>| server.call(&operator, method, path, body);
@@ -101,7 +99,11 @@ impl World {
                 assert_eq!(manage("PUT", &connector, Some(CONNECTOR)).status, 204);
             }
         }
+        let suspended = manage("POST", "/v1/organizations", Some(r#"{"name":"Suspended"}"#));
+        let suspend = format!("/v1/organizations/{}/suspend", suspended.text("/id"));
+        assert_eq!(manage("POST", &suspend, None).status, 200);
         Self {
+            suspended_key: suspended.text("/production_key/value"),
             regenerated_key: server.production_key.clone(),
             deleted_test_key: deleted.text("/value"),
             other_key: other.text("/production_key/value"),
@@ -125,6 +127,7 @@ impl World {
             Actor::OtherOrganizationsKey => Some(&self.other_key),
             Actor::DeletedTestKey => Some(&self.deleted_test_key),
             Actor::RegeneratedKey => Some(&self.regenerated_key),
+            Actor::SuspendedOrganizationsKey => Some(&self.suspended_key),
             Actor::Operator => Some(&self.operator),
             Actor::RemovedOperator => Some(&self.removed_operator),
         }
@@ -135,7 +138,7 @@ impl World {
         self.counter.get()
     }
 
-    /// A fresh user with a credential, in the place that is asked for.
+    /// Creates a user with a credential, in the requested place.
     fn user(&self, resource: Resource) -> String {
         let owner = match resource {
             Resource::Production => &self.production_key,
@@ -150,7 +153,7 @@ impl World {
         user
     }
 
-    /// A fresh link session, which no browser has begun, with its user.
+    /// Creates a link session that no browser has begun, with its user.
     fn session(&self, resource: Resource) -> (String, String) {
         let owner = match resource {
             Resource::Production => &self.production_key,
@@ -165,25 +168,26 @@ impl World {
         (self.server.call(owner, "POST", "/v1/link-sessions", Some(&body)).text("/id"), user)
     }
 
-    /// An organization: the first, or a fresh one where the action would spoil it for what comes after.
+    /// Returns an organization: the first, or a new one if the action would spoil later actions.
     fn organization(&self, resource: Resource, fresh: bool) -> String {
         match resource {
             Resource::Nowhere => NO_ORGANIZATION.to_owned(),
             _ if fresh => {
-                self.server.call(&self.operator, "POST", "/v1/organizations", Some(r#"{"name":"Fresh"}"#)).text("/id")
+                let body = format!(r#"{{"name":"Fresh {}"}}"#, self.unique());
+                self.server.call(&self.operator, "POST", "/v1/organizations", Some(&body)).text("/id")
             }
             _ => self.organization.clone(),
         }
     }
 
-    /// One request of this kind. The match is complete, so that a new action does not compile without its row.
+    /// Sends one request of this kind. The match is complete, so a new action does not compile without its row.
     fn ask(&self, actor: Actor, action: Action, resource: Resource) -> Option<Answer> {
         let all = PATHS.iter().flat_map(|path| path.actions().into_iter().map(|of| (path.pattern, of)));
         let (pattern, (method, _)) = all.into_iter().find(|(_, (_, of))| *of == action).unwrap();
         let mut body = None;
         let mut path = pattern.to_owned();
         match action {
-            // Nothing to choose from: one row each.
+            // These actions have no resource, so they have one row each.
             Action::Open(Open::Health)
             | Action::Open(Open::Readiness)
             | Action::Open(Open::Describe)
@@ -248,7 +252,8 @@ impl World {
             }
             Action::Operator(Operator::ReadOrganization)
             | Action::Operator(Operator::ListKeys)
-            | Action::Operator(Operator::ListOrigins) => {
+            | Action::Operator(Operator::ListOrigins)
+            | Action::Operator(Operator::PreviewRegeneration) => {
                 path = path.replace("{organization}", &self.organization(resource, false));
             }
             Action::Operator(Operator::ListEvents)
@@ -284,6 +289,19 @@ impl World {
             }
             Action::Operator(Operator::StageKey) | Action::Operator(Operator::RegenerateKey) => {
                 path = path.replace("{organization}", &self.organization(resource, true));
+            }
+            Action::Operator(Operator::CloseOrganization) | Action::Operator(Operator::SuspendOrganization) => {
+                path = path.replace("{organization}", &self.organization(resource, true));
+            }
+            Action::Operator(Operator::ResumeOrganization) => {
+                let organization = self.organization(resource, true);
+                let suspend = format!("/v1/organizations/{organization}/suspend");
+                self.server.call(&self.operator, "POST", &suspend, None);
+                path = path.replace("{organization}", &organization);
+            }
+            Action::Operator(Operator::UpdateOrganization) => {
+                path = path.replace("{organization}", &self.organization(resource, true));
+                body = Some(format!(r#"{{"name":"Renamed {}"}}"#, self.unique()));
             }
             Action::Operator(Operator::UnstageKey) => {
                 let organization = self.organization(resource, true);
@@ -327,7 +345,7 @@ fn credential_of(path: &Path) -> &'static str {
 /// The paths of the page.
 const PAGE: [&str; 3] = ["/dashboard", "/dashboard/", "/dashboard/{*rest}"];
 
-/// Writes the rows of the page, which sessions open, and no credential of the API: `dashboard.rs` tests the rest.
+/// Writes the rows of the page. Sessions open it, and no credential of the API does. `dashboard.rs` tests the rest.
 fn ask_for_the_page(world: &World, table: &mut String) {
     for pattern in PAGE {
         for method in ["GET", "POST"] {
@@ -344,7 +362,7 @@ fn ask_for_the_page(world: &World, table: &mut String) {
 }
 
 #[test]
-fn the_matrix_is_as_it_was_reviewed() {
+fn the_matrix_matches_the_reviewed_table() {
     let world = World::new();
     let mut table = String::new();
     let mut covered = BTreeSet::new();
@@ -368,15 +386,23 @@ fn the_matrix_is_as_it_was_reviewed() {
                     cells.push(format!("    {:<22} {cell}", format!("{actor:?}")));
                     covered.insert(format!("{action:?}"));
 
-                    // What holds whatever the table says.
+                    // Rules that hold for every row.
                     let is_operator = matches!(actor, Actor::Operator);
+                    let is_suspended = matches!(actor, Actor::SuspendedOrganizationsKey);
                     let is_live_key = matches!(
                         actor,
                         Actor::ProductionKey | Actor::StagedKey | Actor::TestKey | Actor::OtherOrganizationsKey
                     );
                     match path.access {
-                        // A callback without a state is of no one, and so is a start URL that nobody got.
+                        // A callback without a state belongs to no session, and neither does an invented start URL.
                         Access::Open(_) => assert!(allowed || speaks_to_people),
+                        Access::AccessKey(_) | Access::Gateway if is_suspended => {
+                            assert_eq!(
+                                (answer.status, answer.code()),
+                                (403, "organization_suspended".to_owned()),
+                                "{action:?}"
+                            )
+                        }
                         Access::AccessKey(_) | Access::Gateway if !is_live_key => {
                             assert_eq!(answer.status, 401, "{actor:?} {action:?}")
                         }

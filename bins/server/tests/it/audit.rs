@@ -1,4 +1,4 @@
-//! The audit logs over HTTP: exported whole, and vouched for.
+//! The audit logs over HTTP: complete exports and signed checkpoints.
 
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
@@ -46,7 +46,7 @@ fn an_export_is_the_whole_log_and_its_last_event() {
     assert!(rows[0].starts_with("sequence,time,actor,action,"), "{csv:?}");
     assert_eq!(rows.len(), 6);
     assert!(rows[2].contains(",'=1+1,"), "{csv:?}");
-    // The other log knows of neither.
+    // The other log contains neither.
     let production = lines(&server.call(&operator, "GET", &format!("{log}/export?environment=production"), None));
     assert!(production.iter().all(|event| event["environment"] == "production"));
 
@@ -55,7 +55,7 @@ fn an_export_is_the_whole_log_and_its_last_event() {
         ("?environment=staging", "environment"),
         ("?environment=test&format=xml", "`jsonl` or `csv`"),
         ("?environment=test&limit=5", "no pages"),
-        ("?environment=test&environment=test", "each once"),
+        ("?environment=test&environment=test", "each at most once"),
     ] {
         let refused = server.call(&operator, "GET", &format!("{log}/export{query}"), None);
         assert_eq!(refused.status, 400);
@@ -63,9 +63,9 @@ fn an_export_is_the_whole_log_and_its_last_event() {
     }
 }
 
-/// An event that cannot be read must not pass for the end of the log.
+/// A read failure must not look like the end of the log.
 #[test]
-fn an_export_that_fails_breaks_off() {
+fn a_failed_export_breaks_off() {
     let (server, operator, log) = world(&[]);
     let store = rusqlite::Connection::open(server.store()).unwrap();
     store
@@ -73,7 +73,7 @@ fn an_export_that_fails_breaks_off() {
         .unwrap();
     let path = format!("GET {log}/export?environment=production HTTP/1.1\r\n");
     let request = format!("{path}Host: x\r\nConnection: close\r\nAuthorization: Bearer {operator}\r\n\r\n");
-    // Without its last chunk, it is no answer.
+    // Without its last chunk, it is not an answer.
     assert!(server.send_bytes(request.as_bytes()).is_none());
 }
 
@@ -89,7 +89,7 @@ fn a_checkpoint_is_signed_with_the_key_of_the_configuration() {
     assert_eq!((opened.size, opened.origin), (2, first.text("/origin")));
     assert_eq!(NoteKey::from_seed(&[7; 32].into()).verifier(&first.text("/origin")).to_string(), verifier.to_string());
 
-    // Of a log that was tampered with, none is made.
+    // A log with tampered events gets no checkpoint.
     let store = rusqlite::Connection::open(server.store()).unwrap();
     store
         .execute("UPDATE audit_events SET actor = 'eve' WHERE environment = 'production' AND sequence = 1", [])
@@ -99,9 +99,9 @@ fn a_checkpoint_is_signed_with_the_key_of_the_configuration() {
     assert!(refused.text("/detail").starts_with("event 1 was changed"), "{refused:?}");
 }
 
-/// What stands for deleted events is vouched for by a key, or by nobody: a writer of the store gets no checkpoint over it.
+/// A key must have signed the prune of missing events. Otherwise a writer of the store gets no checkpoint over them.
 #[test]
-fn no_checkpoint_goes_on_from_events_that_nobody_proves_to_be_pruned() {
+fn no_checkpoint_covers_events_without_a_proof_of_their_prune() {
     let folder = tempfile::tempdir().unwrap();
     let (server, operator, log) = world(&["--signing-key-file", &support::signing_key(folder.path())]);
     let checkpoint = || server.call(&operator, "GET", &format!("{log}/checkpoint?environment=production"), None);
@@ -121,8 +121,8 @@ fn no_checkpoint_goes_on_from_events_that_nobody_proves_to_be_pruned() {
     for (note, why) in [
         (&genuine, "does not prove that they were pruned"),
         (&other.note, "none of the given keys has signed"),
-        // Even of a real statement, the event is missing.
-        (&own.note, "no event tells that they were pruned"),
+        // The statement is genuine, but the event is missing.
+        (&own.note, "no event records that they were pruned"),
     ] {
         let insert = format!(
             "INSERT INTO pruned_logs SELECT organization, environment, 2, ?1, ?2, ?3 FROM audit_events WHERE {in_log} AND sequence = 1"
@@ -139,23 +139,23 @@ fn no_checkpoint_goes_on_from_events_that_nobody_proves_to_be_pruned() {
             .unwrap();
     }
     assert_eq!(checkpoint().status, 200);
-    // Nor is one made of a log that is gone.
+    // A deleted log gets no checkpoint either.
     store.execute_batch(&format!("DELETE FROM audit_events WHERE {in_log}")).unwrap();
     let refused = checkpoint();
     assert!(refused.status == 409 && refused.text("/detail").contains("the log is missing"), "{refused:?}");
 }
 
 #[test]
-fn without_a_key_there_are_no_checkpoints_and_it_says_how_to_have_them() {
+fn without_a_key_there_is_no_checkpoint_and_the_error_names_the_cure() {
     let (server, operator, log) = world(&[]);
     let refused = server.call(&operator, "GET", &format!("{log}/checkpoint?environment=test"), None);
     assert_eq!((refused.status, refused.code().as_str()), (501, "not_configured"));
     assert!(refused.text("/detail").contains("doorward audit keygen"));
 }
 
-/// All that a stolen token, and a stolen key, can be used for.
+/// Covers all uses of a stolen token and a stolen key.
 #[test]
-fn whatever_decides_who_gets_at_what_is_in_the_trail() {
+fn every_change_of_access_is_in_the_audit_trail() {
     let server = Server::start(env!("CARGO_BIN_EXE_doorward-server").as_ref());
     let (operator, key) = (server.operator("mallory"), server.production_key.clone());
     let me = server.call(&key, "GET", "/v1/whoami", None);
@@ -173,7 +173,7 @@ fn whatever_decides_who_gets_at_what_is_in_the_trail() {
         [(&key, "DELETE", &credential), (&key, "DELETE", &path), (&operator, "DELETE", &connector)]
     {
         assert_eq!(server.call(credential_of, method, path, None).status, 204);
-        // What was done before is told once.
+        // A repeated request adds no event.
         assert_eq!(server.call(credential_of, method, path, None).status, 404);
     }
     let events = server.call(&key, "GET", "/v1/audit-events", None).json();

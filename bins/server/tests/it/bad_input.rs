@@ -1,12 +1,11 @@
-//! Bad input gets its clear answer, and changes nothing.
+//! Bad input gets a clear answer, and changes nothing.
 
 #![expect(clippy::indexing_slicing, reason = "a test fails by panicking")]
 
 use std::io::{Read, Write};
 use std::net::TcpStream;
-use std::time::Duration;
 
-use crate::support::{Answer, Server};
+use crate::support::{Answer, GUARD, Server};
 
 fn server() -> Server {
     Server::start(env!("CARGO_BIN_EXE_doorward-server").as_ref())
@@ -23,7 +22,7 @@ fn is_a_clear_problem(answer: &Answer, code: &str, case: &str) {
 }
 
 #[test]
-fn every_fault_of_a_body_is_told_apart_and_changes_nothing() {
+fn every_fault_of_a_body_has_its_own_error_and_changes_nothing() {
     let server = server();
     let key = &server.production_key;
     let bearer = format!("Bearer {key}");
@@ -87,7 +86,7 @@ fn every_fault_of_a_body_is_told_apart_and_changes_nothing() {
 }
 
 #[test]
-fn every_fault_of_a_head_is_told_apart() {
+fn every_fault_of_a_head_has_its_own_error() {
     let server = server();
     let key = &server.production_key;
     let head = |rest: &str| format!("GET /v1/whoami HTTP/1.1\r\nHost: x\r\nConnection: close\r\n{rest}\r\n");
@@ -135,7 +134,7 @@ fn every_fault_of_a_head_is_told_apart() {
 }
 
 #[test]
-fn a_method_that_a_path_has_not_is_405_for_those_who_may_know() {
+fn an_unknown_method_is_405_for_authenticated_callers() {
     let server = server();
     let refused = server.call(&server.production_key, "DELETE", "/v1/whoami", None);
     assert_eq!((refused.status, refused.code()), (405, "method_not_allowed".into()));
@@ -145,7 +144,7 @@ fn a_method_that_a_path_has_not_is_405_for_those_who_may_know() {
 }
 
 #[test]
-fn errors_never_echo_what_was_sent() {
+fn errors_never_echo_the_input() {
     let server = server();
     let key = &server.production_key;
     let canary = "c4n4ry-s3cret";
@@ -167,11 +166,11 @@ fn errors_never_echo_what_was_sent() {
         let answer = server.send("GET", "/v1/whoami", &[("Authorization", &credential)], None);
         assert!(!format!("{answer:?}").contains(canary), "{answer:?}");
     }
-    assert!(!server.output.lock().unwrap().contains(canary), "the log echoes what was sent");
+    assert!(!server.output.lock().unwrap().contains(canary), "the log echoes the input");
 }
 
 #[test]
-fn a_client_that_keeps_silent_is_let_go_and_harms_no_one() {
+fn a_silent_client_is_disconnected_and_blocks_no_other() {
     let server = server();
     let mut slow: Vec<TcpStream> = (0..50).map(|_| TcpStream::connect(server.address).unwrap()).collect();
     for stream in &mut slow {
@@ -179,7 +178,7 @@ fn a_client_that_keeps_silent_is_let_go_and_harms_no_one() {
     }
     assert_eq!(server.call(&server.production_key, "GET", "/v1/whoami", None).status, 200);
     for stream in &mut slow {
-        stream.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
+        stream.set_read_timeout(Some(GUARD)).unwrap();
         let mut rest = Vec::new();
         assert!(stream.read_to_end(&mut rest).is_ok(), "the connection was not closed within its deadline");
     }
@@ -187,7 +186,7 @@ fn a_client_that_keeps_silent_is_let_go_and_harms_no_one() {
 }
 
 #[test]
-fn a_body_that_never_comes_is_given_up() {
+fn a_body_that_never_arrives_is_abandoned() {
     let server = server();
     let bytes = format!(
         "POST /v1/registered-users HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {}\r\nContent-Type: application/json\r\nContent-Length: 20\r\n\r\n{{",

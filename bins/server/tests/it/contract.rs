@@ -1,4 +1,4 @@
-//! docs/http-api.md, seen from outside: what each route takes and gives.
+//! Checks docs/reference/http.md from outside: the input and output of each route.
 
 use serde_json::json;
 
@@ -60,7 +60,7 @@ fn rotation_has_no_outage_and_the_old_key_dies_with_the_answer() {
     assert_eq!(receipt["effective"], "everywhere");
     assert_eq!(receipt["nodes"], json!({"acknowledged": 1, "expired": 0}));
     assert!(receipt["revision"].is_u64() && receipt["waited_ms"].is_u64());
-    assert!(done.json().get("value").is_none(), "it was shown when staged");
+    assert!(done.json().get("value").is_none(), "a staged value was shown again");
 
     let leaked = server.call(&ada, "POST", &regenerate, Some("{}"));
     assert!(!works(&next) && works(&leaked.text("/value")));
@@ -77,7 +77,37 @@ fn rotation_has_no_outage_and_the_old_key_dies_with_the_answer() {
 }
 
 #[test]
-fn the_production_key_stays_and_test_keys_go() {
+fn a_preview_tells_what_a_regeneration_would_break_and_changes_nothing() {
+    let server = server();
+    let ada = server.operator("ada");
+    let organization = server.call(&server.production_key, "GET", "/v1/whoami", None).text("/organization/id");
+    let path = format!("/v1/organizations/{organization}/production-key");
+    let preview = |query: &str| server.call(&ada, "GET", &format!("{path}/regenerate/preview{query}"), None);
+
+    let current = json!([&server.production_key[8..18]]);
+    support::waits_for("the use is counted", || preview("").json()["refused"] == current);
+    let alone = preview("").json();
+    assert_eq!(alone["safe"], false);
+    assert_eq!((&alone["dying"][0]["state"], &alone["successor"]), (&json!("current"), &json!(null)));
+
+    let staged = server.call(&ada, "POST", &format!("{path}/stage"), None).text("/locator");
+    let promoted = preview("?discard_staged=false").json();
+    assert_eq!(
+        (&promoted["successor"]["locator"], &promoted["successor"]["last_used_at"]),
+        (&json!(staged), &json!(null))
+    );
+    let discarded = preview("?discard_staged=true").json();
+    assert_eq!((&discarded["dying"][1]["locator"], &discarded["successor"]), (&json!(staged), &json!(null)));
+    assert_eq!(discarded["refused"], current);
+
+    for query in ["?discard_staged=x", "?staged=true", "?limit=1"] {
+        assert_eq!(preview(query).code(), "invalid_request", "{query}");
+    }
+    assert_eq!(server.call(&server.production_key, "GET", "/v1/whoami", None).status, 200);
+}
+
+#[test]
+fn test_keys_can_be_deleted_but_not_the_production_key() {
     let server = server();
     let ada = server.operator("ada");
     let who = server.call(&server.production_key, "GET", "/v1/whoami", None);
@@ -110,7 +140,7 @@ fn organizations_come_with_their_production_key() {
 }
 
 #[test]
-fn a_repeated_request_is_told_so_and_shows_no_value() {
+fn a_repeated_request_is_reported_and_shows_no_value() {
     let server = server();
     let ada = server.operator("ada");
     let organization = server.call(&server.production_key, "GET", "/v1/whoami", None).text("/organization/id");
@@ -123,7 +153,7 @@ fn a_repeated_request_is_told_so_and_shows_no_value() {
         (format!("/v1/organizations/{organization}/production-key/regenerate"), None),
         (format!("/v1/organizations/{organization}/production-key/regenerate"), None),
     ] {
-        // The last two are different requests on one path: only the key tells.
+        // The last two are different requests on one path: only the key distinguishes them.
         let once = format!("once-{path}-{}", server.call(&ada, "GET", &keys, None).body.len());
         let headers = [("Authorization", bearer.as_str()), ("Idempotency-Key", once.as_str())];
         let first = server.send("POST", &path, &headers, body);
@@ -156,7 +186,7 @@ fn registered_users_and_their_credentials() {
     assert_eq!(nameless.json()["origin_user_name"], json!(null));
 
     let listed = server.call(key, "GET", users, None).json();
-    // Newest first; but both may be of the same millisecond.
+    // Newest first; but both may have the same millisecond.
     let mut ids: Vec<_> = listed["data"].as_array().unwrap().iter().map(|user| &user["origin_user_id"]).collect();
     ids.sort_unstable_by_key(|id| id.as_str());
     assert_eq!(ids, ["u1", "u2"]);
@@ -237,7 +267,7 @@ fn each_environment_has_its_own_audit_log() {
 }
 
 #[test]
-fn probes_and_metrics_need_no_credential_and_tell_no_key() {
+fn probes_and_metrics_need_no_credential_and_show_no_key() {
     let server = server();
     for path in ["/healthz", "/readyz"] {
         assert_eq!(server.send("GET", path, &[], None).status, 200, "{path}");
@@ -252,14 +282,26 @@ fn probes_and_metrics_need_no_credential_and_tell_no_key() {
         r#"doorward_verifications_total{environment="none",outcome="missing_credential"} 1"#,
         r#"http_server_request_duration_seconds_count{http_request_method="GET",http_route="/v1/whoami",http_response_status_code="401"} 1"#,
         "doorward_node_current 1",
+        r#"doorward_sign_in_refusals_total{by="link"} 0"#,
+        r#"doorward_connections_limited_total{reason="full"} 0"#,
     ] {
         assert!(text.contains(line), "{line} is not in {text}");
     }
+    let number = |name: &str| -> f64 {
+        text.lines()
+            .find_map(|line| line.strip_prefix(name))
+            .unwrap_or_else(|| panic!("{name}"))
+            .trim()
+            .parse()
+            .unwrap()
+    };
+    assert!((0.0..=3.0).contains(&number("doorward_lease_left_seconds ")));
+    assert!(number("process_open_fds ") < number("process_max_fds ") && number("process_resident_memory_bytes ") > 1e6);
     assert!(!text.contains("key_") && !text.contains(&server.production_key[8..18]));
 }
 
 #[test]
-fn what_was_made_is_there_after_a_restart_and_no_key_is_shown_again() {
+fn data_survives_a_restart_and_no_key_is_shown_again() {
     let server = server();
     let key = server.production_key.clone();
     let user = server.call(&key, "POST", "/v1/registered-users", Some(r#"{"origin_user_id":"u1"}"#)).text("/id");
@@ -348,7 +390,7 @@ fn allowed_origins_are_added_checked_and_removed() {
 }
 
 #[test]
-fn schemes_of_apps_are_allowed_by_a_setting() {
+fn app_schemes_are_allowed_by_a_setting() {
     let server = Server::start_with(env!("CARGO_BIN_EXE_doorward-server").as_ref(), &["--custom-schemes"]);
     let ada = server.operator("ada");
     let organization = server.call(&server.production_key, "GET", "/v1/whoami", None).text("/organization/id");

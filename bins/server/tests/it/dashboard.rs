@@ -1,4 +1,4 @@
-//! *Settings → API Keys* over the wire: who gets in, what every answer carries, and what another site can make it do.
+//! *Settings → API Keys* over HTTP: the allowed visitors, the headers of every answer, and attacks from other sites.
 
 #![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test fails by panicking")]
 
@@ -19,7 +19,7 @@ fn server() -> Server {
     Server::start(env!("CARGO_BIN_EXE_doorward-server").as_ref())
 }
 
-/// What a browser says with a form of the page's own.
+/// The headers that a browser sends with a form of the page itself.
 const OWN_FORM: &[(&str, &str)] = &[("Sec-Fetch-Site", "same-origin")];
 
 fn send(server: &Server, method: &str, path: &str, headers: &[(&str, &str)], form: &str) -> Answer {
@@ -55,7 +55,7 @@ impl<'a> Session<'a> {
         send(self.server, "POST", &format!("{}{path}", self.page), &headers, form)
     }
 
-    /// A value that an answer shows.
+    /// Returns the value in an answer.
     fn value(answer: &Answer) -> String {
         let start = answer.body.find(">dw_").unwrap_or_else(|| panic!("no value: {answer:?}"));
         answer.body[start + 1..].split('<').next().unwrap().to_owned()
@@ -70,7 +70,7 @@ pub(crate) fn path_of(link: &str) -> &str {
 fn the_first_start_shows_a_link_that_signs_in_once() {
     let server = server();
     let path = path_of(&server.sign_in_link).to_owned();
-    // Scanners of mail look at it, and use nothing up.
+    // Mail scanners load the link, and do not consume it.
     for _ in 0..3 {
         let looked = send(&server, "GET", &path, &[], "");
         assert!(looked.status == 200 && looked.body.contains("Sign in as admin"), "{looked:?}");
@@ -90,16 +90,16 @@ fn the_first_start_shows_a_link_that_signs_in_once() {
     for file in std::fs::read_dir(server.folder.path()).unwrap() {
         let bytes = std::fs::read(file.unwrap().path()).unwrap();
         for secret in [token, &pair[16..]] {
-            assert!(!bytes.windows(secret.len()).any(|window| window == secret.as_bytes()), "it lies on disk");
+            assert!(!bytes.windows(secret.len()).any(|window| window == secret.as_bytes()), "a secret is in a file");
         }
     }
     let output = server.output.lock().unwrap();
-    assert_eq!(output.matches(token).count(), 1, "it is shown once, and logged never");
+    assert_eq!(output.matches(token).count(), 1, "the token is not shown exactly once");
     assert!(!output.contains(&pair[16..]), "a session is in the log");
 }
 
 #[test]
-fn whoever_is_not_signed_in_sees_and_does_nothing() {
+fn a_visitor_without_a_session_sees_and_changes_nothing() {
     let server = server();
     let session = Session::new(&server, path_of(&server.sign_in_link));
     let page = session.page.clone();
@@ -125,14 +125,14 @@ fn whoever_is_not_signed_in_sees_and_does_nothing() {
         let refused = send(&server, "POST", &format!("{page}/test-keys"), &headers, "name=x");
         assert_eq!(refused.status, 401, "{cookie}");
     }
-    // Neither does a credential of another door open this one, nor this one another.
+    // The API's credentials do not open the page, and the session does not open the API.
     for credential in [&operator, &server.production_key] {
         assert_eq!(server.call(credential, "GET", &page, None).status, 401);
     }
     assert_eq!(server.call(&token, "GET", "/v1/organizations", None).status, 401);
     let by_cookie = send(&server, "GET", "/v1/organizations", &[("Cookie", &session.cookie)], "");
     assert_eq!(by_cookie.status, 401);
-    // A link of another site leaves the cookie behind: the page asks again, and then it comes along.
+    // After a link on another site, the browser omits the cookie. The page loads itself again, and the cookie is sent.
     let from_elsewhere = send(&server, "GET", &page, &[("Sec-Fetch-Site", "cross-site")], "");
     assert!(from_elsewhere.status == 200 && from_elsewhere.body.contains(r#"http-equiv="refresh""#));
     assert!(!from_elsewhere.body.contains("Production key"));
@@ -144,10 +144,10 @@ fn whoever_is_not_signed_in_sees_and_does_nothing() {
     let ada = Session::new(&server, &unused);
     assert_eq!(ada.get(&page).status, 200);
     server.remove_operator("ada");
-    assert_eq!(ada.get(&page).status, 401, "a session goes with its operator");
+    assert_eq!(ada.get(&page).status, 401, "a session outlived its operator");
 }
 
-/// What another site can make a browser send, with the operator's cookie as if `SameSite` did not hold it back.
+/// The requests that another site can make a browser send, with the operator's cookie, as if `SameSite` did not hold it back.
 #[test]
 fn another_site_changes_nothing() {
     let server = server();
@@ -180,11 +180,11 @@ fn another_site_changes_nothing() {
             let refused = session.post_with(path, headers, form);
             assert!(refused.status == 403 && refused.body.contains("Not from here"), "{headers:?} {path}: {refused:?}");
         }
-        assert_eq!(send(&server, "POST", &link, headers, "").status, 403, "nobody is signed in by another site");
+        assert_eq!(send(&server, "POST", &link, headers, "").status, 403, "another site signed an operator in");
         let headers = [&[("Cookie", session.cookie.as_str())], headers].concat();
         assert_eq!(send(&server, "POST", "/dashboard/sign-out", &headers, "").status, 403);
     }
-    // A GET changes nothing, whatever it is led to.
+    // A GET changes nothing, with any query.
     for path in
         ["production-key/stage", "production-key/leaked?name=default", "test-keys?name=x", "allowed-origins/check"]
     {
@@ -200,12 +200,12 @@ fn another_site_changes_nothing() {
         |body: &str| body.lines().filter(|line| !line.contains("<time") && !line.contains("once")).count();
     assert_eq!(without_times(&session.get(&session.page).body), without_times(&before));
     assert_eq!(server.call(&server.production_key, "GET", "/v1/whoami", None).status, 200);
-    // Older browsers say where a form comes from by its origin.
+    // Older browsers name the form's site in `Origin`.
     assert_eq!(session.post_with("/test-keys", &[("Origin", "http://localhost")], "name=ci").status, 200);
 }
 
 #[test]
-fn every_answer_carries_the_headers() {
+fn every_answer_has_the_security_headers() {
     let server = server();
     let session = Session::new(&server, path_of(&server.sign_in_link));
     let link = server.login_path("admin");
@@ -251,9 +251,9 @@ fn every_answer_carries_the_headers() {
     }
 }
 
-/// By the evaluator that Google made of what attackers do with policies.
+/// Checks the policy with Google's evaluator, which knows how attackers bypass policies.
 #[test]
-fn the_policy_holds_by_the_judgement_of_others() {
+fn the_content_security_policy_passes_googles_evaluator() {
     let server = server();
     let answer = send(&server, "GET", "/dashboard", &[], "");
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/page");
@@ -263,7 +263,7 @@ fn the_policy_holds_by_the_judgement_of_others() {
     let found: serde_json::Value = serde_json::from_slice(&judged.stdout).unwrap_or_else(|_| panic!("{judged:?}"));
     let said: Vec<_> =
         found.as_array().unwrap().iter().map(|one| (one["directive"].as_str(), one["value"].as_str())).collect();
-    // It cannot know that we host no script that others could bend.
+    // It cannot know that the page has no script that an attacker could misuse.
     assert_eq!(said, [(Some("script-src"), Some("'self'"))], "{found}");
 }
 
@@ -278,10 +278,10 @@ fn forms_do_what_the_command_line_does_and_no_more() {
     let test_key = Session::value(&created);
     assert_eq!(whoami(&test_key), 200);
     let again = session.post("/test-keys", "name=ci&once=a1");
-    assert!(again.status == 409 && again.body.contains("This was done before"), "{again:?}");
+    assert!(again.status == 409 && again.body.contains("This was already done"), "{again:?}");
     assert!(!again.body.contains(&test_key) && !session.get(page).body.contains(&test_key));
 
-    // What a page saw is what its forms change.
+    // A form changes only the state that its page showed.
     let seen =
         |body: &str| body.split("name=\"seen\" value=\"").nth(1).unwrap().split('"').next().unwrap().replace(' ', "+");
     let early = seen(&session.get(&format!("{page}?dialog=regenerate")).body);
@@ -291,7 +291,7 @@ fn forms_do_what_the_command_line_does_and_no_more() {
     assert_eq!((whoami(&server.production_key), whoami(&staged)), (200, 200));
     for wrong in ["", "name=", "name=Default", "name=defaul"] {
         let refused = session.post("/production-key/regenerate", wrong);
-        assert!(refused.body.contains("That is not its name"), "{wrong}: {refused:?}");
+        assert!(refused.body.contains("The name does not match"), "{wrong}: {refused:?}");
     }
     let both = seen(&session.get(&format!("{page}?dialog=regenerate")).body);
     let done = session.post("/production-key/regenerate", &format!("name=default&seen={both}"));
@@ -301,7 +301,7 @@ fn forms_do_what_the_command_line_does_and_no_more() {
     let leaked = Session::value(&session.post("/production-key/leaked", "name=default"));
     assert_eq!((whoami(&staged), whoami(&next), whoami(&leaked)), (401, 401, 200));
 
-    // What does not exist, is of another environment, or is no form.
+    // Records that do not exist or belong to another environment, and invalid forms.
     let production = server.call(&leaked, "GET", "/v1/whoami", None).text("/key/id");
     let refused = session.post(&format!("/test-keys/{production}/delete"), "");
     assert!(refused.status == 409 && refused.body.contains("always has its production key"), "{refused:?}");
@@ -329,7 +329,7 @@ fn forms_do_what_the_command_line_does_and_no_more() {
     let long = format!("name={}", "a".repeat(70_000));
     assert_eq!(session.post("/test-keys", &long).status, 400);
 
-    // It is all in the trail, under the operator's name, with its address and its request.
+    // The audit trail has all of this, with the operator's name, address and request.
     let operator = server.operator("ada");
     let organization = page.rsplit('/').next().unwrap();
     let events = format!("/v1/organizations/{organization}/audit-events?environment=production&actor=admin");

@@ -1,6 +1,6 @@
-//! *Settings → API Keys* as people use it: in a real browser, with and without JavaScript.
+//! *Settings → API Keys* in a real browser, with and without JavaScript.
 //!
-//! `cargo xtask screenshots` runs the last test of it, which then leaves its pictures behind.
+//! `cargo xtask screenshots` runs the last test, which then saves its pictures.
 
 #![expect(clippy::indexing_slicing, reason = "a test fails by panicking")]
 
@@ -14,12 +14,12 @@ use serde_json::Value;
 use crate::support::browser::Browser;
 use crate::support::{self, Server};
 
-/// Keys, as WebDriver numbers them.
+/// Keys, by their WebDriver numbers.
 const ENTER: &str = "\u{e007}";
 const ESCAPE: &str = "\u{e00c}";
 const TAB: &str = "\u{e004}";
 
-/// Names that would be markup, script or another reading direction somewhere else.
+/// Names that could act as markup or script, or that change the reading direction.
 const HOSTILE: [&str; 6] = [
     "<script>document.title='owned'</script>",
     "\"><img src=x onerror=document.title='owned'>",
@@ -33,7 +33,7 @@ fn server() -> Server {
     Server::start(env!("CARGO_BIN_EXE_doorward-server").as_ref())
 }
 
-/// A browser in which the first operator is signed in, and stands before the page.
+/// Returns a browser in which the first operator is signed in and sees the page.
 fn signed_in(server: &Server, browser: Browser) -> Browser {
     browser.go(&format!("http://{}{}", server.address, server.login_path("admin")));
     browser.click("main button");
@@ -49,21 +49,21 @@ fn accepts(server: &Server, key: &str) -> bool {
     }
 }
 
-/// A value that is shown now.
+/// Returns a value that is shown now.
 fn shown(browser: &Browser) -> String {
-    // It moves in, and is read when it has.
+    // The dialog slides in; the text is read after that.
     browser.says("#value", "dw_");
     let value = browser.text("#value");
     assert!(value.starts_with("dw_") && value.len() > 50, "{value}");
     value
 }
 
-/// Closes the dialog with a value, as someone who has kept it.
+/// Closes the dialog with a value, like a user who has saved it.
 fn close(browser: &Browser, javascript: bool) {
     if javascript {
         browser.press("[data-copy]");
         browser.says("#copied", "C");
-        // Where nothing could be copied, it asks.
+        // If the value could not be copied, the page asks.
         browser.press("[data-close] a");
         if browser.has("[data-leaving]:not([hidden])") {
             browser.click("[data-leave]");
@@ -75,7 +75,7 @@ fn close(browser: &Browser, javascript: bool) {
     assert!(!browser.has("dialog"));
 }
 
-/// Every flow of the page, by clicks alone.
+/// Every flow of the page, by clicks only.
 fn flows(javascript: bool) {
     let server = server();
     let start = if javascript { Browser::start() } else { Browser::without_javascript() };
@@ -83,9 +83,9 @@ fn flows(javascript: bool) {
     assert!(!browser.has("dialog:modal"));
     let page = browser.url();
 
-    // The next key: shown once, and both work.
+    // The next key: its value is shown once, and both keys work.
     browser.click("#stage");
-    assert_eq!(browser.has("dialog:modal"), javascript, "modal where scripts run, and there anyway");
+    assert_eq!(browser.has("dialog:modal"), javascript, "the dialog is not modal, or not open");
     browser.click("dialog button");
     let staged = shown(&browser);
     assert!(!browser.url().contains("dw_"));
@@ -106,11 +106,11 @@ fn flows(javascript: bool) {
     let staged = shown(&browser);
     close(&browser, javascript);
 
-    // Regenerated: not by the wrong name, not by cancelling, and then for good.
+    // Regenerate: a wrong name and a cancel change nothing.
     browser.click("#regenerate");
     browser.type_into("#name", "defaul");
     browser.click("dialog button");
-    browser.says("#name-error", "That is not its name");
+    browser.says("#name-error", "The name does not match");
     assert!(accepts(&server, &server.production_key));
     browser.click("dialog a.button");
     assert!(!browser.has("dialog"));
@@ -119,14 +119,14 @@ fn flows(javascript: bool) {
     browser.click("dialog button");
     browser.says(".notice", "Dead everywhere after");
     assert!(!accepts(&server, &server.production_key) && accepts(&server, &staged));
-    assert!(!browser.has("#value"), "its value was shown when it was staged");
+    assert!(!browser.has("#value"), "a staged value was shown again");
 
-    // It leaked: one step.
+    // It leaked: a single step.
     browser.click("#leaked");
     browser.type_into("#name", "default");
     browser.click("dialog button");
     let fresh = shown(&browser);
-    browser.says("#dialog-text", "The old one is dead everywhere after");
+    browser.says("#dialog-text", "The old key is dead everywhere after");
     assert!(!accepts(&server, &staged) && accepts(&server, &fresh));
     close(&browser, javascript);
 
@@ -147,7 +147,7 @@ fn flows(javascript: bool) {
     browser.says("#test-key-list", "No test keys yet.");
     assert!(!accepts(&server, &test_key));
 
-    // Origins: added, refused with the reason, tried, removed.
+    // Origins: add one, refuse one with the reason, test a URL, remove one.
     browser.says("#origin-list", "every callback is refused");
     browser.type_into("#origin", "*.example.com");
     browser.click("form:has(#origin) button");
@@ -165,10 +165,10 @@ fn flows(javascript: bool) {
     browser.says(".answer", "No. Unauthorized origin");
     browser.click("#origin-list a");
     browser.click("dialog button");
-    browser.says(".notice", "No callback goes there any more.");
+    browser.says(".notice", "Callbacks no longer go there.");
     browser.says("#origin-list", "every callback is refused");
 
-    // The trail: filtered, looked into, verified.
+    // The trail: filter it, open an event, verify it.
     browser.click(".tabs a:last-child");
     browser.says(".events", "admin regenerated the token production");
     browser.press(".events summary");
@@ -182,7 +182,7 @@ fn flows(javascript: bool) {
     browser.click("a[href*=verify]");
     browser.says(".notice", "Verified just now: 2 events");
     browser.go(&format!("{page}/audit?since=yesterday"));
-    browser.says(".notice.warns", "The filter was not taken");
+    browser.says(".notice.warns", "The filter is invalid");
 
     browser.click(".who button");
     browser.says("h1", "Signed out");
@@ -191,17 +191,17 @@ fn flows(javascript: bool) {
 }
 
 #[test]
-fn every_flow_goes_through_with_javascript() {
+fn every_flow_works_with_javascript() {
     flows(true);
 }
 
 #[test]
-fn every_flow_goes_through_without_javascript() {
+fn every_flow_works_without_javascript() {
     flows(false);
 }
 
 #[test]
-fn a_value_is_warned_about_before_it_is_lost_and_is_nowhere_after() {
+fn the_page_warns_before_a_value_is_lost_and_keeps_no_copy() {
     let server = server();
     let browser = signed_in(&server, Browser::start());
     let page = browser.url();
@@ -209,9 +209,9 @@ fn a_value_is_warned_about_before_it_is_lost_and_is_nowhere_after() {
     browser.type_into("#name", "ci");
     browser.click("dialog button");
     let value = shown(&browser);
-    assert_eq!(browser.url(), format!("{page}?sent"), "the address of a form is no place to come back to");
+    assert_eq!(browser.url(), format!("{page}?sent"), "the URL of a form is in the history");
 
-    // Escape asks first; staying keeps it.
+    // Escape asks first. "Stay" keeps the dialog.
     browser.keys(ESCAPE);
     browser.says("[data-leaving]", "You did not copy it.");
     browser.press("[data-stay]");
@@ -226,7 +226,7 @@ fn a_value_is_warned_about_before_it_is_lost_and_is_nowhere_after() {
     assert_eq!(pasted, Value::String(value.clone()));
     browser.click("[data-close] a");
 
-    // Back, forward and again: it is not there, and nothing is made twice.
+    // After back, forward and reload, the value is not shown, and nothing is made twice.
     for step in ["back", "reload", "back"] {
         if step == "back" {
             browser.back()
@@ -242,7 +242,7 @@ fn a_value_is_warned_about_before_it_is_lost_and_is_nowhere_after() {
     browser.go(&page);
     assert_eq!(browser.run("return document.querySelectorAll('#test-key-list tbody tr').length"), 1);
 
-    // Downloaded, as a file that shells and dotenv read.
+    // Download it as a file that shells and dotenv can read.
     browser.click("#stage");
     browser.click("dialog button");
     let value = shown(&browser);
@@ -251,18 +251,17 @@ fn a_value_is_warned_about_before_it_is_lost_and_is_nowhere_after() {
     browser.devtools("Browser.setDownloadBehavior", &where_to);
     browser.press("[data-download]");
     browser.says("#copied", "Downloaded");
-    let text = (0..100).find_map(|_| {
-        std::thread::sleep(Duration::from_millis(50));
-        let file = std::fs::read_dir(folder.path()).unwrap().flatten().next()?;
-        std::fs::read_to_string(file.path()).ok().filter(|text| !text.is_empty())
+    let expected = format!("DOORWARD_ACCESS_KEY={value}\n");
+    support::waits_for("the file is not complete", || {
+        let file = std::fs::read_dir(folder.path()).unwrap().flatten().next();
+        file.and_then(|file| std::fs::read_to_string(file.path()).ok()).as_ref() == Some(&expected)
     });
-    assert_eq!(text.unwrap(), format!("DOORWARD_ACCESS_KEY={value}\n"));
 }
 
-/// Without scripts, the form's own answer is the only place with the value; browsers ask before they send a form again, and the
-/// server makes nothing twice.
+/// Without scripts, only the form's own answer has the value. Browsers ask before they send a form again, and the server makes
+/// nothing twice.
 #[test]
-fn a_value_is_nowhere_after_without_javascript() {
+fn without_javascript_the_page_keeps_no_copy_of_a_value() {
     let server = server();
     let browser = signed_in(&server, Browser::without_javascript());
     let page = browser.url();
@@ -271,7 +270,7 @@ fn a_value_is_nowhere_after_without_javascript() {
     browser.click("dialog button");
     let value = shown(&browser);
     browser.reload();
-    browser.says(".notice.warns", "This was done before.");
+    browser.says(".notice.warns", "This was already done,");
     assert!(!browser.source().contains(&value));
     browser.go(&page);
     for _ in 0..3 {
@@ -282,10 +281,10 @@ fn a_value_is_nowhere_after_without_javascript() {
 }
 
 #[test]
-fn two_people_at_once() {
+fn two_operators_can_work_at_the_same_time() {
     let server = server();
     let (ada, grace) = (signed_in(&server, Browser::start()), signed_in(&server, Browser::start()));
-    // One looks at a dialog, while the other stages and regenerates.
+    // One operator has a dialog open while the other stages and regenerates.
     ada.click("#regenerate");
     grace.click("#stage");
     grace.click("dialog button");
@@ -296,7 +295,7 @@ fn two_people_at_once() {
     ada.says(".notice.warns", "Someone else changed this key at the same moment");
     assert!(accepts(&server, &server.production_key) && accepts(&server, &staged));
     ada.says(".verdict", "The old key was last used");
-    // One looks at the page, which changes before her eyes.
+    // The page updates while one operator looks at it.
     grace.click("#regenerate");
     grace.type_into("#name", "default");
     grace.click("dialog button");
@@ -324,13 +323,13 @@ fn a_session_that_ends_in_the_middle_loses_nothing() {
     assert!(accepts(&server, &server.production_key), "nothing was changed");
     let browser = signed_in(&server, browser);
     assert_eq!(browser.url().split('?').next(), page.split('?').next());
-    // A page that is only looked at finds out by itself.
+    // An idle page notices the end of the session by itself.
     server.sign_out("admin");
     browser.says("h1", "You are signed out");
 }
 
 #[test]
-fn hostile_names_are_names() {
+fn hostile_names_are_shown_as_text() {
     let server = server();
     let browser = signed_in(&server, Browser::start());
     for name in HOSTILE {
@@ -363,7 +362,7 @@ fn hostile_names_are_names() {
 }
 
 #[test]
-fn the_keyboard_alone_is_enough() {
+fn the_page_works_with_the_keyboard_alone() {
     let server = server();
     let browser = signed_in(&server, Browser::start());
     let focused = || {
@@ -388,8 +387,8 @@ fn the_keyboard_alone_is_enough() {
     tab_to("regenerate");
     browser.keys(ENTER);
     browser.waits_for("dialog:modal");
-    assert_eq!(focused(), "name", "the focus is where the answer goes");
-    // It stays in the dialog.
+    assert_eq!(focused(), "name", "the focus is not in the field");
+    // The focus stays in the dialog.
     for _ in 0..6 {
         browser.keys(TAB);
         let within = browser
@@ -398,26 +397,26 @@ fn the_keyboard_alone_is_enough() {
     }
     browser.keys(ESCAPE);
     browser.says("h1", "API Keys");
-    assert_eq!(focused(), "regenerate", "and comes back to where it was");
+    assert_eq!(focused(), "regenerate", "the focus did not return to the opener");
     browser.keys(ENTER);
     browser.waits_for("dialog:modal");
     browser.keys(&format!("default{ENTER}"));
     assert!(accepts(&server, &shown(&browser)));
     assert!(!accepts(&server, &server.production_key));
-    // Where nothing is asked, the focus is on what does no harm.
+    // Without a field, the focus is on the harmless button.
     let page = browser.run("return document.body.dataset.page");
     browser.go(&format!("http://{}{}?dialog=stage", server.address, page.as_str().unwrap()));
     browser.waits_for("dialog:modal");
     assert_eq!(focused(), "Cancel");
 }
 
-/// A page of another site, with the cookie of someone who is signed in.
+/// A page of another site, visited by a browser that is signed in.
 #[test]
 fn another_site_makes_a_browser_do_nothing() {
     let server = server();
     let browser = signed_in(&server, Browser::start());
     let page = browser.url();
-    // `localhost` is another site than `127.0.0.1`.
+    // For browsers, `localhost` is another site than `127.0.0.1`.
     let evil = support::serve_page(&format!(
         r#"<title>evil</title><form method="post" action="{page}/production-key/leaked"><input name="name" value="default"></form>
         <iframe src="{page}"></iframe><script>document.forms[0].submit()</script>"#
@@ -434,7 +433,7 @@ fn another_site_makes_a_browser_do_nothing() {
     browser.says("h1", "API Keys");
 }
 
-/// What axe-core has to say of what is shown.
+/// Returns axe-core's serious findings.
 fn serious(browser: &Browser, axe: &str) -> Vec<String> {
     browser.run(axe);
     let found =
@@ -444,7 +443,7 @@ fn serious(browser: &Browser, axe: &str) -> Vec<String> {
     violations.iter().map(said).collect()
 }
 
-/// Every state of the page: accessible in both colours, from a phone to a wide screen; and its picture, where one is wanted.
+/// Every state of the page is accessible, in both colour schemes, from a phone to a wide screen. Takes screenshots if requested.
 #[test]
 fn every_state_is_accessible() {
     let axe = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/page/node_modules/axe-core/axe.min.js");
@@ -457,8 +456,10 @@ fn every_state_is_accessible() {
             [(1280, 900, "light"), (1280, 900, "dark"), (360, 740, "light"), (360, 740, "dark")]
         {
             browser.looks_like(width, height, colours);
-            // What moves in has come in.
-            std::thread::sleep(Duration::from_millis(250));
+            // A dialog is complete after its animation.
+            browser.run_until_called(
+                "Promise.allSettled(document.getAnimations().map(one => one.finished)).then(() => arguments[0](true))",
+            );
             let found = serious(&browser, &axe);
             assert!(found.is_empty(), "{name}, {width} wide, {colours}: {found:#?}");
             let overflow =
@@ -490,7 +491,7 @@ fn every_state_is_accessible() {
     }
     browser.go(&format!("{page}?dialog=stage"));
     browser.click("dialog button");
-    // The value of a picture is dead by the time that anyone sees it: the store goes with the test.
+    // The value in a picture is useless, since the test deletes its store.
     look("shown-once");
     browser.keys(ESCAPE);
     browser.says("[data-leaving]", "You did not copy it.");

@@ -1,4 +1,4 @@
-//! A disk that is full stops changes and nothing else: keys are verified on, and what was not written did not happen.
+//! A full disk stops changes and nothing else: keys are still verified, and an unwritten change did not happen.
 
 use std::os::unix::fs::PermissionsExt;
 
@@ -6,7 +6,7 @@ use crate::support::Server;
 
 #[test]
 fn a_full_disk_stops_changes_and_not_verifications() {
-    // A limit on the size of files stands in for the disk: writing beyond it fails, as on a full one.
+    // A limit on file sizes stands in for the disk: writes beyond it fail, as on a full disk.
     let folder = tempfile::tempdir().unwrap();
     let limited = folder.path().join("limited");
     let server = env!("CARGO_BIN_EXE_doorward-server");

@@ -1,4 +1,4 @@
-//! Signing in to the page through an identity provider that none of us wrote (`oidc-provider`), in a real browser.
+//! Sign-in through a real identity provider (`oidc-provider`), in a real browser.
 
 #![cfg(feature = "oidc")]
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
@@ -8,7 +8,7 @@ use crate::support::{Provider, Server, free_address, waits_for, write_secret};
 
 const SECRET_FILE: &str = "client.secret";
 
-/// A server and the provider that it knows.
+/// A server and its identity provider.
 struct World {
     server: Server,
     provider: Provider,
@@ -40,7 +40,7 @@ impl World {
         Self { server, provider, page, folder }
     }
 
-    /// A browser in which someone has signed in at the provider, and come back.
+    /// Returns a browser in which this person has signed in at the provider and come back.
     fn sign_in(&self, name: &str) -> Browser {
         let browser = Browser::start();
         browser.go(&self.page);
@@ -60,13 +60,13 @@ fn an_operator_signs_in_through_the_provider() {
     nobody.says("h1", "You are not signed in");
     nobody.says(
         "main",
-        "You are grace@example.com to the identity provider, and it may sign in to no operator of this name",
+        "The identity provider knows you as grace@example.com, but no operator of this name may sign in through it",
     );
     let refused = world.server.scrape();
     assert!(refused.contains("doorward_sign_in_refusals_total{by=\"provider\"} 1"), "{refused}");
-    // Nor is a local operator hers, whatever the provider calls her.
+    // She cannot become a local operator either, even if the provider returns its name.
     world.server.operator("grace@example.com");
-    world.sign_in("grace").says("main", "it may sign in to no operator of this name");
+    world.sign_in("grace").says("main", "no operator of this name may sign in through it");
     world.server.remove_operator("grace@example.com");
 
     world.server.operator_by_provider("grace@example.com");
@@ -79,30 +79,30 @@ fn an_operator_signs_in_through_the_provider() {
     grace.click("dialog button");
     grace.says("#value", "dw_test_");
 
-    // An address that the provider has not verified is nobody's.
+    // An unverified email address identifies no operator.
     world.server.operator_by_provider("mallory@example.com");
     let mallory = world.sign_in("mallory");
     mallory.says("h1", "You are not signed in");
     mallory.says("main", "the e-mail address is not verified");
 
-    // Whoever has her address next is someone else: the address names the same operator, and the subject does not.
+    // The next owner of her address is another person: the address matches the operator, but the subject does not.
     let newcomer = world.sign_in("hire-with-the-address-of-grace");
     newcomer.says(
         "main",
-        "You are grace@example.com to the identity provider, and it may sign in to no operator of this name",
+        "The identity provider knows you as grace@example.com, but no operator of this name may sign in through it",
     );
-    // And she is the same with another address.
+    // She stays the same operator with another address.
     let grace = world.sign_in("grace");
     grace.says(".who", "grace@example.com");
 
-    // Neither code nor secret is anywhere but on its way.
+    // Neither the code nor the secret is in any output.
     let output = world.server.output.lock().unwrap();
     assert!(!output.contains(Provider::SECRET) && !output.contains("code="), "{output}");
     assert!(!went_by.contains("code="), "{went_by}");
 }
 
 #[test]
-fn another_secret_counts_after_a_hangup() {
+fn a_new_client_secret_is_used_after_sighup() {
     let world = World::new("email");
     world.server.operator_by_provider("grace@example.com");
     let secret = world.folder.path().join(SECRET_FILE);
@@ -113,23 +113,23 @@ fn another_secret_counts_after_a_hangup() {
         waits_for("the secrets are read", told);
     };
     reload("expired", 1);
-    world.sign_in("grace").says("main", "The identity provider does not take its own code");
+    world.sign_in("grace").says("main", "The identity provider rejected the authorization code");
     reload(Provider::SECRET, 2);
     world.sign_in("grace").says(".who", "grace@example.com");
 }
 
 #[test]
-fn who_lacks_a_required_claim_is_not_let_in() {
+fn a_person_without_a_required_claim_is_refused() {
     let world = World::with("email", "required_claims = { groups = 'operators' }");
     for name in ["grace", "operator-ada"] {
         world.server.operator_by_provider(&format!("{name}@example.com"));
     }
-    world.sign_in("grace").says("main", "what everybody must be who signs in here: `groups`");
+    world.sign_in("grace").says("main", "lacks a required claim: `groups`");
     world.sign_in("operator-ada").says(".who", "operator-ada@example.com");
 }
 
 #[test]
-fn a_sign_in_that_was_begun_elsewhere_is_none() {
+fn a_sign_in_begun_in_another_browser_is_refused() {
     let world = World::new("sub");
     world.server.operator_by_provider("grace");
     let callback = |query: &str, cookie: &str| {
@@ -162,17 +162,20 @@ fn a_sign_in_that_was_begun_elsewhere_is_none() {
         assert!(!refused.headers.contains_key("set-cookie"));
     }
     let other_issuer = callback(&format!("code=x&state={state}&iss=https://evil.example"), cookie);
-    assert!(other_issuer.status == 502 && other_issuer.body.contains("another issuer answers"), "{other_issuer:?}");
+    assert!(
+        other_issuer.status == 502 && other_issuer.body.contains("the answer comes from another issuer"),
+        "{other_issuer:?}"
+    );
     let declined = callback(&format!("error=access_denied%3Cscript%3E&state={state}"), cookie);
     assert!(declined.status == 403 && declined.body.contains("refused: access_denied"), "{declined:?}");
     let forged = callback(&format!("code=x&state={state}"), cookie);
     assert!(forged.status == 502 && !forged.headers.contains_key("set-cookie"), "{forged:?}");
     let again = callback(&format!("code=x&state={state}"), cookie);
     assert!(again.status == 400 && again.body.contains("was used already"), "{again:?}");
-    // By another claim.
+    // Sign-in by another claim.
     let grace = world.sign_in("grace");
     grace.says(".who", "grace");
-    // What fails is limited; and whoever was signed in before is not concerned.
+    // Failing sign-ins are limited; a known person does not count.
     let fail = || {
         let begun = world.server.send("GET", "/dashboard/sign-in-with-provider", &[], None);
         let state = begun.headers["location"].split("state=").nth(1).unwrap().split('&').next().unwrap();
@@ -182,7 +185,7 @@ fn a_sign_in_that_was_begun_elsewhere_is_none() {
     assert!(failed.contains(&503) && failed.iter().all(|status| matches!(status, 502 | 503)), "{failed:?}");
     grace.reload();
     grace.says(".who", "grace");
-    // A provider that is gone lets no one in.
+    // Without the provider, no sign-in succeeds.
     drop(world.provider);
     assert!(matches!(fail(), 502 | 503));
 }

@@ -1,12 +1,12 @@
-//! A resource of another environment or organization is told apart from an absent one by nothing at all.
+//! A resource of another environment or organization answers exactly like a resource that does not exist.
 
 use doorward::api::routes::{Access, PATHS};
 
 use crate::support::Server;
 
-/// Every route with an id, in every method, for every way of not being there.
+/// Every route with an id, in every method, for every kind of absence.
 #[test]
-fn absence_has_one_face() {
+fn a_missing_record_and_a_foreign_one_answer_alike() {
     let server = Server::start(env!("CARGO_BIN_EXE_doorward-server").as_ref());
     let ada = server.operator("ada");
     let organization = server.call(&server.production_key, "GET", "/v1/whoami", None).text("/organization/id");
@@ -15,7 +15,7 @@ fn absence_has_one_face() {
     let other =
         server.call(&ada, "POST", "/v1/organizations", Some(r#"{"name":"Other"}"#)).text("/production_key/value");
 
-    // One user and credential in each of the three worlds.
+    // A user and a credential in each of the three scopes.
     let worlds = [&server.production_key, &test_key, &other];
     let users: Vec<String> = worlds
         .iter()
@@ -60,7 +60,7 @@ fn absence_has_one_face() {
     }
     assert!(compared >= 100, "{compared}");
 
-    // Nothing was changed by all of this, and no list shows another world's users.
+    // None of these requests changed anything, and no list shows users of another scope.
     for (key, user) in worlds.iter().zip(&users) {
         let listed = server.call(key, "GET", "/v1/registered-users", None);
         assert_eq!(listed.json().pointer("/data").unwrap().as_array().unwrap().len(), 1);

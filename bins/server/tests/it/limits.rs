@@ -1,19 +1,15 @@
-//! Work that one client could fill the server with has limits, and ends with its client.
+//! Work with which a single client could block the server is limited, and ends with its client.
 
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::sync::mpsc::{Receiver, channel};
-use std::time::Duration;
 
 use serde_json::json;
 
 use crate::dashboard::{Session, path_of};
-use crate::support::{self, Server};
-
-/// The time that a test waits for what must come.
-const GUARD: Duration = Duration::from_secs(60);
+use crate::support::{self, GUARD, Server};
 
 fn start(options: &[&str]) -> Server {
     Server::start_with(env!("CARGO_BIN_EXE_doorward-server").as_ref(), options)
@@ -24,7 +20,7 @@ fn limited(server: &Server, kind: &str, by: &str) -> bool {
     server.scrape().lines().any(|line| line.starts_with(&sample))
 }
 
-/// A server that never answers, and tells of each connection that comes and of each that its client closes.
+/// A server that never answers. It reports each new connection, and each connection that its client closes.
 fn silent() -> (SocketAddr, Receiver<&'static str>) {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = listener.local_addr().unwrap();
@@ -62,7 +58,7 @@ impl<'a> Caller<'a> {
         Self { server, key, user }
     }
 
-    /// Sends a call of the connector, and does not wait for its answer.
+    /// Sends a call of the connector without waiting for its answer.
     fn call(&self) -> TcpStream {
         let arguments = json!({"registered_user_id": self.user, "connector": "crm", "tool": "t"});
         let params = json!({"name": "call_connector_tool", "arguments": arguments});
@@ -88,7 +84,7 @@ fn answer(mut stream: TcpStream) -> String {
 }
 
 #[test]
-fn a_key_has_so_many_calls_of_connectors_under_way_and_each_ends_with_its_client() {
+fn a_keys_connector_calls_are_limited_and_end_with_their_client() {
     let server = start(&["--max-connector-calls-per-key", "2"]);
     let (operator, (upstream, told)) = (server.operator("ada"), silent());
     let organization = server.call(&server.production_key, "GET", "/v1/whoami", None).text("/organization/id");
@@ -105,10 +101,10 @@ fn a_key_has_so_many_calls_of_connectors_under_way_and_each_ends_with_its_client
     }
     assert!(answer(production.call()).contains("too_many_requests"));
     assert!(limited(&server, "connector_calls", "key"));
-    // Another key has its own.
+    // Another key has its own limit.
     calls.push(test.call());
     assert_eq!(next(), "came");
-    // A client that leaves takes its call along, and makes room for another.
+    // If a client leaves, its call ends and another call can begin.
     drop(calls.remove(0));
     assert_eq!(next(), "left");
     calls.push(production.call());
@@ -117,7 +113,7 @@ fn a_key_has_so_many_calls_of_connectors_under_way_and_each_ends_with_its_client
 }
 
 #[test]
-fn calls_of_connectors_and_scans_have_a_limit_in_all() {
+fn connector_calls_and_scans_have_a_global_limit() {
     let server = start(&["--max-connector-calls", "0", "--max-scans", "0"]);
     let (operator, (upstream, _told)) = (server.operator("ada"), silent());
     let caller = Caller::new(&server, &operator, "production", server.production_key.clone(), upstream);
@@ -128,12 +124,12 @@ fn calls_of_connectors_and_scans_have_a_limit_in_all() {
     assert_eq!((refused.status, refused.code().as_str()), (503, "overloaded"));
     assert_eq!(refused.headers["retry-after"], "1");
     assert!(limited(&server, "scans", "all"));
-    // A page without a filter reads no more than it shows.
+    // A page without a filter reads only what it shows.
     assert_eq!(server.call(&caller.key, "GET", "/v1/audit-events", None).status, 200);
 }
 
 #[test]
-fn a_key_and_an_operator_have_so_many_scans_under_way() {
+fn scans_are_limited_for_each_key_and_operator() {
     let server = start(&["--max-scans-per-key", "0"]);
     let operator = server.operator("ada");
     let organization = server.call(&server.production_key, "GET", "/v1/whoami", None).text("/organization/id");
@@ -149,7 +145,7 @@ fn a_key_and_an_operator_have_so_many_scans_under_way() {
     }
     assert!(limited(&server, "scans", "key") && limited(&server, "scans", "operator"));
 
-    // The page takes places of the same budget.
+    // The page uses the same budget.
     let session = Session::new(&server, path_of(&server.sign_in_link));
     let audit = format!("{}/audit", session.page);
     assert_eq!(session.get(&audit).status, 200);

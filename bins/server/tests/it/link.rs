@@ -1,5 +1,4 @@
-//! Linking an account, whole: an OAuth server that none of us wrote (`oidc-provider`), and a real browser that follows where it
-//! is sent.
+//! Links an account with a real OAuth server (`oidc-provider`) and a real browser.
 
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
@@ -9,7 +8,7 @@ use std::sync::{Arc, Mutex};
 
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
-use doorward::records::{Credential, SealingKey, Table};
+use doorward::records::{Credential, SealingKey, SealingKeys, Table};
 use doorward::sqlite::SqliteStore;
 use doorward::store::OpenMode;
 use doorward::types::Environment;
@@ -19,7 +18,7 @@ use zeroize::Zeroizing;
 use crate::support::browser::Browser;
 use crate::support::{self, Provider, Server};
 
-/// The backend's own page, and what it was asked for.
+/// The backend's page, and the URLs with which it was requested.
 fn page() -> (String, Arc<Mutex<Vec<String>>>) {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let origin = listener.local_addr().unwrap().to_string();
@@ -38,7 +37,7 @@ fn page() -> (String, Arc<Mutex<Vec<String>>>) {
     (origin, asked)
 }
 
-/// A server, the OAuth server that it knows, and a page that may be called back.
+/// A server, its OAuth server, and a page that may receive callbacks.
 struct World {
     server: Server,
     provider: Provider,
@@ -62,7 +61,7 @@ impl World {
             let path = format!("/v1/organizations/{organization}/connectors/oidc?environment=production");
             assert_eq!(server.call(&operator, "PUT", &path, Some(&settings.to_string())).status, 204);
         };
-        // The redirect URI does not hang on the settings: the third party is told of it first.
+        // The redirect URI does not depend on the settings, so it can be registered at the third party first.
         put("https://id.example");
         let connectors = format!("/v1/organizations/{organization}/connectors?environment=production");
         let redirect_uri = server.call(&operator, "GET", &connectors, None).text("/data/0/redirect_uri");
@@ -89,7 +88,7 @@ impl World {
         self.server.call(key, "POST", "/v1/link-sessions", Some(&body.to_string()))
     }
 
-    /// What the backend's page was told when a browser arrived with a confirmation.
+    /// Returns the confirmation that the backend's page received with a browser.
     fn confirmation(&self, begun: &support::Answer) -> String {
         let asked = self.asked.lock().unwrap().pop().unwrap();
         let told = format!("/done?mine=1&link_session_id={}&status=success&confirmation=", begun.text("/id"));
@@ -105,7 +104,7 @@ impl World {
         format!("http://{}/done?mine=1", self.page)
     }
 
-    /// What was sealed for a user in production.
+    /// Returns the sealed tokens of a production user.
     fn tokens(&self, user: &str) -> Value {
         let text = std::fs::read_to_string(self.server.folder.path().join("doorward.db.sealing-key")).unwrap();
         let bytes: [u8; 32] = BASE64_STANDARD.decode(text.trim()).unwrap().try_into().unwrap();
@@ -113,13 +112,13 @@ impl World {
         runtime.block_on(async {
             let store = SqliteStore::open(self.server.store(), OpenMode::Existing).await.unwrap();
             #[expect(clippy::disallowed_methods, reason = "a test reads its own store")]
-            let scope = support::operator().scope(self.organization.parse().unwrap(), Environment::Production);
+            let scope = support::operator().scope(self.organization.parse().unwrap(), Environment::Production).unwrap();
             let key = doorward::records::CredentialKey {
                 registered_user: user.parse().unwrap(),
                 connector: "oidc".parse().unwrap(),
             };
             let found: Credential = Table::get(&store, &scope, &key).await.unwrap().unwrap();
-            let sealing_key = SealingKey::new(&Zeroizing::new(bytes));
+            let sealing_key = SealingKeys::from(SealingKey::new(&Zeroizing::new(bytes)));
             let opened = sealing_key.open(&scope, &key.to_string(), &found.sealed).unwrap();
             serde_json::from_slice(&opened).unwrap()
         })
@@ -144,14 +143,14 @@ fn a_user_links_an_account_in_a_browser() {
     browser.reads("landed");
     let confirmation = world.confirmation(&begun);
 
-    // Nothing is kept before the backend has said whose it is.
+    // Nothing is stored before the backend has confirmed the user.
     let credential = format!("/v1/registered-users/{user}/credentials/oidc");
     assert_eq!(world.server.call(&key, "GET", &credential, None).status, 404);
     let completed = world.complete(&key, &begun, &user, &confirmation);
     assert_eq!((completed.status, completed.text("/status").as_str()), (200, "complete"), "{completed:?}");
     assert_eq!(world.complete(&key, &begun, &user, &confirmation).status, 409);
 
-    // What was kept is a token that the OAuth server takes, of this environment only.
+    // The OAuth server accepts the stored token, which exists only in this environment.
     let metadata = world.server.call(&key, "GET", &credential, None);
     assert_eq!(metadata.status, 200);
     let tokens = world.tokens(&user);
@@ -162,7 +161,7 @@ fn a_user_links_an_account_in_a_browser() {
     let test_key = world.manage("POST", "access-keys", &json!({"name": "ci"})).text("/value");
     assert_eq!(world.server.call(&test_key, "GET", &credential, None).status, 404);
 
-    // A start URL leads nowhere any more.
+    // A start URL works only once.
     let start = start_url.rsplit('/').next().unwrap().to_owned();
     let again = world.server.send("GET", &format!("/oauth/start/{start}"), &[], None);
     assert!(again.status == 400 && again.body.starts_with("This link is not valid"), "{again:?}");
@@ -171,7 +170,7 @@ fn a_user_links_an_account_in_a_browser() {
         ("no-referrer", "no-store")
     );
 
-    // Neither token nor secret nor confirmation lies anywhere.
+    // Neither token nor secret nor confirmation is in any file or log.
     let refresh = tokens["id_token"].as_str().unwrap_or("no id token");
     for secret in [token, refresh, Provider::SECRET, &confirmation, &start] {
         assert!(!world.server.output.lock().unwrap().contains(secret), "{secret} is in the log");
@@ -180,18 +179,15 @@ fn a_user_links_an_account_in_a_browser() {
             assert!(!bytes.windows(secret.len()).any(|window| window == secret.as_bytes()), "{secret} lies on disk");
         }
     }
-    assert!(world.server.output.lock().unwrap().lines().count() > 20, "the server was to be talkative");
+    assert!(world.server.output.lock().unwrap().lines().count() > 20, "the server's log is not verbose");
 
-    // A credential that is deleted is worth nothing at the third party either.
+    // A deleted credential is revoked at the third party too.
     assert_eq!(world.server.call(&key, "DELETE", &credential, None).status, 204);
     let refused = || support::send_bytes(userinfo, request.as_bytes()).unwrap().status == 401;
-    assert!((0..600).any(|_| refused() || {
-        std::thread::sleep(std::time::Duration::from_millis(50));
-        false
-    }));
+    support::waits_for("the credential is not revoked", refused);
 }
 
-/// An ordinary user of the app begins a link and sends it to someone who is signed in at the third party.
+/// A user of the app begins a link and sends it to a person who is signed in at the third party.
 #[test]
 fn a_victim_who_follows_an_attackers_link_gives_nothing_away() {
     let world = World::new();
@@ -203,7 +199,7 @@ fn a_victim_who_follows_an_attackers_link_gives_nothing_away() {
         victims.go(&begun.text(url));
         Provider::sign_in(&victims, "grace");
         victims.reads("landed");
-        // The backend names who is signed in in that browser.
+        // The backend names the user who is signed in in that browser.
         let confirmation = world.confirmation(&begun);
         let refused = world.complete(&key, &begun, &victim, &confirmation);
         assert_eq!((refused.status, refused.code().as_str()), (409, "conflict"), "{refused:?}");
@@ -212,7 +208,7 @@ fn a_victim_who_follows_an_attackers_link_gives_nothing_away() {
             let credential = format!("/v1/registered-users/{user}/credentials/oidc");
             assert_eq!(world.server.call(&key, "GET", &credential, None).status, 404);
         }
-        // Nor can the attacker finish in his browser what the victim began.
+        // The attacker also cannot finish the victim's link in his own browser.
         let attackers = Browser::start();
         attackers.go(&begun.text(url));
         attackers.reads("This link is not valid");
@@ -235,7 +231,7 @@ fn a_user_who_declines_comes_back_with_the_reason() {
     assert_eq!((session.text("/status"), session.text("/error")), ("failed".into(), "access_denied".into()));
 }
 
-/// The list is asked again when the browser comes back: whoever was taken off it meanwhile, gets nothing.
+/// The list is checked again when the browser returns, so an origin that was removed in the meantime gets nothing.
 #[test]
 fn an_origin_that_was_removed_meanwhile_gets_nothing() {
     let world = World::new();
@@ -255,14 +251,14 @@ fn an_origin_that_was_removed_meanwhile_gets_nothing() {
     assert_eq!(world.server.call(&key, "GET", &credential, None).status, 404, "nothing was exchanged");
     let code = stopped_at.split("code=").nth(1).unwrap().split('&').next().unwrap();
     assert!(code.len() > 20 && !world.server.output.lock().unwrap().contains(code), "the code is in the log");
-    // Nor does an error go there.
+    // An error is not sent there either.
     let begun = world.begin(&key, &user, &world.done());
     assert_eq!((begun.status, begun.code().as_str()), (403, "unauthorized_origin"));
     assert!(begun.text("/detail").contains(&format!("the entry that allows it is `{}`", world.page)), "{begun:?}");
 }
 
 #[test]
-fn a_link_is_begun_by_the_rules_only() {
+fn an_invalid_link_request_is_refused() {
     let world = World::new();
     let key = world.server.production_key.clone();
     let user = world.user(&key, "u1");
@@ -276,7 +272,7 @@ fn a_link_is_begun_by_the_rules_only() {
         (&key, &test_user, &world.done(), 404, "not_found"),
         (&key, "ru_01h455vb4pex5vsknk084sn02q", &world.done(), 404, "not_found"),
         (&key, "nonsense", &world.done(), 404, "not_found"),
-        // The connector is of production.
+        // The connector belongs to production.
         (&test_key, &test_user, &world.done(), 404, "not_found"),
     ] {
         let refused = world.begin(who, whose, url);
@@ -307,7 +303,7 @@ fn a_link_is_begun_by_the_rules_only() {
         (
             json!({"authorization_endpoint": "https://a.example/", "token_endpoint": "https://a.example/", "client_id": "c",
                    "authorization_parameters": {"redirect_uri": "https://evil.example/"}}),
-            "said already",
+            "Doorward sets it",
         ),
     ] {
         let refused = world.manage("PUT", "connectors/other?environment=test", &settings);

@@ -1,4 +1,4 @@
-//! Linking an account over HTTP, with a third party that does as the test says, and browsers by their cookies alone.
+//! Links accounts over HTTP, with a third party that the test controls, and browsers that are only cookies.
 
 #![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test fails by panicking")]
 
@@ -9,12 +9,9 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use crate::support::{Answer, Server};
+use crate::support::{Answer, GUARD, Server};
 
-/// A guard against a test that hangs, and no measure of speed.
-const GUARD: Duration = Duration::from_secs(60);
-
-/// A third party: hands on each request, and waits for what to answer.
+/// A third party: reports each request, and waits for the test's answer.
 struct ThirdParty {
     url: String,
     asked: Receiver<(String, String)>,
@@ -45,7 +42,7 @@ impl ThirdParty {
         self.answers.send(answer.to_owned()).unwrap();
     }
 
-    /// The next request.
+    /// Returns the next request.
     fn asked(&self) -> (String, String) {
         self.asked.recv_timeout(GUARD).unwrap()
     }
@@ -84,7 +81,7 @@ struct World {
 struct Begun {
     id: String,
     cookie: String,
-    /// The path of the redirect URI, with the state.
+    /// The path of the redirect URI with the state.
     back: String,
 }
 
@@ -133,7 +130,7 @@ impl World {
         url.strip_prefix(&format!("http://{}", self.server.address)).unwrap_or_else(|| panic!("{url}"))
     }
 
-    /// Begins in a browser of its own.
+    /// Begins in a new browser.
     fn begin_in_a_browser(&self, user: &str) -> Begun {
         let begun = self.begin(user);
         let opened = self.server.send("GET", self.path(&begun.text("/start_url")), &[], None);
@@ -149,7 +146,7 @@ impl World {
         Begun { id: begun.text("/id"), cookie, back }
     }
 
-    /// Comes back from the third party, and leaves while the code is exchanged.
+    /// Returns from the third party, and closes the connection during the exchange.
     fn leave_in_the_middle(&self, begun: &Begun) {
         let mut stream = TcpStream::connect(self.server.address).unwrap();
         let request = format!("GET {}&code=c HTTP/1.1\r\nHost: x\r\nCookie: {}\r\n\r\n", begun.back, begun.cookie);
@@ -193,11 +190,11 @@ fn confirmation(begun: &Begun, back: &Answer) -> String {
 }
 
 #[test]
-fn a_link_goes_from_its_start_to_its_confirmation() {
+fn a_link_runs_from_its_start_to_its_confirmation() {
     let world = World::new();
     let user = world.user("u1");
     let begun = world.begin(&user);
-    // The third party's own URL lets in whoever has it.
+    // The third party's own URL would accept anyone who has it, so it is not in the answer.
     assert_eq!(begun.text("/authorize_url"), begun.text("/start_url"));
     let start = begun.text("/start_url");
     let opened = world.server.send("GET", world.path(&start), &[], None);
@@ -233,7 +230,7 @@ fn a_link_goes_from_its_start_to_its_confirmation() {
 }
 
 #[test]
-fn what_does_not_fit_is_409_and_what_is_elsewhere_404() {
+fn a_wrong_confirmation_is_409_and_a_foreign_session_404() {
     let world = World::new();
     let (user, other) = (world.user("u1"), world.user("u2"));
     let (begun, confirmation) = world.confirmed(&user);
@@ -255,7 +252,7 @@ fn what_does_not_fit_is_409_and_what_is_elsewhere_404() {
         let path = format!("/v1/link-sessions/{}/complete", begun.id);
         assert_eq!(world.server.call(world.key(), "POST", &path, Some(&bad.to_string())).status, status);
     }
-    // Another user: the session is over, and its tokens go.
+    // Another user ends the session, and its tokens are revoked.
     let refused = world.complete(world.key(), &begun, &other, &confirmation);
     assert_eq!((refused.status, refused.code().as_str()), (409, "conflict"), "{refused:?}");
     for answer in ["{}", "{}"] {
@@ -272,7 +269,7 @@ fn what_does_not_fit_is_409_and_what_is_elsewhere_404() {
 }
 
 #[test]
-fn another_browser_is_sent_nowhere() {
+fn another_browser_is_not_redirected() {
     let world = World::new();
     let user = world.user("u1");
     let (begun, others) = (world.begin_in_a_browser(&user), world.begin_in_a_browser(&user));
@@ -281,13 +278,13 @@ fn another_browser_is_sent_nowhere() {
         assert_eq!((refused.status, refused.headers.get("location")), (400, None));
         assert!(refused.body.starts_with("This link was begun in another browser"), "{refused:?}");
     }
-    // Of several cookies it finds its own.
+    // Of several cookies, the session finds its own.
     let all = Begun { cookie: format!("a=b; {}; {}", others.cookie, begun.cookie), ..begun };
     world.third_party.answer(TOKENS);
     confirmation(&all, &world.come_back(&all));
 }
 
-/// The browser closes the connection while the code is exchanged, and comes again.
+/// The browser closes the connection during the exchange, and comes back.
 #[test]
 fn a_browser_that_leaves_in_the_middle_loses_nothing() {
     let world = World::new();
@@ -301,7 +298,7 @@ fn a_browser_that_leaves_in_the_middle_loses_nothing() {
     assert!(world.third_party.asked.try_recv().is_err(), "the code was exchanged once");
 }
 
-/// A server that is told to stop ends what a browser left behind.
+/// A server that is told to stop first ends the exchange that a browser left behind.
 #[test]
 fn a_server_does_not_stop_in_the_middle_of_an_exchange() {
     let World { server, third_party, .. } = {
@@ -327,7 +324,7 @@ fn a_server_does_not_stop_in_the_middle_of_an_exchange() {
 }
 
 #[test]
-fn a_credential_that_goes_is_revoked_at_the_third_party() {
+fn a_removed_credential_is_revoked_at_the_third_party() {
     let world = World::new();
     let user = world.user("u1");
     let path = format!("/v1/registered-users/{user}/credentials/github");

@@ -1,6 +1,7 @@
 //! Tests of the server, in one program: a program for each file would link everything once more.
 
 mod access_matrix;
+mod admin;
 mod audit;
 mod bad_input;
 mod contract;
@@ -15,10 +16,13 @@ mod link;
 mod linking;
 mod mcp;
 mod openapi;
+mod organizations;
 mod protocol;
+mod proxies;
 mod rolling;
 mod running;
 mod sinks;
+mod supervised;
 mod support;
 mod tls;
 mod traces;

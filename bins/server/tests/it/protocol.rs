@@ -1,15 +1,15 @@
-//! HTTP itself: what no one may send, and what everyone may. HTTP/1.1 by a list that none of us wrote, HTTP/2 by the words of its RFCs.
+//! Forbidden and allowed HTTP: HTTP/1.1 by another project's list of requests, HTTP/2 by its RFCs.
 
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use std::collections::BTreeMap;
 use std::io::{Read, Write};
 use std::net::TcpStream;
-use std::time::Duration;
 
-use crate::support::{Server, certificate, python, root};
+use crate::support::{GUARD, Server, certificate, python, root};
 
-/// The requests of one folder of the corpus, by name. A line break of a file means nothing; those of a request are written out.
+/// Returns the requests of one folder of the corpus, by name. Line breaks in the files are ignored; the requests write theirs as
+/// escapes.
 fn corpus(folder: &str) -> BTreeMap<String, Vec<u8>> {
     let folder = root().join("target/http1/tests/requests").join(folder);
     let files =
@@ -35,7 +35,7 @@ fn unescaped(file: &[u8]) -> Vec<u8> {
                     let digits = [bytes.next().unwrap(), bytes.next().unwrap()];
                     u8::from_str_radix(str::from_utf8(&digits).unwrap(), 16).unwrap()
                 }
-                other => panic!("an escape that is not known: {other}"),
+                other => panic!("unknown escape: {other}"),
             },
             other => other,
         };
@@ -44,14 +44,14 @@ fn unescaped(file: &[u8]) -> Vec<u8> {
     request
 }
 
-/// A request that would be answered, if what stands before it were taken for a whole one.
+/// A request that would be answered if the bytes before it counted as a complete request.
 const NEXT: &[u8] = b"GET /healthz HTTP/1.1\r\nHost: next\r\nConnection: close\r\n\r\n";
 
-/// The statuses that came, and whether the next request was answered.
+/// Returns the received statuses, and whether the next request was answered.
 fn send(server: &Server, request: &[u8]) -> (Vec<u16>, bool) {
     let mut stream = TcpStream::connect(server.address).unwrap();
-    stream.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
-    // It may hang up on the way.
+    stream.set_read_timeout(Some(GUARD)).unwrap();
+    // The server may close the connection before everything is sent.
     let _ = stream.write_all(&[request, NEXT].concat());
     let mut said = Vec::new();
     let _ = stream.read_to_end(&mut said);
@@ -60,7 +60,7 @@ fn send(server: &Server, request: &[u8]) -> (Vec<u16>, bool) {
     (statuses, said.contains(r#"{"status":"ok"}"#))
 }
 
-/// The same request, to a route that reads its body.
+/// Returns the same request to a route that reads its body.
 fn to_a_route(server: &Server, request: &[u8]) -> Option<Vec<u8>> {
     let end = request.windows(2).position(|window| window == b"\r\n")?;
     request.get(..end)?.ends_with(b" HTTP/1.1").then_some(())?;
@@ -71,7 +71,7 @@ fn to_a_route(server: &Server, request: &[u8]) -> Option<Vec<u8>> {
     Some([head.as_bytes(), request.get(end..)?].concat())
 }
 
-/// The same request with a `Host`, which many of the corpus leave out, where HTTP/1.1 wants one.
+/// Returns the same request with the `Host` that HTTP/1.1 requires, since many requests of the corpus lack it.
 fn with_host(request: &[u8]) -> Vec<u8> {
     let end = request.windows(2).position(|window| window == b"\r\n").unwrap_or(request.len());
     let (line, rest) = request.split_at(end);
@@ -80,29 +80,29 @@ fn with_host(request: &[u8]) -> Vec<u8> {
     [line, host, rest].concat()
 }
 
-/// Requests that gunicorn refuses, and whose end we find all the same, each for its reason.
+/// Requests that gunicorn refuses, but whose end Doorward finds, each with its reason.
 const READ: &[(&str, &str)] = &[
     ("003c", "a method may start with `-` (RFC 9110, section 9.1)"),
-    ("010", "a limit that a setting of gunicorn's puts"),
-    ("011", "a limit that a setting of gunicorn's puts"),
-    ("012", "a limit that a setting of gunicorn's puts"),
-    ("017", "a limit that gunicorn puts: a header of 8 KiB"),
-    ("019", "headers of a gateway that contradict each other, and are not read here"),
+    ("010", "a limit from a setting of gunicorn"),
+    ("011", "a limit from a setting of gunicorn"),
+    ("012", "a limit from a setting of gunicorn"),
+    ("017", "gunicorn's limit: a header of 8 KiB"),
+    ("019", "contradictory headers of a gateway, which Doorward does not read"),
     ("041", "two Content-Type headers, on a path that reads none"),
-    ("042", "two Host headers, refused by us too: where such a request ends is known"),
-    ("chunked_07", "names with an underscore, which gunicorn may not tell from ones with a hyphen"),
+    ("042", "two Host headers, which Doorward refuses too, at the known end of the request"),
+    ("chunked_07", "names with an underscore, which gunicorn may confuse with a hyphen"),
     ("chunked_09", "a space behind a chunk's size"),
     ("rfc9110_trailer_forbidden_cl_01", "trailers are read and thrown away"),
     ("rfc9110_trailer_forbidden_host_01", "trailers are read and thrown away"),
     ("rfc9110_trailer_forbidden_te_01", "trailers are read and thrown away"),
     ("rfc9112_bare_lf_01", "a line may end with LF alone (RFC 9112, section 2.2)"),
     ("rfc9112_leading_crlf_02", "empty lines before a request are ignored (RFC 9112, section 2.2)"),
-    ("rfc9112_target_asterisk_non_options_01", "a path at which there is nothing"),
-    ("rfc9112_target_authority_non_connect_01", "a path at which there is nothing"),
+    ("rfc9112_target_asterisk_non_options_01", "a path without a resource"),
+    ("rfc9112_target_authority_non_connect_01", "a path without a resource"),
 ];
 
 #[test]
-fn what_is_no_request_hides_none_behind_it() {
+fn an_invalid_request_hides_no_second_request() {
     let server = Server::start(env!("CARGO_BIN_EXE_doorward-server").as_ref());
     let requests = corpus("invalid");
     assert!(requests.len() >= 80, "{}", requests.len());
@@ -111,7 +111,7 @@ fn what_is_no_request_hides_none_behind_it() {
         let request = with_host(request);
         let (statuses, mut next) = send(&server, &request);
         assert!(statuses.first().is_none_or(|status| (400..500).contains(status)), "{name}: {statuses:?}");
-        // What is wrong with a body shows where that is read.
+        // A faulty body shows only if the body is read.
         if statuses.first() != Some(&400)
             && let Some(request) = to_a_route(&server, &request)
         {
@@ -128,7 +128,7 @@ fn what_is_no_request_hides_none_behind_it() {
     assert_eq!(users.json()["data"].as_array().unwrap().len(), 0);
 }
 
-/// Requests that gunicorn reads, by a setting or by custom, and we refuse, each for its reason.
+/// Requests that gunicorn accepts, by a setting or by tradition, and Doorward refuses, each with its reason.
 const REFUSED: &[(&str, &str)] = &[
     ("014", "quotation marks in a path"),
     ("028", "a space before a colon, which must be refused (RFC 9112, section 5.1)"),
@@ -141,7 +141,7 @@ const REFUSED: &[(&str, &str)] = &[
 ];
 
 #[test]
-fn what_is_a_request_is_read() {
+fn a_valid_request_is_read() {
     let server = Server::start(env!("CARGO_BIN_EXE_doorward-server").as_ref());
     let requests = corpus("valid");
     assert!(requests.len() >= 60, "{}", requests.len());
@@ -156,7 +156,7 @@ fn what_is_a_request_is_read() {
 }
 
 #[test]
-fn one_host_is_named() {
+fn a_request_must_name_one_host() {
     let server = Server::start(env!("CARGO_BIN_EXE_doorward-server").as_ref());
     for (hosts, status) in [
         ("Host: a\r\n", 200),
@@ -176,11 +176,11 @@ fn one_host_is_named() {
     assert_eq!(send(&server, b"GET /healthz HTTP/1.0\r\n\r\n"), (vec![200], true));
 }
 
-/// The most memory that the server may ever have held after floods, in KiB.
+/// The maximum memory of the server after floods, in KiB.
 const MOST_MEMORY: u64 = 128 * 1024;
 
 #[test]
-fn http_2_is_spoken_as_its_rfcs_say_and_floods_harm_no_one() {
+fn http_2_follows_its_rfcs_and_survives_floods() {
     let folder = tempfile::tempdir().unwrap();
     let (certificate, key) = certificate(folder.path(), "first");
     let tls = ["--tls-cert", certificate.to_str().unwrap(), "--tls-key", key.to_str().unwrap()];

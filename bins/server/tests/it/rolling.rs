@@ -10,16 +10,13 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 
-use crate::support::{self, Server, free_address, send_bytes_within};
+use crate::support::{self, GUARD, Server, free_address, send_bytes};
 
-/// The pieces of a slow upload, and the pause before each.
+/// The number of pieces of a slow upload, and the pause before each.
 const PIECES: usize = 8;
 const PAUSE: Duration = Duration::from_millis(250);
 
-/// The time that a client waits for what must come.
-const GUARD: Duration = Duration::from_secs(60);
-
-/// HAProxy over two servers, whose `/readyz` it asks for. Dropping it ends it.
+/// HAProxy in front of two servers, which it checks by `/readyz`. It ends on drop.
 struct Balancer(Child);
 
 impl Balancer {
@@ -27,9 +24,9 @@ impl Balancer {
         let [a, b] = servers;
         let file = folder.join("haproxy.cfg");
         let text = format!(
-            "defaults\n  mode http\n  timeout connect 5s\n  timeout client 60s\n  timeout server 60s\n\
+            "defaults\n  mode http\n  timeout connect 60s\n  timeout check 60s\n  timeout client 60s\n  timeout server 60s\n\
              listen doorward\n  bind {address}\n  balance roundrobin\n  option httpchk GET /readyz\n\
-             server a {a} check inter 200ms fall 1 rise 1\n  server b {b} check inter 200ms fall 1 rise 1\n"
+             server a {a} check inter 200ms fall 3 rise 1\n  server b {b} check inter 200ms fall 3 rise 1\n"
         );
         std::fs::write(&file, text).unwrap();
         let mut haproxy = Command::new("haproxy");
@@ -45,7 +42,7 @@ impl Drop for Balancer {
     }
 }
 
-/// Clients that go on until they are told to stop.
+/// Clients that run until they are told to stop.
 #[derive(Default)]
 struct Clients {
     stop: AtomicBool,
@@ -60,7 +57,7 @@ impl Clients {
             "GET /v1/whoami HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\nAuthorization: Bearer {key}\r\n\r\n"
         );
         while !self.stop.load(Ordering::Acquire) {
-            let answer = send_bytes_within(address, request.as_bytes(), GUARD);
+            let answer = send_bytes(address, request.as_bytes());
             match answer {
                 Some(answer) if answer.status == 200 => drop(self.answered.fetch_add(1, Ordering::AcqRel)),
                 other => self.failed.lock().unwrap().push(format!("{other:?}")),
@@ -68,7 +65,7 @@ impl Clients {
         }
     }
 
-    /// Registers users, whose bodies come a piece at a time.
+    /// Registers users, with bodies that arrive a piece at a time.
     fn upload(&self, address: SocketAddr, key: &str, client: usize) {
         let mut number = 0;
         while !self.stop.load(Ordering::Acquire) {
@@ -96,7 +93,7 @@ impl Clients {
         }
     }
 
-    /// Waits until this many more requests of each kind were answered.
+    /// Waits until this number of further requests of each kind were answered.
     fn wait_for(&self, more: usize) {
         let now = || (self.answered.load(Ordering::Acquire), self.uploaded.load(Ordering::Acquire));
         let before = now();
@@ -110,7 +107,7 @@ impl Clients {
 fn no_request_fails_when_servers_are_replaced_one_after_the_other() {
     let (binary, folder) = (Path::new(env!("CARGO_BIN_EXE_doorward-server")), tempfile::tempdir().unwrap());
     let places = [free_address(), free_address()];
-    // Some checks of the balancer, with room for a busy machine.
+    // Several checks of the balancer, with room for a busy machine.
     let options = ["--shutdown-delay", "3s"];
     let start = |place: SocketAddr| Server::beside_with(binary, folder.path(), place.port(), &options);
     let [a, b] = places;
@@ -123,9 +120,7 @@ fn no_request_fails_when_servers_are_replaced_one_after_the_other() {
         std::thread::sleep(Duration::from_millis(20));
     }
     let ready = b"GET /readyz HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n";
-    support::waits_for("both servers", || {
-        send_bytes_within(address, ready, GUARD).is_some_and(|answer| answer.status == 200)
-    });
+    support::waits_for("both servers", || send_bytes(address, ready).is_some_and(|answer| answer.status == 200));
 
     let clients = Clients::default();
     let replaced = std::thread::scope(|scope| {
@@ -140,7 +135,7 @@ fn no_request_fails_when_servers_are_replaced_one_after_the_other() {
             let (status, _) = server.stop();
             assert!(status.success(), "{status}");
             let next = start(place);
-            // Both serve again before the other one leaves.
+            // Both serve again before the other one stops.
             clients.wait_for(8);
             next
         });

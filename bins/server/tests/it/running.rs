@@ -1,7 +1,7 @@
-//! What stands around the server: its settings, secrets and variables, lines of its log, and SIGHUP.
+//! The server's environment: settings, secrets, variables, log lines, and SIGHUP.
 
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
-#![expect(clippy::disallowed_methods, reason = "a guard against a test that hangs, and no measure of speed")]
+#![expect(clippy::disallowed_methods, reason = "the limit for a test that hangs; it measures no speed")]
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpListener};
@@ -14,21 +14,18 @@ use std::time::{Duration, Instant};
 use doorward::audit::NoteKey;
 use serde_json::{Value, json};
 
-use crate::support::{self, Server};
+use crate::support::{self, GUARD, Server};
 
 const BINARY: &str = env!("CARGO_BIN_EXE_doorward-server");
 
-/// The time that a test waits for what must come.
-const GUARD: Duration = Duration::from_secs(60);
-
-/// A server that is started with these variables, and nothing else. Dropping it kills the process.
-struct Process {
+/// A server that is started with only these variables. It is killed on drop.
+pub(crate) struct Process {
     child: Child,
     output: Arc<Mutex<String>>,
 }
 
 impl Process {
-    fn start(folder: &Path, arguments: &[&str], variables: &[(&str, &str)]) -> Self {
+    pub(crate) fn start(folder: &Path, arguments: &[&str], variables: &[(&str, &str)]) -> Self {
         let mut command = command();
         command.args(arguments).current_dir(folder).envs(variables.iter().copied());
         let mut child = command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
@@ -50,8 +47,8 @@ impl Process {
         self.output.lock().unwrap().clone()
     }
 
-    /// The line that says this, the `count`-th of its kind.
-    fn line(&self, what: &str, count: usize) -> String {
+    /// Returns the `count`-th line with this text.
+    pub(crate) fn line(&self, what: &str, count: usize) -> String {
         let begun = Instant::now();
         loop {
             if let Some(line) = self.said().lines().filter(|line| line.contains(what)).nth(count - 1) {
@@ -67,9 +64,17 @@ impl Process {
         line.split("address=").nth(1).unwrap().split(' ').next().unwrap().parse().unwrap()
     }
 
-    fn hang_up(&self) {
+    pub(crate) fn hang_up(&self) {
+        self.signal("-HUP");
+    }
+
+    pub(crate) fn terminate(&self) {
+        self.signal("-TERM");
+    }
+
+    fn signal(&self, name: &str) {
         let id = self.child.id().to_string();
-        assert!(Command::new("kill").args(["-HUP", &id]).status().unwrap().success());
+        assert!(Command::new("kill").args([name, &id]).status().unwrap().success());
     }
 
     fn get(&self, path: &str, token: &str) -> support::Answer {
@@ -87,7 +92,7 @@ impl Drop for Process {
     }
 }
 
-/// The server, without the variables of the one who runs the tests.
+/// Returns the server's command, without the environment variables of the tests' user.
 fn command() -> Command {
     let mut command = Command::new(BINARY);
     for (name, _) in std::env::vars_os().filter(|(name, _)| name.to_string_lossy().starts_with("DOORWARD_")) {
@@ -96,10 +101,10 @@ fn command() -> Command {
     command
 }
 
-/// Arguments of a server that gets in nobody's way.
-const APART: [&str; 4] = ["--listen", "127.0.0.1:0", "--metrics-listen", "127.0.0.1:0"];
+/// Arguments for a server that disturbs no other test.
+pub(crate) const APART: [&str; 4] = ["--listen", "127.0.0.1:0", "--metrics-listen", "127.0.0.1:0"];
 
-/// A server that does not start; what it says.
+/// Returns the message of a server that does not start.
 fn refused(arguments: &[&str], variables: &[(&str, &str)]) -> Output {
     let folder = tempfile::tempdir().unwrap();
     let mut command = command();
@@ -115,10 +120,13 @@ fn write_private(path: &Path, text: &str, mode: u32) {
 }
 
 #[test]
-fn settings_that_cannot_work_end_the_start_with_a_sentence_that_names_them() {
+fn invalid_settings_end_the_start_and_are_named() {
     for (arguments, why) in [
         (&["--public-url", "keys.example.com"][..], "`--public-url keys.example.com`: it has no scheme"),
-        (&["--log", "inof"], "`--log`: `inof` is no level"),
+        (&["--log", "inof"], "`--log`: `inof` is not a level"),
+        (&["--store", "postgres://a/b?pgbouncer=true"], "--store: the store's URL has the parameter `pgbouncer`"),
+        (&["--store", "postgres://a/b?sslrootcert=missing.pem"], "the file missing.pem of `sslrootcert`"),
+        (&["--store", "memory:"], "--store: a store in memory is gone with the server"),
         (
             &["--listen", "0.0.0.0:0", "--public-url", "http://127.0.0.1:8080"],
             "`--listen 0.0.0.0:0` serves other machines",
@@ -199,7 +207,7 @@ fn secrets_come_from_files_and_from_credentials_of_systemd() {
     assert_eq!(checkpoint.status, 200, "{checkpoint:?}");
     drop(server);
 
-    // What everyone can read is no secret, and two places are one too many.
+    // A file that everyone can read is no secret, and two sources are one too many.
     write_private(&url, "sqlite:x.db", 0o644);
     let said = String::from_utf8_lossy(&refused(&APART, &[("DOORWARD_STORE_FILE", url.to_str().unwrap())]).stderr)
         .into_owned();
@@ -225,7 +233,7 @@ fn sighup_reads_secrets_and_the_logs_filter_again_and_never_ends_the_server() {
     configure("info");
     sign_with(7);
     let server = Process::start(folder.path(), &["--config", "doorward.toml"], &[]);
-    // It is still starting.
+    // The server is still starting.
     server.line("serving metrics", 1);
     server.hang_up();
     server.line("read certificates, secrets and the log's filter again", 1);
@@ -245,9 +253,9 @@ fn sighup_reads_secrets_and_the_logs_filter_again_and_never_ends_the_server() {
     assert_ne!(verifier(), first);
     server.line("answered", 1);
 
-    // What cannot be read leaves everything as it was.
+    // If a file cannot be read, everything stays as it was.
     let now = verifier();
-    for (count, (broken, why)) in [("inof", "is no level"), ("info", "holds no secret")].into_iter().enumerate() {
+    for (count, (broken, why)) in [("inof", "is not a level"), ("info", "holds no secret")].into_iter().enumerate() {
         configure(broken);
         sign_with(9);
         write_private(&siem, "\n", 0o600);
@@ -262,7 +270,7 @@ fn sighup_reads_secrets_and_the_logs_filter_again_and_never_ends_the_server() {
     assert_eq!(verifier(), now);
 }
 
-/// A tool server that says to every call what its operator wrote into it.
+/// A tool server that answers every call with a prepared text.
 fn upstream(answer: String) -> SocketAddr {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = listener.local_addr().unwrap();
@@ -285,7 +293,7 @@ fn upstream(answer: String) -> SocketAddr {
     address
 }
 
-/// The answer of a third party's server stands in the log when it makes no sense: cut, and on one line.
+/// A third party's meaningless answer is in the log, cut and on one line.
 #[test]
 fn text_of_other_programs_breaks_no_line_and_fills_no_log() {
     let server = Server::start_with(BINARY.as_ref(), &[]);

@@ -1,4 +1,4 @@
-//! Events that leave the server: none is lost where it is killed, and whatever hangs holds up nothing else.
+//! Events that leave the server: a kill loses no event, and a hanging sink delays nothing else.
 
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
@@ -16,7 +16,7 @@ use crate::support::{self, Server};
 
 const BINARY: &str = env!("CARGO_BIN_EXE_doorward-server");
 
-/// A place for the store, with a configuration beside it that has these sinks.
+/// Returns a folder for the store, with a configuration that has these sinks.
 fn folder(sinks: &str) -> tempfile::TempDir {
     let folder = tempfile::tempdir().unwrap();
     std::fs::write(folder.path().join("doorward.toml"), sinks).unwrap();
@@ -34,12 +34,12 @@ fn events(text: &str) -> Vec<Value> {
     text.lines().map(|line| serde_json::from_str(line).unwrap_or_else(|_| panic!("no event: {line}"))).collect()
 }
 
-/// Which event of which log.
+/// Returns the log and the sequence of an event.
 fn place(event: &Value) -> (String, u64) {
     (event["environment"].as_str().unwrap().to_owned(), event["sequence"].as_u64().unwrap())
 }
 
-/// Fails where an event of a log comes before one that precedes it, or is missing up to the last.
+/// Fails if an event of a log comes too early, or is missing before the last.
 fn assert_in_order(events: &[Value]) -> BTreeMap<String, u64> {
     let mut last = BTreeMap::new();
     for event in events {
@@ -58,14 +58,14 @@ fn until(what: &str, mut holds: impl FnMut() -> bool) {
         }
         std::thread::sleep(Duration::from_millis(100));
     }
-    panic!("it never came to this: {what}");
+    panic!("this never happened: {what}");
 }
 
 fn metric(server: &Server, line: &str) -> Option<u64> {
     server.scrape().lines().find_map(|found| found.strip_prefix(line)?.trim().parse().ok())
 }
 
-/// Takes what is posted, and answers 204.
+/// Accepts posts, and answers 204.
 fn receiver() -> (String, Arc<Mutex<Vec<Value>>>) {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let url = format!("http://{}/hook", listener.local_addr().unwrap());
@@ -124,7 +124,7 @@ fn every_event_arrives_at_every_sink_however_often_the_server_is_killed() {
             });
         }
         collected += &server.output.lock().unwrap();
-        // Dropping it kills it, in the middle of its shipping.
+        // The drop kills the server while it ships.
     }
     let file = events(&std::fs::read_to_string(folder.path().join("audit.jsonl")).unwrap());
     let last = assert_in_order(&file);
@@ -139,22 +139,23 @@ fn every_event_arrives_at_every_sink_however_often_the_server_is_killed() {
 }
 
 #[test]
-fn a_sink_that_hangs_holds_up_no_change_and_shows_in_the_metrics() {
-    // Connections are taken by the kernel, and no one ever answers.
+fn a_hanging_sink_delays_no_change_and_shows_in_the_metrics() {
+    // The kernel accepts the connections, but no program ever answers.
     let silent = TcpListener::bind("127.0.0.1:0").unwrap();
     let url = format!("http://{}/", silent.local_addr().unwrap());
     let folder = folder(&format!(
         "[[sinks]]\nname = 'silent'\nwebhook = '{url}'\nsecret_file = 'siem.secret'\n\
          [[sinks]]\nname = 'pipe'\nfile = 'pipe'\n"
     ));
-    // A pipe is nothing that can be appended to: it fails each time.
+    // A pipe cannot be appended to, so it fails each time.
     assert!(std::process::Command::new("mkfifo").arg(folder.path().join("pipe")).status().unwrap().success());
     let server = start(folder.path());
     let key = support::operator_of(&folder.path().join("doorward.db"), "ada");
     let path = "/v1/organizations";
     let started = SystemClock.reading();
-    for _ in 0..20 {
-        assert_eq!(server.call(&key, "POST", path, Some(r#"{"name":"New"}"#)).status, 201);
+    for number in 0..20 {
+        let body = format!(r#"{{"name":"New {number}"}}"#);
+        assert_eq!(server.call(&key, "POST", path, Some(&body)).status, 201);
     }
     assert!(
         SystemClock.reading().longest_since(started) < Duration::from_secs(10),
@@ -165,7 +166,7 @@ fn a_sink_that_hangs_holds_up_no_change_and_shows_in_the_metrics() {
     until("the metrics tell", || {
         lag("events", "silent") >= Some(41) && lag("seconds", "silent") >= Some(1) && lag("events", "pipe") >= Some(41)
     });
-    // Nor does it hold up the end.
+    // A hanging sink also does not delay the server's end.
     let started = SystemClock.reading();
     let (status, _) = server.stop();
     assert!(status.success());
@@ -177,7 +178,7 @@ fn a_sink_that_hangs_holds_up_no_change_and_shows_in_the_metrics() {
 }
 
 #[test]
-fn a_sink_that_cannot_be_used_keeps_the_server_from_starting() {
+fn an_unusable_sink_keeps_the_server_from_starting() {
     for (sink, why) in [
         ("name = 'a'\nfile = '/nowhere/audit.jsonl'", "/nowhere/audit.jsonl cannot be written"),
         ("name = 'a'", "a sink has one of"),

@@ -1,5 +1,5 @@
-//! Uses of keys that their owners should hear of: refused, counted, told in the log once a minute; the audit log, which is
-//! of changes, does not grow.
+//! Suspicious uses of keys: refused, counted, and logged once a minute for the key's owner. The audit log, which records only
+//! changes, does not grow.
 
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
@@ -15,7 +15,7 @@ fn metric(server: &Server, kind: &str) -> u64 {
 }
 
 #[test]
-fn unusual_uses_are_counted_and_told_and_leave_the_audit_log_alone() {
+fn unusual_uses_are_counted_and_logged_but_not_audited() {
     let server = Server::start_with(env!("CARGO_BIN_EXE_doorward-server").as_ref(), &[]);
     let old = server.production_key.clone();
     let ada = server.operator("ada");
@@ -38,7 +38,7 @@ fn unusual_uses_are_counted_and_told_and_leave_the_audit_log_alone() {
         assert_eq!(server.send("GET", &format!("/v1/whoami?key={current}"), &[], None).code(), "key_in_wrong_place");
     }
     assert_eq!((metric(&server, "after_death"), metric(&server, "in_browser"), metric(&server, "in_query")), (6, 3, 3));
-    // A made-up key is refused as before, and neither counts nor hides what counts.
+    // An invented key is refused as before. It is not counted, and hides no counted use.
     for _ in 0..150 {
         let made_up = FreshKey::generate(&KeyPrefix::default(), Environment::Test, &SystemRandom).unwrap().into_value();
         let refused = server.send("GET", &format!("/v1/whoami?key={}", made_up.expose()), &[], None);

@@ -1,4 +1,4 @@
-// The official TypeScript client, of the current generation and of the one before, as a backend would use it: URL and key from the
+// The official TypeScript client, in its current and its previous generation, as a backend would use it: URL and key from the
 // environment, one JSON line out for each client.
 import { Client, StreamableHTTPClientTransport } from "@modelcontextprotocol/client";
 import { Client as OldClient } from "@modelcontextprotocol/sdk/client/index.js";

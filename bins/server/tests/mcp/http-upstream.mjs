@@ -1,4 +1,4 @@
-// A plain HTTP server, to be a connector's upstream: it says which path it was asked for, and with what.
+// A plain HTTP server as a connector's upstream: it answers with the requested path and the request's data.
 import http from "node:http";
 
 const listener = http.createServer(async (request, response) => {

@@ -1,4 +1,4 @@
-// An MCP server on the official TypeScript SDK, to be a connector's upstream. It answers to one token only, and says what it was given.
+// An MCP server on the official TypeScript SDK, as a connector's upstream. It accepts a single token, and answers with its input.
 import http from "node:http";
 import { Server } from "@modelcontextprotocol/sdk/server/index.js";
 import { StreamableHTTPServerTransport } from "@modelcontextprotocol/sdk/server/streamableHttp.js";

@@ -1,4 +1,4 @@
-// The conformance suite knows no credential: this hands its requests on with one, and changes nothing else.
+// The conformance suite sends no credential. This proxy adds the credential to its requests, and changes nothing else.
 import http from "node:http";
 
 const { URL: url, KEY: key } = process.env;

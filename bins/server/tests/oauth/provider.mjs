@@ -20,7 +20,7 @@ const provider = new Provider(issuer, {
   pkce: { required: () => true },
   features: { devInteractions: { enabled: true }, revocation: { enabled: true } },
   cookies: { keys: ["only for tests"] },
-  // Claims stand in the ID token too, as with most providers that companies have.
+  // The ID token contains the claims too, as with most companies' providers.
   conformIdTokenClaims: false,
   claims: { openid: ["sub"], email: ["email", "email_verified"], profile: ["name", "groups"] },
   // "hire-with-the-address-of-grace" is another person with grace's address.

@@ -1,4 +1,4 @@
-// What Google's evaluator finds wrong with a Content-Security-Policy: `node policy.mjs POLICY` prints it as JSON.
+// Prints the findings of Google's evaluator for a Content-Security-Policy as JSON: `node policy.mjs POLICY`.
 import csp from "csp_evaluator/dist/evaluator.js";
 import parser from "csp_evaluator/dist/parser.js";
 

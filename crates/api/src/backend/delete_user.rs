@@ -2,17 +2,11 @@
 //!
 //! Answers 204. Errors: 404 `not_found`.
 
-use doorward_auth::Principal;
-use matchit::Params;
-
-use super::path::user;
-use crate::answer::{self, Answer};
-use crate::call::Call;
-use crate::state::State;
+use super::backend_call::BackendCall;
+use crate::answer::{self, HandlerResult};
 use crate::users;
 
-pub(super) async fn handle(state: &State, principal: &Principal, params: &Params<'_, '_>, call: Call) -> Answer {
-    let scope = &principal.scope();
-    users::delete(state, scope, user(params, scope)?, &call.by(principal.attribution())).await?;
+pub(super) async fn handle(call: BackendCall<'_>) -> HandlerResult {
+    users::delete(call.state, &call.scope(), call.user()?, &call.attribution()).await?;
     Ok(answer::no_content())
 }

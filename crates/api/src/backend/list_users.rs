@@ -2,13 +2,10 @@
 //!
 //! Answers 200 `{"data":[…],"next_cursor"}`. Errors: 400 `invalid_request` for a parameter that is not as it should be.
 
-use doorward_store::Scope;
-
-use crate::answer::{self, Answer};
-use crate::call::Call;
-use crate::state::State;
+use super::backend_call::BackendCall;
+use crate::answer::{self, HandlerResult};
 use crate::{cursor, users};
 
-pub(super) async fn handle(state: &State, scope: &Scope, call: Call) -> Answer {
-    answer::ok(&users::page(state, scope, &cursor::page(call.uri())?).await?)
+pub(super) async fn handle(call: BackendCall<'_>) -> HandlerResult {
+    answer::ok(&users::page(call.state, &call.scope(), &cursor::page(call.uri())?).await?)
 }

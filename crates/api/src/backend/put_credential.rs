@@ -4,22 +4,18 @@
 //! 16,384 bytes, or a connector's name that is not 1 to 64 of `a-z0-9-_`; 404 `not_found` if there is no such user.
 
 use doorward_audit::Action;
-use doorward_auth::Principal;
 use doorward_http::Problem;
 use doorward_records::{ConnectorNameError, Credential, CredentialKey, SealingError, write_sealed};
 use doorward_store::StoreError;
-use matchit::Params;
 use serde::Deserialize;
 use zeroize::Zeroizing;
 
+use super::backend_call::BackendCall;
 use super::credential::{self, credentials};
-use super::path::user;
-use crate::answer::{self, Answer};
-use crate::body::{self, Shape};
-use crate::call::Call;
+use crate::answer::{self, HandlerResult};
+use crate::body::JsonBody;
 use crate::code::Code;
 use crate::problem::{absent, store_failed};
-use crate::state::State;
 
 /// The most bytes of a credential's secret.
 const MAX_SECRET: usize = 16 * 1024;
@@ -30,17 +26,17 @@ struct NewCredential {
     secret: Zeroizing<String>,
 }
 
-impl Shape for NewCredential {
+impl JsonBody for NewCredential {
     const DESCRIPTION: &'static str = r#"{"secret": string}"#;
 }
 
-pub(super) async fn handle(state: &State, principal: &Principal, params: &Params<'_, '_>, call: Call) -> Answer {
-    let (scope, by) = (&principal.scope(), call.by(principal.attribution()));
-    let registered_user = user(params, scope)?;
-    let connector = credential::connector(params)
-        .ok_or_else(|| Problem::new(Code::InvalidRequest, ConnectorNameError.to_string()))?;
+pub(super) async fn handle(call: BackendCall<'_>) -> HandlerResult {
+    let (state, scope, by) = (call.state, &call.scope(), call.attribution());
+    let registered_user = call.user()?;
+    let connector =
+        call.connector().ok_or_else(|| Problem::new(Code::InvalidRequest, ConnectorNameError.to_string()))?;
     let key = CredentialKey { registered_user, connector };
-    let NewCredential { secret } = body::json(state, call).await?;
+    let NewCredential { secret } = call.body().await?;
     if secret.is_empty() || secret.len() > MAX_SECRET {
         return Err(Problem::new(Code::InvalidRequest, "a secret has 1 to 16384 bytes"));
     }
@@ -48,17 +44,17 @@ pub(super) async fn handle(state: &State, principal: &Principal, params: &Params
     let now = event.time;
     let put = |sealed| {
         let CredentialKey { registered_user, connector } = key.clone();
-        let record = Credential { registered_user, connector, sealed, created_at: now, updated_at: now };
+        let record = Credential::new(registered_user, connector, sealed, now, now);
         credentials(state).put(scope, record, event.clone())
     };
     let secret = (scope, &*key.to_string(), secret.as_bytes());
-    match write_sealed(state.store(), &state.sealing_keys, secret, &**state.core().random(), put).await {
+    match write_sealed(state.store(), state.sealing_keys()?, secret, &**state.core().random(), put).await {
         Ok(()) => {
-            state.linker.revoke_soon();
+            state.revoke_soon();
             Ok(answer::no_content())
         }
-        Err(SealingError::Store(StoreError::Missing)) => Err(absent("registered user", scope.environment())),
+        Err(SealingError::Store(StoreError::NotFound)) => Err(absent("registered user", scope.environment())),
         Err(SealingError::Store(error)) => Err(store_failed(error)),
-        Err(SealingError::Random(error)) => Err(Problem::new(Code::Internal, error.to_string())),
+        Err(error) => Err(Problem::new(Code::Internal, error.to_string())),
     }
 }

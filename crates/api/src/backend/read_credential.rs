@@ -2,17 +2,15 @@
 //!
 //! Errors: 404 `not_found`.
 
-use doorward_store::Scope;
-use matchit::Params;
-
-use super::credential::{self, credentials};
-use crate::answer::{self, Answer};
+use super::backend_call::BackendCall;
+use super::credential::credentials;
+use crate::answer::{self, HandlerResult};
 use crate::problem::{absent, store_failed};
-use crate::shapes::CredentialShape;
-use crate::state::State;
+use crate::views::CredentialView;
 
-pub(super) async fn handle(state: &State, scope: &Scope, params: &Params<'_, '_>) -> Answer {
-    let found = credentials(state).get(scope, &credential::key(params, scope)?).await.map_err(store_failed)?;
+pub(super) async fn handle(call: BackendCall<'_>) -> HandlerResult {
+    let scope = &call.scope();
+    let found = credentials(call.state).get(scope, &call.credential()?).await.map_err(store_failed)?;
     let credential = found.ok_or_else(|| absent("credential", scope.environment()))?;
-    answer::ok(&CredentialShape::from(credential))
+    answer::ok(&CredentialView::from(credential))
 }

@@ -4,19 +4,16 @@
 //! `begun`, `pending`, `complete`, `failed` or `expired`. Errors: 404 `not_found`.
 
 use doorward_records::{LinkSession, LinkStatus};
-use doorward_store::Scope;
 use doorward_types::{LinkSessionId, RegisteredUserId, Timestamp};
-use matchit::Params;
 use serde::Serialize;
 
-use super::path::session;
-use crate::answer::{self, Answer};
+use super::backend_call::BackendCall;
+use crate::answer::{self, HandlerResult};
 use crate::problem::link_failed;
-use crate::state::State;
 
 /// The progress of a link session.
 #[derive(Serialize)]
-pub(super) struct LinkSessionShape {
+pub(super) struct LinkSessionView {
     id: LinkSessionId,
     registered_user_id: RegisteredUserId,
     connector: String,
@@ -28,7 +25,7 @@ pub(super) struct LinkSessionShape {
     expires_at: Timestamp,
 }
 
-impl From<LinkSession> for LinkSessionShape {
+impl From<LinkSession> for LinkSessionView {
     fn from(session: LinkSession) -> Self {
         let LinkSession { id, registered_user, connector, status, error, provider_error, expires_at, .. } = session;
         let status = match status {
@@ -48,7 +45,8 @@ impl From<LinkSession> for LinkSessionShape {
     }
 }
 
-pub(super) async fn handle(state: &State, scope: &Scope, params: &Params<'_, '_>) -> Answer {
-    let session = state.linker.session(scope, session(params, scope)?).await;
-    answer::ok(&LinkSessionShape::from(session.map_err(|error| link_failed(error, scope.environment()))?))
+pub(super) async fn handle(call: BackendCall<'_>) -> HandlerResult {
+    let scope = &call.scope();
+    let session = call.state.linker()?.session(scope, call.session()?).await;
+    answer::ok(&LinkSessionView::from(session.map_err(|error| link_failed(error, scope.environment()))?))
 }

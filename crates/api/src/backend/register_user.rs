@@ -2,14 +2,12 @@
 //!
 //! Answers 201 with the user. Errors: 409 `conflict` if this `origin_user_id` is registered in the environment already.
 
-use doorward_store::Scope;
 use doorward_types::Name;
 use serde::Deserialize;
 
-use crate::answer::{self, Answer};
-use crate::body::{self, Shape};
-use crate::call::Call;
-use crate::state::State;
+use super::backend_call::BackendCall;
+use crate::answer::{self, HandlerResult};
+use crate::body::JsonBody;
 use crate::users;
 
 #[derive(Deserialize)]
@@ -19,12 +17,13 @@ struct NewUser {
     origin_user_name: Option<Name>,
 }
 
-impl Shape for NewUser {
+impl JsonBody for NewUser {
     const DESCRIPTION: &'static str =
         r#"{"origin_user_id": string, "origin_user_name"?: string}, each one printable line of at most 128 bytes"#;
 }
 
-pub(super) async fn handle(state: &State, scope: &Scope, call: Call) -> Answer {
-    let NewUser { origin_user_id, origin_user_name } = body::json(state, call).await?;
-    answer::created(&users::register(state, scope, origin_user_id, origin_user_name).await?)
+pub(super) async fn handle(call: BackendCall<'_>) -> HandlerResult {
+    let (state, scope) = (call.state, call.scope());
+    let NewUser { origin_user_id, origin_user_name } = call.body().await?;
+    answer::created(&users::register(state, &scope, origin_user_id, origin_user_name).await?)
 }

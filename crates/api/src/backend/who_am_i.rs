@@ -1,12 +1,11 @@
-//! `GET /v1/whoami`: tells whom the key speaks for.
+//! `GET /v1/whoami`: shows the key's organization and environment.
 //!
 //! Answers 200 `{"organization":{"id","name"},"environment","key":{"id","name","locator","generation"}}`.
 
-use doorward_auth::Principal;
+use super::backend_call::BackendCall;
+use crate::answer::{self, HandlerResult};
+use crate::views::WhoAmI;
 
-use crate::answer::{self, Answer};
-use crate::shapes::WhoAmI;
-
-pub(super) fn handle(principal: &Principal) -> Answer {
-    answer::ok(&WhoAmI::from(principal))
+pub(super) async fn handle(call: BackendCall<'_>) -> HandlerResult {
+    answer::ok(&WhoAmI::from(&call.principal))
 }

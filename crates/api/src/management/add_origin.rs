@@ -4,20 +4,18 @@
 //! already. Errors: 400 `invalid_request` says why not, and what may have been meant; 404 `not_found`; 409 `conflict` for the
 //! 1,001st origin.
 
-use doorward_auth::{Allowed, OperatorPrincipal};
+use doorward_auth::Allowed;
 use doorward_http::Problem;
 use doorward_origin::AllowedOrigin;
 use http::StatusCode;
-use matchit::Params;
 use serde::Deserialize;
 
-use crate::answer::{self, Answer};
-use crate::body::{self, Shape};
-use crate::call::{Call, organization};
+use super::operator_call::OperatorCall;
+use crate::answer::{self, HandlerResult};
+use crate::body::JsonBody;
 use crate::code::Code;
 use crate::problem::change_failed;
-use crate::shapes::AllowedOriginShape;
-use crate::state::State;
+use crate::views::AllowedOriginView;
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -25,23 +23,19 @@ struct NewOrigin {
     origin: String,
 }
 
-impl Shape for NewOrigin {
+impl JsonBody for NewOrigin {
     const DESCRIPTION: &'static str = r#"{"origin": string}, such as "app.example.com" or "localhost:3000""#;
 }
 
-pub(super) async fn handle(
-    state: &State,
-    management: &OperatorPrincipal,
-    params: &Params<'_, '_>,
-    call: Call,
-) -> Answer {
-    let organization = organization(params)?;
-    let request = call.change_request(management)?;
-    let NewOrigin { origin } = body::json(state, call).await?;
+pub(super) async fn handle(call: OperatorCall<'_>) -> HandlerResult {
+    let state = call.state;
+    let organization = call.organization()?;
+    let change = call.change()?;
+    let NewOrigin { origin } = call.body().await?;
     let origin = AllowedOrigin::parse(&origin, state.custom_schemes)
         .map_err(|error| Problem::new(Code::InvalidRequest, error.to_string()))?;
-    let allowed = state.issuer.allow_origin(organization, origin, &request).await.map_err(change_failed)?;
+    let allowed = state.issuer.allow_origin(organization, origin, &change).await.map_err(change_failed)?;
     let Allowed { entry, receipt, .. } = allowed;
     let status = if receipt.is_some() { StatusCode::CREATED } else { StatusCode::OK };
-    answer::json(status, &AllowedOriginShape::new(&entry, receipt))
+    answer::json(status, &AllowedOriginView::new(&entry, receipt))
 }

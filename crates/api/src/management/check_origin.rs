@@ -2,16 +2,14 @@
 //!
 //! Answers 200 `{"allowed","origin"?,"reason"?}`. Errors: 404 `not_found`; 503 `not_current`.
 
-use doorward_auth::{OperatorPrincipal, OriginRefusal};
-use matchit::Params;
+use doorward_auth::CallbackError;
 use serde::Deserialize;
 
-use crate::answer::{self, Answer};
-use crate::body::{self, Shape};
-use crate::call::{Call, organization};
+use super::operator_call::OperatorCall;
+use crate::answer::{self, HandlerResult};
+use crate::body::JsonBody;
 use crate::problem::{change_failed, origin_refused};
-use crate::shapes::OriginCheckShape;
-use crate::state::State;
+use crate::views::OriginCheckView;
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -19,23 +17,19 @@ struct Callback {
     url: String,
 }
 
-impl Shape for Callback {
+impl JsonBody for Callback {
     const DESCRIPTION: &'static str = r#"{"url": string}"#;
 }
 
-pub(super) async fn handle(
-    state: &State,
-    management: &OperatorPrincipal,
-    params: &Params<'_, '_>,
-    call: Call,
-) -> Answer {
-    let organization = organization(params)?;
-    state.issuer.organization(management, organization).await.map_err(change_failed)?;
-    let Callback { url } = body::json(state, call).await?;
+pub(super) async fn handle(call: OperatorCall<'_>) -> HandlerResult {
+    let state = call.state;
+    let organization = call.organization()?;
+    state.issuer.organization(call.operator, organization).await.map_err(change_failed)?;
+    let Callback { url } = call.body().await?;
     let checked = match state.verifier.check_origin(organization, &url) {
         Ok(entry) => Ok(entry),
-        Err(OriginRefusal::Refused(refusal)) => Err(refusal),
+        Err(CallbackError::Refused(refusal)) => Err(refusal),
         Err(refusal) => return Err(origin_refused(refusal)),
     };
-    answer::ok(&OriginCheckShape::new(&checked))
+    answer::ok(&OriginCheckView::new(&checked))
 }

@@ -6,26 +6,18 @@
 //! `not_configured` if the server has no signing key.
 
 use doorward_audit::Checkpoint;
-use doorward_auth::OperatorPrincipal;
 use doorward_http::Problem;
-use doorward_store::{LogCheck, LogFault, must_have_events, verify_log};
-use matchit::Params;
+use doorward_store::{LogCheck, LogError, must_have_events, verify_log};
 
-use super::input::{holder, scope};
-use crate::answer::{self, Answer};
-use crate::call::Call;
+use super::operator_call::OperatorCall;
+use crate::answer::{self, HandlerResult};
 use crate::code::Code;
 use crate::problem::store_failed;
-use crate::shapes::CheckpointShape;
-use crate::state::State;
+use crate::views::CheckpointView;
 
-pub(super) async fn handle(
-    state: &State,
-    management: &OperatorPrincipal,
-    params: &Params<'_, '_>,
-    call: &Call,
-) -> Answer {
-    let scope = scope(state, management, params, call).await?;
+pub(super) async fn handle(call: OperatorCall<'_>) -> HandlerResult {
+    let state = call.state;
+    let scope = call.scope().await?;
     let organization = scope.organization();
     let key = state.signing_key.load_full().ok_or_else(|| {
         Problem::new(
@@ -33,16 +25,16 @@ pub(super) async fn handle(
             "this server signs no checkpoints: `doorward audit keygen` makes a key, and --signing-key-file names it",
         )
     })?;
-    let _share = state.budgets.scan(holder(management))?;
+    let _share = state.budgets.scan(call.holder())?;
     let verifier = [key.verifier(&Checkpoint::origin_of(organization, scope.environment()))];
-    let must_have_events = must_have_events(&**state.core().store(), &scope).await.map_err(store_failed)?;
-    let check = LogCheck { keys: &verifier, must_have_events, ..LogCheck::default() };
+    let must_have_events = must_have_events(state.store(), &scope).await.map_err(store_failed)?;
+    let check = LogCheck::default().with_keys(&verifier).with_must_have_events(must_have_events);
     let fault = match verify_log(state.store(), &scope, &check, &mut |_| {}).await {
-        Ok(verified) => match CheckpointShape::new(&verified, &key) {
+        Ok(verified) => match CheckpointView::new(&verified, &key) {
             Ok(shape) => return answer::ok(&shape),
             Err(unproved) => unproved.to_string(),
         },
-        Err(LogFault::Store(error)) => return Err(store_failed(error)),
+        Err(LogError::Store(error)) => return Err(store_failed(error)),
         Err(fault) => fault.to_string(),
     };
     tracing::error!(fault, %organization, "a log does not verify");

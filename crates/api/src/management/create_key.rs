@@ -3,26 +3,16 @@
 //! Answers 201 `{"id","environment","name","locator","value","receipt"}`. Errors: 404 `not_found`; 409 `already_done` and 422
 //! `idempotency_key_reused`, by the header `Idempotency-Key`.
 
-use doorward_auth::OperatorPrincipal;
-use matchit::Params;
-
-use super::input::NewName;
-use crate::answer::{self, Answer};
-use crate::body;
-use crate::call::{Call, organization};
+use super::operator_call::{NewName, OperatorCall};
+use crate::answer::{self, HandlerResult};
 use crate::problem::change_failed;
-use crate::shapes::CreatedShape;
-use crate::state::State;
+use crate::views::CreatedView;
 
-pub(super) async fn handle(
-    state: &State,
-    management: &OperatorPrincipal,
-    params: &Params<'_, '_>,
-    call: Call,
-) -> Answer {
-    let organization = organization(params)?;
-    let request = call.change_request(management)?;
-    let NewName { name } = body::json(state, call).await?;
-    let made = state.issuer.create(organization, name, &request).await.map_err(change_failed)?;
-    answer::created(&CreatedShape::from(&made))
+pub(super) async fn handle(call: OperatorCall<'_>) -> HandlerResult {
+    let state = call.state;
+    let organization = call.organization()?;
+    let change = call.change()?;
+    let NewName { name } = call.body().await?;
+    let made = state.issuer.create(organization, name, &change).await.map_err(change_failed)?;
+    answer::created(&CreatedView::from(&made))
 }

@@ -2,22 +2,15 @@
 //!
 //! Answers 200 with a receipt. Errors: 404 `not_found`; 409 `production_key_required` for a production key.
 
-use doorward_auth::{IssueError, OperatorPrincipal};
-use matchit::Params;
+use doorward_auth::ManageError;
 
-use crate::answer::{self, Answer};
-use crate::call::{Call, id, organization};
+use super::operator_call::OperatorCall;
+use crate::answer::{self, HandlerResult};
 use crate::problem::change_failed;
-use crate::state::State;
 
-pub(super) async fn handle(
-    state: &State,
-    management: &OperatorPrincipal,
-    params: &Params<'_, '_>,
-    call: &Call,
-) -> Answer {
-    let organization = organization(params)?;
-    let key = id(params, "key", IssueError::NoSuchKey)?;
-    let request = call.change_request(management)?;
-    answer::ok(&state.issuer.delete(organization, key, &request).await.map_err(change_failed)?)
+pub(super) async fn handle(call: OperatorCall<'_>) -> HandlerResult {
+    let organization = call.organization()?;
+    let key = call.id("key", ManageError::NoSuchKey)?;
+    let change = call.change()?;
+    answer::ok(&call.state.issuer.delete(organization, key, &change).await.map_err(change_failed)?)
 }

@@ -5,24 +5,20 @@
 
 use std::collections::BTreeMap;
 
-use doorward_auth::OperatorPrincipal;
-use doorward_link::{ConnectorSettings, TokenEndpointAuth, UpstreamSettings};
+use doorward_link::{ConnectorSettings, Linker, TokenEndpointAuth, UpstreamSettings};
 use doorward_records::Connector;
 use doorward_store::Scope;
 use doorward_types::Timestamp;
-use matchit::Params;
 use serde::Serialize;
 
-use super::input::scope;
-use crate::answer::{self, Answer};
-use crate::call::Call;
+use super::operator_call::OperatorCall;
+use crate::answer::{self, HandlerResult};
 use crate::problem::link_failed;
-use crate::shapes::List;
-use crate::state::State;
+use crate::views::List;
 
 /// Everything but the secret.
 #[derive(Serialize)]
-struct ConnectorShape {
+struct ConnectorView {
     name: String,
     authorization_endpoint: Option<String>,
     token_endpoint: Option<String>,
@@ -39,8 +35,8 @@ struct ConnectorShape {
     updated_at: Timestamp,
 }
 
-impl ConnectorShape {
-    fn of(state: &State, scope: &Scope, connector: &Connector, settings: ConnectorSettings) -> Self {
+impl ConnectorView {
+    fn of(linker: &Linker, scope: &Scope, connector: &Connector, settings: ConnectorSettings) -> Self {
         let links_accounts = settings.links_accounts();
         let of_application = |text: String| links_accounts.then_some(text);
         Self {
@@ -53,7 +49,7 @@ impl ConnectorShape {
             scope: settings.scope,
             issuer: settings.issuer,
             authorization_parameters: settings.authorization_parameters,
-            redirect_uri: of_application(state.linker.redirect_uri(scope, &connector.name)),
+            redirect_uri: of_application(linker.redirect_uri(scope, &connector.name)),
             upstream: settings.upstream,
             created_at: connector.created_at,
             updated_at: connector.updated_at,
@@ -61,15 +57,12 @@ impl ConnectorShape {
     }
 }
 
-pub(super) async fn handle(
-    state: &State,
-    management: &OperatorPrincipal,
-    params: &Params<'_, '_>,
-    call: &Call,
-) -> Answer {
-    let scope = scope(state, management, params, call).await?;
-    let all = state.linker.connectors(&scope).await.map_err(|error| link_failed(error, scope.environment()))?;
-    let shape = |(connector, settings)| ConnectorShape::of(state, &scope, &connector, settings);
+pub(super) async fn handle(call: OperatorCall<'_>) -> HandlerResult {
+    let state = call.state;
+    let scope = call.scope().await?;
+    let linker = state.linker()?;
+    let all = linker.connectors(&scope).await.map_err(|error| link_failed(error, scope.environment()))?;
+    let shape = |(connector, settings)| ConnectorView::of(linker, &scope, &connector, settings);
     let data: Vec<_> = all.into_iter().map(shape).collect();
-    answer::ok(&List { data, next_cursor: None })
+    answer::ok(&List::whole(data))
 }

@@ -3,82 +3,91 @@
 mod add_origin;
 mod check_origin;
 mod checkpoint;
+mod close_organization;
 mod create_key;
 mod create_organization;
 mod delete_key;
 mod export_events;
-mod input;
 mod list_connectors;
 mod list_events;
 mod list_keys;
 mod list_organizations;
 mod list_origins;
+mod operator_call;
+mod preview_regeneration;
 mod put_connector;
 mod read_organization;
 mod regenerate_key;
 mod remove_connector;
 mod remove_origin;
+mod resume_organization;
 mod stage_key;
+mod suspend_organization;
 mod unstage_key;
+mod update_organization;
 
-use doorward_auth::OperatorPrincipal;
-use matchit::Params;
+pub(crate) use self::operator_call::OperatorCall;
 
-use crate::answer::Answer;
-use crate::call::Call;
-use crate::state::State;
-
-/// The actions of an operator.
-#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
-#[expect(missing_docs, reason = "each is named as its file, which documents it")]
-pub enum OperatorAction {
-    AddOrigin,
-    CheckOrigin,
-    Checkpoint,
-    CreateKey,
-    CreateOrganization,
-    DeleteKey,
-    ExportEvents,
-    ListConnectors,
-    ListEvents,
-    ListKeys,
-    ListOrganizations,
-    ListOrigins,
-    PutConnector,
-    ReadOrganization,
-    RegenerateKey,
-    RemoveConnector,
-    RemoveOrigin,
-    StageKey,
-    UnstageKey,
+impl OperatorAction {
+    /// Returns whether a visitor may carry it out in the visitor's own organization. Each new action is decided here. The core
+    /// decides the same once more, by the visitor's principal.
+    #[must_use]
+    pub const fn is_for_visitors(self) -> bool {
+        match self {
+            Self::AddOrigin
+            | Self::CheckOrigin
+            | Self::Checkpoint
+            | Self::CreateKey
+            | Self::DeleteKey
+            | Self::ExportEvents
+            | Self::ListConnectors
+            | Self::ListEvents
+            | Self::ListKeys
+            | Self::ListOrigins
+            | Self::PreviewRegeneration
+            | Self::PutConnector
+            | Self::ReadOrganization
+            | Self::RegenerateKey
+            | Self::RemoveConnector
+            | Self::RemoveOrigin
+            | Self::StageKey
+            | Self::UnstageKey => true,
+            // The life of an account is the service's own affair.
+            Self::CloseOrganization
+            | Self::CreateOrganization
+            | Self::ListOrganizations
+            | Self::ResumeOrganization
+            | Self::SuspendOrganization
+            | Self::UpdateOrganization => false,
+        }
+    }
 }
 
-pub(crate) async fn answer(
-    state: &State,
-    action: OperatorAction,
-    management: &OperatorPrincipal,
-    params: &Params<'_, '_>,
-    call: Call,
-) -> Answer {
-    match action {
-        OperatorAction::AddOrigin => add_origin::handle(state, management, params, call).await,
-        OperatorAction::CheckOrigin => check_origin::handle(state, management, params, call).await,
-        OperatorAction::Checkpoint => checkpoint::handle(state, management, params, &call).await,
-        OperatorAction::CreateKey => create_key::handle(state, management, params, call).await,
-        OperatorAction::CreateOrganization => create_organization::handle(state, management, call).await,
-        OperatorAction::DeleteKey => delete_key::handle(state, management, params, &call).await,
-        OperatorAction::ExportEvents => export_events::handle(state, management, params, &call).await,
-        OperatorAction::ListConnectors => list_connectors::handle(state, management, params, &call).await,
-        OperatorAction::ListEvents => list_events::handle(state, management, params, &call).await,
-        OperatorAction::ListKeys => list_keys::handle(state, management, params).await,
-        OperatorAction::ListOrganizations => list_organizations::handle(state, management, &call).await,
-        OperatorAction::ListOrigins => list_origins::handle(state, management, params).await,
-        OperatorAction::PutConnector => put_connector::handle(state, management, params, call).await,
-        OperatorAction::ReadOrganization => read_organization::handle(state, management, params).await,
-        OperatorAction::RegenerateKey => regenerate_key::handle(state, management, params, call).await,
-        OperatorAction::RemoveConnector => remove_connector::handle(state, management, params, &call).await,
-        OperatorAction::RemoveOrigin => remove_origin::handle(state, management, params, &call).await,
-        OperatorAction::StageKey => stage_key::handle(state, management, params, call).await,
-        OperatorAction::UnstageKey => unstage_key::handle(state, management, params, &call).await,
-    }
+crate::actions::actions! {
+    /// The actions of an operator.
+    OperatorAction, OperatorCall<'_>:
+    AddOrigin => add_origin::handle,
+    CheckOrigin => check_origin::handle,
+    Checkpoint => checkpoint::handle,
+    CloseOrganization => close_organization::handle,
+    CreateKey => create_key::handle,
+    CreateOrganization => create_organization::handle,
+    DeleteKey => delete_key::handle,
+    ExportEvents => export_events::handle,
+    ListConnectors => list_connectors::handle,
+    ListEvents => list_events::handle,
+    ListKeys => list_keys::handle,
+    ListOrganizations => list_organizations::handle,
+    ListOrigins => list_origins::handle,
+    PreviewRegeneration => preview_regeneration::handle,
+    PutConnector => put_connector::handle,
+    ReadOrganization => read_organization::handle,
+    RegenerateKey => regenerate_key::handle,
+    RemoveConnector => remove_connector::handle,
+    RemoveOrigin => remove_origin::handle,
+    ResumeOrganization => resume_organization::handle,
+    StageKey => stage_key::handle,
+    SuspendOrganization => suspend_organization::handle,
+    UnstageKey => unstage_key::handle,
+    UpdateOrganization => update_organization::handle,
 }

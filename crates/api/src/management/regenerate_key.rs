@@ -4,16 +4,14 @@
 //! Answers 200 `{"locator","generation","value"?,"receipt"}`. Errors: 404 `not_found`; 409 `conflict` if another operator
 //! changed the key at the same moment, and `already_done`; 422 `idempotency_key_reused`.
 
-use doorward_auth::{OperatorPrincipal, StagedKey};
-use matchit::Params;
+use doorward_auth::StagedKey;
 use serde::Deserialize;
 
-use crate::answer::{self, Answer};
-use crate::body::{self, Shape};
-use crate::call::{Call, organization};
+use super::operator_call::OperatorCall;
+use crate::answer::{self, HandlerResult};
+use crate::body::JsonBody;
 use crate::problem::change_failed;
-use crate::shapes::RegeneratedShape;
-use crate::state::State;
+use crate::views::RegeneratedView;
 
 #[derive(Default, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -22,20 +20,16 @@ struct Regeneration {
     discard_staged: bool,
 }
 
-impl Shape for Regeneration {
+impl JsonBody for Regeneration {
     const DESCRIPTION: &'static str = r#"{"discard_staged"?: boolean}, or no body at all"#;
 }
 
-pub(super) async fn handle(
-    state: &State,
-    management: &OperatorPrincipal,
-    params: &Params<'_, '_>,
-    call: Call,
-) -> Answer {
-    let organization = organization(params)?;
-    let request = call.change_request(management)?;
-    let Regeneration { discard_staged } = body::json_or_default(state, call).await?;
+pub(super) async fn handle(call: OperatorCall<'_>) -> HandlerResult {
+    let state = call.state;
+    let organization = call.organization()?;
+    let change = call.change()?;
+    let Regeneration { discard_staged } = call.body_or_default().await?;
     let staged = if discard_staged { StagedKey::Discard } else { StagedKey::Promote };
-    let regenerated = state.issuer.regenerate(organization, staged, &request).await.map_err(change_failed)?;
-    answer::ok(&RegeneratedShape::from(&regenerated))
+    let regenerated = state.issuer.regenerate(organization, staged, &change).await.map_err(change_failed)?;
+    answer::ok(&RegeneratedView::from(&regenerated))
 }

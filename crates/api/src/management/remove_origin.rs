@@ -2,22 +2,15 @@
 //!
 //! Answers 200 with a receipt. Errors: 404 `not_found`.
 
-use doorward_auth::{IssueError, OperatorPrincipal};
-use matchit::Params;
+use doorward_auth::ManageError;
 
-use crate::answer::{self, Answer};
-use crate::call::{Call, id, organization};
+use super::operator_call::OperatorCall;
+use crate::answer::{self, HandlerResult};
 use crate::problem::change_failed;
-use crate::state::State;
 
-pub(super) async fn handle(
-    state: &State,
-    management: &OperatorPrincipal,
-    params: &Params<'_, '_>,
-    call: &Call,
-) -> Answer {
-    let organization = organization(params)?;
-    let entry = id(params, "origin", IssueError::NoSuchOrigin)?;
-    let request = call.change_request(management)?;
-    answer::ok(&state.issuer.disallow_origin(organization, entry, &request).await.map_err(change_failed)?)
+pub(super) async fn handle(call: OperatorCall<'_>) -> HandlerResult {
+    let organization = call.organization()?;
+    let entry = call.id("origin", ManageError::NoSuchOrigin)?;
+    let change = call.change()?;
+    answer::ok(&call.state.issuer.disallow_origin(organization, entry, &change).await.map_err(change_failed)?)
 }

@@ -3,34 +3,27 @@
 //! Answers 201 `{"locator","generation","value","receipt"}`. Errors: 404 `not_found`; 409 `already_staged`, `already_done`;
 //! 422 `idempotency_key_reused`.
 
-use doorward_auth::OperatorPrincipal;
-use matchit::Params;
 use serde::Deserialize;
 
-use crate::answer::{self, Answer};
-use crate::body::{self, Shape};
-use crate::call::{Call, organization};
+use super::operator_call::OperatorCall;
+use crate::answer::{self, HandlerResult};
+use crate::body::JsonBody;
 use crate::problem::change_failed;
-use crate::shapes::StagedShape;
-use crate::state::State;
+use crate::views::StagedView;
 
 #[derive(Default, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Nothing {}
 
-impl Shape for Nothing {
+impl JsonBody for Nothing {
     const DESCRIPTION: &'static str = "{}, or no body at all";
 }
 
-pub(super) async fn handle(
-    state: &State,
-    management: &OperatorPrincipal,
-    params: &Params<'_, '_>,
-    call: Call,
-) -> Answer {
-    let organization = organization(params)?;
-    let request = call.change_request(management)?;
-    let Nothing {} = body::json_or_default(state, call).await?;
-    let staged = state.issuer.stage(organization, &request).await.map_err(change_failed)?;
-    answer::created(&StagedShape::from(&staged))
+pub(super) async fn handle(call: OperatorCall<'_>) -> HandlerResult {
+    let state = call.state;
+    let organization = call.organization()?;
+    let change = call.change()?;
+    let Nothing {} = call.body_or_default().await?;
+    let staged = state.issuer.stage(organization, &change).await.map_err(change_failed)?;
+    answer::created(&StagedView::from(&staged))
 }

@@ -9,7 +9,6 @@ mod upstream;
 
 use std::sync::Arc;
 
-use doorward_auth::Principal;
 use doorward_http::Problem;
 use http::header::{AUTHORIZATION, CACHE_CONTROL, CONTENT_TYPE};
 use http::{HeaderValue, Request, StatusCode};
@@ -19,18 +18,18 @@ use rmcp::transport::streamable_http_server::{StreamableHttpServerConfig, Stream
 use tokio::sync::watch;
 
 use self::tools::Tools;
-use crate::answer::{Answer, Body};
+use crate::answer::{Body, HandlerResult};
+use crate::backend::BackendCall;
 use crate::body;
 use crate::budget::MAX_BODY;
-use crate::call::Call;
 use crate::code::Code;
-use crate::state::State;
 
 /// Answers one message of an MCP client.
-pub(crate) async fn answer(state: &Arc<State>, principal: Principal, call: Call) -> Answer {
-    let by = call.by(principal.attribution());
-    let (mut head, body) = body::read(state, call).await?;
-    // What comes after knows who asks, and has no use for the key.
+pub(crate) async fn answer(call: BackendCall<'_>) -> HandlerResult {
+    let by = call.attribution();
+    let BackendCall { state, principal, request, .. } = call;
+    let (mut head, body) = body::read(state, request).await?;
+    // The library knows the principal, and does not need the key.
     head.headers.remove(AUTHORIZATION);
     head.extensions.clear();
 
@@ -41,30 +40,31 @@ pub(crate) async fn answer(state: &Arc<State>, principal: Principal, call: Call)
         .with_max_request_body_bytes(MAX_BODY)
         .with_allowed_hosts(&state.mcp_hosts)
         .enforce_origin_validation();
-    let state = Arc::clone(state);
     // The library's tasks outlive a client that leaves: they find out by the end of this.
     let (_client, gone) = watch::channel(());
-    let tools = move || Ok(Tools::new(Arc::clone(&state), principal.clone(), by.clone(), gone.clone()));
-    let service = StreamableHttpService::new(tools, Arc::new(NeverSessionManager::default()), config);
+    let tools = Tools { state: Arc::clone(state), principal, by, client: gone };
+    let service =
+        StreamableHttpService::new(move || Ok(tools.clone()), Arc::new(NeverSessionManager::default()), config);
     let mut response = service.handle(Request::from_parts(head, Full::new(body))).await;
-    // The library's refusals of what is no message: in its own words, some of which are the client's.
+    // The library refuses invalid messages in its own words, which may quote the client.
     let is_json = response.headers().get(CONTENT_TYPE).is_some_and(|kind| kind == "application/json");
     if response.status().is_client_error() && !is_json {
         return Err(match response.status() {
             StatusCode::FORBIDDEN => Problem::new(
                 Code::ForbiddenHost,
-                "the Host header is no name of this server that it knows: set --public-url, or add the name with --mcp-host",
+                "the Host header is not a known name of this server: set --public-url, or add the name with --mcp-host",
             ),
             StatusCode::NOT_ACCEPTABLE => Problem::new(
                 Code::NotAcceptable,
-                "a client of MCP accepts both forms of an answer: `Accept: application/json, text/event-stream`",
+                "a client of MCP must accept both forms of an answer: `Accept: application/json, text/event-stream`",
             ),
-            StatusCode::UNSUPPORTED_MEDIA_TYPE | StatusCode::UNPROCESSABLE_ENTITY => {
-                Problem::new(Code::InvalidRequest, "the body is no message of MCP, which is one object of JSON-RPC 2.0")
-            }
+            StatusCode::UNSUPPORTED_MEDIA_TYPE | StatusCode::UNPROCESSABLE_ENTITY => Problem::new(
+                Code::InvalidRequest,
+                "the body is not a message of MCP, which is one object of JSON-RPC 2.0",
+            ),
             _ => Problem::new(
                 Code::InvalidRequest,
-                "a header is not as MCP has it: `Host`, `MCP-Protocol-Version`, `Mcp-Method` or `Mcp-Name`",
+                "a header is invalid for MCP: `Host`, `MCP-Protocol-Version`, `Mcp-Method` or `Mcp-Name`",
             ),
         });
     }

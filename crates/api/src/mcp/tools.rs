@@ -1,4 +1,4 @@
-//! The tools. What they do is what the routes do, by the same functions.
+//! The tools. They do what the routes do, by the same functions.
 
 use std::sync::{Arc, LazyLock};
 
@@ -26,31 +26,31 @@ use super::refusal::refused;
 use super::upstream;
 use crate::code::Code;
 use crate::problem::{absent, link_failed, store_failed};
-use crate::shapes::WhoAmI;
 use crate::state::State;
+use crate::views::WhoAmI;
 use crate::{cursor, users};
 
-/// What a model is told before it chooses a tool.
+/// The instructions that a model reads before it chooses a tool.
 const INSTRUCTIONS: &str = "Doorward keeps the registered users of one organization, and the credentials that they entrusted. The \
                             access key decides the environment, production or test, and no tool reaches the other one: call \
                             `whoami` first to know which it is. What production holds is real.";
 
 static TOOLS: LazyLock<ToolRouter<Tools>> = LazyLock::new(Tools::tool_router);
 
-/// The tools in the hands of one key, for one request.
+/// The tools of one key, for one request.
 #[derive(Clone, Debug)]
 pub(super) struct Tools {
-    state: Arc<State>,
-    principal: Principal,
-    by: Attribution,
+    pub(super) state: Arc<State>,
+    pub(super) principal: Principal,
+    pub(super) by: Attribution,
     /// Closed once the client has its answer, or has left.
-    client: watch::Receiver<()>,
+    pub(super) client: watch::Receiver<()>,
 }
 
 #[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 struct WhichPage {
-    /// How many at the most: 1 to 100, 20 where nothing is said
+    /// The maximum number of rows: 1 to 100, by default 20
     #[serde(default)]
     limit: Option<u32>,
     /// The `next_cursor` of the page before
@@ -84,22 +84,13 @@ struct ConnectorCall {
     connector: String,
     /// The tool, as the connector's own server calls it
     tool: String,
-    /// What the tool takes
+    /// The tool's arguments
     #[serde(default)]
     arguments: JsonObject,
 }
 
 #[tool_router]
 impl Tools {
-    pub(super) const fn new(
-        state: Arc<State>,
-        principal: Principal,
-        by: Attribution,
-        client: watch::Receiver<()>,
-    ) -> Self {
-        Self { state, principal, by, client }
-    }
-
     fn scope(&self) -> Scope {
         self.principal.scope()
     }
@@ -107,13 +98,13 @@ impl Tools {
     /// Says which organization and environment the access key opens.
     #[tool(annotations(title = "Who am I", read_only_hint = true, open_world_hint = false))]
     async fn whoami(&self) -> CallToolResult {
-        told(async { Ok(WhoAmI::from(&self.principal)) }).await
+        outcome(async { Ok(WhoAmI::from(&self.principal)) }).await
     }
 
     /// Lists the registered users of this environment, newest first.
     #[tool(annotations(title = "List registered users", read_only_hint = true, open_world_hint = false))]
     async fn list_registered_users(&self, Parameters(which): Parameters<WhichPage>) -> CallToolResult {
-        told(async {
+        outcome(async {
             let page = cursor::page_of(which.limit, which.cursor.as_deref())?;
             users::page(&self.state, &self.scope(), &page).await
         })
@@ -127,7 +118,7 @@ impl Tools {
         let name = |text: String, what: &str| {
             text.parse::<Name>().map_err(|error| Problem::new(Code::InvalidRequest, format!("`{what}`: {error}")))
         };
-        told(async {
+        outcome(async {
             let id = name(origin_user_id, "origin_user_id")?;
             let called = origin_user_name.map(|text| name(text, "origin_user_name")).transpose()?;
             users::register(&self.state, &self.scope(), id, called).await
@@ -138,13 +129,13 @@ impl Tools {
     /// Reads one registered user of this environment.
     #[tool(annotations(title = "Get a registered user", read_only_hint = true, open_world_hint = false))]
     async fn get_registered_user(&self, Parameters(which): Parameters<WhichUser>) -> CallToolResult {
-        told(async { users::find(&self.state, &self.scope(), self.user(&which.registered_user_id)?).await }).await
+        outcome(async { users::find(&self.state, &self.scope(), self.user(&which.registered_user_id)?).await }).await
     }
 
-    /// Deletes a registered user of this environment for ever, with the credentials that the user entrusted.
+    /// Deletes a registered user of this environment permanently, with the credentials that the user entrusted.
     #[tool(annotations(title = "Delete a registered user", destructive_hint = true, open_world_hint = false))]
     async fn delete_registered_user(&self, Parameters(which): Parameters<WhichUser>) -> CallToolResult {
-        told(async {
+        outcome(async {
             let id = self.user(&which.registered_user_id)?;
             users::delete(&self.state, &self.scope(), id, &self.by).await?;
             Ok(json!({"deleted": id}))
@@ -156,39 +147,32 @@ impl Tools {
     #[tool(annotations(title = "Call a connector's tool", destructive_hint = true, open_world_hint = true))]
     async fn call_connector_tool(&self, Parameters(call): Parameters<ConnectorCall>) -> CallToolResult {
         let ConnectorCall { registered_user_id, connector, tool, arguments } = call;
-        let absent = |what| absent(what, self.scope().environment());
-        let key = self.user(&registered_user_id).and_then(|registered_user| {
-            let connector = connector.parse().map_err(|_| absent("connector"))?;
-            Ok(CredentialKey { registered_user, connector })
-        });
-        let upstream = match key {
-            Ok(key) => self.state.linker.upstream(&self.scope(), &key).await,
-            Err(problem) => return refused(&problem),
-        };
-        let upstream = match upstream {
-            Ok(upstream) => upstream,
-            Err(error) => return refused(&link_failed(error, self.scope().environment())),
-        };
-        let _share = match self.state.budgets.connector_call(self.principal.key_id()) {
-            Ok(share) => share,
-            Err(problem) => return refused(&problem),
-        };
-        let mut client = self.client.clone();
-        tokio::select! {
-            result = upstream::call(self.state.linker.client(), &upstream, tool, arguments) => result,
-            // It fails once the sender is gone.
-            Err(_) = client.changed() => {
-                refused(&Problem::new(Code::UpstreamFailed, "the client left before the connector's server answered"))
+        let environment = self.scope().environment();
+        let called = async {
+            let registered_user = self.user(&registered_user_id)?;
+            let connector = connector.parse().map_err(|_| absent("connector", environment))?;
+            let key = CredentialKey { registered_user, connector };
+            let upstream = self.state.linker()?.upstream(&self.scope(), &key).await;
+            let upstream = upstream.map_err(|error| link_failed(error, environment))?;
+            let _share = self.state.budgets.connector_call(self.principal.key_id())?;
+            let mut client = self.client.clone();
+            tokio::select! {
+                result = upstream::call(self.state.linker()?.client(), &upstream, tool, arguments) => Ok(result),
+                // It fails once the sender is gone.
+                Err(_) = client.changed() => {
+                    Err(Problem::new(Code::UpstreamFailed, "the client left before the connector's server answered"))
+                }
             }
-        }
+        };
+        called.await.unwrap_or_else(|problem| refused(&problem))
     }
 
-    /// A text that cannot be an id names something that does not exist.
+    /// Reads a user's id. A text that cannot be an id names a user that does not exist.
     fn user(&self, id: &str) -> Result<RegisteredUserId, Problem> {
         id.parse().map_err(|_| absent("registered user", self.scope().environment()))
     }
 
-    /// What the call is recorded as while it is under way.
+    /// Returns the record of the call while it is under way.
     fn record(&self, request: &CallToolRequestParams) -> Result<ToolCall, ErrorData> {
         let argument = |name: &str| request.arguments.as_ref()?.get(name)?.as_str();
         let connector: Option<ConnectorName> = argument("connector").and_then(|name| name.parse().ok());
@@ -227,14 +211,14 @@ impl ServerHandler for Tools {
         TOOLS.get(name).cloned()
     }
 
-    /// Recorded, made, and the ending recorded: a call that cannot be recorded is not made.
+    /// Records the call, makes it, and records its end. A call that cannot be recorded is not made.
     async fn call_tool(
         &self,
         request: CallToolRequestParams,
         context: RequestContext<RoleServer>,
     ) -> Result<CallToolResponse, ErrorData> {
         if !TOOLS.has_route(&request.name) {
-            return Err(ErrorData::invalid_params("there is no such tool; tools/list says which there are", None));
+            return Err(ErrorData::invalid_params("there is no such tool; tools/list names the tools", None));
         }
         let (calls, scope): (&dyn ToolCalls, _) = (self.state.store(), self.scope());
         let mut call = self.record(&request)?;
@@ -254,7 +238,7 @@ impl ServerHandler for Tools {
         call.outcome = if succeeded { ToolOutcome::Succeeded } else { ToolOutcome::Failed };
         call.ended_at = Some(self.state.clock().now());
         call.registered_user = call.registered_user.or_else(|| made_user(result?));
-        // The call was made, and is on record: that its ending is not known is what the record says then.
+        // The call was made, and is on record. The record then says that its end is unknown.
         if let Err(error) = calls.end_tool_call(&scope, call).await {
             store_failed(error);
         }
@@ -262,13 +246,13 @@ impl ServerHandler for Tools {
     }
 }
 
-/// The user that a tool made.
+/// Returns the user that a tool made.
 fn made_user(result: &CallToolResult) -> Option<RegisteredUserId> {
     result.structured_content.as_ref()?.get("id")?.as_str()?.parse().ok()
 }
 
-/// What came of a tool, for the model and for programs.
-async fn told(work: impl Future<Output = Result<impl Serialize, Problem>>) -> CallToolResult {
+/// Returns the outcome of a tool, for the model and for programs.
+async fn outcome(work: impl Future<Output = Result<impl Serialize, Problem>>) -> CallToolResult {
     match work.await.map(serde_json::to_value) {
         Ok(Ok(value)) => CallToolResult::structured(value),
         Ok(Err(_)) => refused(&Problem::new(Code::Internal, "the answer cannot be written")),

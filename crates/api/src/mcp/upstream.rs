@@ -27,12 +27,12 @@ use sse_stream::{Sse, SseStream};
 use super::refusal::refused;
 use crate::code::Code;
 
-/// How long an upstream may take, over everything that a call needs.
-const PATIENCE: Duration = Duration::from_secs(30);
+/// The time that an upstream may take for all steps of a call.
+const UPSTREAM_TIMEOUT: Duration = Duration::from_secs(30);
 
 const SESSION_ID: HeaderName = HeaderName::from_static("mcp-session-id");
 
-/// Calls the tool. What the upstream says of its own failures is for the model to read; the token is in none of it.
+/// Calls the tool. The model reads the upstream's own failures, which never hold the token.
 pub(super) async fn call(client: &Client, upstream: &Upstream, tool: String, arguments: JsonObject) -> CallToolResult {
     let called = async {
         match upstream.protocol {
@@ -40,7 +40,7 @@ pub(super) async fn call(client: &Client, upstream: &Upstream, tool: String, arg
             UpstreamProtocol::Mcp => by_mcp(client, upstream, tool, arguments).await,
         }
     };
-    match tokio::time::timeout(PATIENCE, called).await {
+    match tokio::time::timeout(UPSTREAM_TIMEOUT, called).await {
         Ok(Ok(result)) => result,
         Ok(Err(detail)) => refused(&Problem::new(Code::UpstreamFailed, detail)),
         Err(_) => {
@@ -55,11 +55,11 @@ async fn by_http(
     tool: &str,
     arguments: &JsonObject,
 ) -> Result<CallToolResult, String> {
-    let endpoint = upstream.endpoint.below(tool).ok_or("no tool has such a name")?;
+    let endpoint = upstream.endpoint.below(tool).ok_or("a tool cannot have this name")?;
     let headers = headers(&upstream.token, "application/json")?;
     let body = serde_json::to_vec(arguments).map_err(|_| "the arguments cannot be written")?;
     let answer = client
-        .post(&endpoint, headers, body, PATIENCE)
+        .post(&endpoint, headers, body, UPSTREAM_TIMEOUT)
         .await
         .map_err(|error| format!("the connector's server: {error}"))?;
     let (status, body) = (answer.status(), answer.body());
@@ -92,7 +92,7 @@ async fn by_mcp(
     let http = Http { client: client.clone(), endpoint: upstream.endpoint.clone(), headers };
     let config = StreamableHttpClientTransportConfig::with_uri(upstream.endpoint.to_string());
     let transport = StreamableHttpClientTransport::with_client(http, config);
-    // The current specification where the upstream speaks it, else the handshake of those before.
+    // The current specification if the upstream speaks it, else the handshake of earlier versions.
     let lifecycle =
         ClientLifecycleMode::Auto { preferred_versions: vec![ProtocolVersion::LATEST], legacy_version: None };
     let session = serve_client_with_lifecycle((), transport, lifecycle).await.map_err(|error| failed(&error))?;
@@ -109,12 +109,12 @@ async fn by_mcp(
 }
 
 fn failed(error: &(dyn std::error::Error + 'static)) -> String {
-    // What it says is the server's own text, in the library's words.
+    // The error may hold the server's own text.
     tracing::warn!(error = %Foreign::new(Causes(error)), "a connector's MCP server failed");
-    "the connector's MCP server cannot be spoken with; Doorward's log says why".to_owned()
+    "the connector's MCP server does not answer properly; Doorward's log has the reason".to_owned()
 }
 
-/// The library's client over ours, which goes by https, follows nothing, and reads so much and no more.
+/// The library's client over ours, which uses https, follows no redirects, and limits what it reads.
 #[derive(Clone)]
 struct Http {
     client: Client,
@@ -141,7 +141,8 @@ impl StreamableHttpClient for Http {
             headers.insert(SESSION_ID, id);
         }
         let body = serde_json::to_vec(&message)?;
-        let answer = self.client.post(&self.endpoint, headers, body, PATIENCE).await.map_err(PostError::Client)?;
+        let answer =
+            self.client.post(&self.endpoint, headers, body, UPSTREAM_TIMEOUT).await.map_err(PostError::Client)?;
         read(answer, &message, session_id.is_some())
     }
 
@@ -167,7 +168,7 @@ impl StreamableHttpClient for Http {
     }
 }
 
-/// What an answer says to a message (the specification's section "Sending messages to the server").
+/// Reads the answer to a message (the specification's section "Sending messages to the server").
 fn read(
     answer: Response<Bytes>,
     message: &ClientJsonRpcMessage,
@@ -191,7 +192,7 @@ fn read(
     }
     let is_refusal = matches!(status, StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN);
     match (serde_json::from_slice(&body), message) {
-        // A server of before refuses the first question of the current specification, in whatever way: that is an answer.
+        // A server of an earlier specification refuses the first question of the current one: each such refusal is an answer.
         (parsed, ClientJsonRpcMessage::Request(request))
             if !is_refusal
                 && status.is_client_error()

@@ -3,23 +3,20 @@
 //! Answers 303 to the link session's `callback_url`, or a plain page. `GET /oauth/callback` was the redirect URI of all
 //! connectors once, and answers with a page that says so.
 
-use std::sync::Arc;
-
 use doorward_http::Problem;
-use matchit::Params;
 
 use super::onward::onward;
-use crate::answer::Answer;
-use crate::call::Call;
+use super::open_call::OpenCall;
+use crate::answer::HandlerResult;
 use crate::code::Code;
 use crate::lifecycle::UnderWay;
-use crate::state::State;
 
 /// The work goes on if the browser leaves, and the server does not stop before its end.
-pub(super) async fn handle(state: &Arc<State>, params: &Params<'_, '_>, call: &Call) -> Answer {
+pub(super) async fn handle(call: OpenCall<'_>) -> HandlerResult {
+    let OpenCall { state, params, request } = call;
     let reference = params.get("reference").map(str::to_owned);
-    let (query, headers) = (call.uri().query().unwrap_or_default().to_owned(), call.head.headers.clone());
-    let (linker, under_way) = (state.linker.clone(), UnderWay::of(&state.lifecycle));
+    let (query, headers) = (request.uri().query().unwrap_or_default().to_owned(), request.head.headers);
+    let (linker, under_way) = (state.linker()?.clone(), UnderWay::of(&state.lifecycle));
     let finished = tokio::spawn(async move {
         let _under_way = under_way;
         linker.finish(reference.as_deref(), &query, &headers).await

@@ -5,38 +5,20 @@ mod describe;
 mod finish_link;
 mod health;
 mod onward;
+mod open_call;
 mod readiness;
 mod start_link;
 
-use std::sync::Arc;
-
-use matchit::Params;
-
-use crate::answer::Answer;
-use crate::call::Call;
-use crate::state::State;
-
 pub use self::describe::OPENAPI;
+pub(crate) use self::open_call::OpenCall;
 
-/// The actions of anybody.
-#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
-#[expect(missing_docs, reason = "each is named as its file, which documents it")]
-pub enum OpenAction {
-    AssertionKeys,
-    Describe,
-    FinishLink,
-    Health,
-    Readiness,
-    StartLink,
-}
-
-pub(crate) async fn answer(state: &Arc<State>, action: OpenAction, params: &Params<'_, '_>, call: &Call) -> Answer {
-    match action {
-        OpenAction::AssertionKeys => assertion_keys::handle(state),
-        OpenAction::Describe => Ok(describe::handle()),
-        OpenAction::FinishLink => Box::pin(finish_link::handle(state, params, call)).await,
-        OpenAction::Health => health::handle(),
-        OpenAction::Readiness => readiness::handle(state),
-        OpenAction::StartLink => Box::pin(start_link::handle(state, params, call)).await,
-    }
+crate::actions::actions! {
+    /// The actions without a credential.
+    OpenAction, OpenCall<'_>:
+    AssertionKeys => assertion_keys::handle,
+    Describe => describe::handle,
+    FinishLink => finish_link::handle,
+    StartLink => start_link::handle;
+    Health => health::handle,
+    Readiness => readiness::handle,
 }

@@ -1,17 +1,17 @@
 //! The answers that send a browser on.
 
 use doorward_http::Problem;
-use doorward_link::Finish;
+use doorward_link::CallbackResponse;
 use http::header::{CACHE_CONTROL, CONTENT_TYPE, LOCATION, REFERRER_POLICY, X_CONTENT_TYPE_OPTIONS};
 use http::{HeaderValue, Response, StatusCode};
 
-use crate::answer::{Answer, Body};
+use crate::answer::{Body, HandlerResult};
 use crate::code::Code;
 
 /// Sends a browser on. The query goes to no log, and the page that comes next does not hear of it.
-pub(super) fn onward(finish: Finish) -> Answer {
+pub(super) fn onward(finish: CallbackResponse) -> HandlerResult {
     let mut response = match finish {
-        Finish::Redirect(url) => {
+        CallbackResponse::Redirect(url) => {
             let mut response = Response::new(Body::from(""));
             *response.status_mut() = StatusCode::SEE_OTHER;
             let url = HeaderValue::try_from(url);
@@ -19,7 +19,7 @@ pub(super) fn onward(finish: Finish) -> Answer {
             response.headers_mut().insert(LOCATION, url);
             response
         }
-        Finish::Page(status, text) => {
+        CallbackResponse::Page(status, text) => {
             let mut response = Response::new(Body::from(text));
             *response.status_mut() = status;
             response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("text/plain; charset=utf-8"));

@@ -4,15 +4,15 @@
 
 use doorward_http::Problem;
 
-use crate::answer::{self, Answer};
+use super::open_call::OpenCall;
+use crate::answer::{self, HandlerResult};
 use crate::code::Code;
-use crate::state::State;
 
-pub(super) fn handle(state: &State) -> Answer {
-    if state.lifecycle.is_draining() {
+pub(super) async fn handle(call: OpenCall<'_>) -> HandlerResult {
+    if call.state.lifecycle.is_draining() {
         return Err(Problem::new(Code::NotCurrent, "this node is stopping"));
     }
-    if state.is_ready() {
+    if call.state.is_ready() {
         answer::ok(&serde_json::json!({"status": "ready"}))
     } else {
         Err(Problem::new(Code::NotCurrent, "this node cannot prove at the moment that it is up to date"))

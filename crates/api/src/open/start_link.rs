@@ -4,16 +4,14 @@
 
 use doorward_link::Start;
 use http::header::SET_COOKIE;
-use matchit::Params;
 
 use super::onward::onward;
-use crate::answer::Answer;
-use crate::call::Call;
-use crate::state::State;
+use super::open_call::OpenCall;
+use crate::answer::HandlerResult;
 
-pub(super) async fn handle(state: &State, params: &Params<'_, '_>, call: &Call) -> Answer {
-    let token = params.get("token").unwrap_or_default();
-    let Start { finish, cookie } = state.linker.start(token, &call.head.headers).await;
+pub(super) async fn handle(call: OpenCall<'_>) -> HandlerResult {
+    let token = call.params.get("token").unwrap_or_default();
+    let Start { finish, cookie, .. } = call.state.linker()?.start(token, &call.request.head.headers).await;
     let mut response = onward(finish)?;
     if let Some(cookie) = cookie {
         response.headers_mut().insert(SET_COOKIE, cookie);

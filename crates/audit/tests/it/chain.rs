@@ -1,23 +1,18 @@
-//! Whatever is done to the rows of a log is seen, where it begins, and named.
+//! Any change to the rows of a log is found, with its place and its kind.
 
 #![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test fails by panicking")]
 
-use doorward_audit::{Action, ChainFault, ChainVerifier, Detail, Event, EventDraft, Hash, Reason};
-use doorward_types::{Environment, Incarnation, OrganizationId, RequestId, Timestamp};
+use doorward_audit::{Action, Attribution, ChainError, ChainVerifier, Event, EventDraft, Hash, Reason};
+use doorward_types::{Environment, Incarnation, OrganizationId, RequestId, Timestamp, altered};
 
 fn draft(number: i64) -> EventDraft {
-    EventDraft {
-        time: Timestamp::from_millis(number),
-        actor: "ada".parse().unwrap(),
-        actor_id: None,
-        action: Action::AccessKeyStaged,
-        subject: format!("key_{number}"),
-        organization: OrganizationId::from_u128(7),
-        environment: Environment::Test,
-        source_address: None,
-        request_id: None,
-        detail: Detail::default(),
-    }
+    EventDraft::new(
+        &Attribution::local("ada".parse().unwrap()),
+        Timestamp::from_millis(number),
+        Action::AccessKeyStaged,
+        format!("key_{number}"),
+        (OrganizationId::from_u128(7), Environment::Test),
+    )
 }
 
 fn log() -> Vec<Event> {
@@ -32,12 +27,12 @@ fn log() -> Vec<Event> {
     log
 }
 
-fn fault(log: &[Event]) -> Option<ChainFault> {
+fn fault(log: &[Event]) -> Option<ChainError> {
     let mut chain = ChainVerifier::default();
     for (place, event) in log.iter().enumerate() {
         match chain.follow(event) {
             Ok(()) => {}
-            Err(ChainFault::Changed(_) | ChainFault::Unlinked(_)) => {
+            Err(ChainError::Changed(_) | ChainError::Unlinked(_)) => {
                 return Some(ChainVerifier::explain(event, &log[place + 1..]));
             }
             Err(other) => return Some(other),
@@ -51,13 +46,13 @@ fn renumber(log: &mut [Event]) {
 }
 
 #[test]
-fn a_whole_log_has_no_fault() {
+fn an_intact_log_has_no_fault() {
     assert_eq!(fault(&log()), None);
     assert_eq!(fault(&[]), None);
 }
 
 #[test]
-fn every_field_is_covered() {
+fn the_hash_covers_every_field() {
     let changes: &[fn(&mut Event)] = &[
         |event| event.draft.time = Timestamp::from_millis(77),
         |event| event.draft.actor = "eve".parse().unwrap(),
@@ -78,54 +73,54 @@ fn every_field_is_covered() {
         for place in 1..9 {
             let mut log = log();
             change(&mut log[place]);
-            assert_eq!(fault(&log), Some(ChainFault::Changed(log[place].sequence)));
+            assert_eq!(fault(&log), Some(ChainError::Changed(log[place].sequence)));
         }
     }
     let mut log = log();
     log[3].hash = None;
-    assert_eq!(fault(&log), Some(ChainFault::Unhashed(4)));
+    assert_eq!(fault(&log), Some(ChainError::Unhashed(4)));
 }
 
 #[test]
-fn what_is_missing_is_named() {
+fn missing_events_are_named() {
     for place in 0..8 {
         let mut gap = log();
         gap.remove(place);
         let number = place as u64 + 1;
-        assert_eq!(fault(&gap), Some(ChainFault::Missing { from: number, to: number }));
+        assert_eq!(fault(&gap), Some(ChainError::Missing { from: number, to: number }));
         renumber(&mut gap);
-        assert_eq!(fault(&gap), Some(ChainFault::Missing { from: number, to: number }), "renumbered");
+        assert_eq!(fault(&gap), Some(ChainError::Missing { from: number, to: number }), "renumbered");
     }
     let mut gap = log();
     gap.drain(2..5);
-    assert_eq!(fault(&gap), Some(ChainFault::Missing { from: 3, to: 5 }));
+    assert_eq!(fault(&gap), Some(ChainError::Missing { from: 3, to: 5 }));
     renumber(&mut gap);
-    assert_eq!(fault(&gap), Some(ChainFault::Missing { from: 3, to: 5 }), "renumbered");
+    assert_eq!(fault(&gap), Some(ChainError::Missing { from: 3, to: 5 }), "renumbered");
 }
 
 #[test]
-fn what_was_swapped_or_inserted_is_named() {
+fn swapped_and_inserted_events_are_named() {
     for (one, other) in [(0, 1), (2, 6), (0, 8)] {
         let mut swapped = log();
         swapped.swap(one, other);
         renumber(&mut swapped);
-        assert_eq!(fault(&swapped), Some(ChainFault::Swapped(one as u64 + 1, other as u64 + 1)));
+        assert_eq!(fault(&swapped), Some(ChainError::Swapped(one as u64 + 1, other as u64 + 1)));
     }
     for place in 0..8 {
         let mut crude = log();
         crude.insert(
             place,
-            Event { sequence: 0, hash: Some(Hash([3; 32])), ..Event::following(None, Incarnation::FIRST, draft(99)) },
+            altered!(Event::following(None, Incarnation::FIRST, draft(99)), sequence: 0, hash: Some(Hash([3; 32]))),
         );
         renumber(&mut crude);
-        assert_eq!(fault(&crude), Some(ChainFault::Inserted(place as u64 + 1)));
-        // One that is whole is passed over; the one after it does not belong.
+        assert_eq!(fault(&crude), Some(ChainError::Inserted(place as u64 + 1)));
+        // An intact event is passed; the event after it does not fit.
         let mut whole = log();
         let before = place.checked_sub(1).map(|before| (whole[before].sequence, whole[before].hash));
         whole.insert(place, Event::following(before, Incarnation::FIRST, draft(99)));
         renumber(&mut whole);
         assert!(
-            matches!(fault(&whole), Some(ChainFault::Inserted(at)) if at == place as u64 + 2),
+            matches!(fault(&whole), Some(ChainError::Inserted(at)) if at == place as u64 + 2),
             "{:?}",
             fault(&whole)
         );
@@ -133,15 +128,15 @@ fn what_was_swapped_or_inserted_is_named() {
 }
 
 #[test]
-fn an_event_before_the_first_was_inserted() {
+fn an_event_before_the_first_counts_as_inserted() {
     let mut log = log();
-    log.insert(0, Event { sequence: 0, ..log[0].clone() });
-    assert_eq!(fault(&log), Some(ChainFault::Inserted(0)));
+    log.insert(0, altered!(log[0].clone(), sequence: 0));
+    assert_eq!(fault(&log), Some(ChainError::Inserted(0)));
 }
 
 #[test]
-fn one_that_was_replaced_with_its_hash_is_seen_at_the_next() {
+fn an_event_replaced_with_its_hash_is_found_at_the_next_event() {
     let mut log = log();
     log[4] = Event::following(Some((4, log[3].hash)), Incarnation::FIRST, draft(99));
-    assert_eq!(fault(&log), Some(ChainFault::Unlinked(6)));
+    assert_eq!(fault(&log), Some(ChainError::Unlinked(6)));
 }

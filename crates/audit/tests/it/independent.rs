@@ -1,44 +1,49 @@
-//! What others made judges what we made: canonical JSON, Merkle trees, checkpoints and signed notes.
+//! Other implementations check ours: canonical JSON, Merkle trees, checkpoints and signed notes.
 
 #![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test fails by panicking")]
 
 use doorward_audit::{
-    Action, ChainVerifier, Checkpoint, CheckpointError, Detail, Event, EventDraft, Hash, NoteError, NoteKey,
-    NoteVerifier, Reason, SecretSummary, Tree, VerifiedLog, inclusion_proof, proves_inclusion,
+    Action, Attribution, ChainVerifier, Checkpoint, CheckpointError, Detail, Event, EventDraft, Hash, NoteError,
+    NoteKey, NoteVerifier, Reason, SecretSummary, Tree, VerifiedLog, inclusion_proof, proves_inclusion,
 };
-use doorward_types::{Environment, Incarnation, Name, OrganizationId, RequestId, SecretState, Timestamp};
+use doorward_types::{Environment, ExternalId, Incarnation, Name, OrganizationId, RequestId, SecretState, Timestamp};
 use proptest::prelude::*;
 use signed_note::{Note, StandardVerifier, VerifierList};
+use std::net::IpAddr;
 use tlog_tiles::tlog::{self, HashReader};
 
 fn draft(time: i64, actor: Name, subject: String, name: Option<Name>, secrets: u32) -> EventDraft {
-    let secret = |generation: u32| SecretSummary {
-        locator: "4fG7hJ2kLm".parse().unwrap(),
-        generation,
-        state: if generation.is_multiple_of(2) { SecretState::Current } else { SecretState::Staged },
+    let secret = |generation: u32| {
+        SecretSummary::new(
+            "4fG7hJ2kLm".parse().unwrap(),
+            generation,
+            if generation.is_multiple_of(2) { SecretState::Current } else { SecretState::Staged },
+        )
     };
-    EventDraft {
-        time: Timestamp::from_millis(time),
-        actor,
-        actor_id: None,
-        action: Action::AccessKeyRegenerated,
+    EventDraft::new(
+        &Attribution::local(actor.into())
+            .with_source_address((secrets > 1).then_some(IpAddr::from([192, 0, 2, 1])))
+            .with_request_id((secrets > 0).then_some(RequestId::from_u128(u128::from(secrets)))),
+        Timestamp::from_millis(time),
+        Action::AccessKeyRegenerated,
         subject,
-        organization: OrganizationId::from_u128(7),
-        environment: Environment::Production,
-        source_address: (secrets > 1).then_some([192, 0, 2, 1].into()),
-        request_id: (secrets > 0).then_some(RequestId::from_u128(u128::from(secrets))),
-        detail: Detail {
-            origin: name.as_ref().map(ToString::to_string),
-            connector: name.as_ref().filter(|_| secrets > 1).map(ToString::to_string),
-            identity: None,
-            urls_before: name.iter().filter(|_| secrets > 2).map(ToString::to_string).collect(),
-            urls_after: name.iter().filter(|_| secrets > 1).map(ToString::to_string).collect(),
-            reason: (secrets > 2).then_some(Reason::StoreRestored),
-            name,
-            before: (0..secrets).map(secret).collect(),
-            after: vec![secret(9)],
-        },
-    }
+        (OrganizationId::from_u128(7), Environment::Production),
+    )
+    .with_detail(
+        Detail::default()
+            .with_origin(name.as_ref().map(ToString::to_string))
+            .with_connector(name.as_ref().filter(|_| secrets > 1).map(ToString::to_string))
+            .with_urls_before(name.iter().filter(|_| secrets > 2).map(ToString::to_string).collect::<Vec<_>>())
+            .with_urls_after(name.iter().filter(|_| secrets > 1).map(ToString::to_string).collect::<Vec<_>>())
+            .with_name_before(name.clone().filter(|_| secrets > 1))
+            .with_external_id(name.as_ref().and_then(|_| format!("tenant-{secrets}").parse::<ExternalId>().ok()))
+            .with_erase_at((secrets > 1).then_some(Timestamp::from_millis(time)))
+            .with_note(name.clone().filter(|_| secrets > 2))
+            .with_reason((secrets > 2).then_some(Reason::StoreRestored))
+            .with_name(name)
+            .with_before((0..secrets).map(secret).collect::<Vec<_>>())
+            .with_after(vec![secret(9)]),
+    )
 }
 
 fn log(count: u64) -> Vec<Event> {
@@ -55,7 +60,7 @@ fn log_of(count: u64, incarnation: Incarnation) -> Vec<Event> {
 }
 
 proptest! {
-    /// An export's line without its hash, canonicalized by another's implementation of RFC 8785, is what we hash.
+    /// Our hash covers an export's line without its hash, canonicalized by another implementation of RFC 8785.
     #[test]
     fn canonical_json_is_that_of_rfc_8785(
         time in 0_i64..253_402_300_799_999,
@@ -78,7 +83,7 @@ proptest! {
     }
 }
 
-/// A log as another's implementation stores one.
+/// A log in the form of another implementation.
 #[derive(Default)]
 struct Theirs(Vec<tlog::Hash>);
 
@@ -107,7 +112,7 @@ fn roots_and_proofs_are_those_of_another_implementation() {
             let as_theirs: Vec<_> = proof.iter().map(|hash| tlog::Hash(hash.0)).collect();
             tlog::check_record(&as_theirs, size, root, index, tlog::Hash(hashes[at].0)).unwrap();
             assert!(proves_inclusion(&proof, hashes[at], index, size, tree.root()));
-            // Not another leaf, nor in another place, nor by half of the proof.
+            // Refused: another leaf, another place, and half of the proof.
             assert!(!proves_inclusion(&proof, Hash([0; 32]), index, size, tree.root()));
             assert!(size == 1 || !proves_inclusion(&proof, hashes[at], (index + 1) % size, size, tree.root()));
             assert!(proof.is_empty() || !proves_inclusion(&proof[1..], hashes[at], index, size, tree.root()));
@@ -125,14 +130,14 @@ fn verified(log: &[Event]) -> VerifiedLog {
 const SEED: &str = "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=";
 
 #[test]
-fn another_implementation_accepts_our_checkpoints_and_refuses_what_was_changed() {
+fn another_implementation_accepts_our_checkpoints_and_refuses_changed_ones() {
     let key: NoteKey = SEED.parse().unwrap();
     for incarnation in [Incarnation::FIRST, Incarnation(20)] {
         judge(&key, &verified(&log_of(12, incarnation)));
     }
 }
 
-/// A restored store's checkpoint has an extension line, which others pass over.
+/// A restored store's checkpoint has an extension line, which other implementations ignore.
 fn judge(key: &NoteKey, verified: &VerifiedLog) {
     let (note, checkpoint) = (verified.sign(key).unwrap(), verified.checkpoint());
     let verifier = key.verifier(&checkpoint.origin);
@@ -161,7 +166,7 @@ fn another_implementation_reads_our_verifier_keys_and_we_read_theirs() {
     let text = verifier.to_string();
     assert!(StandardVerifier::new(&text).is_ok());
     assert_eq!(text.parse::<NoteVerifier>(), Ok(verifier));
-    // The example of the first implementation of signed notes.
+    // The example from the first implementation of signed notes.
     let theirs = "PeterNeumann+c74f20a3+ARpc2QcUPDhMQegwxbzhKqiBfsVkmqq/LDE4izWy10TW";
     let note = "If you think cryptography is the answer to your problem,\nthen you don't know what your problem is.\n\n\
                 — PeterNeumann x08go/ZJkuBS9UG/SffcvIAQxVBtiFupLLr8pAcElZInNIuGUgYN1FFYC2pZSNXgKvqfqdngotpRZb6KE6RyyBwJnAM=\n";
@@ -177,7 +182,7 @@ fn another_implementation_reads_our_verifier_keys_and_we_read_theirs() {
 }
 
 #[test]
-fn a_checkpoint_has_one_form() {
+fn a_checkpoint_has_only_one_text_form() {
     for (rest, incarnation) in [("", 1), ("incarnation 7\n", 7), ("another\nincarnation 7\n", 7), ("another\n", 1)] {
         let read = format!("a\n12\n{SEED}\n{rest}").parse::<Checkpoint>();
         assert_eq!(read.map(|read| read.incarnation), Ok(Incarnation(incarnation)), "{rest}");

@@ -1,48 +1,37 @@
-//! The published vectors: `vectors.jsonl` has events as an export has them, `vectors.note` a checkpoint of them, and
-//! `vectors.vkey` what verifies it.
-//! `UPDATE_GOLDEN=1` writes them again; what was published is never changed.
+//! The published vectors: `vectors.jsonl` has exported events, `vectors.note` has a checkpoint of them, and `vectors.vkey` has
+//! its verifier key.
+//! `UPDATE_GOLDEN=1` writes the files again. Published vectors never change.
 
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
-use doorward_audit::{Action, ChainVerifier, Checkpoint, Detail, Event, EventDraft, NoteKey, SecretSummary};
-use doorward_types::{Environment, Incarnation, RequestId, SecretState, Timestamp};
+use doorward_audit::{
+    Action, Attribution, ChainVerifier, Checkpoint, Detail, Event, EventDraft, NoteKey, SecretSummary,
+};
+use std::net::IpAddr;
+
+use doorward_types::{Environment, Incarnation, Name, RequestId, SecretState, Timestamp, altered};
 
 fn events() -> Vec<Event> {
-    let draft = EventDraft {
-        time: Timestamp::from_millis(1_767_225_600_000),
-        actor: "ada".parse().unwrap(),
-        actor_id: None,
-        action: Action::AccessKeyCreated,
-        subject: "key_01h455vb4pex5vsknk084sn02q".to_owned(),
-        organization: "org_01h455vb4pex5vsknk084sn02q".parse().unwrap(),
-        environment: Environment::Test,
-        source_address: None,
-        request_id: None,
-        detail: Detail::default(),
-    };
-    let secret =
-        |locator: &str, generation, state| SecretSummary { locator: locator.parse().unwrap(), generation, state };
-    let hostile = EventDraft {
-        actor: "=cmd|'/c calc'!A0".parse().unwrap(),
-        actor_id: None,
-        action: Action::AccessKeyRegenerated,
-        source_address: Some("2001:db8::1".parse().unwrap()),
-        request_id: Some(RequestId::from_u128(1)),
-        detail: Detail {
-            name: Some("\"quoted\" \\ / é 東京 🔑".parse().unwrap()),
-            origin: None,
-            reason: None,
-            connector: None,
-            identity: None,
-            urls_before: vec![],
-            urls_after: vec![],
-            before: vec![secret("4fG7hJ2kLm", 1, SecretState::Current), secret("9aQ0000000", 2, SecretState::Staged)],
-            after: vec![secret("9aQ0000000", 2, SecretState::Current)],
-        },
-        ..draft.clone()
-    };
+    let draft = EventDraft::new(
+        &Attribution::local("ada".parse().unwrap()),
+        Timestamp::from_millis(1_767_225_600_000),
+        Action::AccessKeyCreated,
+        "key_01h455vb4pex5vsknk084sn02q".to_owned(),
+        ("org_01h455vb4pex5vsknk084sn02q".parse().unwrap(), Environment::Test),
+    );
+    let secret = |locator: &str, generation, state| SecretSummary::new(locator.parse().unwrap(), generation, state);
+    let by = Attribution::local("=cmd|'/c calc'!A0".parse().unwrap())
+        .with_source_address("2001:db8::1".parse::<IpAddr>().unwrap())
+        .with_request_id(RequestId::from_u128(1));
+    let log = (draft.organization, draft.environment);
+    let detail = Detail::default()
+        .with_name("\"quoted\" \\ / é 東京 🔑".parse::<Name>().unwrap())
+        .with_before([secret("4fG7hJ2kLm", 1, SecretState::Current), secret("9aQ0000000", 2, SecretState::Staged)])
+        .with_after([secret("9aQ0000000", 2, SecretState::Current)]);
+    let hostile =
+        EventDraft::new(&by, draft.time, Action::AccessKeyRegenerated, draft.subject.clone(), log).with_detail(detail);
     let mut events: Vec<Event> = Vec::new();
-    for draft in [draft.clone(), hostile, EventDraft { action: Action::AccessKeyDeleted, ..draft }] {
+    for draft in [draft.clone(), hostile, altered!(draft, action: Action::AccessKeyDeleted)] {
         events.push(Event::following(events.last().map(|last| (last.sequence, last.hash)), Incarnation::FIRST, draft));
     }
     events
@@ -57,7 +46,7 @@ fn golden(name: &str, made: &str) {
 }
 
 #[test]
-fn the_published_vectors_hold() {
+fn the_published_vectors_are_valid() {
     let events = events();
     let lines: String = events.iter().map(|event| serde_json::to_string(event).unwrap() + "\n").collect();
     golden("vectors.jsonl", &lines);

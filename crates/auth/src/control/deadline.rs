@@ -2,7 +2,7 @@ use std::time::Duration;
 
 use doorward_store::StoreError;
 
-/// Returns the store's answer, if it comes within this time.
+/// Returns the store's answer, or an error if it takes longer than `limit`.
 pub(super) async fn within<T>(
     limit: Duration,
     answer: impl Future<Output = Result<T, StoreError>>,

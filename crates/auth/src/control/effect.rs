@@ -4,29 +4,32 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use doorward_store::{
-    Change, ChangeContext, Coherence, LONGEST_LEASE, Revision, SessionStatus, Sourced, StoreError, StoreId,
+    Change, ChangeContext, LONGEST_LEASE, NodeRegistry, Revision, SessionStatus, Sourced, StoreError, StoreId,
 };
-use doorward_types::{Reading, SessionId};
+use doorward_types::{ClockReading, SessionId};
 
 use super::{Control, Hearing, within};
 use crate::node::describe;
-use crate::{Core, Nodes, Receipt, Timing};
+use crate::{Core, LeaseConfig, Nodes, Receipt};
 
-/// The pause between two looks of a writer for acknowledgements: well below what a person notices.
-const LOOK: Duration = Duration::from_millis(2);
+/// The pause between a writer's two reads of acknowledgements: too short for a person to notice.
+const ACK_POLL_INTERVAL: Duration = Duration::from_millis(2);
 
-/// The time that one look, and the retirement of silent nodes, may take before the writer goes on without.
-const PATIENCE: Duration = Duration::from_millis(500);
+/// The time limit for one read of the sessions, and for the retirement of silent nodes. Afterwards the writer continues
+/// without the result.
+const STATUS_TIMEOUT: Duration = Duration::from_millis(500);
 
-/// Commits a change, and returns once no node can miss it: within W of the commit, [`Timing::writer_wait`] of the longest
-/// lease, whatever the nodes and the store do. (Telling the silent nodes may take another [`PATIENCE`].)
+/// Commits a change, and returns once it is in effect on every node: within W of the commit
+/// ([`LeaseConfig::writer_wait`] of the longest lease), whatever the nodes and the store do. The retirement of silent
+/// nodes may take another [`STATUS_TIMEOUT`].
 ///
-/// Every error comes from before the commit, or from the commit itself.
+/// Calls `on_commit` before the wait. Fails only if the commit failed or was not reached.
 pub(crate) async fn commit(
     core: &Core,
     control: Option<&Arc<Control>>,
     change: Change,
     context: ChangeContext,
+    on_commit: impl FnOnce(),
 ) -> Result<Receipt, StoreError> {
     let context = match control {
         Some(control) => ChangeContext { node: Some(control.session()), store: Some(control.store_id()), ..context },
@@ -34,41 +37,45 @@ pub(crate) async fn commit(
     };
     let committed = core.store.change(change, context).await?;
     let since = core.clock.reading();
+    on_commit();
     let mut wait = Wait::new(core, control, committed.store, committed.revision, since);
-    let nodes = wait.until(Timing::writer_wait(committed.longest_lease)).await;
+    let nodes = wait.until(LeaseConfig::writer_wait(committed.longest_lease)).await;
     Ok(Receipt::assertion(committed.revision, core.clock.reading().shortest_since(since), nodes))
 }
 
-/// Returns once a change that was committed before is in effect, by whatever process: within W of the call. Nodes that
-/// have not said so yet are asked to.
+/// Waits until an earlier change of any process is in effect: at most W from the call. Asks every node that has not
+/// acknowledged the change.
 ///
-/// Every call asks the nodes: what this process remembers of an earlier answer may be of a history that a restore has ended.
+/// Every call asks the nodes, because an earlier answer may belong to a history that a restore has ended.
 ///
 /// # Errors
 ///
-/// As the store, if it cannot be asked who it is.
+/// Fails if the store's identity cannot be read.
 pub(crate) async fn settle(core: &Core, control: Option<&Arc<Control>>, revision: Revision) -> Result<(), StoreError> {
-    // A node that registers from here on reads the change.
+    // A node that registers after this moment reads the change.
     let since = core.clock.reading();
     let identity = within(LONGEST_LEASE, core.store.identity()).await?;
     let identity = of_this_store(control, identity)?;
     let mut wait = Wait::new(core, control, identity.id, revision, since);
     let ask = async {
-        let asked = within(PATIENCE, wait.store.ask(revision)).await;
+        let asked = within(STATUS_TIMEOUT, wait.store.ask(revision)).await;
         if let Err(error) = asked {
-            tracing::warn!(error = describe(&error), "nodes could not be asked for word: their leases run out instead");
+            tracing::warn!(
+                error = describe(&error),
+                "could not ask the nodes for acknowledgements: waiting for the end of their leases instead"
+            );
         }
-        wait.until(Timing::writer_wait(identity.longest_lease)).await
+        wait.until(LeaseConfig::writer_wait(identity.longest_lease)).await
     };
     ask.await;
     Ok(())
 }
 
-/// Returns the value if it comes from the primary: of the node's store, if this process has a node.
+/// Returns the value if it comes from the primary. If this process has a node, the store must be the node's.
 ///
 /// # Errors
 ///
-/// [`StoreError::Doubtful`], if it may come from elsewhere.
+/// [`StoreError::Doubtful`] if the value may come from elsewhere.
 pub(crate) fn of_this_store<T>(control: Option<&Arc<Control>>, found: Sourced<T>) -> Result<T, StoreError> {
     match control {
         Some(control) => found.proved(control.store_id()),
@@ -76,40 +83,47 @@ pub(crate) fn of_this_store<T>(control: Option<&Arc<Control>>, found: Sourced<T>
     }
 }
 
-/// The sessions that a writer found.
+/// The sessions that a writer has read.
 struct Looks {
-    /// The sessions of its first look: any other registered later, and read later.
+    /// The sessions of the first read. Any other session registered later, and so reads the change.
     first: Vec<SessionStatus>,
-    /// The sessions of the first look that have kept silent so far.
+    /// The sessions of the first read without an acknowledgement so far.
     silent: Vec<SessionStatus>,
 }
 
-/// One wait for one revision.
+/// A wait for one revision.
 struct Wait<'a> {
     core: &'a Core,
-    /// The store, over the control plane's connections if this process has a node.
-    store: Arc<dyn Coherence>,
-    /// The store that has the change.
+    /// The store. If this process has a node, over the connections of its control plane.
+    store: Arc<dyn NodeRegistry>,
+    /// The id of the change's store.
     id: StoreId,
     revision: Revision,
-    /// A moment after the commit: a lease from before it started before this.
-    since: Reading,
-    /// The progress of the node in this process since the commit. It is told directly, so that its word needs no commit.
+    /// A moment after the commit. Every lease from before the commit started before it.
+    since: ClockReading,
+    /// The progress of this process's node since the commit. It is read directly, so it needs no acknowledgement in the
+    /// store.
     here: Option<Hearing>,
 }
 
 impl<'a> Wait<'a> {
-    fn new(core: &'a Core, control: Option<&Arc<Control>>, id: StoreId, revision: Revision, since: Reading) -> Self {
+    fn new(
+        core: &'a Core,
+        control: Option<&Arc<Control>>,
+        id: StoreId,
+        revision: Revision,
+        since: ClockReading,
+    ) -> Self {
         let store = match control {
-            Some(control) => Arc::clone(control.store()),
-            None => Arc::clone(&core.store) as Arc<dyn Coherence>,
+            Some(control) => control.store.clone(),
+            None => core.store.clone(),
         };
         Self { core, store, id, revision, since, here: control.map(|control| control.hear()) }
     }
 
-    /// Waits until each node that may know the old state has said that it knows the new one, or until its lease from before
-    /// the commit must have run out: at the latest when `longest` has passed. Nodes that register later read later, and need
-    /// not be waited for.
+    /// Waits until each node that may have the old state has acknowledged the new state, or until its lease from before
+    /// the commit has ended. The wait ends at the latest after `longest`. Nodes that register later read the new state,
+    /// so no wait is needed for them.
     async fn until(&mut self, longest: Duration) -> Nodes {
         let mut looks = None;
         let mut here = self.here.take();
@@ -119,24 +133,27 @@ impl<'a> Wait<'a> {
             () = self.pass(longest) => {}
         }
         match looks {
-            Some(Looks { first, silent }) => self.give_up_on(&first, &silent).await,
+            Some(Looks { first, silent }) => self.retire_silent(&first, &silent).await,
             None => {
-                tracing::warn!("the nodes could not be asked; every lease from before the change has run out instead");
+                tracing::warn!(
+                    "could not read the nodes' states: waited for the end of every lease from before the change instead"
+                );
                 Nodes { acknowledged: 0, expired: 0 }
             }
         }
     }
 
-    /// Looks at the sessions until each has said so, or its own lease must have run out.
+    /// Reads the sessions until each has acknowledged, or its own lease has ended.
     async fn ask_all(&self, here: &mut Option<Hearing>, looks: &mut Option<Looks>) {
         loop {
-            let answer = within(PATIENCE, self.store.sessions()).await.and_then(|sessions| sessions.proved(self.id));
+            let answer =
+                within(STATUS_TIMEOUT, self.store.sessions()).await.and_then(|sessions| sessions.proved(self.id));
             if let Ok(sessions) = answer {
                 let looks = looks.get_or_insert_with(|| Looks { first: sessions.clone(), silent: vec![] });
                 let here = here.as_mut().and_then(|here| here.session_at(self.revision));
                 looks.silent = self.silent(here, &looks.first, &sessions);
                 let waited = self.waited();
-                if looks.silent.iter().all(|status| waited >= Timing::writer_wait(status.session.lease)) {
+                if looks.silent.iter().all(|status| waited >= LeaseConfig::writer_wait(status.session.lease)) {
                     return;
                 }
             }
@@ -144,8 +161,8 @@ impl<'a> Wait<'a> {
         }
     }
 
-    /// The sessions of the first look that may still serve what they knew before the change. A session that is gone was removed by
-    /// its owner, or by a process that outwaited it. The session `here` has told this process directly.
+    /// Returns the sessions of the first read that may still serve the old state. A removed session was removed by its
+    /// owner, or by a process that has waited for its lease. The session `here` has acknowledged directly.
     fn silent(&self, here: Option<SessionId>, first: &[SessionStatus], now: &[SessionStatus]) -> Vec<SessionStatus> {
         let has_said_so = |status: &&SessionStatus| {
             let latest = now.iter().find(|latest| latest.session.id == status.session.id);
@@ -157,9 +174,9 @@ impl<'a> Wait<'a> {
         first.iter().filter(|status| !has_said_so(status)).copied().collect()
     }
 
-    /// Waits for the node in this process to come on, or for a moment.
+    /// Waits for progress of this process's node, or for a short pause.
     async fn heard_or_paused(&self, here: Option<&mut Hearing>) {
-        let pause = tokio::time::sleep(LOOK);
+        let pause = tokio::time::sleep(ACK_POLL_INTERVAL);
         let Some(here) = here else { return pause.await };
         if here.session_at(self.revision).is_some() {
             return pause.await;
@@ -171,7 +188,7 @@ impl<'a> Wait<'a> {
         }
     }
 
-    /// Sleeps until so much time has passed since the commit, by the clock that leases are counted on.
+    /// Sleeps until `longest` has passed since the commit, by the clock of the leases.
     async fn pass(&self, longest: Duration) {
         while let Some(left) = longest.checked_sub(self.waited()).filter(|left| !left.is_zero()) {
             tokio::time::sleep(left).await;
@@ -182,21 +199,24 @@ impl<'a> Wait<'a> {
         self.core.clock.reading().shortest_since(self.since)
     }
 
-    /// Retires the silent, so that they find out at their next poll; removes those that were retired at the first look,
-    /// since no lease of theirs can be left after so long a wait.
-    async fn give_up_on(&self, first: &[SessionStatus], silent: &[SessionStatus]) -> Nodes {
+    /// Retires the silent sessions, which their next poll reports. Removes the sessions that were already retired at
+    /// the first read: after this wait, their leases have ended.
+    async fn retire_silent(&self, first: &[SessionStatus], silent: &[SessionStatus]) -> Nodes {
         let (gone, late): (Vec<_>, Vec<_>) = silent.iter().partition(|status| status.retired);
         let ids = |of: Vec<&SessionStatus>| of.into_iter().map(|status| status.session.id).collect::<Vec<SessionId>>();
         let (gone, late) = (ids(gone), ids(late));
         let told = async {
             if !late.is_empty() {
-                tracing::warn!(nodes = ?late, "these nodes kept silent; they serve nothing until they have registered again");
+                tracing::warn!(nodes = ?late, "these nodes kept silent: they serve nothing until they have registered again");
                 self.store.retire(&late).await?;
             }
             if gone.is_empty() { Ok(()) } else { self.store.remove(&gone).await }
         };
-        if let Err(error) = within(PATIENCE, told).await {
-            tracing::warn!(error = describe(&error), "the next change waits for the silent nodes again");
+        if let Err(error) = within(STATUS_TIMEOUT, told).await {
+            tracing::warn!(
+                error = describe(&error),
+                "could not retire the silent nodes: the next change waits for them again"
+            );
         }
         Nodes { acknowledged: count(first) - count(silent), expired: count(silent) }
     }

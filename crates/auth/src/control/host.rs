@@ -1,4 +1,4 @@
-//! The place where the actor runs, and its life there: started, started again after a panic, stopped.
+//! The thread or runtime of the actor, and its life cycle: start, restart after a panic, stop.
 
 use std::fmt;
 use std::sync::Arc;
@@ -6,20 +6,20 @@ use std::sync::Arc;
 use tokio::sync::{oneshot, watch};
 use tokio::task::{AbortHandle, JoinSet};
 
-use super::{Control, RETRY};
+use super::{Control, RETRY_INTERVAL};
 use crate::StartError;
 use crate::node::Node;
 
-/// The place where the actor runs.
+/// The thread or runtime that runs the actor.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) enum Host {
-    /// A thread with a runtime of its own: nothing in the process can delay it.
+    /// A separate thread with its own runtime: no other task in the process can delay it.
     Thread,
-    /// The runtime of the caller: for tests, whose clock is the runtime's.
+    /// The caller's runtime, for tests that control the runtime's clock.
     Runtime,
 }
 
-/// A node's actor. When it is dropped, the actor stops; on a thread of its own it takes its session along.
+/// A node's actor. Dropping it stops the actor. On a separate thread, the actor then also removes its session.
 pub(crate) struct Actor {
     control: Arc<Control>,
     ended: watch::Receiver<bool>,
@@ -27,7 +27,7 @@ pub(crate) struct Actor {
 }
 
 impl Actor {
-    /// Starts a node's actor, and returns once the node is current.
+    /// Starts a node's actor and returns once the node is current.
     pub(crate) async fn start(node: Arc<Node>, host: Host) -> Result<Self, StartError> {
         let (end, ended) = watch::channel(false);
         if host == Host::Runtime {
@@ -66,10 +66,15 @@ impl Actor {
         &self.control
     }
 
-    /// Stops the actor, and returns once its session is out of the store.
+    /// Returns whether the actor has a thread of its own.
+    pub(crate) const fn has_thread(&self) -> bool {
+        self.task.is_none()
+    }
+
+    /// Stops the actor, and returns once its session is removed from the store.
     pub(crate) async fn stop(&self) {
         self.control.begin_to_stop();
-        // An actor that is gone has ended too.
+        // An actor that is gone has ended as well.
         let _ = self.ended.clone().wait_for(|ended| *ended).await;
     }
 }
@@ -89,7 +94,7 @@ impl fmt::Debug for Actor {
     }
 }
 
-/// Runs the actor until it is told to stop, then takes its session out. A panic is logged, and the actor starts again.
+/// Runs the actor until it must stop, then removes its session. After a panic, logs it and starts the actor again.
 async fn live(control: &Arc<Control>) {
     let mut again = false;
     while !control.is_stopped() {
@@ -101,17 +106,17 @@ async fn live(control: &Arc<Control>) {
                     Ok(()) => break,
                     Err(error) => {
                         tracing::warn!(%error, "the control plane cannot start again yet");
-                        tokio::time::sleep(RETRY).await;
+                        tokio::time::sleep(RETRY_INTERVAL).await;
                     }
                 }
             }
             actor.run().await;
         });
         if let Some(Err(error)) = running.join_next().await {
-            control.node().lease().end();
-            tracing::error!(%error, "the control plane of this node failed, by a fault of this program: it starts again");
+            control.node.lease.end();
+            tracing::error!(%error, "the control plane of this node failed by a bug in this program: it starts again");
             again = true;
-            tokio::time::sleep(RETRY).await;
+            tokio::time::sleep(RETRY_INTERVAL).await;
         }
     }
     control.leave().await;

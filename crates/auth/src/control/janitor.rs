@@ -1,13 +1,13 @@
 use std::time::Duration;
 
-use doorward_store::{Coherence, LONGEST_LEASE};
+use doorward_store::{LONGEST_LEASE, NodeRegistry};
 use doorward_types::SessionId;
 
 use super::deadline::within;
-use crate::{Core, Timing};
+use crate::{Core, LeaseConfig};
 
-/// Removes the sessions of nodes that died, once they were seen retired for as long as any lease can last: from then on, no
-/// writer waits for them.
+/// Removes the sessions of dead nodes, after it has seen them retired for the longest time of a lease. Writers then no
+/// longer wait for them.
 #[derive(Debug)]
 pub(super) struct Janitor {
     retired: Vec<SessionId>,
@@ -18,12 +18,12 @@ impl Janitor {
         Self { retired: Vec::new() }
     }
 
-    pub(super) async fn keep_sweeping(mut self, core: &Core, store: &dyn Coherence) {
-        let pause = Timing::writer_wait(LONGEST_LEASE);
+    pub(super) async fn keep_sweeping(mut self, core: &Core, store: &dyn NodeRegistry) {
+        let pause = LeaseConfig::writer_wait(LONGEST_LEASE);
         let mut looked = core.clock.reading();
         loop {
             self.sweep(store).await;
-            // By the clock that leases are counted on, and not by the runtime's alone.
+            // Use the clock of the leases, not only the runtime's.
             while core.clock.reading().shortest_since(looked) < pause {
                 tokio::time::sleep(Duration::from_secs(1)).await;
             }
@@ -31,7 +31,7 @@ impl Janitor {
         }
     }
 
-    async fn sweep(&mut self, store: &dyn Coherence) {
+    async fn sweep(&mut self, store: &dyn NodeRegistry) {
         let Ok(sessions) = within(LONGEST_LEASE, store.sessions()).await else { return };
         let Ok((_, sessions)) = sessions.proved_of_any_store() else { return };
         let retired = |id: &SessionId| sessions.iter().any(|status| status.session.id == *id && status.retired);

@@ -1,11 +1,11 @@
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use doorward_types::Tick;
+use doorward_types::MonoInstant;
 use tokio::sync::Notify;
 
 use crate::Core;
 
-/// The end of the lease, in nanoseconds of [`Clock::tick`](doorward_types::Clock::tick). Zero means that there is none.
+/// The end of the lease, in nanoseconds of [`Clock::tick`](doorward_types::Clock::tick). Zero means no lease.
 #[derive(Debug, Default)]
 pub(crate) struct Lease {
     end: AtomicU64,
@@ -13,13 +13,13 @@ pub(crate) struct Lease {
 }
 
 impl Lease {
-    /// The end of the lease. A verification takes it *before* the lookup that it vouches for.
-    pub(crate) fn ends_at(&self) -> Tick {
-        Tick::from_nanos(self.end.load(Ordering::Acquire))
+    /// Returns the end of the lease. A verification reads it *before* its lookup.
+    pub(crate) fn ends_at(&self) -> MonoInstant {
+        MonoInstant::from_nanos(self.end.load(Ordering::Acquire))
     }
 
-    /// Extends the lease to its full length from `asked`, the moment before the poll that it rests on. The hot clock may lag.
-    pub(super) fn extend_from(&self, asked: Tick, core: &Core) {
+    /// Extends the lease to its full length from `asked`, the moment before its poll. The hot clock may lag.
+    pub(super) fn extend_from(&self, asked: MonoInstant, core: &Core) {
         let length = core.timing.lease().saturating_sub(core.clock.tick_lag());
         self.end.store((asked + length).as_nanos(), Ordering::Release);
         self.renewed.notify_one();

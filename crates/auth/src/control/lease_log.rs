@@ -3,10 +3,10 @@ use std::time::Duration;
 
 use crate::node::Node;
 
-/// The longest sleep of the watch before it looks again: a clock may have been set or have stood still.
-const LOOK: Duration = Duration::from_millis(500);
+/// The longest sleep between two checks: a clock may have been set, or may have stopped.
+const CHECK_INTERVAL: Duration = Duration::from_millis(500);
 
-/// Logs when the lease ends and when it is renewed, at the moment at which verifications see it.
+/// Logs the end and the renewal of the lease, when verifications see it.
 pub(super) async fn keep(node: &Node, failure: &Mutex<Option<String>>) {
     let mut was_current = true;
     loop {
@@ -17,15 +17,15 @@ pub(super) async fn keep(node: &Node, failure: &Mutex<Option<String>>) {
                 tracing::info!("this node is current again");
             } else {
                 let known = failure.lock().unwrap_or_else(PoisonError::into_inner).clone();
-                let reason = known.unwrap_or_else(|| "no poll has ended in time".to_owned());
+                let reason = known.unwrap_or_else(|| "no poll has succeeded in time".to_owned());
                 tracing::warn!(reason, "this node cannot prove that it is current, and answers 503");
             }
         }
         match left {
-            // One step of the clock later, the lease has ended or was renewed.
-            Some(left) => tokio::time::sleep((left + Duration::from_millis(1)).min(LOOK)).await,
+            // After one more step of the clock, the lease has ended or was renewed.
+            Some(left) => tokio::time::sleep((left + Duration::from_millis(1)).min(CHECK_INTERVAL)).await,
             None => {
-                let _ = tokio::time::timeout(LOOK, node.lease().renewed()).await;
+                let _ = tokio::time::timeout(CHECK_INTERVAL, node.lease.renewed()).await;
             }
         }
     }

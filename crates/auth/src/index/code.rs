@@ -2,8 +2,8 @@
 
 use doorward_types::Locator;
 
-/// Numbers the ASCII letters and digits from 1: ten of them fit into 60 bits at six bits each, and none gives a zero
-/// tag.
+/// The numbers of the ASCII letters and digits, from 1. Ten numbers fit into 60 bits at six bits each, and no locator
+/// gives a zero tag.
 #[expect(clippy::indexing_slicing, reason = "evaluated by the compiler")]
 const SIX_BITS: [u8; 256] = {
     let mut table = [0; 256];
@@ -33,7 +33,8 @@ const CHARACTERS: [u8; 64] = {
     table
 };
 
-/// Returns a locator in 60 bits. No two locators have the same code; other bytes may share the code of a locator.
+/// Returns the code of a locator, in 60 bits. Different locators have different codes. Other bytes may share the code
+/// of a locator.
 #[expect(clippy::indexing_slicing, reason = "a byte is within a table of 256")]
 pub(super) fn code(locator: &[u8; Locator::LENGTH]) -> u64 {
     let six_bits = |(place, byte): (usize, &u8)| u64::from(SIX_BITS[usize::from(*byte)]) << (6 * place);
@@ -46,7 +47,7 @@ pub(super) fn locator(code: u64) -> Option<Locator> {
     Locator::new(std::array::from_fn(|place| CHARACTERS[(code >> (6 * place) & 0x3f) as usize])).ok()
 }
 
-/// Spreads codes. Locators are random already; this only keeps their choice out of a client's hands.
+/// Spreads codes. Locators are already random: the hash only prevents a client from choosing colliding locators.
 pub(super) fn hash(code: u64, multiplier: u64) -> u64 {
     let product = u128::from(code) * u128::from(multiplier);
     (product as u64) ^ (product >> 64) as u64

@@ -1,19 +1,19 @@
-//! The creation times of all current production secrets, in order: the number of secrets up to a time, and the oldest
-//! one.
+//! The creation times of all current production secrets, in order. They give the number of secrets up to a time, and
+//! the oldest secret.
 //!
-//! The entries stand in chunks of at most [`CHUNK`], so that a change moves few kilobytes. A count adds up the lengths
+//! The entries are in chunks of at most [`CHUNK`], so that a change moves a few kilobytes. A count adds up the lengths
 //! of the chunks before the time: twenty thousand numbers at ten million secrets. An entry takes 16 bytes, and at most
-//! as much again for the room that its chunk keeps free.
+//! 16 more bytes of free room in its chunk.
 
 use doorward_types::Timestamp;
 
-/// Entries of a full chunk: 8 KiB.
+/// The number of entries in a full chunk: 8 KiB.
 const CHUNK: usize = 512;
 
-/// Two neighbours with fewer entries together are joined.
+/// Two neighbouring chunks with fewer entries in total are joined.
 const SPARSE: usize = CHUNK / 4;
 
-/// Room is made for this many entries at a time. At most twice as much stays free.
+/// The number of entries by which a chunk's room grows. At most twice as much stays free.
 const ROOM: usize = 32;
 
 /// A current production secret. Entries are in order of creation, and no two secrets have the same code.
@@ -23,12 +23,12 @@ pub(super) struct Entry {
     pub(super) code: u64,
 }
 
-/// A part of the order.
+/// A part of the entries.
 struct Chunk {
-    /// Every entry of this chunk is at or after `first`, and every entry of the chunk before is earlier. The entries of
-    /// the first chunk may be earlier than its `first`.
+    /// The lower bound of the chunk. Every entry is at or after `first`, and every entry of the chunk before is
+    /// earlier. Only the first chunk may have earlier entries.
     first: Entry,
-    /// In order, and not empty.
+    /// The entries, in order. Never empty.
     entries: Vec<Entry>,
 }
 
@@ -38,14 +38,14 @@ impl Chunk {
     }
 }
 
-/// The order. See the module.
+/// The creation times. See the module.
 #[derive(Default)]
 pub(super) struct CreationTimes {
     chunks: Vec<Chunk>,
 }
 
 impl CreationTimes {
-    /// The number of secrets that were created at this time or before.
+    /// Returns the number of secrets that were created at this time or before.
     pub(super) fn count_until(&self, time: Timestamp) -> u64 {
         let place = self.chunks.partition_point(|chunk| chunk.first.created_at <= time).saturating_sub(1);
         let before: usize = self.chunks.iter().take(place).map(|chunk| chunk.entries.len()).sum();
@@ -53,12 +53,12 @@ impl CreationTimes {
         (before + self.chunks.get(place).map_or(0, within)) as u64
     }
 
-    /// The oldest secret.
+    /// Returns the oldest secret.
     pub(super) fn oldest(&self) -> Option<Entry> {
         self.chunks.first()?.entries.first().copied()
     }
 
-    /// Adds a secret, unless it is there already.
+    /// Adds a secret, unless it is present.
     pub(super) fn insert(&mut self, entry: Entry) {
         let place = self.place(entry);
         let last = place + 1 >= self.chunks.len();
@@ -73,7 +73,7 @@ impl CreationTimes {
             }
             entries.insert(at, entry);
         } else if last && at == CHUNK {
-            // Most secrets are added in order of creation: their chunks stay full.
+            // Most secrets are added in order of creation, so their chunks stay full.
             self.chunks.push(Chunk::of(entry, vec![entry]));
         } else {
             let mut upper = entries.split_off(CHUNK / 2);
@@ -89,7 +89,7 @@ impl CreationTimes {
         }
     }
 
-    /// Removes a secret, if it is there.
+    /// Removes a secret, if it is present.
     pub(super) fn remove(&mut self, entry: Entry) {
         let place = self.place(entry);
         let Some(Chunk { entries, .. }) = self.chunks.get_mut(place) else { return };
@@ -108,7 +108,7 @@ impl CreationTimes {
         }
     }
 
-    /// The chunk that an entry belongs to.
+    /// Returns the chunk that an entry belongs to.
     fn place(&self, entry: Entry) -> usize {
         self.chunks.partition_point(|chunk| chunk.first <= entry).saturating_sub(1)
     }
@@ -130,7 +130,7 @@ impl CreationTimes {
         }
     }
 
-    /// The memory in use.
+    /// Returns the memory in use.
     #[cfg(test)]
     fn bytes(&self) -> usize {
         let entries: usize = self.chunks.iter().map(|chunk| chunk.entries.capacity() * size_of::<Entry>()).sum();
@@ -156,7 +156,7 @@ mod tests {
         times
     }
 
-    /// Asserts what the types do not say.
+    /// Asserts the invariants that the types do not express.
     fn check(times: &CreationTimes) {
         let all: Vec<Entry> = times.chunks.iter().flat_map(|chunk| chunk.entries.iter().copied()).collect();
         assert!(all.is_sorted_by(|one, next| one < next));
@@ -169,7 +169,7 @@ mod tests {
     }
 
     proptest! {
-        /// Few times and codes, so that entries meet; bursts, so that chunks split and join.
+        /// Uses few times and codes, so that entries collide, and bursts, so that chunks split and join.
         #[test]
         fn the_order_agrees_with_a_set(
             bursts in prop::collection::vec((any::<bool>(), 0..200_i64, 0..20_u64, 1..400_i64), 1..60),
@@ -218,7 +218,7 @@ mod tests {
             check(&times);
             assert_eq!(times.count_until(Timestamp::from_millis(COUNT)), COUNT as u64);
         }
-        // A year of rotations: every old secret leaves, in no order, and a new one comes.
+        // A year of rotations: every old secret is removed in random order, and a new secret is added.
         let mut times = filled((0..COUNT).map(scattered));
         for number in 0..COUNT {
             times.remove(entry(scattered(number), number as u64));
@@ -228,7 +228,7 @@ mod tests {
             }
         }
         check(&times);
-        // Most secrets leave.
+        // Most secrets are removed.
         for number in (0..COUNT).filter(|number| number % 97 != 0) {
             times.remove(entry(COUNT + number, number as u64));
         }

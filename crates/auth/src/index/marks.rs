@@ -1,26 +1,26 @@
-//! Marks on the lines with uses to take, so that taking uses costs in proportion to the rows that were used.
+//! Marks on the lines with untaken uses, so that the cost of taking uses is proportional to the used rows.
 //!
-//! There are three steps: the count of a row, a bit for each line in a word, and a bit for each word in the summary. A
-//! count that leaves zero sets the bit of its line, and a word that leaves zero sets its bit in the summary. Later uses
-//! set nothing. A taker goes the other way: it sets the summary to zero, then the words, then the counts.
+//! There are three levels: the count of a row, a bit for each line in a word, and a bit for each word in the summary.
+//! The first use of a row sets the bit of its line, and the first bit of a word sets the word's bit in the summary.
+//! Later uses set no bit. A taker goes the other way: it clears the summary, then the words, then the counts.
 //!
-//! A bit is set with `Release` and taken with `Acquire`, so the taker of a bit sees the count that the bit stands for.
-//! A use after that starts from zero and sets the bits again. No count stays behind without its bits.
+//! A bit is set with `Release` and taken with `Acquire`, so the taker of a bit sees its count. A later use starts from
+//! zero and sets the bits again. So no count remains without its bits.
 //!
-//! The loom test compiles this very file against loom's atomics.
+//! The loom test compiles this file with loom's atomics.
 
 use super::row::{Line, Row};
 use super::sync::{AtomicU64, Ordering};
 
 /// The marks of a segment.
 pub(crate) struct Marks {
-    /// If there are more than 64 words, several share a bit.
+    /// The bits of the words. If there are more than 64 words, several words share a bit.
     summary: AtomicU64,
     words: Box<[AtomicU64]>,
 }
 
 impl Marks {
-    /// No marks, with room for this many lines.
+    /// Returns empty marks for this number of lines.
     pub(crate) fn for_lines(lines: usize) -> Self {
         let words = (0..lines.div_ceil(64)).map(|_| AtomicU64::new(0)).collect();
         Self { summary: AtomicU64::new(0), words }
@@ -37,8 +37,8 @@ impl Marks {
     }
 
     /// Takes the uses of all rows in marked lines, and removes the marks. Calls `taken` with each row's code and uses.
-    pub(crate) fn take_uses(&self, lines: &[Line], mut taken: impl FnMut(u64, u32)) {
-        // Most segments have no mark. A load does not take the memory away from the cores that set marks in it.
+    pub(crate) fn drain_counts(&self, lines: &[Line], mut taken: impl FnMut(u64, u32)) {
+        // Most segments have no mark. A load does not take the cache line from the cores that set marks in it.
         if self.summary.load(Ordering::Relaxed) == 0 {
             return;
         }
@@ -52,7 +52,7 @@ impl Marks {
             let marks = word.swap(0, Ordering::Acquire);
             let marked = lines.iter().zip(0..).filter(|(_, bit)| marks >> bit & 1 == 1);
             for row in marked.flat_map(|(line, _)| line.rows()) {
-                let uses = row.take_uses();
+                let uses = row.drain_counts();
                 if uses > 0 {
                     taken(row.tag().code(), uses);
                 }
@@ -60,7 +60,7 @@ impl Marks {
         }
     }
 
-    /// The number of marked lines.
+    /// Returns the number of marked lines.
     #[cfg(test)]
     pub(crate) fn marked(&self) -> u32 {
         self.words.iter().map(|word| word.load(Ordering::Relaxed).count_ones()).sum()

@@ -1,28 +1,29 @@
-//! Every live secret in memory, found by its locator.
+//! All active secrets in memory, found by their locators.
 //!
-//! Reads are wait-free: they load atomics, and write nothing that another core reads. Writers are serialized, and a
-//! change touches one row in place. The table is cut into segments that are rebuilt one at a time when full, so that a
-//! change costs the same at a thousand keys and at ten million.
+//! Reads are wait-free: they load atomics, and write no memory that another core reads. Writers are serialized, and a
+//! change writes one row in place. The table consists of segments, and a full segment is rebuilt alone. So a change
+//! costs the same at a thousand keys and at ten million.
 //!
-//! The *directory* names the segment of each hash. A new one is made only when a segment is rebuilt. Each thread keeps
-//! the newest one that it has seen, and compares its version with one load: no reference is counted on the way.
+//! The *directory* names the segment of each hash. A new directory is made only when a segment is rebuilt. Each thread
+//! keeps the newest directory that it has seen, and compares the version with one load. So a read counts no reference.
 //!
-//! A row is written before its tag, and the tag with `Release`; a reader loads the tag with `Acquire`, so that a reader
-//! who sees a live tag sees the whole row. A row's fingerprint never changes: a secret that dies only loses its `LIVE`
-//! bit, and the row is dropped when its segment is next rebuilt.
+//! A row is written before its tag, and the tag with `Release`; a reader loads the tag with `Acquire`. So a reader that
+//! sees a live tag also sees the whole row. A row's fingerprint never changes: revoking a secret only clears the `LIVE`
+//! bit, and the next rebuild of the segment drops the row.
 //!
-//! A search reads each tag once, and judges by what it read. So a live secret is accepted even while its record moves
-//! to another row. A secret that dies during a search may still be accepted by this search. A search that begins after
-//! the death reads every tag after the death, and refuses the secret. The promise needs no more: the lease is read
-//! before the search, and it speaks only for deaths that were written before the lease.
+//! A search reads each tag once, and decides by the tags that it read. So a live secret is accepted even while its
+//! record moves to another row. If a secret is revoked during a search, this search may still accept it. A search that
+//! begins after the revocation reads every tag after it, and refuses the secret. The promise needs no more: the lease
+//! is read before the search, and covers only revocations that were written before the lease.
 //!
-//! Uses are counted in the rows, and marks name the rows that were used. A row or a segment that is replaced keeps its
-//! uses until they are taken. A replaced segment stays in memory until no thread has a directory with it: so no use is
-//! lost, and no verification has to free memory.
+//! Uses are counted in the rows, and marks name the used rows. A replaced row or segment keeps its uses until they are
+//! taken. A replaced segment stays in memory until no thread has a directory with it. So no use
+//! that was added to a row is lost, and no verification has to free memory.
 
 mod code;
 mod creation_times;
 mod directory;
+mod formats;
 mod marks;
 mod row;
 mod segment;
@@ -36,14 +37,15 @@ use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use arc_swap::ArcSwap;
-use doorward_key::Digest;
-use doorward_store::LiveSecret;
-use doorward_types::{Environment, Locator, Tick, Timestamp};
+use doorward_key::{Digest, ImportFormat};
+use doorward_store::ActiveSecret;
+use doorward_types::{Environment, Locator, MonoInstant, Timestamp};
 
 use self::code::{code, hash};
 use self::creation_times::CreationTimes;
 use self::directory::Directory;
 pub(crate) use self::directory::Draft;
+use self::formats::ImportFormats;
 use self::row::Fingerprint;
 use self::segment::{Found, Segment};
 use self::sync::{AtomicU64, Ordering};
@@ -53,27 +55,28 @@ use crate::principal::Identity;
 /// The table. See the module.
 pub(crate) struct Index {
     directory: ArcSwap<Directory>,
-    /// Raised after each new directory: threads compare it with the version of theirs.
+    /// The version of the newest directory. Threads compare it with the version of their directory.
     version: AtomicU64,
-    /// One writer at a time.
+    /// The writer's state, for one writer at a time.
     writer: Mutex<Writer>,
-    /// Odd and secret, so that no one can choose locators that crowd together.
+    /// The secret multiplier of the hash, an odd number, so that a client cannot choose colliding locators.
     multiplier: u64,
-    /// Tells the tables of a process apart.
+    /// The number of the table within the process.
     number: u64,
+    /// The formats of all secrets that were ever published.
+    formats: ImportFormats,
 }
 
 /// The state that only writers see.
 #[derive(Default)]
 struct Writer {
     times: CreationTimes,
-    /// Segments and directories that were replaced. A thread with an older directory may still count uses in the
-    /// segments.
+    /// Replaced segments and directories. A thread with an older directory may still count uses in the segments.
     replaced: Vec<Segment>,
     replaced_directories: Vec<Arc<Directory>>,
 }
 
-/// The directory of one table, as a thread last saw it, and the uses that the thread has yet to add to rows.
+/// A thread's newest directory of one table, and the uses that the thread has not yet added to rows.
 struct View {
     table: u64,
     version: u64,
@@ -81,7 +84,7 @@ struct View {
     tally: Tally,
 }
 
-/// A live secret that a search found. Its identity is read only if it is asked for.
+/// A live secret that a search found. Its identity is read only if the caller needs it.
 pub(crate) struct Live<'a> {
     segment: &'a Segment,
     found: Found<'a>,
@@ -93,15 +96,15 @@ impl Live<'_> {
     }
 }
 
-/// The number of tables that a thread keeps views of. A process seldom has more than one.
+/// The maximum number of views in a thread, one for each table. A process seldom has more than one table.
 const VIEWS: usize = 4;
 
 thread_local! {
-    static SEEN: RefCell<Vec<View>> = const { RefCell::new(Vec::new()) };
+    static CACHED_VIEWS: RefCell<Vec<View>> = const { RefCell::new(Vec::new()) };
 }
 
 impl Index {
-    /// An empty table; `seed` is secret and random.
+    /// Returns an empty table. `seed` must be secret and random.
     pub(crate) fn new(seed: u64) -> Self {
         static TABLES: AtomicU64 = AtomicU64::new(0);
         Self {
@@ -110,20 +113,21 @@ impl Index {
             writer: Mutex::default(),
             multiplier: seed ^ 0x9E37_79B9_7F4A_7C15 | 1,
             number: TABLES.fetch_add(1, Ordering::Relaxed),
+            formats: ImportFormats::default(),
         }
     }
 
-    /// Searches once for a live secret of this environment with the digest that `hash` returns. If `accept` agrees,
-    /// which is asked last of all, counts the use, and returns what `take` takes of the secret.
+    /// Searches once for a live secret of this environment with the digest that `hash` returns. `accept` runs last and
+    /// learns if the secret's organization is suspended. If it agrees, counts the use and returns the result of `take`.
     ///
-    /// The first row is asked for before `hash` runs, so that the memory is on its way meanwhile. No branch stands
-    /// between the two: a branch that waited for the row and was predicted wrongly would throw away the hash as well.
+    /// The first row is prefetched before `hash` runs. No branch is between the two: a mispredicted branch that waits
+    /// for the row would discard the hash as well.
     pub(crate) fn verify<T, E>(
         &self,
         locator: &[u8; Locator::LENGTH],
         environment: Environment,
         hash: impl FnOnce() -> Digest,
-        accept: impl FnOnce() -> Result<Tick, E>,
+        accept: impl FnOnce(bool) -> Result<MonoInstant, E>,
         take: impl FnOnce(Live<'_>) -> T,
     ) -> Result<Option<T>, E> {
         let code = code(locator);
@@ -132,12 +136,12 @@ impl Index {
             let Some(segment) = directory.segment(place) else { return Ok(None) };
             segment.touch(place);
             let presented = Fingerprint::of(&hash());
-            // If there is no such row, comparing with a vacant one takes as long.
+            // Without a live row, the comparison with a vacant row takes the same time.
             let Some(found) = segment.probe(place, |tag| tag.is_of(code)) else { return Ok(None) };
             if !found.row.is(found.tag, code, environment, presented) {
                 return Ok(None);
             }
-            let now = accept()?;
+            let now = accept(found.tag.is_suspended())?;
             tally.count(code, segment, &found, now);
             Ok(Some(take(Live { segment, found })))
         })
@@ -155,18 +159,18 @@ impl Index {
 
     fn with_view<T>(&self, look: impl FnOnce(&mut View) -> T) -> T {
         let version = self.version.load(Ordering::Acquire);
-        SEEN.with_borrow_mut(|seen| {
+        CACHED_VIEWS.with_borrow_mut(|seen| {
             let known = seen.iter().position(|view| view.table == self.number && view.version == version);
             let known = known.unwrap_or_else(|| self.renew_view(seen, version));
-            // Both ways lead to a place that is there.
-            #[expect(clippy::indexing_slicing, reason = "the place was found, or made, one line above")]
+            // Both branches give an existing place.
+            #[expect(clippy::indexing_slicing, reason = "the place was found or made above")]
             look(&mut seen[known])
         })
     }
 
     #[cold]
     fn renew_view(&self, seen: &mut Vec<View>, version: u64) -> usize {
-        // It may be newer than the version; then it is taken once more at the next look.
+        // The directory may be newer than the version. Then it is loaded again at the next read.
         let directory = self.directory.load_full();
         let before = seen.iter().position(|view| view.table == self.number).map(|place| seen.remove(place));
         let tally = before.map(|view| view.tally).unwrap_or_default();
@@ -175,25 +179,26 @@ impl Index {
         0
     }
 
-    /// Renews the view of this thread, which may not look at the table again for a long time, and would hold the old one.
+    /// Renews the view of this thread, which may not read the table for a long time and would keep the old directory in
+    /// memory.
     fn let_go_of_old_view(&self) {
         self.with_view(|_| ());
     }
 
-    /// Takes the uses of every secret that was used since the last call, each secret once. The cost is in proportion to
-    /// the secrets that were used.
+    /// Takes the uses of every secret since the last call. Each secret is in the result once. The cost is proportional
+    /// to the number of used secrets.
     ///
-    /// Uses that a thread has not yet added to a row come with a later call. Secrets that have died since may be among
-    /// the result.
-    pub(crate) fn take_uses(&self) -> Vec<(Locator, u32)> {
+    /// Uses that a thread has not yet added to a row are left out. A later call returns them, unless the thread dropped
+    /// them (see [`Tally`]). The result may have secrets that were revoked meanwhile.
+    pub(crate) fn drain_counts(&self) -> Vec<(Locator, u32)> {
         let mut uses: Vec<(u64, u32)> = Vec::new();
         for segment in &self.writer().replaced {
-            segment.take_uses(|code, count| uses.push((code, count)));
+            segment.drain_counts(|code, count| uses.push((code, count)));
         }
         for segment in self.directory.load_full().distinct() {
-            segment.take_uses(|code, count| uses.push((code, count)));
+            segment.drain_counts(|code, count| uses.push((code, count)));
         }
-        // A secret that was written again was perhaps used in both of its rows.
+        // A secret that was written again may have uses in both of its rows.
         uses.sort_unstable();
         uses.dedup_by(|next, one| {
             let same = next.0 == one.0;
@@ -205,8 +210,8 @@ impl Index {
         uses.into_iter().filter_map(|(code, count)| Some((code::locator(code)?, count))).collect()
     }
 
-    /// Returns the uses of a live secret that [`Index::take_uses`] has yet to take. Uses from before its row was replaced, or that a
-    /// thread has not yet added to it, are not among them.
+    /// Returns the uses of a live secret that [`Index::drain_counts`] has not taken yet. Uses in a replaced row, and
+    /// uses that a thread has not yet added, are not included.
     pub(crate) fn uses(&self, locator: &Locator) -> u32 {
         let code = code(locator.as_bytes());
         let hash = hash(code, self.multiplier);
@@ -215,8 +220,8 @@ impl Index {
         found.unwrap_or_default()
     }
 
-    /// Adds uses back that could not be written. Uses of dead secrets are dropped.
-    pub(crate) fn give_back(&self, uses: &[(Locator, u32)]) {
+    /// Adds uses back that could not be written. Uses of revoked secrets are dropped.
+    pub(crate) fn restore_counts(&self, uses: &[(Locator, u32)]) {
         for (locator, count) in uses {
             self.add_uses(code(locator.as_bytes()), *count);
         }
@@ -232,7 +237,7 @@ impl Index {
         }
     }
 
-    /// Bytes of all rows and marks: the memory that a verification may touch.
+    /// Returns the number of bytes of all rows and marks: the memory that a verification may touch.
     pub(crate) fn bytes(&self) -> usize {
         self.directory.load().distinct().map(Segment::bytes).sum()
     }
@@ -240,7 +245,7 @@ impl Index {
     /// Returns the number of current production secrets that were created at this time or before, and the oldest of
     /// them.
     ///
-    /// Reads neither rows nor identities, except the oldest secret's. Verifications do not wait for it, writers wait
+    /// Reads neither rows nor identities, except the oldest secret's. Verifications do not wait for it. Writers wait
     /// microseconds.
     pub(crate) fn production_secrets_until(&self, time: Timestamp) -> (u64, Option<Arc<Identity>>) {
         let writer = self.writer();
@@ -253,8 +258,14 @@ impl Index {
         (writer.times.count_until(time), oldest)
     }
 
-    /// Publishes a secret, in place of what was known of it before.
-    pub(crate) fn insert(&self, live: LiveSecret) {
+    /// Returns the formats of imported secrets that the table may have. Without imported secrets, there is none.
+    pub(crate) fn formats(&self) -> impl Iterator<Item = ImportFormat> {
+        self.formats.iter()
+    }
+
+    /// Publishes a secret, and replaces its old row.
+    pub(crate) fn insert(&self, live: ActiveSecret) {
+        self.formats.add(live.secret.imported);
         let code = code(live.secret.locator.as_bytes());
         let hash = hash(code, self.multiplier);
         let mut writer = self.writer();
@@ -269,12 +280,12 @@ impl Index {
         directory.write(hash, code, live, &mut writer.times);
         drop(writer);
         if is_full {
-            // One comes, one goes.
+            // Free one replaced segment after each rebuild, so that the list does not grow.
             self.free_replaced();
         }
     }
 
-    /// Withdraws a secret: no search that begins after this finds it.
+    /// Removes a secret. No search that begins afterwards finds it.
     pub(crate) fn remove(&self, locator: &Locator) {
         let code = code(locator.as_bytes());
         let hash = hash(code, self.multiplier);
@@ -282,16 +293,17 @@ impl Index {
         self.directory.load().withdraw(hash, code, &mut writer.times);
     }
 
-    /// An empty table that [`Index::become_like`] can take over.
+    /// Returns an empty table for [`Index::replace_with`].
     pub(crate) fn draft(&self) -> Draft {
         Draft::new(self.multiplier)
     }
 
-    /// Takes over all that a draft holds, in one instant. Trims what is left to trim of the draft, see [`Draft::trim`].
+    /// Replaces the table by a draft atomically. Trims the untrimmed part of the draft, see [`Draft::trim`].
     ///
     /// The old table stays in memory until [`Index::free_replaced`] has freed it.
-    pub(crate) fn become_like(&self, draft: Draft) {
+    pub(crate) fn replace_with(&self, draft: Draft) {
         debug_assert_eq!(self.multiplier, draft.multiplier(), "hashes must agree");
+        self.formats.add_all(draft.formats());
         let (directory, times) = draft.finish();
         let mut writer = self.writer();
         writer.replaced.extend(self.directory.load().distinct().cloned());
@@ -302,12 +314,12 @@ impl Index {
         self.let_go_of_old_view();
     }
 
-    /// Frees a segment and a directory that were replaced and that no thread can reach any more. Returns whether there
-    /// were any.
+    /// Frees one replaced segment and one replaced directory that no thread can reach. Returns false if nothing was
+    /// freed.
     ///
-    /// To be called until it returns false, with a pause between two calls, after [`Index::become_like`] and every few
+    /// Call it until it returns false, with a pause between two calls, after [`Index::replace_with`] and every few
     /// seconds: a call takes a few milliseconds, and freeing a whole table of ten million secrets takes seconds. Only
-    /// this frees rows and identities, so that no verification ever has to. Uses in the segment are kept.
+    /// this function frees rows and identities, so no verification has to. Uses in the segment are kept.
     pub(crate) fn free_replaced(&self) -> bool {
         self.let_go_of_old_view();
         let (directory, segment) = {
@@ -316,7 +328,7 @@ impl Index {
             (directory, take_first(&mut writer.replaced, Segment::is_unreachable))
         };
         if let Some(segment) = &segment {
-            segment.take_uses(|code, count| self.add_uses(code, count));
+            segment.drain_counts(|code, count| self.add_uses(code, count));
         }
         directory.is_some() || segment.is_some()
     }
@@ -337,7 +349,7 @@ impl fmt::Debug for Index {
     }
 }
 
-/// Takes the first item that meets a condition out of a list. The order of the list may change.
+/// Removes the first item that meets a condition from a list and returns it. The order of the list may change.
 fn take_first<T>(list: &mut Vec<T>, condition: impl FnMut(&mut T) -> bool) -> Option<T> {
     let place = list.iter_mut().position(condition)?;
     Some(list.swap_remove(place))

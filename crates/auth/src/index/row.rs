@@ -1,6 +1,6 @@
-//! One row: what a verification reads of a secret, and the only memory that readers and the writer share.
+//! A row: the part of a secret that a verification reads, and the only memory that readers and the writer share.
 //!
-//! The loom test compiles this very file against loom's atomics, which is why they come from `super::sync`.
+//! The atomics come from `super::sync`, so that the loom test can compile this file with loom's atomics.
 
 use doorward_key::Digest;
 use doorward_types::Environment;
@@ -8,8 +8,9 @@ use subtle::ConstantTimeEq;
 
 use super::sync::{AtomicU32, AtomicU64, Ordering};
 
-const LIVE: u64 = 1;
-const TEST: u64 = 2;
+const ACTIVE_FLAG: u64 = 1;
+const TEST_FLAG: u64 = 2;
+const SUSPENDED_FLAG: u64 = 4;
 const FLAG_BITS: u32 = 4;
 
 /// A cache line of rows.
@@ -17,7 +18,7 @@ const FLAG_BITS: u32 = 4;
 pub(crate) struct Line([Row; Line::ROWS]);
 
 impl Line {
-    /// The number of rows in a line. A search reads the tags of all of them.
+    /// The number of rows in a line. A search reads the tags of all rows in a line.
     pub(crate) const ROWS: usize = 2;
 
     pub(crate) fn vacant() -> Self {
@@ -28,14 +29,14 @@ impl Line {
         &self.0
     }
 
-    /// Returns the first row with a wanted tag, or the first vacant row: its place in the line, the row, and the tag
-    /// that the search read. The caller judges by this tag. A tag that is read again may have changed.
+    /// Returns the first row with a wanted tag, or the first vacant row, with its place in the line and the tag that
+    /// the search read. The caller must decide by this tag: a second read may give another tag.
     ///
     /// The tags are read in order. A changed record is written to a later row before its old row is withdrawn, so a
     /// search that sees the old row withdrawn also sees the later row.
     ///
-    /// The source has one branch: whether the search ends in this line. The time should tell only how many lines were
-    /// full; `cargo xtask bench verify` measures whether it does.
+    /// The source has one branch: it tests if the search ends in this line. So the time should reveal only the number
+    /// of full lines, which `cargo xtask bench verify` checks.
     #[expect(clippy::indexing_slicing, reason = "a line has as many rows as a bit has values")]
     pub(crate) fn search(&self, wanted: impl Fn(Tag) -> bool) -> Option<(usize, &Row, Tag)> {
         let tags = self.0.each_ref().map(Row::tag);
@@ -45,7 +46,7 @@ impl Line {
     }
 }
 
-/// 32 bytes, two to a cache line. The tag names the row's secret and says whether it is live. A vacant row's tag is
+/// A row of 32 bytes, half a cache line. The tag names the row's secret and has its `LIVE` bit. A vacant row's tag is
 /// zero.
 pub(crate) struct Row {
     tag: AtomicU64,
@@ -54,8 +55,8 @@ pub(crate) struct Row {
     uses: AtomicU32,
 }
 
-/// The first 160 bits of a digest: enough that nobody finds a second text with the same, short enough that a row is
-/// half a cache line.
+/// The first 160 bits of a digest: long enough that no second text with the same bits can be found, and short enough
+/// that a row is half a cache line.
 #[derive(Clone, Copy)]
 pub(crate) struct Fingerprint([u64; 3]);
 
@@ -66,7 +67,7 @@ impl Fingerprint {
     }
 }
 
-/// A row's tag, as a reader saw it at one moment.
+/// A row's tag, read at one moment.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Tag(u64);
 
@@ -76,22 +77,28 @@ impl Tag {
     fn of(code: u64, environment: Environment) -> Self {
         let environment = match environment {
             Environment::Production => 0,
-            Environment::Test => TEST,
+            Environment::Test => TEST_FLAG,
         };
-        Self(code << FLAG_BITS | environment | LIVE)
+        Self(code << FLAG_BITS | environment | ACTIVE_FLAG)
     }
 
     pub(crate) const fn code(self) -> u64 {
         self.0 >> FLAG_BITS
     }
 
-    pub(crate) const fn is_live(self) -> bool {
-        self.0 & LIVE != 0
+    pub(crate) const fn is_active(self) -> bool {
+        self.0 & ACTIVE_FLAG != 0
     }
 
-    /// Returns whether this is the tag of the code's live row, in either environment.
+    /// Returns true if the secret's organization is suspended.
+    pub(crate) const fn is_suspended(self) -> bool {
+        self.0 & SUSPENDED_FLAG != 0
+    }
+
+    /// Returns true if this is the tag of the code's live row, in either environment, suspended or not.
     pub(crate) const fn is_of(self, code: u64) -> bool {
-        self.0 | TEST == code << FLAG_BITS | LIVE | TEST
+        const ANY: u64 = TEST_FLAG | SUSPENDED_FLAG;
+        self.0 | ANY == code << FLAG_BITS | ACTIVE_FLAG | ANY
     }
 }
 
@@ -101,40 +108,44 @@ impl Row {
         Self { tag: AtomicU64::new(0), digest, digest_end: AtomicU32::new(0), uses: AtomicU32::new(0) }
     }
 
-    /// A reader that sees a live tag also sees the digest, which was written first.
+    /// Returns the tag. A reader that sees a live tag also sees the digest, which was written first.
     pub(crate) fn tag(&self) -> Tag {
         Tag(self.tag.load(Ordering::Acquire))
     }
 
-    /// Returns whether this row, seen with this tag, is the live row of this code, environment and fingerprint. Takes
-    /// the same time whatever differs.
+    /// Returns true if this row with this tag is the live row of this code, environment and fingerprint, suspended or
+    /// not. Takes the same time for every difference.
     ///
-    /// The tag must come from this row. Rows are filled once, so the digest belongs to the tag however old the tag is.
+    /// The tag must come from this row. Rows are filled once, so the digest belongs even to an old tag.
     pub(crate) fn is(&self, seen: Tag, code: u64, environment: Environment, fingerprint: Fingerprint) -> bool {
         let [a, b] = self.digest.each_ref().map(|word| word.load(Ordering::Relaxed));
         let end = u64::from(self.digest_end.load(Ordering::Relaxed));
         let [also_a, also_b, also_end] = fingerprint.0;
-        let difference = (seen.0 ^ Tag::of(code, environment).0) | (a ^ also_a) | (b ^ also_b) | (end ^ also_end);
+        let difference = ((seen.0 & !SUSPENDED_FLAG) ^ Tag::of(code, environment).0)
+            | (a ^ also_a)
+            | (b ^ also_b)
+            | (end ^ also_end);
         difference.ct_eq(&0).into()
     }
 
     /// Fills a vacant row. Only the writer calls this, once for each row.
-    pub(crate) fn publish(&self, code: u64, environment: Environment, fingerprint: Fingerprint) {
+    pub(crate) fn publish(&self, code: u64, environment: Environment, is_suspended: bool, fingerprint: Fingerprint) {
         let [a, b, end] = fingerprint.0;
         for (word, value) in self.digest.iter().zip([a, b]) {
             word.store(value, Ordering::Relaxed);
         }
         self.digest_end.store(end as u32, Ordering::Relaxed);
-        self.tag.store(Tag::of(code, environment).0, Ordering::Release);
+        let suspended = if is_suspended { SUSPENDED_FLAG } else { 0 };
+        self.tag.store(Tag::of(code, environment).0 | suspended, Ordering::Release);
     }
 
-    /// Marks the secret as dead. The row stays, so that searches go on past it.
+    /// Marks the secret as revoked. The row stays, so that searches continue past it.
     pub(crate) fn withdraw(&self) {
         let tag = self.tag.load(Ordering::Relaxed);
-        self.tag.store(tag & !LIVE, Ordering::Release);
+        self.tag.store(tag & !ACTIVE_FLAG, Ordering::Release);
     }
 
-    /// Counts uses. Returns whether the count was zero: then the caller marks the row's line, see [`super::marks`].
+    /// Counts uses. Returns true if the count was zero. The caller must then mark the row's line, see [`super::marks`].
     #[must_use]
     pub(crate) fn add_uses(&self, count: u32) -> bool {
         self.uses.fetch_add(count, Ordering::Relaxed) == 0
@@ -145,9 +156,10 @@ impl Row {
         self.uses.load(Ordering::Relaxed)
     }
 
-    /// Returns the count, and sets it to zero.
-    pub(crate) fn take_uses(&self) -> u32 {
-        // The line's other row may be unused. A load does not take the line away from the core that may use it next.
+    /// Returns the count and sets it to zero.
+    pub(crate) fn drain_counts(&self) -> u32 {
+        // This row may be unused, though the line is marked. A load does not take the line from the core that may use
+        // it next.
         if self.uses() == 0 { 0 } else { self.uses.swap(0, Ordering::Relaxed) }
     }
 }

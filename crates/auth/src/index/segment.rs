@@ -1,4 +1,4 @@
-//! A part of the table, which is rebuilt as a whole.
+//! A segment: a part of the table that is rebuilt as a whole.
 
 use std::sync::atomic::AtomicUsize;
 use std::sync::{Arc, OnceLock};
@@ -8,15 +8,15 @@ use super::row::{Fingerprint, Line, Row, Tag};
 use super::sync::Ordering;
 use crate::principal::Identity;
 
-/// A segment that grows past this many live rows is split in two: small enough to rebuild in well under a millisecond.
+/// A segment with more live rows is split in two. A segment of this size is rebuilt in well under a millisecond.
 pub(super) const SPLIT_ABOVE: usize = 4_096;
 
-/// A segment is rebuilt when three quarters full: most searches then end in the line that they begin in.
+/// The fill level at which a segment is rebuilt. At three quarters, most searches end in their first line.
 const FULL: (usize, usize) = (3, 4);
 
-/// Open addressing with linear probing, line by line, never full.
+/// A hash table with open addressing and linear probing, line by line. It is never full.
 ///
-/// A segment is a handle, so that the directory holds the place of the rows: one step less on the way to them.
+/// A segment is a handle, so that the directory has the address of the rows. This saves one load in each search.
 #[derive(Clone)]
 pub(super) struct Segment {
     lines: Arc<[Line]>,
@@ -27,10 +27,10 @@ pub(super) struct Segment {
 
 /// The data of a segment that a search does not need.
 struct Aside {
-    /// One for each row that is not vacant.
+    /// The identities, one for each used row.
     identities: Box<[OnceLock<Arc<Identity>>]>,
     marks: Marks,
-    /// The number of rows that are not vacant. Only the writer reads it.
+    /// The number of used rows. Only the writer reads it.
     used: AtomicUsize,
 }
 
@@ -38,13 +38,13 @@ struct Aside {
 pub(super) struct Found<'a> {
     slot: usize,
     pub(super) row: &'a Row,
-    /// The tag that the search read. The row may have another tag by now.
+    /// The tag that the search read. The row's tag may have changed since.
     pub(super) tag: Tag,
 }
 
 impl Segment {
     pub(super) fn with_room_for(live: usize, depth: u32) -> Self {
-        // An eighth of free room, so that the next rebuild is far off.
+        // Add an eighth of free room, so that the next rebuild is not needed soon.
         let lines = ((live + live / 8 + 8) * FULL.1 / FULL.0).div_ceil(Line::ROWS);
         let aside = Aside {
             identities: (0..lines * Line::ROWS).map(|_| OnceLock::new()).collect(),
@@ -58,17 +58,18 @@ impl Segment {
         self.depth
     }
 
-    /// The line where a search begins. By the middle bits of the hash: the upper ones chose the segment.
+    /// Returns the first line of a search. It uses the middle bits of the hash, because the upper bits chose the
+    /// segment.
     fn start(&self, hash: u64) -> usize {
         usize::try_from((((hash >> 16) & 0xffff_ffff) * self.lines.len() as u64) >> 32).unwrap_or(0)
     }
 
-    /// Asks for the line where a search begins.
+    /// Prefetches the first line of a search.
     pub(super) fn touch(&self, hash: u64) {
         std::hint::black_box(self.lines.get(self.start(hash)).map(|line| line.rows()[0].tag()));
     }
 
-    /// Returns the first row on the way of a search with a wanted tag, or the vacant row where the search ends.
+    /// Returns the first row of a search with a wanted tag, or the vacant row that ends the search.
     pub(super) fn probe(&self, hash: u64, wanted: impl Fn(Tag) -> bool) -> Option<Found<'_>> {
         let start = self.start(hash);
         let (before, behind) = self.lines.split_at_checked(start)?;
@@ -89,14 +90,14 @@ impl Segment {
         self.aside.identities.get(found.slot)?.get()
     }
 
-    /// Writes into the first vacant row. Readers see all of it or nothing. Returns none if there is no vacant row: the
-    /// writer rebuilds a segment before it comes to that.
+    /// Writes the first vacant row. Readers see the whole row or nothing. Returns `None` if no row is vacant. The
+    /// writer rebuilds a segment before that.
     pub(super) fn insert(&self, hash: u64, code: u64, identity: Arc<Identity>) -> Option<()> {
         let Found { slot, row, .. } = self.probe(hash, |_| false)?;
         let (environment, digest) = (identity.live.key.environment, &identity.live.secret.digest);
-        let fingerprint = Fingerprint::of(digest);
+        let (fingerprint, is_suspended) = (Fingerprint::of(digest), identity.live.is_suspended());
         self.aside.identities.get(slot)?.set(identity).ok()?;
-        row.publish(code, environment, fingerprint);
+        row.publish(code, environment, is_suspended, fingerprint);
         self.aside.used.fetch_add(1, Ordering::Relaxed);
         Some(())
     }
@@ -106,24 +107,24 @@ impl Segment {
         self.aside.marks.count(found.slot / Line::ROWS, found.row, uses);
     }
 
-    /// Takes the uses of all rows, dead rows too. Calls `taken` with each row's code and uses; two rows may have one
-    /// code.
-    pub(super) fn take_uses(&self, taken: impl FnMut(u64, u32)) {
-        self.aside.marks.take_uses(&self.lines, taken);
+    /// Takes the uses of all rows, also of revoked secrets. Calls `taken` with each row's code and uses. Two rows may
+    /// have the same code.
+    pub(super) fn drain_counts(&self, taken: impl FnMut(u64, u32)) {
+        self.aside.marks.drain_counts(&self.lines, taken);
     }
 
-    /// The code and the identity of each live row.
+    /// Returns the code and the identity of each live row.
     fn live(&self) -> impl Iterator<Item = (u64, &Arc<Identity>)> {
         let tags = self.lines.iter().flat_map(Line::rows).map(Row::tag).zip(&self.aside.identities);
-        tags.filter(|(tag, _)| tag.is_live()).filter_map(|(tag, identity)| Some((tag.code(), identity.get()?)))
+        tags.filter(|(tag, _)| tag.is_active()).filter_map(|(tag, identity)| Some((tag.code(), identity.get()?)))
     }
 
     pub(super) fn is_full(&self) -> bool {
         self.aside.used.load(Ordering::Relaxed) * FULL.1 >= self.lines.len() * Line::ROWS * FULL.0
     }
 
-    /// Returns the live rows in a new segment with room for `expected` rows at least, or in two segments. Uses stay
-    /// behind, to be taken from this segment.
+    /// Returns the live rows in a new segment with room for at least `expected` rows, or in two segments. Uses stay in
+    /// this segment until they are taken.
     pub(super) fn rebuilt(&self, expected: usize, hash: impl Fn(u64) -> u64) -> Vec<Self> {
         let with_hash = |(code, identity)| (hash(code), code, identity);
         let live: Vec<_> = self.live().map(with_hash).collect();
@@ -139,13 +140,13 @@ impl Segment {
         rebuilt
     }
 
-    /// Returns whether this is the only handle: then no thread can count uses here any more, and every use counted
-    /// before is seen.
+    /// Returns true if this is the only handle. Then no thread can count further uses here, and all earlier uses are
+    /// visible.
     pub(super) fn is_unreachable(&mut self) -> bool {
         Arc::get_mut(&mut self.lines).is_some()
     }
 
-    /// The memory that a verification may touch: rows, and a mark for each line.
+    /// Returns the number of bytes that a verification may touch: rows, and a mark for each line.
     pub(super) fn bytes(&self) -> usize {
         size_of_val(&*self.lines) + self.lines.len().div_ceil(8)
     }
@@ -153,7 +154,7 @@ impl Segment {
 
 #[cfg(test)]
 impl Segment {
-    pub(super) fn live_rows(&self) -> usize {
+    pub(super) fn active_rows(&self) -> usize {
         self.live().count()
     }
 

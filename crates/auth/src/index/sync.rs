@@ -1,3 +1,3 @@
-//! The atomics of [`row`](super::row) and [`marks`](super::marks). The test with loom has others in their place.
+//! The atomics of [`row`](super::row) and [`marks`](super::marks). The loom test replaces them.
 
 pub(super) use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};

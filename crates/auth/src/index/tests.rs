@@ -3,7 +3,7 @@ use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
 use doorward_store::{AccessKey, Secret};
-use doorward_types::{AccessKeyId, OrganizationId, SecretState};
+use doorward_types::{AccessKeyId, OrganizationId, SecretState, altered};
 use proptest::prelude::*;
 
 use super::segment::SPLIT_ABOVE;
@@ -13,31 +13,31 @@ fn locator(number: u64) -> Locator {
     format!("{number:010}").parse().unwrap()
 }
 
-fn live(number: u64) -> LiveSecret {
-    LiveSecret {
-        secret: Secret {
-            locator: locator(number),
-            digest: Digest::from_words([number, 1, 2, 3]),
-            generation: 1,
-            state: SecretState::Current,
-            created_at: Timestamp::from_millis(0),
-        },
-        key: AccessKey {
-            id: AccessKeyId::from_u128(u128::from(number)),
-            organization: OrganizationId::from_u128(1),
-            environment: if number.is_multiple_of(2) { Environment::Production } else { Environment::Test },
-            name: "a key".parse().unwrap(),
-            created_at: Timestamp::from_millis(0),
-            created_by: "ada".parse().unwrap(),
-        },
-        organization_name: "Acme".parse().unwrap(),
-    }
+fn live(number: u64) -> ActiveSecret {
+    ActiveSecret::new(
+        Secret::new(
+            SecretState::Current,
+            locator(number),
+            Digest::from_words([number, 1, 2, 3]),
+            1,
+            Timestamp::from_millis(0),
+        ),
+        AccessKey::new(
+            OrganizationId::from_u128(1),
+            if number.is_multiple_of(2) { Environment::Production } else { Environment::Test },
+            AccessKeyId::from_u128(u128::from(number)),
+            "a key".parse().unwrap(),
+            Timestamp::from_millis(0),
+            "ada".parse().unwrap(),
+        ),
+        "Acme".parse().unwrap(),
+    )
 }
 
 fn accepts(index: &Index, number: u64) -> bool {
-    let LiveSecret { secret, key, .. } = live(number);
+    let ActiveSecret { secret, key, .. } = live(number);
     let is = |digest, environment| {
-        let now = || Ok::<_, std::convert::Infallible>(Tick::ZERO);
+        let now = |_| Ok::<_, std::convert::Infallible>(MonoInstant::ZERO);
         index.verify(secret.locator.as_bytes(), environment, || digest, now, |_| ()).unwrap().is_some()
     };
     let other = if key.environment == Environment::Test { Environment::Production } else { Environment::Test };
@@ -62,7 +62,7 @@ fn a_hundred_thousand_secrets_are_found_through_every_split() {
     }
     assert!((0..100_000).all(|number| accepts(&index, number) == (number % 3 != 0)));
     let directory = index.directory.load();
-    assert!(directory.places().iter().all(|segment| segment.live_rows() <= SPLIT_ABOVE + 1));
+    assert!(directory.places().iter().all(|segment| segment.active_rows() <= SPLIT_ABOVE + 1));
 }
 
 #[test]
@@ -72,13 +72,13 @@ fn a_draft_takes_the_place_of_all_that_was_there() {
         index.insert(live(1_000_000));
         let mut draft = index.draft();
         (0..count).for_each(|number| draft.insert(live(number)));
-        index.become_like(draft);
+        index.replace_with(draft);
         assert!((0..count).all(|number| accepts(&index, number)));
         assert!(!accepts(&index, 1_000_000));
         let directory = index.directory.load();
         let rows: usize = directory.distinct().map(Segment::rows).sum();
         assert!(rows as u64 <= count * 3 / 2 + 16 * directory.places().len() as u64, "{rows} rows for {count}");
-        // It goes on as any table does.
+        // The table then works like any other.
         (count..count + 10_000).for_each(|number| index.insert(live(number)));
         assert!((0..count + 10_000).all(|number| accepts(&index, number)));
     }
@@ -105,30 +105,30 @@ fn uses_are_counted_per_key_and_taken_once() {
         index.insert(live(number));
     }
     let used = |number: u64, at: Duration| {
-        let LiveSecret { secret, key, .. } = live(number);
-        let now = || Ok::<_, std::convert::Infallible>(Tick::ZERO + at);
+        let ActiveSecret { secret, key, .. } = live(number);
+        let now = |_| Ok::<_, std::convert::Infallible>(MonoInstant::ZERO + at);
         assert!(
             index.verify(secret.locator.as_bytes(), key.environment, || secret.digest, now, |_| ()).unwrap().is_some()
         );
     };
-    // A single use is seen at once.
+    // A single use is visible at once.
     used(7, Duration::from_secs(1));
-    assert_eq!(index.take_uses(), [(locator(7), 1)]);
-    assert_eq!(index.take_uses(), []);
-    // Many are added together, at the key's next use after the epoch.
+    assert_eq!(index.drain_counts(), [(locator(7), 1)]);
+    assert_eq!(index.drain_counts(), []);
+    // Many uses are added together, at the key's next use after the epoch.
     for _ in 0..1_000 {
         used(7, Duration::from_secs(1));
     }
     used(7, Duration::from_secs(2));
-    assert_eq!(index.take_uses(), [(locator(7), 1_001)]);
-    // Every key is counted, though keys share slots, and through rebuilds.
+    assert_eq!(index.drain_counts(), [(locator(7), 1_001)]);
+    // Every key is counted, although keys share slots and segments are rebuilt.
     for number in 0..10_000 {
         used(number, Duration::from_secs(3));
     }
     for number in 10_000..40_000 {
         index.insert(live(number));
     }
-    let mut uses = index.take_uses();
+    let mut uses = index.drain_counts();
     uses.sort_unstable();
     assert_eq!(uses, (0..10_000).map(|number| (locator(number), 1)).collect::<Vec<_>>());
 }
@@ -137,7 +137,7 @@ fn uses_are_counted_per_key_and_taken_once() {
 fn what_is_known_of_a_secret_can_change_while_it_lives() {
     let index = Index::new(5);
     index.insert(live(7));
-    let renamed = LiveSecret { organization_name: "Acme Inc".parse().unwrap(), ..live(7) };
+    let renamed = altered!(live(7), organization_name: "Acme Inc".parse().unwrap());
     index.insert(renamed.clone());
     assert!(accepts(&index, 7));
     assert_eq!(index.identity(&locator(7)).unwrap().live, renamed);
@@ -188,7 +188,7 @@ fn readers_see_whole_rows_while_a_writer_works() {
                 if seen > 100 {
                     assert!(!accepts(&index, seen - 100), "withdrawn before the number was published");
                 }
-                // It may be withdrawn by now, but if it is found, it is whole.
+                // It may be removed by now. If it is found, it is complete.
                 if let Some(identity) = index.identity(&locator(seen)) {
                     assert_eq!(identity.live.secret.locator, locator(seen));
                 }
@@ -199,13 +199,13 @@ fn readers_see_whole_rows_while_a_writer_works() {
 
 /// Verifies once, at this time.
 fn used_at(index: &Index, number: u64, at: Duration) -> bool {
-    let LiveSecret { secret, key, .. } = live(number);
-    let now = || Ok::<_, std::convert::Infallible>(Tick::ZERO + at);
+    let ActiveSecret { secret, key, .. } = live(number);
+    let now = |_| Ok::<_, std::convert::Infallible>(MonoInstant::ZERO + at);
     index.verify(secret.locator.as_bytes(), key.environment, || secret.digest, now, |_| ()).unwrap().is_some()
 }
 
-/// A live secret, staged or current. A promotion writes it again with the other state.
-fn staged(number: u64, is_staged: bool) -> LiveSecret {
+/// Returns a live secret, staged or current. A promotion writes it again with the other state.
+fn staged(number: u64, is_staged: bool) -> ActiveSecret {
     let mut staged = live(number);
     staged.secret.state = if is_staged { SecretState::Staged } else { SecretState::Current };
     staged
@@ -243,7 +243,7 @@ fn a_verification_that_begins_after_a_death_was_published_refuses() {
     std::thread::scope(|scope| {
         scope.spawn(|| {
             for number in 0..DEATHS {
-                // Its record changes, which leaves an old row, and it dies.
+                // Its record changes, which leaves an old row, and it is revoked.
                 index.insert(staged(7 + number, true));
                 index.insert(live(8 + number));
                 index.remove(&locator(7 + number));
@@ -272,13 +272,13 @@ fn only_lines_that_were_used_are_marked() {
         }
     }
     assert!((1..=3).contains(&marked()));
-    index.give_back(&[(locator(500), 2), (locator(100_001), 2)]);
+    index.restore_counts(&[(locator(500), 2), (locator(100_001), 2)]);
     assert!((1..=4).contains(&marked()));
-    let mut uses = index.take_uses();
+    let mut uses = index.drain_counts();
     uses.sort_unstable();
     assert_eq!(uses, [(locator(7), 3), (locator(500), 2), (locator(70_000), 3), (locator(77_777), 3)]);
     assert_eq!(marked(), 0);
-    assert_eq!(index.take_uses(), []);
+    assert_eq!(index.drain_counts(), []);
 }
 
 #[test]
@@ -289,22 +289,22 @@ fn uses_survive_changes_of_the_record_and_of_the_table_and_are_told_once() {
     index.insert(staged(4, true));
     assert!(used_at(&index, 4, Duration::from_secs(2)));
     // Both rows of the secret were used.
-    assert_eq!(index.take_uses(), [(locator(4), 2)]);
+    assert_eq!(index.drain_counts(), [(locator(4), 2)]);
     assert!(used_at(&index, 4, Duration::from_secs(3)));
     let mut draft = index.draft();
     (0..10).for_each(|number| draft.insert(live(number)));
-    index.become_like(draft);
+    index.replace_with(draft);
     assert!(used_at(&index, 4, Duration::from_secs(4)));
-    assert_eq!(index.take_uses(), [(locator(4), 2)]);
-    // Freeing keeps them too.
+    assert_eq!(index.drain_counts(), [(locator(4), 2)]);
+    // Freeing keeps the uses too.
     assert!(used_at(&index, 5, Duration::from_secs(5)));
     let mut draft = index.draft();
     (0..10).for_each(|number| draft.insert(live(number)));
-    index.become_like(draft);
+    index.replace_with(draft);
     assert!(used_at(&index, 6, Duration::from_secs(6)));
     while index.free_replaced() {}
     assert_eq!(index.writer().replaced.len(), 0);
-    let mut uses = index.take_uses();
+    let mut uses = index.drain_counts();
     uses.sort_unstable();
     assert_eq!(uses, [(locator(5), 1), (locator(6), 1)]);
 }
@@ -316,8 +316,8 @@ fn no_use_is_lost_while_rows_move() {
     let index = Index::new(3);
     (0..KEYS).for_each(|number| index.insert(live(number)));
     let users_left = AtomicU64::new(2);
-    // Each use in an epoch of its own, so that the thread keeps none back. A refusal must not end the thread: the
-    // others wait for its last use.
+    // Each use has its own epoch, so that the thread keeps no use back. A refusal must not end the thread: the other
+    // threads wait for its last use.
     let is_accepted = |number: &u64| used_at(&index, number % KEYS, Duration::from_secs(number + 1));
     let (accepted, taken) = std::thread::scope(|scope| {
         let user = || {
@@ -336,25 +336,25 @@ fn no_use_is_lost_while_rows_move() {
                 if round % 50 == 0 {
                     let mut draft = index.draft();
                     (0..KEYS).for_each(|number| draft.insert(live(number)));
-                    index.become_like(draft);
+                    index.replace_with(draft);
                 }
                 index.free_replaced();
             }
         });
         let mut taken = 0;
         while users_left.load(Ordering::Acquire) > 0 {
-            taken += index.take_uses().iter().map(|(_, count)| u64::from(*count)).sum::<u64>();
+            taken += index.drain_counts().iter().map(|(_, count)| u64::from(*count)).sum::<u64>();
         }
         writer.join().unwrap();
         (users.map(|user| user.join().unwrap()).iter().sum::<u64>(), taken)
     });
     assert_eq!(accepted, 2 * USES);
-    let left: u64 = index.take_uses().iter().map(|(_, count)| u64::from(*count)).sum();
+    let left: u64 = index.drain_counts().iter().map(|(_, count)| u64::from(*count)).sum();
     assert_eq!(taken + left, accepted);
-    // The threads have ended. Nothing holds what was replaced.
+    // The threads have ended, so nothing holds the replaced segments.
     while index.free_replaced() {}
     assert_eq!(index.writer().replaced.len(), 0);
-    assert_eq!(index.take_uses(), []);
+    assert_eq!(index.drain_counts(), []);
 }
 
 #[test]
@@ -372,7 +372,7 @@ fn replaced_segments_are_freed_once_no_thread_reaches_them() {
     };
     index.insert(live(0));
     std::thread::scope(|scope| {
-        // A thread that looks at the table whenever it is told to.
+        // A thread that reads the table on request.
         let (look, looks) = std::sync::mpsc::channel::<()>();
         let (has_looked, seen) = std::sync::mpsc::channel::<()>();
         scope.spawn(move || {
@@ -394,7 +394,7 @@ fn replaced_segments_are_freed_once_no_thread_reaches_them() {
         assert_eq!(replaced_rows(), 0);
         // A whole table.
         assert!(used_at(index, 0, Duration::ZERO));
-        index.become_like(draft());
+        index.replace_with(draft());
         assert!(replaced_rows() > 100_000, "a thread still looks at the old table");
         look();
         assert_eq!(replaced_rows(), 0, "this thread let go of the old table, though it does not look at the new one");
@@ -403,7 +403,7 @@ fn replaced_segments_are_freed_once_no_thread_reaches_them() {
 }
 
 /// A secret with any of the facts that decide whether it is counted.
-fn any_live() -> impl Strategy<Value = LiveSecret> {
+fn any_active() -> impl Strategy<Value = ActiveSecret> {
     (0..40_u64, any::<bool>(), 0..50_i64).prop_map(|(number, is_staged, millis)| {
         let mut live = staged(number, is_staged);
         live.secret.created_at = Timestamp::from_millis(millis);
@@ -415,7 +415,7 @@ fn any_live() -> impl Strategy<Value = LiveSecret> {
 proptest! {
     #[test]
     fn production_secrets_are_counted_as_rows_change(
-        steps in prop::collection::vec((0..20_u8, any_live()), 1..300),
+        steps in prop::collection::vec((0..20_u8, any_active()), 1..300),
     ) {
         let (index, mut map) = (Index::new(9), BTreeMap::new());
         for (kind, live) in steps {
@@ -424,14 +424,14 @@ proptest! {
                     // A table with half of the secrets.
                     map.retain(|number: &u64, _| number.is_multiple_of(2));
                     let mut draft = index.draft();
-                    map.values().for_each(|live: &LiveSecret| draft.insert(live.clone()));
-                    // A page of a load may tell a secret again, as it is by then.
+                    map.values().for_each(|live: &ActiveSecret| draft.insert(live.clone()));
+                    // A page of a load may repeat a secret, in its newer state.
                     if let Some((number, known)) = map.iter_mut().next() {
-                        *known = LiveSecret { secret: live.secret, ..known.clone() };
+                        *known = altered!(known.clone(), secret: live.secret);
                         known.secret.locator = locator(*number);
                         draft.insert(known.clone());
                     }
-                    index.become_like(draft);
+                    index.replace_with(draft);
                 }
                 1..6 => {
                     index.remove(&live.secret.locator);
@@ -451,7 +451,7 @@ proptest! {
                 });
                 let (count, oldest) = index.production_secrets_until(time);
                 prop_assert_eq!(count, due.clone().count() as u64);
-                let created_at = |live: &LiveSecret| live.secret.created_at;
+                let created_at = |live: &ActiveSecret| live.secret.created_at;
                 prop_assert_eq!(oldest.as_ref().map(|it| created_at(&it.live)), due.clone().map(created_at).min());
                 prop_assert!(oldest.is_none_or(|oldest| due.clone().any(|live| *live == oldest.live)));
             }

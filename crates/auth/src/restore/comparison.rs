@@ -1,21 +1,26 @@
 use std::collections::hash_map::Entry;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::sync::Arc;
 
 use doorward_audit::{Checkpoint, FiledEvent};
-use doorward_store::{AccessKeyWithSecrets, AuditLog, KeyRef, LiveSecret, StoreError};
-use doorward_types::{Environment, Incarnation, Name, OrganizationId, SecretState};
+use doorward_store::{AccessKeyWithSecrets, ActiveSecret, KeyRef, ManagementEngine, StoreError};
+use doorward_types::{Environment, Incarnation, Name, OrganizationId, OrganizationState, SecretState};
 
-use super::foreign::{ForeignLog, History, Standing, Word};
-use super::{DeadSecret, Findings, GoneOrigin, Remedy, RevivedKey, RevivedOperator, RevivedOrigin, Uncertainty};
-use crate::{Core, IssueError, OperatorPrincipal};
+use super::foreign::{ForeignLog, History, Removal, Standing, State, Word};
+use super::{
+    Findings, GoneOrigin, Remedy, RevivedKey, RevivedOperator, RevivedOrganization, RevivedOrigin, RevokedSecret,
+    Uncertainty,
+};
+use crate::{ManageError, OperatorPrincipal};
 
-/// Secrets at a time.
+/// The number of secrets in one page.
 const PAGE: u32 = 5_000;
 
-/// A comparison of events from elsewhere with the store: an event after the other, of any number of logs, in any order.
+/// A comparison of external events with the store. It takes one event after another, of any number of logs, in any
+/// order.
 #[derive(Debug)]
 pub struct Comparison {
-    core: Core,
+    store: Arc<dyn ManagementEngine>,
     operator: OperatorPrincipal,
     logs: HashMap<(OrganizationId, Environment), ForeignLog>,
     history: History,
@@ -25,34 +30,31 @@ pub struct Comparison {
 }
 
 impl Comparison {
-    pub(super) fn new(core: Core, operator: OperatorPrincipal) -> Self {
+    pub(super) fn new(store: Arc<dyn ManagementEngine>, operator: OperatorPrincipal) -> Self {
         let (logs, history, incarnation) = (HashMap::new(), History::default(), Incarnation::FIRST);
-        Self { core, operator, logs, history, read: 0, missing: 0, incarnation }
+        Self { store, operator, logs, history, read: 0, missing: 0, incarnation }
     }
 
-    /// Takes the next event.
+    /// Adds the next event.
     ///
     /// # Errors
     ///
-    /// [`IssueError::Store`].
-    pub async fn add(&mut self, filed: &FiledEvent) -> Result<(), IssueError> {
-        let FiledEvent { event, hash_fits } = filed;
+    /// [`ManageError::Store`] if the store fails.
+    pub async fn add(&mut self, filed: &FiledEvent) -> Result<(), ManageError> {
+        let FiledEvent { event, hash_fits, .. } = filed;
         self.read += 1;
         self.incarnation = self.incarnation.max(event.incarnation);
         let name = (event.draft.organization, event.draft.environment);
-        let standing = async {
-            let store: &dyn AuditLog = &*self.core.store;
-            let log = match self.logs.entry(name) {
-                Entry::Occupied(log) => log.into_mut(),
-                Entry::Vacant(place) => {
-                    #[expect(clippy::disallowed_methods, reason = "the operator gave events of this log")]
-                    let scope = self.operator.scope(name.0, name.1);
-                    place.insert(ForeignLog::new(store, scope).await?)
-                }
-            };
-            log.take(store, event, *hash_fits).await
+        let store = &*self.store;
+        let log = match self.logs.entry(name) {
+            Entry::Occupied(log) => log.into_mut(),
+            Entry::Vacant(place) => {
+                #[expect(clippy::disallowed_methods, reason = "the operator gave events of this log")]
+                let scope = self.operator.scope(name.0, name.1)?;
+                place.insert(ForeignLog::new(store, scope).await?)
+            }
         };
-        let standing = standing.await.map_err(IssueError::Store)?;
+        let standing = log.take(store, event, *hash_fits).await?;
         if standing == Standing::Missing {
             self.missing += 1;
         }
@@ -62,37 +64,37 @@ impl Comparison {
         Ok(())
     }
 
-    /// Returns what the events and the store together tell.
+    /// Returns the findings of the comparison.
     ///
     /// # Errors
     ///
-    /// [`IssueError::Store`].
-    pub async fn finish(mut self) -> Result<Findings, IssueError> {
-        let find = async {
-            let Self { read, missing, incarnation, .. } = self;
-            let mut findings = Findings { read, missing, incarnation, ..Findings::default() };
-            let revived = self.revived_secrets().await?;
-            findings.keys = self.keys(revived).await?;
-            self.operators(&mut findings).await?;
-            self.origins(&mut findings).await?;
-            findings.gone.secrets = std::mem::take(&mut self.history.made_secrets).into_values().collect();
-            findings.gone.secrets.sort_by_key(|gone| (gone.made_at, gone.locator));
-            for gone in std::mem::take(&mut self.history.made_organizations).into_values() {
-                if self.core.store.organization(gone.id).await?.is_none() {
-                    findings.gone.organizations.push(gone);
-                }
+    /// [`ManageError::Store`] if the store fails.
+    pub async fn finish(mut self) -> Result<Findings, ManageError> {
+        self.operator.check_installation()?;
+        let Self { read, missing, incarnation, .. } = self;
+        let mut findings = Findings { read, missing, incarnation, ..Findings::default() };
+        let revived = self.revived_secrets().await?;
+        findings.keys = self.keys(revived).await?;
+        self.operators(&mut findings).await?;
+        self.origins(&mut findings).await?;
+        self.organizations(&mut findings).await?;
+        findings.gone.secrets = std::mem::take(&mut self.history.made_secrets).into_values().collect();
+        findings.gone.secrets.sort_by_key(|gone| (gone.made_at, gone.locator));
+        for gone in std::mem::take(&mut self.history.made_organizations).into_values() {
+            if self.store.organization(gone.id).await?.is_none() {
+                findings.gone.organizations.push(gone);
             }
-            findings.gone.organizations.sort_by_key(|gone| (gone.made_at, gone.id));
-            findings.uncertain = self.uncertain().await?;
-            Ok(findings)
-        };
-        find.await.map_err(IssueError::Store)
+        }
+        findings.gone.organizations.sort_by_key(|gone| (gone.made_at, gone.id));
+        findings.uncertain = self.uncertain().await?;
+        Ok(findings)
     }
 
-    /// Looks through all secrets that are in force: returns those that died, and takes the others out of the secrets made.
-    async fn revived_secrets(&mut self) -> Result<Vec<LiveSecret>, StoreError> {
+    /// Reads all active secrets of the store. Returns the secrets that the events revoked. Removes the other active
+    /// secrets from the secrets made since the backup.
+    async fn revived_secrets(&mut self) -> Result<Vec<ActiveSecret>, StoreError> {
         let mut revived = Vec::new();
-        let mut page = self.core.store.live_secrets(None, PAGE).await?.proved_of_any_store()?.1;
+        let mut page = self.store.active_secrets(None, PAGE).await?.proved_of_any_store()?.1;
         while let Some(last) = page.last().cloned() {
             for live in page {
                 self.history.made_secrets.remove(&live.secret.locator);
@@ -100,27 +102,27 @@ impl Comparison {
                     revived.push(live);
                 }
             }
-            page = self.core.store.live_secrets(Some(&last), PAGE).await?.proved_of_any_store()?.1;
+            page = self.store.active_secrets(Some(&last), PAGE).await?.proved_of_any_store()?.1;
         }
         let dead = &self.history.dead;
         self.history.made_secrets.retain(|locator, _| !dead.contains_key(locator));
         Ok(revived)
     }
 
-    async fn keys(&self, revived: Vec<LiveSecret>) -> Result<Vec<RevivedKey>, StoreError> {
+    async fn keys(&self, revived: Vec<ActiveSecret>) -> Result<Vec<RevivedKey>, StoreError> {
         let mut names: BTreeMap<OrganizationId, Name> = BTreeMap::new();
         let mut keys = Vec::new();
-        for LiveSecret { secret, key, organization_name } in revived {
+        for ActiveSecret { secret, key, organization_name, .. } in revived {
             if key.environment == Environment::Production {
                 names.insert(key.organization, organization_name);
                 continue;
             }
             // A test key has one secret.
-            let found = AccessKeyWithSecrets { key, generations: secret.generation, secrets: vec![secret] };
+            let found = AccessKeyWithSecrets::new(key, secret.generation, vec![secret]);
             keys.extend(self.key(found, organization_name));
         }
         for (organization, organization_name) in names {
-            let all = self.core.store.access_keys(organization).await?;
+            let all = self.store.access_keys(organization).await?;
             let production = all.into_iter().find(|found| found.key.environment == Environment::Production);
             keys.extend(production.and_then(|found| self.key(found, organization_name)));
         }
@@ -131,14 +133,14 @@ impl Comparison {
         Ok(keys)
     }
 
-    /// Returns the key, if one of its secrets died.
+    /// Returns the key if one of its secrets was revoked.
     fn key(&self, found: AccessKeyWithSecrets, organization_name: Name) -> Option<RevivedKey> {
         let AccessKeyWithSecrets { key, secrets, .. } = found;
-        let dead: Vec<DeadSecret> = secrets
+        let dead: Vec<RevokedSecret> = secrets
             .iter()
             .filter_map(|secret| {
                 let removal = self.history.dead.get(&secret.locator)?;
-                Some(DeadSecret { secret: *secret, died_at: removal.at, killed_by: removal.by.clone() })
+                Some(RevokedSecret { secret: *secret, died_at: removal.at, killed_by: removal.by.clone() })
             })
             .collect();
         let current_died = dead.iter().any(|dead| dead.secret.state == SecretState::Current);
@@ -154,7 +156,7 @@ impl Comparison {
     }
 
     async fn operators(&mut self, findings: &mut Findings) -> Result<(), StoreError> {
-        for operator in self.core.store.operators().await? {
+        for operator in self.store.operators().await? {
             self.history.made_operators.remove(&operator.id);
             if let Some(removal) = self.history.removed_operators.get(&operator.id) {
                 let (removed_at, removed_by) = (removal.at, removal.by.clone());
@@ -174,8 +176,8 @@ impl Comparison {
             words.entry(organization).or_default().insert(origin, word);
         }
         for (organization, mut words) in words {
-            let Some(found) = self.core.store.organization(organization).await? else { continue };
-            for entry in self.core.store.allowed_origins(organization).await? {
+            let Some(found) = self.store.organization(organization).await? else { continue };
+            for entry in self.store.allowed_origins(organization).await? {
                 if let Some(Word::Removed(removal)) = words.remove(&entry.origin.to_string()) {
                     let organization_name = found.name.clone();
                     let (removed_at, removed_by) = (removal.at, removal.by);
@@ -191,8 +193,27 @@ impl Comparison {
         Ok(())
     }
 
+    async fn organizations(&mut self, findings: &mut Findings) -> Result<(), StoreError> {
+        for (id, (_, state)) in std::mem::take(&mut self.history.organizations) {
+            let (was_closed, Removal { at, by }) = match state {
+                State::Closed(removal) => (true, removal),
+                State::Suspended(removal) => (false, removal),
+                State::Resumed => continue,
+            };
+            let Some(organization) = self.store.organization(id).await? else { continue };
+            let is_so =
+                if was_closed { organization.is_closed() } else { organization.state != OrganizationState::Active };
+            if !is_so {
+                let (changed_at, changed_by) = (at, by);
+                findings.organizations.push(RevivedOrganization { organization, was_closed, changed_at, changed_by });
+            }
+        }
+        findings.organizations.sort_by_key(|revived| revived.organization.id);
+        Ok(())
+    }
+
     async fn uncertain(self) -> Result<Vec<Uncertainty>, StoreError> {
-        let store: &dyn AuditLog = &*self.core.store;
+        let store = &*self.store;
         let told: BTreeSet<_> = self.logs.keys().copied().collect();
         let mut uncertain = Vec::new();
         for log in self.logs.into_values() {

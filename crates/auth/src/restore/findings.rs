@@ -1,80 +1,84 @@
 use doorward_origin::AllowedOrigin;
-use doorward_store::{AccessKey, Operator, OriginEntry, Secret};
-use doorward_types::{AccessKeyId, Environment, Incarnation, Locator, Name, OperatorId, OrganizationId, Timestamp};
+use doorward_store::{AccessKey, Operator, Organization, OriginEntry, Secret};
+use doorward_types::{
+    AccessKeyId, ActorName, Environment, Incarnation, Locator, Name, OperatorId, OrganizationId, Timestamp,
+};
 
 /// The result of a comparison.
 #[derive(Clone, Debug, Default)]
 #[non_exhaustive]
 pub struct Findings {
-    /// The number of events that were read.
+    /// The number of events read.
     pub read: u64,
-    /// The number of them that the store does not have, each counted once.
+    /// The number of events that the store does not have, each counted once.
     pub missing: u64,
     /// The newest incarnation that an event names.
     pub incarnation: Incarnation,
-    /// Keys with a secret that died since the backup, and is in force.
+    /// Keys with a secret that was revoked after the backup, and is active again.
     pub keys: Vec<RevivedKey>,
-    /// Operators who were removed since the backup, and are there.
+    /// Operators who were removed after the backup, and are present again.
     pub operators: Vec<RevivedOperator>,
-    /// Origins that were taken off a list since the backup, and are on it.
+    /// Origins that were removed after the backup, and are on a list again.
     pub origins: Vec<RevivedOrigin>,
-    /// The records that were made since the backup. Nothing can bring them back.
+    /// Organizations that were closed or suspended after the backup, and whose keys work again.
+    pub organizations: Vec<RevivedOrganization>,
+    /// The records that were made after the backup, and are lost.
     pub gone: Gone,
-    /// The reasons why something may have died of which these findings do not tell.
+    /// The reasons why these findings may be incomplete.
     pub uncertain: Vec<Uncertainty>,
 }
 
 impl Findings {
-    /// Returns whether there is something to remove again.
+    /// Returns true if a key, operator or origin must be removed again, or an organization closed or suspended again.
     #[must_use]
     pub const fn has_revived(&self) -> bool {
-        !(self.keys.is_empty() && self.operators.is_empty() && self.origins.is_empty())
+        !(self.keys.is_empty() && self.operators.is_empty() && self.origins.is_empty() && self.organizations.is_empty())
     }
 }
 
-/// A key with a secret that died since the backup, and is in force.
+/// A key with a secret that was revoked after the backup, and is active again.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct RevivedKey {
     /// The key.
     pub key: AccessKey,
-    /// Its organization's name.
+    /// The organization's name.
     pub organization_name: Name,
-    /// The secrets that died.
-    pub dead: Vec<DeadSecret>,
-    /// All secrets of the key that are in force, the current one first.
+    /// The secrets that were revoked.
+    pub dead: Vec<RevokedSecret>,
+    /// All active secrets of the key, the current secret first.
     pub seen: Vec<Locator>,
-    /// The change that kills the dead ones, and spares the others.
+    /// The change that revokes these secrets again and keeps the others.
     pub remedy: Remedy,
 }
 
-/// A secret that died since the backup, and is in force.
+/// A secret that was revoked after the backup, and is active again.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
-pub struct DeadSecret {
+pub struct RevokedSecret {
     /// The secret.
     pub secret: Secret,
-    /// The time of its death, as the event says.
+    /// The time of the revocation, from the event.
     pub died_at: Timestamp,
-    /// The actor of that event.
-    pub killed_by: Name,
+    /// The actor of the event.
+    pub killed_by: ActorName,
 }
 
-/// The change that kills the dead secrets of a key again.
+/// The change that revokes a key's secrets again.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Remedy {
     /// Delete the test key.
     Delete,
     /// Promote the staged secret, as it was promoted before.
     Promote,
-    /// Mint a fresh production secret: no secret of the key should be in force.
+    /// Mint a fresh production secret: every secret of the key was revoked.
     Regenerate,
     /// Withdraw the staged secret.
     Unstage,
 }
 
 impl Remedy {
-    /// Returns the word for it in documents.
+    /// Returns the word for the remedy in JSON documents.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -86,33 +90,47 @@ impl Remedy {
     }
 }
 
-/// An operator who was removed since the backup, and is there.
+/// An operator who was removed after the backup, and is present again.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct RevivedOperator {
     /// The operator.
     pub operator: Operator,
-    /// The time of the removal, as the event says.
+    /// The time of the removal, from the event.
     pub removed_at: Timestamp,
-    /// The actor of that event.
-    pub removed_by: Name,
+    /// The actor of the event.
+    pub removed_by: ActorName,
 }
 
-/// An origin that was taken off a list since the backup, and is on it.
+/// An origin that was removed after the backup, and is on the list again.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct RevivedOrigin {
     /// The entry.
     pub entry: OriginEntry,
-    /// Its organization's name.
+    /// The organization's name.
     pub organization_name: Name,
-    /// The time of the removal, as the event says.
+    /// The time of the removal, from the event.
     pub removed_at: Timestamp,
-    /// The actor of that event.
-    pub removed_by: Name,
+    /// The actor of the event.
+    pub removed_by: ActorName,
 }
 
-/// The records that were made since the backup. Whoever holds them is refused.
+/// An organization that was closed or suspended after the backup, and whose keys work again.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct RevivedOrganization {
+    /// The organization.
+    pub organization: Organization,
+    /// True if it was closed. False if it was suspended.
+    pub was_closed: bool,
+    /// The time of the change, from the event.
+    pub changed_at: Timestamp,
+    /// The actor of the event.
+    pub changed_by: ActorName,
+}
+
+/// The records that were made after the backup. Their holders are refused.
 #[derive(Clone, Debug, Default)]
 #[non_exhaustive]
 pub struct Gone {
@@ -127,26 +145,26 @@ pub struct Gone {
 }
 
 impl Gone {
-    /// Returns whether nothing was made since the backup.
+    /// Returns true if no record was made after the backup.
     #[must_use]
     pub const fn is_empty(&self) -> bool {
         self.organizations.is_empty() && self.secrets.is_empty() && self.operators.is_empty() && self.origins.is_empty()
     }
 }
 
-/// An organization that was made since the backup.
+/// An organization that was made after the backup.
 #[derive(Clone, Debug, Eq, PartialEq)]
 #[non_exhaustive]
 pub struct GoneOrganization {
-    /// Its id.
+    /// The id.
     pub id: OrganizationId,
-    /// Its name.
+    /// The name.
     pub name: Option<Name>,
-    /// The time, as the event says.
+    /// The time, from the event.
     pub made_at: Timestamp,
 }
 
-/// A secret that was made since the backup.
+/// A secret that was made after the backup.
 #[derive(Clone, Debug, Eq, PartialEq)]
 #[non_exhaustive]
 pub struct GoneSecret {
@@ -160,11 +178,11 @@ pub struct GoneSecret {
     pub key_name: Option<Name>,
     /// The secret.
     pub locator: Locator,
-    /// The time, as the event says.
+    /// The time, from the event.
     pub made_at: Timestamp,
 }
 
-/// An operator who was added since the backup.
+/// An operator who was added after the backup.
 #[derive(Clone, Debug, Eq, PartialEq)]
 #[non_exhaustive]
 pub struct GoneOperator {
@@ -172,11 +190,11 @@ pub struct GoneOperator {
     pub id: OperatorId,
     /// The operator's name.
     pub name: Option<Name>,
-    /// The time, as the event says.
+    /// The time, from the event.
     pub made_at: Timestamp,
 }
 
-/// An origin that was allowed since the backup.
+/// An origin that was allowed after the backup.
 #[derive(Clone, Debug, Eq, PartialEq)]
 #[non_exhaustive]
 pub struct GoneOrigin {
@@ -184,23 +202,23 @@ pub struct GoneOrigin {
     pub organization: OrganizationId,
     /// The origin.
     pub origin: AllowedOrigin,
-    /// The time, as the event says.
+    /// The time, from the event.
     pub made_at: Timestamp,
 }
 
-/// A reason why something may have died of which the events do not tell.
+/// A reason why the findings may be incomplete.
 #[derive(Clone, Debug, Eq, Ord, PartialEq, PartialOrd, thiserror::Error)]
 #[non_exhaustive]
 pub enum Uncertainty {
-    /// An event was changed in its file. It counts as it is.
-    #[error("event {sequence} of {log} was changed: its hash does not fit")]
+    /// An event was changed in its file. It is used nevertheless.
+    #[error("event {sequence} of {log} was changed: its hash does not match")]
     Changed {
         /// The log, by the origin of its checkpoints.
         log: String,
         /// The place of the event.
         sequence: u64,
     },
-    /// An event follows another one that neither a file nor the store has.
+    /// The event before this event is neither in a file nor in the store.
     #[error("{log} has a gap before event {sequence}: the event before it is neither in a file nor in the store")]
     Gap {
         /// The log, by the origin of its checkpoints.
@@ -209,7 +227,7 @@ pub enum Uncertainty {
         sequence: u64,
     },
     /// No file has an event of a log that the store has.
-    #[error("no file has an event of {log}: what happened there since the backup is not known")]
+    #[error("no file has an event of {log}: its changes after the backup are unknown")]
     Untold {
         /// The log, by the origin of its checkpoints.
         log: String,

@@ -2,16 +2,16 @@ use std::collections::{HashMap, HashSet};
 
 use doorward_audit::{Action, Checkpoint, Detail, Event, EventDraft, Hash, SecretSummary};
 use doorward_store::{AuditLog, Scope, StoreError};
-use doorward_types::{AccessKeyId, Environment, Locator, Name, OperatorId, OrganizationId, Timestamp};
+use doorward_types::{AccessKeyId, ActorName, Environment, Locator, OperatorId, OrganizationId, Timestamp};
 
 use super::stretch::Stretch;
 use super::{GoneOperator, GoneOrganization, GoneSecret, Uncertainty};
 
-/// One log as the files have it: which of its events the store does not have, and whether they hang together.
+/// One log in the files: the events that the store lacks, and the links of their chain.
 #[derive(Debug)]
 pub(super) struct ForeignLog {
     scope: Scope,
-    /// The number of events that were cut off the beginning of the store's log, and the last one's hash.
+    /// The number of events that were pruned from the store's log, and the hash of the last pruned event.
     cut_off: Option<(u64, Hash)>,
     stretch: Stretch,
     missing: HashSet<Hash>,
@@ -20,12 +20,12 @@ pub(super) struct ForeignLog {
     changed: Vec<u64>,
 }
 
-/// The knowledge that the store has of an event.
+/// The presence of an event in the store.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(super) enum Standing {
-    /// The event was cut off the store's log, if the store ever had it.
+    /// The event is in the pruned part of the store's log.
     CutOff,
-    /// The store has the event, or it was read before.
+    /// The store has the event, or the event was already read.
     Known,
     /// The store does not have the event.
     Missing,
@@ -51,7 +51,7 @@ impl ForeignLog {
         if self.stretch.has(store, &self.scope, sequence, hash).await? {
             return Ok(Standing::Known);
         }
-        // A sink delivers an event again after a crash.
+        // A sink may deliver an event again after a crash.
         if hash.is_some_and(|hash| !self.missing.insert(hash)) {
             return Ok(Standing::Known);
         }
@@ -62,7 +62,7 @@ impl ForeignLog {
         Ok(Standing::Missing)
     }
 
-    /// Returns what is wrong with the missing events.
+    /// Returns the faults of the missing events.
     pub(super) async fn uncertain(mut self, store: &dyn AuditLog) -> Result<Vec<Uncertainty>, StoreError> {
         let log = Checkpoint::origin_of(self.scope.organization(), self.scope.environment());
         let changed =
@@ -77,7 +77,7 @@ impl ForeignLog {
         Ok(found)
     }
 
-    /// Whether the event before this place is in a file or in the store.
+    /// Returns true if the event before this place is in a file or in the store.
     async fn has_before(
         &mut self,
         store: &dyn AuditLog,
@@ -95,13 +95,15 @@ impl ForeignLog {
     }
 }
 
-/// The history that events from elsewhere tell.
+/// The history according to external events.
 #[derive(Debug, Default)]
 pub(super) struct History {
     pub(super) dead: HashMap<Locator, Removal>,
     pub(super) removed_operators: HashMap<OperatorId, Removal>,
-    /// The newest word on each origin, with its place in the log.
+    /// The newest statement about each origin, with its place in the log.
     pub(super) origins: HashMap<(OrganizationId, String), (u64, Word)>,
+    /// The newest statement about the state of each organization, with its place in the log. Nothing follows a closing.
+    pub(super) organizations: HashMap<OrganizationId, (u64, State)>,
     pub(super) made_secrets: HashMap<Locator, GoneSecret>,
     pub(super) made_organizations: HashMap<OrganizationId, GoneOrganization>,
     pub(super) made_operators: HashMap<OperatorId, GoneOperator>,
@@ -111,7 +113,7 @@ pub(super) struct History {
 #[derive(Clone, Debug)]
 pub(super) struct Removal {
     pub(super) at: Timestamp,
-    pub(super) by: Name,
+    pub(super) by: ActorName,
 }
 
 /// The statement of an event about an origin.
@@ -121,8 +123,16 @@ pub(super) enum Word {
     Removed(Removal),
 }
 
+/// The statement of an event about the state of an organization.
+#[derive(Clone, Debug)]
+pub(super) enum State {
+    Closed(Removal),
+    Resumed,
+    Suspended(Removal),
+}
+
 impl History {
-    /// Notes what an event tells. Of an event that may be older than the backup, only what it removed counts.
+    /// Adds an event to the history. If the event may be older than the backup, only its removals count.
     pub(super) fn note(&mut self, event: &Event, standing: Standing) {
         let EventDraft { time, actor, action, subject, organization, environment, detail, .. } = &event.draft;
         let removal = || Removal { at: *time, by: actor.clone() };
@@ -136,7 +146,9 @@ impl History {
                     self.note_made(event);
                 }
             }
-            Action::AccessKeyCreated | Action::AccessKeyStaged if is_new => self.note_made(event),
+            Action::AccessKeyCreated | Action::AccessKeyImported | Action::AccessKeyStaged if is_new => {
+                self.note_made(event);
+            }
             Action::AllowedOriginAdded | Action::AllowedOriginRemoved => {
                 let Some(origin) = &detail.origin else { return };
                 let word = match action {
@@ -144,10 +156,23 @@ impl History {
                     _ => Word::Removed(removal()),
                 };
                 let place = (*organization, origin.clone());
-                // An origin may come and go several times.
+                // An origin may be added and removed several times.
                 let newest = self.origins.get(&place).map_or(0, |(sequence, _)| *sequence);
                 if is_new && *environment == Environment::Production && event.sequence >= newest {
                     self.origins.insert(place, (event.sequence, word));
+                }
+            }
+            Action::OrganizationClosed => {
+                self.organizations.insert(*organization, (u64::MAX, State::Closed(removal())));
+            }
+            Action::OrganizationResumed | Action::OrganizationSuspended if is_new => {
+                let state = match action {
+                    Action::OrganizationResumed => State::Resumed,
+                    _ => State::Suspended(removal()),
+                };
+                let newest = self.organizations.get(organization).map_or(0, |(sequence, _)| *sequence);
+                if *environment == Environment::Production && event.sequence >= newest {
+                    self.organizations.insert(*organization, (event.sequence, state));
                 }
             }
             Action::OperatorCreated if is_new => {
@@ -187,7 +212,7 @@ impl History {
     }
 }
 
-/// The secrets that the others do not have.
+/// Returns the secrets that are not in `others`.
 fn without<'a>(secrets: &'a [SecretSummary], others: &'a [SecretSummary]) -> impl Iterator<Item = &'a SecretSummary> {
     secrets.iter().filter(|secret| others.iter().all(|other| other.locator != secret.locator))
 }

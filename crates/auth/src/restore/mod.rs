@@ -1,8 +1,8 @@
-//! After a restore: the store has forgotten which secrets died since the backup, and events from elsewhere tell.
+//! The review after a restore. The store has lost the revocations after the backup, and external events name them.
 //!
-//! The events need no trust. A [`Comparison`] takes from them only which secrets, operators and allowed origins were
-//! removed, and the desk removes those again. Whoever can write the events can have these removed, and nothing else: no
-//! event brings anything back to life.
+//! The events need not be trusted. A [`Comparison`] reads only their removals of secrets, operators and allowed
+//! origins, and what closed or suspended organizations, and the review removes these again. A person who can forge events can cause removals, but nothing else: no
+//! event restores a removed record.
 
 mod comparison;
 mod findings;
@@ -11,119 +11,126 @@ mod stretch;
 #[cfg(test)]
 mod tests;
 
+use std::sync::Arc;
+
 use doorward_audit::{Action, Detail, EventDraft, Reason};
 use doorward_key::ShownOnce;
-use doorward_store::{LostChange, OriginEntry, Secret, StoreError};
+use doorward_store::{LostChange, ManagementEngine, OriginEntry, Secret, StoreError};
 use doorward_types::Incarnation;
 
 pub use self::comparison::Comparison;
 pub use self::findings::{
-    DeadSecret, Findings, Gone, GoneOperator, GoneOrganization, GoneOrigin, GoneSecret, Remedy, RevivedKey,
-    RevivedOperator, RevivedOrigin, Uncertainty,
+    Findings, Gone, GoneOperator, GoneOrganization, GoneOrigin, GoneSecret, Remedy, RevivedKey, RevivedOperator,
+    RevivedOrganization, RevivedOrigin, RevokedSecret, Uncertainty,
 };
-use crate::operators::installation_event;
-use crate::{ChangeRequest, Core, IssueError, Issuer, LossDesk, OperatorDesk, OperatorPrincipal, Receipt, StagedKey};
+use crate::core::INSTALLATION;
+use crate::{
+    ChangeRequest, Core, ERASURE_DELAY, Issuer, LostChanges, ManageError, OperatorPrincipal, Operators, Receipt,
+    StagedKey,
+};
 
-/// The most restores that are believed although the store does not know of them: a file that was forged cannot use the numbers up.
-pub const MOST_RESTORES: u64 = 1_000;
+/// The maximum number of restores that are accepted although the store does not know them. So a forged file cannot use
+/// up the numbers.
+pub const MAX_RESTORES: u64 = 1_000;
 
-/// Deals with a store that was restored from a backup.
+/// The review of a store that was restored from a backup.
 #[derive(Clone, Debug)]
-pub struct RestoreDesk {
+pub struct RestoreReview {
+    store: Arc<dyn ManagementEngine>,
     issuer: Issuer,
-    operators: OperatorDesk,
+    operators: Operators,
     operator: OperatorPrincipal,
 }
 
-/// The begin of an incarnation.
+/// The result of beginning a new incarnation.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 #[non_exhaustive]
 pub struct Restored {
-    /// The incarnation that began.
+    /// The new incarnation.
     pub incarnation: Incarnation,
-    /// The number of sessions and sign-in links of operators that were ended. They may have ended since the backup.
+    /// The number of ended sessions and sign-in links of operators. Some may have ended already after the backup.
     pub ended_sessions: u64,
 }
 
-/// A key whose dead secrets are dead again.
+/// A key whose secrets were revoked again.
 #[derive(Debug)]
 #[non_exhaustive]
 pub struct KilledKey {
-    /// The secret that is current now; none if the key is deleted, or if only a staged secret was killed.
+    /// The new current secret. `None` if the key was deleted, or if only a staged secret was revoked.
     pub secret: Option<Secret>,
-    /// The new secret's value, the only copy; none if no secret was minted.
+    /// The only copy of the new secret's value. `None` if no secret was minted.
     pub value: Option<ShownOnce>,
     /// The proof that the change is in effect.
     pub receipt: Receipt,
 }
 
-impl RestoreDesk {
-    /// Returns the desk over this core, for someone who may manage every organization.
+impl RestoreReview {
+    /// Returns the review of this store, for an operator.
     #[must_use]
-    pub fn new(core: &Core, operator: OperatorPrincipal) -> Self {
+    pub fn new(core: &Core, store: Arc<dyn ManagementEngine>, operator: OperatorPrincipal) -> Self {
         let issuer = Issuer::new(core).with_reason(Reason::StoreRestored);
-        Self { issuer, operators: OperatorDesk::new(core), operator }
+        Self { issuer, operators: Operators::new(core, store.clone()), operator, store }
     }
 
-    /// Begins the store's next incarnation, so that no event from now on shares its id with an event that was lost. Also
-    /// ends the sessions and links of all operators. Lost changes stay open until [`RestoreDesk::answer_for`].
+    /// Begins the store's next incarnation, so that no new event shares its id with a lost event. Also ends the
+    /// sessions and links of all operators. Lost changes stay open until [`RestoreReview::answer_for`].
     ///
-    /// `last` is the newest incarnation that is known from elsewhere ([`Findings::incarnation`]): a backup that is restored
-    /// twice does not know of the first time. It is believed up to [`MOST_RESTORES`] beyond the store's own.
+    /// `last` is the newest incarnation in external events ([`Findings::incarnation`]): a backup that is restored twice
+    /// does not know its first restore. It is accepted up to [`MAX_RESTORES`] above the store's own.
     ///
     /// # Errors
     ///
-    /// [`IssueError::Store`].
-    pub async fn restored(&self, last: Incarnation, request: &ChangeRequest) -> Result<Restored, IssueError> {
-        let store = &self.core().store;
-        let begin = async {
-            let (_, identity) = store.identity().await?.proved_of_any_store()?;
-            let event = self.event(Action::StoreRestored, identity.id.to_string(), Detail::default(), request);
-            let last = last.min(Incarnation(identity.incarnation.0.saturating_add(MOST_RESTORES)));
-            let incarnation = store.begin_incarnation(last, event).await?;
-            let mut ended_sessions = 0;
-            for operator in store.operators().await? {
-                ended_sessions += self.operators.sign_out_everywhere(&operator, request).await?;
-            }
-            Ok(Restored { incarnation, ended_sessions })
-        };
-        begin.await.map_err(IssueError::Store)
+    /// [`ManageError::Store`] if the store fails.
+    pub async fn restored(&self, last: Incarnation, request: &ChangeRequest) -> Result<Restored, ManageError> {
+        request.operator().check_installation()?;
+        let store = &self.store;
+        let (_, identity) = store.identity().await?.proved_of_any_store()?;
+        let event = self.event(Action::StoreRestored, identity.id.to_string(), Detail::default(), request);
+        let last = last.min(Incarnation(identity.incarnation.0.saturating_add(MAX_RESTORES)));
+        let incarnation = store.begin_incarnation(last, event).await?;
+        let mut ended_sessions = 0;
+        for operator in store.operators().await? {
+            ended_sessions += self.operators.sign_out_everywhere(&operator, request).await?;
+        }
+        Ok(Restored { incarnation, ended_sessions })
     }
 
-    /// Returns the lost changes that nobody has answered for: to be read before a comparison, which then knows of them.
+    /// Returns the lost changes that no operator has accepted. Read them before a comparison, so that the comparison
+    /// covers them.
     ///
     /// # Errors
     ///
-    /// [`IssueError::Store`].
-    pub async fn losses(&self) -> Result<Vec<LostChange>, IssueError> {
-        LossDesk::new(self.core()).open().await
+    /// [`ManageError::Store`] if the store fails.
+    pub async fn losses(&self) -> Result<Vec<LostChange>, ManageError> {
+        self.operator.check_installation()?;
+        LostChanges::new(&self.issuer.core, self.store.clone()).open().await
     }
 
-    /// Answers for these lost changes, so that nodes serve again: the last step, when all that died is dead again. A change that
-    /// a node found missing since then stays open.
+    /// Accepts the loss of these changes, so that nodes serve again. This is the last step, after all secrets were
+    /// revoked again. Losses that a node reported later stay open.
     ///
     /// # Errors
     ///
-    /// [`IssueError::Store`].
-    pub async fn answer_for(&self, losses: &[LostChange], request: &ChangeRequest) -> Result<(), IssueError> {
-        match LossDesk::new(self.core()).accept_these(losses, request).await {
-            Err(IssueError::NothingLost) => Ok(()),
+    /// [`ManageError::Store`] if the store fails.
+    pub async fn answer_for(&self, losses: &[LostChange], request: &ChangeRequest) -> Result<(), ManageError> {
+        match LostChanges::new(&self.issuer.core, self.store.clone()).accept_these(losses, request).await {
+            Err(ManageError::NothingLost) => Ok(()),
             other => other,
         }
     }
 
-    /// Begins to compare events from elsewhere with the store.
+    /// Begins a comparison of external events with the store.
     #[must_use]
     pub fn compare(&self) -> Comparison {
-        Comparison::new(self.core().clone(), self.operator.clone())
+        Comparison::new(self.store.clone(), self.operator.clone())
     }
 
-    /// Kills the dead secrets of a key again. Returns when no node accepts them.
+    /// Revokes the secrets of a key again. Returns when no node accepts them.
     ///
     /// # Errors
     ///
-    /// [`IssueError::ChangedMeanwhile`], if the key has other secrets than when it was compared.
-    pub async fn kill(&self, revived: &RevivedKey, request: &ChangeRequest) -> Result<KilledKey, IssueError> {
+    /// [`ManageError::ChangedMeanwhile`] if the key's secrets have changed since the comparison.
+    pub async fn kill(&self, revived: &RevivedKey, request: &ChangeRequest) -> Result<KilledKey, ManageError> {
         let RevivedKey { key, seen, remedy, .. } = revived;
         let request = request.clone().with_idempotency_key(None).with_expected_secrets(seen.clone());
         let none = |receipt| KilledKey { secret: None, value: None, receipt };
@@ -142,34 +149,50 @@ impl RestoreDesk {
     ///
     /// # Errors
     ///
-    /// [`IssueError::NoSuchOperator`], if the operator is gone.
-    pub async fn remove_operator(&self, revived: &RevivedOperator, request: &ChangeRequest) -> Result<(), IssueError> {
+    /// [`ManageError::NoSuchOperator`] if the operator is gone.
+    pub async fn remove_operator(&self, revived: &RevivedOperator, request: &ChangeRequest) -> Result<(), ManageError> {
+        request.operator().check_installation()?;
         let operator = &revived.operator;
-        let detail = Detail { name: Some(operator.name.clone()), ..Detail::default() };
+        let detail = Detail::default().with_name(operator.name.clone());
         let event = self.event(Action::OperatorDeleted, operator.id.to_string(), detail, request);
-        match self.core().store.remove_operator(operator.id, event).await {
-            Err(StoreError::Missing) => Err(IssueError::NoSuchOperator),
-            other => other.map_err(IssueError::Store),
+        match self.store.remove_operator(operator.id, event).await {
+            Err(StoreError::NotFound) => Err(ManageError::NoSuchOperator),
+            other => Ok(other?),
         }
     }
 
-    /// Takes an origin off the list again. Returns when no node lets a callback go there.
+    /// Removes an origin from the list again. Returns when no node allows a callback to go there.
     ///
     /// # Errors
     ///
-    /// [`IssueError::NoSuchOrigin`], if the origin is no longer on the list.
-    pub async fn disallow(&self, revived: &RevivedOrigin, request: &ChangeRequest) -> Result<Receipt, IssueError> {
+    /// [`ManageError::NoSuchOrigin`] if the origin is no longer on the list.
+    pub async fn disallow(&self, revived: &RevivedOrigin, request: &ChangeRequest) -> Result<Receipt, ManageError> {
         let OriginEntry { organization, id, .. } = revived.entry;
         let request = request.clone().with_idempotency_key(None);
         self.issuer.disallow_origin(organization, id, &request).await
     }
 
-    const fn core(&self) -> &Core {
-        &self.issuer.core
+    /// Closes or suspends an organization again. Returns when no node accepts its keys. The data of a closed organization
+    /// is erased after [`ERASURE_DELAY`].
+    ///
+    /// # Errors
+    ///
+    /// [`ManageError::OrganizationClosed`] or [`ManageError::StateUnchanged`] if that has happened since the comparison.
+    pub async fn end_organization(
+        &self,
+        revived: &RevivedOrganization,
+        request: &ChangeRequest,
+    ) -> Result<Receipt, ManageError> {
+        let (id, request) = (revived.organization.id, request.clone().with_idempotency_key(None));
+        let updated = match revived.was_closed {
+            true => self.issuer.close(id, ERASURE_DELAY, &request).await,
+            false => self.issuer.suspend(id, None, &request).await,
+        };
+        updated.map(|updated| updated.receipt)
     }
 
     fn event(&self, action: Action, subject: String, detail: Detail, request: &ChangeRequest) -> EventDraft {
-        let detail = Detail { reason: self.issuer.reason(), ..detail };
-        installation_event(self.core(), action, subject, detail, &request.attribution)
+        let detail = detail.with_reason(self.issuer.reason);
+        self.issuer.core.event(action, subject, INSTALLATION, &request.attribution, detail)
     }
 }

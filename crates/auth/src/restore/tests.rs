@@ -4,18 +4,18 @@ use std::sync::Arc;
 use doorward_audit::{ChainVerifier, Checkpoint, Event, FiledEvent, NoteKey, Pruned, SecretSummary};
 use doorward_key::ShownOnce;
 use doorward_origin::AllowedOrigin;
-use doorward_store::{AuditLog, EventFilter, KeyStore, Page, Scope};
+use doorward_store::{AuditLog, EventFilter, KeyStore, OperatorStore, Page, Scope};
 use doorward_store_memory::MemoryStore;
 use doorward_types::{Environment, Incarnation, Locator, Name, OrganizationId, SecretState};
 
 use super::*;
 use crate::{Provisioned, Verifier};
 
-/// A store whose backup is put back after more has happened.
+/// A store whose backup is restored after further changes.
 struct Drill {
     store: Arc<MemoryStore>,
     issuer: Issuer,
-    operators: OperatorDesk,
+    operators: Operators,
     acme: Provisioned,
 }
 
@@ -29,21 +29,33 @@ fn name(text: &str) -> Name {
 
 #[expect(clippy::disallowed_methods, reason = "a test has its store to itself")]
 fn operator() -> OperatorPrincipal {
-    OperatorPrincipal::local_administrator(name("cli:root"))
+    OperatorPrincipal::local_administrator("cli:root".parse().unwrap())
 }
 
 #[expect(clippy::disallowed_methods, reason = "a test reads any log")]
 fn scope_of(organization: OrganizationId, environment: Environment) -> Scope {
-    operator().scope(organization, environment)
+    operator().scope(organization, environment).unwrap()
+}
+
+/// A restored backup.
+struct Backup {
+    store: Arc<MemoryStore>,
+    core: Core,
+}
+
+impl Backup {
+    fn desk(&self) -> RestoreReview {
+        RestoreReview::new(&self.core, self.store.clone(), operator())
+    }
 }
 
 impl Drill {
     async fn new() -> Self {
         let store = Arc::new(MemoryStore::new());
-        let core = Core::new(Arc::clone(&store) as Arc<dyn doorward_records::Store>);
+        let core = Core::new(store.clone());
         let issuer = Issuer::new(&core);
-        let acme = issuer.provision(name("Acme"), &request()).await.unwrap();
-        Self { store, operators: OperatorDesk::new(&core), issuer, acme }
+        let acme = issuer.provision("Acme".parse().unwrap(), &request()).await.unwrap();
+        Self { operators: Operators::new(&core, store.clone()), store, issuer, acme }
     }
 
     const fn acme(&self) -> OrganizationId {
@@ -51,12 +63,12 @@ impl Drill {
     }
 
     /// Takes a backup.
-    async fn backup(&self) -> Core {
-        let backup = Arc::new(self.store.backup());
-        Core::new(backup as Arc<dyn doorward_records::Store>).adopt().await.unwrap()
+    async fn backup(&self) -> Backup {
+        let store = Arc::new(self.store.backup());
+        Backup { core: Core::new(store.clone()).adopt().await.unwrap(), store }
     }
 
-    /// All events, as lines of a file.
+    /// Returns all events as lines of a file.
     async fn lines(&self) -> Vec<String> {
         let mut lines = Vec::new();
         for (organization, environment) in self.store.logs().await.unwrap() {
@@ -68,17 +80,17 @@ impl Drill {
     }
 }
 
-async fn compare(restored: &Core, lines: &[String]) -> Findings {
-    let mut comparison = RestoreDesk::new(restored, operator()).compare();
+async fn compare(restored: &Backup, lines: &[String]) -> Findings {
+    let mut comparison = restored.desk().compare();
     for line in lines {
         comparison.add(&FiledEvent::from_line(line).unwrap()).await.unwrap();
     }
     comparison.finish().await.unwrap()
 }
 
-/// Removes everything again, and returns the values of keys.
-async fn kill_all(restored: &Core, findings: &Findings) -> Vec<KilledKey> {
-    let desk = RestoreDesk::new(restored, operator());
+/// Removes everything again and returns the new keys.
+async fn kill_all(restored: &Backup, findings: &Findings) -> Vec<KilledKey> {
+    let desk = restored.desk();
     let mut killed = Vec::new();
     for key in &findings.keys {
         killed.push(desk.kill(key, &request()).await.unwrap());
@@ -89,19 +101,22 @@ async fn kill_all(restored: &Core, findings: &Findings) -> Vec<KilledKey> {
     for origin in &findings.origins {
         desk.disallow(origin, &request()).await.unwrap();
     }
+    for organization in &findings.organizations {
+        desk.end_organization(organization, &request()).await.unwrap();
+    }
     killed
 }
 
-async fn works(restored: &Core, value: &ShownOnce) -> bool {
-    let verifier = Verifier::start(restored).await.unwrap();
+async fn works(restored: &Backup, value: &ShownOnce) -> bool {
+    let verifier = Verifier::start(&restored.core).await.unwrap();
     let verified = verifier.verify(value.expose().as_bytes()).is_ok();
     verifier.stop().await;
     verified
 }
 
-async fn newest(restored: &Core, organization: OrganizationId, environment: Environment) -> Event {
+async fn newest(restored: &Backup, organization: OrganizationId, environment: Environment) -> Event {
     let scope = scope_of(organization, environment);
-    let events = restored.store().events(&scope, &EventFilter::default(), Page::first(1)).await.unwrap();
+    let events = restored.store.events(&scope, &EventFilter::default(), Page::first(1)).await.unwrap();
     events.into_iter().next().unwrap()
 }
 
@@ -133,8 +148,8 @@ async fn a_regenerated_key_is_regenerated_again() {
 
     let again = compare(&restored, &drill.lines().await).await;
     assert!(!again.has_revived(), "{again:?}");
-    let stale = RestoreDesk::new(&restored, operator()).kill(&findings.keys[0], &request()).await;
-    assert!(matches!(stale, Err(IssueError::ChangedMeanwhile)), "{stale:?}");
+    let stale = restored.desk().kill(&findings.keys[0], &request()).await;
+    assert!(matches!(stale, Err(ManageError::ChangedMeanwhile)), "{stale:?}");
 }
 
 #[tokio::test]
@@ -206,7 +221,7 @@ async fn everything_that_was_removed_is_removed_again_and_what_was_made_is_named
     let brief = issuer.create(acme, name("brief"), &request()).await.unwrap();
     issuer.delete(acme, brief.key.id, &request()).await.unwrap();
     let eve = operators.add(name("eve"), &request()).await.unwrap().operator;
-    let zeta = issuer.provision(name("Zeta"), &request()).await.unwrap();
+    let zeta = issuer.provision("Zeta".parse().unwrap(), &request()).await.unwrap();
 
     let findings = compare(&restored, &drill.lines().await).await;
     assert_eq!(remedies(&findings), [(Remedy::Delete, 1)]);
@@ -225,9 +240,9 @@ async fn everything_that_was_removed_is_removed_again_and_what_was_made_is_named
 
     kill_all(&restored, &findings).await;
     assert!(!works(&restored, &deleted.value).await && works(&restored, &kept.value).await);
-    let left: Vec<_> = restored.store().operators().await.unwrap().into_iter().map(|found| found.name).collect();
+    let left: Vec<_> = restored.store.operators().await.unwrap().into_iter().map(|found| found.name).collect();
     assert_eq!(left, [name("bob")]);
-    let left = restored.store().allowed_origins(acme).await.unwrap();
+    let left = restored.store.allowed_origins(acme).await.unwrap();
     assert_eq!(left.into_iter().map(|entry| entry.origin).collect::<Vec<_>>(), [back]);
     for (log, action) in [
         ((acme, Environment::Production), Action::AllowedOriginRemoved),
@@ -248,26 +263,29 @@ async fn a_restore_begins_an_incarnation_and_ends_sessions() {
     let session = drill.operators.sign_in_as(&ada, crate::Visit::default()).await.unwrap();
     let restored = drill.backup().await;
     drill.operators.sign_out(&session, crate::Visit::default()).await.unwrap();
-    let desk = RestoreDesk::new(&restored, operator());
+    let desk = restored.desk();
     let begun = desk.restored(Incarnation::FIRST, &request()).await.unwrap();
     assert_eq!(begun, Restored { incarnation: Incarnation(2), ended_sessions: 1 });
-    let signed_in = OperatorDesk::new(&restored).signed_in(&session, crate::Presence::Active).await.unwrap();
+    let signed_in = Operators::new(&restored.core, restored.store.clone())
+        .session(&session, crate::Presence::Active)
+        .await
+        .unwrap();
     assert!(signed_in.is_none());
     let log = scope_of(OrganizationId::INSTALLATION, Environment::Production);
-    let told = restored.store().events(&log, &EventFilter::default(), Page::first(2)).await.unwrap();
+    let told = restored.store.events(&log, &EventFilter::default(), Page::first(2)).await.unwrap();
     let told: Vec<_> = told.iter().map(|event| (event.draft.action, event.incarnation)).collect();
     assert_eq!(told, [Action::OperatorSignedOut, Action::StoreRestored].map(|action| (action, Incarnation(2))));
 
-    // The backup is put back once more: the files tell of the first time.
+    // The backup is restored once more: the files have the first restore.
     let again = drill.backup().await;
-    let events = restored.store().chain(&log, Page::first(10)).await.unwrap();
+    let events = restored.store.chain(&log, Page::first(10)).await.unwrap();
     let lines: Vec<_> = events.into_iter().map(|event| event.unwrap().to_json_line()).collect();
     let findings = compare(&again, &lines).await;
     assert_eq!(findings.incarnation, Incarnation(2));
-    let desk = RestoreDesk::new(&again, operator());
+    let desk = again.desk();
     assert_eq!(desk.restored(findings.incarnation, &request()).await.unwrap().incarnation, Incarnation(3));
     let forged = desk.restored(Incarnation(u64::MAX), &request()).await.unwrap();
-    assert_eq!(forged.incarnation, Incarnation(3 + MOST_RESTORES + 1));
+    assert_eq!(forged.incarnation, Incarnation(3 + MAX_RESTORES + 1));
 }
 
 #[tokio::test]
@@ -280,7 +298,7 @@ async fn a_store_that_lost_nothing_has_nothing_to_remove() {
     assert_eq!((findings.read, findings.missing), (3, 0));
 }
 
-/// Whoever writes the file can have things removed, and nothing else.
+/// A person who can write the file can cause removals, but nothing else.
 #[tokio::test]
 async fn a_forged_event_kills_at_most() {
     let drill = Drill::new().await;
@@ -288,15 +306,13 @@ async fn a_forged_event_kills_at_most() {
     let restored = drill.backup().await;
     // Another organization's log, another key's name: the locator decides.
     let elsewhere = (OrganizationId::from_u128(1), Environment::Test);
-    let secret = |locator| SecretSummary { locator, generation: 1, state: SecretState::Current };
+    let secret = |locator| SecretSummary::new(locator, 1, SecretState::Current);
     let forged = |locator: Locator| {
         let subject = "key_01h455vb4pex5vsknk084sn02q".to_owned();
-        let now = restored.clock().now();
+        let now = restored.core.clock().now();
         let draft = EventDraft::new(&request().attribution, now, Action::AccessKeyDeleted, subject, elsewhere);
-        let detail = Detail { before: vec![secret(locator)], ..Detail::default() };
-        Event::following(None, Incarnation::FIRST, EventDraft { detail, ..draft })
-            .to_json_line()
-            .replace("cli:root", "eve")
+        let detail = Detail::default().with_before(vec![secret(locator)]);
+        Event::following(None, Incarnation::FIRST, draft.with_detail(detail)).to_json_line().replace("cli:root", "eve")
     };
     let lines = [forged(test.secret.locator), forged("0000000000".parse().unwrap())];
     let findings = compare(&restored, &lines).await;
@@ -321,12 +337,12 @@ async fn what_the_files_do_not_tell_is_named() {
     let production = of("\"environment\":\"production\"");
     let untold = Uncertainty::Untold { log: log("test") };
     assert_eq!(compare(&restored, &production).await.uncertain, std::slice::from_ref(&untold));
-    // The order does not count, and neither does a line that comes twice.
+    // The order of lines and repeated lines do not matter.
     let mut shuffled = [&production[..], &production[3..]].concat();
     shuffled.reverse();
     let findings = compare(&restored, &shuffled).await;
     assert_eq!((findings.uncertain, findings.missing), (vec![untold.clone()], 3));
-    // The first of the lost events is in no file: the secret that died in it is not known to be dead.
+    // The first lost event is in no file, so the secret that it revoked is not found.
     let gap = Uncertainty::Gap { log: log("production"), sequence: 4 };
     let findings = compare(&restored, &[&production[..2], &production[3..]].concat()).await;
     assert_eq!(findings.uncertain, [gap, untold]);
@@ -340,12 +356,17 @@ async fn a_log_that_was_cut_off_hides_no_death() {
     let restored = drill.backup().await;
     drill.issuer.regenerate(drill.acme(), StagedKey::Promote, &request()).await.unwrap();
     let lines = drill.lines().await;
-    // Meanwhile, the restored log went on, and was pruned as far as the lost event.
+    // Meanwhile, the restored log has grown, and was pruned up to the lost event.
     for _ in 0..2 {
         let log = (drill.acme(), Environment::Production);
-        let draft =
-            EventDraft::new(&request().attribution, restored.clock().now(), Action::AuditLogExported, "x".into(), log);
-        restored.store().record(draft).await.unwrap();
+        let draft = EventDraft::new(
+            &request().attribution,
+            restored.core.clock().now(),
+            Action::AuditLogExported,
+            "x".into(),
+            log,
+        );
+        restored.store.record(draft).await.unwrap();
     }
     prune(&restored, &scope, 3).await;
     let findings = compare(&restored, &lines).await;
@@ -353,15 +374,53 @@ async fn a_log_that_was_cut_off_hides_no_death() {
     assert!(findings.gone.is_empty() && findings.uncertain.is_empty(), "{findings:?}");
 }
 
-async fn prune(restored: &Core, scope: &Scope, size: u64) {
-    let (store, mut chain) = (restored.store(), ChainVerifier::default());
+async fn prune(restored: &Backup, scope: &Scope, size: u64) {
+    let (store, mut chain) = (&restored.store, ChainVerifier::default());
     for event in store.chain(scope, Page::first(u32::try_from(size).unwrap())).await.unwrap() {
         chain.follow(&event.unwrap()).unwrap();
     }
     let log = (scope.organization(), scope.environment());
     let name = Checkpoint::origin_of(log.0, log.1);
     let pruned = chain.prune(&name, &NoteKey::from_seed(&[7; 32].into())).unwrap().unwrap();
-    let (now, subject) = (restored.clock().now(), Pruned::subject(&name, size));
+    let (now, subject) = (restored.core.clock().now(), Pruned::subject(&name, size));
     let event = EventDraft::new(&request().attribution, now, Action::AuditLogPruned, subject, log);
     store.prune(scope, pruned, event).await.unwrap();
+}
+
+#[tokio::test]
+async fn an_organization_is_closed_or_suspended_again() {
+    let drill = Drill::new().await;
+    let beta = drill.issuer.provision("Beta".parse().unwrap(), &request()).await.unwrap();
+    let gamma = drill.issuer.provision("Gamma".parse().unwrap(), &request()).await.unwrap();
+    let restored = drill.backup().await;
+    let issuer = &drill.issuer;
+    for _ in 0..2 {
+        issuer.suspend(beta.organization.id, None, &request()).await.unwrap();
+        issuer.suspend(gamma.organization.id, None, &request()).await.unwrap();
+        issuer.resume(gamma.organization.id, &request()).await.unwrap();
+        issuer.resume(beta.organization.id, &request()).await.unwrap();
+    }
+    issuer.suspend(beta.organization.id, None, &request()).await.unwrap();
+    issuer.suspend(drill.acme(), None, &request()).await.unwrap();
+    issuer.close(drill.acme(), std::time::Duration::ZERO, &request()).await.unwrap();
+    for value in [&drill.acme.value, &beta.value, &gamma.value] {
+        assert!(works(&restored, value).await);
+    }
+
+    // The order of the lines does not matter.
+    let mut lines = drill.lines().await;
+    lines.reverse();
+    let findings = compare(&restored, &lines).await;
+    assert!(findings.has_revived() && findings.keys.is_empty());
+    let found = findings.organizations.iter().map(|found| (found.organization.id, found.was_closed));
+    assert_eq!(found.collect::<Vec<_>>(), [(drill.acme(), true), (beta.organization.id, false)]);
+    kill_all(&restored, &findings).await;
+    assert!(!works(&restored, &drill.acme.value).await && !works(&restored, &beta.value).await);
+    assert!(works(&restored, &gamma.value).await);
+    assert_eq!(
+        newest(&restored, beta.organization.id, Environment::Production).await.draft.detail.reason,
+        Some(Reason::StoreRestored)
+    );
+    let findings = compare(&restored, &drill.lines().await).await;
+    assert!(!findings.has_revived());
 }

@@ -1,4 +1,4 @@
-//! The index's rows and marks under loom: every order in which threads may see each other's writes, by the C11 memory
+//! Checks the index's rows and marks with loom: every order in which threads may see each other's writes, by the C11 memory
 //! model.
 //!
 //! This compiles the index's own source files against loom's atomics.
@@ -26,7 +26,7 @@ fn fingerprint() -> Fingerprint {
     Fingerprint::of(&Digest::from_words([1, 2, 3, 4]))
 }
 
-/// What `Index::verify` does with a line: the tag that the search read decides.
+/// Does the same with a line as `Index::verify`: the tag that the search read decides.
 fn is_accepted(line: &Line) -> bool {
     let found = line.search(|tag| tag.is_of(CODE));
     found.is_some_and(|(_, row, seen)| row.is(seen, CODE, Environment::Production, fingerprint()))
@@ -34,29 +34,34 @@ fn is_accepted(line: &Line) -> bool {
 
 fn line_with_one_row() -> Arc<Line> {
     let line = Arc::new(Line::vacant());
-    line.rows()[0].publish(CODE, Environment::Production, fingerprint());
+    line.rows()[0].publish(CODE, Environment::Production, false, fingerprint());
     line
 }
 
 #[test]
 fn a_reader_that_sees_a_live_row_sees_all_of_it() {
-    loom::model(|| {
-        let row = Arc::new(Row::vacant());
-        let writer = {
-            let row = Arc::clone(&row);
-            thread::spawn(move || row.publish(CODE, Environment::Test, fingerprint()))
-        };
-        let tag = row.tag();
-        if tag != Tag::VACANT {
-            assert!(tag.is_live() && tag.code() == CODE && tag.is_of(CODE));
-        }
-        assert_eq!(row.is(tag, CODE, Environment::Test, fingerprint()), tag != Tag::VACANT);
-        assert!(!row.is(tag, CODE, Environment::Production, fingerprint()));
-        writer.join().unwrap();
-    });
+    for is_suspended in [false, true] {
+        loom::model(move || a_reader_sees_all_of_a_row(is_suspended));
+    }
 }
 
-/// The order of `Directory::write`: the new row first, then the old one is withdrawn.
+fn a_reader_sees_all_of_a_row(is_suspended: bool) {
+    let row = Arc::new(Row::vacant());
+    let writer = {
+        let row = Arc::clone(&row);
+        thread::spawn(move || row.publish(CODE, Environment::Test, is_suspended, fingerprint()))
+    };
+    let tag = row.tag();
+    if tag != Tag::VACANT {
+        assert!(tag.is_active() && tag.code() == CODE && tag.is_of(CODE));
+        assert_eq!(tag.is_suspended(), is_suspended);
+    }
+    assert_eq!(row.is(tag, CODE, Environment::Test, fingerprint()), tag != Tag::VACANT);
+    assert!(!row.is(tag, CODE, Environment::Production, fingerprint()));
+    assert!(writer.join().is_ok());
+}
+
+/// The order of `Directory::write`: it writes the new row first, and then withdraws the old row.
 #[test]
 fn a_live_secret_is_accepted_while_its_record_moves() {
     loom::model(|| {
@@ -64,7 +69,7 @@ fn a_live_secret_is_accepted_while_its_record_moves() {
         let writer = {
             let line = Arc::clone(&line);
             thread::spawn(move || {
-                line.rows()[1].publish(CODE, Environment::Production, fingerprint());
+                line.rows()[1].publish(CODE, Environment::Production, false, fingerprint());
                 line.rows()[0].withdraw();
             })
         };
@@ -74,8 +79,8 @@ fn a_live_secret_is_accepted_while_its_record_moves() {
     });
 }
 
-/// The order of `Node::refresh` and `Verifier::verify`: what was read is published before the lease that speaks for it,
-/// and a verification takes the lease before it looks. The tag is read once, and never before the lease.
+/// The order of `Node::refresh` and `Verifier::verify`: the node publishes its reads before the lease that covers them, and a
+/// verification takes the lease before it searches. The tag is read once, and never before the lease.
 #[test]
 fn a_lease_vouches_for_every_withdrawal_before_it() {
     loom::model(|| {
@@ -96,7 +101,7 @@ fn a_lease_vouches_for_every_withdrawal_before_it() {
     });
 }
 
-/// A secret whose record moves and then dies: no search that begins under the later lease finds either row.
+/// The record of a secret moves, and then the secret dies. A search that begins under the later lease finds neither row.
 #[test]
 fn a_lease_vouches_for_a_withdrawal_that_follows_a_move() {
     loom::model(|| {
@@ -105,7 +110,7 @@ fn a_lease_vouches_for_a_withdrawal_that_follows_a_move() {
         let node = {
             let (line, lease) = (Arc::clone(&line), Arc::clone(&lease));
             thread::spawn(move || {
-                line.rows()[1].publish(CODE, Environment::Production, fingerprint());
+                line.rows()[1].publish(CODE, Environment::Production, false, fingerprint());
                 line.rows()[0].withdraw();
                 line.rows()[1].withdraw();
                 lease.store(2, Ordering::Release);
@@ -117,12 +122,12 @@ fn a_lease_vouches_for_a_withdrawal_that_follows_a_move() {
     });
 }
 
-/// Whatever a taker took, the rest is found by the marks alone.
+/// After any take, the marks alone find the remaining counts.
 #[test]
 fn no_use_is_counted_twice_or_lost_or_left_without_a_mark() {
     loom::model(|| {
         let line = [Line::vacant()];
-        line[0].rows().iter().for_each(|row| row.publish(CODE, Environment::Production, fingerprint()));
+        line[0].rows().iter().for_each(|row| row.publish(CODE, Environment::Production, false, fingerprint()));
         let table = Arc::new((line, Marks::for_lines(1)));
         // Two users of one row, or of two rows of one line.
         let user = |row: usize| {
@@ -132,7 +137,7 @@ fn no_use_is_counted_twice_or_lost_or_left_without_a_mark() {
         let users = [user(0), user(1)];
         let mut taken = 0;
         let mut take = || {
-            table.1.take_uses(&table.0, |code, uses| {
+            table.1.drain_counts(&table.0, |code, uses| {
                 assert_eq!(code, CODE);
                 taken += uses;
             });
@@ -146,12 +151,12 @@ fn no_use_is_counted_twice_or_lost_or_left_without_a_mark() {
     });
 }
 
-/// A user who finds the count above zero sets no mark: the mark of the first user stands for both.
+/// A user who finds the count above zero sets no mark, since the first user's mark covers both.
 #[test]
 fn the_first_use_marks_the_line_for_those_that_follow() {
     loom::model(|| {
         let line = [Line::vacant()];
-        line[0].rows()[0].publish(CODE, Environment::Production, fingerprint());
+        line[0].rows()[0].publish(CODE, Environment::Production, false, fingerprint());
         let table = Arc::new((line, Marks::for_lines(1)));
         let user = || {
             let table = Arc::clone(&table);
@@ -159,7 +164,7 @@ fn the_first_use_marks_the_line_for_those_that_follow() {
         };
         let users = [user(), user()];
         let mut taken = 0;
-        let mut take = || table.1.take_uses(&table.0, |_, uses| taken += uses);
+        let mut take = || table.1.drain_counts(&table.0, |_, uses| taken += uses);
         take();
         for user in users {
             user.join().unwrap();

@@ -1,21 +1,21 @@
 //! The coherence protocol as a model, explored exhaustively: every order of events, every loss, delay, crash and drift.
 //!
-//! One secret dies by one change, which may be asked for twice. Two nodes poll, verify, crash and restart; their clocks may
-//! run slow; any message may be lost or late; sessions may be retired at any moment, and removed by those who saw them retired
-//! long enough. In every state that can be reached, no verification that began after an answer accepts the dead secret.
+//! One change kills one secret, and may be requested twice. Two nodes poll, verify, crash and restart. Their clocks may run slow,
+//! any message may be lost or late, and any session may be retired at any moment and removed after the wait. In every reachable
+//! state, no verification that began after an answer accepts the dead secret.
 //!
-//! In punctual worlds, timers fire on time and the store answers what reaches it. There, every answer comes within W, and
-//! every node that the store knows is current.
+//! In punctual worlds, timers fire on time and the store answers each call that reaches it. There, every answer comes within W,
+//! and every registered node is up to date.
 //!
-//! The model has teeth: each of nineteen broken variants is caught. Over ten million worlds are seen in every run, and more
-//! with `cargo xtask test --long`.
+//! The model can fail: it catches each of nineteen broken variants. Every run explores over ten million worlds, and `cargo xtask
+//! test --long` explores more.
 
 #![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test fails by panicking")]
 
 use std::collections::{HashSet, VecDeque};
 use std::hash::{BuildHasherDefault, Hash, Hasher};
 
-/// The protocol, or a way to get it wrong.
+/// The protocol, or a broken variant.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 enum Variant {
     Correct,
@@ -62,22 +62,22 @@ const BROKEN: [Variant; 19] = [
     Variant::NoDeadline,
 ];
 
-/// How far to look.
+/// The limits of the exploration.
 #[derive(Clone, Copy, Debug)]
 struct Bounds {
     /// L, in ticks of a node's clock.
     lease: u8,
-    /// How many ticks a node's clock may fall behind in all.
+    /// The number of ticks by which a node's clock may fall behind in all.
     drift: u8,
-    /// How many ticks pass in all.
+    /// The number of ticks that pass in all.
     time: u8,
-    /// How often a node may crash.
+    /// The number of crashes of a node.
     crashes: u8,
-    /// How many sessions a node may have had.
+    /// The number of sessions of a node.
     sessions: usize,
-    /// Whether another process asks for the same change.
+    /// True if another process requests the same change.
     repeats: bool,
-    /// Whether nothing is late but what the protocol itself lets wait.
+    /// True if nothing is late except by the protocol's own waits.
     punctual: bool,
 }
 
@@ -91,9 +91,9 @@ struct World {
     revision: u8,
     commit_lost: bool,
     writer: Writer,
-    /// The wait of a second process that asks for the same change.
+    /// The wait of a second process with the same change.
     repeat: Option<Wait>,
-    /// The sessions table, by node and by how many that node had before.
+    /// The sessions table, by node and by the number of the node's earlier sessions.
     rows: [[Option<Row>; SESSIONS]; NODES],
     nodes: [Node; NODES],
 }
@@ -102,23 +102,23 @@ struct World {
 enum Writer {
     Idle,
     Waiting(Wait),
-    /// The change has returned, to the first or the second who asked for it.
+    /// The change has returned to its first or second requester.
     Returned,
 }
 
 /// A wait for the change to be in effect.
 #[derive(Clone, Copy, Debug, Default, Eq, Hash, PartialEq)]
 struct Wait {
-    /// For how many ticks, up to W.
+    /// The number of ticks waited, up to W.
     waited: u8,
-    /// The sessions of the first look; none before it.
+    /// The sessions of the first read; `None` before it.
     awaited: Option<[[bool; SESSIONS]; NODES]>,
 }
 
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
 struct Row {
     acknowledged: bool,
-    /// For how long someone has seen it retired.
+    /// The number of ticks since a janitor saw the retirement.
     retired: Option<u8>,
 }
 
@@ -129,20 +129,20 @@ struct Node {
     had: u8,
     crashes: u8,
     drift: u8,
-    /// The revision that is published, where anything is.
+    /// The published revision, if there is one.
     knows: Option<u8>,
-    /// What is left of the lease, by this node's clock.
+    /// The rest of the lease, by this node's clock.
     lease: u8,
     poll: Poll,
     verification: Option<Verification>,
-    /// Only of the lazily filled cache: an old row was read, or put in.
+    /// For the lazily filled cache only: an old row was read or inserted.
     fill: u8,
 }
 
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
 enum Poll {
     None,
-    /// Only of the shared queue: requests come first.
+    /// For the shared queue only: requests come first.
     Queued {
         age: u8,
     },
@@ -195,7 +195,7 @@ impl Explorer {
         }
     }
 
-    /// W, in ticks of true time: a lease, and what a slow clock adds to it.
+    /// W, in ticks of true time: a lease, and the drift of a slow clock.
     fn wait(&self) -> u8 {
         match self.variant {
             Variant::NoDriftMargin => self.bounds.lease,
@@ -203,12 +203,12 @@ impl Explorer {
         }
     }
 
-    /// Whose row a node's session is.
+    /// Returns the node that owns the row of a node's session.
     fn row_of(&self, node: usize) -> usize {
         if self.variant == Variant::SessionSharedByName { 0 } else { node }
     }
 
-    /// All worlds that can come next; `Err` if one of the steps breaks the promise.
+    /// Returns all worlds that can come next, or `Err` if a step breaks the promise.
     fn next(&self, world: &World) -> Result<Successors, &'static str> {
         let mut next = Vec::new();
         self.time_passes(world, &mut next)?;
@@ -233,7 +233,7 @@ impl Explorer {
         Ok(next)
     }
 
-    /// Each node's clock ticks too, or falls behind within its drift.
+    /// Each node's clock ticks too, or falls behind within its limit.
     fn time_passes(&self, world: &World, next: &mut Successors) -> Result<(), &'static str> {
         if world.time == self.bounds.time || (self.bounds.punctual && self.is_something_due(world)) {
             return Ok(());
@@ -282,7 +282,7 @@ impl Explorer {
         Ok(())
     }
 
-    /// Whether a timer has run out, or the store has a poll to answer, or a node has a poll to send.
+    /// Returns whether a timer has run out, the store has a poll to answer, or a node has a poll to send.
     fn is_something_due(&self, world: &World) -> bool {
         let timer = self.variant != Variant::NoDeadline && waits(world).any(|wait| self.is_over(wait));
         let poll = world.nodes.iter().filter(|node| node.up).any(|node| match node.poll {
@@ -297,7 +297,7 @@ impl Explorer {
         wait.waited >= self.wait()
     }
 
-    /// The first process that asks for the change commits it; a second one finds it done. Each waits before it answers.
+    /// The first process commits the change. A second process finds it done. Each waits before it answers.
     fn writers_act(&self, world: &World, next: &mut Successors) {
         let wait = match world.writer {
             Writer::Idle => {
@@ -348,7 +348,7 @@ impl Explorer {
         }
     }
 
-    /// Other writers, at other changes: they may retire whom they like, and remove whom they saw retired long enough.
+    /// Writers of other changes: they may retire any session, and remove a session that they have seen retired for long enough.
     fn janitors_act(&self, world: &World, next: &mut Successors) {
         for node in 0..NODES {
             for session in 0..SESSIONS {
@@ -397,7 +397,7 @@ impl Explorer {
         if node.session.is_none() && usize::from(node.had) < self.bounds.sessions {
             step("a node registers", &|world, node| {
                 let session = if self.variant == Variant::SessionSharedByName { 0 } else { node.had };
-                // The row of a shared name is there already, with whatever another node said in it.
+                // The row of a shared name already exists, with the acknowledgement of another node.
                 world.rows[row][usize::from(session)].get_or_insert(Row { acknowledged: false, retired: None });
                 node.session = Some(session);
                 node.had += 1;
@@ -430,7 +430,7 @@ impl Explorer {
                         }
                     });
                 }
-                // A standby behind a pooler has yet to hear of anything; another file never does, and knows the session.
+                // A standby behind a pooler has not received the change yet. Another file never will, but knows the session.
                 let elsewhere = match self.variant {
                     Variant::StandbyBehindAPooler => Some(known.flatten().is_some()),
                     Variant::AnotherFile => Some(true),
@@ -442,7 +442,7 @@ impl Explorer {
                     });
                 }
                 if !self.bounds.punctual {
-                    // An answer from elsewhere is refused, which is the same.
+                    // An answer from another store is refused, which is the same as no answer.
                     step("a poll is lost", &|_, node| {
                         node.poll = Poll::None;
                         if self.variant == Variant::LeaseExtendedOnAnUnknownOutcome && node.knows.is_some() {
@@ -461,7 +461,7 @@ impl Explorer {
                     }
                     let age = if self.variant == Variant::LeaseCountedFromTheReply { 0 } else { age };
                     if self.variant != Variant::HeartbeatWithoutApplying || node.knows.is_none() {
-                        // An invalidation drops what is in the cache, but not what is on its way into it.
+                        // An invalidation drops the cached row, but not a row that is just being inserted.
                         if node.fill == 2 && node.knows != Some(revision) {
                             node.fill = 0;
                         }
@@ -502,7 +502,7 @@ impl Explorer {
         let mut after = *world;
         match node.verification {
             None => {
-                // Those that never could accept are not worth a world.
+                // Skip verifications that could never accept: they need no world of their own.
                 let found_alive = node.knows == Some(0) || node.fill == 2;
                 if found_alive && (node.lease > 0 || self.variant == Variant::ExpiryApartFromTheState) {
                     after.nodes[index].verification = Some(Verification {
@@ -528,7 +528,7 @@ impl Explorer {
         Ok(())
     }
 
-    /// How many worlds can be reached, and the shortest way to one that breaks the promise.
+    /// Returns the number of reachable worlds, and the shortest path to a world that breaks the promise.
     fn explore(&self) -> (usize, Option<Vec<&'static str>>) {
         let start = self.start();
         let mut seen: HashSet<World, BuildHasherDefault<Mix>> = HashSet::default();
@@ -562,17 +562,17 @@ impl Explorer {
     }
 }
 
-/// The waits of the moment.
+/// Returns the current waits.
 fn waits(world: &World) -> impl Iterator<Item = Wait> {
     let writer = if let Writer::Waiting(wait) = world.writer { Some(wait) } else { None };
     writer.into_iter().chain(world.repeat)
 }
 
-/// A quick hash: worlds are many, and nobody chooses them.
+/// A fast hash: there are many worlds, and no attacker chooses them.
 #[derive(Default)]
 struct Mix {
     mixed: u64,
-    /// Up to eight bytes that are yet to be mixed in.
+    /// Up to eight bytes that are not mixed in yet.
     pending: u64,
     count: u8,
 }
@@ -643,11 +643,11 @@ fn every_broken_variant_is_caught() {
     for variant in BROKEN {
         let plain = Bounds { lease: 1, drift: 0, time: 3, crashes: 0, sessions: 1, repeats: false, punctual: false };
         let bounds = match variant {
-            // Only a second change, or a second session, shows these.
+            // Only a second change or a second session shows these faults.
             Variant::EagerJanitor | Variant::SessionSharedByName => Bounds { time: 2, ..plain },
             Variant::ClockThatFreezes => plain,
             Variant::AnswerBeforeItsRevision => Bounds { repeats: true, ..plain },
-            // These break no promise but that of an answer in time.
+            // These variants break only the promise of an answer in time.
             Variant::NoDeadline | Variant::SharedQueue => Bounds { lease: 2, punctual: true, ..plain },
             _ => Bounds { drift: 1, ..plain },
         };

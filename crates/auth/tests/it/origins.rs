@@ -1,12 +1,12 @@
-//! A list of allowed origins changes everywhere before a change returns, and a node that cannot prove that it is current lets no
-//! callback go anywhere.
+//! A change of the allowed origins is in effect on all nodes before it returns. A node that cannot prove that it is up to date
+//! allows no callback.
 
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use std::sync::Arc;
 use std::time::Duration;
 
-use doorward_auth::{ChangeRequest, Core, IssueError, Issuer, OperatorPrincipal, OriginRefusal, Verifier};
+use doorward_auth::{CallbackError, ChangeRequest, Core, Issuer, ManageError, OperatorPrincipal, Verifier};
 use doorward_store::OpenMode;
 use doorward_store_memory::MemoryStore;
 use doorward_store_sqlite::SqliteStore;
@@ -22,7 +22,7 @@ fn request() -> ChangeRequest {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn every_node_has_heard_when_a_change_returns() {
+async fn every_node_knows_a_change_when_it_returns() {
     let folder = tempfile::tempdir().unwrap();
     let open = async || Arc::new(SqliteStore::open(folder.path().join("d.db"), OpenMode::Create).await.unwrap());
     let here = Core::new(open().await);
@@ -30,7 +30,7 @@ async fn every_node_has_heard_when_a_change_returns() {
     let other = Issuer::new(&here).provision("Other".parse().unwrap(), &request()).await.unwrap().organization.id;
     let nodes = [Verifier::start(&here).await.unwrap(), Verifier::start(&Core::new(open().await)).await.unwrap()];
     for round in 0..20 {
-        // From a process with a node, and from one without.
+        // The change comes from a process with a node, and from a process without one.
         let issuer = if round % 2 == 0 { Issuer::beside(&nodes[0]) } else { Issuer::new(&here) };
         let added = issuer.allow_origin(acme, "app.example.com".parse().unwrap(), &request()).await.unwrap();
         assert!(added.receipt.is_some());
@@ -43,12 +43,12 @@ async fn every_node_has_heard_when_a_change_returns() {
         assert_eq!((again.entry.id, again.receipt), (added.entry.id, None));
         issuer.disallow_origin(acme, added.entry.id, &request()).await.unwrap();
         for node in &nodes {
-            assert!(matches!(node.check_origin(acme, url), Err(OriginRefusal::Refused(_))));
+            assert!(matches!(node.check_origin(acme, url), Err(CallbackError::Refused(_))));
         }
         let twice = issuer.disallow_origin(acme, added.entry.id, &request()).await;
-        assert!(matches!(twice, Err(IssueError::NoSuchOrigin)));
+        assert!(matches!(twice, Err(ManageError::NoSuchOrigin)));
     }
-    // A node that starts later knows the list.
+    // A node that starts later loads the list.
     let issuer = Issuer::new(&here);
     issuer.allow_origin(acme, "localhost:3000".parse().unwrap(), &request()).await.unwrap();
     let late = Verifier::start(&Core::new(open().await)).await.unwrap();
@@ -56,7 +56,7 @@ async fn every_node_has_heard_when_a_change_returns() {
 }
 
 #[tokio::test]
-async fn a_node_that_is_late_says_neither_yes_nor_no() {
+async fn a_late_node_neither_accepts_nor_refuses() {
     let clock = Arc::new(ManualClock::default());
     let core = Core::new(Arc::new(MemoryStore::new())).with_clock(clock.clone());
     let acme = Issuer::new(&core).provision("Acme".parse().unwrap(), &request()).await.unwrap().organization.id;
@@ -65,12 +65,12 @@ async fn a_node_that_is_late_says_neither_yes_nor_no() {
     assert!(node.check_origin(acme, "https://app.example.com/").is_ok());
     clock.advance(Duration::from_secs(5));
     for url in ["https://app.example.com/", "https://evil.example/", "nonsense"] {
-        assert_eq!(node.check_origin(acme, url), Err(OriginRefusal::NotCurrent));
+        assert_eq!(node.check_origin(acme, url), Err(CallbackError::NotCurrent));
     }
 }
 
 #[tokio::test]
-async fn a_list_takes_a_thousand_entries_and_no_more() {
+async fn a_list_has_at_most_a_thousand_entries() {
     let core = Core::new(Arc::new(MemoryStore::new()));
     let issuer = Issuer::new(&core);
     let acme = issuer.provision("Acme".parse().unwrap(), &request()).await.unwrap().organization.id;
@@ -81,7 +81,7 @@ async fn a_list_takes_a_thousand_entries_and_no_more() {
         allow(number).await.unwrap();
     }
     let full = allow(1_000).await;
-    assert!(matches!(full, Err(IssueError::ListFull)), "{full:?}");
+    assert!(matches!(full, Err(ManageError::ListFull)), "{full:?}");
     assert_eq!(allow(7).await.unwrap().receipt, None, "it is there already");
     let first = allow(0).await.unwrap().entry.id;
     issuer.disallow_origin(acme, first, &request()).await.unwrap();

@@ -1,5 +1,5 @@
-//! Immediate means immediate: when a change has returned, no node accepts the dead secret, and a node that cannot prove
-//! that it is current says neither yes nor no.
+//! The promise: after a change has returned, no node accepts the dead secret, and a node that cannot prove that it is up to date
+//! neither accepts nor refuses.
 
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
@@ -7,7 +7,9 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use doorward_auth::{Core, IssueError, Issuer, LossDesk, Refusal, StagedKey, StartError, Timing, Verifier};
+use doorward_auth::{
+    Core, Issuer, LeaseConfig, LostChanges, ManageError, StagedKey, StartError, Verifier, VerifyError,
+};
 use doorward_records::Store;
 use doorward_store::{OpenMode, StoreError};
 use doorward_store_memory::MemoryStore;
@@ -19,29 +21,31 @@ use crate::postgres;
 use crate::support::{operator, request, sessions, silent, simulated};
 
 #[tokio::test(start_paused = true)]
-async fn every_node_has_heard_when_a_change_returns() {
+async fn every_node_knows_a_change_when_it_returns() {
     let core = simulated();
     let nodes = [Verifier::start_in_runtime(&core).await.unwrap(), Verifier::start_in_runtime(&core).await.unwrap()];
-    for issuer in [Issuer::new(&core), Issuer::beside(&nodes[0])] {
-        let acme = issuer.provision("Acme".parse().unwrap(), &request()).await.unwrap();
+    for (issuer, name) in [(Issuer::new(&core), "Acme"), (Issuer::beside(&nodes[0]), "Beta")] {
+        let acme = issuer.provision(name.parse().unwrap(), &request()).await.unwrap();
         assert!(nodes.iter().all(|node| node.verify(acme.value.expose().as_bytes()).is_ok()));
         let regenerated = issuer.regenerate(acme.organization.id, StagedKey::Promote, &request()).await.unwrap();
-        assert!(nodes.iter().all(|node| node.verify(acme.value.expose().as_bytes()).unwrap_err() == Refusal::Unknown));
+        assert!(
+            nodes.iter().all(|node| node.verify(acme.value.expose().as_bytes()).unwrap_err() == VerifyError::Unknown)
+        );
         assert_eq!((regenerated.receipt.nodes().acknowledged, regenerated.receipt.nodes().expired), (2, 0));
         assert!(regenerated.receipt.waited() < Duration::from_millis(50), "{:?}", regenerated.receipt.waited());
     }
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_silent_node_is_waited_for_and_then_no_longer() {
+async fn a_writer_waits_for_a_silent_node_only_until_its_lease_ends() {
     let core = simulated();
     let issuer = Issuer::new(&core);
     let acme = issuer.provision("Acme".parse().unwrap(), &request()).await.unwrap();
-    let lease = Timing::default().lease();
+    let lease = LeaseConfig::default().lease();
     silent(&core, lease).await;
 
-    let wait = Timing::writer_wait(lease);
-    // At first it may hold a lease from before the commit; then one from before it was retired; then none.
+    let wait = LeaseConfig::writer_wait(lease);
+    // First it may hold a lease from before the commit, then a lease from before its retirement, then none.
     for (waits, expired) in [(true, 1), (true, 1), (false, 0)] {
         let receipt = issuer.regenerate(acme.organization.id, StagedKey::Promote, &request()).await.unwrap().receipt;
         assert_eq!(receipt.waited() >= wait, waits, "{:?}", receipt.waited());
@@ -56,10 +60,10 @@ async fn a_silent_node_is_waited_for_and_then_no_longer() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_node_clears_away_what_dead_ones_left() {
+async fn a_node_removes_the_sessions_of_dead_nodes() {
     let core = simulated();
     let node = Verifier::start_in_runtime(&core).await.unwrap();
-    let dead = silent(&core, Timing::default().lease()).await;
+    let dead = silent(&core, LeaseConfig::default().lease()).await;
     core.store().retire(&[dead]).await.unwrap();
     tokio::time::sleep(Duration::from_secs(30)).await;
     let left = sessions(&core).await;
@@ -68,7 +72,7 @@ async fn a_node_clears_away_what_dead_ones_left() {
 }
 
 #[tokio::test]
-async fn a_node_that_is_late_says_neither_yes_nor_no() {
+async fn a_late_node_neither_accepts_nor_refuses() {
     let clock = Arc::new(ManualClock::default());
     let core = Core::new(Arc::new(MemoryStore::new())).with_clock(Arc::clone(&clock) as Arc<dyn Clock>);
     let node = Verifier::start_in_runtime(&core).await.unwrap();
@@ -79,13 +83,13 @@ async fn a_node_that_is_late_says_neither_yes_nor_no() {
         &doorward_key::SystemRandom,
     )
     .unwrap();
-    clock.advance(Timing::default().lease() - Duration::from_nanos(1));
+    clock.advance(LeaseConfig::default().lease() - Duration::from_nanos(1));
     assert!(node.verify(acme.value.expose().as_bytes()).is_ok());
     clock.advance(Duration::from_nanos(1));
     assert!(!node.is_current());
-    assert_eq!(node.verify(acme.value.expose().as_bytes()).unwrap_err(), Refusal::NotCurrent);
-    assert_eq!(node.verify(unknown.value().expose().as_bytes()).unwrap_err(), Refusal::NotCurrent);
-    // The poll loop runs now, and proves it again.
+    assert_eq!(node.verify(acme.value.expose().as_bytes()).unwrap_err(), VerifyError::NotCurrent);
+    assert_eq!(node.verify(unknown.value().expose().as_bytes()).unwrap_err(), VerifyError::NotCurrent);
+    // The poll loop runs now, and renews the lease.
     tokio::time::sleep(Duration::from_millis(50)).await;
     assert!(node.verify(acme.value.expose().as_bytes()).is_ok());
 }
@@ -104,19 +108,21 @@ async fn a_retired_node_registers_again_and_catches_up() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_stopped_node_verifies_nothing_and_is_not_waited_for() {
+async fn a_stopped_node_verifies_nothing_and_delays_no_writer() {
     let core = simulated();
     let node = Verifier::start_in_runtime(&core).await.unwrap();
     let issuer = Issuer::new(&core);
     let acme = issuer.provision("Acme".parse().unwrap(), &request()).await.unwrap();
     node.stop().await;
-    assert_eq!(node.verify(acme.value.expose().as_bytes()).unwrap_err(), Refusal::NotCurrent);
+    let key = acme.value.expose().as_bytes();
+    assert_eq!(node.verify(key).unwrap_err(), VerifyError::NotCurrent);
+    assert_eq!(node.authenticate_strictly(key).await.unwrap_err(), VerifyError::NotCurrent);
     let receipt = issuer.regenerate(acme.organization.id, StagedKey::Promote, &request()).await.unwrap().receipt;
     assert_eq!((receipt.nodes().acknowledged, receipt.nodes().expired), (0, 0));
     assert!(receipt.waited() < Duration::from_millis(50));
 }
 
-/// Puts an older copy of a store back, through SQLite itself, while nodes run on it.
+/// Puts an older copy of a store back, through SQLite itself, while nodes use it.
 fn put_back(copy: &Path, path: &Path) {
     let live = rusqlite::Connection::open(path).unwrap();
     live.execute("ATTACH ?1 AS copy", [copy.to_str().unwrap()]).unwrap();
@@ -128,48 +134,48 @@ fn put_back(copy: &Path, path: &Path) {
     live.execute_batch(&format!("PRAGMA foreign_keys = OFF; BEGIN IMMEDIATE; {all} COMMIT")).unwrap();
 }
 
-/// Waits until it holds.
+/// Waits until the condition holds.
 async fn eventually(mut holds: impl AsyncFnMut() -> bool) {
     let wait = async {
         while !holds().await {
             tokio::time::sleep(Duration::from_millis(1)).await;
         }
     };
-    tokio::time::timeout(Duration::from_secs(10), wait).await.unwrap();
+    tokio::time::timeout(Duration::from_secs(600), wait).await.unwrap();
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn what_a_store_lost_is_not_served_until_an_operator_answers_for_it() {
+async fn after_a_loss_no_node_serves_until_an_operator_accepts_it() {
     let folder = tempfile::tempdir().unwrap();
     let (path, copy) = (folder.path().join("doorward.db"), folder.path().join("copy.db"));
-    let open =
-        async || Core::new(Arc::new(SqliteStore::open(&path, OpenMode::Create).await.unwrap()) as Arc<dyn Store>);
-    let (knows, core) = (open().await, open().await);
+    let open = async || Arc::new(SqliteStore::open(&path, OpenMode::Create).await.unwrap());
+    let store = open().await;
+    let (knows, core) = (Core::new(open().await), Core::new(store.clone()));
     let (knows, issuer) = (Verifier::start(&knows).await.unwrap(), Issuer::new(&core));
     let acme = issuer.provision("Acme".parse().unwrap(), &request()).await.unwrap();
     let old = acme.value.expose().as_bytes();
     rusqlite::Connection::open(&path).unwrap().execute("VACUUM INTO ?1", [copy.to_str().unwrap()]).unwrap();
     issuer.regenerate(acme.organization.id, StagedKey::Promote, &request()).await.unwrap();
-    assert_eq!(knows.verify(old).unwrap_err(), Refusal::Unknown);
+    assert_eq!(knows.verify(old).unwrap_err(), VerifyError::Unknown);
 
     put_back(&copy, &path);
-    // It finds the old key alive in the store, and accepts it nowhere: neither from memory nor by asking.
+    // The old key is alive in the store, but the node accepts it neither from memory nor after a read of the store.
     let noticed = eventually(async || {
         assert!(knows.verify(old).is_err());
         !knows.is_current()
     });
     noticed.await;
-    assert_eq!(knows.verify(old).unwrap_err(), Refusal::NotCurrent);
-    assert_eq!(knows.authenticate_strictly(old).await.unwrap_err(), Refusal::NotCurrent);
-    // A node that never knew of the change learns of its loss all the same.
-    let losses = LossDesk::new(&core);
+    assert_eq!(knows.verify(old).unwrap_err(), VerifyError::NotCurrent);
+    assert_eq!(knows.authenticate_strictly(old).await.unwrap_err(), VerifyError::NotCurrent);
+    // A node that never knew the change still learns of its loss.
+    let losses = LostChanges::new(&core, store);
     eventually(async || !losses.list(&operator()).await.unwrap().is_empty()).await;
     let before = sessions(&core).await;
-    let started = Verifier::start(&open().await).await;
-    assert_eq!(sessions(&core).await, before, "no writer waits for what did not start");
+    let started = Verifier::start(&Core::new(open().await)).await;
+    assert_eq!(sessions(&core).await, before, "a writer waited for a node that did not start");
     assert!(matches!(started, Err(StartError::Store(StoreError::LostChange(_)))), "{started:?}");
 
-    // What lives again can be regenerated before anyone serves.
+    // A resurrected key can be regenerated before any node serves.
     let fresh = issuer
         .regenerate(acme.organization.id, StagedKey::Promote, &request())
         .await
@@ -180,25 +186,25 @@ async fn what_a_store_lost_is_not_served_until_an_operator_answers_for_it() {
     assert!(!knows.is_current());
     assert_eq!(losses.accept(&request()).await.unwrap(), 1);
     eventually(async || knows.is_current()).await;
-    assert_eq!(knows.verify(old).unwrap_err(), Refusal::Unknown);
+    assert_eq!(knows.verify(old).unwrap_err(), VerifyError::Unknown);
     assert!(knows.verify(fresh.expose().as_bytes()).is_ok());
-    assert!(Verifier::start(&open().await).await.is_ok());
-    assert!(matches!(losses.accept(&request()).await, Err(IssueError::NothingLost)));
+    assert!(Verifier::start(&Core::new(open().await)).await.is_ok());
+    assert!(matches!(losses.accept(&request()).await, Err(ManageError::NothingLost)));
 }
 
 #[tokio::test]
-async fn a_store_that_does_not_know_the_prefix_of_its_keys_is_changed_by_nobody_but_their_maker() {
+async fn a_store_without_a_recorded_prefix_is_changed_only_with_the_prefix_of_its_keys() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("doorward.db");
     let core = Core::new(Arc::new(SqliteStore::open(&path, OpenMode::Create).await.unwrap()));
     let maker = core.clone().with_prefix("acme".parse().unwrap());
     let acme = Issuer::new(&maker).provision("Acme".parse().unwrap(), &request()).await.unwrap();
-    // As the program that made the keys left it, before stores noted their prefix.
+    // The state after the program that made the keys, before stores recorded their prefix.
     rusqlite::Connection::open(&path).unwrap().execute("UPDATE store SET prefix = NULL", []).unwrap();
     let position = core.store().position().await.unwrap().proved_of_any_store().unwrap().1;
     for core in [core.clone(), core.clone().adopt().await.unwrap(), maker.clone().adopt().await.unwrap()] {
         let refused = Issuer::new(&core).regenerate(acme.organization.id, StagedKey::Promote, &request()).await;
-        assert!(matches!(refused, Err(IssueError::Store(StoreError::PrefixUnknown))), "{refused:?}");
+        assert!(matches!(refused, Err(ManageError::Store(StoreError::PrefixUnknown))), "{refused:?}");
     }
     assert_eq!(core.store().position().await.unwrap().proved_of_any_store().unwrap().1, position);
     let node = Verifier::start(&maker).await.unwrap();
@@ -207,8 +213,8 @@ async fn a_store_that_does_not_know_the_prefix_of_its_keys_is_changed_by_nobody_
     Issuer::beside(&node).regenerate(acme.organization.id, StagedKey::Promote, &request()).await.unwrap();
 }
 
-/// Two nodes and a writer on one store, each with connections of its own, as three processes would have.
-async fn changes_are_seen_before_they_return(open: impl AsyncFn() -> Arc<dyn Store>) {
+/// Two nodes and a writer on one store, each with its own connections, like three processes.
+async fn changes_are_in_effect_before_they_return(open: impl AsyncFn() -> Arc<dyn Store>) {
     let open = async || Core::new(open().await);
     let (first, second) =
         (Verifier::start(&open().await).await.unwrap(), Verifier::start(&open().await).await.unwrap());
@@ -221,7 +227,7 @@ async fn changes_are_seen_before_they_return(open: impl AsyncFn() -> Arc<dyn Sto
         );
         let regenerated = issuer.regenerate(acme.organization.id, StagedKey::Promote, &request()).await.unwrap();
         for node in [&first, &second] {
-            assert_eq!(node.verify(current.expose().as_bytes()).unwrap_err(), Refusal::Unknown);
+            assert_eq!(node.verify(current.expose().as_bytes()).unwrap_err(), VerifyError::Unknown);
         }
         assert_eq!(regenerated.receipt.nodes().acknowledged, 2);
         current = regenerated.value.into_fresh().unwrap();
@@ -231,36 +237,36 @@ async fn changes_are_seen_before_they_return(open: impl AsyncFn() -> Arc<dyn Sto
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_change_on_the_same_file_is_seen_before_it_returns() {
+async fn a_change_on_the_same_file_is_in_effect_before_it_returns() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("doorward.db");
     let open = async || Arc::new(SqliteStore::open(&path, OpenMode::Create).await.unwrap()) as Arc<dyn Store>;
-    changes_are_seen_before_they_return(open).await;
+    changes_are_in_effect_before_they_return(open).await;
 }
 
-/// In transaction pooling, where no hint comes through.
+/// In transaction pooling, which delivers no hints.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_change_behind_pgbouncer_is_seen_before_it_returns() {
+async fn a_change_behind_pgbouncer_is_in_effect_before_it_returns() {
     let pgbouncer = postgres::pgbouncer::PgBouncer::start();
     let url = pgbouncer.empty().await;
     let open = async || Arc::new(PostgresStore::open(&url, OpenMode::Create).await.unwrap()) as Arc<dyn Store>;
-    changes_are_seen_before_they_return(open).await;
+    changes_are_in_effect_before_they_return(open).await;
 }
 
-/// With hints, and with polling alone.
+/// Once with hints, and once with polls only.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_change_on_the_same_postgres_is_seen_before_it_returns() {
+async fn a_change_on_the_same_postgres_is_in_effect_before_it_returns() {
     for hints in [true, false] {
         let url = postgres::empty().await;
         let open = async || {
             let opened = if hints {
                 PostgresStore::open(&url, OpenMode::Create).await
             } else {
-                PostgresStore::open_deaf(&url, OpenMode::Create).await
+                PostgresStore::open_without_listen(&url, OpenMode::Create).await
             };
             Arc::new(opened.unwrap()) as Arc<dyn Store>
         };
-        changes_are_seen_before_they_return(open).await;
+        changes_are_in_effect_before_they_return(open).await;
     }
 }
 
@@ -277,7 +283,7 @@ async fn uses_are_written_within_seconds_and_before_a_node_stops() {
     tokio::time::sleep(Duration::from_secs(6)).await;
     assert_eq!(uses().await, Some(1));
     node.verify(acme.value.expose().as_bytes()).unwrap();
-    // An issuer in the node's own process sees all that the node has counted.
+    // An issuer in the node's process sees all uses that the node has counted.
     let beside = Issuer::beside(&node).usage(&operator(), &keys).await.unwrap();
     assert_eq!(beside.first().map(|usage| usage.uses_last_hour), Some(2));
     node.authenticate_strictly(acme.value.expose().as_bytes()).await.unwrap();
@@ -300,7 +306,7 @@ async fn a_production_key_is_due_after_a_year() {
     let node = Verifier::start_in_runtime(&core).await.unwrap();
     let issuer = Issuer::beside(&node);
     assert_eq!(node.production_keys_older_than(year), (1, Some((acme.organization.id, acme.secret.created_at))));
-    // What was staged and promoted is new.
+    // A promoted secret counts from its stage.
     issuer.stage(acme.organization.id, &request()).await.unwrap();
     issuer.regenerate(acme.organization.id, StagedKey::Promote, &request()).await.unwrap();
     assert_eq!(node.production_keys_older_than(year), (0, None));

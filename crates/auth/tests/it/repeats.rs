@@ -1,11 +1,13 @@
-//! An answer about a change that was made before comes when that change is in effect, and no sooner, in every process.
+//! The answer to a repeated request comes only when the change is in effect, in every process.
 
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use std::sync::Arc;
 use std::time::Duration;
 
-use doorward_auth::{IssueError, Issuer, OperatorPrincipal, Refusal, StagedKey, Timing, Verifier};
+use doorward_auth::{
+    Issuer, LeaseConfig, ManageError, NewOrganization, OperatorPrincipal, StagedKey, Verifier, VerifyError,
+};
 use doorward_store::{IdempotencyKey, Operation, Provenance, Secret, StoreError};
 use doorward_store_memory::MemoryStore;
 use doorward_types::{AccessKeyId, AllowedOriginId, OrganizationId};
@@ -21,7 +23,7 @@ use crate::support::{
 const ALL: [Change; 6] =
     [Change::Regenerate, Change::RegenerateAsSeen, Change::Delete, Change::Unstage, Change::Allow, Change::Disallow];
 
-/// A change that is asked for twice.
+/// A change that is requested twice.
 #[derive(Clone, Copy, Debug)]
 enum Change {
     Regenerate,
@@ -32,19 +34,20 @@ enum Change {
     Disallow,
 }
 
-/// An organization with something of everything.
+/// An organization with a record of each kind.
 struct Acme {
     id: OrganizationId,
     secrets: [Secret; 2],
     test_key: AccessKeyId,
     origin: AllowedOriginId,
-    /// The values of the secrets: current, staged, the test key's.
+    /// The values of the current, the staged, and the test key's secret.
     values: [String; 3],
 }
 
 impl Acme {
     async fn new(issuer: &Issuer) -> Self {
-        let acme = issuer.provision("Acme".parse().unwrap(), &request()).await.unwrap();
+        let new = "Acme".parse::<NewOrganization>().unwrap().with_duplicate_name(true);
+        let acme = issuer.provision(new, &request()).await.unwrap();
         let id = acme.organization.id;
         let staged = issuer.stage(id, &request()).await.unwrap();
         let created = issuer.create(id, "ci".parse().unwrap(), &request()).await.unwrap();
@@ -54,7 +57,7 @@ impl Acme {
         Self { id, secrets, test_key, origin: origin.entry.id, values }
     }
 
-    /// Asks for a change. Returns whether the answer says that it was made before.
+    /// Requests a change. Returns whether the answer is that of a repeat.
     async fn ask(&self, issuer: &Issuer, change: Change) -> bool {
         let once = request().with_idempotency_key("once".parse::<IdempotencyKey>().unwrap());
         let seen = request().with_expected_secrets(self.secrets.map(|secret| secret.locator).to_vec());
@@ -71,24 +74,24 @@ impl Acme {
         };
         match (change, answer) {
             (_, Ok(())) => false,
-            (Change::Regenerate, Err(IssueError::AlreadyDone { .. }))
-            | (Change::RegenerateAsSeen, Err(IssueError::ChangedMeanwhile))
-            | (Change::Delete, Err(IssueError::NoSuchKey))
-            | (Change::Unstage, Err(IssueError::NothingStaged))
-            | (Change::Disallow, Err(IssueError::NoSuchOrigin)) => true,
+            (Change::Regenerate, Err(ManageError::AlreadyDone { .. }))
+            | (Change::RegenerateAsSeen, Err(ManageError::ChangedMeanwhile))
+            | (Change::Delete, Err(ManageError::NoSuchKey))
+            | (Change::Unstage, Err(ManageError::NothingStaged))
+            | (Change::Disallow, Err(ManageError::NoSuchOrigin)) => true,
             (change, other) => panic!("{change:?}: {other:?}"),
         }
     }
 }
 
-/// How long it takes.
+/// Returns the result with its duration.
 async fn timed<T>(work: impl Future<Output = T>) -> (Duration, T) {
     let begun = Instant::now();
     let done = work.await;
     (begun.elapsed(), done)
 }
 
-/// A process that asks.
+/// A process that requests changes.
 #[derive(Clone, Copy, Debug)]
 enum Asker {
     TheSameProcess,
@@ -97,8 +100,8 @@ enum Asker {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_repeat_waits_for_silent_nodes_as_its_first_does() {
-    let (wait, pause) = (Timing::writer_wait(Timing::default().lease()), Duration::from_secs(1));
+async fn a_repeat_waits_for_silent_nodes_like_the_first_request() {
+    let (wait, pause) = (LeaseConfig::writer_wait(LeaseConfig::default().lease()), Duration::from_secs(1));
     for change in ALL {
         for asker in [Asker::TheSameProcess, Asker::AnotherProcess, Asker::AnotherNode] {
             let store = Arc::new(MemoryStore::new());
@@ -111,7 +114,7 @@ async fn a_repeat_waits_for_silent_nodes_as_its_first_does() {
                 Asker::AnotherNode => Issuer::beside(&node),
             };
             let acme = Acme::new(&first).await;
-            silent(&here, Timing::default().lease()).await;
+            silent(&here, LeaseConfig::default().lease()).await;
 
             let again = async {
                 sleep(pause).await;
@@ -120,10 +123,10 @@ async fn a_repeat_waits_for_silent_nodes_as_its_first_does() {
             let ((took, repeat), (repeat_took, is_repeat)) = tokio::join!(timed(acme.ask(&first, change)), again);
             assert!(!repeat && is_repeat, "{change:?} {asker:?}");
             assert!(took >= wait, "{change:?} {asker:?}: {took:?}");
-            // For the rest of the first one's wait, and for no longer than one of its own.
+            // The repeat waits for the rest of the first wait, and at most as long as a wait of its own.
             assert!(repeat_took >= wait - pause, "{change:?} {asker:?}: {repeat_took:?}");
             assert!(repeat_took < wait + Duration::from_millis(50), "{change:?} {asker:?}: {repeat_took:?}");
-            // The silent session is removed once it was seen retired for as long as a lease can last, and nobody waits for it.
+            // A silent session is removed after it was retired for as long as a lease can last. Then no writer waits for it.
             let (took, repeat) = timed(acme.ask(&first, change)).await;
             assert!(repeat && took < wait + Duration::from_millis(50), "{change:?} {asker:?}: {took:?}");
             let (took, repeat) = timed(acme.ask(&other, change)).await;
@@ -133,7 +136,7 @@ async fn a_repeat_waits_for_silent_nodes_as_its_first_does() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_repeat_is_answered_at_once_if_every_node_has_said_so() {
+async fn a_repeat_is_answered_at_once_if_every_node_has_acknowledged() {
     for change in ALL {
         let store = Arc::new(MemoryStore::new());
         let (here, there) = (process(store.clone()), process(store));
@@ -145,13 +148,13 @@ async fn a_repeat_is_answered_at_once_if_every_node_has_said_so() {
             let (took, repeat) = timed(acme.ask(&issuer, change)).await;
             assert!(repeat && took < Duration::from_millis(50), "{change:?}: {took:?}");
         }
-        assert_eq!(sessions(&here).await.len(), 2, "nobody was given up on");
+        assert_eq!(sessions(&here).await.len(), 2, "a node was retired");
     }
 }
 
-/// The first look at the operations misses what happens a moment later: then the change's own transaction finds it.
+/// The first read of the operations misses a concurrent change. The change's own transaction then finds it.
 #[tokio::test(start_paused = true)]
-async fn a_repeat_that_only_the_transaction_knows_waits_too() {
+async fn a_repeat_found_only_by_the_transaction_waits_too() {
     let store = Scripted::store();
     store.way.after(|_, answer| {
         if let Some(operation) = answer.downcast_mut::<Option<Operation>>() {
@@ -160,14 +163,14 @@ async fn a_repeat_that_only_the_transaction_knows_waits_too() {
     });
     let (here, there) = (process(store.clone()), process(store));
     let acme = Acme::new(&Issuer::new(&here)).await;
-    silent(&here, Timing::default().lease()).await;
+    silent(&here, LeaseConfig::default().lease()).await;
     let (first, other) = (Issuer::new(&here), Issuer::new(&there));
     let again = async {
         sleep(Duration::from_secs(1)).await;
         timed(acme.ask(&other, Change::Regenerate)).await
     };
     let (_, (took, repeat)) = tokio::join!(acme.ask(&first, Change::Regenerate), again);
-    assert!(repeat && took >= Timing::writer_wait(Timing::default().lease()), "{took:?}");
+    assert!(repeat && took >= LeaseConfig::writer_wait(LeaseConfig::default().lease()), "{took:?}");
 }
 
 #[tokio::test(start_paused = true)]
@@ -188,22 +191,27 @@ async fn an_idempotency_key_with_another_request_changes_nothing() {
         issuer.unstage(other.id, &once).await.map(drop),
         issuer.create(acme.id, name(), &once).await.map(drop),
         issuer.delete(acme.id, acme.test_key, &once).await.map(drop),
-        issuer.provision(name(), &once).await.map(drop),
-        issuer.provision_first(name(), &once).await.map(drop),
+        issuer.provision("New".parse().unwrap(), &once).await.map(drop),
+        issuer.provision_first("New".parse().unwrap(), &once).await.map(drop),
+        issuer.provision_once("tenant-1".parse().unwrap(), "New".parse().unwrap(), &once).await.map(drop),
+        issuer.rename(acme.id, "New".parse().unwrap(), &once).await.map(drop),
+        issuer.suspend(acme.id, None, &once).await.map(drop),
+        issuer.resume(acme.id, &once).await.map(drop),
+        issuer.close(acme.id, Duration::ZERO, &once).await.map(drop),
         issuer.allow_origin(acme.id, origin(), &once).await.map(drop),
         issuer.disallow_origin(acme.id, acme.origin, &once).await.map(drop),
     ];
     for answer in answers {
-        assert!(matches!(answer, Err(IssueError::IdempotencyKeyReused)), "{answer:?}");
+        assert!(matches!(answer, Err(ManageError::IdempotencyKeyReused)), "{answer:?}");
     }
     assert_eq!(core.store().position().await.unwrap().proved_of_any_store().unwrap().1, position);
     for value in other.values.iter().chain(&acme.values[1..]) {
         assert!(node.verify(value.as_bytes()).is_ok());
     }
-    assert_eq!(node.verify(acme.values[0].as_bytes()).unwrap_err(), Refusal::Unknown);
-    // The same request is a repeat; the same key of another actor's is another.
+    assert_eq!(node.verify(acme.values[0].as_bytes()).unwrap_err(), VerifyError::Unknown);
+    // The same request is a repeat. The same key from another actor is a different request.
     let repeat = issuer.regenerate(acme.id, StagedKey::Promote, &once).await;
-    assert!(matches!(repeat, Err(IssueError::AlreadyDone { .. })), "{repeat:?}");
+    assert!(matches!(repeat, Err(ManageError::AlreadyDone { .. })), "{repeat:?}");
     let key: IdempotencyKey = "once".parse().unwrap();
     #[expect(clippy::disallowed_methods, reason = "a test has its store to itself")]
     let grace = OperatorPrincipal::local_administrator("grace".parse().unwrap()).request().with_idempotency_key(key);
@@ -211,7 +219,7 @@ async fn an_idempotency_key_with_another_request_changes_nothing() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_repeat_asks_the_nodes_whatever_was_answered_before() {
+async fn a_repeat_checks_the_nodes_even_after_an_earlier_answer() {
     let store = Scripted::store();
     let core = process(store.clone());
     let _node = Verifier::start_in_runtime(&core).await.unwrap();
@@ -219,15 +227,15 @@ async fn a_repeat_asks_the_nodes_whatever_was_answered_before() {
     let acme = Acme::new(&issuer).await;
     assert!(!acme.ask(&issuer, Change::Regenerate).await);
     assert!(acme.ask(&issuer, Change::Regenerate).await);
-    // The store went back, and holds another change under the same number: no node has said that it knows it.
+    // The store went back, and has another change with the same number: no node has acknowledged that change.
     store.way.after(|_, answer| forget_acknowledgements(answer));
     let begun = Instant::now();
     assert!(acme.ask(&issuer, Change::Regenerate).await);
-    assert!(begun.elapsed() >= Timing::writer_wait(Timing::default().lease()));
+    assert!(begun.elapsed() >= LeaseConfig::writer_wait(LeaseConfig::default().lease()));
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_standbys_word_on_what_was_done_is_no_answer() {
+async fn a_standbys_record_of_a_change_is_not_an_answer() {
     for call in ["last_change_of", "operation"] {
         for beside in [false, true] {
             let store = Scripted::store();
@@ -246,7 +254,7 @@ async fn a_standbys_word_on_what_was_done_is_no_answer() {
                 "operation" => issuer.regenerate(acme.id, StagedKey::Discard, &once).await.map(drop),
                 _ => issuer.delete(acme.id, acme.test_key, &request()).await.map(drop),
             };
-            assert!(matches!(answer, Err(IssueError::Store(StoreError::Doubtful(_)))), "{call}: {answer:?}");
+            assert!(matches!(answer, Err(ManageError::Store(StoreError::Doubtful(_)))), "{call}: {answer:?}");
         }
     }
 }

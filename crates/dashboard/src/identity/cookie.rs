@@ -1,4 +1,4 @@
-//! One sign-in under way, as the browser that began it keeps it: nothing of it is kept here.
+//! The state of a sign-in, kept in a cookie of the browser that began it. The server keeps nothing.
 
 use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};
@@ -16,22 +16,22 @@ use zeroize::Zeroizing;
 
 use crate::cookies;
 
-/// The time from the beginning of a sign-in to its end.
+/// The maximum time between the start and the end of a sign-in.
 const LIFETIME: Duration = Duration::from_mins(10);
 
-/// The beginning of the cookie's name, which ends in the beginning of the state: sign-ins in two tabs do not meet. A strict cookie
-/// does not come back from another site, and so the cookie is lax.
+/// The start of the cookie's name, which ends in the first part of the state, so that sign-ins in two tabs do not collide.
+/// `SameSite` is lax: browsers do not send a strict cookie after a redirect from another site.
 const COOKIE_NAME: &str = "__Host-doorward-provider-";
 const ATTRIBUTES: &str = "Path=/; Secure; HttpOnly; SameSite=Lax";
 
-/// The purpose that the cookie is sealed for: nobody makes a cookie up, and nobody reads the PKCE verifier in it.
+/// The purpose for which the cookie is sealed. The seal prevents forgery and hides the PKCE verifier.
 const PURPOSE: &str = "sign-in";
 
-/// The most sign-ins that were used and whose time is not over. Each took a request at the provider.
-const MAX_USED: usize = 10_000;
+/// The maximum number of used sign-ins that are remembered until they expire. Each cost a request at the provider.
+const MAX_REMEMBERED: usize = 10_000;
 
 #[derive(Deserialize, Serialize)]
-pub(super) struct Begun {
+pub(super) struct BegunSignIn {
     pub(super) state: String,
     pub(super) nonce: String,
     pub(super) pkce_verifier: Zeroizing<String>,
@@ -42,16 +42,16 @@ fn name_of(state: &str) -> String {
     format!("{COOKIE_NAME}{}", state.get(..10).unwrap_or_default())
 }
 
-impl Begun {
+impl BegunSignIn {
     pub(super) fn new(random: &dyn Random, now: Timestamp) -> Result<Self, RandomError> {
         let token = || OpaqueToken::generate(random).map(|token| token.expose().to_owned());
         let ends_at = (now + LIFETIME).as_millis();
         Ok(Self { state: token()?, nonce: token()?, pkce_verifier: pkce_verifier(random)?, ends_at })
     }
 
-    /// Returns the sign-in with this state that this browser began, if its time is not over.
+    /// Returns the sign-in with this state that this browser began, if it has not expired.
     pub(super) fn read(headers: &HeaderMap, state: &str, key: &SealingKeys, now: Timestamp) -> Option<Self> {
-        // Only what can be a state becomes a part of a name.
+        // Only a valid state may become part of a cookie's name.
         OpaqueToken::presented(state)?;
         let text = cookies::cookie_named(headers, &name_of(state))?;
         let sealed = Sealed::from_bytes(BASE64_URL_SAFE_NO_PAD.decode(text).ok()?);
@@ -72,22 +72,22 @@ impl Begun {
         }))
     }
 
-    /// Returns the cookie that takes the other one away.
+    /// Returns the cookie that deletes this cookie.
     pub(super) fn no_cookie(&self) -> Option<HeaderValue> {
         HeaderValue::try_from(format!("{}=; {ATTRIBUTES}; Max-Age=0", name_of(&self.state))).ok()
     }
 }
 
-/// The sign-ins that were used: each is good for one question to the provider.
+/// The used sign-ins: each allows one request to the provider.
 #[derive(Debug, Default)]
 pub(super) struct Used(Mutex<HashMap<String, i64>>);
 
 impl Used {
-    /// Uses a sign-in up; returns whether it was not used before.
-    pub(super) fn take(&self, begun: &Begun, now: Timestamp) -> bool {
+    /// Uses a sign-in. Returns false if it was used before.
+    pub(super) fn take(&self, begun: &BegunSignIn, now: Timestamp) -> bool {
         let mut used = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         used.retain(|_, ends_at| now.as_millis() < *ends_at);
-        used.len() < MAX_USED && used.insert(begun.state.clone(), begun.ends_at).is_none()
+        used.len() < MAX_REMEMBERED && used.insert(begun.state.clone(), begun.ends_at).is_none()
     }
 }
 
@@ -104,9 +104,9 @@ mod tests {
     }
 
     #[test]
-    fn a_sign_in_is_that_of_its_browser_in_its_time_and_once() {
+    fn a_sign_in_works_once_in_its_browser_and_in_time() {
         let now = Timestamp::from_millis(1_000);
-        let begun = Begun::new(&SystemRandom, now).unwrap();
+        let begun = BegunSignIn::new(&SystemRandom, now).unwrap();
         let set = begun.cookie(&key(7), &SystemRandom).unwrap().unwrap();
         let set = set.to_str().unwrap();
         let (pair, attributes) = set.split_once("; ").unwrap();
@@ -114,9 +114,9 @@ mod tests {
         assert!(!set.contains(begun.pkce_verifier.as_str()) && !set.contains(&begun.nonce));
         let read = |cookie: &str, state: &str, byte, at: Timestamp| {
             let headers = HeaderMap::from_iter([(COOKIE, HeaderValue::from_str(cookie).unwrap())]);
-            Begun::read(&headers, state, &key(byte), at)
+            BegunSignIn::read(&headers, state, &key(byte), at)
         };
-        let other = Begun::new(&SystemRandom, now).unwrap();
+        let other = BegunSignIn::new(&SystemRandom, now).unwrap();
         let both = format!("{}; {pair}", other.cookie(&key(7), &SystemRandom).unwrap().unwrap().to_str().unwrap());
         for cookie in [pair, &both] {
             let found = read(cookie, &begun.state, 7, now).unwrap();

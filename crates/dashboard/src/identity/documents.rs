@@ -1,4 +1,4 @@
-//! The provider's documents: asked for seldom, however many people want to sign in.
+//! The provider's documents, cached so that many sign-ins cause few requests.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -12,19 +12,19 @@ use serde::de::DeserializeOwned;
 use serde_json::Value;
 use tokio::sync::Mutex;
 
-use crate::identity_fault::IdentityFault;
+use crate::identity_error::IdentityError;
 
-/// The time that the provider may take for each answer.
-const PATIENCE: Duration = Duration::from_secs(10);
+/// The timeout for each of the provider's answers.
+const REQUEST_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// The time for which a document is taken for what the provider would answer.
-const KEPT: Duration = Duration::from_mins(10);
+/// The time for which a document is cached.
+const CACHE_LIFETIME: Duration = Duration::from_mins(10);
 
-/// The pause after an answer, in which nobody asks again for a key that is not known; and after there was no answer.
-const PAUSE: Duration = Duration::from_mins(1);
-const PAUSE_AFTER_FAILURE: Duration = Duration::from_secs(10);
+/// The minimum time between two requests for an unknown key, and the pause after a request without an answer.
+const RETRY_INTERVAL: Duration = Duration::from_mins(1);
+const FAILURE_RETRY_INTERVAL: Duration = Duration::from_secs(10);
 
-/// The part of the discovery document that is needed (OpenID Connect Discovery 1.0, section 3).
+/// The needed part of the discovery document (OpenID Connect Discovery 1.0, section 3).
 #[derive(Deserialize)]
 pub(super) struct Discovered {
     issuer: String,
@@ -37,7 +37,7 @@ pub(super) struct Discovered {
 
 #[derive(Deserialize)]
 struct Keys {
-    /// One by one, so that a key of a kind that nobody here knows does not hide the others.
+    /// Unparsed, so that one key of an unknown kind does not invalidate the others.
     keys: Vec<Value>,
 }
 
@@ -45,7 +45,7 @@ struct Keys {
 pub(super) struct Documents {
     client: Client,
     issuer: String,
-    /// The one who asks holds it: the others wait for the one answer.
+    /// The requesting task holds the lock. The other tasks wait for the same answer.
     kept: Mutex<Kept>,
 }
 
@@ -56,7 +56,7 @@ struct Kept {
     failed: Option<(String, Timestamp)>,
 }
 
-/// Returns whether less than this time has gone by. A clock that was set back ends it too.
+/// Returns whether less than this time has passed. Returns false if the clock was set back.
 fn is_within(since: Timestamp, now: Timestamp, time: Duration) -> bool {
     since <= now && now < since + time
 }
@@ -66,17 +66,17 @@ impl Documents {
         Self { client, issuer, kept: Mutex::default() }
     }
 
-    pub(super) async fn discovered(&self, now: Timestamp) -> Result<Arc<Discovered>, IdentityFault> {
+    pub(super) async fn discovered(&self, now: Timestamp) -> Result<Arc<Discovered>, IdentityError> {
         self.discover(&mut *self.kept.lock().await, now).await
     }
 
-    /// Returns the provider's keys. They are asked for again if the one with this name is not among them, but not all the time:
-    /// anyone can name a key.
-    pub(super) async fn keys(&self, name: Option<&str>, now: Timestamp) -> Result<Arc<Vec<Jwk>>, IdentityFault> {
+    /// Returns the provider's keys. Requests them again if no key has this name, but not too often: anyone can invent a key's
+    /// name.
+    pub(super) async fn keys(&self, name: Option<&str>, now: Timestamp) -> Result<Arc<Vec<Jwk>>, IdentityError> {
         let mut kept = self.kept.lock().await;
         if let Some((keys, since)) = &kept.keys {
             let is_known = name.is_none() || keys.iter().any(|key| key.common.key_id.as_deref() == name);
-            if is_within(*since, now, if is_known { KEPT } else { PAUSE }) {
+            if is_within(*since, now, if is_known { CACHE_LIFETIME } else { RETRY_INTERVAL }) {
                 return Ok(Arc::clone(keys));
             }
         }
@@ -87,38 +87,38 @@ impl Documents {
         Ok(keys)
     }
 
-    async fn discover(&self, kept: &mut Kept, now: Timestamp) -> Result<Arc<Discovered>, IdentityFault> {
+    async fn discover(&self, kept: &mut Kept, now: Timestamp) -> Result<Arc<Discovered>, IdentityError> {
         if let Some((discovered, since)) = &kept.discovered
-            && is_within(*since, now, KEPT)
+            && is_within(*since, now, CACHE_LIFETIME)
         {
             return Ok(Arc::clone(discovered));
         }
         let url = format!("{}/.well-known/openid-configuration", self.issuer.trim_end_matches('/'));
         let discovered: Discovered = self.ask(kept, &url, now).await?;
         if discovered.issuer != self.issuer {
-            let why = format!("it calls itself {}, and not {}", discovered.issuer, self.issuer);
+            let why = format!("its issuer is {}, not {}", discovered.issuer, self.issuer);
             kept.failed = Some((why.clone(), now));
-            return Err(IdentityFault::Discovery(why.into()));
+            return Err(IdentityError::Discovery(why.into()));
         }
         let discovered = Arc::new(discovered);
         kept.discovered = Some((Arc::clone(&discovered), now));
         Ok(discovered)
     }
 
-    async fn ask<T: DeserializeOwned>(&self, kept: &mut Kept, url: &str, now: Timestamp) -> Result<T, IdentityFault> {
+    async fn ask<T: DeserializeOwned>(&self, kept: &mut Kept, url: &str, now: Timestamp) -> Result<T, IdentityError> {
         if let Some((why, since)) = &kept.failed
-            && is_within(*since, now, PAUSE_AFTER_FAILURE)
+            && is_within(*since, now, FAILURE_RETRY_INTERVAL)
         {
-            return Err(IdentityFault::Discovery(why.clone().into()));
+            return Err(IdentityError::Discovery(why.clone().into()));
         }
         let got = self.get(url).await;
         kept.failed = got.as_ref().err().map(|why| (why.clone(), now));
-        got.map_err(|why| IdentityFault::Discovery(why.into()))
+        got.map_err(|why| IdentityError::Discovery(why.into()))
     }
 
     async fn get<T: DeserializeOwned>(&self, url: &str) -> Result<T, String> {
         let endpoint: Endpoint = url.parse().map_err(|error| format!("{url}: {error}"))?;
-        let answer = self.client.get(&endpoint, HeaderMap::new(), PATIENCE).await;
+        let answer = self.client.get(&endpoint, HeaderMap::new(), REQUEST_TIMEOUT).await;
         let answer = answer.map_err(|error| format!("{url}: {error}"))?;
         if !answer.status().is_success() {
             return Err(format!("{url} answers {}", answer.status()));
@@ -138,7 +138,7 @@ mod tests {
 
     use super::*;
 
-    /// A provider that answers what it is told to, and keeps the paths that it was asked for.
+    /// A provider with prepared answers. It records the requested paths.
     #[derive(Clone)]
     struct Provider {
         issuer: String,
@@ -191,7 +191,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_thousand_requests_ask_the_provider_once() {
+    async fn a_thousand_requests_cause_one_request_to_the_provider() {
         let provider = Provider::start().await;
         let documents = Arc::new(provider.documents());
         let all = (0..1_000).map(|_| {
@@ -209,7 +209,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn keys_are_asked_for_again_if_one_is_not_known_but_not_all_the_time() {
+    async fn an_unknown_key_reloads_the_keys_but_not_too_often() {
         let provider = Provider::start().await;
         let documents = provider.documents();
         let names = async |name, seconds| {
@@ -226,7 +226,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_provider_that_fails_is_left_in_peace_for_a_while() {
+    async fn a_failing_provider_is_not_retried_for_a_while() {
         let provider = Provider::start().await;
         let documents = provider.documents();
         provider.says.lock().unwrap().0 = StatusCode::INTERNAL_SERVER_ERROR;
@@ -237,7 +237,7 @@ mod tests {
         provider.says.lock().unwrap().0 = StatusCode::OK;
         assert!(documents.discovered(at(10)).await.is_ok());
         assert_eq!(provider.asked(), 1);
-        // It must be who it is taken for.
+        // The document must name the expected issuer.
         let other = Documents::new(Client::new().unwrap(), format!("{}/", provider.issuer));
         for second in 0..10 {
             assert!(other.discovered(at(second)).await.is_err());

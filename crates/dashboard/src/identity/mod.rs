@@ -1,11 +1,12 @@
-//! Signing in through the company's own identity provider: the code flow of OpenID Connect Core 1.0, with PKCE.
+//! Sign-in through the company's identity provider: the code flow of OpenID Connect Core 1.0, with PKCE.
 //!
-//! The provider says who someone is; whether that is an operator, the store says. Nobody becomes an operator by signing in, and
-//! nobody becomes a *local* operator, whatever name the provider gives: only an operator that was made for the provider can be
-//! signed in to. The first time, it is found by its name; from then on by issuer and subject, which never become another person's.
+//! The provider proves an identity; the store decides whether it belongs to an operator. Signing in creates no operator, and no
+//! identity can sign in as a *local* operator, even under its name: only operators that were created for the
+//! provider qualify. The first sign-in finds the operator by name. Later sign-ins use issuer and subject, which are never
+//! reassigned to another person.
 //!
-//! Whoever is not signed in costs the provider next to nothing: its documents are kept, a sign-in asks it once, and what leads
-//! to nobody is limited.
+//! An anonymous visitor causes almost no requests to the provider: its documents are cached, each sign-in makes one request, and
+//! failing sign-ins are limited.
 
 mod cookie;
 mod documents;
@@ -13,6 +14,7 @@ mod pace;
 mod settings;
 mod token;
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::{Arc, PoisonError, RwLock};
 
@@ -26,22 +28,22 @@ use http::{HeaderValue, request};
 use serde_json::{Map, Value};
 use zeroize::Zeroizing;
 
-use self::cookie::{Begun, Used};
+use self::cookie::{BegunSignIn, Used};
 use self::documents::{Discovered, Documents};
 use self::pace::Pace;
-use crate::fault::Fault;
 use crate::form::Form;
-use crate::identity_fault::IdentityFault;
+use crate::identity_error::IdentityError;
+use crate::page_error::PageError;
 
 pub use self::settings::ProviderSettings;
 
-/// An identity provider that operators can sign in through. Cheap to clone.
+/// An identity provider for operators. Cheap to clone.
 #[derive(Clone, Debug)]
 pub struct IdentityProvider(Arc<Inner>);
 
 struct Inner {
     settings: ProviderSettings,
-    /// In the place of the settings' own, which may have been exchanged since.
+    /// Replaces the secret in the settings, since it can be exchanged while the server runs.
     client_secret: RwLock<Option<Zeroizing<String>>>,
     sealing_key: Arc<SealingKeys>,
     client: Client,
@@ -56,22 +58,22 @@ impl fmt::Debug for Inner {
     }
 }
 
-/// The end of a sign-in at the provider.
+/// The result of a sign-in at the provider.
 pub(crate) struct Finished {
     pub(crate) identity: ProviderIdentity,
-    /// All else that the provider says, which may change.
+    /// The other claims, which may change.
     pub(crate) claims: Map<String, Value>,
-    /// The cookie that takes away the one that the browser came back with.
+    /// The cookie that deletes the sign-in's cookie.
     pub(crate) no_cookie: Option<HeaderValue>,
 }
 
 impl IdentityProvider {
-    /// Returns a provider, which is asked when someone signs in and not before. All nodes that browsers may come to have the same
-    /// sealing key.
+    /// Returns a provider. It is contacted at the first sign-in, not earlier. All nodes that serve the same browsers need the
+    /// same sealing key.
     ///
     /// # Errors
     ///
-    /// Fails if the machine's roots of trust cannot be read.
+    /// Fails if the machine's certificate roots cannot be read.
     pub fn new(settings: ProviderSettings, sealing_key: Arc<SealingKeys>) -> Result<Self, RootsError> {
         let client = Client::new()?;
         let documents = Documents::new(client.clone(), settings.issuer.clone());
@@ -80,7 +82,7 @@ impl IdentityProvider {
         Ok(Self(Arc::new(Inner { settings, client_secret, sealing_key, client, documents, used, pace })))
     }
 
-    /// Shows the provider another secret from now on.
+    /// Replaces the secret for the provider.
     pub fn set_client_secret(&self, secret: Option<Zeroizing<String>>) {
         *self.0.client_secret.write().unwrap_or_else(PoisonError::into_inner) = secret;
     }
@@ -89,54 +91,54 @@ impl IdentityProvider {
         &self.0.settings.name
     }
 
-    /// Begins a sign-in: returns the URL of the provider that the browser goes to, and the cookie that it comes back with.
+    /// Begins a sign-in. Returns the provider's URL for the browser, and the cookie for the browser's return.
     pub(crate) async fn begin(
         &self,
         random: &dyn Random,
         now: Timestamp,
-    ) -> Result<(String, Option<HeaderValue>), Fault> {
-        let begun = Begun::new(random, now)?;
+    ) -> Result<(String, Option<HeaderValue>), PageError> {
+        let begun = BegunSignIn::new(random, now)?;
         let application = self.application(&*self.0.documents.discovered(now).await?, Some(&begun.nonce))?;
         let url = self.grant(&application).authorize_url(&begun.state, &begun.pkce_verifier);
-        Ok((url.map_err(IdentityFault::from)?, begun.cookie(&self.0.sealing_key, random)?))
+        Ok((url.map_err(IdentityError::from)?, begun.cookie(&self.0.sealing_key, random)?))
     }
 
-    /// Returns the identity that the provider proves of the one who comes back, in the browser that began.
-    pub(crate) async fn finish(&self, head: &request::Parts, now: Timestamp) -> Result<Finished, Fault> {
+    /// Returns the identity that the provider proves for this browser, which must be the browser that began.
+    pub(crate) async fn finish(&self, head: &request::Parts, now: Timestamp) -> Result<Finished, PageError> {
         let query = Form::of_query(&head.uri);
-        let state = query.get("state").ok_or(IdentityFault::NotBegun)?;
-        let begun = Begun::read(&head.headers, state, &self.0.sealing_key, now).ok_or(IdentityFault::NotBegun)?;
-        // Who answers must be who was asked (RFC 9207).
+        let state = query.get("state").ok_or(IdentityError::NotBegun)?;
+        let begun = BegunSignIn::read(&head.headers, state, &self.0.sealing_key, now).ok_or(IdentityError::NotBegun)?;
+        // The answer must come from the expected issuer (RFC 9207).
         if query.get("iss").is_some_and(|issuer| issuer != self.0.settings.issuer) {
-            return Err(IdentityFault::Proof("another issuer answers").into());
+            return Err(IdentityError::Proof("the answer comes from another issuer").into());
         }
         if let Some(error) = query.get("error") {
             let plain: String = error.chars().filter(|letter| letter.is_ascii_lowercase() || *letter == '_').collect();
-            return Err(IdentityFault::Declined(plain).into());
+            return Err(IdentityError::Declined(plain).into());
         }
-        let code = query.get("code").ok_or(IdentityFault::NotBegun)?;
-        // From here on it costs the provider something.
+        let code = query.get("code").ok_or(IdentityError::NotBegun)?;
+        // The next steps cost the provider a request.
         if !self.0.used.take(&begun, now) {
-            return Err(IdentityFault::NotBegun.into());
+            return Err(IdentityError::NotBegun.into());
         }
         if !self.0.pace.take(now) {
-            return Err(IdentityFault::Busy.into());
+            return Err(IdentityError::Busy.into());
         }
         let application = self.application(&*self.0.documents.discovered(now).await?, None)?;
         let tokens = self.grant(&application).exchange(&self.0.client, code, &begun.pkce_verifier).await;
-        let tokens = tokens.map_err(IdentityFault::from)?;
-        // A code that the provider takes comes from someone who was there.
+        let tokens = tokens.map_err(IdentityError::from)?;
+        // A code that the provider accepts proves a sign-in there, so it does not count against the limit.
         self.0.pace.give_back();
-        let id_token = tokens.id_token().ok_or(IdentityFault::Proof("it has no ID token"))?;
+        let id_token = tokens.id_token().ok_or(IdentityError::Proof("it has no ID token"))?;
         let keys = self.0.documents.keys(token::key_name(id_token)?.as_deref(), now).await?;
         let proven = token::verify(id_token, &keys, &self.0.settings, &begun.nonce)?;
         self.require(&proven.claims)?;
-        let identity = ProviderIdentity { issuer: self.0.settings.issuer.clone(), subject: proven.subject };
+        let identity = ProviderIdentity::new(self.0.settings.issuer.clone(), proven.subject);
         Ok(Finished { identity, claims: proven.claims, no_cookie: begun.no_cookie() })
     }
 
-    /// Refuses who lacks a claim that everybody must have.
-    fn require(&self, claims: &Map<String, Value>) -> Result<(), IdentityFault> {
+    /// Refuses an identity without a required claim.
+    fn require(&self, claims: &Map<String, Value>) -> Result<(), IdentityError> {
         let has = |claim: Option<&Value>, value: &str| match claim {
             Some(Value::String(text)) => text == value,
             Some(Value::Array(all)) => all.iter().any(|one| one.as_str() == Some(value)),
@@ -144,56 +146,51 @@ impl IdentityProvider {
             _ => false,
         };
         match self.0.settings.required_claims.iter().find(|(name, value)| !has(claims.get(*name), value)) {
-            Some((name, _)) => Err(IdentityFault::Required(format!("`{name}`"))),
+            Some((name, _)) => Err(IdentityError::Required(format!("`{name}`"))),
             None => Ok(()),
         }
     }
 
-    /// Returns the operator's name that someone claims the first time.
+    /// Returns the operator's name from the claims, for a first sign-in.
     pub(crate) fn who<'a>(
         &self,
         identity: &'a ProviderIdentity,
         claims: &'a Map<String, Value>,
-    ) -> Result<&'a str, IdentityFault> {
+    ) -> Result<&'a str, IdentityError> {
         let claim = &self.0.settings.claim;
         if claim == "sub" {
             return Ok(&identity.subject);
         }
         if claim == "email" && claims.get("email_verified") != Some(&Value::Bool(true)) {
-            return Err(IdentityFault::Proof("the e-mail address is not verified"));
+            return Err(IdentityError::Proof("the e-mail address is not verified"));
         }
         let found = claims.get(claim).and_then(Value::as_str).filter(|who| !who.is_empty());
-        found.ok_or(IdentityFault::Proof("it lacks the claim that names operators"))
+        found.ok_or(IdentityError::Proof("it lacks the claim with the operator's name"))
     }
 
-    /// This page, as an application of the provider's.
-    fn application(&self, discovered: &Discovered, nonce: Option<&str>) -> Result<ConnectorSettings, IdentityFault> {
+    /// Returns the page's settings as an application of the provider.
+    fn application(&self, discovered: &Discovered, nonce: Option<&str>) -> Result<ConnectorSettings, IdentityError> {
         let methods = &discovered.token_endpoint_auth_methods_supported;
         let knows = |method: &str| methods.iter().any(|known| known == method);
         let in_body = knows("client_secret_post") && !knows("client_secret_basic");
-        let settings = ConnectorSettings {
-            authorization_endpoint: discovered.authorization_endpoint.clone(),
-            token_endpoint: discovered.token_endpoint.clone(),
-            revocation_endpoint: None,
-            client_id: self.0.settings.client_id.clone(),
-            client_secret: self.0.client_secret.read().unwrap_or_else(PoisonError::into_inner).clone(),
-            token_endpoint_auth_method: if in_body {
-                TokenEndpointAuth::ClientSecretPost
-            } else {
-                TokenEndpointAuth::ClientSecretBasic
-            },
-            scope: Some("openid email profile".to_owned()),
-            issuer: None,
-            authorization_parameters: nonce.map(|nonce| ("nonce".to_owned(), nonce.to_owned())).into_iter().collect(),
-            upstream: None,
-        };
-        // Browsers are sent there, and so it is checked like a connector's.
+        let method = if in_body { TokenEndpointAuth::ClientSecretPost } else { TokenEndpointAuth::ClientSecretBasic };
+        let parameters: BTreeMap<_, _> =
+            nonce.map(|nonce| ("nonce".to_owned(), nonce.to_owned())).into_iter().collect();
+        let settings = ConnectorSettings::default()
+            .with_authorization_endpoint(discovered.authorization_endpoint.clone())
+            .with_token_endpoint(discovered.token_endpoint.clone())
+            .with_client_id(self.0.settings.client_id.clone())
+            .with_client_secret(self.0.client_secret.read().unwrap_or_else(PoisonError::into_inner).clone())
+            .with_token_endpoint_auth_method(method)
+            .with_scope("openid email profile".to_owned())
+            .with_authorization_parameters(parameters);
+        // Browsers are redirected to this endpoint, so it is checked like a connector's.
         settings.check()?;
         Ok(settings)
     }
 
     fn grant<'a>(&'a self, settings: &'a ConnectorSettings) -> CodeGrant<'a> {
-        CodeGrant { settings, redirect_uri: &self.0.settings.redirect_uri }
+        CodeGrant::new(settings, &self.0.settings.redirect_uri)
     }
 }
 
@@ -218,9 +215,9 @@ mod tests {
     }
 
     #[test]
-    fn an_address_counts_if_it_is_verified() {
+    fn only_a_verified_address_counts() {
         let (provider, subject) = (provider(&[]), "1".to_owned());
-        let identity = ProviderIdentity { issuer: "https://id.example".into(), subject };
+        let identity = ProviderIdentity::new("https://id.example".into(), subject);
         let who = |claims: Value| provider.who(&identity, claims.as_object().unwrap()).map(str::to_owned).ok();
         assert_eq!(who(json!({"email": "ada@x", "email_verified": true})).as_deref(), Some("ada@x"));
         for claims in [
@@ -235,7 +232,7 @@ mod tests {
     }
 
     #[test]
-    fn everybody_has_the_required_claims() {
+    fn an_identity_needs_the_required_claims() {
         let provider = provider(&[("groups", "doorward"), ("hd", "example.com")]);
         let may = |claims: Value| provider.require(claims.as_object().unwrap()).is_ok();
         assert!(may(json!({"hd": "example.com", "groups": ["a", "doorward"]})));
@@ -254,7 +251,7 @@ mod tests {
     }
 
     #[test]
-    fn a_browser_is_sent_only_where_connectors_send_it() {
+    fn a_browser_is_redirected_only_to_a_valid_endpoint() {
         let provider = provider(&[]);
         let discovered = |endpoint: &str| {
             let document = json!({"issuer": "https://id.example", "authorization_endpoint": endpoint,

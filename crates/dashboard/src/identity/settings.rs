@@ -3,27 +3,46 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
+use doorward_types::with_fields;
 use zeroize::Zeroizing;
 
 /// The settings of an identity provider.
 #[derive(Clone)]
+#[non_exhaustive]
 pub struct ProviderSettings {
-    /// The name that people know: the button says "Sign in with …".
+    /// The provider's name for people: the button says "Sign in with …".
     pub name: String,
-    /// Its issuer identifier, such as `https://id.example.com`; what else there is, its discovery document tells.
+    /// The issuer identifier, such as `https://id.example.com`. The discovery document has the rest.
     pub issuer: String,
-    /// This page, as the provider knows it.
+    /// The page's client id at the provider.
     pub client_id: String,
-    /// The proof that it is this page.
+    /// The page's client secret.
     pub client_secret: Option<Zeroizing<String>>,
-    /// The place that the provider sends browsers back to: the page's address with `/sign-in-with-provider/callback` behind it.
+    /// The URI to which the provider sends browsers back: the page's URL with `/sign-in-with-provider/callback` appended.
     pub redirect_uri: String,
-    /// The claim that says, the first time, which operator it is: `email`, which must be verified, or another one, such as
+    /// The claim with the operator's name for the first sign-in: `email`, which must be verified, or another claim, such as
     /// `sub`.
     pub claim: String,
-    /// Claims that everybody must have who signs in, each with its value, such as `hd` with a company's domain. A claim that is
-    /// a list must have the value in it.
+    /// Claims that are required for each sign-in, with their values, such as `hd` with a company's domain. A claim that is a list
+    /// must contain the value.
     pub required_claims: BTreeMap<String, String>,
+}
+
+impl ProviderSettings {
+    /// Creates the settings of a public client, which takes the operator's name from the claim `email` and requires no further
+    /// claims.
+    #[must_use]
+    pub fn new(name: String, issuer: String, client_id: String, redirect_uri: String) -> Self {
+        let (client_secret, claim, required_claims) = (None, "email".to_owned(), BTreeMap::new());
+        Self { name, issuer, client_id, client_secret, redirect_uri, claim, required_claims }
+    }
+}
+
+with_fields! {
+    ProviderSettings:
+    with_client_secret client_secret: Option<Zeroizing<String>>,
+    with_claim claim: String,
+    with_required_claims required_claims: BTreeMap<String, String>,
 }
 
 impl fmt::Debug for ProviderSettings {

@@ -8,14 +8,13 @@ use serde::Deserialize;
 use serde_json::{Map, Value};
 
 use super::settings::ProviderSettings;
-use crate::identity_fault::IdentityFault;
+use crate::identity_error::IdentityError;
 
-/// The most seconds that the provider's clock and ours may be apart, and the greatest age of a token that was made for this
-/// sign-in.
+/// The maximum difference in seconds between the provider's clock and ours, and the maximum age of an ID token.
 const LEEWAY: u64 = 60;
 const MAX_AGE: u64 = 3_600;
 
-/// The algorithms with a key that only the provider has. `none` is none of them, nor is what the client's secret could sign.
+/// Asymmetric algorithms only: `none` and HMAC are excluded.
 const ALGORITHMS: [Algorithm; 9] = [
     Algorithm::ES256,
     Algorithm::ES384,
@@ -40,34 +39,34 @@ struct Claims {
     others: Map<String, Value>,
 }
 
-/// The facts that a token proves.
+/// The facts that an ID token proves.
 #[derive(Debug)]
 pub(super) struct Proven {
-    /// The one who is always the same at this provider.
+    /// The user's permanent id at this provider.
     pub(super) subject: String,
-    /// All else that the provider says, which may change.
+    /// The other claims, which may change.
     pub(super) claims: Map<String, Value>,
 }
 
-/// Returns the name of the key that a token says it is signed with.
-pub(super) fn key_name(token: &str) -> Result<Option<String>, IdentityFault> {
+/// Returns the name of the key that the token claims.
+pub(super) fn key_name(token: &str) -> Result<Option<String>, IdentityError> {
     Ok(header(token)?.kid)
 }
 
-fn header(token: &str) -> Result<Header, IdentityFault> {
-    let header = decode_header(token).map_err(|_| IdentityFault::Proof("its ID token is none"))?;
+fn header(token: &str) -> Result<Header, IdentityError> {
+    let header = decode_header(token).map_err(|_| IdentityError::Proof("its ID token is malformed"))?;
     if !ALGORITHMS.contains(&header.alg) {
-        return Err(IdentityFault::Proof("its ID token is signed by nobody else's key"));
+        return Err(IdentityError::Proof("its ID token uses a forbidden algorithm"));
     }
-    // What must be understood is not (RFC 7515, section 4.1.11).
+    // A token with a critical extension must be refused (RFC 7515, section 4.1.11).
     let text = token.split('.').next().and_then(|part| BASE64_URL_SAFE_NO_PAD.decode(part).ok()).unwrap_or_default();
     match serde_json::from_slice::<Map<String, Value>>(&text) {
         Ok(members) if !members.contains_key("crit") => Ok(header),
-        _ => Err(IdentityFault::Proof("its ID token has an extension that nobody here knows")),
+        _ => Err(IdentityError::Proof("its ID token has an unknown critical extension")),
     }
 }
 
-/// Returns whether a key is there to verify signatures of this algorithm (RFC 7517, sections 4.2 to 4.4).
+/// Returns whether the key is meant to verify signatures of this algorithm (RFC 7517, sections 4.2 to 4.4).
 fn verifies(key: &Jwk, algorithm: Algorithm) -> bool {
     let common = &key.common;
     common.public_key_use.as_ref().is_none_or(|of| *of == PublicKeyUse::Signature)
@@ -80,14 +79,14 @@ pub(super) fn verify(
     keys: &[Jwk],
     settings: &ProviderSettings,
     nonce: &str,
-) -> Result<Proven, IdentityFault> {
+) -> Result<Proven, IdentityError> {
     let header = header(token)?;
     let named = |key: &&Jwk| header.kid.is_none() || key.common.key_id == header.kid;
     let mut fitting = keys.iter().filter(named).filter(|key| verifies(key, header.alg));
     let (Some(key), None) = (fitting.next(), fitting.next()) else {
-        return Err(IdentityFault::Proof("its ID token is signed by no key of its own"));
+        return Err(IdentityError::Proof("its ID token is signed with an unknown key"));
     };
-    let key = DecodingKey::from_jwk(key).map_err(|_| IdentityFault::Proof("its key cannot be used"))?;
+    let key = DecodingKey::from_jwk(key).map_err(|_| IdentityError::Proof("its key cannot be used"))?;
     let mut validation = Validation::new(header.alg);
     validation.leeway = LEEWAY;
     validation.validate_nbf = true;
@@ -96,18 +95,18 @@ pub(super) fn verify(
     validation.set_required_spec_claims(&["exp", "iss", "aud", "sub"]);
     let claims = decode::<Claims>(token, &key, &validation).map_err(|error| {
         tracing::warn!(error = &error as &dyn std::error::Error, "an ID token was refused");
-        IdentityFault::Proof("its ID token is expired, of someone else, for someone else, or forged")
+        IdentityError::Proof("its ID token is expired, has another issuer or audience, or is forged")
     })?;
     let Claims { aud, azp, iat, iss, nonce: answered, sub, others } = claims.claims;
     let now = get_current_timestamp();
     if iat > now + LEEWAY || iat + MAX_AGE < now {
-        return Err(IdentityFault::Proof("its ID token was not made just now"));
+        return Err(IdentityError::Proof("its ID token is too old"));
     }
-    // For several, it must say whom it was made for.
+    // A token for several audiences must name its client.
     let is_for_several = aud.as_array().is_some_and(|all| all.len() > 1);
     let is_for_us = azp.as_ref().map_or(!is_for_several, |azp| *azp == settings.client_id);
     if answered.as_deref() != Some(nonce) || !is_for_us || iss != settings.issuer || sub.is_empty() {
-        return Err(IdentityFault::Proof("its ID token is of another sign-in"));
+        return Err(IdentityError::Proof("its ID token belongs to another sign-in"));
     }
     Ok(Proven { subject: sub, claims: others })
 }
@@ -123,7 +122,7 @@ mod tests {
 
     use super::*;
 
-    /// A provider's key, and how others see it.
+    /// Returns a provider's key and its published form.
     fn key(name: &str, more: &Value) -> (EncodingKey, Jwk) {
         let pkcs8 = Ed25519KeyPair::generate_pkcs8(&ring::rand::SystemRandom::new()).unwrap();
         let pair = Ed25519KeyPair::from_pkcs8(pkcs8.as_ref()).unwrap();
@@ -150,7 +149,7 @@ mod tests {
     }
 
     #[test]
-    fn only_what_proves_it_is_believed() {
+    fn only_a_valid_token_is_accepted() {
         let nothing = json!({});
         let (signs, known) = key("a", &nothing);
         let (stranger, _) = key("a", &nothing);
@@ -201,7 +200,7 @@ mod tests {
         assert!(!check(&encode(&header(Some("a")), &good, &other_signs).unwrap(), &keys), "another key's name");
         assert!(!check(&encode(&header(Some("c")), &good, &signs).unwrap(), &keys), "an unknown name");
         assert!(!check(&encode(&header(None), &good, &signs).unwrap(), &keys), "no name, and two keys");
-        // Signed with what is public, or with nothing.
+        // Signed with public data, or unsigned.
         let by_secret = EncodingKey::from_secret(b"secret");
         let hmac = Header { kid: Some("a".to_owned()), ..Header::new(Algorithm::HS256) };
         assert!(!check(&encode(&hmac, &good, &by_secret).unwrap(), &keys));
@@ -229,7 +228,7 @@ mod tests {
     }
 
     #[test]
-    fn an_extension_that_must_be_understood_is_not() {
+    fn a_token_with_a_critical_extension_is_refused() {
         let (signs, known) = key("a", &json!({}));
         let now = get_current_timestamp();
         let encoded = |value: &Value| BASE64_URL_SAFE_NO_PAD.encode(value.to_string());

@@ -1,27 +1,27 @@
-//! *Audit Trail*: what was done, by whom; both environments, each its own log.
+//! *Audit Trail*: the changes and their actors, in the separate logs of both environments.
 
 use askama::Template;
 use bytes::Bytes;
 use doorward_audit::{Action, Event, ExportFormat, SecretSummary};
-use doorward_auth::OperatorPrincipal;
 use doorward_store::{
-    EventFilter, KeyEngine, LogCheck, LogExport, LogFault, Page, Scope, must_have_events, verify_log,
+    EventFilter, LogCheck, LogError, LogExport, ManagementEngine, Page, Scope, must_have_events, verify_log,
 };
-use doorward_types::{Environment, Name, OrganizationId, Timestamp};
-use futures_util::stream;
+use doorward_types::{ActorName, Environment, Name, OrganizationId, Timestamp};
+use futures_util::StreamExt;
 use http::StatusCode;
 use http_body::Frame;
 use http_body_util::{BodyExt, StreamBody};
 use url::form_urlencoded;
 
-use super::{Moment, Shell, counted, grouped};
+use super::{RelativeTime, Shell, counted, grouped};
 use crate::body::{BodyError, Content};
-use crate::fault::Fault;
+use crate::caller::Caller;
 use crate::form::Form;
+use crate::page_error::PageError;
 use crate::reply::{self, Reply, sentence};
 use crate::state::{Parts, ScanPlace};
 
-/// Events on a page.
+/// The number of events on a page.
 const ROWS: u32 = 50;
 
 #[derive(Template)]
@@ -35,16 +35,16 @@ struct Audit<'a> {
     actor: String,
     since: String,
     until: String,
-    /// Why the filter was not taken.
+    /// The reason why the filter is invalid.
     error: Option<String>,
     rows: Vec<Row>,
-    /// The address of the next page.
+    /// The URL of the next page.
     older: Option<String>,
     filtered: bool,
     verified: Option<Verified>,
 }
 
-/// Whether the chain verifies.
+/// The result of verifying the chain.
 struct Verified {
     text: String,
     sound: bool,
@@ -52,7 +52,7 @@ struct Verified {
 
 struct Row {
     sequence: String,
-    time: Moment,
+    time: RelativeTime,
     actor: String,
     said: &'static str,
     about: String,
@@ -60,16 +60,11 @@ struct Row {
 }
 
 #[expect(clippy::disallowed_methods, reason = "the operator who is signed in chooses the log")]
-pub(crate) async fn page(
-    parts: &Parts,
-    who: &OperatorPrincipal,
-    id: OrganizationId,
-    query: &Form,
-) -> Result<Reply, Fault> {
+pub(crate) async fn page(parts: &Parts, who: &Caller, id: OrganizationId, query: &Form) -> Result<Reply, PageError> {
     let organization = parts.issuer.organization(who, id).await?;
     let environment = query.parsed("environment")?.unwrap_or(Environment::Production);
-    let scope = who.scope(id, environment);
-    let (store, now) = (parts.verifier.core().store(), parts.verifier.core().clock().now());
+    let scope = who.scope(id, environment)?;
+    let (store, now) = (&*parts.store, parts.verifier.core().clock().now());
     let (filter, error) = match filter(query) {
         Ok(filter) => (filter, None),
         Err(error) => (EventFilter::default(), Some(error)),
@@ -82,12 +77,12 @@ pub(crate) async fn page(
     events.truncate(ROWS as usize);
     let older = events.last().filter(|_| more).map(|last| below(query, environment, last.sequence));
     let verified = match query.get("verify") {
-        Some(_) => Some(verify(&**store, &scope).await?),
+        Some(_) => Some(verify(store, &scope).await?),
         None => None,
     };
     let said = |name| query.get(name).unwrap_or_default().to_owned();
     let page = Audit {
-        shell: Shell { base: &parts.base, operator: Some(who.actor().as_str()) },
+        shell: Shell::of(parts, who),
         organization: organization.name.to_string(),
         path: parts.path(id),
         environment,
@@ -113,12 +108,12 @@ fn filter(query: &Form) -> Result<EventFilter, String> {
         since: parsed::<Timestamp>(query, "since")?,
         until: parsed::<Timestamp>(query, "until")?,
         action: parsed::<Action>(query, "action")?,
-        actor: parsed::<Name>(query, "actor")?,
+        actor: parsed::<ActorName>(query, "actor")?,
         subject: query.get("subject").map(str::to_owned),
     })
 }
 
-/// The same query, for what is older.
+/// Returns the same query for older events.
 fn below(query: &Form, environment: Environment, sequence: u64) -> String {
     let mut text = form_urlencoded::Serializer::new(String::new());
     text.append_pair("environment", environment.as_str());
@@ -131,8 +126,8 @@ fn below(query: &Form, environment: Environment, sequence: u64) -> String {
     text.finish()
 }
 
-async fn verify(store: &dyn KeyEngine, scope: &Scope) -> Result<Verified, Fault> {
-    let check = LogCheck { must_have_events: must_have_events(store, scope).await?, ..LogCheck::default() };
+async fn verify(store: &dyn ManagementEngine, scope: &Scope) -> Result<Verified, PageError> {
+    let check = LogCheck::default().with_must_have_events(must_have_events(store, scope).await?);
     match verify_log(store, scope, &check, &mut |_| {}).await {
         Ok(verified) => {
             let (there, pruned) = (counted(verified.size() - verified.pruned(), "event"), verified.pruned());
@@ -153,7 +148,7 @@ async fn verify(store: &dyn KeyEngine, scope: &Scope) -> Result<Verified, Fault>
                 sound: true,
             })
         }
-        Err(LogFault::Store(error)) => Err(error.into()),
+        Err(LogError::Store(error)) => Err(error.into()),
         Err(fault) => {
             tracing::error!(error = &fault as &dyn std::error::Error, organization = %scope.organization(), "a log does not verify");
             Ok(Verified { text: format!("This log does not verify: {fault}."), sound: false })
@@ -162,7 +157,7 @@ async fn verify(store: &dyn KeyEngine, scope: &Scope) -> Result<Verified, Fault>
 }
 
 fn row(event: Event, now: Timestamp) -> Row {
-    let Event { sequence, incarnation, draft, previous_hash, hash } = event;
+    let Event { sequence, incarnation, draft, previous_hash, hash, .. } = event;
     let secrets = |secrets: &[SecretSummary]| {
         let each = |secret: &SecretSummary| format!("{} ({}, no. {})", secret.locator, secret.state, secret.generation);
         if secrets.is_empty() { "none".to_owned() } else { secrets.iter().map(each).collect::<Vec<_>>().join(", ") }
@@ -174,6 +169,10 @@ fn row(event: Event, now: Timestamp) -> Row {
         facts.push(("Secrets after", secrets(&draft.detail.after)));
     }
     let others = [
+        ("Name before", draft.detail.name_before.map(|name| name.to_string())),
+        ("External id", draft.detail.external_id.map(|id| id.to_string())),
+        ("Data erased from", draft.detail.erase_at.map(|time| time.to_string())),
+        ("Reason", draft.detail.note.map(|note| note.to_string())),
         ("Incarnation", (!incarnation.is_first()).then(|| incarnation.to_string())),
         ("Source address", draft.source_address.map(|address| address.to_string())),
         ("Request", draft.request_id.map(|id| id.to_string())),
@@ -183,7 +182,7 @@ fn row(event: Event, now: Timestamp) -> Row {
     facts.extend(others.into_iter().filter_map(|(name, value)| Some((name, value?))));
     Row {
         sequence: grouped(sequence),
-        time: Moment::new(draft.time, now),
+        time: RelativeTime::new(draft.time, now),
         actor: draft.actor.to_string(),
         said: said(draft.action),
         about: about.unwrap_or(draft.subject),
@@ -191,11 +190,16 @@ fn row(event: Event, now: Timestamp) -> Row {
     }
 }
 
-/// An action, as people say it.
+/// Returns an action's description for people.
 const fn said(action: Action) -> &'static str {
     match action {
+        Action::OrganizationClosed => "closed the organization",
         Action::OrganizationCreated => "created the organization",
+        Action::OrganizationRenamed => "renamed the organization",
+        Action::OrganizationResumed => "resumed the organization",
+        Action::OrganizationSuspended => "suspended the organization",
         Action::AccessKeyCreated => "created the key",
+        Action::AccessKeyImported => "imported the key",
         Action::AccessKeyStaged => "staged the next key",
         Action::AccessKeyStageDiscarded => "withdrew the next key",
         Action::AccessKeyRegenerated => "regenerated the token",
@@ -204,30 +208,24 @@ const fn said(action: Action) -> &'static str {
         Action::AllowedOriginRemoved => "removed the origin",
         Action::AuditLogExported => "exported the log",
         Action::AuditLogPruned => "pruned the log",
-        Action::AuditLogResigned => "signed again what stands for pruned events",
-        Action::ConnectorPut => "put the connector",
+        Action::AuditLogResigned => "signed the statement about pruned events again",
+        Action::ConnectorPut => "saved the connector",
         Action::ConnectorRemoved => "removed the connector",
-        Action::CredentialPut => "put a credential of the user",
+        Action::CredentialPut => "saved a credential of the user",
         Action::CredentialRemoved => "removed a credential of the user",
         Action::RegisteredUserDeleted => "deleted the user",
         _ => "did",
     }
 }
 
-/// A log as it goes out. Where reading fails, the body breaks off, which every browser says.
+/// Returns a log as a body. If reading fails, the body breaks off, and the browser reports it.
 pub(crate) fn content(export: LogExport, format: ExportFormat, place: ScanPlace) -> Content {
-    let begin = (export, Some(format.header()), place);
-    let pages = stream::try_unfold(begin, move |(mut export, header, place)| async move {
-        let page = export.next_page().await.map_err(|fault| {
+    let pages = export.texts(format).map(move |text| {
+        let _held = &place;
+        text.map(|text| Frame::data(Bytes::from(text))).map_err(|fault| {
             tracing::error!(error = &fault as &dyn std::error::Error, "an export broke off");
             BodyError::from(fault)
-        })?;
-        if page.is_empty() && header.is_none() {
-            return Ok(None);
-        }
-        let mut text = header.unwrap_or_default();
-        text.extend(page.iter().map(|event| format.line(event)));
-        Ok::<_, BodyError>(Some((Frame::data(Bytes::from(text)), (export, None, place))))
+        })
     });
     StreamBody::new(pages).boxed_unsync()
 }

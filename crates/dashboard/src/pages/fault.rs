@@ -1,54 +1,56 @@
-//! The page that says what went wrong.
+//! The page that shows a fault.
 
-use doorward_auth::IssueError;
+use doorward_auth::ManageError;
 use http::header::RETRY_AFTER;
 use http::{HeaderValue, StatusCode};
 
 use super::message::Message;
-use crate::fault::Fault;
+use crate::page_error::PageError;
 #[cfg(feature = "oidc")]
-use crate::fault::SignInRefused;
+use crate::page_error::SignInError;
 use crate::reply::{self, Reply, sentence};
 use crate::state::Parts;
 
-/// A page that says what went wrong, and where to go from there.
-pub(crate) fn page(parts: &Parts, fault: &Fault) -> Reply {
+/// Returns a page that names the fault and the next step.
+pub(crate) fn page(parts: &Parts, fault: &PageError) -> Reply {
     let (status, title) = match fault {
-        Fault::SignedOut => (StatusCode::UNAUTHORIZED, "You are signed out"),
-        // Whatever led here, the page itself asks again.
-        Fault::FromElsewhere => (StatusCode::OK, "One moment"),
-        Fault::CrossSite => (StatusCode::FORBIDDEN, "Not from here"),
-        Fault::NotFound => (StatusCode::NOT_FOUND, "Nothing here"),
+        PageError::SignedOut if parts.visitors.is_some() => (StatusCode::UNAUTHORIZED, "Sign in first"),
+        PageError::SignedOut => (StatusCode::UNAUTHORIZED, "You are signed out"),
+        // The page loads itself again, so that the browser sends the cookie.
+        PageError::CrossSiteNavigation => (StatusCode::OK, "One moment"),
+        PageError::CrossSite | PageError::ForeignForm => (StatusCode::FORBIDDEN, "Not from here"),
+        PageError::NotFound => (StatusCode::NOT_FOUND, "Nothing here"),
         #[cfg(feature = "oidc")]
-        Fault::Identity(error) => {
-            tracing::warn!(error = error as &dyn std::error::Error, "an identity provider signed nobody in");
+        PageError::Identity(error) => {
+            tracing::warn!(error = error as &dyn std::error::Error, "a sign-in through the identity provider failed");
             (error.status(), "You are not signed in")
         }
-        Fault::Limited(problem) => (problem.code().status(), "Not now"),
-        Fault::Field(_) | Fault::NoForm => (StatusCode::BAD_REQUEST, "That cannot be done"),
-        Fault::Issue(IssueError::Store(error)) => {
+        PageError::Limited(problem) => (problem.code().status(), "Not now"),
+        PageError::Field(_) | PageError::NoForm => (StatusCode::BAD_REQUEST, "That cannot be done"),
+        PageError::Issue(ManageError::Store(error)) => {
             tracing::error!(error = error as &dyn std::error::Error, "the store failed");
             (StatusCode::SERVICE_UNAVAILABLE, "Not now")
         }
-        Fault::Issue(IssueError::NoSuchKey | IssueError::NoSuchOrganization | IssueError::NoSuchOrigin) => {
+        PageError::Issue(ManageError::NoSuchKey | ManageError::NoSuchOrganization | ManageError::NoSuchOrigin) => {
             (StatusCode::NOT_FOUND, "Nothing here")
         }
-        Fault::Issue(_) => (StatusCode::CONFLICT, "That cannot be done"),
+        PageError::Issue(_) => (StatusCode::CONFLICT, "That cannot be done"),
     };
     let text = match fault {
-        Fault::Issue(IssueError::Store(_)) => {
-            "The store does not answer. If you changed something, look whether it was done before you try again."
+        PageError::Issue(ManageError::Store(_)) => {
+            "The store does not answer. If you changed something, check whether it was done before you try again."
                 .to_owned()
         }
-        Fault::SignedOut => {
+        PageError::SignedOut if parts.visitors.is_some() => "You are not signed in here.".to_owned(),
+        PageError::SignedOut => {
             "Your session has ended, or there was none. An operator signs in by a link that works once:".to_owned()
         }
         other => sentence(&other.to_string()),
     };
     let mut reply = reply::page(status, &Message { parts, title, text: &text, fault });
     #[cfg(feature = "oidc")]
-    if let Fault::Identity(_) = fault {
-        reply.extensions_mut().insert(SignInRefused::Provider);
+    if let PageError::Identity(_) = fault {
+        reply.extensions_mut().insert(SignInError::Provider);
     }
     if matches!(status, StatusCode::SERVICE_UNAVAILABLE | StatusCode::TOO_MANY_REQUESTS) {
         reply.headers_mut().insert(RETRY_AFTER, HeaderValue::from_static("1"));

@@ -5,23 +5,24 @@ use std::time::Duration;
 use askama::Template;
 use base64::Engine;
 use base64::prelude::BASE64_URL_SAFE_NO_PAD;
-use doorward_auth::{Impact, OperatorPrincipal, StagedKey, rotation_due_at};
-use doorward_store::{AccessKeyWithSecrets, Organization, OriginEntry, Secret, SecretUsage, SpanUses};
-use doorward_types::{AccessKeyId, AllowedOriginId, Environment, Locator, SecretState, Timestamp};
+use doorward_auth::{Impact, StagedKey, rotation_due_at};
+use doorward_store::{AccessKeyWithSecrets, Organization, OriginEntry, Secret, SecretUsage, UsageBucket};
+use doorward_types::{AccessKeyId, AllowedOriginId, Environment, Locator, OrganizationState, SecretState, Timestamp};
 use http::StatusCode;
 
-use super::said::{Dialog, Notice, Said, Shown, Tried};
+use super::said::{Dialog, FormOutcome, Notice, OriginTest, RevealedKey};
 use super::when::{between, long};
-use super::{Moment, Shell, counted, grouped};
-use crate::fault::Fault;
+use super::{RelativeTime, Shell, counted, grouped};
+use crate::caller::Caller;
 use crate::form::Form;
+use crate::page_error::PageError;
 use crate::reply::{self, Reply};
 use crate::state::Parts;
 
-/// How long before it is due people are reminded that a rotation is.
-const REMIND: Duration = Duration::from_hours(30 * 24);
+/// The time before a rotation is due at which the page reminds people.
+const REMINDER_LEAD: Duration = Duration::from_hours(30 * 24);
 
-/// The bars of the picture: one an hour.
+/// The number of bars in the chart: one for each hour.
 const BARS: usize = 24;
 
 #[derive(Template)]
@@ -30,39 +31,41 @@ struct Keys<'a> {
     shell: Shell<'a>,
     id: String,
     organization: String,
-    /// As a word that gives way to nothing else.
+    suspended: bool,
+    /// The path of the organization's page.
     path: String,
     current: SecretRow,
     next: Option<SecretRow>,
-    /// What the old key's use means, while there is a next one.
+    /// The meaning of the old key's use, if a next key exists.
     verdict: Option<Verdict>,
-    due: Moment,
+    due: RelativeTime,
     overdue: bool,
     test_keys: Vec<TestKey>,
     origins: Vec<OriginRow>,
     dialog: Option<Confirm>,
     notice: Option<Notice>,
-    shown: Option<Shown>,
+    shown: Option<RevealedKey>,
     refused_origin: Option<(String, String)>,
-    tried: Option<Tried>,
-    /// What makes a repeat of a form change nothing.
+    tried: Option<OriginTest>,
+    /// The form's idempotency key, so that a repeat changes nothing.
     once: String,
-    now: Moment,
+    now: RelativeTime,
 }
 
 /// A secret of the production key.
 struct SecretRow {
     locator: Locator,
-    created: Moment,
-    last_used: Option<Moment>,
+    imported: bool,
+    created: RelativeTime,
+    last_used: Option<RelativeTime>,
     uses: Uses,
 }
 
-/// The uses of a secret, as a picture.
+/// The uses of a secret, as a chart.
 struct Uses {
     last_hour: String,
     day: String,
-    /// The height of each bar, of 32.
+    /// The height of each bar, from 0 to 32.
     bars: Vec<Bar>,
 }
 
@@ -81,31 +84,32 @@ struct TestKey {
     id: AccessKeyId,
     name: String,
     locator: Locator,
-    created: Moment,
+    imported: bool,
+    created: RelativeTime,
     created_by: String,
-    last_used: Option<Moment>,
+    last_used: Option<RelativeTime>,
     last_hour: String,
 }
 
 struct OriginRow {
     id: AllowedOriginId,
     origin: String,
-    created: Moment,
+    created: RelativeTime,
     created_by: String,
 }
 
-/// A question, in words.
+/// A confirmation question.
 struct Confirm {
     title: String,
     text: Vec<String>,
-    /// What the form is sent to, below the organization's page.
+    /// The form's target, below the organization's page.
     action: String,
     button: &'static str,
-    /// Something dies.
+    /// True if a key dies.
     kills: bool,
     field: Option<Field>,
     error: Option<String>,
-    /// Where the focus goes when nothing is done.
+    /// The element that gets the focus after a cancel.
     opener: &'static str,
 }
 
@@ -116,48 +120,53 @@ struct Field {
 
 pub(crate) async fn page(
     parts: &Parts,
-    who: &OperatorPrincipal,
+    who: &Caller,
     organization: &Organization,
     query: &Form,
-    said: Said,
-) -> Result<Reply, Fault> {
+    said: FormOutcome,
+) -> Result<Reply, PageError> {
     let id = organization.id;
+    if organization.is_closed() {
+        return closed(parts, who, organization, said.notice);
+    }
     let keys = parts.issuer.access_keys(who, id).await?;
     let (usage, spans) = (parts.issuer.usage(who, &keys).await?, parts.issuer.recent_uses(who, &keys).await?);
     let origins = parts.issuer.allowed_origins(who, organization).await?;
     let now = parts.verifier.core().clock().now();
-    let known = Known { usage, spans, now };
+    let known = UsageView { usage, spans, now };
 
     let production =
-        keys.iter().find(|found| found.key.environment == Environment::Production).ok_or(Fault::NotFound)?;
+        keys.iter().find(|found| found.key.environment == Environment::Production).ok_or(PageError::NotFound)?;
     let in_state = |state| production.secrets.iter().find(|secret| secret.state == state).copied();
-    let current = in_state(SecretState::Current).ok_or(Fault::NotFound)?;
+    let current = in_state(SecretState::Current).ok_or(PageError::NotFound)?;
     let staged = in_state(SecretState::Staged);
     let due_at = rotation_due_at(Environment::Production, &production.secrets).unwrap_or(now);
-    let Said { notice, shown, again, error, refused_origin, tried } = said;
+    let FormOutcome { notice, shown, again, error, refused_origin, tried } = said;
     let dialog = match again {
         Some(dialog) => Some(dialog),
         None => Dialog::asked(query)?,
     };
+    let dialog = dialog.filter(|dialog| who.only_organization().is_none() || !dialog.is_of_the_account());
     let impact = Impact::of(&production.secrets, &known.usage, StagedKey::Promote, now);
     let verdict = staged.map(|_| verdict(&impact, now));
     let dialog = match dialog {
-        Some(dialog) => confirm(dialog, organization, &keys, &origins, verdict.as_ref(), error)?,
+        Some(dialog) => confirm(dialog, organization, &keys, &origins, verdict.as_ref(), parts.erase_after, error)?,
         None => None,
     };
     let mut once = [0; 16];
     parts.verifier.core().random().fill(&mut once)?;
-    let status = if notice.as_ref().is_some_and(|notice| notice.warns) { StatusCode::CONFLICT } else { StatusCode::OK };
+    let status = notice_status(notice.as_ref());
     let page = Keys {
-        shell: Shell { base: &parts.base, operator: Some(who.actor().as_str()) },
+        shell: Shell::of(parts, who),
         id: id.to_string(),
         organization: organization.name.to_string(),
+        suspended: organization.state == OrganizationState::Suspended,
         path: parts.path(id),
         current: known.secret(current),
         next: staged.map(|staged| known.secret(staged)),
         verdict,
-        due: Moment::new(due_at, now),
-        overdue: due_at <= now + REMIND,
+        due: RelativeTime::new(due_at, now),
+        overdue: due_at <= now + REMINDER_LEAD,
         test_keys: keys.iter().filter_map(|found| known.test_key(found)).collect(),
         origins: origins.into_iter().map(|entry| known.origin(entry)).collect(),
         dialog,
@@ -166,27 +175,64 @@ pub(crate) async fn page(
         refused_origin,
         tried,
         once: BASE64_URL_SAFE_NO_PAD.encode(once),
-        now: Moment::new(now, now),
+        now: RelativeTime::new(now, now),
     };
     Ok(reply::page(status, &page))
 }
 
+/// The page of a closed organization.
+#[derive(Template)]
+#[template(path = "closed.html")]
+struct Closed<'a> {
+    shell: Shell<'a>,
+    id: String,
+    organization: String,
+    path: String,
+    notice: Option<Notice>,
+    /// The time from which the data is erased, or `None` if it is gone.
+    erase: Option<RelativeTime>,
+}
+
+fn closed(
+    parts: &Parts,
+    who: &Caller,
+    organization: &Organization,
+    notice: Option<Notice>,
+) -> Result<Reply, PageError> {
+    let now = parts.verifier.core().clock().now();
+    let status = notice_status(notice.as_ref());
+    let page = Closed {
+        shell: Shell::of(parts, who),
+        id: organization.id.to_string(),
+        organization: organization.name.to_string(),
+        path: parts.path(organization.id),
+        notice,
+        erase: organization.erase_at.map(|erase_at| RelativeTime::new(erase_at, now)),
+    };
+    Ok(reply::page(status, &page))
+}
+
+/// Returns the status of a page with this notice.
+fn notice_status(notice: Option<&Notice>) -> StatusCode {
+    if notice.is_some_and(|notice| notice.warns) { StatusCode::CONFLICT } else { StatusCode::OK }
+}
+
 impl Keys<'_> {
-    /// The secrets that this page shows, which a form sends back: what has become of them since, is not changed by it.
+    /// Returns the secrets on this page, which a form sends back: if they have changed since, the form changes nothing.
     fn seen(&self) -> String {
         let next = self.next.as_ref().map(|next| next.locator.to_string());
         Some(self.current.locator.to_string()).into_iter().chain(next).collect::<Vec<_>>().join(" ")
     }
 }
 
-/// What is known of use, and when.
-struct Known {
+/// The known uses, and the time of the look.
+struct UsageView {
     usage: Vec<SecretUsage>,
-    spans: Vec<SpanUses>,
+    spans: Vec<UsageBucket>,
     now: Timestamp,
 }
 
-impl Known {
+impl UsageView {
     fn of(&self, locator: Locator) -> Option<&SecretUsage> {
         self.usage.iter().find(|usage| usage.locator == locator)
     }
@@ -194,16 +240,17 @@ impl Known {
     fn secret(&self, secret: Secret) -> SecretRow {
         SecretRow {
             locator: secret.locator,
-            created: Moment::new(secret.created_at, self.now),
-            last_used: self.of(secret.locator).map(|usage| Moment::new(usage.last_used_at, self.now)),
+            imported: secret.imported.is_some(),
+            created: RelativeTime::new(secret.created_at, self.now),
+            last_used: self.of(secret.locator).map(|usage| RelativeTime::new(usage.last_used_at, self.now)),
             uses: self.uses(secret.locator),
         }
     }
 
     fn uses(&self, locator: Locator) -> Uses {
-        const HEIGHT: u64 = 32;
+        const BAR_HEIGHT: u64 = 32;
         let mut hours = [0_u64; BARS];
-        let spans_an_hour = 3_600 / doorward_store::USAGE_SPAN.as_secs();
+        let spans_an_hour = 3_600 / doorward_store::USAGE_BUCKET.as_secs();
         for found in self.spans.iter().filter(|found| found.locator == locator) {
             let ago = u64::try_from(SecretUsage::span(self.now) - found.span).unwrap_or_default() / spans_an_hour;
             let place = usize::try_from(ago).ok().and_then(|ago| (BARS - 1).checked_sub(ago));
@@ -213,9 +260,9 @@ impl Known {
         }
         let most = hours.iter().copied().max().unwrap_or_default().max(1);
         let bars = hours.iter().enumerate().map(|(place, uses)| {
-            // What was used at all, can be seen.
-            let height = if *uses == 0 { 1 } else { (uses * HEIGHT / most).max(3) };
-            Bar { x: place * 8, y: HEIGHT - height, height }
+            // Even a single use must be visible.
+            let height = if *uses == 0 { 1 } else { (uses * BAR_HEIGHT / most).max(3) };
+            Bar { x: place * 8, y: BAR_HEIGHT - height, height }
         });
         Uses {
             last_hour: grouped(self.of(locator).map_or(0, |usage| usage.uses_last_hour)),
@@ -232,20 +279,21 @@ impl Known {
             id: key.id,
             name: key.name.to_string(),
             locator: secret.locator,
-            created: Moment::new(key.created_at, self.now),
+            imported: secret.imported.is_some(),
+            created: RelativeTime::new(key.created_at, self.now),
             created_by: key.created_by.to_string(),
-            last_used: usage.map(|usage| Moment::new(usage.last_used_at, self.now)),
+            last_used: usage.map(|usage| RelativeTime::new(usage.last_used_at, self.now)),
             last_hour: grouped(usage.map_or(0, |usage| usage.uses_last_hour)),
         })
     }
 
     fn origin(&self, entry: OriginEntry) -> OriginRow {
-        let created = Moment::new(entry.created_at, self.now);
+        let created = RelativeTime::new(entry.created_at, self.now);
         OriginRow { id: entry.id, origin: entry.origin.to_string(), created, created_by: entry.created_by.to_string() }
     }
 }
 
-/// The consequences of a regeneration, in words.
+/// Returns the consequences of a regeneration, in words.
 fn verdict(impact: &Impact, now: Timestamp) -> Verdict {
     let last_used = impact.dying.first().and_then(|current| current.usage);
     let last_used = last_used.map(|usage| between(usage.last_used_at, now));
@@ -261,15 +309,16 @@ fn verdict(impact: &Impact, now: Timestamp) -> Verdict {
     Verdict { text: format!("{text}{rest}"), safe: impact.is_safe() }
 }
 
-/// A question in words; none where it has become meaningless meanwhile.
+/// Returns a question, or `None` if it no longer makes sense.
 fn confirm(
     dialog: Dialog,
     organization: &Organization,
     keys: &[AccessKeyWithSecrets],
     origins: &[OriginEntry],
     verdict: Option<&Verdict>,
+    erase_after: Duration,
     error: Option<String>,
-) -> Result<Option<Confirm>, Fault> {
+) -> Result<Option<Confirm>, PageError> {
     let owned = |sentences: &[&str]| sentences.iter().map(|sentence| (*sentence).to_owned()).collect::<Vec<_>>();
     let confirm = |title: &str, text: Vec<String>, action: String, button, opener| Confirm {
         title: title.to_owned(),
@@ -286,12 +335,13 @@ fn confirm(
         Some(Field { label: "The organization’s name".to_owned(), hint })
     };
     let staged = verdict.is_some();
+    let is_suspended = organization.state == OrganizationState::Suspended;
     Ok(Some(match dialog {
         Dialog::Stage if staged => return Ok(None),
         Dialog::Stage => {
             let text = [
-                "A second production key is made, which works beside the current one. Nothing dies.",
-                "Its value is shown once, on the next screen: have the place ready where your backend keeps its secrets.",
+                "This makes a second production key, which works beside the current key. No key dies.",
+                "Its value is shown once, on the next screen. Have your backend’s secret store ready.",
             ];
             let asked =
                 confirm("Stage next key", owned(&text), "production-key/stage".into(), "Stage next key", "stage");
@@ -299,7 +349,7 @@ fn confirm(
         }
         Dialog::Unstage if !staged => return Ok(None),
         Dialog::Unstage => {
-            let text = ["The next key dies everywhere at once. The current one goes on as before."];
+            let text = ["The next key dies everywhere at once. The current key stays as it is."];
             let action = "production-key/unstage".to_owned();
             confirm("Withdraw the next key", owned(&text), action, "Withdraw it", "unstage")
         }
@@ -327,17 +377,15 @@ fn confirm(
                  shown there. Until your backends have it, their calls are refused.",
             ]);
             if staged {
-                text.push("The next key dies too, since it may have leaked with the other.".to_owned());
+                text.push("The next key dies too, since it may have leaked with the current key.".to_owned());
             }
             let asked = confirm("It leaked", text, "production-key/leaked".into(), "Kill it now", "leaked");
             Confirm { field: typed_name(), ..asked }
         }
         Dialog::Create => {
-            let text = [
-                "A test key opens the test environment, and nothing of production. Its value is shown once, on the next screen.",
-            ];
+            let text = ["A test key opens the test environment only. Its value is shown once, on the next screen."];
             let asked = confirm("Create new key", owned(&text), "test-keys".into(), "Create key", "create");
-            let hint = "What uses it, such as ci or Zoë’s laptop".to_owned();
+            let hint = "The key’s user, such as ci or Zoë’s laptop".to_owned();
             Confirm { kills: false, field: Some(Field { label: "Name".to_owned(), hint }), ..asked }
         }
         Dialog::Delete(id) => {
@@ -346,14 +394,44 @@ fn confirm(
             let Some(found) = keys.iter().find(is_it) else { return Ok(None) };
             let text = vec![
                 format!("The test key {} dies everywhere at once. This cannot be undone.", found.key.name),
-                "What was made with it stays in the test environment, for the other test keys.".to_owned(),
+                "Data that it created stays in the test environment, for the other test keys.".to_owned(),
             ];
             confirm("Delete test key", text, format!("test-keys/{id}/delete"), "Delete key", "test-keys")
         }
+        Dialog::Rename => {
+            let text = owned(&["Keys and logs stay. Callers see the new name in the answers of this service."]);
+            let asked = confirm("Rename the organization", text, "rename".into(), "Rename it", "rename");
+            let hint = format!("It is {} now", organization.name);
+            Confirm { kills: false, field: Some(Field { label: "The new name".to_owned(), hint }), ..asked }
+        }
+        Dialog::Suspend if is_suspended => return Ok(None),
+        Dialog::Suspend => {
+            let text = owned(&[
+                "All keys of this organization are refused everywhere, production and test, until it is resumed.",
+                "Its keys, data and logs stay.",
+            ]);
+            confirm("Suspend the organization", text, "suspend".into(), "Suspend it", "suspend")
+        }
+        Dialog::Resume if !is_suspended => return Ok(None),
+        Dialog::Resume => {
+            let text = owned(&["All keys of this organization work again."]);
+            let asked = confirm("Resume the organization", text, "resume".into(), "Resume it", "resume");
+            Confirm { kills: false, ..asked }
+        }
+        Dialog::Close => {
+            let text = vec![
+                "Every key of this organization dies everywhere at once. This cannot be undone.".to_owned(),
+                format!(
+                    "Its users, credentials, connectors and links are erased {} later. Its logs stay.",
+                    long(erase_after)
+                ),
+            ];
+            let asked = confirm("Close the organization", text, "close".into(), "Close it for good", "close");
+            Confirm { field: typed_name(), ..asked }
+        }
         Dialog::Remove(id) => {
             let Some(entry) = origins.iter().find(|entry| entry.id == id) else { return Ok(None) };
-            let text =
-                vec![format!("No callback goes to {} any more, also not for links that are under way.", entry.origin)];
+            let text = vec![format!("Callbacks no longer go to {}, not even for links in progress.", entry.origin)];
             let action = format!("allowed-origins/{id}/remove");
             confirm("Remove origin", text, action, "Remove it", "allowed-origins")
         }
@@ -369,20 +447,16 @@ mod tests {
 
     fn secret(locator: &str, generation: u32, state: SecretState) -> Secret {
         let (locator, digest) = (locator.parse().unwrap(), Digest::from_bytes([0; 32]));
-        Secret { locator, digest, generation, state, created_at: Timestamp::from_millis(0) }
+        Secret::new(state, locator, digest, generation, Timestamp::from_millis(0))
     }
 
-    fn known(uses: &[(&Secret, Duration)], now: Timestamp) -> Known {
-        let usage = |(secret, ago): &(&Secret, Duration)| SecretUsage {
-            locator: secret.locator,
-            last_used_at: now - *ago,
-            uses_last_hour: 1,
-        };
-        Known { usage: uses.iter().map(usage).collect(), spans: vec![], now }
+    fn known(uses: &[(&Secret, Duration)], now: Timestamp) -> UsageView {
+        let usage = |(secret, ago): &(&Secret, Duration)| SecretUsage::new(secret.locator, now - *ago, 1);
+        UsageView { usage: uses.iter().map(usage).collect(), spans: vec![], now }
     }
 
     #[test]
-    fn a_plain_sentence_says_what_regenerating_would_do() {
+    fn the_verdict_describes_the_effect_of_regenerating() {
         let now = Timestamp::from_millis(1_800_000_000_000);
         let current = secret("aaaaaaaaaa", 1, SecretState::Current);
         let staged = secret("bbbbbbbbbb", 2, SecretState::Staged);
@@ -401,7 +475,7 @@ mod tests {
             ),
             (vec![(&staged, minutes)], "Nobody has ever used the old key: safe to regenerate.".to_owned(), true),
             (vec![], format!("Nobody has ever used the old key: safe to regenerate.{unrolled}"), false),
-            // What ran yesterday at this time has not run yet today.
+            // A daily job that ran yesterday at this time has not run again yet.
             (
                 vec![(&current, QUIET_PERIOD - Duration::from_millis(1)), (&staged, minutes)],
                 "The old key was last used 23 hours ago. Regenerating now would refuse those calls.".to_owned(),
@@ -415,12 +489,12 @@ mod tests {
     }
 
     #[test]
-    fn the_picture_has_a_bar_for_each_hour_and_every_use_in_it() {
+    fn the_chart_has_a_bar_for_each_hour_and_includes_every_use() {
         let now = Timestamp::from_millis(1_800_000_000_000);
         let current = secret("aaaaaaaaaa", 1, SecretState::Current);
-        let span = |ago: i64, uses| SpanUses { locator: current.locator, span: SecretUsage::span(now) - ago, uses };
+        let span = |ago: i64, uses| UsageBucket::new(current.locator, SecretUsage::span(now) - ago, uses);
         let spans = vec![span(0, 10), span(5, 20), span(6, 60), span(143, 1), span(144, 1_000)];
-        let uses = Known { spans, ..known(&[], now) }.uses(current.locator);
+        let uses = UsageView { spans, ..known(&[], now) }.uses(current.locator);
         let heights: Vec<_> = uses.bars.iter().map(|bar| bar.height).collect();
         let quiet = [1; 21];
         assert_eq!(heights, [&[3][..], &quiet, &[32, 16]].concat());

@@ -1,52 +1,52 @@
-//! Pages that say one thing.
+//! Pages with a single message.
 
 use askama::Template;
 use http::StatusCode;
 
 use super::Shell;
-use crate::fault::{Fault, SignInRefused};
+use crate::page_error::{PageError, SignInError};
 use crate::reply::{self, Reply};
 use crate::state::Parts;
 
-/// A title, a sentence, and where to go from there.
+/// A title, a sentence, and the next step.
 #[derive(Template)]
 #[template(path = "message.html")]
 pub(crate) struct Message<'a> {
     pub(crate) parts: &'a Parts,
     pub(crate) title: &'a str,
     pub(crate) text: &'a str,
-    pub(crate) fault: &'a Fault,
+    pub(crate) fault: &'a PageError,
 }
 
 impl Message<'_> {
     fn shell(&self) -> Shell<'_> {
-        Shell { base: &self.parts.base, operator: None }
+        Shell::of_nobody(self.parts)
     }
 
-    /// Whether a link to sign in by is what is missing.
+    /// Returns whether the reader needs a sign-in link.
     fn wants_link(&self) -> bool {
-        matches!(self.fault, Fault::SignedOut)
+        matches!(self.fault, PageError::SignedOut) && self.parts.visitors.is_none()
     }
 
-    /// Whom else to sign in with.
+    /// Returns the name of an identity provider to sign in with.
     fn provider(&self) -> Option<&str> {
-        self.parts.provider_name().filter(|_| !self.goes_on())
+        self.parts.provider_name().filter(|_| !self.goes_on() && self.parts.visitors.is_none())
     }
 
     fn goes_on(&self) -> bool {
-        matches!(self.fault, Fault::FromElsewhere)
+        matches!(self.fault, PageError::CrossSiteNavigation)
     }
 }
 
 pub(crate) fn signed_out(parts: &Parts) -> Message<'_> {
-    let text = "This session is over. To come back, an operator needs another link:";
-    Message { parts, title: "Signed out", text, fault: &Fault::SignedOut }
+    let text = "This session is over. To sign in again, an operator needs another link:";
+    Message { parts, title: "Signed out", text, fault: &PageError::SignedOut }
 }
 
 pub(crate) fn dead_link(parts: &Parts) -> Reply {
     let text = "It was used, or ten minutes have passed. An operator signs in by a link that works once:";
-    let page = Message { parts, title: "This link works no more", text, fault: &Fault::SignedOut };
+    let page = Message { parts, title: "This link no longer works", text, fault: &PageError::SignedOut };
     let mut reply = reply::page(StatusCode::GONE, &page);
-    reply.extensions_mut().insert(SignInRefused::Link);
+    reply.extensions_mut().insert(SignInError::Link);
     reply
 }

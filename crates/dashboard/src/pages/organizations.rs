@@ -1,17 +1,18 @@
-//! Which organization.
+//! The choice of an organization.
 
 use askama::Template;
-use doorward_auth::OperatorPrincipal;
 use doorward_store::Page;
+use doorward_types::OrganizationState;
 use http::StatusCode;
 
-use super::{Moment, Shell};
-use crate::fault::Fault;
+use super::{RelativeTime, Shell};
+use crate::caller::Caller;
+use crate::page_error::PageError;
 use crate::reply::{self, Reply};
 use crate::state::Parts;
 
-/// How many are listed: whoever has more knows their addresses.
-const MANY: u32 = 500;
+/// The maximum number of listed organizations. People with more organizations open them by URL.
+const MAX_ROWS: u32 = 500;
 
 #[derive(Template)]
 #[template(path = "organizations.html")]
@@ -23,11 +24,17 @@ struct Organizations<'a> {
 struct Row {
     id: String,
     name: String,
-    created: Moment,
+    /// The state, if it is not the usual one.
+    state: Option<OrganizationState>,
+    created: RelativeTime,
 }
 
-pub(crate) async fn page(parts: &Parts, who: &OperatorPrincipal) -> Result<Reply, Fault> {
-    let all = parts.issuer.organizations(who, Page::first(MANY)).await?;
+/// Returns the list, or leads to the only organization that the caller could choose.
+pub(crate) async fn page(parts: &Parts, who: &Caller) -> Result<Reply, PageError> {
+    if let Some(own) = who.only_organization() {
+        return Ok(reply::see_other(&parts.path(own)));
+    }
+    let all = parts.issuer.organizations(who, Page::first(MAX_ROWS)).await?;
     if let [only] = all.as_slice() {
         return Ok(reply::see_other(&parts.path(only.id)));
     }
@@ -35,8 +42,9 @@ pub(crate) async fn page(parts: &Parts, who: &OperatorPrincipal) -> Result<Reply
     let row = |found: doorward_store::Organization| Row {
         id: found.id.to_string(),
         name: found.name.to_string(),
-        created: Moment::new(found.created_at, now),
+        state: Some(found.state).filter(|state| *state != OrganizationState::Active),
+        created: RelativeTime::new(found.created_at, now),
     };
-    let shell = Shell { base: &parts.base, operator: Some(who.actor().as_str()) };
+    let shell = Shell::of(parts, who);
     Ok(reply::page(StatusCode::OK, &Organizations { shell, rows: all.into_iter().map(row).collect() }))
 }

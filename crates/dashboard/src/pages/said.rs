@@ -1,55 +1,60 @@
-//! The outcome of a form, for a page to say.
+//! The result of a form, for a page to show.
 
 use doorward_auth::{Receipt, StagedKey};
 use doorward_key::ShownOnce;
 use doorward_types::{AccessKeyId, AllowedOriginId};
 
-use crate::fault::Fault;
 use crate::form::Form;
+use crate::page_error::PageError;
 
-/// The outcome of a form, for the page to say.
+/// The result of a form, for the page to show.
 #[derive(Debug, Default)]
-pub(crate) struct Said {
-    /// The change that was made, or why none was.
+pub(crate) struct FormOutcome {
+    /// The change, or the reason why nothing changed.
     pub(crate) notice: Option<Notice>,
-    /// A value, this one time.
-    pub(crate) shown: Option<Shown>,
-    /// A dialog to answer again.
+    /// A value, shown only in this answer.
+    pub(crate) shown: Option<RevealedKey>,
+    /// A dialog to fill in again.
     pub(crate) again: Option<Dialog>,
-    /// The fault of its answer.
+    /// The error in the dialog's answer.
     pub(crate) error: Option<String>,
-    /// An origin that cannot be allowed, and why.
+    /// An invalid origin, and the reason.
     pub(crate) refused_origin: Option<(String, String)>,
-    /// Whether a callback may go to a URL.
-    pub(crate) tried: Option<Tried>,
+    /// The result of a test of a callback URL.
+    pub(crate) tried: Option<OriginTest>,
 }
 
-/// A sentence above everything else.
+/// A sentence at the top of the page.
 #[derive(Debug)]
 pub(crate) struct Notice {
     pub(crate) text: String,
-    /// Nothing was done.
+    /// True if nothing was changed.
     pub(crate) warns: bool,
 }
 
-/// A value in the one answer that shows it.
+/// A value in the only answer that shows it.
 #[derive(Debug)]
-pub(crate) struct Shown {
+pub(crate) struct RevealedKey {
     pub(crate) title: String,
     pub(crate) text: String,
     pub(crate) value: ShownOnce,
     pub(crate) receipt: Receipt,
 }
 
-/// A URL that was tried.
+/// A tested URL.
 #[derive(Debug)]
-pub(crate) struct Tried {
+pub(crate) struct OriginTest {
     pub(crate) url: String,
     pub(crate) allowed: bool,
     pub(crate) text: String,
 }
 
-impl Said {
+impl FormOutcome {
+    /// Asks again in this dialog, since the input has an error.
+    pub(crate) fn again(dialog: Dialog, error: String) -> Self {
+        Self { again: Some(dialog), error: Some(error), ..Self::default() }
+    }
+
     pub(crate) fn notice(text: String) -> Self {
         Self { notice: Some(Notice { text, warns: false }), ..Self::default() }
     }
@@ -58,17 +63,17 @@ impl Said {
         Self { notice: Some(Notice { text, warns: true }), ..Self::default() }
     }
 
-    /// Something is dead, and since when.
+    /// Creates the message that a key died, with the time that it took.
     pub(crate) fn dead(text: &str, receipt: Receipt) -> Self {
         Self::notice(format!("{text} Dead everywhere after {} ms: {}", receipt.waited().as_millis(), receipt.nodes()))
     }
 
-    pub(crate) fn shown(shown: Shown) -> Self {
+    pub(crate) fn shown(shown: RevealedKey) -> Self {
         Self { shown: Some(shown), ..Self::default() }
     }
 }
 
-/// A question before something is changed.
+/// A dialog before a change.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) enum Dialog {
     Stage,
@@ -78,6 +83,10 @@ pub(crate) enum Dialog {
     Create,
     Delete(AccessKeyId),
     Remove(AllowedOriginId),
+    Rename,
+    Suspend,
+    Resume,
+    Close,
 }
 
 impl Dialog {
@@ -88,16 +97,25 @@ impl Dialog {
         }
     }
 
-    /// Returns the dialog that a link of the page asks for.
-    pub(super) fn asked(query: &Form) -> Result<Option<Self>, Fault> {
+    /// Returns whether the dialog changes the account itself, which no visitor may.
+    pub(super) const fn is_of_the_account(&self) -> bool {
+        matches!(self, Self::Close | Self::Rename | Self::Resume | Self::Suspend)
+    }
+
+    /// Returns the dialog that the query requests.
+    pub(super) fn asked(query: &Form) -> Result<Option<Self>, PageError> {
         Ok(Some(match query.get("dialog") {
             Some("stage") => Self::Stage,
             Some("unstage") => Self::Unstage,
             Some("regenerate") => Self::Regenerate,
             Some("leaked") => Self::Leaked,
             Some("create") => Self::Create,
-            Some("delete") => Self::Delete(query.parsed("key")?.ok_or(Fault::NotFound)?),
-            Some("remove") => Self::Remove(query.parsed("origin")?.ok_or(Fault::NotFound)?),
+            Some("rename") => Self::Rename,
+            Some("suspend") => Self::Suspend,
+            Some("resume") => Self::Resume,
+            Some("close") => Self::Close,
+            Some("delete") => Self::Delete(query.parsed("key")?.ok_or(PageError::NotFound)?),
+            Some("remove") => Self::Remove(query.parsed("origin")?.ok_or(PageError::NotFound)?),
             _ => return Ok(None),
         }))
     }

@@ -1,11 +1,12 @@
-//! The page that a link opens: looking at it uses nothing up, since mail scanners and browsers look before people do.
+//! The page that a sign-in link opens. Loading it does not consume the link, since mail scanners and browsers load links before
+//! people do.
 
 use askama::Template;
 use doorward_key::OpaqueToken;
 use http::StatusCode;
 
 use super::{Shell, message};
-use crate::fault::Fault;
+use crate::page_error::PageError;
 use crate::reply::{self, Reply};
 use crate::state::Parts;
 
@@ -16,15 +17,15 @@ struct SignIn<'a> {
     name: &'a str,
 }
 
-pub(crate) async fn page(parts: &Parts, token: &str) -> Result<Reply, Fault> {
+pub(crate) async fn page(parts: &Parts, token: &str) -> Result<Reply, PageError> {
     let operator = match OpaqueToken::presented(token) {
-        Some(link) => parts.desk.whose_link(&link).await?,
+        Some(link) => parts.operators.peek_link(&link).await?,
         None => None,
     };
     Ok(match operator {
         None => message::dead_link(parts),
         Some(operator) => {
-            let shell = Shell { base: &parts.base, operator: None };
+            let shell = Shell::of_nobody(parts);
             reply::page(StatusCode::OK, &SignIn { shell, name: operator.name.as_str() })
         }
     })

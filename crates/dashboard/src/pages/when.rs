@@ -1,12 +1,12 @@
-//! Times, as people say them and as machines read them.
+//! Formats times for people and for machines.
 
 use std::time::Duration;
 
 use doorward_types::Timestamp;
 
-/// A moment, told from another one.
+/// A time, relative to another time.
 #[derive(Clone, Debug)]
-pub(crate) struct Moment {
+pub(crate) struct RelativeTime {
     /// RFC 3339, for `datetime`.
     pub(crate) exact: String,
     /// Such as `4 minutes ago`.
@@ -15,7 +15,7 @@ pub(crate) struct Moment {
     pub(crate) absolute: String,
 }
 
-impl Moment {
+impl RelativeTime {
     pub(crate) fn new(at: Timestamp, now: Timestamp) -> Self {
         let exact = at.to_string();
         let absolute = match (exact.get(..10), exact.get(11..16)) {
@@ -31,17 +31,17 @@ impl Moment {
     }
 }
 
-/// How far two moments are apart.
+/// Returns the distance between two times.
 pub(crate) fn between(one: Timestamp, other: Timestamp) -> Duration {
     Duration::from_millis(one.as_millis().abs_diff(other.as_millis()))
 }
 
-/// How long it is, in the one unit that says it best.
+/// Returns a duration in its most readable unit.
 pub(crate) fn long(gap: Duration) -> String {
     const UNITS: [(u64, &str); 5] =
         [(365 * 86_400, "year"), (30 * 86_400, "month"), (86_400, "day"), (3_600, "hour"), (60, "minute")];
     let seconds = gap.as_secs();
-    // Two hours are better than 119 minutes, and 26 hours better than a day.
+    // "26 hours" is more precise than "1 day", but "2 hours" is easier to read than "119 minutes".
     let (length, name) = UNITS.into_iter().find(|(length, _)| seconds >= 2 * length).unwrap_or_else(|| {
         UNITS.into_iter().find(|(length, _)| seconds >= *length && *length == 60).unwrap_or((1, "second"))
     });
@@ -54,7 +54,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_moment_is_said_in_one_unit() {
+    fn a_duration_is_shown_in_one_unit() {
         let now = Timestamp::from_millis(1_800_000_000_000);
         for (seconds, said) in [
             (0, "just now"),
@@ -71,9 +71,9 @@ mod tests {
             (365 * 86_400, "12 months ago"),
             (730 * 86_400, "2 years ago"),
         ] {
-            assert_eq!(Moment::new(now - Duration::from_secs(seconds), now).said, said);
+            assert_eq!(RelativeTime::new(now - Duration::from_secs(seconds), now).said, said);
         }
-        let due = Moment::new(now + Duration::from_hours(24 * 40), now);
+        let due = RelativeTime::new(now + Duration::from_hours(24 * 40), now);
         assert_eq!((due.said.as_str(), due.absolute.as_str()), ("in 40 days", "2027-02-24 08:00 UTC"));
     }
 }

@@ -4,3 +4,4 @@
 
 mod mounted;
 mod reads;
+mod visitors;

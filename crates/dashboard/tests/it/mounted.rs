@@ -1,8 +1,8 @@
-//! The page in somebody else's router, at a path of its own.
+//! Mounts the page in another service's router, at another path.
 
 use axum::Router;
 use axum::body::Body;
-use doorward_auth::OperatorDesk;
+use doorward_auth::Operators;
 use doorward_dashboard::Dashboard;
 use doorward_testing::TestKeys;
 use http::header::{COOKIE, LOCATION, SET_COOKIE};
@@ -15,13 +15,13 @@ async fn text(response: Response<Body>) -> String {
 }
 
 #[tokio::test]
-async fn an_axum_service_has_the_page_under_a_path_of_its_own() {
+async fn an_axum_service_mounts_the_page_under_another_path() {
     let keys = TestKeys::start().await;
-    let dashboard = Dashboard::new(keys.verifier().clone()).at("/settings/api-keys");
+    let dashboard = Dashboard::new(keys.verifier().clone(), keys.store().clone()).at("/settings/api-keys");
     let router: Router = Router::new().nest_service("/settings/api-keys", dashboard);
     let ask = async |request: Request<Body>| router.clone().oneshot(request).await.unwrap();
 
-    let desk = OperatorDesk::new(keys.verifier().core());
+    let desk = Operators::new(keys.verifier().core(), keys.store().clone());
     let ada = desk.add("ada".parse().unwrap(), &TestKeys::request()).await.unwrap().operator;
     let link =
         format!("/settings/api-keys/sign-in/{}", desk.login_link(&ada, &TestKeys::request()).await.unwrap().expose());

@@ -1,4 +1,4 @@
-//! The calls to the store of each page: it reads each thing once, and a look writes nothing.
+//! The store calls of each page: a page reads each record once, and viewing it writes nothing.
 
 #[path = "../../../auth/tests/it/support/noted.rs"]
 mod noted;
@@ -11,7 +11,7 @@ use std::sync::Arc;
 use self::noted::Noted;
 use self::store::Carried;
 use bytes::Bytes;
-use doorward_auth::{Core, Issuer, OperatorDesk, Verifier, Visit};
+use doorward_auth::{Core, Issuer, Operators, Verifier, Visit};
 use doorward_dashboard::Dashboard;
 use doorward_records::Store;
 use doorward_store_memory::MemoryStore;
@@ -21,17 +21,17 @@ use http::{Request, StatusCode};
 use http_body_util::{BodyExt, Full};
 
 #[tokio::test(start_paused = true)]
-async fn a_page_reads_each_thing_once_and_a_look_writes_nothing() {
+async fn a_page_reads_each_record_once_and_viewing_it_writes_nothing() {
     let store = Carried::new(&Arc::new(MemoryStore::new()), Noted::default());
     let core = Core::new(Arc::clone(&store) as Arc<dyn Store>);
     let verifier = Verifier::start_in_runtime(&core).await.unwrap();
     let acme = Issuer::beside(&verifier).provision("Acme".parse().unwrap(), &TestKeys::request()).await.unwrap();
-    let desk = OperatorDesk::new(&core);
+    let desk = Operators::new(&core, store.clone());
     let ada = desk.add("ada".parse().unwrap(), &TestKeys::request()).await.unwrap().operator;
     let link = desk.login_link(&ada, &TestKeys::request()).await.unwrap();
     let session = desk.sign_in(&link, Visit::default()).await.unwrap().unwrap();
 
-    let dashboard = Dashboard::new(verifier.clone());
+    let dashboard = Dashboard::new(verifier.clone(), store.clone());
     let cookie = format!("__Host-doorward={}", session.expose());
     let calls = async |request: http::request::Builder, body: &'static str| {
         store.way.take();
@@ -50,7 +50,7 @@ async fn a_page_reads_each_thing_once_and_a_look_writes_nothing() {
     verifier.verify(acme.value.expose().as_bytes()).unwrap();
     let (used, page) = calls(Request::get(path("")), "").await;
     assert_eq!(used, keys);
-    assert!(page.contains("1 use") && page.contains("just now"), "it is not written, and is shown: {page}");
+    assert!(page.contains("1 use") && page.contains("just now"), "the page does not show the unwritten use: {page}");
     assert_eq!(calls(Request::get(path("/audit")), "").await.0, ["sign_in", "organization", "events"]);
 
     let form = |to: &str| {
@@ -61,5 +61,5 @@ async fn a_page_reads_each_thing_once_and_a_look_writes_nothing() {
     assert_eq!(regenerated[..4], ["sign_in", "organization", "access_key", "change"]);
     assert_eq!(regenerated[4..], keys[2..]);
     let refused = calls(form("/production-key/regenerate"), "name=Other").await.0;
-    assert_eq!(refused, keys, "nothing is read for the change that is not made");
+    assert_eq!(refused, keys, "a refused change read the store");
 }

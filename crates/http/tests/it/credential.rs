@@ -1,4 +1,4 @@
-//! The credential against a grammar that shares nothing with it, and every refusal of the contract.
+//! Checks the credential against an independent grammar, and every refusal of the contract.
 
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
@@ -80,7 +80,7 @@ async fn bench() -> (AccessKeyLayer, String, String, Arc<ManualClock>) {
 }
 
 #[tokio::test]
-async fn every_refusal_of_the_contract() {
+async fn every_refusal_has_its_documented_answer() {
     let (layer, key, unknown, _) = bench().await;
     let bearer = format!("Bearer {key}");
     let last = if key.ends_with('0') { "1" } else { "0" };
@@ -130,7 +130,7 @@ async fn every_refusal_of_the_contract() {
         }
     }
     assert_eq!(ask(&layer, request("/", &[("authorization", &bearer)])).await.body, "production");
-    // Beside a key in force, the query is the service's own business.
+    // With a valid key, the query string is the service's own business.
     let with_query = request(&format!("/?{unknown}"), &[("authorization", &bearer)]);
     assert_eq!(ask(&layer, with_query).await.status, 200);
 }
@@ -148,7 +148,7 @@ async fn a_page_in_a_browser_is_told_that_its_key_has_leaked() {
         let mark = (name, value);
         let answer = ask(&layer, request("/", &[("authorization", &bearer), mark, beside])).await;
         assert_eq!((answer.status, answer.code().as_deref()), (403, Some("key_used_in_browser")));
-        // Only a valid key earns the hint.
+        // Only a valid key gets the hint.
         let answer = ask(&layer, request("/", &[("authorization", &wrong), mark, beside])).await;
         assert_eq!(answer.code().as_deref(), Some("invalid_key"));
         let open = layer.clone().with_insecure_browser_use();
@@ -156,13 +156,13 @@ async fn a_page_in_a_browser_is_told_that_its_key_has_leaked() {
     }
     let navigation = [("authorization", &*bearer), ("sec-fetch-mode", "navigate"), ("sec-fetch-site", "none")];
     assert_eq!(ask(&layer, request("/", &navigation)).await.status, 200);
-    // So Node's fetch does, in a backend.
+    // Node's fetch sends this in a backend.
     let node = [("authorization", &*bearer), ("sec-fetch-mode", "cors"), ("user-agent", "node")];
     assert_eq!(ask(&layer, request("/", &node)).await.status, 200);
 }
 
 #[tokio::test]
-async fn a_node_that_is_late_answers_503_to_every_well_formed_key() {
+async fn a_late_node_answers_503_to_every_well_formed_key() {
     let (layer, key, unknown, clock) = bench().await;
     clock.advance(std::time::Duration::from_secs(10));
     for key in [key, unknown] {

@@ -1,4 +1,4 @@
-//! What the layer lets through, by what was chosen for it.
+//! The requests that each kind of layer lets through.
 
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
@@ -8,7 +8,9 @@ use std::sync::{Arc, Mutex};
 
 use bytes::Bytes;
 use doorward_auth::Principal;
-use doorward_http::{AccessKeyLayer, Code, CredentialFault, Rejection, UnusualUse, principal};
+use doorward_http::{
+    AccessKeyLayer, Code, CredentialError, KeyMisuse, PrincipalError, Problem, Rejection, principal, principal_if_any,
+};
 use doorward_testing::TestKeys;
 use doorward_types::Environment;
 use http::header::{CACHE_CONTROL, CONTENT_TYPE, WWW_AUTHENTICATE};
@@ -23,7 +25,7 @@ fn request(method: &str, headers: Headers<'_>) -> Request<()> {
     headers.iter().fold(builder, |builder, (name, value)| builder.header(*name, *value)).body(()).unwrap()
 }
 
-/// The answer's status, headers and text: of whoever came through, or of the refusal.
+/// Returns the answer's status, headers and text: the principal, or the refusal.
 async fn ask(layer: AccessKeyLayer, request: Request<()>) -> (http::response::Parts, String) {
     let service = ServiceBuilder::new().layer(layer).service_fn(async |request: Request<()>| {
         let who = request.extensions().get::<Principal>().map(|principal| principal.environment().to_string());
@@ -34,7 +36,7 @@ async fn ask(layer: AccessKeyLayer, request: Request<()>) -> (http::response::Pa
 }
 
 #[tokio::test]
-async fn an_optional_layer_lets_nobody_in_particular_through_but_no_wrong_credential() {
+async fn an_optional_layer_lets_anonymous_requests_through_but_no_wrong_credential() {
     let keys = TestKeys::start().await;
     let layer = AccessKeyLayer::new(keys.verifier().clone());
     assert_eq!(ask(layer.clone(), request("GET", &[])).await.0.status, StatusCode::UNAUTHORIZED);
@@ -55,7 +57,7 @@ async fn an_optional_layer_lets_nobody_in_particular_through_but_no_wrong_creden
 }
 
 #[tokio::test]
-async fn a_route_of_one_environment_refuses_the_others_keys() {
+async fn a_route_for_one_environment_refuses_keys_of_the_other() {
     let keys = TestKeys::start().await;
     let layer = AccessKeyLayer::new(keys.verifier().clone());
     for only in [Environment::Production, Environment::Test] {
@@ -75,7 +77,7 @@ async fn a_route_of_one_environment_refuses_the_others_keys() {
 }
 
 #[tokio::test]
-async fn a_preflight_passes_where_that_was_chosen_and_nothing_else_does() {
+async fn a_preflight_passes_only_if_the_layer_allows_it() {
     let keys = TestKeys::start().await;
     let layer = AccessKeyLayer::new(keys.verifier().clone());
     let whole = [("Origin", "https://app.example.com"), ("Access-Control-Request-Method", "POST")];
@@ -91,17 +93,18 @@ async fn a_preflight_passes_where_that_was_chosen_and_nothing_else_does() {
 }
 
 #[tokio::test]
-async fn a_service_writes_refusals_in_its_own_shape_but_not_what_they_mean() {
+async fn a_service_formats_refusals_but_keeps_their_status_and_headers() {
     let keys = TestKeys::start().await;
-    let layer = AccessKeyLayer::new(keys.verifier().clone()).with_refusals(|problem| {
-        let mut response = Response::new(format!("<code>{}</code>", problem.code().as_str()).into());
+    let layer = AccessKeyLayer::new(keys.verifier().clone()).with_refusals(|problem, request| {
+        let text = format!("<code>{} of {}</code>", problem.code().as_str(), request.uri());
+        let mut response = Response::new(text.into());
         *response.status_mut() = StatusCode::OK;
         response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/xml"));
         response.headers_mut().insert(WWW_AUTHENTICATE, HeaderValue::from_static("Negotiate"));
         response
     });
     let (parts, text) = ask(layer, request("GET", &[])).await;
-    assert_eq!(text, "<code>missing_credential</code>");
+    assert_eq!(text, "<code>missing_credential of /</code>");
     assert_eq!(parts.status, StatusCode::UNAUTHORIZED);
     assert_eq!(parts.headers[CONTENT_TYPE], "application/xml");
     assert_eq!(parts.headers[CACHE_CONTROL], "no-store");
@@ -115,15 +118,15 @@ async fn a_refusal_carries_its_reason_beside_the_answer() {
     let layer = AccessKeyLayer::new(keys.verifier().clone());
     let (parts, _) = ask(layer.clone(), request("GET", &[])).await;
     let reason = parts.extensions.get::<Rejection>().copied();
-    assert_eq!(reason, Some(Rejection::Credential(CredentialFault::Missing)));
+    assert_eq!(reason, Some(Rejection::Credential(CredentialError::Missing)));
     let authorization = keys.authorization(Environment::Test);
     let page = [("Authorization", authorization.as_str()), ("Origin", "https://app.example.com")];
     let (parts, _) = ask(layer, request("GET", &page)).await;
     let used = parts.extensions.get().and_then(Rejection::unusual_use);
-    assert_eq!(used, Some(UnusualUse::InBrowser));
+    assert_eq!(used, Some(KeyMisuse::InBrowser));
 }
 
-/// What was logged.
+/// The logged text.
 #[derive(Clone, Default)]
 struct Log(Arc<Mutex<Vec<u8>>>);
 
@@ -138,13 +141,43 @@ impl Write for Log {
 }
 
 #[test]
-fn a_missing_layer_is_a_failure_of_the_service_whose_log_names_the_cure() {
+fn a_missing_layer_answers_500_and_the_log_names_the_cure() {
     let log = Log::default();
     let writer = log.clone();
     let subscriber = tracing_subscriber::fmt().with_writer(move || writer.clone()).finish();
-    let problem =
-        tracing::subscriber::with_default(subscriber, || principal(Request::new(()).extensions()).unwrap_err());
-    assert_eq!(problem.code(), Code::INTERNAL);
+    let request = Request::new(());
+    let (error, if_any) = tracing::subscriber::with_default(subscriber, || {
+        (principal(request.extensions()).unwrap_err(), principal_if_any(request.extensions()).unwrap_err())
+    });
+    assert_eq!((error, if_any), (PrincipalError::NoLayer, PrincipalError::NoLayer));
+    assert_eq!((error.code(), Problem::from(error).code()), (Code::INTERNAL, Code::INTERNAL));
+    let error: Box<dyn std::error::Error> = error.into();
+    assert!(error.to_string().contains("AccessKeyLayer"));
     let text = String::from_utf8(log.0.lock().unwrap().clone()).unwrap();
     assert!(text.contains("ERROR") && text.contains(".layer(AccessKeyLayer::new(verifier))"), "{text}");
+}
+
+#[tokio::test]
+async fn a_layer_and_its_clones_count_in_one_place() {
+    let keys = TestKeys::start().await;
+    let layer = AccessKeyLayer::new(keys.verifier().clone());
+    let (production, test) = (keys.authorization(Environment::Production), keys.authorization(Environment::Test));
+    let (production, test) = ([("Authorization", production.as_str())], [("Authorization", test.as_str())]);
+    ask(layer.clone(), request("GET", &production)).await;
+    ask(layer.clone().optional(), request("GET", &test)).await;
+    ask(layer.clone(), request("GET", &test)).await;
+    // No credential is a refusal only if a key is required.
+    ask(layer.clone().optional(), request("GET", &[])).await;
+    ask(layer.clone(), request("GET", &[])).await;
+    ask(layer.clone().only(Environment::Production), request("GET", &test)).await;
+    ask(layer.clone(), request("GET", &[test[0], ("Origin", "https://app.example.com")])).await;
+    let counters = layer.counters();
+    let accepted = [Environment::Production, Environment::Test].map(|environment| counters.accepted(environment));
+    assert_eq!(accepted, [1, 2]);
+    let refused = counters.refused().filter(|(_, count)| *count > 0).map(|(code, count)| (code.as_str(), count));
+    assert_eq!(
+        refused.collect::<Vec<_>>(),
+        [("key_used_in_browser", 1), ("missing_credential", 1), ("wrong_environment", 1)]
+    );
+    assert_eq!(KeyMisuse::ALL.map(|misuse| counters.misused(misuse)), [0, 1, 0]);
 }

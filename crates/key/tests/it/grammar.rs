@@ -1,4 +1,4 @@
-//! The parser against a grammar that shares nothing with it: a regular expression and another CRC-32.
+//! Checks the parser against an independent grammar: a regular expression and another CRC-32.
 
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
@@ -36,7 +36,7 @@ proptest! {
     }
 
     #[test]
-    fn what_is_generated_is_read_back_under_any_prefix(prefix in "[a-z][a-z0-9]{0,15}", production in any::<bool>()) {
+    fn a_generated_key_is_read_back_with_any_prefix(prefix in "[a-z][a-z0-9]{0,15}", production in any::<bool>()) {
         let environment = if production { Environment::Production } else { Environment::Test };
         let prefix: KeyPrefix = prefix.parse().unwrap();
         let key = FreshKey::generate(&prefix, environment, &SystemRandom).unwrap();
@@ -58,7 +58,7 @@ fn a_fresh_key_is_55_characters_and_grammatical() {
 }
 
 #[test]
-fn an_operators_token_is_no_access_key_and_the_reverse() {
+fn an_operator_token_is_not_an_access_key_and_vice_versa() {
     let token = doorward_key::FreshOperatorToken::generate(&SystemRandom).unwrap().into_value();
     assert!(PresentedOperatorToken::parse(token.expose().as_bytes()).is_ok());
     assert!(PresentedKey::parse(&KeyPrefix::default(), token.expose().as_bytes()).is_err());
@@ -126,7 +126,7 @@ fn no_key_is_made_without_randomness() {
 }
 
 #[test]
-fn nothing_that_holds_a_key_shows_it() {
+fn no_type_that_holds_a_key_shows_it() {
     let key = FreshKey::generate(&KeyPrefix::default(), Environment::Test, &SystemRandom).unwrap();
     let text = key.value().expose();
     let presented = PresentedKey::parse(&KeyPrefix::default(), text.as_bytes()).unwrap();

@@ -1,4 +1,4 @@
-//! The published vectors, which an implementation other than ours made.
+//! The published vectors, made by another implementation.
 
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
@@ -45,7 +45,7 @@ fn well_formed_keys_are_read_and_digested() {
 }
 
 #[test]
-fn each_fault_is_told_apart() {
+fn each_fault_has_its_own_error() {
     for vector in vectors().malformed {
         let fault = PresentedKey::parse(&KeyPrefix::default(), vector.text.as_bytes()).unwrap_err();
         assert_eq!(format!("{fault:?}"), vector.fault, "{}", vector.why);

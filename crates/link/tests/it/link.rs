@@ -1,13 +1,12 @@
-//! A link by the rules: in time, once, with PKCE, by whom was asked, and for the user that it was begun for. The whole of it, with
-//! a browser and an OAuth server of others, is in the server's tests.
+//! The rules of a link: in time, once, with PKCE, at the expected third party, and for the user for whom it was begun. The
+//! server's tests run a whole link with a real browser and another OAuth server.
 
 use std::time::Duration;
 
 use base64::Engine;
 use base64::prelude::BASE64_URL_SAFE_NO_PAD;
 use doorward_link::{
-    CONFIRMATION_LIFETIME, ConnectorFault, ConnectorSettings, Finish, LinkError, NewLink, SESSION_LIFETIME,
-    TokenEndpointAuth,
+    CONFIRMATION_LIFETIME, CallbackResponse, ConnectorError, LinkError, NewLink, SESSION_LIFETIME, TokenEndpointAuth,
 };
 use doorward_records::{Credential, CredentialKey, LinkStatus, RegisteredUser, Table};
 use doorward_types::{Clock, Timestamp};
@@ -24,7 +23,7 @@ async fn a_code_is_exchanged_with_the_verifier_of_its_challenge() {
     let opened = world.open(&begun, &mut browser).await;
     let sent = query_of(&opened);
     let said = |name: &str| sent.get(name).map(String::as_str);
-    let Finish::Redirect(url) = opened else { panic!() };
+    let CallbackResponse::Redirect(url) = opened else { panic!() };
     assert!(url.starts_with("https://github.example/authorize?tenant=1&response_type=code&"), "{url}");
     assert_eq!(
         (said("client_id"), said("scope"), said("access_type")),
@@ -35,7 +34,7 @@ async fn a_code_is_exchanged_with_the_verifier_of_its_challenge() {
     assert_eq!(said("redirect_uri"), Some(&*redirect_uri));
     confirmation_of(&begun, &world.answer(&browser, &good_answer(&sent)).await);
     let Asked { headers, form, .. } = world.third_party.asked("/token").pop().unwrap();
-    // "me%3A%2B:s%3Dcret%2F", as RFC 6749, section 2.3.1, has it.
+    // "me%3A%2B:s%3Dcret%2F", encoded as RFC 6749, section 2.3.1, requires.
     assert_eq!(headers["authorization"], "Basic bWUlM0ElMkI6cyUzRGNyZXQlMkY=");
     assert_eq!((form["grant_type"].as_str(), form["code"].as_str()), ("authorization_code", "c+1"));
     assert_eq!(form["redirect_uri"], redirect_uri);
@@ -45,7 +44,7 @@ async fn a_code_is_exchanged_with_the_verifier_of_its_challenge() {
 }
 
 #[tokio::test]
-async fn tokens_are_a_credential_only_once_the_backend_has_confirmed_whose_they_are() {
+async fn tokens_become_a_credential_only_after_the_backends_confirmation() {
     let world = World::new().await;
     let mut browser = Browser::default();
     let begun = world.begin().await;
@@ -57,7 +56,7 @@ async fn tokens_are_a_credential_only_once_the_backend_has_confirmed_whose_they_
     assert_eq!((pending.status, pending.registered_user), (LinkStatus::Pending, world.user));
     assert_eq!(pending.expires_at, world.clock.now() + CONFIRMATION_LIFETIME);
     assert_eq!(world.credentials().await, []);
-    // Neither the tokens nor the confirmation lie there as they are.
+    // The store contains neither the tokens nor the confirmation in the clear.
     let stored = format!("{pending:?}");
     let tokens = pending.tokens.unwrap();
     assert!(!tokens.as_bytes().windows(2).any(|window| window == b"at") || tokens.as_bytes().len() > 40);
@@ -74,32 +73,32 @@ async fn tokens_are_a_credential_only_once_the_backend_has_confirmed_whose_they_
     assert!(matches!(again, Err(LinkError::NotPending(LinkStatus::Complete))), "{again:?}");
     assert!(is_worn_out(&world.answer(&browser, &good_answer(&sent)).await));
     assert_eq!(world.third_party.asked("/token").len(), 1);
-    assert_eq!(world.keep_up().await, [] as [&str; 0], "what is in use is not revoked");
+    assert_eq!(world.keep_up().await, [] as [&str; 0], "a token in use was revoked");
 }
 
 /// The attack: mallory, a user of the app, begins a link and sends it to the victim, who is signed in at the third party.
 #[tokio::test]
-async fn an_account_goes_to_nobody_but_the_user_that_the_link_was_begun_for() {
+async fn an_account_is_linked_only_to_the_user_who_began() {
     let world = World::new().await;
     let mallory = world.another_user().await;
     let begun = world.begin_for(mallory, "github").await;
     let mut victims = Browser::default();
     let sent = query_of(&world.open(&begun, &mut victims).await);
     let finish = world.answer(&victims, &good_answer(&sent)).await;
-    // Mallory sees none of it: the confirmation is in the victim's browser, which is signed in as the victim.
+    // Mallory sees none of this: the confirmation is in the victim's browser, which is signed in as the victim.
     let confirmation = confirmation_of(&begun, &finish);
     let refused = world.complete(&begun, world.user, &confirmation).await;
     assert!(matches!(refused, Err(LinkError::OtherUser)), "{refused:?}");
     let failed = world.session(&begun).await;
     assert_eq!((failed.status, failed.error.as_deref(), failed.tokens), (LinkStatus::Failed, Some("other_user"), None));
-    // From here on the confirmation is worth nothing, even if mallory gets hold of it.
+    // From now on the confirmation is useless, even if mallory gets it.
     let refused = world.complete(&begun, mallory, &confirmation).await;
     assert!(matches!(refused, Err(LinkError::NotPending(LinkStatus::Failed))), "{refused:?}");
     assert_eq!(world.credentials().await, []);
     assert_eq!(world.keep_up().await, ["rt", "at"]);
     assert_eq!(world.answer(&victims, &good_answer(&sent)).await, error(&begun, "other_user"));
 
-    // Without the confirmation mallory has nothing either.
+    // Without the confirmation, mallory can do nothing.
     let begun = world.begin_for(mallory, "github").await;
     let sent = query_of(&world.open(&begun, &mut victims).await);
     confirmation_of(&begun, &world.answer(&victims, &good_answer(&sent)).await);
@@ -125,13 +124,13 @@ async fn a_session_does_not_exist_in_another_environment() {
 }
 
 #[tokio::test]
-async fn only_the_browser_that_began_ends_a_link() {
+async fn only_the_browser_that_began_a_link_can_end_it() {
     let world = World::new().await;
     let (mut mine, mut others) = (Browser::default(), Browser::default());
     let (begun, sent) = world.begin_in(&mut mine).await;
     assert!(is_of_another_browser(&world.open(&begun, &mut others).await));
     assert!(others.0.is_empty());
-    // The other browser has begun a link of its own.
+    // The other browser has begun its own link.
     world.begin_in(&mut others).await;
     for wrong in [&others, &Browser::default()] {
         for query in [good_answer(&sent), format!("error=access_denied&state={}", sent["state"])] {
@@ -139,28 +138,28 @@ async fn only_the_browser_that_began_ends_a_link() {
         }
     }
     assert_eq!(world.third_party.asked("/token").len(), 0);
-    // None of that has used anything up, and the same browser may begin twice.
+    // None of these attempts used the session up, and the same browser may begin twice.
     assert_eq!(query_of(&world.open(&begun, &mut mine).await), sent);
     confirmation_of(&begun, &world.answer(&mine, &good_answer(&sent)).await);
     assert!(is_worn_out(&world.open(&begun, &mut mine).await));
-    // And so has a session that no browser has begun.
+    // The same holds for a session that no browser has begun.
     let begun = world.begin().await;
     assert_eq!(world.session(&begun).await.browser, None);
 }
 
 #[tokio::test]
-async fn of_two_browsers_at_once_one_begins() {
+async fn only_one_of_two_simultaneous_browsers_begins() {
     let world = World::new().await;
     let begun = world.begin().await;
     let (mut one, mut other) = (Browser::default(), Browser::default());
     let (first, second) = tokio::join!(world.open(&begun, &mut one), world.open(&begun, &mut other));
-    let began = [&first, &second].map(|finish| matches!(finish, Finish::Redirect(_)));
+    let began = [&first, &second].map(|finish| matches!(finish, CallbackResponse::Redirect(_)));
     assert_eq!(began.iter().filter(|began| **began).count(), 1);
     assert!([&first, &second].into_iter().any(is_of_another_browser));
 }
 
 #[tokio::test]
-async fn links_in_two_tabs_of_one_browser_do_not_meet() {
+async fn links_in_two_tabs_of_one_browser_do_not_collide() {
     let world = World::new().await;
     let mut browser = Browser::default();
     let (one, sent_one) = world.begin_in(&mut browser).await;
@@ -174,7 +173,7 @@ async fn links_in_two_tabs_of_one_browser_do_not_meet() {
 }
 
 #[tokio::test]
-async fn a_start_url_is_worth_something_for_half_an_hour() {
+async fn a_start_url_works_for_half_an_hour() {
     let world = World::new().await;
     let begun = world.begin().await;
     assert_eq!(begun.expires_at, world.clock.now() + SESSION_LIFETIME);
@@ -192,7 +191,7 @@ async fn a_start_url_is_worth_something_for_half_an_hour() {
 }
 
 #[tokio::test]
-async fn a_confirmation_is_worth_something_once_even_raced() {
+async fn a_confirmation_works_once_even_in_a_race() {
     let world = World::new().await;
     let (begun, confirmation) = world.confirmed().await;
     let all = (0..10).map(|_| {
@@ -211,13 +210,13 @@ async fn a_confirmation_is_worth_something_once_even_raced() {
 }
 
 #[tokio::test]
-async fn what_is_not_confirmed_in_ten_minutes_is_revoked_and_forgotten() {
+async fn unconfirmed_tokens_are_revoked_and_deleted_after_ten_minutes() {
     let world = World::new().await;
     let (begun, confirmation) = world.confirmed().await;
     world.wait(CONFIRMATION_LIFETIME - Duration::from_millis(1)).await;
     assert_eq!(world.keep_up().await, [] as [&str; 0]);
     world.wait(Duration::from_millis(1)).await;
-    // Whether or not a node has looked after it yet.
+    // The answer is the same before and after a node has expired the session.
     let late = world.complete(&begun, world.user, &confirmation).await;
     assert!(matches!(late, Err(LinkError::NotPending(LinkStatus::Expired))), "{late:?}");
     assert_eq!(world.keep_up().await, ["rt", "at"]);
@@ -231,21 +230,21 @@ async fn what_is_not_confirmed_in_ten_minutes_is_revoked_and_forgotten() {
     assert!(matches!(forgotten, Err(LinkError::NoSuchSession)), "{forgotten:?}");
 }
 
-/// Mix-up (RFC 9700, section 4.4): an evil third party sends the victim's browser on to an honest one, for the code.
+/// The mix-up attack (RFC 9700, section 4.4): an evil third party sends the victim's browser to an honest one, to get its code.
 #[tokio::test]
 async fn an_answer_at_the_redirect_uri_of_another_connector_is_refused() {
     let world = World::new().await;
     let evil = ThirdParty::start().await;
-    world.put_as("evil", &ConnectorSettings { issuer: None, ..evil.settings() }).await;
+    world.put_as("evil", &evil.settings().with_issuer(None)).await;
     assert_ne!(world.reference("github"), world.reference("evil"));
     let production = world.linker.redirect_uri(&world.production, &"github".parse().unwrap());
-    assert!(!production.ends_with(&world.reference("github")), "another environment's connector has another one");
+    assert!(!production.ends_with(&world.reference("github")), "two environments have the same redirect URI");
     let mut browser = Browser::default();
     let begun = world.begin_for(world.user, "evil").await;
     let sent = query_of(&world.open(&begun, &mut browser).await);
     for query in [good_answer(&sent), format!("code=c&state={}", sent["state"])] {
         assert!(is_worn_out(&world.answer_at("github", &browser, &query).await));
-        // Nor at the place that all connectors had once.
+        // The old redirect URI, which all connectors shared, is refused too.
         assert!(is_worn_out(&world.linker.finish(None, &query, &browser.0).await));
     }
     assert_eq!((evil.asked("/token").len(), world.third_party.asked("/token").len()), (0, 0));
@@ -254,9 +253,9 @@ async fn an_answer_at_the_redirect_uri_of_another_connector_is_refused() {
 }
 
 #[tokio::test]
-async fn an_answer_bears_the_issuer_of_its_connector_and_no_other() {
+async fn an_answer_must_contain_its_connectors_issuer() {
     let world = World::new().await;
-    let none = ConnectorSettings { issuer: None, ..world.third_party.settings() };
+    let none = world.third_party.settings().with_issuer(None);
     let honest = "iss=https%3A%2F%2Fgithub.example";
     for (settings, issuer, is_good) in [
         (world.third_party.settings(), honest, true),
@@ -284,19 +283,19 @@ async fn an_answer_bears_the_issuer_of_its_connector_and_no_other() {
     let (begun, sent) = world.begin_in(&mut browser).await;
     world.answer(&browser, &format!("code=c&iss=https%3A%2F%2Fevil.example&state={}", sent["state"])).await;
     let failed = world.session(&begun).await;
-    assert_eq!(failed.provider_error.as_deref(), Some("it calls itself https://evil.example"));
+    assert_eq!(failed.provider_error.as_deref(), Some("its issuer is https://evil.example"));
 }
 
-/// A third party that sends its name is held to it, though no operator has said so.
+/// If a third party sends its issuer, the issuer is then required, even if no operator set it.
 #[tokio::test]
-async fn an_issuer_is_learned_when_the_connector_is_put() {
+async fn an_issuer_is_discovered_when_the_connector_is_saved() {
     let world = World::new().await;
     let url = world.third_party.url.clone();
-    let settings = ConnectorSettings {
-        authorization_endpoint: format!("{url}/realms/a/authorize?tenant=1"),
-        issuer: None,
-        ..world.third_party.settings()
-    };
+    let settings = world
+        .third_party
+        .settings()
+        .with_authorization_endpoint(format!("{url}/realms/a/authorize?tenant=1"))
+        .with_issuer(None);
     let document = |issuer: &str, supports: bool, token_endpoint: &str| {
         format!(
             r#"{{"issuer":"{issuer}","authorization_endpoint":"{url}/realms/a/authorize","token_endpoint":"{token_endpoint}",
@@ -325,22 +324,22 @@ async fn an_issuer_is_learned_when_the_connector_is_put() {
     for place in [place, "/.well-known/oauth-authorization-server/realms/a"] {
         world.third_party.answers(place, StatusCode::OK, &document(&realm, true, &own_token_endpoint));
         assert_eq!(learned().await, Some(realm.clone()));
-        // An answer without it is refused from then on.
+        // From then on, an answer without the issuer is refused.
         let mut browser = Browser::default();
         let (begun, sent) = world.begin_in(&mut browser).await;
         let finish = world.answer(&browser, &format!("code=c&state={}", sent["state"])).await;
         assert_eq!(finish, error(&begun, "issuer_mismatch"));
         world.third_party.answers(place, StatusCode::NOT_FOUND, "");
     }
-    // What an operator says stands.
+    // The operator's own setting stays.
     world.third_party.answers(place, StatusCode::OK, &document(&realm, true, &own_token_endpoint));
-    world.put(&ConnectorSettings { issuer: Some("https://id.example".to_owned()), ..settings.clone() }).await;
+    world.put(&settings.clone().with_issuer("https://id.example".to_owned())).await;
     let (_, kept) = world.linker.connectors(&world.scope).await.unwrap().remove(0);
     assert_eq!(kept.issuer.as_deref(), Some("https://id.example"));
 }
 
 #[tokio::test]
-async fn an_answer_that_is_not_as_it_should_be_links_nothing() {
+async fn an_invalid_answer_links_nothing() {
     let world = World::new().await;
     for (rest, word, words) in [
         ("error=access_denied", "access_denied", Some("access_denied")),
@@ -357,10 +356,10 @@ async fn an_answer_that_is_not_as_it_should_be_links_nothing() {
         let failed = world.session(&begun).await;
         assert_eq!((failed.status, failed.error.as_deref()), (LinkStatus::Failed, Some(word)));
         assert_eq!(failed.provider_error.as_deref(), words, "{rest}");
-        // The browser that comes again is told the same.
+        // A repeated request gets the same outcome.
         assert_eq!(world.answer(&browser, &good_answer(&sent)).await, error(&begun, word));
     }
-    // No parameter stands twice; and then the session is not used up.
+    // A repeated parameter is refused, and does not use the session up.
     let mut browser = Browser::default();
     let (begun, sent) = world.begin_in(&mut browser).await;
     let state = &sent["state"];
@@ -375,7 +374,7 @@ async fn an_answer_that_is_not_as_it_should_be_links_nothing() {
 }
 
 #[tokio::test]
-async fn a_connector_that_became_another_application_gets_neither_browser_nor_code_nor_tokens() {
+async fn a_changed_application_gets_neither_browser_nor_code_nor_tokens() {
     let world = World::new().await;
     let other = ThirdParty::start().await;
     let mut browser = Browser::default();
@@ -391,10 +390,10 @@ async fn a_connector_that_became_another_application_gets_neither_browser_nor_co
     assert!(matches!(refused, Err(LinkError::NotPending(LinkStatus::Failed))), "{refused:?}");
     assert_eq!((other.asked("/token").len(), world.third_party.asked("/token").len()), (0, 0));
     assert_eq!((world.keep_up().await, other.revoked()), (vec![], vec![]));
-    // Another secret or scope is the same application.
+    // Another secret or scope does not change the application.
     world.put(&world.third_party.settings()).await;
     let (begun, confirmation) = world.confirmed().await;
-    let changed = ConnectorSettings { client_secret: None, scope: None, ..world.third_party.settings() };
+    let changed = world.third_party.settings().with_client_secret(None).with_scope(None);
     world.put(&changed).await;
     world.complete(&begun, world.user, &confirmation).await.unwrap();
 }
@@ -414,13 +413,13 @@ async fn a_browser_that_leaves_in_the_middle_loses_nothing() {
     left.abort();
     assert!(left.await.unwrap_err().is_cancelled());
     assert_eq!(world.session(&begun).await.status, LinkStatus::Exchanging);
-    // It comes again, and waits for the outcome of what it left.
+    // The browser returns, and waits for the outcome.
     let query = good_answer(&sent);
     let again = world.answer(&browser, &query);
     let (finish, ()) = comes(async { tokio::join!(again, async { world.third_party.go_on() }) }).await;
     let confirmation = confirmation_of(&begun, &finish);
     assert_eq!(world.third_party.asked("/token").len(), 1);
-    // And again: the last confirmation counts.
+    // It returns once more: the last confirmation is valid.
     let last = confirmation_of(&begun, &world.answer(&browser, &query).await);
     assert_ne!(last, confirmation);
     let refused = world.complete(&begun, world.user, &confirmation).await;
@@ -430,7 +429,7 @@ async fn a_browser_that_leaves_in_the_middle_loses_nothing() {
 }
 
 #[tokio::test]
-async fn of_ten_requests_with_one_state_one_is_exchanged_and_all_are_told() {
+async fn ten_requests_with_one_state_exchange_one_code_and_get_the_same_outcome() {
     let world = World::new().await;
     let mut browser = Browser::default();
     let (begun, sent) = world.begin_in(&mut browser).await;
@@ -455,19 +454,19 @@ async fn a_token_endpoint_that_fails_links_nothing_and_is_not_followed() {
         (StatusCode::OK, r#"{"error":"bad","error_description":"not c+1"}"#, "bad"),
         (StatusCode::UNAUTHORIZED, r#"{"error":"bad","error_description":"not s=cret/"}"#, "bad"),
         (StatusCode::FOUND, "", "the token endpoint answers 302 Found"),
-        (StatusCode::OK, "{}", "the token endpoint's answer cannot be kept: it has no access token"),
-        (StatusCode::OK, "access_token=t", "the token endpoint's answer cannot be kept: it is no JSON object"),
+        (StatusCode::OK, "{}", "the token endpoint's answer is unusable: it has no access token"),
+        (StatusCode::OK, "access_token=t", "the token endpoint's answer is unusable: it is not a JSON object"),
         (
             StatusCode::OK,
             r#"{"access_token":"t","token_type":"mac"}"#,
-            "the token endpoint's answer cannot be kept: its `token_type` is not `bearer`",
+            "the token endpoint's answer is unusable: its `token_type` is not `bearer`",
         ),
         (
             StatusCode::OK,
             r#"{"access_token":"t\r\nX: y","token_type":"bearer"}"#,
-            "the token endpoint's answer cannot be kept: a token in it is empty, too long, or cannot stand in a header",
+            "the token endpoint's answer is unusable: a token in it is empty, too long, or not allowed in a header",
         ),
-        (StatusCode::OK, &huge, "the token endpoint's answer cannot be kept: it has more than 16384 bytes"),
+        (StatusCode::OK, &huge, "the token endpoint's answer is unusable: it has more than 16384 bytes"),
         (StatusCode::OK, &endless, "it cannot be reached"),
         (StatusCode::INTERNAL_SERVER_ERROR, TOKENS, "the token endpoint answers 500 Internal Server Error"),
     ] {
@@ -485,16 +484,15 @@ async fn a_token_endpoint_that_fails_links_nothing_and_is_not_followed() {
 }
 
 #[tokio::test]
-async fn a_token_endpoint_that_is_not_there_or_never_answers_links_nothing() {
+async fn a_missing_or_silent_token_endpoint_links_nothing() {
     let world = World::new().await;
-    let nowhere =
-        ConnectorSettings { token_endpoint: "http://127.0.0.1:1/token".into(), ..world.third_party.settings() };
+    let nowhere = world.third_party.settings().with_token_endpoint("http://127.0.0.1:1/token");
     world.third_party.hold();
     for settings in [nowhere, world.third_party.settings()] {
         world.put(&settings).await;
         let mut browser = Browser::default();
         let (begun, sent) = world.begin_in(&mut browser).await;
-        // Time runs to the next deadline whenever there is nothing to do.
+        // With paused time, the clock jumps to the next deadline whenever nothing is left to do.
         tokio::time::pause();
         let finish = world.answer(&browser, &good_answer(&sent)).await;
         tokio::time::resume();
@@ -503,12 +501,11 @@ async fn a_token_endpoint_that_is_not_there_or_never_answers_links_nothing() {
 }
 
 #[tokio::test]
-async fn a_secret_in_the_body_and_no_secret_at_all() {
+async fn a_client_secret_can_be_in_the_body_or_absent() {
     let world = World::new().await;
     let settings = world.third_party.settings();
-    let post =
-        ConnectorSettings { token_endpoint_auth_method: TokenEndpointAuth::ClientSecretPost, ..settings.clone() };
-    let public = ConnectorSettings { client_secret: None, ..settings };
+    let post = settings.clone().with_token_endpoint_auth_method(TokenEndpointAuth::ClientSecretPost);
+    let public = settings.with_client_secret(None);
     for (settings, secret) in [(post, Some("s=cret/")), (public, None)] {
         world.put(&settings).await;
         world.link().await;
@@ -519,7 +516,7 @@ async fn a_secret_in_the_body_and_no_secret_at_all() {
 }
 
 #[tokio::test]
-async fn a_user_who_is_gone_gets_no_credential_and_the_tokens_are_revoked() {
+async fn a_deleted_user_gets_no_credential_and_the_tokens_are_revoked() {
     let world = World::new().await;
     let users: &dyn Table<RegisteredUser> = &**world.linker.store();
     let mut browser = Browser::default();
@@ -531,7 +528,7 @@ async fn a_user_who_is_gone_gets_no_credential_and_the_tokens_are_revoked() {
     assert!(matches!(gone, Err(LinkError::NoSuchSession)), "{gone:?}");
     assert_eq!(world.keep_up().await, ["rt", "at"]);
 
-    // In the middle of the exchange.
+    // The user is deleted during the exchange.
     let user = world.another_user().await;
     let begun = world.begin_for(user, "github").await;
     let sent = query_of(&world.open(&begun, &mut browser).await);
@@ -549,9 +546,9 @@ async fn a_user_who_is_gone_gets_no_credential_and_the_tokens_are_revoked() {
     world.third_party.revokes_both().await;
 }
 
-/// Whoever can write to the store, but has no sealing key, cannot make a link another user's.
+/// A writer of the store without the sealing key cannot move a link to another user.
 #[tokio::test]
-async fn a_session_that_was_moved_to_another_user_is_none() {
+async fn a_session_moved_to_another_user_is_invalid() {
     let world = World::new().await;
     let mut browser = Browser::default();
     let (begun, sent) = world.begin_in(&mut browser).await;
@@ -567,12 +564,12 @@ async fn a_session_that_was_moved_to_another_user_is_none() {
 }
 
 #[tokio::test]
-async fn a_callback_url_has_room_for_whatever_is_told_there() {
+async fn a_callback_url_must_have_room_for_every_outcome() {
     let world = World::new().await;
     let begin = async |length: usize| {
         let url = "https://app.example.com/done?x=";
         let callback_url = format!("{url}{}", "x".repeat(length - url.len()));
-        let new = NewLink { registered_user: world.user, connector: "github".parse().unwrap(), callback_url };
+        let new = NewLink::new(world.user, "github".parse().unwrap(), callback_url);
         world.linker.begin(&world.scope, new).await
     };
     let too_long = (1_000..).step_by(1);
@@ -590,33 +587,30 @@ async fn a_callback_url_has_room_for_whatever_is_told_there() {
     let mut browser = Browser::default();
     let sent = query_of(&world.open(&begun, &mut browser).await);
     let query = format!("error={}&iss=https%3A%2F%2Fgithub.example&state={}", "e".repeat(64), sent["state"]);
-    assert!(matches!(world.answer(&browser, &query).await, Finish::Redirect(url) if url.len() > longest));
+    assert!(matches!(world.answer(&browser, &query).await, CallbackResponse::Redirect(url) if url.len() > longest));
 }
 
 #[tokio::test]
-async fn settings_that_say_something_twice_or_nowhere_are_refused() {
+async fn settings_with_repeated_or_missing_values_are_refused() {
     let world = World::new().await;
     let good = world.third_party.settings();
     for parameter in ["state", "State", "redirect_uri", "request", "REQUEST_URI", "response_mode"] {
-        let settings = ConnectorSettings {
-            authorization_parameters: [(parameter.to_owned(), "x".to_owned())].into(),
-            ..good.clone()
-        };
-        assert_eq!(settings.check(), Err(ConnectorFault::Parameter(parameter.to_owned())));
+        let settings = good.clone().with_authorization_parameters([(parameter.to_owned(), "x".to_owned())]);
+        assert_eq!(settings.check(), Err(ConnectorError::Parameter(parameter.to_owned())));
         let authorization_endpoint = format!("https://github.example/authorize?a=b&{parameter}=x");
-        let settings = ConnectorSettings { authorization_endpoint, ..good.clone() };
-        assert_eq!(settings.check(), Err(ConnectorFault::EndpointParameter(parameter.to_owned())));
+        let settings = good.clone().with_authorization_endpoint(authorization_endpoint);
+        assert_eq!(settings.check(), Err(ConnectorError::EndpointParameter(parameter.to_owned())));
     }
     let revocation_endpoint = Some("http://github.example/revoke".to_owned());
-    let settings = ConnectorSettings { revocation_endpoint, ..good.clone() };
-    assert!(matches!(settings.check(), Err(ConnectorFault::RevocationEndpoint(_))));
-    let settings = ConnectorSettings { issuer: Some("github".to_owned()), ..good };
-    assert!(matches!(settings.check(), Err(ConnectorFault::Issuer(_))));
+    let settings = good.clone().with_revocation_endpoint(revocation_endpoint);
+    assert!(matches!(settings.check(), Err(ConnectorError::RevocationEndpoint(_))));
+    let settings = good.with_issuer("github".to_owned());
+    assert!(matches!(settings.check(), Err(ConnectorError::Issuer(_))));
 }
 
-/// What each step seals is a connector's settings, a plan, tokens, a credential, and tokens to revoke.
+/// The sealed values of all steps: a connector's settings, a plan, tokens, a credential, and tokens to revoke.
 #[tokio::test]
-async fn a_link_goes_on_if_the_sealing_key_is_rotated_at_each_step() {
+async fn a_link_survives_a_rotation_of_the_sealing_key_at_each_step() {
     let world = World::new().await;
     let mut browser = Browser::default();
     let begun = world.begin().await;

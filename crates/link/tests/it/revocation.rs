@@ -1,12 +1,11 @@
-//! What nobody needs any more is revoked at the third party that granted it, and nowhere else.
+//! Unneeded tokens are revoked, only at the third party that granted them.
 
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use std::time::Duration;
 
 use doorward_key::SystemRandom;
-use doorward_link::ConnectorSettings;
-use doorward_records::{Credential, CredentialKey, RegisteredUser, SealingKey, Table};
+use doorward_records::{Credential, CredentialKey, RegisteredUser, SealingKey, SealingKeys, Table};
 use http::StatusCode;
 use zeroize::Zeroizing;
 
@@ -24,7 +23,7 @@ async fn delete(world: &World) {
 }
 
 #[tokio::test]
-async fn a_credential_that_is_deleted_or_replaced_is_revoked() {
+async fn a_deleted_or_replaced_credential_is_revoked() {
     let world = World::new().await;
     world.link().await;
     assert_eq!(world.keep_up().await, NOTHING);
@@ -50,7 +49,7 @@ async fn a_credential_that_is_deleted_or_replaced_is_revoked() {
 }
 
 #[tokio::test]
-async fn a_third_party_that_cannot_revoke_now_is_asked_again_later_and_so_often_only() {
+async fn a_failed_revocation_is_retried_a_limited_number_of_times() {
     let world = World::new().await;
     world.third_party.answers("/token", StatusCode::OK, r#"{"access_token":"at"}"#);
     world.third_party.answers("/revoke", StatusCode::SERVICE_UNAVAILABLE, "");
@@ -69,7 +68,7 @@ async fn a_third_party_that_cannot_revoke_now_is_asked_again_later_and_so_often_
 }
 
 #[tokio::test]
-async fn a_third_party_that_says_no_is_not_asked_again() {
+async fn a_refused_revocation_is_not_retried() {
     let world = World::new().await;
     world.third_party.answers("/revoke", StatusCode::BAD_REQUEST, r#"{"error":"unsupported_token_type"}"#);
     world.link().await;
@@ -87,8 +86,8 @@ async fn tokens_go_only_to_the_third_party_that_granted_them() {
     world.put(&other.settings()).await;
     delete(&world).await;
     assert_eq!((world.keep_up().await, other.revoked()), (vec![], vec![]));
-    // Nor where there is no place for it, or no connector.
-    world.put(&ConnectorSettings { revocation_endpoint: None, ..world.third_party.settings() }).await;
+    // The same holds without a revocation endpoint, and without a connector.
+    world.put(&world.third_party.settings().with_revocation_endpoint(None)).await;
     world.link().await;
     delete(&world).await;
     assert_eq!(world.keep_up().await, NOTHING);
@@ -100,22 +99,22 @@ async fn tokens_go_only_to_the_third_party_that_granted_them() {
 }
 
 #[tokio::test]
-async fn what_a_backend_brought_itself_is_not_ours_to_revoke() {
+async fn a_backends_own_token_is_not_revoked() {
     let world = World::new().await;
-    let sealing_key = SealingKey::new(&Zeroizing::new([7; 32]));
+    let sealing_key = SealingKeys::from(SealingKey::new(&Zeroizing::new([7; 32])));
     let credentials: &dyn Table<Credential> = &**world.linker.store();
     for secret in ["hunter2", r#"{"access_token":"at","token_type":"bearer"}"#, "{}"] {
         let key = key(&world);
         let sealed = sealing_key.seal(&world.scope, &key.to_string(), secret.as_bytes(), &SystemRandom).unwrap();
         let (registered_user, connector, now) = (key.registered_user, key.connector, world.core.clock().now());
-        let credential = Credential { registered_user, connector, sealed, created_at: now, updated_at: now };
+        let credential = Credential::new(registered_user, connector, sealed, now, now);
         credentials.put(&world.scope, credential, world.told()).await.unwrap();
         delete(&world).await;
         assert_eq!(world.keep_up().await, NOTHING, "{secret}");
     }
 }
 
-/// A node that dies in the middle loses none: another one finds it when the first one's time is over.
+/// A node that dies during a revocation does not lose it: another node takes it over after the first node's time.
 #[tokio::test]
 async fn a_revocation_outlives_the_node_that_took_it() {
     let world = World::new().await;
@@ -140,9 +139,9 @@ async fn a_revocation_outlives_the_node_that_took_it() {
     assert_eq!(world.keep_up().await, ["rt", "at"]);
 }
 
-/// Nobody has to ask for it.
+/// The node does this without a request.
 #[tokio::test]
-async fn a_node_that_keeps_up_is_woken() {
+async fn a_deleted_credential_wakes_the_revocation_task() {
     let world = World::new().await;
     let keeps_up = {
         let linker = world.linker.clone();

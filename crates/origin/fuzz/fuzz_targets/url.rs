@@ -1,4 +1,4 @@
-//! Whatever a list lets through, Ada (the parser of Node and of Cloudflare's workers) must find on the list too.
+//! Checks with Ada (the parser of Node and of Cloudflare Workers) that each allowed URL has a listed origin.
 
 #![no_main]
 
@@ -13,8 +13,8 @@ static LIST: LazyLock<AllowList> = LazyLock::new(|| {
     entries.map(parse).into_iter().collect()
 });
 
-// The first byte says what is judged: the text as it is, or after the text of an entry, or after all but its last byte; or as an
-// entry.
+// The first byte chooses the input: the text as a URL, the text after an entry, the text after an entry without its last byte,
+// or the text as an entry.
 libfuzzer_sys::fuzz_target!(|bytes: &[u8]| {
     let Some((choice, text)) = bytes.split_first() else { return };
     let Ok(text) = std::str::from_utf8(text) else { return };
@@ -35,7 +35,7 @@ libfuzzer_sys::fuzz_target!(|bytes: &[u8]| {
 fn judge(text: &str) {
     if let Ok(entry) = LIST.check(text) {
         let theirs = ada_url::Url::parse(text, None).expect("Ada reads it too");
-        // Its origin of other schemes is opaque.
+        // Ada returns an opaque origin for other schemes.
         match entry.scheme() {
             "http" | "https" => assert_eq!(theirs.origin(), entry.to_string()),
             _ => assert_eq!(format!("{}//{}", theirs.protocol(), theirs.host()), entry.to_string()),

@@ -1,6 +1,6 @@
-//! What may be on a list, and what was meant where it may not.
+//! Valid entries, invalid ones, and the suggested entry for an invalid one.
 
-use doorward_origin::{AllowList, AllowedOrigin, CustomSchemes, EntryFault};
+use doorward_origin::{AllowList, AllowedOrigin, CustomSchemes, EntryErrorKind};
 use proptest::prelude::*;
 
 #[test]
@@ -31,8 +31,8 @@ fn an_entry_is_one_origin_in_its_canonical_form() {
 }
 
 #[test]
-fn what_cannot_be_an_entry_is_refused_with_its_reason_and_what_was_meant() {
-    use EntryFault as Fault;
+fn an_invalid_entry_is_refused_with_a_reason_and_a_suggestion() {
+    use EntryErrorKind as Fault;
     for (text, fault, meant) in [
         ("", Fault::Empty, None),
         ("*", Fault::Wildcard, None),
@@ -93,12 +93,15 @@ fn what_cannot_be_an_entry_is_refused_with_its_reason_and_what_was_meant() {
         let error = text.parse::<AllowedOrigin>().expect_err(text);
         assert_eq!((error.fault, error.meant.as_deref()), (fault, meant), "{text}");
     }
-    assert_eq!(format!("{}.example.com", "a".repeat(64)).parse::<AllowedOrigin>().unwrap_err().fault, EntryFault::Host);
-    assert_eq!("a.".repeat(200).parse::<AllowedOrigin>().unwrap_err().fault, EntryFault::Length);
+    assert_eq!(
+        format!("{}.example.com", "a".repeat(64)).parse::<AllowedOrigin>().unwrap_err().fault,
+        EntryErrorKind::Host
+    );
+    assert_eq!("a.".repeat(200).parse::<AllowedOrigin>().unwrap_err().fault, EntryErrorKind::Length);
 }
 
 #[test]
-fn an_error_teaches() {
+fn an_error_names_the_reason_and_the_suggestion() {
     let error = "http://app.example.com/callback".parse::<AllowedOrigin>().unwrap_err();
     assert_eq!(
         error.to_string(),
@@ -108,7 +111,7 @@ fn an_error_teaches() {
 }
 
 #[test]
-fn schemes_of_apps_are_a_setting_and_exact() {
+fn app_schemes_need_a_setting_and_match_exactly() {
     let parse = |text| AllowedOrigin::parse(text, CustomSchemes::Allowed);
     let app = parse("com.example.app://callback").unwrap();
     let list: AllowList = [app].into_iter().collect();
@@ -136,9 +139,9 @@ fn schemes_of_apps_are_a_setting_and_exact() {
 proptest! {
     #![proptest_config(ProptestConfig { cases: 4_096, failure_persistence: None, ..ProptestConfig::default() })]
 
-    /// An entry that could never match is never accepted; and it matches in no other way than by its text.
+    /// An accepted entry matches some URL, and matches only by its own text.
     #[test]
-    fn whatever_is_accepted_matches_itself(text in entries()) {
+    fn an_accepted_entry_matches_itself(text in entries()) {
         for schemes in [CustomSchemes::Refused, CustomSchemes::Allowed] {
             if let Ok(entry) = AllowedOrigin::parse(&text, schemes) {
                 let list: AllowList = [entry.clone()].into_iter().collect();
@@ -152,7 +155,7 @@ proptest! {
     }
 
     #[test]
-    fn what_was_meant_is_accepted(text in entries()) {
+    fn a_suggested_entry_is_accepted(text in entries()) {
         if let Err(error) = text.parse::<AllowedOrigin>()
             && let Some(meant) = error.meant
         {

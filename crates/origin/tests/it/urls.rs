@@ -1,4 +1,4 @@
-//! What a list lets through, and what it refuses: by hand, over public parser test data, and as others read it.
+//! Allowed and refused URLs: from a table, from public test data for parsers, and compared with other parsers.
 
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
@@ -7,7 +7,7 @@ use std::io::Write;
 use std::process::{Command, Stdio};
 
 use cargo_metadata::MetadataCommand;
-use doorward_origin::{AllowList, AllowedOrigin, Refusal, UrlFault};
+use doorward_origin::{AllowList, AllowedOrigin, OriginError, UrlError};
 use proptest::prelude::*;
 use serde_json::Value;
 
@@ -28,7 +28,7 @@ fn list() -> AllowList {
 }
 
 #[test]
-fn a_url_goes_through_by_its_exact_origin_only() {
+fn a_url_is_allowed_only_by_its_exact_origin() {
     let list = list();
     for (url, origin) in [
         ("https://app.example.com", "https://app.example.com"),
@@ -53,7 +53,7 @@ fn a_url_goes_through_by_its_exact_origin_only() {
         ("https://app.example.com:444/", "has another port"),
         ("http://app.example.com:81/", "has another scheme and port"),
         ("https://www.app.example.com/", "does not cover its subdomains"),
-        ("https://exampel.org/", "is spelled otherwise"),
+        ("https://exampel.org/", "is spelled differently"),
         ("https://app.example.com.evil.example/", "is not on the list"),
         ("https://evil.example/app.example.com", "is not on the list"),
         ("https://evilapp.example.com/", "`example.com`, does not cover its subdomains"),
@@ -68,15 +68,15 @@ fn a_url_goes_through_by_its_exact_origin_only() {
         ("https://app.example.com\\@evil.example/", "backslash"),
         ("https://app.example.com\\.evil.example/", "backslash"),
         ("https:\\\\app.example.com/", "backslash"),
-        ("https:/app.example.com/", "no absolute URL"),
-        ("https:app.example.com/", "no absolute URL"),
+        ("https:/app.example.com/", "not an absolute URL"),
+        ("https:app.example.com/", "not an absolute URL"),
         ("https:///app.example.com/", "it has no host"),
-        ("//app.example.com/", "no absolute URL"),
-        ("/callback", "no absolute URL"),
-        ("app.example.com", "no absolute URL"),
-        ("", "no absolute URL"),
-        ("null", "no absolute URL"),
-        ("HTTPS://app.example.com/", "no absolute URL in lower case"),
+        ("//app.example.com/", "not an absolute URL"),
+        ("/callback", "not an absolute URL"),
+        ("app.example.com", "not an absolute URL"),
+        ("", "not an absolute URL"),
+        ("null", "not an absolute URL"),
+        ("HTTPS://app.example.com/", "not an absolute URL in lower case"),
         ("https://App.Example.com/", "in lower case"),
         ("https://app.example.com./", "is not on the list"),
         ("https://app.example.com%2eevil.example/", "without `%`"),
@@ -104,10 +104,10 @@ fn a_url_goes_through_by_its_exact_origin_only() {
         ("http://[0:0:0:0:0:0:0:1]:8080/", "more than one way"),
         ("http://[::ffff:127.0.0.1]:8080/", "more than one way"),
         ("javascript://app.example.com/%0aalert(1)", "is not on the list"),
-        ("javascript:alert(1)", "no absolute URL"),
-        ("data:text/html,x", "no absolute URL"),
-        ("blob:https://app.example.com/x", "no absolute URL"),
-        ("filesystem:https://app.example.com/x", "no absolute URL"),
+        ("javascript:alert(1)", "not an absolute URL"),
+        ("data:text/html,x", "not an absolute URL"),
+        ("blob:https://app.example.com/x", "not an absolute URL"),
+        ("filesystem:https://app.example.com/x", "not an absolute URL"),
         ("ftp://app.example.com/", "has another scheme"),
         ("https://app.example.com,evil.example/", "in lower case"),
         ("https://app.example.com;evil.example/", "in lower case"),
@@ -121,7 +121,7 @@ fn a_url_goes_through_by_its_exact_origin_only() {
 }
 
 #[test]
-fn an_empty_list_lets_nothing_through() {
+fn an_empty_list_allows_no_url() {
     let refusal = AllowList::default().check("https://app.example.com/").unwrap_err();
     assert_eq!(
         refusal.to_string(),
@@ -133,7 +133,7 @@ fn an_empty_list_lets_nothing_through() {
     assert_eq!(refusal.entry_to_add(), None);
 }
 
-/// Every input of the web platform tests' data for URL parsers, which the crate `url` brings along.
+/// Every input of the web platform tests' data for URL parsers, which the crate `url` includes.
 fn web_platform_tests() -> Vec<String> {
     let metadata =
         MetadataCommand::new().manifest_path(concat!(env!("CARGO_MANIFEST_DIR"), "/Cargo.toml")).exec().unwrap();
@@ -145,7 +145,7 @@ fn web_platform_tests() -> Vec<String> {
     inputs
 }
 
-/// Ways to make a URL look like one of the list: what open-redirect and host-confusion lists are made of.
+/// Ways to disguise a URL as a listed one, from lists of open-redirect and host-confusion attacks.
 fn disguises() -> Vec<String> {
     const BETWEEN: [&str; 46] = [
         "", ".", "@", ":@", "%40", "\\@", "/@", "?@", "#@", "\\", "\\\\", "/", "//", "///", "/\\", "\\/", ":", "::",
@@ -186,7 +186,7 @@ fn disguises() -> Vec<String> {
                 }
             }
         }
-        // Each byte of the origin, put otherwise.
+        // Each byte of the origin, encoded differently.
         for place in 0..origin.len() {
             for other in ["", "\t", "%41", "ａ", ".", "/", "@", "\\", ":", "X"] {
                 let (before, after) = origin.split_at(place);
@@ -198,7 +198,7 @@ fn disguises() -> Vec<String> {
     urls
 }
 
-/// Reads JSON strings, one a line, and says the origin of each; `null` where it is no URL.
+/// Reads JSON strings, one on each line, and prints the origin of each, or `null` if it is not a URL.
 const NODE: &str = r#"
 const lines = require("fs").readFileSync(0, "utf8").trim().split("\n");
 for (const line of lines) {
@@ -208,7 +208,7 @@ for (const line of lines) {
 }
 "#;
 
-/// The same by RFC 3986, as Python's standard library reads it.
+/// The same with Python's standard library, by RFC 3986.
 const PYTHON: &str = r#"
 import json, sys, urllib.parse
 for line in sys.stdin:
@@ -236,9 +236,9 @@ fn judge(program: &str, flag: &str, script: &str, urls: &[&String]) -> Vec<Optio
     String::from_utf8(done.stdout).unwrap().lines().map(|line| serde_json::from_str(line).unwrap()).collect()
 }
 
-/// Whatever goes through, others read as the same, listed origin: the engine of Node (WHATWG) and Python's library (RFC 3986).
+/// Other parsers find the same, listed origin in each allowed URL: Node's engine (WHATWG) and Python's library (RFC 3986).
 #[test]
-fn nothing_goes_through_whose_origin_others_do_not_find_on_the_list() {
+fn other_parsers_find_every_allowed_url_on_the_list() {
     let list = list();
     let listed: BTreeSet<String> = list.entries().iter().map(ToString::to_string).collect();
     let urls: Vec<String> = web_platform_tests().into_iter().chain(disguises()).collect();
@@ -256,27 +256,27 @@ fn nothing_goes_through_whose_origin_others_do_not_find_on_the_list() {
     }
 }
 
-/// A host that no entry can have is not held against all entries: that took a third of a second once.
+/// A host that no entry can have is not compared with all entries: that once took a third of a second.
 #[test]
-fn a_host_that_is_longer_than_any_is_on_no_list() {
+fn an_overlong_host_is_on_no_list() {
     let fits = format!("{0}.{0}.{0}.{1}", "a".repeat(63), "a".repeat(61));
     let fault = |host: &str| match list().check(&format!("https://{host}/")) {
-        Err(Refusal::Malformed(fault)) => Some(fault),
-        Err(Refusal::NotListed { .. }) => None,
+        Err(OriginError::Malformed(fault)) => Some(fault),
+        Err(OriginError::NotListed { .. }) => None,
         other => panic!("{other:?}"),
     };
     assert_eq!((fits.len(), fault(&fits)), (253, None));
     for host in [format!("{fits}a"), "a".repeat(64), format!("a.{}.example", "a".repeat(64)), "a.".repeat(2_000)] {
-        assert_eq!(fault(&host), Some(UrlFault::HostLength), "{host:.80}");
+        assert_eq!(fault(&host), Some(UrlError::HostLength), "{host:.80}");
     }
 }
 
 proptest! {
     #![proptest_config(ProptestConfig { cases: 65_536, failure_persistence: None, ..ProptestConfig::default() })]
 
-    /// What goes through is the text of an entry (or with the scheme's own port spelled out) and then the end, `/`, `?` or `#`.
+    /// An allowed URL is the text of an entry (possibly with the scheme's default port), followed by the end, `/`, `?` or `#`.
     #[test]
-    fn what_goes_through_is_the_text_of_an_entry(url in "(https?://)?(app\\.)?(example\\.com|localhost|127\\.0\\.0\\.1|\\[::1\\])?[.@:/?#\\\\%a0-9-]{0,3}.{0,6}") {
+    fn an_allowed_url_begins_with_the_text_of_an_entry(url in "(https?://)?(app\\.)?(example\\.com|localhost|127\\.0\\.0\\.1|\\[::1\\])?[.@:/?#\\\\%a0-9-]{0,3}.{0,6}") {
         if let Ok(entry) = list().check(&url) {
             let usual = if entry.scheme() == "https" { ":443" } else { ":80" };
             let rest = url.strip_prefix(&entry.to_string()).unwrap();
@@ -286,7 +286,7 @@ proptest! {
     }
 
     #[test]
-    fn no_text_makes_it_panic(url in ".*") {
+    fn no_text_makes_the_parser_panic(url in ".*") {
         let _ = list().check(&url);
     }
 }

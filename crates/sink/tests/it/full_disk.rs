@@ -1,4 +1,4 @@
-//! A full disk costs a file sink time, and repeats nothing.
+//! A full disk delays a file sink, and repeats nothing.
 
 #![cfg(unix)]
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
@@ -7,7 +7,7 @@ use std::path::Path;
 use std::process::Command;
 
 use doorward_audit::{Action, Attribution, Event, EventDraft};
-use doorward_sink::{FileSink, Shape, Sink};
+use doorward_sink::{EventFormat, FileSink, Sink};
 use doorward_store::{AuditLog, Outbox};
 use doorward_store_memory::MemoryStore;
 use doorward_types::{Environment, OrganizationId, Timestamp};
@@ -18,7 +18,8 @@ const EVENTS: u64 = 100;
 /// The room that the disk gains each time.
 const STEP: u64 = 3_000;
 
-/// Says to a second run of this program that it is the one whose disk is full: a limit on the size of files stands in for it.
+/// The variable that marks the second run of this program, the one with the full disk. A limit on file sizes stands in for the
+/// disk.
 const FILE: &str = "DOORWARD_TEST_SINK_FILE";
 
 async fn fill(path: &Path) {
@@ -33,14 +34,14 @@ async fn fill(path: &Path) {
     let events: Vec<Event> =
         store.events_after(0, 1_000).await.unwrap().into_iter().map(|shipment| shipment.event.unwrap()).collect();
     let (early, late) = events.split_at(10);
-    let mut sink = FileSink::open(path, Shape::Event).unwrap();
+    let mut sink = FileSink::open(path, EventFormat::Event).unwrap();
     sink.deliver(early).await.unwrap();
     let maximum = getrlimit(Resource::Fsize).maximum;
     let mut refused = 0;
     while sink.deliver(late).await.is_err() {
         refused += 1;
         let text = std::fs::read_to_string(path).unwrap();
-        assert!(text.ends_with('\n') && text.lines().count() == early.len(), "nothing of a failed attempt is left");
+        assert!(text.ends_with('\n') && text.lines().count() == early.len(), "a part of a failed attempt is left");
         let current = Some(getrlimit(Resource::Fsize).current.unwrap() + STEP);
         setrlimit(Resource::Fsize, Rlimit { current, maximum }).unwrap();
     }
@@ -56,7 +57,7 @@ fn a_full_disk_repeats_nothing() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("audit.jsonl");
     let mut again = Command::new("sh");
-    // A process that writes beyond the limit is told, and not killed.
+    // With SIGXFSZ ignored, a process that writes beyond the limit gets an error, and is not killed.
     again.args(["-c", "trap '' XFSZ; ulimit -S -f 10; exec \"$@\"", "sh"]).arg(std::env::current_exe().unwrap());
     let done = again.args(["--exact", "full_disk::a_full_disk_repeats_nothing"]).env(FILE, &path).output().unwrap();
     assert!(done.status.success(), "{}", String::from_utf8_lossy(&done.stdout));

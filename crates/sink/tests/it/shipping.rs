@@ -5,14 +5,13 @@
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use async_trait::async_trait;
 use bytes::Bytes;
-use doorward_audit::{Action, Attribution, Detail, Event, EventDraft};
+use doorward_audit::{Action, Attribution, Event, EventDraft};
 use doorward_records::Store;
-use doorward_sink::{FileSink, Shape, Shipper, Sink, SinkError, Webhook, WebhookSecret};
+use doorward_sink::{EventFormat, FileSink, Shipper, Sink, SinkError, Webhook, WebhookSecret};
 use doorward_store::{AuditLog, Outbox};
 use doorward_store_memory::MemoryStore;
-use doorward_types::{Environment, IdSeed, Name, OrganizationId, SessionId, SystemClock, Timestamp};
+use doorward_types::{Environment, Name, OrganizationId, SystemClock, Timestamp};
 use http::{HeaderMap, Request, Response, StatusCode};
 use http_body_util::{BodyExt, Empty};
 use hyper::body::Incoming;
@@ -20,24 +19,18 @@ use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
 use standardwebhooks::Webhook as Receiver;
 use tokio::net::TcpListener;
-use tokio::sync::watch;
+use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 use tokio::time::sleep;
 
 fn draft() -> EventDraft {
-    let attribution = Attribution::local("ada".parse().unwrap());
-    EventDraft {
-        time: Timestamp::from_millis(3),
-        actor: attribution.actor,
-        actor_id: None,
-        action: Action::AccessKeyCreated,
-        subject: "key_01h455vb4pex5vsknk084sn02q".to_owned(),
-        organization: OrganizationId::INSTALLATION,
-        environment: Environment::Test,
-        source_address: None,
-        request_id: None,
-        detail: Detail::default(),
-    }
+    EventDraft::new(
+        &Attribution::local("ada".parse().unwrap()),
+        Timestamp::from_millis(3),
+        Action::AccessKeyCreated,
+        "key_01h455vb4pex5vsknk084sn02q".to_owned(),
+        (OrganizationId::INSTALLATION, Environment::Test),
+    )
 }
 
 async fn write(store: &MemoryStore, count: u32) {
@@ -46,23 +39,22 @@ async fn write(store: &MemoryStore, count: u32) {
     }
 }
 
-/// A shipper that runs, until it is told to stop.
+/// A running shipper.
 struct Running {
-    stop: watch::Sender<bool>,
+    stop: oneshot::Sender<()>,
     task: JoinHandle<()>,
 }
 
 impl Running {
-    fn start(store: &Arc<MemoryStore>, holder: u8, sink: impl Sink + 'static) -> Self {
+    fn start(store: &Arc<MemoryStore>, sink: impl Sink + 'static) -> Self {
         let store: Arc<dyn Store> = Arc::clone(store) as _;
-        let holder = SessionId::new(IdSeed { now: Timestamp::from_millis(1), random: [holder; 10] });
-        let (stop, stopped) = watch::channel(false);
-        let shipper = Shipper::new(store, name(), holder, Box::new(sink));
-        Self { stop, task: tokio::spawn(shipper.run(stopped)) }
+        let (stop, stopped) = oneshot::channel();
+        let shipper = Shipper::new(store, name(), sink).unwrap();
+        Self { stop, task: tokio::spawn(shipper.run(async { stopped.await.unwrap() })) }
     }
 
     async fn stop(self) {
-        self.stop.send(true).unwrap();
+        self.stop.send(()).unwrap();
         self.task.await.unwrap();
     }
 
@@ -85,7 +77,7 @@ async fn until_shipped(store: &MemoryStore, position_wanted: u64) {
             sleep(Duration::from_millis(20)).await;
         }
     };
-    tokio::time::timeout(Duration::from_secs(60), shipped).await.unwrap();
+    tokio::time::timeout(Duration::from_secs(600), shipped).await.unwrap();
 }
 
 fn sequences(path: &std::path::Path) -> Vec<u64> {
@@ -98,15 +90,15 @@ fn sequences(path: &std::path::Path) -> Vec<u64> {
 async fn a_file_has_every_event_once_however_often_the_shipper_starts() {
     let (folder, store) = (tempfile::tempdir().unwrap(), Arc::new(MemoryStore::new()));
     let path = folder.path().join("audit.jsonl");
-    let sink = || FileSink::open(&path, Shape::Event).unwrap();
+    let sink = || FileSink::open(&path, EventFormat::Event).unwrap();
     write(&store, 1_500).await;
-    let first = Running::start(&store, 1, sink());
+    let first = Running::start(&store, sink());
     until_shipped(&store, 1_500).await;
     first.stop().await;
     write(&store, 2).await;
-    let second = Running::start(&store, 2, sink());
+    let second = Running::start(&store, sink());
     until_shipped(&store, 1_502).await;
-    // What rotates the file tells no one.
+    // A log rotation sends no signal.
     std::fs::rename(&path, folder.path().join("audit.jsonl.1")).unwrap();
     write(&store, 1).await;
     until_shipped(&store, 1_503).await;
@@ -116,13 +108,13 @@ async fn a_file_has_every_event_once_however_often_the_shipper_starts() {
 }
 
 #[tokio::test]
-async fn half_a_line_that_a_crash_left_is_cut_off() {
+async fn a_partial_line_after_a_crash_is_cut_off() {
     let (folder, store) = (tempfile::tempdir().unwrap(), Arc::new(MemoryStore::new()));
     let path = folder.path().join("audit.jsonl");
     write(&store, 3).await;
     for left in [r#"{"sequence":1}"#.to_owned() + "\n{\"sequ", "{".repeat(10_000)] {
         std::fs::write(&path, &left).unwrap();
-        let mut sink = FileSink::open(&path, Shape::Event).unwrap();
+        let mut sink = FileSink::open(&path, EventFormat::Event).unwrap();
         let events: Vec<Event> =
             store.events_after(1, 10).await.unwrap().into_iter().map(|shipment| shipment.event.unwrap()).collect();
         sink.deliver(&events).await.unwrap();
@@ -133,17 +125,16 @@ async fn half_a_line_that_a_crash_left_is_cut_off() {
 
 #[tokio::test]
 async fn a_file_that_cannot_be_opened_is_refused_at_once() {
-    assert!(FileSink::open("/nowhere/audit.jsonl", Shape::Event).is_err());
+    assert!(FileSink::open("/nowhere/audit.jsonl", EventFormat::Event).is_err());
 }
 
-/// Keeps what it is given; does not take more than so many, and then hangs.
+/// Records its events. It takes at most this number of events, and then hangs.
 #[derive(Clone, Debug)]
 struct Recorder {
     taken: Arc<Mutex<Vec<u64>>>,
     hangs_after: usize,
 }
 
-#[async_trait]
 impl Sink for Recorder {
     fn batch(&self) -> usize {
         1
@@ -159,20 +150,20 @@ impl Sink for Recorder {
 }
 
 #[tokio::test(start_paused = true)]
-async fn another_node_takes_over_from_one_that_falls_silent() {
+async fn a_node_takes_over_from_a_silent_node() {
     let store = Arc::new(MemoryStore::new());
     let taken = Arc::new(Mutex::new(vec![]));
     let recorder = |hangs_after| Recorder { taken: Arc::clone(&taken), hangs_after };
     write(&store, 3).await;
-    let first = Running::start(&store, 1, recorder(2));
+    let first = Running::start(&store, recorder(2));
     sleep(Duration::from_secs(1)).await;
-    let second = Running::start(&store, 2, recorder(usize::MAX));
-    // As long as nobody knows that the first is gone, the second stays out.
+    let second = Running::start(&store, recorder(usize::MAX));
+    // While the first may still be alive, the second does not ship.
     sleep(Duration::from_secs(10)).await;
     assert_eq!(*taken.lock().unwrap(), [1, 2]);
     sleep(Duration::from_secs(10)).await;
     let so_far = taken.lock().unwrap().clone();
-    // What the first had not noted comes twice.
+    // Events whose progress the first had not stored come twice.
     assert_eq!(so_far, [1, 2, 1, 2, 3]);
     write(&store, 1).await;
     sleep(Duration::from_secs(1)).await;
@@ -181,19 +172,19 @@ async fn another_node_takes_over_from_one_that_falls_silent() {
     second.stop().await;
 }
 
-/// With nothing to ship, silence means nothing; and nothing is written.
+/// Without events to ship, silence means nothing, and nothing is written.
 #[tokio::test(start_paused = true)]
-async fn an_idle_sink_stays_where_it_is() {
+async fn an_idle_sink_stays_with_its_node() {
     let store = Arc::new(MemoryStore::new());
     let taken = Arc::new(Mutex::new(vec![]));
     let recorder = || Recorder { taken: Arc::clone(&taken), hangs_after: usize::MAX };
-    let first = Running::start(&store, 1, recorder());
+    let first = Running::start(&store, recorder());
     sleep(Duration::from_secs(1)).await;
     let before = store.sinks().await.unwrap();
-    let second = Running::start(&store, 2, recorder());
+    let second = Running::start(&store, recorder());
     sleep(Duration::from_secs(300)).await;
     assert_eq!(store.sinks().await.unwrap(), before);
-    // One that is stopped in good order lets go.
+    // A shipper that stops in order releases the sink.
     first.stop().await;
     write(&store, 1).await;
     sleep(Duration::from_secs(2)).await;
@@ -201,15 +192,15 @@ async fn an_idle_sink_stays_where_it_is() {
     second.stop().await;
 }
 
-/// A healthy node keeps its sink however long it was idle: what another node saw stand still meanwhile was no silence.
+/// A healthy node keeps its sink after any idle time: an idle time that another node observed is not silence.
 #[tokio::test(start_paused = true)]
 async fn an_idle_node_keeps_its_sink_when_there_is_something_to_ship_again() {
     let store = Arc::new(MemoryStore::new());
     let taken = Arc::new(Mutex::new(vec![]));
     let recorder = || Recorder { taken: Arc::clone(&taken), hangs_after: usize::MAX };
-    let first = Running::start(&store, 1, recorder());
+    let first = Running::start(&store, recorder());
     sleep(Duration::from_secs(1)).await;
-    let second = Running::start(&store, 2, recorder());
+    let second = Running::start(&store, recorder());
     let holder = async || store.sinks().await.unwrap()[0].holder;
     let held = holder().await;
     for idle in [17, 17, 300, 86_400] {
@@ -219,7 +210,7 @@ async fn an_idle_node_keeps_its_sink_when_there_is_something_to_ship_again() {
         assert_eq!(holder().await, held, "after {idle} s");
     }
     assert_eq!(*taken.lock().unwrap(), (1..=20).collect::<Vec<_>>());
-    // The clock of the silence begins with the first event that waits, and then runs.
+    // The silence is measured from the first waiting event on.
     first.kill();
     sleep(Duration::from_secs(300)).await;
     write(&store, 1).await;
@@ -234,7 +225,7 @@ const SECRET: &str = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw";
 
 type Taken = Arc<Mutex<Vec<(StatusCode, HeaderMap, Bytes)>>>;
 
-/// A receiver that answers with each of these in turn, then 204.
+/// A receiver that answers with each of these in turn, then with 204.
 async fn receiver(answers: Vec<StatusCode>) -> (String, Taken) {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let url = format!("http://{}/hook", listener.local_addr().unwrap());
@@ -266,7 +257,7 @@ async fn receiver(answers: Vec<StatusCode>) -> (String, Taken) {
 
 fn webhook(url: &str, secrets: &[&str]) -> Webhook {
     let secrets = secrets.iter().map(|secret| secret.parse().unwrap()).collect();
-    Webhook::new(url, secrets, Shape::Event, Arc::new(SystemClock)).unwrap()
+    Webhook::new(url, secrets, EventFormat::Event, Arc::new(SystemClock)).unwrap()
 }
 
 #[tokio::test]
@@ -276,7 +267,7 @@ async fn a_webhook_is_signed_retried_and_in_order() {
     let trouble = vec![StatusCode::NO_CONTENT, StatusCode::INTERNAL_SERVER_ERROR, StatusCode::FOUND];
     let (url, taken) = receiver(trouble).await;
     let second_secret = "whsec_AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=";
-    let running = Running::start(&store, 1, webhook(&url, &[second_secret, SECRET]));
+    let running = Running::start(&store, webhook(&url, &[second_secret, SECRET]));
     until_shipped(&store, 5).await;
     running.stop().await;
     let taken = taken.lock().unwrap();
@@ -284,7 +275,7 @@ async fn a_webhook_is_signed_retried_and_in_order() {
         .iter()
         .map(|(_, _, body)| serde_json::from_slice::<serde_json::Value>(body).unwrap()["sequence"].as_u64().unwrap())
         .collect();
-    // The second one failed twice: it came again, and none passed it by.
+    // The second event failed twice and was repeated, and no event overtook it.
     assert_eq!(order, [1, 2, 2, 2, 3, 4, 5]);
     for (_, headers, body) in &*taken {
         for secret in [SECRET, second_secret] {
@@ -324,9 +315,10 @@ async fn a_webhooks_secrets_are_replaced_while_events_go_out() {
 }
 
 #[tokio::test]
-async fn a_webhook_that_could_be_read_on_its_way_is_refused() {
-    let new =
-        |url: &str| Webhook::new(url, vec![SECRET.parse().unwrap()], Shape::Event, Arc::new(SystemClock)).map(drop);
+async fn a_webhook_without_tls_is_refused() {
+    let new = |url: &str| {
+        Webhook::new(url, vec![SECRET.parse().unwrap()], EventFormat::Event, Arc::new(SystemClock)).map(drop)
+    };
     for url in ["https://siem.example.com/hook", "http://127.0.0.1:8080/", "http://localhost/", "http://[::1]:1/"] {
         assert!(new(url).is_ok(), "{url}");
     }
@@ -337,5 +329,5 @@ async fn a_webhook_that_could_be_read_on_its_way_is_refused() {
     for secret in ["", "whsec_", "MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw", "whsec_AAAA", "whsec_!"] {
         assert!(secret.parse::<WebhookSecret>().is_err(), "{secret}");
     }
-    assert!(Webhook::new("https://a.example/", vec![], Shape::Event, Arc::new(SystemClock)).is_err());
+    assert!(Webhook::new("https://a.example/", vec![], EventFormat::Event, Arc::new(SystemClock)).is_err());
 }

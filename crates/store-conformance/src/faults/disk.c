@@ -1,7 +1,7 @@
-/* A disk that fails: loaded before libc (LD_PRELOAD) into a program that writes, it counts each write, truncation and sync
- * of the files under DISK_FOLDER whose path contains DISK_FILTER, and at one of them does what DISK_CONTROL says.
+/* A failing disk. Loaded before libc (LD_PRELOAD) into a program, it counts each write, truncation and sync
+ * of the files under DISK_FOLDER whose path contains DISK_FILTER. One of these calls fails as DISK_CONTROL says.
  *
- * A loss of power takes back what was written and not synced since: all of it, or some, as a disk may have kept some.
+ * A power loss undoes the writes since the last sync: all of them, or some, since a disk may have kept the others.
  * That needs one process; the other faults work in any number of them.
  */
 #define _GNU_SOURCE
@@ -21,15 +21,15 @@
 
 enum mode { COUNT, KILL, IO_ERROR, FULL, POWER_LOSS, PARTIAL_POWER_LOSS };
 
-/* Shared with whoever watches. Little-endian, as the watcher writes it. */
+/* Shared with the watching process. Little-endian, as the watcher writes it. */
 struct control {
     int64_t calls; /* so far */
-    int64_t at;    /* the call that fails; 0: none */
+    int64_t at;    /* the failing call; 0: no call */
     int64_t mode;
-    int64_t fired; /* how many calls failed */
+    int64_t fired; /* number of failed calls */
 };
 
-/* What is needed to take a write back, or a truncation. */
+/* The data to undo a write or a truncation. */
 struct undo {
     struct undo *before;
     char path[512];
@@ -67,7 +67,7 @@ __attribute__((constructor)) static void start(void)
     control = mapped == MAP_FAILED ? NULL : mapped;
 }
 
-/* Whether this file is one that may fail; its path. */
+/* Returns whether this file may fail, and its path. */
 static int concerns(int fd, char *path, size_t size)
 {
     char link[64];
@@ -86,7 +86,7 @@ static void lose_power(int64_t seed, int partial)
     for (struct undo *undo = last; undo; undo = undo->before) {
         seed = (int64_t)((uint64_t)seed * 6364136223846793005u + 1442695040888963407u);
         if (partial && (seed >> 40) & 1)
-            continue; /* This one had reached the disk. */
+            continue; /* This write had reached the disk. */
         int fd = open(undo->path, O_RDWR);
         if (fd < 0)
             continue;
@@ -98,7 +98,7 @@ static void lose_power(int64_t seed, int partial)
     kill(getpid(), SIGKILL);
 }
 
-/* Counts a call; the error that it is to end with, or 0. */
+/* Counts a call. Returns its error, or 0. */
 static int strike(void)
 {
     int64_t call = __atomic_add_fetch(&control->calls, 1, __ATOMIC_SEQ_CST), at = control->at, mode = control->mode;
@@ -124,7 +124,7 @@ static int strike(void)
     return 0;
 }
 
-/* Keeps what is about to be overwritten, or cut off. */
+/* Saves the bytes that are about to be overwritten or cut off. */
 static void remember(int fd, const char *path, off_t offset, size_t length)
 {
     struct stat now;
@@ -147,7 +147,7 @@ static void remember(int fd, const char *path, off_t offset, size_t length)
     last = undo;
 }
 
-/* What was synced stays. */
+/* Synced data stays. */
 static void forget(const char *path)
 {
     for (struct undo **next = &last; *next;) {
@@ -161,7 +161,7 @@ static void forget(const char *path)
     }
 }
 
-/* One call on a file that may fail: `before` it, and `after` it where it was carried out. */
+/* A call on a file that may fail: `before` runs first, and `after` runs if the call was executed. */
 #define GUARDED(fd, before, call, after)                        \
     do {                                                        \
         char path[512];                                         \

@@ -1,14 +1,16 @@
-//! What is left of a store whose disk, process or database failed: the part of the suite that looks at the wreck.
+//! The state of a store after its disk, process or database failed: the part of the suite that checks the damage.
 //!
-//! A child process carries out a plan and says after each step what it was told. Wherever the child was struck, the store
-//! must then hold what a plan of just those steps leaves behind that it says were made: every step that was acknowledged, none
-//! that was refused, and of an unanswered one all or nothing.
+//! A child process executes a plan and reports the result of each step. Wherever the child fails, the store must hold
+//! exactly the effect of the acknowledged steps: every acknowledged step, no refused step, and an unanswered step completely or
+//! not at all.
 
 use std::collections::BTreeSet;
+use std::hash::{BuildHasher, BuildHasherDefault, DefaultHasher, RandomState};
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::sync::LazyLock;
 
-use doorward_audit::{Action, Detail, Event, EventDraft};
+use doorward_audit::{Action, Attribution, Event, EventDraft};
 use doorward_key::{Digest, KeyPrefix};
 use doorward_types::{
     AccessKeyId, Environment, Locator, OperatorId, OrganizationId, RequestId, SecretState, Timestamp,
@@ -22,14 +24,14 @@ use doorward_store::{
 };
 use doorward_store_memory::MemoryStore;
 
-/// A disk that fails, to be loaded before the C library: its source says how it is told what to do.
+/// A failing disk, to be loaded before the C library. Its source documents its commands.
 const DISK: &str = include_str!("disk.c");
 
-/// Compiles the disk that fails into this folder.
+/// Compiles the failing disk into this folder.
 ///
 /// # Panics
 ///
-/// Where there is no C compiler.
+/// Panics if there is no C compiler.
 #[must_use]
 pub fn disk(folder: &Path) -> PathBuf {
     let (source, library) = (folder.join("disk.c"), folder.join("disk.so"));
@@ -40,6 +42,49 @@ pub fn disk(folder: &Path) -> PathBuf {
     library
 }
 
+/// The calls at the beginning and at the end that every run strikes: a store is made there, and closed.
+const EDGE: i64 = 4;
+
+/// The seed of this process's random choices.
+static SEED: LazyLock<u64> = LazyLock::new(|| {
+    std::env::var("DOORWARD_SEED").map_or_else(|_| RandomState::new().hash_one(0), |seed| seed.parse().unwrap())
+});
+
+/// Returns the calls to strike, of all calls from 1 to `calls`.
+///
+/// With the variable `DOORWARD_TEST_LONG`, these are all calls. Otherwise these are the first and the last calls, and between
+/// them one random call of each of `parts` parts of equal length. `salt` makes the choices of several faults differ.
+///
+/// The random choice has a seed, which is printed. The variable `DOORWARD_SEED` sets it. [`choose`] makes the choice.
+///
+/// # Panics
+///
+/// Panics if `DOORWARD_SEED` is not a number.
+#[must_use]
+#[expect(clippy::print_stdout, reason = "a failed test shows the seed that repeats it")]
+pub fn sample(calls: i64, parts: i64, salt: i64) -> Vec<i64> {
+    if std::env::var_os("DOORWARD_TEST_LONG").is_some() {
+        return (1..=calls).collect();
+    }
+    let seed = *SEED;
+    println!("DOORWARD_SEED={seed} chooses the same calls again");
+    choose(calls, parts, seed.wrapping_add_signed(salt))
+}
+
+/// Returns the first and the last of the calls from 1 to `calls`, and between them the calls that a seed chooses: one of each of
+/// `parts` parts.
+#[must_use]
+pub fn choose(calls: i64, parts: i64, seed: u64) -> Vec<i64> {
+    let (first, last) = (EDGE.min(calls), (calls - EDGE).max(EDGE.min(calls)));
+    let random = BuildHasherDefault::<DefaultHasher>::default();
+    let between = (0..parts).filter_map(|part| {
+        let [begin, end] = [part, part + 1].map(|part| first + (last - first) * part / parts);
+        let offset = random.hash_one((seed, part)).checked_rem(end.abs_diff(begin))?;
+        Some(begin + 1 + offset.cast_signed())
+    });
+    (1..=first).chain(between).chain(last + 1..=calls).collect()
+}
+
 /// One step of a plan.
 #[derive(Clone, Debug)]
 enum Step {
@@ -48,26 +93,30 @@ enum Step {
     RemoveOperator(OperatorId, EventDraft),
 }
 
-/// So many rounds of everything that can happen to keys and operators; the same at each call.
+/// Returns this number of rounds of all changes to keys and operators. The plan is the same at each call.
 fn plan(rounds: u32) -> Vec<Step> {
     let mut steps = Vec::new();
     for round in 1..=rounds {
         let base = u128::from(round) << 32;
         let organization = OrganizationId::from_u128(base);
-        let key = |id: u128, environment| AccessKey {
-            id: AccessKeyId::from_u128(base + id),
-            organization,
-            environment,
-            name: name("a key"),
-            created_at: Timestamp::from_millis(1),
-            created_by: name("ada"),
+        let key = |id: u128, environment| {
+            AccessKey::new(
+                organization,
+                environment,
+                AccessKeyId::from_u128(base + id),
+                name("a key"),
+                Timestamp::from_millis(1),
+                name("ada"),
+            )
         };
-        let secret = |number: u32, generation, state| Secret {
-            locator: Locator::new(format!("{round:05}{number:05}").into_bytes().try_into().unwrap()).unwrap(),
-            digest: Digest::from_bytes([u8::try_from(number).unwrap(); 32]),
-            generation,
-            state,
-            created_at: Timestamp::from_millis(2),
+        let secret = |number: u32, generation, state| {
+            Secret::new(
+                state,
+                Locator::new(format!("{round:05}{number:05}").into_bytes().try_into().unwrap()).unwrap(),
+                Digest::from_bytes([u8::try_from(number).unwrap(); 32]),
+                generation,
+                Timestamp::from_millis(2),
+            )
         };
         let (current, staged) = (SecretState::Current, SecretState::Staged);
         let (production, first, second) =
@@ -77,12 +126,13 @@ fn plan(rounds: u32) -> Vec<Step> {
             let retired = vec![secret(retired, 0, current).locator];
             Change::Regenerate { key: place, retired, successor }
         };
-        let record = Organization { id: organization, name: name("Acme"), created_at: Timestamp::from_millis(1) };
+        let record = Organization::new(organization, name("Acme"), Timestamp::from_millis(1));
         let provision = Change::Provision {
             organization: record,
             key: production.clone(),
             secret: secret(1, 1, current),
             only_if_empty: false,
+            allow_duplicate_name: true,
         };
         let mut change = |change, action, key: &AccessKey| {
             let event = event(steps.len(), action, organization, key.environment, &key.id.to_string());
@@ -122,14 +172,14 @@ fn plan(rounds: u32) -> Vec<Step> {
 
 fn operator(base: u128) -> Operator {
     let number = format!("{:010}", base >> 32);
-    Operator {
-        provider: ProviderAccess::Local,
-        id: OperatorId::from_u128(base),
-        name: name(&number),
-        locator: number.parse().unwrap(),
-        digest: Digest::from_bytes([9; 32]),
-        created_at: Timestamp::from_millis(3),
-    }
+    Operator::new(
+        OperatorId::from_u128(base),
+        name(&number),
+        number.parse().unwrap(),
+        Digest::from_bytes([9; 32]),
+        Timestamp::from_millis(3),
+        ProviderAccess::Local,
+    )
 }
 
 fn event(
@@ -139,18 +189,13 @@ fn event(
     environment: Environment,
     subject: &str,
 ) -> EventDraft {
-    EventDraft {
-        time: Timestamp::from_millis(3),
-        actor: name("ada"),
-        actor_id: None,
+    EventDraft::new(
+        &Attribution::local(name("ada")).with_request_id(RequestId::from_u128(step as u128)),
+        Timestamp::from_millis(3),
         action,
-        subject: subject.to_owned(),
-        organization,
-        environment,
-        source_address: None,
-        request_id: Some(RequestId::from_u128(step as u128)),
-        detail: Detail::default(),
-    }
+        subject.to_owned(),
+        (organization, environment),
+    )
 }
 
 async fn take(store: &dyn Store, step: Step) -> Result<(), StoreError> {
@@ -161,24 +206,24 @@ async fn take(store: &dyn Store, step: Step) -> Result<(), StoreError> {
     }
 }
 
-/// What the child does: carries out the plan, and says on standard output what came of each step, before the next.
+/// The child's work: executes the plan, and prints each step's result before the next step.
 #[expect(clippy::print_stdout, reason = "its parent listens")]
 pub async fn live(store: &dyn Store, rounds: u32) {
     for (number, step) in plan(rounds).into_iter().enumerate() {
         let outcome = match take(store, step).await {
             Ok(()) => "made",
-            Err(StoreError::Conflict(_) | StoreError::Missing) => "refused",
+            Err(StoreError::Conflict(_) | StoreError::NotFound) => "refused",
             Err(_) => "unknown",
         };
         println!("step {number} {outcome}");
     }
 }
 
-/// Whether the store is what the child's words allow. `said` is all that it wrote.
+/// Checks the store against the child's report. `said` is all of the child's output.
 ///
 /// # Errors
 ///
-/// What the store has lost, kept or made up.
+/// Describes a step that the store lost, kept wrongly, or invented.
 pub async fn judge(store: &dyn Store, rounds: u32, said: &str) -> Result<(), String> {
     let steps = plan(rounds);
     let outcomes: Vec<&str> = said
@@ -200,7 +245,7 @@ pub async fn judge(store: &dyn Store, rounds: u32, said: &str) -> Result<(), Str
             _ => {}
         }
     }
-    // The same steps where nothing fails.
+    // The same steps on a store that does not fail.
     let expected = MemoryStore::new();
     for number in &made {
         let step = steps.get(*number).cloned().ok_or("an event of no step")?;
@@ -218,7 +263,7 @@ fn logs(rounds: u32) -> Vec<OrganizationId> {
     [OrganizationId::INSTALLATION].into_iter().chain(organizations).collect()
 }
 
-/// Every log, oldest event first.
+/// Returns every log, the oldest event first.
 async fn events(store: &dyn Store, logs: &[OrganizationId]) -> Vec<Vec<Event>> {
     let mut all = Vec::new();
     for organization in logs {
@@ -232,17 +277,17 @@ async fn events(store: &dyn Store, logs: &[OrganizationId]) -> Vec<Vec<Event>> {
     all
 }
 
-/// Everything else that a plan touches.
+/// Returns all other data that a plan changes.
 async fn state(store: &dyn Store, organizations: &[OrganizationId]) -> impl PartialEq + std::fmt::Debug + use<> {
     let mut records = Vec::new();
     for id in organizations {
         records.push((store.organization(*id).await.unwrap(), store.access_keys(*id).await.unwrap()));
     }
     let mut live = Vec::new();
-    let mut page = store.live_secrets(None, 1_000).await.unwrap().proved_of_any_store().unwrap().1;
+    let mut page = store.active_secrets(None, 1_000).await.unwrap().proved_of_any_store().unwrap().1;
     while let Some(last) = page.last().cloned() {
         live.append(&mut page);
-        page = store.live_secrets(Some(&last), 1_000).await.unwrap().proved_of_any_store().unwrap().1;
+        page = store.active_secrets(Some(&last), 1_000).await.unwrap().proved_of_any_store().unwrap().1;
     }
     live.sort_by_key(|live| live.secret.locator);
     (store.position().await.unwrap().proved_of_any_store().unwrap().1, records, live, store.operators().await.unwrap())

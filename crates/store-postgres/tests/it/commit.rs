@@ -1,12 +1,11 @@
-//! Commits that are not answered: a proxy cuts the connection at the word.
+//! Commits without an answer: a proxy cuts the connection at COMMIT.
 
 #![expect(clippy::indexing_slicing, reason = "a test fails by panicking")]
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, Ordering};
-use std::time::Duration;
 
-use doorward_store::{Coherence, KeyStore, OpenMode, Page, Revision, StoreError, UsageLog};
+use doorward_store::{ChangeFeed, KeyStore, OpenMode, Page, Revision, StoreError, UsageLog};
 use doorward_store_postgres::PostgresStore;
 use doorward_types::Timestamp;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -19,14 +18,14 @@ use crate::support::{
 
 /// The proxy does nothing at COMMIT.
 const PASS: u8 = 0;
-/// Lets it through, and cuts the connection before the answer.
+/// The proxy forwards COMMIT, and cuts the connection before the answer.
 const CUT_AFTER: u8 = 1;
-/// Keeps it, and cuts the connection.
+/// The proxy drops COMMIT, and cuts the connection.
 const CUT_BEFORE: u8 = 2;
-/// Lets it through, cuts the connection, and lets no one in any more.
+/// The proxy forwards COMMIT, cuts the connection, and accepts no new ones.
 const CUT_ALL: u8 = 3;
 
-/// A proxy in front of the server; the URL through it.
+/// Starts a proxy in front of the server. Returns the URL through it.
 async fn proxied(url: &str, at_commit: Arc<AtomicU8>) -> String {
     support::proxy::proxied(url, move |client, server| forward(client, server, Arc::clone(&at_commit))).await
 }
@@ -50,7 +49,7 @@ async fn forward(mut client: TcpStream, mut server: TcpStream, at_commit: Arc<At
                     return;
                 }
                 if cut {
-                    // The server carries it out; nobody will hear what came of it.
+                    // The server commits, but its answer is lost.
                     let mut answers = Vec::new();
                     while !answers.windows(7).any(|word| word == b"COMMIT\0") {
                         let Ok(count @ 1..) = server.read(&mut from_server).await else { return };
@@ -74,8 +73,8 @@ async fn an_unanswered_commit_is_looked_up_and_never_guessed() {
     let direct = support::empty().await;
     let at_commit = Arc::new(AtomicU8::new(PASS));
     let through = proxied(&direct, Arc::clone(&at_commit)).await;
-    let store = PostgresStore::open_deaf(&through, OpenMode::Create).await.unwrap();
-    let witness = PostgresStore::open_deaf(&direct, OpenMode::Existing).await.unwrap();
+    let store = PostgresStore::open_without_listen(&through, OpenMode::Create).await.unwrap();
+    let witness = PostgresStore::open_without_listen(&direct, OpenMode::Existing).await.unwrap();
     let mut there = 0;
     for round in 1..=30 {
         let mode = if round % 2 == 0 { CUT_AFTER } else { CUT_BEFORE };
@@ -96,22 +95,22 @@ async fn an_unanswered_commit_is_looked_up_and_never_guessed() {
     }
 }
 
-/// Nodes that hang in the middle of a transaction, as if their machine had been frozen.
+/// Nodes that hang during a transaction, as if their machine were frozen.
 #[tokio::test(flavor = "multi_thread")]
-async fn who_hangs_holds_up_no_change_for_longer_than_it_waits() {
+async fn a_hanging_node_delays_a_change_only_for_its_timeout() {
     let url = support::empty().await;
-    let store = PostgresStore::open_deaf(&url, OpenMode::Create).await.unwrap();
+    let store = PostgresStore::open_without_listen(&url, OpenMode::Create).await.unwrap();
     let (change, context) = provision(1);
     store.change(change, context).await.unwrap();
     let locator = "0000000001";
     store.add_uses(&[(locator.parse().unwrap(), 1)], Timestamp::from_millis(0)).await.unwrap();
     let counting = support::connect(&url).await;
     counting.batch_execute("BEGIN; UPDATE last_uses SET last_used_at = 1").await.unwrap();
-    // A node that counts uses is not waited for at all.
+    // A change does not wait for a node that writes uses.
     let (change, context) = regenerate(1, 1, 2, 2);
-    let changed = tokio::time::timeout(Duration::from_secs(2), store.change(change, context)).await;
-    assert_eq!(changed.unwrap().unwrap().revision, Revision(2));
-    // A node that changes keys is waited for as long as the server lets it hang.
+    let changed = support::comes(store.change(change, context)).await;
+    assert_eq!(changed.unwrap().revision, Revision(2));
+    // A change waits for a node that changes keys, for as long as the server lets it hang.
     let changing = support::connect(&url).await;
     let hang = "BEGIN; SET LOCAL idle_in_transaction_session_timeout = '4s'; UPDATE revision SET value = value + 1";
     changing.batch_execute(hang).await.unwrap();
@@ -120,31 +119,31 @@ async fn who_hangs_holds_up_no_change_for_longer_than_it_waits() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_commit_that_cannot_be_looked_up_is_no_success() {
+async fn a_commit_that_cannot_be_looked_up_is_not_a_success() {
     let direct = support::empty().await;
     let at_commit = Arc::new(AtomicU8::new(PASS));
     let through = proxied(&direct, Arc::clone(&at_commit)).await;
-    let store = PostgresStore::open_deaf(&through, OpenMode::Create).await.unwrap();
+    let store = PostgresStore::open_without_listen(&through, OpenMode::Create).await.unwrap();
     at_commit.store(CUT_ALL, Ordering::SeqCst);
     let (change, context) = provision(1);
     let changed = store.change(change, context).await;
     assert!(matches!(changed, Err(StoreError::OutcomeUnknown)), "{changed:?}");
-    // It did happen, as it may.
-    let witness = PostgresStore::open_deaf(&direct, OpenMode::Existing).await.unwrap();
+    // The commit did happen, which is allowed.
+    let witness = PostgresStore::open_without_listen(&direct, OpenMode::Existing).await.unwrap();
     assert_eq!(witness.position().await.unwrap().proved_of_any_store().unwrap().1.revision, Revision(1));
 }
 
-/// A transaction that the server chose as the victim of a conflict is tried again, a few times.
+/// A transaction that the server aborts because of a conflict is retried a few times.
 #[tokio::test(flavor = "multi_thread")]
-async fn who_loses_a_conflict_tries_again() {
+async fn a_transaction_that_loses_a_conflict_is_retried() {
     for code in ["40001", "40P01"] {
         let url = support::empty().await;
-        let store = PostgresStore::open_deaf(&url, OpenMode::Create).await.unwrap();
+        let store = PostgresStore::open_without_listen(&url, OpenMode::Create).await.unwrap();
         let server = support::connect(&url).await;
-        // Sequences do not roll back, so that they count attempts.
+        // Sequences do not roll back, so they count attempts.
         let lose = format!(
             "CREATE SEQUENCE attempts;
-             CREATE FUNCTION lose() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
+             CREATE FUNCTION lose() RETURNS trigger LANGUAGE plpgsql SET search_path FROM CURRENT AS $$ BEGIN
                  IF nextval('attempts') <= TG_ARGV[0]::bigint THEN RAISE EXCEPTION USING ERRCODE = '{code}'; END IF;
                  RETURN NEW;
              END $$;
@@ -171,11 +170,11 @@ async fn who_loses_a_conflict_tries_again() {
     }
 }
 
-/// A change that waits for the lock when its caller goes away.
+/// A change waits for the lock, and its caller goes away.
 #[tokio::test(flavor = "multi_thread")]
-async fn a_change_that_was_begun_ends_without_its_caller() {
+async fn a_begun_change_ends_without_its_caller() {
     let url = support::empty().await;
-    let store = Arc::new(PostgresStore::open_deaf(&url, OpenMode::Create).await.unwrap());
+    let store = Arc::new(PostgresStore::open_without_listen(&url, OpenMode::Create).await.unwrap());
     let holder = support::connect(&url).await;
     holder.batch_execute("BEGIN; SELECT value FROM revision FOR UPDATE").await.unwrap();
     let changer = Arc::clone(&store);

@@ -1,4 +1,4 @@
-//! How many round trips changes take, and what those that share them have to do with each other.
+//! The number of a change's round trips, and the effects of sharing them.
 
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 
-use doorward_store::{Coherence, Conflict, KeyStore, OpenMode, Page, Revision, Session, StoreError};
+use doorward_store::{ChangeFeed, Conflict, KeyStore, NodeRegistry, OpenMode, Page, Revision, Session, StoreError};
 use doorward_store_postgres::PostgresStore;
 use doorward_types::{IdSeed, SessionId, Timestamp};
 use futures_util::future::join_all;
@@ -18,12 +18,12 @@ use crate::support::{
     proxy::{proxied, watch_client},
 };
 
-/// The proxy keeps every answer from the engine until it has seen the last statement of a flight: an engine that waits for an
-/// answer in between waits forever.
+/// The proxy holds back all of the engine's answers until it has seen the last statement of a flight. So an engine that waits for
+/// an answer in between waits forever.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_change_takes_two_round_trips() {
     let direct = support::empty().await;
-    drop(PostgresStore::open_deaf(&direct, OpenMode::Create).await.unwrap());
+    drop(PostgresStore::open_without_listen(&direct, OpenMode::Create).await.unwrap());
     let is_watching = Arc::new(AtomicBool::new(false));
     let watched = Arc::clone(&is_watching);
     let see = move |sent: &str| {
@@ -31,24 +31,24 @@ async fn a_change_takes_two_round_trips() {
             return true;
         }
         let Some((_, change)) = sent.rsplit_once("BEGIN ISOLATION") else { return false };
-        match change.split_once("FROM audit_events WHERE") {
+        match change.split_once(".audit_events WHERE") {
             None => false,
-            // Nothing of the second flight was sent yet, or all of it.
+            // The second flight has not been sent yet, or has been sent completely.
             Some((_, second)) => !second.contains("UPDATE") || second.contains("COMMIT\0"),
         }
     };
     let see: Arc<dyn Fn(&str) -> bool + Send + Sync> = Arc::new(see);
     let through = proxied(&direct, move |client, server| watch_client(client, server, Arc::clone(&see))).await;
-    let store = PostgresStore::open_deaf(&through, OpenMode::Existing).await.unwrap();
+    let store = PostgresStore::open_without_listen(&through, OpenMode::Existing).await.unwrap();
     is_watching.store(true, Ordering::SeqCst);
     let (change, context) = provision(1);
     let made = support::comes(store.change(change, context)).await.unwrap();
     assert_eq!(made.revision, Revision(1));
 }
 
-/// On one thread, all of them are asked for before the first is carried out.
+/// On one thread, all changes are requested before the first is executed.
 #[tokio::test]
-async fn changes_that_are_asked_for_at_once_share_their_round_trips() {
+async fn concurrent_changes_share_their_round_trips() {
     let direct = support::empty().await;
     let commits = Arc::new(AtomicUsize::new(0));
     let counted = Arc::clone(&commits);
@@ -57,7 +57,7 @@ async fn changes_that_are_asked_for_at_once_share_their_round_trips() {
         true
     });
     let through = proxied(&direct, move |client, server| watch_client(client, server, Arc::clone(&see))).await;
-    let store = PostgresStore::open_deaf(&through, OpenMode::Create).await.unwrap();
+    let store = PostgresStore::open_without_listen(&through, OpenMode::Create).await.unwrap();
     let before = commits.load(Ordering::SeqCst);
     let made = join_all((1..=20).map(|number| {
         let (change, context) = provision(number);
@@ -68,15 +68,15 @@ async fn changes_that_are_asked_for_at_once_share_their_round_trips() {
     assert_eq!(commits.load(Ordering::SeqCst) - before, 1);
 }
 
-/// A locator that is taken is found by the constraint alone, which ends the transaction of all.
+/// Only the constraint finds a taken locator, and it aborts the transaction of all.
 #[tokio::test]
-async fn a_change_that_is_refused_does_not_harm_those_it_was_asked_for_with() {
-    let store = PostgresStore::open_deaf(&support::empty().await, OpenMode::Create).await.unwrap();
+async fn a_refused_change_does_not_affect_concurrent_changes() {
+    let store = PostgresStore::open_without_listen(&support::empty().await, OpenMode::Create).await.unwrap();
     let (change, context) = provision(1);
     store.change(change, context).await.unwrap();
     let mut asked: Vec<_> = (2..=6).map(provision).collect();
     let (taken, stale) = (regenerate(1, 1, 6, 2), regenerate(1, 99, 100, 2));
-    // Of the same organization, so that they follow each other.
+    // These changes are of the same organization, so they run one after the other.
     asked.extend([stale, taken]);
     let made = support::comes(join_all(asked.into_iter().map(|(change, context)| store.change(change, context)))).await;
     let (provisioned, refused) = made.split_at(5);
@@ -88,12 +88,12 @@ async fn a_change_that_is_refused_does_not_harm_those_it_was_asked_for_with() {
     assert_eq!(store.position().await.unwrap().proved_of_any_store().unwrap().1.revision, Revision(6));
 }
 
-/// Two programs make changes about the same organizations and others, all at once.
+/// Two programs make changes about the same and about different organizations, all at once.
 #[tokio::test(flavor = "multi_thread")]
-async fn revisions_have_no_gaps_whatever_happens_at_once() {
+async fn concurrent_changes_leave_no_gaps_in_the_revisions() {
     let url = support::empty().await;
-    let first = PostgresStore::open_deaf(&url, OpenMode::Create).await.unwrap();
-    let second = PostgresStore::open_deaf(&url, OpenMode::Existing).await.unwrap();
+    let first = PostgresStore::open_without_listen(&url, OpenMode::Create).await.unwrap();
+    let second = PostgresStore::open_without_listen(&url, OpenMode::Existing).await.unwrap();
     let stores = [Arc::new(first), Arc::new(second)];
     let made = (1..=60).map(|number| {
         let store = Arc::clone(stores.get(usize::from(number % 2 == 0)).unwrap());
@@ -103,7 +103,7 @@ async fn revisions_have_no_gaps_whatever_happens_at_once() {
             let (change, context) = regenerate(number, number, 1_000 + number, 2);
             let regenerated = store.change(change, context).await.unwrap();
             assert!(provisioned.revision < regenerated.revision);
-            // A change that is refused takes no revision.
+            // A refused change takes no revision.
             let (change, mut context) = regenerate(number, number, 2_000 + number, 2);
             context.operation = doorward_store::OperationId::from_bytes([7; 16]);
             assert!(store.change(change, context).await.is_err());
@@ -115,24 +115,24 @@ async fn revisions_have_no_gaps_whatever_happens_at_once() {
     assert_eq!(revisions, (1..=120).collect());
     let [store, _] = stores;
     assert_eq!(store.organizations(Page::first(100)).await.unwrap().len(), 60);
-    let live = store.live_secret(secret(1_001, 2).locator).await.unwrap().proved_of_any_store().unwrap();
+    let live = store.active_secret(secret(1_001, 2).locator).await.unwrap().proved_of_any_store().unwrap();
     assert!(live.1.is_some());
 }
 
 fn session(lease: u64) -> Session {
     let random = [u8::try_from(lease).unwrap(); 10];
-    Session { id: SessionId::new(IdSeed { now: Timestamp::from_millis(0), random }), lease: Duration::from_secs(lease) }
+    Session { id: SessionId::new(IdSeed::new(Timestamp::from_millis(0), random)), lease: Duration::from_secs(lease) }
 }
 
-/// A change that is under way has read the longest lease: a session with a longer one waits until it has ended.
+/// A running change has already read the longest lease. A session with a longer lease waits until the change has ended.
 #[tokio::test(flavor = "multi_thread")]
-async fn a_longer_lease_waits_for_the_change_that_does_not_know_of_it() {
+async fn a_longer_lease_waits_for_a_running_change() {
     let url = support::empty().await;
-    let store = Arc::new(PostgresStore::open_deaf(&url, OpenMode::Create).await.unwrap());
+    let store = Arc::new(PostgresStore::open_without_listen(&url, OpenMode::Create).await.unwrap());
     store.register(session(3)).await.unwrap();
     let changing = support::connect(&url).await;
     changing.batch_execute("BEGIN; SELECT value FROM revision FOR UPDATE").await.unwrap();
-    // One that is no longer need not wait.
+    // A session whose lease is not longer need not wait.
     support::comes(store.register(session(2))).await.unwrap();
     let longer = Arc::clone(&store);
     let registering = tokio::spawn(async move { longer.register(session(5)).await });
@@ -145,12 +145,12 @@ async fn a_longer_lease_waits_for_the_change_that_does_not_know_of_it() {
     assert_eq!(store.change(change, context).await.unwrap().longest_lease, Duration::from_secs(5));
 }
 
-/// Whatever happens at once: a change names a lease at least as long as any that was registered before it began.
+/// Under any concurrency, a change names a lease at least as long as all leases that were registered before it began.
 #[tokio::test(flavor = "multi_thread")]
 async fn no_change_misses_a_lease_that_was_registered_before_it() {
     let url = support::empty().await;
-    let store = Arc::new(PostgresStore::open_deaf(&url, OpenMode::Create).await.unwrap());
-    let nodes = PostgresStore::open_deaf(&url, OpenMode::Existing).await.unwrap();
+    let store = Arc::new(PostgresStore::open_without_listen(&url, OpenMode::Create).await.unwrap());
+    let nodes = PostgresStore::open_without_listen(&url, OpenMode::Existing).await.unwrap();
     let registered = Arc::new(AtomicUsize::new(0));
     let seen = Arc::clone(&registered);
     let changing = tokio::spawn(async move {

@@ -7,5 +7,7 @@ mod failover;
 mod faults;
 mod flights;
 mod opening;
+mod pool;
 mod portable;
+mod schemas;
 mod support;

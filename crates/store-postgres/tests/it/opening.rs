@@ -1,9 +1,9 @@
-//! Which databases are opened, which are refused, and what several nodes do that come at once.
+//! Opened and refused databases, and several nodes that start at once.
 
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use doorward_store::{Coherence, Doubt, KeyStore, LONGEST_LEASE, OpenMode, Position, Revision, StoreError};
+use doorward_store::{ChangeFeed, Doubt, KeyStore, LONGEST_LEASE, OpenMode, Position, Revision, StoreError};
 use doorward_store_postgres::PostgresStore;
 use doorward_test_postgres::Cluster;
 
@@ -12,12 +12,13 @@ use crate::support;
 async fn refusal(url: &str) -> String {
     match PostgresStore::open(url, OpenMode::Create).await {
         Err(StoreError::Unavailable(reason)) => reason.to_string(),
+        Err(StoreError::Settings(fault)) => fault,
         other => panic!("{other:?}"),
     }
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn nodes_that_start_at_once_make_one_schema() {
+async fn nodes_that_start_together_create_one_schema() {
     for _ in 0..3 {
         let url = support::empty().await;
         let nodes: Vec<_> = (0..8)
@@ -37,10 +38,10 @@ async fn nodes_that_start_at_once_make_one_schema() {
 }
 
 #[tokio::test]
-async fn nothing_is_made_where_a_store_was_expected() {
+async fn no_store_is_created_if_one_was_expected() {
     let url = support::empty().await;
     let refused = PostgresStore::open(&url, OpenMode::Existing).await;
-    assert!(matches!(refused, Err(StoreError::Missing)), "{refused:?}");
+    assert!(matches!(refused, Err(StoreError::NotFound)), "{refused:?}");
     let tables = "SELECT 1 FROM information_schema.tables WHERE table_schema = current_schema()";
     assert!(support::connect(&url).await.query(tables, &[]).await.unwrap().is_empty());
     drop(PostgresStore::open(&url, OpenMode::Create).await.unwrap());
@@ -48,7 +49,7 @@ async fn nothing_is_made_where_a_store_was_expected() {
 }
 
 #[tokio::test]
-async fn a_program_that_knows_fewer_steps_opens_a_store_that_allows_it() {
+async fn an_older_program_opens_a_newer_store_that_allows_it() {
     let url = support::empty().await;
     drop(PostgresStore::open(&url, OpenMode::Create).await.unwrap());
     let server = support::connect(&url).await;
@@ -57,15 +58,15 @@ async fn a_program_that_knows_fewer_steps_opens_a_store_that_allows_it() {
     server.batch_execute("UPDATE store SET oldest_schema = 999").await.unwrap();
     let refused = PostgresStore::open(&url, OpenMode::Create).await;
     assert!(matches!(refused, Err(StoreError::UnsupportedSchema { found: 999, .. })), "{refused:?}");
-    // A node that runs finds out by its next poll.
+    // A running node notices with its next poll.
     let provenance = *store.identity().await.unwrap().provenance();
     let doubt = provenance.prove(provenance.store);
     assert!(matches!(doubt, Err(Doubt::TooOld { needs: 999, .. })), "{doubt:?}");
 }
 
-/// As a program of the release before has left it.
+/// A store as the previous release left it.
 #[tokio::test]
-async fn an_older_store_is_brought_up_to_date_with_what_it_remembers() {
+async fn an_older_store_is_migrated_with_its_data() {
     let url = support::empty().await;
     let server = support::connect(&url).await;
     let schema = include_str!("../../migrations/schema.sql");
@@ -91,7 +92,7 @@ async fn an_older_store_is_brought_up_to_date_with_what_it_remembers() {
         .unwrap();
     assert_eq!((known.subject.as_str(), known.request, known.revision), ("key_2", None, Revision(0)));
     let (_, identity) = store.identity().await.unwrap().proved_of_any_store().unwrap();
-    // Nodes of that release did not say how long their leases last.
+    // Nodes of that release did not record the length of their leases.
     assert_eq!(identity.longest_lease, LONGEST_LEASE);
     let fresh = PostgresStore::open(&support::empty().await, OpenMode::Create).await.unwrap();
     let (_, other) = fresh.identity().await.unwrap().proved_of_any_store().unwrap();
@@ -100,10 +101,10 @@ async fn an_older_store_is_brought_up_to_date_with_what_it_remembers() {
 }
 
 #[tokio::test]
-async fn what_stands_in_the_way_is_told_with_what_to_do() {
+async fn an_opening_error_names_the_cause_and_the_cure() {
     let server = support::server();
-    let refused = refusal(&server.replace("?", "?sslrootcert=ca.pem&")).await;
-    assert!(refused.contains("sslrootcert") && refused.contains("SSL_CERT_FILE"), "{refused}");
+    let refused = refusal(&support::with(&server, "sslrootcert=no-such-ca.pem")).await;
+    assert!(refused.contains("sslrootcert") && refused.contains("no-such-ca.pem"), "{refused}");
     let refused = refusal(&server.replace("/postgres?", "/nowhere?")).await;
     assert!(refused.contains("\"nowhere\" does not exist") && refused.contains("create"), "{refused}");
     let refused = refusal(&server.replace("postgres@", "nobody@")).await;
@@ -127,19 +128,36 @@ async fn what_stands_in_the_way_is_told_with_what_to_do() {
     admin.batch_execute(&format!("DROP OWNED BY {role}; DROP ROLE {role}")).await.unwrap();
 }
 
+/// A wrong setting is no outage: a retry cannot help.
 #[tokio::test]
-async fn tables_of_another_program_are_left_alone() {
-    let url = support::empty().await;
-    let other = support::connect(&url).await;
-    other.batch_execute("CREATE TABLE sessions (token TEXT)").await.unwrap();
-    let refused = refusal(&url).await;
-    assert!(refused.contains("\"sessions\" already exists") && refused.contains("another program"), "{refused}");
-    assert!(other.query("SELECT token FROM sessions", &[]).await.is_ok());
+async fn a_wrong_url_is_told_apart_from_an_outage() {
+    let closed = "postgres://postgres@127.0.0.1:1/postgres?sslmode=disable";
+    let down = PostgresStore::open(closed, OpenMode::Create).await;
+    assert!(matches!(down, Err(StoreError::Unavailable(_))), "{down:?}");
+    for (parameter, named) in [
+        ("pgbouncer=true", "`pgbouncer`"),
+        ("statement_cache_capacity=0", "`statement_cache_capacity`"),
+        ("sslkey=a.pem", "`sslcert` and `sslkey`"),
+        ("schema=pg_temp", "pg_temp"),
+        ("port=1,2", "one port"),
+    ] {
+        let refused =
+            PostgresStore::open(&support::with("postgres://postgres@127.0.0.1/a", parameter), OpenMode::Create).await;
+        assert!(matches!(&refused, Err(StoreError::Settings(fault)) if fault.contains(named)), "{refused:?}");
+    }
+    let server: tokio_postgres::Config = support::server().parse().unwrap();
+    let port = server.get_ports().first().copied().unwrap_or(5432);
+    let listed = format!("host=127.0.0.1 port={port} user=postgres dbname=postgres sslmode=disable schema='no such'");
+    assert!(
+        PostgresStore::open(&listed, OpenMode::Existing)
+            .await
+            .is_err_and(|error| matches!(error, StoreError::NotFound))
+    );
 }
 
-/// A password is asked for, and is wrong.
+/// The server asks for a password, and the given one is wrong.
 #[tokio::test]
-async fn a_wrong_password_is_called_so() {
+async fn a_wrong_password_is_reported_as_such() {
     let cluster = Cluster::start(&[]).unwrap();
     let admin = support::connect(&cluster.url()).await;
     let file: String = admin.query_one("SHOW hba_file", &[]).await.unwrap().get(0);
@@ -150,7 +168,7 @@ async fn a_wrong_password_is_called_so() {
     let with = |password: &str| cluster.url().replace("postgres@", &format!("postgres:{password}@"));
     let refused = support::comes(async {
         loop {
-            // Until the server has read the file, it asks for none.
+            // Until the server has read the file, it asks for no password.
             match PostgresStore::open(&with("wrong"), OpenMode::Create).await {
                 Err(StoreError::Unavailable(reason)) => return reason.to_string(),
                 _ => tokio::time::sleep(Duration::from_millis(50)).await,
@@ -166,9 +184,9 @@ async fn a_wrong_password_is_called_so() {
 }
 
 #[tokio::test]
-async fn a_server_that_may_forget_what_it_acknowledged_is_refused() {
+async fn a_server_that_may_lose_acknowledged_commits_is_refused() {
     let url = support::empty().await;
-    let relaxed = url.replace("options=", "options=-csynchronous_commit%3Doff%20");
+    let relaxed = support::with(&url, "options=-csynchronous_commit%3Doff");
     assert!(refusal(&relaxed).await.contains("synchronous_commit=off"));
     let cluster = Cluster::start(&["fsync=off"]).unwrap();
     assert!(refusal(&cluster.url()).await.contains("fsync=off"));
@@ -181,7 +199,7 @@ async fn a_standby_is_refused_until_it_is_promoted() {
     let standby = primary.standby("second").unwrap();
     let refused = PostgresStore::open(&standby.url(), OpenMode::Create).await;
     assert!(matches!(refused, Err(StoreError::Doubtful(Doubt::Standby))), "{refused:?}");
-    // Of both, the one that can be written to is found.
+    // Of both hosts, the writable one is found.
     let (first, second) = (primary.port(), standby.port());
     let both = format!("postgres://postgres@127.0.0.1:{second},127.0.0.1:{first}/postgres?sslmode=disable");
     assert!(PostgresStore::open(&both, OpenMode::Existing).await.is_ok());

@@ -1,4 +1,4 @@
-//! Backups and restores: whole, or refused.
+//! Backups and restores are complete, or refused.
 
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
@@ -10,7 +10,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use doorward_audit::{Action, Attribution, EventDraft};
 use doorward_store::{
-    AuditLog, Coherence, EventFilter, KeyStore, OpenMode, Page, Scope, Session, StoreError, StoreIdentity,
+    AuditLog, ChangeFeed, EventFilter, KeyStore, NodeRegistry, OpenMode, Page, Scope, Session, StoreError,
+    StoreIdentity,
 };
 use doorward_store_sqlite::{BackupProgress, Restored, SqliteStore, restore};
 use doorward_types::{Environment, Incarnation, OrganizationId, SessionId, Timestamp};
@@ -44,7 +45,7 @@ impl Folder {
         names
     }
 
-    /// A store with so many events, which is open.
+    /// Returns an open store with this number of events.
     async fn store(&self, name: &str, events: usize) -> SqliteStore {
         let store = SqliteStore::open(self.path(name), OpenMode::Create).await.unwrap();
         for _ in 0..events {
@@ -53,7 +54,7 @@ impl Folder {
         store
     }
 
-    /// A backup of a store with so many events and a session.
+    /// Makes a backup of a store with this number of events and a session.
     async fn backup(&self, name: &str, events: usize) -> StoreIdentity {
         let store = self.store("source.db", events).await;
         let session = Session { id: SessionId::from_u128(7), lease: std::time::Duration::from_secs(3) };
@@ -69,7 +70,7 @@ impl Folder {
         restore(self.path(from), self.path(to), event(Action::StoreRestored)).await
     }
 
-    /// Opens the store, and returns the actions of its log, oldest first.
+    /// Opens the store. Returns the actions of its log, the oldest first.
     async fn actions(&self, name: &str) -> Vec<Action> {
         let store = SqliteStore::open(self.path(name), OpenMode::Existing).await.unwrap();
         actions(&store).await
@@ -90,6 +91,7 @@ async fn actions(store: &SqliteStore) -> Vec<Action> {
 fn reason(refused: Result<impl std::fmt::Debug, StoreError>) -> String {
     match refused {
         Err(StoreError::Unavailable(source)) => source.to_string(),
+        Err(error @ StoreError::ForeignTables { .. }) => error.to_string(),
         other => panic!("{other:?}"),
     }
 }
@@ -99,7 +101,7 @@ fn is_private(path: &Path) -> bool {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_backup_under_writes_is_whole() {
+async fn a_backup_during_writes_is_complete() {
     let folder = Folder::new();
     let store = Arc::new(folder.store("doorward.db", 100).await);
     let many = "WITH RECURSIVE n (n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM n LIMIT 20000)
@@ -130,7 +132,7 @@ async fn a_backup_under_writes_is_whole() {
 }
 
 #[tokio::test]
-async fn a_backup_that_is_given_up_leaves_nothing_behind() {
+async fn a_cancelled_backup_leaves_no_file() {
     let folder = Folder::new();
     let store = folder.store("doorward.db", 1).await;
     let many = "WITH RECURSIVE n (n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM n LIMIT 200000)
@@ -154,7 +156,7 @@ async fn a_backup_that_is_given_up_leaves_nothing_behind() {
 }
 
 #[tokio::test]
-async fn a_backup_takes_no_files_place() {
+async fn a_backup_overwrites_no_file() {
     let folder = Folder::new();
     let store = folder.store("doorward.db", 1).await;
     let (to, partial) = (folder.path("backup.db"), folder.path("backup.db.partial"));
@@ -170,7 +172,7 @@ async fn a_backup_takes_no_files_place() {
 }
 
 #[tokio::test]
-async fn a_backup_takes_the_place_of_a_store() {
+async fn a_restored_backup_replaces_a_store() {
     let folder = Folder::new();
     let backed_up = folder.backup("backup.db", 3).await;
     let before = std::fs::read(folder.path("backup.db")).unwrap();
@@ -185,11 +187,11 @@ async fn a_backup_takes_the_place_of_a_store() {
     let store = SqliteStore::open(folder.path("doorward.db"), OpenMode::Existing).await.unwrap();
     assert_eq!(identity(&store).await, restored.identity);
     let sessions = store.sessions().await.unwrap().proved_of_any_store().unwrap().1;
-    assert_eq!(sessions, [], "the nodes of the backup's time are gone");
+    assert_eq!(sessions, [], "a session of the backup remains");
     assert_eq!(std::fs::read(folder.path("backup.db")).unwrap(), before);
     drop(store);
 
-    // The incarnation follows that of the backup and that of the store.
+    // The new incarnation is higher than the backup's and the store's.
     for incarnation in [3, 4] {
         let restored = folder.restore("backup.db", "doorward.db").await.unwrap();
         assert_eq!(restored.identity.incarnation, Incarnation(incarnation));
@@ -199,11 +201,11 @@ async fn a_backup_takes_the_place_of_a_store() {
 }
 
 #[tokio::test]
-async fn a_log_that_was_left_over_is_not_replayed_into_the_restored_store() {
+async fn a_leftover_log_is_not_replayed_into_the_restored_store() {
     let folder = Folder::new();
     folder.backup("backup.db", 3).await;
     let store = folder.store("live.db", 200).await;
-    // As a machine leaves the files that lost its power: the writes are in the log alone.
+    // Leaves the files as after a power loss: the writes are only in the log.
     for suffix in ["", "-wal"] {
         std::fs::copy(folder.path(&format!("live.db{suffix}")), folder.path(&format!("doorward.db{suffix}"))).unwrap();
     }
@@ -211,7 +213,7 @@ async fn a_log_that_was_left_over_is_not_replayed_into_the_restored_store() {
     folder.restore("backup.db", "doorward.db").await.unwrap();
     assert_eq!(folder.names(), ["backup.db", "doorward.db", "live.db"]);
     assert_eq!(folder.actions("doorward.db").await.len(), 4);
-    // The same without a store that it would belong to.
+    // The same without the store that the log belongs to.
     std::fs::remove_file(folder.path("doorward.db")).unwrap();
     std::fs::write(folder.path("doorward.db-wal"), "left over").unwrap();
     folder.restore("backup.db", "doorward.db").await.unwrap();
@@ -220,7 +222,7 @@ async fn a_log_that_was_left_over_is_not_replayed_into_the_restored_store() {
 }
 
 #[tokio::test]
-async fn a_backup_with_a_log_of_its_own_is_restored_with_it() {
+async fn a_backup_is_restored_with_its_own_log() {
     let folder = Folder::new();
     let store = folder.store("live.db", 20).await;
     for suffix in ["", "-wal"] {
@@ -235,19 +237,19 @@ async fn a_backup_with_a_log_of_its_own_is_restored_with_it() {
 
 const STORE: &str = "DOORWARD_TEST_CHILD_HOLDS";
 
-/// Another process that has the store open until it is told to end.
+/// Another process that keeps the store open until it is told to end.
 #[tokio::test]
 #[ignore = "no test: the tests below run it"]
 async fn child() {
     let Some(path) = std::env::var_os(STORE) else { return };
-    // A damaged file is held as SQLite holds one that it has read.
+    // Opens a damaged file in the same way as SQLite does if it has read it.
     let store = SqliteStore::open(&path, OpenMode::Existing).await;
     println!("has it open");
     std::io::stdin().read_line(&mut String::new()).unwrap();
     drop(store);
 }
 
-/// Starts the other process. It ends when its standard input does, and needs its standard output until then.
+/// Starts the other process. It ends when its standard input closes, and needs its standard output until then.
 fn hold(path: &Path) -> (Child, (ChildStdin, impl Sized + use<>)) {
     let mut child = Command::new(std::env::current_exe().unwrap());
     child.args(["--ignored", "--exact", "backup::child", "--nocapture"]).env(STORE, path);
@@ -259,7 +261,7 @@ fn hold(path: &Path) -> (Child, (ChildStdin, impl Sized + use<>)) {
 }
 
 #[tokio::test]
-async fn a_store_that_is_open_is_not_replaced() {
+async fn an_open_store_is_not_replaced() {
     let folder = Folder::new();
     folder.backup("backup.db", 3).await;
     let store = folder.store("doorward.db", 5).await;
@@ -268,7 +270,7 @@ async fn a_store_that_is_open_is_not_replaced() {
     drop(store);
     let (mut child, streams) = hold(&folder.path("doorward.db"));
     assert!(reason(folder.restore("backup.db", "doorward.db").await).contains("stop all programs"));
-    // Also if the file was damaged meanwhile.
+    // The same if the file was damaged in the meantime.
     let page = std::fs::read(folder.path("doorward.db")).unwrap();
     let damage = |bytes: &[u8]| {
         use std::os::unix::fs::FileExt;
@@ -298,7 +300,7 @@ async fn a_damaged_store_is_moved_aside() {
 }
 
 #[tokio::test]
-async fn a_restore_that_is_refused_leaves_the_store_as_it_was() {
+async fn a_refused_restore_leaves_the_store_unchanged() {
     let folder = Folder::new();
     folder.backup("backup.db", 300).await;
     drop(folder.store("doorward.db", 5).await);
@@ -322,8 +324,8 @@ async fn a_restore_that_is_refused_leaves_the_store_as_it_was() {
         assert_eq!(folder.names(), names, "{from}");
         assert_eq!(folder.actions("doorward.db").await.len(), 5, "{from}");
     }
-    // Nor does a backup take the place of what is no store.
-    assert!(reason(folder.restore("backup.db", "theirs.db").await).contains("another program's"));
+    // A backup also does not replace a file that is not a store.
+    assert!(reason(folder.restore("backup.db", "theirs.db").await).contains("another program"));
     std::fs::hard_link(folder.path("doorward.db"), folder.path("link.db")).unwrap();
     assert!(reason(folder.restore("backup.db", "doorward.db").await).contains("hard links"));
 }

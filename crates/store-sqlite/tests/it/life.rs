@@ -1,4 +1,4 @@
-//! The life of a store's files: moved, removed or linked while the store is open, and left behind when it is closed.
+//! The life of a store's files: moved, removed or linked while the store is open, and left after it is closed.
 
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
@@ -7,7 +7,7 @@ use std::process::Command;
 use std::sync::Arc;
 
 use doorward_audit::{Action, Attribution, EventDraft};
-use doorward_store::{AuditLog, Coherence, Doubt, KeyStore, OpenMode, Position, StoreError};
+use doorward_store::{AuditLog, ChangeFeed, Doubt, KeyStore, NodeRegistry, OpenMode, Position, StoreError};
 use doorward_store_sqlite::SqliteStore;
 use doorward_types::{Environment, OrganizationId, SessionId, Timestamp};
 use tempfile::TempDir;
@@ -22,7 +22,7 @@ fn event() -> EventDraft {
     )
 }
 
-/// A store with some writes in it that are not yet in its main file.
+/// A store with some writes that are not yet in its main file.
 async fn open() -> (TempDir, PathBuf, Arc<SqliteStore>) {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("doorward.db");
@@ -49,9 +49,9 @@ async fn events(path: &Path) -> i64 {
     connection.query_row("SELECT count(*) FROM audit_events", [], |row| row.get(0)).unwrap()
 }
 
-/// Deeds of operators, each of which gives others another file than this process reads.
+/// Actions of operators after which other processes open another file than this process has.
 #[tokio::test]
-async fn a_store_whose_files_were_touched_is_read_and_written_no_more() {
+async fn a_store_with_replaced_files_is_no_longer_read_or_written() {
     type Deed = (&'static str, fn(&Path));
     let deeds: [Deed; 6] = [
         ("moved away", |path| std::fs::rename(path, beside(path, ".old")).unwrap()),
@@ -69,7 +69,7 @@ async fn a_store_whose_files_were_touched_is_read_and_written_no_more() {
         let control = store.control().unwrap();
         let session = SessionId::from_u128(1);
         let poll = async || control.poll(session, Position::default()).await;
-        // The second poll takes the quick way.
+        // The second poll takes the fast path.
         poll().await.unwrap();
         poll().await.unwrap();
         control.position().await.unwrap().proved_of_any_store().unwrap();
@@ -86,7 +86,7 @@ async fn a_store_whose_files_were_touched_is_read_and_written_no_more() {
 }
 
 #[tokio::test]
-async fn a_store_that_was_put_back_goes_on() {
+async fn a_store_whose_files_are_put_back_continues() {
     let (_folder, path, store) = open().await;
     std::fs::rename(&path, beside(&path, ".old")).unwrap();
     assert!(store.position().await.is_err());
@@ -95,7 +95,7 @@ async fn a_store_that_was_put_back_goes_on() {
 }
 
 #[tokio::test]
-async fn a_store_that_is_closed_is_one_file() {
+async fn a_closed_store_is_one_file() {
     let (folder, path, store) = open().await;
     let control = store.control().unwrap();
     control.position().await.unwrap().proved_of_any_store().unwrap();
@@ -109,7 +109,7 @@ async fn a_store_that_is_closed_is_one_file() {
 }
 
 #[tokio::test]
-async fn a_store_that_is_dropped_is_one_file() {
+async fn a_dropped_store_is_one_file() {
     let (folder, path, store) = open().await;
     let control = store.control().unwrap();
     control.position().await.unwrap().proved_of_any_store().unwrap();
@@ -140,8 +140,8 @@ async fn a_store_is_dropped_with_its_last_task() {
 
 const STORE: &str = "DOORWARD_TEST_CHILD_READS";
 
-/// Another process that reads the store as `sqlite3 .backup` does, and closes it. Older versions of SQLite
-/// then remove the log of a store on which nobody has a lock.
+/// Another process that reads and closes the store as `sqlite3 .backup` does. Older versions of SQLite then remove the log if
+/// no process holds a lock on the store.
 #[test]
 #[ignore = "no test: the tests below run it"]
 fn child() {
@@ -153,7 +153,8 @@ fn child() {
     assert_eq!(count, 1);
 }
 
-/// A process that opened and closed the file would drop its own locks, and another would take itself for the last one.
+/// A process that opens and closes the file a second time would drop its own locks, and another process would think that it is
+/// the last.
 #[tokio::test]
 async fn another_process_leaves_the_log_of_a_store_that_was_opened_twice() {
     let (folder, path, store) = open().await;

@@ -1,4 +1,4 @@
-//! Opening: which files are refused, and how the others look to the file system.
+//! Opening a store: the refused files, and the files that an open store makes.
 
 #![expect(clippy::unwrap_used, clippy::print_stdout, reason = "a test fails by panicking, and says what it left out")]
 
@@ -9,12 +9,12 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use doorward_key::KeyPrefix;
-use doorward_store::{Coherence, Doubt, OpenMode, Position, Session, StoreError};
+use doorward_store::{ChangeFeed, Doubt, NodeRegistry, OpenMode, Position, Session, StoreError};
 use doorward_store_sqlite::SqliteStore;
 use doorward_types::SessionId;
 
 #[tokio::test]
-async fn a_store_is_made_private_and_opened_again() {
+async fn a_store_is_created_private_and_can_be_reopened() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("doorward.db");
     for _ in 0..2 {
@@ -38,16 +38,16 @@ async fn a_store_is_in_wal_mode() {
 }
 
 #[tokio::test]
-async fn no_file_is_made_where_one_was_expected() {
+async fn no_file_is_created_if_one_was_expected() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("typo.db");
     let refused = SqliteStore::open(&path, OpenMode::Existing).await;
-    assert!(matches!(refused, Err(StoreError::Missing)), "{refused:?}");
+    assert!(matches!(refused, Err(StoreError::NotFound)), "{refused:?}");
     assert!(!path.exists());
 }
 
 #[tokio::test]
-async fn a_newer_store_is_opened_if_it_says_that_older_programs_may() {
+async fn a_newer_store_is_opened_if_it_allows_older_programs() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("doorward.db");
     drop(SqliteStore::open(&path, OpenMode::Create).await.unwrap());
@@ -59,24 +59,24 @@ async fn a_newer_store_is_opened_if_it_says_that_older_programs_may() {
     assert!(matches!(refused, Err(StoreError::UnsupportedSchema { found: 999, .. })), "{refused:?}");
 }
 
-/// A program that is older than what the store needs by now must not go on with what it has open.
+/// A program that is older than the store's new schema must not continue with its open store.
 #[tokio::test]
-async fn a_store_that_was_brought_to_a_newer_schema_is_not_written_any_more() {
+async fn a_store_migrated_by_a_newer_program_is_no_longer_written() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("doorward.db");
     let store = SqliteStore::open(&path, OpenMode::Create).await.unwrap();
     let newer = rusqlite::Connection::open(&path).unwrap();
     newer.execute("UPDATE store SET oldest_schema = 99", []).unwrap();
     let refused = store.claim_prefix(&KeyPrefix::default()).await;
-    let too_old = Doubt::TooOld { needs: 99, knows: 13 };
+    let too_old = Doubt::TooOld { needs: 99, knows: 15 };
     assert!(matches!(refused, Err(StoreError::Doubtful(ref doubt)) if *doubt == too_old), "{refused:?}");
     let found = store.identity().await.unwrap().proved_of_any_store();
     assert!(matches!(found, Err(StoreError::Doubtful(ref doubt)) if *doubt == too_old), "{found:?}");
 }
 
-/// SQLite would remove the log, with all that is only there.
+/// SQLite would remove the log, and with it all data that is only there.
 #[tokio::test]
-async fn no_store_is_made_beside_the_log_of_a_store_that_was_moved_away() {
+async fn no_store_is_created_beside_the_log_of_a_moved_store() {
     let folder = tempfile::tempdir().unwrap();
     let (path, log) = (folder.path().join("doorward.db"), folder.path().join("doorward.db-wal"));
     std::fs::write(&log, "what was written").unwrap();
@@ -86,19 +86,20 @@ async fn no_store_is_made_beside_the_log_of_a_store_that_was_moved_away() {
     assert!(!path.exists());
 }
 
-/// Every file in the folder: its name and content.
+/// Returns the name and content of every file in the folder.
 fn everything(folder: &Path) -> BTreeMap<OsString, Vec<u8>> {
     let files = std::fs::read_dir(folder).unwrap().map(|file| file.unwrap());
     files.map(|file| (file.file_name(), std::fs::read(file.path()).unwrap())).collect()
 }
 
-/// Opens the file in each mode, and returns why it was refused. Nothing may have changed.
+/// Opens the file in each mode, and returns the reason of the refusal. No file may have changed.
 async fn refused(path: &Path) -> String {
     let before = everything(path.parent().unwrap());
     let mut said = String::new();
     for mode in [OpenMode::Create, OpenMode::Existing] {
         match SqliteStore::open(path, mode).await {
             Err(StoreError::Unavailable(source)) => said = source.to_string(),
+            Err(error @ StoreError::ForeignTables { .. }) => said = error.to_string(),
             other => panic!("{}: {other:?}", path.display()),
         }
         assert!(everything(path.parent().unwrap()) == before, "{} was changed: {said}", path.display());
@@ -107,28 +108,33 @@ async fn refused(path: &Path) -> String {
 }
 
 #[tokio::test]
-async fn the_database_of_another_program_is_left_as_it_is() {
+async fn another_programs_database_is_left_unchanged() {
     let folder = tempfile::tempdir().unwrap();
     for version in 0..=10 {
         for application in [0, 0x1234] {
             let path = folder.path().join(format!("{version}-{application}.db"));
             let theirs = rusqlite::Connection::open(&path).unwrap();
-            theirs.execute_batch("CREATE TABLE theirs (x); INSERT INTO theirs VALUES (1)").unwrap();
+            let tables = "CREATE TABLE theirs (x); INSERT INTO theirs VALUES (1); CREATE TABLE organizations (x)";
+            theirs.execute_batch(tables).unwrap();
             theirs.pragma_update(None, "user_version", version).unwrap();
             theirs.pragma_update(None, "application_id", application).unwrap();
             drop(theirs);
-            assert!(refused(&path).await.contains("another program's"));
+            let said = refused(&path).await;
+            assert!(
+                said.contains("another program (organizations, theirs)") && said.contains("another file"),
+                "{said}"
+            );
         }
     }
-    // A file without tables that has a version is not empty.
+    // A file without tables is not empty if it has a version.
     let versioned = folder.path().join("versioned.db");
     rusqlite::Connection::open(&versioned).unwrap().pragma_update(None, "user_version", 6).unwrap();
-    assert!(refused(&versioned).await.contains("another program's"));
+    assert!(refused(&versioned).await.contains("belongs to another program"));
 }
 
-/// The last to close a database would write its log into it. That is the other program's to do.
+/// SQLite writes the log into a database when its last user closes it. Only the other program may do that.
 #[tokio::test]
-async fn the_log_of_another_program_is_left_as_it_is() {
+async fn another_programs_log_is_left_unchanged() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("theirs.db");
     let theirs = rusqlite::Connection::open(&path).unwrap();
@@ -142,13 +148,13 @@ async fn the_log_of_another_program_is_left_as_it_is() {
     }
     let before = everything(&copy);
     let refused = SqliteStore::open(copy.join("theirs.db"), OpenMode::Create).await;
-    assert!(matches!(refused, Err(StoreError::Unavailable(_))), "{refused:?}");
+    assert!(matches!(refused, Err(StoreError::ForeignTables { .. })), "{refused:?}");
     let after = everything(&copy);
     assert!(before.iter().all(|(name, content)| after.get(name) == Some(content)));
 }
 
 #[tokio::test]
-async fn a_file_that_is_no_database_is_left_as_it_is() {
+async fn a_file_that_is_not_a_database_is_left_unchanged() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("notes.txt");
     std::fs::write(&path, "dear diary, ".repeat(1_000)).unwrap();
@@ -173,7 +179,7 @@ async fn a_file_with_two_names_is_refused() {
     SqliteStore::open(&path, OpenMode::Existing).await.unwrap();
 }
 
-/// Mounts something for as long as this lives; none, if this test may not.
+/// A mount that lasts as long as this value. `None` if this test may not mount.
 struct Mount(PathBuf);
 
 impl Mount {
@@ -194,7 +200,7 @@ impl Drop for Mount {
 }
 
 #[tokio::test]
-async fn what_the_disk_refuses_is_said_with_what_to_do() {
+async fn a_disk_error_names_the_cure() {
     let folder = tempfile::tempdir().unwrap();
     let Some(disk) = Mount::new(&["-t", "tmpfs", "-o", "size=1m"], "doorward".as_ref(), folder.path()) else { return };
     let path = folder.path().join("doorward.db");
@@ -222,7 +228,7 @@ async fn what_the_disk_refuses_is_said_with_what_to_do() {
 }
 
 #[tokio::test]
-async fn a_file_that_is_mounted_by_itself_is_refused() {
+async fn a_file_that_is_a_mount_point_is_refused() {
     let folder = tempfile::tempdir().unwrap();
     let inside = folder.path().join("container");
     std::fs::create_dir(&inside).unwrap();
@@ -245,7 +251,7 @@ async fn a_symbolic_link_is_followed_once() {
     drop(SqliteStore::open(&path, OpenMode::Create).await.unwrap());
     let store = SqliteStore::open(&link, OpenMode::Existing).await.unwrap();
     store.position().await.unwrap().proved_of_any_store().unwrap();
-    // The files beside the store are beside the file, not beside the link.
+    // The store's other files are beside the file, not beside the link.
     assert!(data.join("doorward.db-wal").exists());
     std::fs::remove_file(&link).unwrap();
     std::os::unix::fs::symlink(data.join("other.db"), &link).unwrap();
@@ -253,7 +259,7 @@ async fn a_symbolic_link_is_followed_once() {
 }
 
 #[tokio::test]
-async fn many_processes_may_start_at_once() {
+async fn many_processes_can_start_together() {
     let folder = tempfile::tempdir().unwrap();
     for round in 0..10 {
         let path = folder.path().join(format!("{round}.db"));

@@ -1,4 +1,4 @@
-//! A store as rows of tables: the part of an engine that lets a store move to another engine.
+//! A store as rows of tables, for a copy to another engine.
 
 mod rows;
 mod tables;

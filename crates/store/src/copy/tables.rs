@@ -1,11 +1,11 @@
-//! Rows of a table that moves to another engine.
+//! Rows of tables that are copied to another engine.
 
 /// One value of a row.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub enum Cell {
     /// Bytes.
     Bytes(Vec<u8>),
-    /// Yes or no.
+    /// A boolean.
     Flag(bool),
     /// No value.
     Null,
@@ -31,21 +31,21 @@ pub enum Kind {
     Text,
 }
 
-/// A table that moves.
+/// A copied table.
 #[derive(Debug, Eq, PartialEq)]
 pub struct CopiedTable {
-    /// Its name.
+    /// The name.
     pub name: &'static str,
-    /// Its columns, those of the primary key first.
+    /// The columns. The columns of the primary key come first.
     pub columns: &'static [(&'static str, Kind)],
     /// The number of columns of the primary key.
     pub key: usize,
-    /// The rows that move, as a condition of SQL; all, if there is none.
+    /// The SQL condition that selects the copied rows, or `None` for all rows.
     pub only: Option<&'static str>,
 }
 
 impl CopiedTable {
-    /// Returns the columns' names, as a statement lists them.
+    /// Returns the names of the columns, for a SQL statement.
     #[must_use]
     pub fn column_list(&self) -> String {
         self.columns.iter().map(|(name, _)| *name).collect::<Vec<_>>().join(", ")

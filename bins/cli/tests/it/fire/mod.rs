@@ -1,4 +1,4 @@
-//! What the tests under fire have in common: clients at full rate, and what is certain at any moment.
+//! Shared parts of the tests under fire: clients at full rate, and the facts that are certain at any moment.
 
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
@@ -12,16 +12,21 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Mutex, RwLock};
 use std::time::Duration;
 
-use crate::support::Server;
+use crate::support::{self, Server};
 
-/// One connection that is used again and again.
+/// True in the run of `cargo xtask test --long`.
+pub(crate) fn is_long() -> bool {
+    std::env::var_os("DOORWARD_TEST_LONG").is_some()
+}
+
+/// A connection that is kept open.
 pub(crate) struct Client {
     pub(crate) address: SocketAddr,
     pub(crate) stream: Option<TcpStream>,
 }
 
 impl Client {
-    /// The status of an answer; none where there is no server, or it does not answer.
+    /// Returns the status of an answer, or `None` if no server answers.
     pub(crate) fn whoami(&mut self, key: &str) -> Option<u16> {
         let answered = self.try_whoami(key);
         if answered.is_none() {
@@ -30,10 +35,15 @@ impl Client {
         answered
     }
 
+    /// Asks until the answer has this status.
+    pub(crate) fn await_status(&mut self, key: &str, status: u16) {
+        support::waits_for(&format!("{} does not answer {status}", self.address), || self.whoami(key) == Some(status));
+    }
+
     fn try_whoami(&mut self, key: &str) -> Option<u16> {
         if self.stream.is_none() {
             let stream = TcpStream::connect_timeout(&self.address, Duration::from_millis(500)).ok()?;
-            // Where no one listens, a connection may by chance begin at the port that it goes to, and meet itself.
+            // If no program listens, a connection may by chance get the target's port as its own, and connect to itself.
             if stream.local_addr().ok()? == self.address {
                 return None;
             }
@@ -62,11 +72,14 @@ impl Client {
     }
 }
 
-/// What is certain at any moment: a key is put among the dead only after the command that killed it has returned.
+/// The pause of a client between two rounds in milliseconds, so that several tests can run at the same time.
+const REST: u64 = 1;
+
+/// The certain facts: a key is listed as dead only after the command that killed it has returned.
 #[derive(Default)]
 pub(crate) struct Truth {
-    /// How many milliseconds each client rests between two rounds: none, where load is part of the trial.
-    pub(crate) rest: AtomicU64,
+    /// The pause of each client between two rounds in milliseconds; zero if load is part of the test.
+    rest: AtomicU64,
     pub(crate) dead: RwLock<Vec<String>>,
     pub(crate) current: RwLock<String>,
     pub(crate) stop: AtomicBool,
@@ -78,7 +91,31 @@ pub(crate) struct Truth {
 }
 
 impl Truth {
-    /// Asks one server, again and again, for a key that is dead for certain and for the one that was current last.
+    /// Returns the facts about clients that rest after each round.
+    pub(crate) fn with_rest(current: String) -> Self {
+        Self { rest: REST.into(), current: current.into(), ..Self::default() }
+    }
+
+    /// Returns the facts about clients that send requests at full rate in the long run, and otherwise rest.
+    pub(crate) fn with_load(current: String) -> Self {
+        Self { rest: if is_long() { 0 } else { REST }.into(), current: current.into(), ..Self::default() }
+    }
+
+    /// From now on, the clients rest after each round.
+    pub(crate) fn rest(&self) {
+        self.rest.store(REST, Ordering::Relaxed);
+    }
+
+    /// Waits until the servers have refused 1,000 requests with dead keys, and accepted 1,000 requests with live keys. A busy
+    /// machine takes longer.
+    pub(crate) fn await_requests(&self) {
+        let enough = |count: &AtomicU64| count.load(Ordering::Relaxed) > 1_000;
+        support::waits_for("the servers did not get enough requests", || {
+            enough(&self.refused) && enough(&self.accepted)
+        });
+    }
+
+    /// Sends requests to one server in a loop, with a certainly dead key and with the last known current key.
     pub(crate) fn hammer(&self, address: SocketAddr) {
         let mut client = Client { address, stream: None };
         let mut turn = 0_usize;
@@ -87,7 +124,7 @@ impl Truth {
             // Read before the request is sent, so that the request begins after the command has returned.
             let dead = {
                 let dead = self.dead.read().unwrap();
-                // The newest most often: that is where a slip would be.
+                // Mostly the newest dead key, since a fault would show there.
                 let back = if turn.is_multiple_of(4) { turn % dead.len().max(1) } else { 0 };
                 dead.len().checked_sub(1 + back).and_then(|place| dead.get(place).cloned())
             };
@@ -128,7 +165,7 @@ pub(crate) fn signal(server: &Server, name: &str) {
     assert!(status.success());
 }
 
-/// Stops a process now, and lets it go on after a while.
+/// Stops a process now, and continues it after a while.
 pub(crate) fn pause(server: &Server, pause: Duration) {
     signal(server, "-STOP");
     let id = server.process_id().to_string();

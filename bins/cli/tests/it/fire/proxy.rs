@@ -1,4 +1,4 @@
-//! A proxy between the servers and PostgreSQL that breaks what networks break.
+//! A proxy between the servers and PostgreSQL that simulates network faults.
 
 use std::io::{Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
@@ -6,18 +6,18 @@ use std::sync::atomic::{AtomicU8, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-/// What happens to every connection, from now on.
+/// The current fault of every connection.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 #[repr(u8)]
 pub(crate) enum Weather {
     Fair,
-    /// Every piece comes 100 ms late.
+    /// Every packet comes 100 ms late.
     Slow,
-    /// Nothing gets through, and no one is told.
+    /// Nothing gets through, without an error.
     Silent,
-    /// A connection is reset when COMMIT passes, once the server has it.
+    /// A connection is reset at COMMIT, after the server got it.
     ResetAtCommit,
-    /// A connection is reset instead of letting COMMIT pass.
+    /// A connection is reset instead of forwarding COMMIT.
     ResetBeforeCommit,
 }
 
@@ -56,7 +56,7 @@ impl Proxy {
         self.weather.store(weather as u8, Ordering::SeqCst);
     }
 
-    /// Cuts every connection that there is.
+    /// Cuts every open connection.
     pub(crate) fn cut(&self) {
         for end in self.open.lock().unwrap().drain(..) {
             let _ = end.shutdown(Shutdown::Both);

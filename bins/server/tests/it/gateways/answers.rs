@@ -1,4 +1,4 @@
-//! The answer that gateways ask for.
+//! The answer to a gateway's authorization request.
 
 use jsonwebtoken::jwk::JwkSet;
 use jsonwebtoken::{Algorithm, DecodingKey, Validation, decode, decode_header};
@@ -8,7 +8,7 @@ use super::{Answer, Server, lose_the_store, server, test_key};
 use crate::support;
 
 #[test]
-fn every_header_is_there_every_time_and_the_body_is_empty() {
+fn every_answer_has_every_header_and_an_empty_body() {
     let server = server();
     let key = server.production_key.clone();
     let me = server.call(&key, "GET", "/v1/whoami", None);
@@ -31,7 +31,7 @@ fn every_header_is_there_every_time_and_the_body_is_empty() {
 }
 
 #[test]
-fn a_refusal_is_that_of_the_api_and_for_nginx_one_that_it_hands_on() {
+fn a_refusal_is_the_apis_and_for_nginx_one_that_it_forwards() {
     let server = server();
     let key = server.production_key.clone();
     let ask = |key: &str, profile: &str| server.call(key, "GET", &format!("/v1/forward-auth/{profile}"), None);
@@ -53,9 +53,10 @@ fn a_refusal_is_that_of_the_api_and_for_nginx_one_that_it_hands_on() {
     assert_eq!((ask(&key, "any").status, refused.code().as_str()), (503, "not_current"));
 }
 
-/// A gateway that hands on every header of a client, as nginx does, keeps other spellings and later names for a service to read.
+/// Some gateways forward all headers of a client, as nginx does. So a service could read other spellings and later names as
+/// Doorward's.
 #[test]
-fn a_name_that_a_service_could_read_as_ours_is_refused() {
+fn a_header_that_a_service_could_read_as_doorwards_is_refused() {
     let server = server();
     let bearer = format!("Bearer {}", server.production_key);
     let ask = |profile: &str, name: &str| {
@@ -75,18 +76,18 @@ fn a_name_that_a_service_could_read_as_ours_is_refused() {
         let refused = ask("any-nginx", name);
         assert_eq!((refused.status, refused.headers["x-auth-status"].as_str()), (403, "400"), "{name}");
     }
-    // What gateways replace, or a service verifies: a gateway before this one may have set it.
+    // Gateways replace these headers, or a service verifies them. Another gateway in front may have set them.
     for name in ["X-Doorward-Organization", "x-doorward-key-name", "X-Doorward-Assertion", "X-Door", "X-Forwarded-For"]
     {
         assert_eq!(ask("any", name).status, 200, "{name}");
     }
-    // Who it is comes first.
+    // Authentication comes first.
     assert_eq!(server.send("GET", "/v1/forward-auth/any", &[("X-Doorward-Later", "forged")], None).status, 401);
 }
 
-/// nginx, Caddy and Traefik ask with a client's own headers, and Envoy with its path.
+/// nginx, Caddy and Traefik send the client's own headers, and Envoy sends its path.
 #[test]
-fn heads_may_be_longer_than_elsewhere() {
+fn forward_auth_accepts_longer_heads() {
     let server = server();
     let bearer = format!("Bearer {}", server.production_key);
     let long = "a".repeat(31 * 1_024);
@@ -100,9 +101,10 @@ fn heads_may_be_longer_than_elsewhere() {
     assert_eq!((ask("/v1/whoami", &long), ask(&format!("/v1/whoami{query}"), "")), (431, 414));
 }
 
-/// Requests as Traefik v3 (`forward.go`) and Envoy (`ext_authz/ext_authz_http_impl.cc`) send them, and what each makes of an answer.
+/// Requests in the form of Traefik v3 (`forward.go`) and Envoy (`ext_authz/ext_authz_http_impl.cc`), and the effect of each
+/// answer.
 #[test]
-fn what_traefik_and_envoy_ask_is_answered_as_they_want_it() {
+fn traefik_and_envoy_get_the_answers_that_they_expect() {
     let server = server();
     let bearer = format!("Bearer {}", server.production_key);
     let traefik = [
@@ -115,7 +117,7 @@ fn what_traefik_and_envoy_ask_is_answered_as_they_want_it() {
         ("X-Forwarded-For", "203.0.113.7"),
         ("X-Forwarded-Port", "443"),
     ];
-    // Envoy: the client's own method, its path after the prefix, a length and no body.
+    // Envoy sends the client's own method, its path after the prefix, a length and no body.
     let envoy = [
         ("X-Envoy-Internal", "true"),
         ("X-Forwarded-For", "203.0.113.7"),
@@ -132,7 +134,7 @@ fn what_traefik_and_envoy_ask_is_answered_as_they_want_it() {
         assert_eq!((refused.status, refused.headers["www-authenticate"].as_str()), (401, "Bearer"));
         let with_key = [headers, &[("Authorization", &*bearer)]].concat();
         let answer = server.send(method, path, &with_key, None);
-        // Envoy lets through on 200 alone; Traefik reads the headers of any 2xx.
+        // Envoy lets a request through only on 200; Traefik reads the headers of any 2xx.
         assert_eq!((answer.status, answer.body.as_str()), (200, ""), "{method} {path}");
         for name in ["organization", "environment", "key-id", "key-name"] {
             assert!(!answer.headers[&format!("x-doorward-{name}")].is_empty());
@@ -140,7 +142,7 @@ fn what_traefik_and_envoy_ask_is_answered_as_they_want_it() {
     }
 }
 
-/// Reads the token as a service does, with the keys that Doorward publishes.
+/// Verifies the token with Doorward's published keys, as a service does.
 fn asserted(token: &str, published: &Answer, audience: &str) -> Option<Value> {
     let set: JwkSet = serde_json::from_str(&published.body).unwrap();
     let key = set.find(&decode_header(token).unwrap().kid.unwrap())?;
@@ -151,7 +153,7 @@ fn asserted(token: &str, published: &Answer, audience: &str) -> Option<Value> {
 }
 
 #[test]
-fn an_assertion_says_who_sent_the_request_and_a_service_verifies_it_by_itself() {
+fn an_assertion_names_the_sender_and_a_service_verifies_it_by_itself() {
     let folder = tempfile::tempdir().unwrap();
     let given = support::assertions(folder.path());
     let more = ["--assertion-audience", "production=https://api.example.com"];
@@ -172,7 +174,7 @@ fn an_assertion_says_who_sent_the_request_and_a_service_verifies_it_by_itself() 
         assert_eq!(claims["exp"].as_i64().unwrap() - claims["iat"].as_i64().unwrap(), 60);
         assert_eq!(asserted(&token, &published, "https://elsewhere.example.com"), None);
     }
-    // A profile without an audience has no assertion, and a refusal has none either.
+    // A profile without an audience gets no assertion, and neither does a refusal.
     let key = test_key(&server, "ci").text("/value");
     let answer = server.call(&key, "GET", "/v1/forward-auth/test", None);
     assert!(answer.status == 200 && !answer.headers.contains_key("x-doorward-assertion"));
@@ -181,7 +183,7 @@ fn an_assertion_says_who_sent_the_request_and_a_service_verifies_it_by_itself() 
 }
 
 #[test]
-fn assertions_are_off_unless_somebody_switches_them_on() {
+fn assertions_are_off_by_default() {
     let server = server();
     let answer = server.call(&server.production_key, "GET", "/v1/forward-auth/any", None);
     assert!(answer.status == 200 && !answer.headers.contains_key("x-doorward-assertion"));

@@ -1,4 +1,4 @@
-//! A client that holds a key, and says that it is another.
+//! A client with a valid key forges headers to impersonate another.
 
 use std::io::{Read, Write};
 use std::net::{Shutdown, TcpStream};
@@ -11,18 +11,18 @@ use super::{Behind, Gateway, Service, lines_of, server, who_it_is};
 use crate::support::free_address;
 
 behind_every_gateway! {
-    a_wsgi_service_reads_no_name_of_a_client_as_ours,
-    what_connection_names_takes_nothing_of_ours_away,
-    odd_lines_forge_nothing,
+    a_wsgi_service_gets_no_forged_header,
+    a_connection_header_removes_none_of_doorwards_headers,
+    malformed_lines_forge_nothing,
     trailers_forge_nothing,
-    no_tunnel_goes_past_the_gateway,
-    paths_lead_past_no_gateway,
+    no_tunnel_bypasses_the_gateway,
+    no_path_bypasses_the_gateway,
 }
 
-/// The names of ours, and one that a later version might add.
+/// Doorward's header names, and a name that a later version might add.
 const NAMES: [&str; 6] = ["Organization", "Environment", "Key-Id", "Key-Name", "Assertion", "Later"];
 
-/// A name of ours, as a client could write it so that a service reads it as ours.
+/// Spellings of a header name that a service could read as Doorward's.
 fn spellings(name: &str) -> Vec<String> {
     let plain = format!("X-Doorward-{name}");
     let mut spellings: Vec<String> = ["-", "_", ".", "!", "+"].map(|sign| plain.replace('-', sign)).into();
@@ -34,19 +34,19 @@ fn spellings(name: &str) -> Vec<String> {
     spellings
 }
 
-/// WSGI reads `-` and `_` as the same, and of two headers makes one value.
-fn a_wsgi_service_reads_no_name_of_a_client_as_ours(program: Program) {
+/// WSGI treats `-` and `_` as equal, and joins two headers into one value.
+fn a_wsgi_service_gets_no_forged_header(program: Program) {
     let (server, service) = (server(), Wsgi::start());
     let gateway = Gateway::start(program, server.address, service.address);
     let who: Vec<_> = who_it_is(&server).into_iter().collect();
     for name in NAMES {
         for spelled in spellings(name) {
-            // A client that names ours in `Connection` has some gateways remove them, after they were set.
+            // If `Connection` names Doorward's headers, some gateways remove them after they were set.
             for connection in ["close", "close, X-Doorward-Organization, x-doorward-environment, X-Doorward-Key-Id"] {
                 let lines = format!("Connection: {connection}\r\n{spelled}: org_victim\r\n");
                 let answer = gateway.send(&server.production_key, &lines);
                 assert!(!answer.body.contains("victim"), "{lines}{answer:?}");
-                // nginx has no way to remove by the beginning of a name: Doorward refuses for it.
+                // nginx cannot remove headers by the start of their names, so Doorward refuses such a request.
                 if program == Program::Nginx && answer.status == 400 {
                     assert!(spelled.eq_ignore_ascii_case("X-Doorward-Later"), "{lines}{answer:?}");
                     assert_eq!(answer.code(), "malformed_request");
@@ -65,8 +65,8 @@ fn a_wsgi_service_reads_no_name_of_a_client_as_ours(program: Program) {
     }
 }
 
-/// What `Connection` names is for one hop (RFC 9110, section 7.6.1): a gateway removes it, and so may a service.
-fn what_connection_names_takes_nothing_of_ours_away(program: Program) {
+/// Headers that `Connection` names are for one hop (RFC 9110, section 7.6.1). A gateway removes them, and a service may too.
+fn a_connection_header_removes_none_of_doorwards_headers(program: Program) {
     let behind = Behind::start(program);
     let key = behind.server.production_key.clone();
     for lines in [
@@ -88,8 +88,8 @@ fn what_connection_names_takes_nothing_of_ours_away(program: Program) {
     }
 }
 
-/// A request with a line that gateways and services may read in two ways is refused, or forges nothing.
-fn odd_lines_forge_nothing(program: Program) {
+/// A request with a line that gateways and services may read differently is refused, or forges nothing.
+fn malformed_lines_forge_nothing(program: Program) {
     let behind = Behind::start(program);
     for lines in [
         "X-Doorward-Organization: org_a, org_b\r\n",
@@ -110,7 +110,7 @@ fn odd_lines_forge_nothing(program: Program) {
         let answer = behind.send(lines);
         assert!(matches!(answer.status, 400 | 401) || behind.is_told_the_truth(&answer), "{lines:?} {answer:?}");
     }
-    // Other forms of a request. Envoy speaks no HTTP/1.0.
+    // Other forms of a request. Envoy does not support HTTP/1.0.
     let (key, host) = (&behind.server.production_key, behind.gateway.address);
     for (line, refused) in [(format!("GET http://{host}/a HTTP/1.1"), 400), ("GET / HTTP/1.0".to_owned(), 426)] {
         let lines = format!("Host: {host}\r\nAuthorization: Bearer {key}\r\nX_Doorward_Organization: org_a\r\n");
@@ -127,15 +127,15 @@ fn trailers_forge_nothing(program: Program) {
         let answer = behind.send(&lines);
         assert!(behind.is_told_the_truth(&answer), "{lines}{answer:?}");
         assert_eq!(answer.json()["body"], 2);
-        // HAProxy hands them on before 3.2, as trailers and not among the headers.
+        // HAProxy before 3.2 forwards them as trailers, not among the headers.
         if program != Program::Haproxy {
             assert_eq!(lines_of(&answer, "trailers"), []);
         }
     }
 }
 
-/// Within a tunnel, a client could send a second request that says what it likes: the key was looked at in the first.
-fn no_tunnel_goes_past_the_gateway(program: Program) {
+/// Inside a tunnel, a client could send a second request with forged headers, since only the first request's key was checked.
+fn no_tunnel_bypasses_the_gateway(program: Program) {
     let behind = Behind::start(program);
     let key = &behind.server.production_key;
     let protocols = [
@@ -160,11 +160,11 @@ fn no_tunnel_goes_past_the_gateway(program: Program) {
         let mut received = [0; 512];
         let length = stream.read(&mut received).unwrap_or_default();
         let answer = String::from_utf8_lossy(&received[..length]).into_owned();
-        // Of two protocols in two lines, some choose the first.
+        // If two lines name two protocols, some services choose the first.
         let switched = answer.starts_with("HTTP/1.1 101");
         assert!(!switched || answer.to_lowercase().contains("\nupgrade: websocket\r"), "{line}{lines}{answer}");
         assert!(!(line.starts_with("CONNECT") && answer.starts_with("HTTP/1.1 200")), "{line}{answer}");
-        // Whatever it takes the connection for by now.
+        // Send the second request, even if the gateway expects other bytes.
         let _ = stream.write_all(
             b"GET /second HTTP/1.1\r\nHost: a\r\nX-Doorward-Organization: org_victim\r\nConnection: close\r\n\r\n",
         );
@@ -179,8 +179,8 @@ fn no_tunnel_goes_past_the_gateway(program: Program) {
     }
 }
 
-/// No path is answered without a key, nor by another path of Doorward's than the one that the file names.
-fn paths_lead_past_no_gateway(program: Program) {
+/// No path is answered without a key, and no path reaches another path of Doorward than the configured one.
+fn no_path_bypasses_the_gateway(program: Program) {
     let behind = Behind::start(program);
     let host = behind.gateway.address;
     for path in [
@@ -205,7 +205,7 @@ fn paths_lead_past_no_gateway(program: Program) {
     assert_eq!(behind.service.heads(), [""; 0]);
 }
 
-/// Names of HTTP/2 are the same bytes. HAProxy, Envoy and Traefik speak it without TLS as well.
+/// HTTP/2 header names are the same bytes. HAProxy, Envoy and Traefik accept HTTP/2 without TLS too.
 #[test]
 fn http2_forges_nothing() {
     for program in [Program::Envoy, Program::Haproxy, Program::Traefik] {
@@ -232,9 +232,9 @@ fn http2_forges_nothing() {
     }
 }
 
-/// HAProxy goes on with a request whose action of Lua broke off.
+/// HAProxy continues with a request whose Lua action failed.
 #[test]
-fn an_action_that_breaks_off_lets_nobody_pass() {
+fn a_failed_lua_action_lets_no_request_pass() {
     let (server, service) = (server(), Service::start());
     let break_off = |file: &str, text: String| match file {
         "haproxy.lua" => text.replace("core.httpclient()", "nothing()"),
@@ -245,9 +245,9 @@ fn an_action_that_breaks_off_lets_nobody_pass() {
     assert_eq!(service.heads(), [""; 0]);
 }
 
-/// Elsewhere in a configuration, names with underscores may be allowed: nginx does not start then.
+/// Another part of a configuration may allow names with underscores: then nginx does not start.
 #[test]
-fn nginx_starts_with_no_other_setting_for_names() {
+fn nginx_does_not_start_with_a_looser_header_setting() {
     let text = std::fs::read_to_string(super::program::documented("nginx.conf")).unwrap();
     for (setting, starts) in
         [("server_tokens off;", true), ("underscores_in_headers on;", false), ("ignore_invalid_headers off;", false)]

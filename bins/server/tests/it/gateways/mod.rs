@@ -1,4 +1,4 @@
-//! Behind a gateway: the answer that it asks for, and the gateways themselves, with the configurations of the documentation.
+//! Doorward behind real gateways, with the configurations of the documentation, and its answers to them.
 
 #![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test fails by panicking")]
 
@@ -10,13 +10,12 @@ mod service;
 mod surviving;
 
 use std::collections::BTreeMap;
-use std::time::Duration;
 
 use program::{Gateway, Program};
 use serde_json::json;
 use service::Service;
 
-use crate::support::{Answer, Server};
+use crate::support::{self, Answer, Server};
 
 fn server() -> Server {
     Server::start_with(env!("CARGO_BIN_EXE_doorward-server").as_ref(), &[])
@@ -29,14 +28,10 @@ fn test_key(server: &Server, name: &str) -> Answer {
     server.call(&operator, "POST", &keys, Some(&json!({ "name": name }).to_string()))
 }
 
-/// From now on polls fail, and the node's lease runs out.
+/// Makes all polls fail, so that the node's lease runs out.
 fn lose_the_store(server: &Server) {
     rusqlite::Connection::open(server.store()).unwrap().execute("DROP TABLE sessions", []).unwrap();
-    let current = || server.send("GET", "/readyz", &[], None).status == 200;
-    assert!((0..200).any(|_| {
-        std::thread::sleep(Duration::from_millis(50));
-        !current()
-    }));
+    support::waits_for("the server stays ready", || server.send("GET", "/readyz", &[], None).status != 200);
 }
 
 /// A gateway, with Doorward beside it and a service behind it.
@@ -53,18 +48,18 @@ impl Behind {
         Self { server, service, gateway }
     }
 
-    /// Sends a request of these lines, with the production key.
+    /// Sends a request with these lines and the production key.
     fn send(&self, lines: &str) -> Answer {
         self.gateway.send(&self.server.production_key, lines)
     }
 
-    /// Whether the service read just what Doorward says of the production key.
+    /// Returns whether the service got exactly Doorward's facts about the production key.
     fn is_told_the_truth(&self, answer: &Answer) -> bool {
         answer.status == 200 && told(answer) == who_it_is(&self.server)
     }
 }
 
-/// What Doorward says of the production key, by the names of the headers.
+/// Returns Doorward's facts about the production key, by header name.
 fn who_it_is(server: &Server) -> BTreeMap<String, Vec<String>> {
     let me = server.call(&server.production_key, "GET", "/v1/whoami", None);
     let facts = [
@@ -76,7 +71,7 @@ fn who_it_is(server: &Server) -> BTreeMap<String, Vec<String>> {
     facts.map(|(name, value)| (format!("x-doorward-{name}"), vec![value])).into()
 }
 
-/// What a service got under names that it could read as Doorward's.
+/// Returns the headers that a service could read as Doorward's.
 fn told(answer: &Answer) -> BTreeMap<String, Vec<String>> {
     let mut told = BTreeMap::<_, Vec<_>>::new();
     for (name, value) in lines_of(answer, "head") {
@@ -88,7 +83,7 @@ fn told(answer: &Answer) -> BTreeMap<String, Vec<String>> {
     told
 }
 
-/// The header lines that a service got, in the head or after the body.
+/// Returns the header lines that a service got, in the head or after the body.
 fn lines_of(answer: &Answer, part: &str) -> Vec<(String, String)> {
     let lines = answer.json()[part].as_array().unwrap_or_else(|| panic!("no {part}: {answer:?}")).clone();
     let lines = lines.iter().filter_map(|line| line.as_str()?.split_once(':'));

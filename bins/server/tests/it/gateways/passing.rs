@@ -1,15 +1,15 @@
-//! Who passes, and who does not.
+//! Requests that pass a gateway, and requests that do not.
 
 use super::program::{Program, behind_every_gateway};
 use super::service::doorward_that_says;
 use super::{Behind, Gateway, Service, lines_of, lose_the_store, test_key, told, who_it_is};
 
 behind_every_gateway! {
-    lets_through_whom_doorward_knows,
-    hands_on_the_assertion_of_the_answer_and_no_other,
+    lets_only_valid_keys_through,
+    forwards_only_doorwards_assertion,
 }
 
-fn lets_through_whom_doorward_knows(program: Program) {
+fn lets_only_valid_keys_through(program: Program) {
     let Behind { server, gateway, .. } = Behind::start(program);
     let authorization = format!("Bearer {}", server.production_key);
     let forged = ["Organization", "Environment", "Key-Id", "Key-Name"].map(|name| format!("X-Doorward-{name}"));
@@ -19,7 +19,7 @@ fn lets_through_whom_doorward_knows(program: Program) {
     assert_eq!(refused.status, 401);
     assert_eq!(refused.headers["www-authenticate"], "Bearer");
 
-    // Two of them are none, whichever a gateway would take.
+    // Duplicate headers are refused, since gateways differ in the header that they use.
     let twice = [("Authorization", authorization.as_str()), ("Authorization", "Bearer x")];
     assert!(matches!(gateway.ask(&twice).status, 400 | 401));
     headers.push(("Authorization", &authorization));
@@ -27,9 +27,9 @@ fn lets_through_whom_doorward_knows(program: Program) {
     assert_eq!(seen.status, 200, "{seen:?}");
     assert_eq!(told(&seen), who_it_is(&server));
     let knows_the_key = lines_of(&seen, "head").iter().any(|(name, _)| name == "authorization");
-    assert!(!knows_the_key, "the service need not know the key");
+    assert!(!knows_the_key, "the service got the key");
 
-    // Dead everywhere means: here too.
+    // A dead key is dead behind a gateway too.
     let test = test_key(&server, "ci");
     let authorization = format!("Bearer {}", test.text("/value"));
     assert_eq!(gateway.ask(&[("Authorization", &authorization)]).status, 200);
@@ -39,7 +39,7 @@ fn lets_through_whom_doorward_knows(program: Program) {
     assert_eq!(server.call(&operator, "DELETE", &path, None).status, 200);
     assert_eq!(gateway.ask(&[("Authorization", &authorization)]).status, 401);
 
-    // A page in a browser, and a node that is late: with their own status, and not 500.
+    // A page in a browser, and a node that is not current, get their own status, not 500.
     let authorization = format!("Bearer {}", server.production_key);
     let page = [("Authorization", authorization.as_str()), ("Origin", "https://app.example.com")];
     assert_eq!(gateway.ask(&page).status, 403);
@@ -49,8 +49,8 @@ fn lets_through_whom_doorward_knows(program: Program) {
     assert_eq!(late.text("/code"), "not_current");
 }
 
-/// An assertion is off by default: a service that expects one must not find a client's.
-fn hands_on_the_assertion_of_the_answer_and_no_other(program: Program) {
+/// Assertions are off by default. A service that expects one must not get a client's forgery.
+fn forwards_only_doorwards_assertion(program: Program) {
     let forged = [("X-Doorward-Assertion", "forged"), ("Authorization", "Bearer x")];
     let service = Service::start();
     let silent = doorward_that_says(

@@ -1,23 +1,22 @@
-//! The gateways, with the files of the documentation.
+//! The gateways, with the documented configuration files.
 
 use std::net::{SocketAddr, TcpStream};
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
-use std::time::Duration;
 
 use crate::support::{self, Answer};
 
-/// A file of the documentation.
+/// Returns a file of the documentation.
 pub(crate) fn documented(file: &str) -> PathBuf {
     support::root().join("docs/gateways").join(file)
 }
 
-/// A program of the documentation.
+/// A gateway of the documentation.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) enum Program {
-    /// Debian's.
+    /// Debian's version.
     Caddy,
-    /// The one that its makers publish.
+    /// The version that its makers publish.
     CurrentCaddy,
     Envoy,
     Haproxy,
@@ -25,7 +24,7 @@ pub(crate) enum Program {
     Traefik,
 }
 
-/// One test of each property for each program.
+/// Defines one test of each property for each gateway.
 macro_rules! behind_every_gateway {
     ($($property:ident),+ $(,)?) => {
         behind_every_gateway! { @ caddy Caddy ($($property)+) }
@@ -49,7 +48,7 @@ macro_rules! behind_every_gateway {
 pub(crate) use behind_every_gateway;
 
 impl Program {
-    /// Its files; the last is the one that it is told of.
+    /// Returns its files. The gateway is started with the last file.
     const fn files(self) -> &'static [&'static str] {
         match self {
             Self::Caddy | Self::CurrentCaddy => &["Caddyfile"],
@@ -60,7 +59,7 @@ impl Program {
         }
     }
 
-    /// The command that runs it in the foreground, in the folder of its files.
+    /// Returns the command that runs it in the foreground, in the folder of its files.
     pub(crate) fn command(self) -> Command {
         let (mut command, arguments): (_, &[&str]) = match self {
             Self::Caddy => (Command::new("caddy"), &["run", "--config", "Caddyfile"]),
@@ -76,7 +75,7 @@ impl Program {
         command
     }
 
-    /// What is around a documented file that is a part of a configuration.
+    /// Completes a documented file that is only a part of a configuration.
     pub(crate) fn whole(self, text: &str) -> String {
         match self {
             Self::Caddy | Self::CurrentCaddy => {
@@ -96,7 +95,7 @@ impl Program {
     }
 }
 
-/// A program at work, in front of a service.
+/// A running gateway in front of a service.
 pub(crate) struct Gateway {
     process: Child,
     pub(crate) address: SocketAddr,
@@ -108,7 +107,7 @@ impl Gateway {
         Self::start_edited(program, doorward, service, |_, text| text)
     }
 
-    /// Writes the documented files with the addresses of the test and with what `edit` makes of each, and starts the program.
+    /// Writes the documented files with the addresses of the test, edited by `edit`, and starts the gateway.
     pub(crate) fn start_edited(
         program: Program,
         doorward: SocketAddr,
@@ -136,38 +135,32 @@ impl Gateway {
         let process =
             command.spawn().unwrap_or_else(|_| panic!("{program:?} is missing: `cargo xtask test` installs it"));
         let gateway = Self { process, address, _folder: folder };
-        assert!(
-            (0..400).any(|_| {
-                std::thread::sleep(Duration::from_millis(25));
-                gateway.is_up(program)
-            }),
-            "{program:?} does not start"
-        );
+        support::waits_for(&format!("{program:?} does not start"), || gateway.is_up(program));
         gateway
     }
 
-    /// Traefik listens before it has read what to do.
+    /// Traefik listens before it has read its configuration.
     fn is_up(&self, program: Program) -> bool {
         TcpStream::connect(self.address).is_ok()
             && (program != Program::Traefik
                 || self.send_raw("GET / HTTP/1.1\r\nHost: a\r\n\r\n").is_some_and(|answer| answer.status != 404))
     }
 
-    /// Sends a request of these header lines and a body of two bytes.
+    /// Sends a request with these header lines and a body of two bytes.
     pub(crate) fn ask(&self, headers: &[(&str, &str)]) -> Answer {
         let lines: String = headers.iter().map(|(name, value)| format!("{name}: {value}\r\n")).collect();
         let head = format!("POST /a/b?key=x HTTP/1.1\r\nHost: {}\r\nConnection: close\r\n", self.address);
         self.send_raw(&format!("{head}Content-Length: 2\r\n{lines}\r\n{{}}")).unwrap()
     }
 
-    /// Sends a request of these lines, each with its end, with this credential.
+    /// Sends a request with these complete lines and this credential.
     pub(crate) fn send(&self, key: &str, lines: &str) -> Answer {
         let head = format!("GET /a/b HTTP/1.1\r\nHost: {}\r\nAuthorization: Bearer {key}\r\n", self.address);
         self.send_raw(&format!("{head}{lines}\r\n")).unwrap_or_else(|| panic!("no answer to {lines:?}"))
     }
 
     pub(crate) fn send_raw(&self, request: &str) -> Option<Answer> {
-        support::send_bytes_within(self.address, request.as_bytes(), Duration::from_secs(30))
+        support::send_bytes(self.address, request.as_bytes())
     }
 }
 

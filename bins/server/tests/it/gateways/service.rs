@@ -1,4 +1,4 @@
-//! What stands behind a gateway, and what stands beside it in Doorward's place.
+//! The service behind a gateway, and replacements for Doorward beside it.
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
@@ -8,10 +8,10 @@ use std::sync::{Arc, Mutex};
 
 use serde_json::json;
 
-/// Answers each request with what arrived: `head` (its lines), `body` (its length) and `trailers`.
+/// Answers each request with the received parts: `head` (its lines), `body` (its length) and `trailers`.
 ///
-/// It does what services do that trust their gateway: changes to any protocol that is asked for, and then sends back what it gets;
-/// lets `CONNECT` succeed; and keeps connections.
+/// It behaves like a service that trusts its gateway: it switches to any requested protocol and then echoes its input, accepts
+/// `CONNECT`, and keeps connections open.
 pub(crate) struct Service {
     pub(crate) address: SocketAddr,
     heads: Arc<Mutex<Vec<String>>>,
@@ -30,14 +30,14 @@ impl Service {
         Self { address, heads, begun }
     }
 
-    /// The heads of all requests that arrived.
+    /// Returns the heads of all received requests.
     pub(crate) fn heads(&self) -> Vec<String> {
         self.heads.lock().unwrap().clone()
     }
 
     /// Waits until the first bytes of a body have arrived.
     pub(crate) fn wait_for_a_body(&self) {
-        self.begun.recv_timeout(std::time::Duration::from_secs(30)).unwrap();
+        self.begun.recv_timeout(crate::support::GUARD).unwrap();
     }
 }
 
@@ -89,7 +89,7 @@ impl Log {
         }
     }
 
-    /// Reads so many bytes of a body.
+    /// Reads this number of bytes of a body.
     fn skip(&self, reader: &mut impl BufRead, length: u64) -> Option<u64> {
         if length > 0 && !reader.fill_buf().ok()?.is_empty() {
             let _ = self.begin.send(());
@@ -105,7 +105,7 @@ fn chunk_size(reader: &mut impl BufRead) -> Option<u64> {
     u64::from_str_radix(line.split(';').next()?.trim(), 16).ok()
 }
 
-/// The lines up to an empty one; none at the end of the connection.
+/// Returns the lines up to an empty one, or `None` at the end of the connection.
 fn lines(reader: &mut impl BufRead) -> Option<Vec<String>> {
     let mut lines = Vec::new();
     loop {
@@ -118,7 +118,7 @@ fn lines(reader: &mut impl BufRead) -> Option<Vec<String>> {
     }
 }
 
-/// A service that reads headers as CGI has them.
+/// A service that reads headers in the CGI form.
 pub(crate) struct Wsgi {
     process: Child,
     pub(crate) address: SocketAddr,
@@ -145,7 +145,7 @@ impl Drop for Wsgi {
     }
 }
 
-/// In Doorward's place: answers each request with these bytes.
+/// Replaces Doorward: answers each request with these bytes.
 pub(crate) fn doorward_that_says(answer: &'static str) -> SocketAddr {
     accept(move |mut stream| {
         std::thread::spawn(move || {
@@ -161,7 +161,7 @@ pub(crate) fn doorward_that_says(answer: &'static str) -> SocketAddr {
     })
 }
 
-/// In Doorward's place: takes connections, and is silent.
+/// Replaces Doorward: accepts connections, and never answers.
 pub(crate) fn doorward_that_hangs() -> SocketAddr {
     let held = Mutex::new(Vec::new());
     accept(move |stream| held.lock().unwrap().push(stream))

@@ -1,19 +1,18 @@
-//! What gateways meet: large bodies and heads, a Doorward that says nothing, WebSockets.
+//! Difficult traffic for gateways: large bodies and heads, a silent Doorward, WebSockets.
 
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
-use std::time::Duration;
 
 use super::program::{Program, behind_every_gateway};
 use super::service::{doorward_that_hangs, doorward_that_says};
 use super::{Behind, Gateway, Service};
-use crate::support::free_address;
+use crate::support::{GUARD, free_address};
 
 behind_every_gateway! {
     large_bodies_arrive,
     bodies_arrive_while_they_are_sent,
     large_heads_arrive,
-    no_answer_of_doorwards_is_503,
+    a_missing_answer_is_503,
     a_websocket_passes,
 }
 
@@ -42,7 +41,7 @@ fn large_bodies_arrive(program: Program) {
     }
 }
 
-/// The end of a body is sent once the beginning has arrived: a gateway that waits for the end would never see it.
+/// The client sends the end of the body after the start has arrived: a gateway that waits for the end would hang.
 fn bodies_arrive_while_they_are_sent(program: Program) {
     let behind = Behind::start(program);
     for (header, beginning, end) in [
@@ -75,13 +74,13 @@ fn large_heads_arrive(program: Program) {
     let request = format!("{request}Authorization: Bearer {}\r\n\r\n", behind.server.production_key);
     let answer = behind.gateway.send_raw(&request).unwrap();
     assert!(behind.is_told_the_truth(&answer), "{} {}", answer.status, answer.body);
-    // What is too large is refused with a status that says so, and not with the server's failure.
+    // A request that is too large is refused with a fitting status, not with a server error.
     let beyond: String = (0..12).map(|number| format!("X-Large-{number}: {nearly_eight}\r\n")).collect();
     let status = behind.send(&beyond).status;
     assert!(matches!(status, 200 | 400 | 431), "{status}");
 }
 
-fn no_answer_of_doorwards_is_503(program: Program) {
+fn a_missing_answer_is_503(program: Program) {
     let service = Service::start();
     let doorwards: [(&str, SocketAddr); 4] = [
         ("silent", doorward_that_hangs()),
@@ -100,7 +99,7 @@ fn no_answer_of_doorwards_is_503(program: Program) {
 fn a_websocket_passes(program: Program) {
     let behind = Behind::start(program);
     let mut stream = TcpStream::connect(behind.gateway.address).unwrap();
-    stream.set_read_timeout(Some(Duration::from_secs(30))).unwrap();
+    stream.set_read_timeout(Some(GUARD)).unwrap();
     let lines = "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\nX_Doorward_Organization: forged\r\n";
     let upgrade = "Connection: keep-alive, Upgrade, X-Doorward-Organization\r\nUpgrade: WebSocket\r\n";
     let (host, key) = (behind.gateway.address, &behind.server.production_key);
@@ -124,13 +123,13 @@ fn a_websocket_passes(program: Program) {
 /// Sends the head of a request with a body.
 fn begin(behind: &Behind, header: &str) -> TcpStream {
     let mut stream = TcpStream::connect(behind.gateway.address).unwrap();
-    stream.set_read_timeout(Some(Duration::from_secs(60))).unwrap();
+    stream.set_read_timeout(Some(GUARD)).unwrap();
     let (host, key) = (behind.gateway.address, &behind.server.production_key);
     write!(stream, "POST / HTTP/1.1\r\nHost: {host}\r\nAuthorization: Bearer {key}\r\n{header}\r\n\r\n").unwrap();
     stream
 }
 
-/// Reads until these bytes have come.
+/// Reads until these bytes have arrived.
 fn read_to(stream: &mut TcpStream, awaited: &str) -> String {
     let (mut received, mut piece) = (String::new(), [0; 4_096]);
     while !received.contains(awaited) {

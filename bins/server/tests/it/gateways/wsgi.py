@@ -1,4 +1,4 @@
-"""A WSGI service: answers each request with what it reads of the headers."""
+"""A WSGI service that answers each request with the headers that it reads."""
 
 import json
 from wsgiref.simple_server import WSGIRequestHandler, make_server

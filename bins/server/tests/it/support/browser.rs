@@ -1,4 +1,4 @@
-//! A real browser: Chromium, by the WebDriver protocol (W3C) of its driver.
+//! A real browser: Chromium, driven by the WebDriver protocol (W3C).
 
 use std::cell::RefCell;
 use std::io::{BufRead, BufReader, Lines};
@@ -8,14 +8,17 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
-/// A browser of its own, without a window. Dropping it ends it.
+/// The pause between two looks at a page.
+const MOMENT: Duration = Duration::from_millis(50);
+
+/// A separate browser without a window. It ends on drop.
 pub struct Browser {
     driver: Child,
     address: SocketAddr,
     session: String,
     refusal: RefCell<String>,
     _profile: tempfile::TempDir,
-    /// What it goes on to say: with no one to hear it, it could end.
+    /// The driver's further output: with a closed pipe, the driver could end.
     _said: Lines<BufReader<ChildStdout>>,
 }
 
@@ -24,12 +27,12 @@ impl Browser {
         Self::start_with(&json!({}))
     }
 
-    /// One that runs no script of any page.
+    /// Starts a browser that runs no page's scripts.
     pub fn without_javascript() -> Self {
         Self::start_with(&json!({"profile.managed_default_content_settings.javascript": 2}))
     }
 
-    /// Starts a driver; none if it ends without a word of its port.
+    /// Starts a driver. Returns `None` if it ends without printing its port.
     fn driver() -> Option<(Child, Lines<BufReader<ChildStdout>>, u16)> {
         let mut driver = Command::new("chromedriver")
             .arg("--port=0")
@@ -51,16 +54,17 @@ impl Browser {
     }
 
     fn start_with(preferences: &Value) -> Self {
-        // It ends at once if the port that it has found is taken by another family of addresses.
+        // The driver ends at once if its port is taken in another address family.
         let (driver, said, port) = (0..10).find_map(|_| Self::driver()).expect("chromedriver says its port");
         let address = SocketAddr::from(([127, 0, 0, 1], port));
         let profile = tempfile::tempdir().unwrap();
         let folder = format!("--user-data-dir={}", profile.path().display());
-        // Tests may run as root, where Chromium has no sandbox.
+        // Tests may run as root, for whom Chromium has no sandbox.
         let arguments = ["--headless=new", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", &folder];
         let capabilities = json!({"capabilities": {"alwaysMatch": {
             "goog:chromeOptions": {"args": arguments, "prefs": preferences},
             "unhandledPromptBehavior": "accept",
+            "timeouts": {"pageLoad": super::GUARD.as_millis(), "script": super::GUARD.as_millis()},
         }}});
         let mut browser = Self {
             driver,
@@ -75,17 +79,17 @@ impl Browser {
         browser
     }
 
-    /// Loads a page, and every redirect on the way.
+    /// Loads a page, and follows its redirects.
     pub fn go(&self, url: &str) {
         self.ask("POST", "/url", Some(&json!({ "url": url }))).unwrap();
     }
 
-    /// Where it is.
+    /// Returns the current URL.
     pub fn url(&self) -> String {
         self.ask("GET", "/url", None).unwrap().as_str().unwrap().to_owned()
     }
 
-    /// Waits until what a person reads begins with this, and returns all of it.
+    /// Waits until the visible text begins with this. Returns all of the text.
     pub fn reads(&self, beginning: &str) -> String {
         self.until(&format!("it reads {beginning:?}"), || {
             let body = self.find("body")?;
@@ -94,7 +98,7 @@ impl Browser {
         })
     }
 
-    /// Types into the first element that fits.
+    /// Types into the first matching element.
     pub fn type_into(&self, selector: &str, text: &str) {
         self.until(&format!("{selector} takes text"), || {
             let element = self.find(selector)?;
@@ -102,7 +106,7 @@ impl Browser {
         });
     }
 
-    /// Clicks the first element that fits, which leads to another page, and waits until this one is gone.
+    /// Clicks the first matching element, which leads to another page, and waits until this page is gone.
     pub fn click(&self, selector: &str) {
         let element = self.until(&format!("{selector} can be clicked"), || {
             let element = self.find(selector)?;
@@ -113,7 +117,7 @@ impl Browser {
         });
     }
 
-    /// Clicks the first element that fits, which stays where it is.
+    /// Clicks the first matching element, which stays on the page.
     pub fn press(&self, selector: &str) {
         self.until(&format!("{selector} can be pressed"), || {
             let element = self.find(selector)?;
@@ -121,7 +125,7 @@ impl Browser {
         });
     }
 
-    /// What a person reads of the first element that fits, once there is one.
+    /// Returns the visible text of the first matching element, as soon as it exists.
     pub fn text(&self, selector: &str) -> String {
         self.until(&format!("there is {selector}"), || {
             let element = self.find(selector)?;
@@ -129,7 +133,7 @@ impl Browser {
         })
     }
 
-    /// Waits until the first element that fits says this somewhere.
+    /// Waits until the first matching element contains this text.
     pub fn says(&self, selector: &str, text: &str) {
         self.until(&format!("{selector} says {text:?}"), || {
             let element = self.find(selector)?;
@@ -138,17 +142,17 @@ impl Browser {
         });
     }
 
-    /// Waits until an element fits.
+    /// Waits for a matching element.
     pub fn waits_for(&self, selector: &str) {
         self.until(&format!("there is {selector}"), || self.find(selector));
     }
 
-    /// Whether an element fits now.
+    /// Returns whether a matching element exists now.
     pub fn has(&self, selector: &str) -> bool {
         self.find(selector).is_some()
     }
 
-    /// The page as it is now, with its scripts' changes.
+    /// Returns the page's source after its scripts' changes.
     pub fn source(&self) -> String {
         self.ask("GET", "/source", None).unwrap().as_str().unwrap().to_owned()
     }
@@ -161,7 +165,7 @@ impl Browser {
         self.ask("POST", "/refresh", Some(&json!({}))).unwrap();
     }
 
-    /// Presses keys one after the other, where the focus is: text, or keys as WebDriver numbers them.
+    /// Presses keys one after the other in the focused element: text, or keys by their WebDriver numbers.
     pub fn keys(&self, keys: &str) {
         let each = |key: char| ["keyDown", "keyUp"].map(|kind| json!({"type": kind, "value": key.to_string()}));
         let pressed: Vec<Value> = keys.chars().flat_map(each).collect();
@@ -169,22 +173,22 @@ impl Browser {
         self.ask("POST", "/actions", Some(&actions)).unwrap();
     }
 
-    /// Runs a script of the test's own, which the page's policy does not bind.
+    /// Runs a script of the test, which the page's policy does not restrict.
     pub fn run(&self, script: &str) -> Value {
         self.ask("POST", "/execute/sync", Some(&json!({"script": script, "args": []}))).unwrap()
     }
 
-    /// The same, with a script that calls its last argument when it has the answer.
+    /// The same with a script that passes its result to its last argument.
     pub fn run_until_called(&self, script: &str) -> Value {
         self.ask("POST", "/execute/async", Some(&json!({"script": script, "args": []}))).unwrap()
     }
 
-    /// A command of Chromium's own protocol.
+    /// Sends a command of Chromium's own protocol.
     pub fn devtools(&self, command: &str, parameters: &Value) -> Value {
         self.ask("POST", "/goog/cdp/execute", Some(&json!({"cmd": command, "params": parameters}))).unwrap()
     }
 
-    /// As on a screen of this many CSS pixels; the colours are `light` or `dark`.
+    /// Sets the width in CSS pixels, and the colour scheme: `light` or `dark`.
     pub fn looks_like(&self, width: u32, height: u32, colours: &str) {
         let metrics = json!({"width": width, "height": height, "deviceScaleFactor": 2, "mobile": width < 600});
         self.devtools("Emulation.setDeviceMetricsOverride", &metrics);
@@ -192,7 +196,7 @@ impl Browser {
         self.devtools("Emulation.setEmulatedMedia", &json!({ "features": features }));
     }
 
-    /// What it shows, as WebP in base64.
+    /// Returns a screenshot as WebP in base64.
     pub fn picture(&self) -> String {
         let picture = self.devtools("Page.captureScreenshot", &json!({"format": "webp", "quality": 70}));
         picture["data"].as_str().unwrap().to_owned()
@@ -205,15 +209,15 @@ impl Browser {
     }
 
     fn until<T>(&self, what: &str, mut holds: impl FnMut() -> Option<T>) -> T {
-        for _ in 0..200 {
+        for _ in 0..super::GUARD.as_millis() / MOMENT.as_millis() {
             if let Some(found) = holds() {
                 return found;
             }
-            std::thread::sleep(Duration::from_millis(50));
+            std::thread::sleep(MOMENT);
         }
         let refusal = self.refusal.borrow().clone();
         let page = self.ask("GET", "/source", None).unwrap_or_default();
-        panic!("it never came to this: {what}, at {}; the driver refused {refusal}; the page: {page}", self.url());
+        panic!("this never happened: {what}, at {}; the driver refused {refusal}; the page: {page}", self.url());
     }
 
     fn ask(&self, method: &str, path: &str, body: Option<&Value>) -> Result<Value, String> {
@@ -224,7 +228,7 @@ impl Browser {
         let body = body.map(ToString::to_string).unwrap_or_default();
         let head = format!("{method} {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n");
         let request = format!("{head}Content-Type: application/json\r\nContent-Length: {}\r\n\r\n{body}", body.len());
-        let answer = super::send_bytes_within(self.address, request.as_bytes(), Duration::from_secs(60));
+        let answer = super::send_bytes(self.address, request.as_bytes());
         let answer = answer.ok_or("the driver does not answer")?;
         if answer.status == 200 {
             return Ok(answer.json()["value"].clone());

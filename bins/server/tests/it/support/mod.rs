@@ -1,8 +1,8 @@
-//! A real server process, and a client that writes bytes: nothing between a test and the wire.
+//! A real server process, and a client that writes raw bytes.
 
 #![expect(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, reason = "a test fails by panicking")]
 #![allow(dead_code, unreachable_pub, clippy::allow_attributes, clippy::allow_attributes_without_reason)]
-// Each test binary uses its own part of this module, which is why `allow` and not `expect` stands above.
+// Each test program uses its own part of this module, so this is `allow` and not `expect`.
 
 pub mod browser;
 
@@ -17,29 +17,29 @@ use std::time::Duration;
 
 use doorward::assertion::AssertionKeys;
 use doorward::audit::NoteKey;
-use doorward::auth::{Core, OperatorDesk, OperatorPrincipal};
+use doorward::auth::{Core, OperatorPrincipal, Operators};
 use doorward::records::Store;
 use doorward::sqlite::SqliteStore;
 use doorward::store::OpenMode;
 use doorward::types::{Clock, SystemClock};
 use serde_json::Value;
 
-/// A server over a store in a folder of its own. Dropping it kills the process.
+/// A server with a store in its own folder. The process is killed on drop.
 pub struct Server {
     process: Child,
     pub folder: tempfile::TempDir,
     pub address: SocketAddr,
     pub metrics: SocketAddr,
-    /// What the first start showed.
+    /// The production key that the first start showed.
     pub production_key: String,
     /// The link by which the first operator signs in.
     pub sign_in_link: String,
-    /// Everything that was written to standard output and standard error.
+    /// All standard output and standard error.
     pub output: Arc<Mutex<String>>,
 }
 
-/// How long a test waits for what must come: a guard against a test that hangs, and no measure of speed.
-const GUARD: Duration = Duration::from_secs(120);
+/// The limit for a test that hangs; it measures no speed.
+pub const GUARD: Duration = Duration::from_secs(600);
 
 impl Server {
     pub fn start(binary: &Path) -> Self {
@@ -51,42 +51,52 @@ impl Server {
         Self::launch(binary, &path, folder, 0, "trace", &[])
     }
 
-    /// Without the talk of every request.
+    /// Starts without a log line for each request.
     pub fn start_quiet(binary: &Path, folder: tempfile::TempDir) -> Self {
         let path = folder.path().to_owned();
         Self::launch(binary, &path, folder, 0, "info", &[])
     }
 
-    /// With more options.
+    /// Starts with more options.
     pub fn start_with(binary: &Path, options: &[&str]) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().to_owned();
         Self::launch(binary, &path, folder, 0, "info", options)
     }
 
-    /// On a store that stays where it is, with more options.
+    /// Starts with all that the API can have: a key that signs checkpoints, and assertions.
+    pub fn start_whole(binary: &Path) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let (signing_key, assertions) = (signing_key(folder.path()), assertions(folder.path()));
+        let mut options = vec!["--signing-key-file", &signing_key];
+        options.extend(assertions.iter().map(String::as_str));
+        let path = folder.path().to_owned();
+        Self::launch(binary, &path, folder, 0, "info", &options)
+    }
+
+    /// Starts on a store that stays after the test, with more options.
     pub fn start_at(binary: &Path, folder: &Path, options: &[&str]) -> Self {
         Self::launch(binary, folder, tempfile::tempdir().unwrap(), 0, "info", options)
     }
 
-    /// On a port that was chosen before, with more options.
+    /// Starts on a chosen port, with more options.
     pub fn start_on(binary: &Path, port: u16, options: &[&str]) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().to_owned();
         Self::launch(binary, &path, folder, port, "trace", options)
     }
 
-    /// A second server on the store of another one.
+    /// Starts a second server on another server's store.
     pub fn beside(binary: &Path, folder: &Path, port: u16) -> Self {
         Self::launch(binary, folder, tempfile::tempdir().unwrap(), port, "info", &[])
     }
 
-    /// The same with more options; the first of them makes the store.
+    /// The same with more options. The first server makes the store.
     pub fn beside_with(binary: &Path, folder: &Path, port: u16, options: &[&str]) -> Self {
         Self::launch(binary, folder, tempfile::tempdir().unwrap(), port, "info", options)
     }
 
-    /// A server on a store that is made already, of any engine; the first of them make it together.
+    /// Starts a server on an existing store of any engine.
     pub fn on(binary: &Path, store: &str, port: u16) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let sealing_key = folder.path().join("sealing-key");
@@ -94,7 +104,7 @@ impl Server {
         Self::on_in(binary, store, folder, port, &sealing_key)
     }
 
-    /// The same with a sealing key that was used before.
+    /// The same with an existing sealing key.
     pub fn on_with(binary: &Path, store: &str, sealing_key: &Path) -> Self {
         Self::on_in(binary, store, tempfile::tempdir().unwrap(), 0, sealing_key)
     }
@@ -113,7 +123,7 @@ impl Server {
             .args(options)
             .current_dir(path)
             .env_remove("DOORWARD_STORE")
-            // No load balancer has to notice that it stops.
+            // No load balancer has to notice the stop.
             .env("DOORWARD_SHUTDOWN_DELAY", "0")
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
@@ -136,8 +146,8 @@ impl Server {
         let (mut production_key, mut sign_in_link) = (String::new(), String::new());
         if first_start {
             let lines = || shown.recv_timeout(GUARD).expect("the first start shows a key");
-            // The last line of what it shows tells where the documentation is.
-            for line in std::iter::repeat_with(lines).take_while(|line| !line.starts_with("docs/http-api.md")) {
+            // The last line of the first start names the description of the API.
+            for line in std::iter::repeat_with(lines).take_while(|line| !line.contains("/openapi.json")) {
                 match line.trim() {
                     line if line.starts_with("dw_prod_") => line.clone_into(&mut production_key),
                     line if line.contains("/dashboard/sign-in/") => line.clone_into(&mut sign_in_link),
@@ -162,19 +172,19 @@ impl Server {
         self.process.id()
     }
 
-    /// Adds an operator as the command line does, through the store itself, and returns its token.
+    /// Adds an operator through the store, as the command line does. Returns the operator's token.
     pub fn operator(&self, name: &str) -> String {
         operator_of(&self.store(), name)
     }
 
-    /// Adds an operator whom the identity provider can sign in, as the command line does.
+    /// Adds an operator for the identity provider, as the command line does.
     pub fn operator_by_provider(&self, name: &str) {
         with_desk(&self.store(), async |desk| {
             desk.add_by_provider(name.parse().unwrap(), &operator().request()).await.unwrap();
         });
     }
 
-    /// The path of a link that signs an operator in.
+    /// Returns the path of a sign-in link for an operator.
     pub fn login_path(&self, name: &str) -> String {
         with_desk(&self.store(), async |desk| {
             let all = desk.list(&operator()).await.unwrap();
@@ -192,7 +202,7 @@ impl Server {
         });
     }
 
-    /// A day in the life of the first organization: test keys, origins, and calls at each hour.
+    /// Fills the first organization with a day's data: test keys, origins, and calls at each hour.
     pub fn fill(&self) {
         let operator = self.operator("grace");
         let organization = self.call(&self.production_key, "GET", "/v1/whoami", None).text("/organization/id");
@@ -225,7 +235,7 @@ impl Server {
         });
     }
 
-    /// Sends a request with these headers; a body is JSON.
+    /// Sends a request with these headers. A body is JSON.
     pub fn send(&self, method: &str, path: &str, headers: &[(&str, &str)], body: Option<&str>) -> Answer {
         let mut text = format!("{method} {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n");
         for (name, value) in headers {
@@ -244,7 +254,7 @@ impl Server {
         self.send(method, path, &[("Authorization", &format!("Bearer {credential}"))], body)
     }
 
-    /// The text of the metrics.
+    /// Returns the text of the metrics.
     pub fn scrape(&self) -> String {
         let request = b"GET /metrics HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n";
         send_bytes(self.metrics, request).unwrap().body
@@ -255,7 +265,7 @@ impl Server {
         send_bytes(self.address, bytes)
     }
 
-    /// The most memory that it ever held, in KiB (proc(5), `VmHWM`).
+    /// Returns the peak memory in KiB (proc(5), `VmHWM`).
     pub fn most_memory(&self) -> u64 {
         let status = std::fs::read_to_string(format!("/proc/{}/status", self.process.id())).unwrap();
         let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).unwrap();
@@ -279,21 +289,36 @@ impl Drop for Server {
     }
 }
 
-/// The repository's root.
+/// Returns the repository's root.
 pub fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).ancestors().nth(2).unwrap().to_owned()
 }
 
-/// A program that `cargo xtask test` installed with Python's packages.
+/// Returns a program that `cargo xtask test` installed with Python's packages.
 pub fn python(program: &str) -> Command {
     Command::new(root().join("target/python/bin").join(program))
 }
 
-/// A certificate of its own authority, for this machine's names.
+/// Creates a certificate with its own authority, for this machine's names.
 pub fn certificate(folder: &Path, name: &str) -> (PathBuf, PathBuf) {
+    certificate_for(folder, name, 1)
+}
+
+/// Creates a certificate like [`certificate`], for this number of days.
+pub fn certificate_for(folder: &Path, name: &str, days: u32) -> (PathBuf, PathBuf) {
     let (certificate, key) = (folder.join(format!("{name}.pem")), folder.join(format!("{name}.key")));
     let made = Command::new("openssl")
-        .args(["req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days", "1"])
+        .args([
+            "req",
+            "-x509",
+            "-newkey",
+            "ec",
+            "-pkeyopt",
+            "ec_paramgen_curve:P-256",
+            "-nodes",
+            "-days",
+            &days.to_string(),
+        ])
         .args(["-subj", &format!("/CN={name}"), "-addext", "subjectAltName=DNS:localhost,IP:127.0.0.1", "-keyout"])
         .arg(&key)
         .arg("-out")
@@ -304,20 +329,20 @@ pub fn certificate(folder: &Path, name: &str) -> (PathBuf, PathBuf) {
     (certificate, key)
 }
 
-/// Writes a secret as servers read one: for their own user alone.
+/// Writes a secret in a file that only its user can read, as servers require.
 pub fn write_secret(path: &Path, text: &str) {
     std::fs::write(path, text).unwrap();
     std::fs::set_permissions(path, std::os::unix::fs::PermissionsExt::from_mode(0o600)).unwrap();
 }
 
-/// A key that signs checkpoints, as a server reads it: the file's path.
+/// Writes a key that signs checkpoints. Returns the file's path.
 pub fn signing_key(folder: &Path) -> String {
     let path = folder.join("signing.key");
     write_secret(&path, &NoteKey::seed_text(&[7; 32].into()));
     path.to_str().unwrap().to_owned()
 }
 
-/// The options that switch assertions on, with a key of their own.
+/// Returns the options that switch assertions on, with a key of their own.
 pub fn assertions(folder: &Path) -> [String; 6] {
     let (path, keys) = (folder.join("assertion-keys.json"), AssertionKeys::default());
     write_secret(&path, &keys.rotated([7; 32].into(), SystemClock.now()).to_text());
@@ -326,12 +351,12 @@ pub fn assertions(folder: &Path) -> [String; 6] {
         .map(str::to_owned)
 }
 
-/// An address for a program that takes no port of the system's choice.
+/// Returns an address for a program that cannot let the system choose its port.
 pub fn free_address() -> SocketAddr {
     ([127, 0, 0, 1], doorward_test_postgres::free_port().unwrap()).into()
 }
 
-/// Waits until something holds, and fails with `what` if it never does.
+/// Waits until a condition holds, and fails with `what` if it never does.
 pub fn waits_for(what: &str, mut holds: impl FnMut() -> bool) {
     let tries = GUARD.as_millis() / 10;
     assert!(
@@ -343,7 +368,7 @@ pub fn waits_for(what: &str, mut holds: impl FnMut() -> bool) {
     );
 }
 
-/// Adds an operator to a store, and returns its token.
+/// Adds an operator to a store. Returns the operator's token.
 pub fn operator_of(store: &Path, name: &str) -> String {
     with_desk(store, async |desk| {
         let added = desk.add(name.parse().unwrap(), &operator().request()).await.unwrap();
@@ -351,14 +376,14 @@ pub fn operator_of(store: &Path, name: &str) -> String {
     })
 }
 
-/// The operator of a test, which has its store to itself.
+/// Returns the operator of a test.
 #[expect(clippy::disallowed_methods, reason = "a test has its store to itself")]
 pub(crate) fn operator() -> OperatorPrincipal {
     OperatorPrincipal::local_administrator("test".parse().unwrap())
 }
 
-fn with_desk<T>(store: &Path, work: impl AsyncFnOnce(OperatorDesk) -> T) -> T {
-    with_store(store, async |store| work(OperatorDesk::new(&Core::new(store))).await)
+fn with_desk<T>(store: &Path, work: impl AsyncFnOnce(Operators) -> T) -> T {
+    with_store(store, async |store| work(Operators::new(&Core::new(store.clone()), store)).await)
 }
 
 fn with_store<T>(store: &Path, work: impl AsyncFnOnce(Arc<dyn Store>) -> T) -> T {
@@ -369,11 +394,11 @@ fn with_store<T>(store: &Path, work: impl AsyncFnOnce(Arc<dyn Store>) -> T) -> T
     })
 }
 
-/// An OAuth server that none of us wrote, which knows one client: `doorward`, with [`Provider::SECRET`].
+/// A real OAuth server, which knows one client: `doorward`, with [`Provider::SECRET`].
 pub struct Provider {
     process: Child,
     pub issuer: String,
-    /// What it goes on to say: with no one to hear it, it would end.
+    /// Its further output: with a closed pipe, it would end.
     _said: BufReader<ChildStdout>,
 }
 
@@ -397,7 +422,7 @@ impl Provider {
         Self { process, issuer: issuer.trim().to_owned(), _said: said }
     }
 
-    /// Its pages for signing in, and for consent.
+    /// Goes through its pages for sign-in and consent.
     pub fn sign_in(browser: &browser::Browser, name: &str) {
         browser.type_into("input[name=login]", name);
         browser.type_into("input[name=password]", "any");
@@ -413,7 +438,7 @@ impl Drop for Provider {
     }
 }
 
-/// Serves one page to everyone, from an origin of its own.
+/// Serves one page to everyone, from its own origin.
 pub fn serve_page(html: &str) -> SocketAddr {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = listener.local_addr().unwrap();
@@ -431,7 +456,7 @@ pub fn serve_page(html: &str) -> SocketAddr {
     address
 }
 
-/// Hands on the lines of a stream, and keeps them all.
+/// Passes on the lines of a stream, and keeps them all.
 fn follow(stream: impl Read + Send + 'static, all: &Arc<Mutex<String>>) -> Receiver<String> {
     let (sender, lines) = channel();
     let all = Arc::clone(all);
@@ -444,14 +469,10 @@ fn follow(stream: impl Read + Send + 'static, all: &Arc<Mutex<String>>) -> Recei
     lines
 }
 
-pub fn send_bytes(address: SocketAddr, bytes: &[u8]) -> Option<Answer> {
-    send_bytes_within(address, bytes, Duration::from_secs(15))
-}
-
 /// Sends bytes, and reads one answer, to its end or the connection's.
-pub fn send_bytes_within(address: SocketAddr, bytes: &[u8], patience: Duration) -> Option<Answer> {
+pub fn send_bytes(address: SocketAddr, bytes: &[u8]) -> Option<Answer> {
     let mut stream = TcpStream::connect(address).unwrap();
-    stream.set_read_timeout(Some(patience)).unwrap();
+    stream.set_read_timeout(Some(GUARD)).unwrap();
     // The server may refuse before it has read everything.
     let _ = stream.write_all(bytes);
     let (mut received, mut chunk) = (Vec::new(), [0; 16 * 1024]);
@@ -464,7 +485,8 @@ pub fn send_bytes_within(address: SocketAddr, bytes: &[u8], patience: Duration) 
     Answer::parse(&received)
 }
 
-/// Whether an answer with a length has come to its end: some leave the connection open though they were asked to close it.
+/// Returns whether an answer with a length is complete: some servers keep the connection open although the client asked to close
+/// it.
 fn is_whole(received: &[u8]) -> bool {
     let Some(end) = received.windows(4).position(|window| window == b"\r\n\r\n") else { return false };
     let head = String::from_utf8_lossy(&received[..end]).to_lowercase();
@@ -472,7 +494,7 @@ fn is_whole(received: &[u8]) -> bool {
     length.is_some_and(|length| received.len() >= end + 4 + length)
 }
 
-/// The body that came in chunks; none where it broke off.
+/// Returns the chunked body, or `None` if it broke off.
 fn without_chunks(mut text: &str) -> Option<String> {
     let mut body = String::new();
     loop {
@@ -486,7 +508,7 @@ fn without_chunks(mut text: &str) -> Option<String> {
     }
 }
 
-/// An answer, as it came over the wire.
+/// An answer, as received.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Answer {
     pub status: u16,
@@ -499,7 +521,7 @@ impl Answer {
         let end = received.windows(4).position(|window| window == b"\r\n\r\n")?;
         let head = std::str::from_utf8(&received[..end]).ok()?;
         let mut lines = head.split("\r\n");
-        // 1.0, if a gateway hands on the answer of a service that speaks it.
+        // HTTP/1.0 is possible if a gateway forwards the answer of such a service.
         let status = lines.next()?.strip_prefix("HTTP/1.")?.get(2..5)?.parse().ok()?;
         let headers = lines.filter_map(|line| line.split_once(": "));
         let headers: BTreeMap<_, _> = headers.map(|(name, value)| (name.to_lowercase(), value.to_owned())).collect();
@@ -518,14 +540,14 @@ impl Answer {
         self.json()["code"].as_str().unwrap_or_else(|| panic!("no problem: {self:?}")).to_owned()
     }
 
-    /// A string somewhere in the document, by its JSON pointer.
+    /// Returns a string in the document, by its JSON pointer.
     pub fn text(&self, pointer: &str) -> String {
         let json = self.json();
         let found = json.pointer(pointer).unwrap_or_else(|| panic!("no {pointer} in {self:?}"));
         found.as_str().map_or_else(|| found.to_string(), ToOwned::to_owned)
     }
 
-    /// Without what names this one request: all that a client could tell two answers apart by.
+    /// Returns the answer without the parts that name this request, to compare two answers as a client could.
     pub fn without_request(&self) -> Self {
         let mut answer = self.clone();
         answer.headers.remove("date");

@@ -1,13 +1,14 @@
-//! A network between machines and their store: it delays, loses and forgets to answer; it queues, hangs, and leads astray.
+//! A network between machines and their store. It delays and loses calls and answers, queues, hangs, and routes calls to other
+//! stores.
 
 use std::any::Any;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use async_trait::async_trait;
-use doorward_auth::Timing;
+use doorward_auth::LeaseConfig;
 use doorward_store::{
-    LiveSecret, Observation, Operation, Position, Provenance, Revision, SessionStatus, Sourced, StoreError, StoreId,
+    ActiveSecret, Observation, Operation, Position, Provenance, Revision, SessionStatus, Sourced, StoreError, StoreId,
 };
 use tokio::sync::watch;
 use tokio::time::Instant;
@@ -15,7 +16,7 @@ use tokio::time::Instant;
 use super::{LEASE, Lie};
 use crate::support::store::{Call, Label, Way, Work, relabel};
 
-/// xorshift64*: what a seed rolls, it rolls again.
+/// xorshift64*: the same seed gives the same sequence.
 #[derive(Debug)]
 pub(crate) struct Dice(u64);
 
@@ -36,38 +37,38 @@ impl Dice {
     }
 }
 
-/// One machine's way to the store that all of them share.
+/// One machine's connection to the shared store.
 #[derive(Debug)]
 pub(crate) struct Network {
     weather: Arc<Mutex<Weather>>,
-    /// Whether this is the control plane's own way: no request goes it, and none waits for what goes it.
+    /// True for the control plane's connection, which carries no requests and never waits for them.
     is_control: bool,
     lie: Option<Lie>,
-    /// The end of the time within which an answer to an asker is due.
+    /// The time by which a requester must have its answer.
     due: watch::Sender<Option<Instant>>,
 }
 
 #[derive(Debug)]
 struct Weather {
     dice: Dice,
-    /// Of a hundred calls, how many go wrong.
+    /// The number of failing calls in a hundred.
     faults: u64,
     calm: bool,
     cut_off_until: Option<Instant>,
-    /// Requests that came first fill all of the requests' connections until then.
+    /// Earlier requests occupy all request connections until then.
     busy_until: Option<Instant>,
-    /// Answers take up to half a lease until then: as long as a poll may take.
+    /// Answers take up to half a lease until then, as long as a poll may take.
     slow_until: Option<Instant>,
-    /// Calls of this kind that are begun until then are never answered.
+    /// Calls of this kind that begin before then are never answered.
     hung: Option<(Call, Instant)>,
     astray: Option<Astray>,
     /// The pages of a load come from a standby until then.
     pages_astray_until: Option<Instant>,
-    /// The secrets of the newest load from the primary: what the standby has.
-    page: Vec<LiveSecret>,
+    /// The secrets of the newest load from the primary, which the standby has.
+    page: Vec<ActiveSecret>,
 }
 
-/// A pooler that leads polls to a standby, or a moved file that leads them to a copy: both stand still.
+/// A pooler that routes polls to a standby, or a moved file that routes them to a copy. Neither makes progress.
 #[derive(Debug)]
 struct Astray {
     until: Instant,
@@ -78,11 +79,11 @@ struct Astray {
 /// The fate of a call.
 enum Fate {
     Answered,
-    /// It never reaches the store.
+    /// The call never reaches the store.
     Lost,
-    /// The store does what was asked, and the answer never comes back.
+    /// The store executes the call, and the answer is lost.
     Forgotten,
-    /// There is no answer, and no word of that.
+    /// There is neither an answer nor an error.
     Hung,
 }
 
@@ -103,34 +104,34 @@ impl Network {
         Self { weather: Arc::new(Mutex::new(weather)), is_control: false, lie, due: watch::Sender::new(None) }
     }
 
-    /// From now on, so many of a hundred calls go wrong, and all of them take their time.
+    /// From now on, this number of calls in a hundred fail, and all calls take time.
     pub(crate) fn begin(&self, faults: u64) {
         let mut weather = self.weather.lock().unwrap();
         weather.faults = faults;
         weather.calm = false;
     }
 
-    /// For so long, nothing gets through.
+    /// Nothing gets through for this long.
     pub(crate) fn cut_off_for(&self, duration: Duration) {
         self.weather.lock().unwrap().cut_off_until = Some(Instant::now() + duration);
     }
 
-    /// For so long, requests wait for requests that came first.
+    /// Requests wait for earlier requests for this long.
     pub(crate) fn busy_for(&self, duration: Duration) {
         self.weather.lock().unwrap().busy_until = Some(Instant::now() + duration);
     }
 
-    /// For so long, answers come late.
+    /// Answers come late for this long.
     pub(crate) fn slow_for(&self, duration: Duration) {
         self.weather.lock().unwrap().slow_until = Some(Instant::now() + duration);
     }
 
-    /// For so long, one kind of call hangs.
+    /// One kind of call hangs for this long.
     pub(crate) fn hang_for(&self, call: Call, duration: Duration) {
         self.weather.lock().unwrap().hung = Some((call, Instant::now() + duration));
     }
 
-    /// For so long, the control plane's calls lead to a place that stands still: a standby, or another file.
+    /// The control plane's calls go to a store without progress for this long: a standby, or another file.
     pub(crate) fn lead_astray_for(&self, to_standby: bool, duration: Duration) {
         let standby: Label = |told| Provenance { primary: false, ..told };
         let other: Label = |told| Provenance { store: StoreId::from_bytes([9; 16]), ..told };
@@ -138,12 +139,12 @@ impl Network {
         self.weather.lock().unwrap().astray = Some(Astray { until: Instant::now() + duration, label, seen: None });
     }
 
-    /// For so long, a load's pages come from a standby that stands still, and everything else from the primary.
+    /// A load's pages come from a standby without progress for this long, and all other answers come from the primary.
     pub(crate) fn lead_pages_astray_for(&self, duration: Duration) {
         self.weather.lock().unwrap().pages_astray_until = Some(Instant::now() + duration);
     }
 
-    /// Ends when an asker has waited for longer than W since the commit that the answer is about, or since it asked again.
+    /// Ends when a requester has waited for longer than W since the commit in question, or since its repeated request.
     pub(crate) async fn is_overdue(&self) {
         let mut changes = self.due.subscribe();
         loop {
@@ -167,7 +168,7 @@ impl Network {
         if weather.calm {
             return (queue, Fate::Answered, Duration::ZERO);
         }
-        // Mostly quick, sometimes as slow as a lease is long.
+        // Mostly fast, sometimes as slow as a lease is long.
         let mut delay = || {
             let micros = match weather.dice.below(20) {
                 0 => weather.dice.below(3_500_000),
@@ -189,8 +190,8 @@ impl Network {
         (queue + there, fate, back)
     }
 
-    /// Puts what a standby has in the place of a page, if that is where the page comes from.
-    fn turn_page(&self, page: &mut Sourced<Vec<LiveSecret>>) {
+    /// Replaces a page by the standby's page, if the page comes from the standby.
+    fn turn_page(&self, page: &mut Sourced<Vec<ActiveSecret>>) {
         let mut weather = self.weather.lock().unwrap();
         let (told, secrets) = page.clone().proved_of_any_store().unwrap();
         // The page after the last is empty everywhere.
@@ -205,14 +206,14 @@ impl Network {
         *page = Sourced::new(Provenance { primary, ..told }, weather.page.clone());
     }
 
-    /// Notes by when an asker must have its answer. A call of the asker's own begins and ends.
+    /// Records the time by which a requester must have its answer, at the start and the end of its calls.
     fn note(&self, call: Call, begun: Instant) {
-        let wait = Timing::writer_wait(LEASE) * 100 / 99 + ROUNDING;
+        let wait = LeaseConfig::writer_wait(LEASE) * 100 / 99 + ROUNDING;
         match call {
-            "change" => drop(self.due.send_replace(Some(Instant::now() + wait + PATIENCE))),
-            // The first call of a wait for an operation that was committed before.
+            "change" => drop(self.due.send_replace(Some(Instant::now() + wait + STATUS_TIMEOUT))),
+            // The first call of a wait for an earlier operation.
             "identity" => {
-                let due = (begun + wait).max(Instant::now() + PATIENCE) + PATIENCE;
+                let due = (begun + wait).max(Instant::now() + STATUS_TIMEOUT) + STATUS_TIMEOUT;
                 self.due.send_replace(Some(due));
             }
             _ => {}
@@ -220,10 +221,10 @@ impl Network {
     }
 }
 
-/// How long a writer goes on trying to tell the nodes: `control::effect`'s own.
-const PATIENCE: Duration = Duration::from_millis(500);
+/// The time that a writer spends on telling the nodes, as in `control::effect`.
+const STATUS_TIMEOUT: Duration = Duration::from_millis(500);
 
-/// Tokio's timers count whole milliseconds.
+/// Tokio's timers have a resolution of a millisecond.
 const ROUNDING: Duration = Duration::from_millis(2);
 
 #[async_trait]
@@ -258,7 +259,7 @@ impl Way for Network {
                 *sourced = Sourced::new(*sourced.provenance(), None);
             }
         }
-        if let Some(page) = answer.downcast_mut::<Sourced<Vec<LiveSecret>>>() {
+        if let Some(page) = answer.downcast_mut::<Sourced<Vec<ActiveSecret>>>() {
             self.turn_page(page);
         }
         let mut weather = self.weather.lock().unwrap();

@@ -1,11 +1,11 @@
-//! The real code under a simulated clock, store and scheduler: nodes and writers with drifting clocks over a network that
-//! delays, loses and forgets to answer, queues and hangs, and leads polls to places that stand still; nodes that crash and
-//! restart; changes that are asked for twice, by two processes.
+//! Runs the real code with a simulated clock, store and scheduler: nodes and writers with drifting clocks; a network that delays,
+//! loses, queues, hangs, and routes polls to stores without progress; nodes that crash and restart; and changes that two
+//! processes request.
 //!
-//! Time is tokio's own, paused, so that a run is one thread's work and a seed says all of it. A failure names its seed:
-//! `DOORWARD_SEED=7 cargo test --workspace --all-features --test it simulation` plays it again.
+//! Time is tokio's own, paused. So a run uses one thread, and its seed determines everything. A failure prints its seed:
+//! `DOORWARD_SEED=7 cargo test --workspace --all-features --test it simulation` repeats it.
 //!
-//! The simulation has teeth: each [`Lie`] breaks one premise of the promise behind the code's back, and is caught.
+//! The simulation can fail: each [`Lie`] secretly breaks one premise of the promise, and is caught.
 
 #![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test fails by panicking")]
 
@@ -16,63 +16,63 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
-use doorward_auth::{Core, IssueError, Issuer, Refusal, StagedKey, Timing, Verifier};
+use doorward_auth::{Core, Issuer, LeaseConfig, ManageError, StagedKey, Verifier, VerifyError};
 use doorward_key::{Random, RandomError};
 use doorward_records::Store;
 use doorward_store::{IdempotencyKey, StoreError};
 use doorward_store_memory::MemoryStore;
-use doorward_types::{Clock, OrganizationId, Reading, Tick, Timestamp};
+use doorward_types::{Clock, ClockReading, MonoInstant, OrganizationId, Timestamp};
 use faults::{Dice, Network};
 use tokio::time::Instant;
 
 use crate::support::request;
 use crate::support::store::Carried;
 
-/// Seeds of the usual run, and of the long one.
+/// The number of seeds of the usual run, and of the long run.
 const SEEDS: u64 = 2_000;
 const LONG_SEEDS: u64 = 1_000_000;
 
-/// How long a world is watched, and how many changes it sees.
+/// The number of changes in a world.
 const CHANGES: u32 = 12;
 const NODES: usize = 3;
 
-/// A premise of the promise that does not hold, though all that the code can see says that it does.
+/// A premise of the promise that is broken, although everything that the code can see says that it holds.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 enum Lie {
-    /// The store remembers no revision of what was done before, so that a repeat is answered at once.
+    /// The store remembers no revision of earlier changes, so a repeat is answered at once.
     AnswerBeforeItsRevision,
-    /// The time that a writer measures does not pass, so that none of its waits ends.
+    /// A writer's clock stands still, so none of its waits ends.
     NoDeadline,
     /// The control plane has no connections of its own.
     SharedQueue,
-    /// A standby's, or another file's, answers carry the provenance of the primary.
+    /// The answers of a standby or of another file carry the primary's provenance.
     StaleAnswerAsThePrimarys,
-    /// A standby's pages of a load carry the provenance of the primary.
+    /// A standby's pages of a load carry the primary's provenance.
     StalePageAsThePrimarys,
 }
 
 /// The part of the promise that a world broke.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 enum Broken {
-    /// A node accepts a secret of which an answer has said that it is dead.
+    /// A node accepts a secret although an answer has said that the secret is dead.
     DeadSecretAccepted,
-    /// A node refuses a secret that is in force.
+    /// A node refuses a valid secret.
     LiveSecretRefused,
-    /// A node says that it is not current, though the store answers everything that it is asked.
+    /// A node says that it is not current, although the store answers every call.
     NotCurrentOnACalmDay,
-    /// A change, or a repeat, was not answered within W.
+    /// A change or a repeat was not answered within W.
     Overdue,
 }
 
-/// Half of it, as long as a poll may take, is well above the freeze that the protocol allows for: that would hide what a lease
-/// that is counted from too late leads to.
+/// Half of the lease, the maximum time of a poll, is well above the freeze that the protocol tolerates. A shorter lease would
+/// hide faults in the start of the lease.
 const LEASE: Duration = Duration::from_millis(3_500);
 
-fn timing() -> Timing {
-    Timing::new(LEASE).unwrap()
+fn timing() -> LeaseConfig {
+    LeaseConfig::new(LEASE).unwrap()
 }
 
-/// A machine's clocks: tokio's time, faster or slower by up to one per cent, and the coarse one late besides.
+/// A machine's clocks: tokio's time, faster or slower by up to one per cent. The coarse clock is also late.
 #[derive(Debug)]
 struct DriftingClock {
     start: Instant,
@@ -93,19 +93,19 @@ impl Clock for DriftingClock {
         Timestamp::from_millis(1_767_225_600_000) + self.elapsed()
     }
 
-    fn tick(&self) -> Tick {
+    fn tick(&self) -> MonoInstant {
         // Like CLOCK_MONOTONIC_COARSE: the last multiple of four milliseconds.
         let millis = self.elapsed().as_millis() / 4 * 4;
-        Tick::ZERO + Duration::from_millis(u64::try_from(millis).unwrap())
+        MonoInstant::ZERO + Duration::from_millis(u64::try_from(millis).unwrap())
     }
 
     fn tick_lag(&self) -> Duration {
         Duration::from_millis(4)
     }
 
-    fn reading(&self) -> Reading {
-        let elapsed = if self.stands_still { Tick::ZERO } else { Tick::ZERO + self.elapsed() };
-        Reading { boottime: elapsed, raw: elapsed }
+    fn reading(&self) -> ClockReading {
+        let elapsed = if self.stands_still { MonoInstant::ZERO } else { MonoInstant::ZERO + self.elapsed() };
+        ClockReading::new(elapsed, elapsed)
     }
 }
 
@@ -120,7 +120,7 @@ impl Random for SeededRandom {
     }
 }
 
-/// One process: its own clock, its own way to the store.
+/// One process, with its own clock and its own connection to the store.
 struct Machine {
     core: Core,
     network: Arc<Network>,
@@ -141,11 +141,11 @@ impl Machine {
     }
 
     async fn start(&mut self) {
-        // A node that cannot reach the store does not start; it tries again later.
+        // A node that cannot reach the store does not start, and retries later.
         self.verifier = Verifier::start_in_runtime(&self.core).await.ok();
     }
 
-    /// The issuer of this process.
+    /// Returns the issuer of this process.
     fn asker(&self) -> Asker {
         let issuer = self.verifier.as_ref().map_or_else(|| Issuer::new(&self.core), Issuer::beside);
         Asker { issuer, network: Arc::clone(&self.network) }
@@ -158,7 +158,7 @@ struct Asker {
 }
 
 impl Asker {
-    /// The answer, if it comes in time.
+    /// Returns the answer, if it comes in time.
     async fn hear<T>(&self, answer: impl Future<Output = T>) -> Result<T, Broken> {
         tokio::select! {
             biased;
@@ -168,7 +168,7 @@ impl Asker {
     }
 }
 
-/// What a run came to.
+/// The counts of a run.
 #[derive(Debug, Default, Eq, PartialEq)]
 struct Tally {
     changes: u32,
@@ -179,12 +179,12 @@ struct Tally {
     waited_long: u32,
 }
 
-/// The keys of a world: those that are dead for certain, and the one that is current if that is certain.
+/// The keys of a world: the certainly dead ones, and the current key if it is certain.
 #[derive(Default)]
 struct Keys {
     dead: Vec<String>,
     current: Option<String>,
-    /// How many answers told of what was done before.
+    /// The number of answers about repeated requests.
     repeats: u32,
 }
 
@@ -207,7 +207,7 @@ async fn world(seed: u64, lie: Option<Lie>) -> Result<Tally, Broken> {
     for machine in &mut machines {
         machine.start().await;
     }
-    // On a calm day, requests queue and nodes crash, and nothing else goes wrong.
+    // In a calm world, requests queue and nodes crash, but nothing else fails.
     let calm = dice.below(8) == 0;
     for machine in machines.iter().chain([&writer, &repeater]).filter(|_| !calm) {
         machine.network.begin(dice.below(30));
@@ -243,8 +243,8 @@ async fn world(seed: u64, lie: Option<Lie>) -> Result<Tally, Broken> {
                 machine.start().await;
             }
         }
-        // A change is made, by a process of its own or in one of the nodes, while verifications go on. Another process may
-        // ask for the same change before the first has its answer.
+        // A process of its own or a node makes a change while verifications go on. Another process may request the same change
+        // before the first answer.
         let asker = if dice.below(2) == 0 { machines[unlucky].asker() } else { writer.asker() };
         let other = if dice.below(2) == 0 { machines[(unlucky + 1) % NODES].asker() } else { repeater.asker() };
         let again = (dice.below(2) == 0).then(|| Duration::from_millis(dice.below(3_000)));
@@ -264,7 +264,7 @@ async fn world(seed: u64, lie: Option<Lie>) -> Result<Tally, Broken> {
         }
         tally.changes += 1;
         tally.waited_long += u32::from(begun.elapsed() > LEASE);
-        // At the very moment of the return, and for a while after.
+        // At the moment of the return, and for a while after it.
         watch(&machines, &keys, calm, &mut tally)?;
         for _ in 0..dice.below(8) {
             tokio::time::sleep(Duration::from_millis(dice.below(600))).await;
@@ -275,7 +275,7 @@ async fn world(seed: u64, lie: Option<Lie>) -> Result<Tally, Broken> {
     Ok(tally)
 }
 
-/// One change, which a second process may ask for too after a pause, and what is certain of the keys after each answer.
+/// Makes one change, which a second process may repeat after a pause. Records the certain keys after each answer.
 async fn change(
     first: &Asker,
     again: Option<(Duration, &Asker)>,
@@ -285,8 +285,8 @@ async fn change(
     number: u32,
 ) -> Result<(), Broken> {
     let unanswered = |error| match error {
-        // The outcome is unknown: nothing is certain any more.
-        IssueError::Store(StoreError::Unavailable(_)) => {}
+        // The outcome is unknown, so no key is certain.
+        ManageError::Store(StoreError::Unavailable(_)) => {}
         other => panic!("{other:?}"),
     };
     let died = |key: Option<&String>, repeat: bool| {
@@ -294,21 +294,21 @@ async fn change(
         keys.borrow_mut().repeats += u32::from(repeat);
     };
     match kind {
-        // Staged and withdrawn: what was staged is dead.
+        // Stage and withdraw: the staged key is dead.
         0 => {
             let Ok(staged) = first.hear(first.issuer.stage(organization, &request())).await? else { return Ok(()) };
             let staged = staged.value.expose().to_owned();
             twice(first, again, async |asker| {
                 match asker.hear(asker.issuer.unstage(organization, &request())).await? {
                     Ok(_) => died(Some(&staged), false),
-                    Err(IssueError::ChangedMeanwhile | IssueError::NothingStaged) => died(Some(&staged), true),
+                    Err(ManageError::ChangedMeanwhile | ManageError::NothingStaged) => died(Some(&staged), true),
                     Err(error) => unanswered(error),
                 }
                 Ok(())
             })
             .await
         }
-        // A test key comes and goes.
+        // Create and delete a test key.
         1 => {
             let ask = request();
             let create = first.issuer.create(organization, "ci".parse().unwrap(), &ask);
@@ -317,14 +317,14 @@ async fn change(
             twice(first, again, async |asker| {
                 match asker.hear(asker.issuer.delete(organization, id, &ask)).await? {
                     Ok(_) => died(Some(&made), false),
-                    Err(IssueError::NoSuchKey) => died(Some(&made), true),
+                    Err(ManageError::NoSuchKey) => died(Some(&made), true),
                     Err(error) => unanswered(error),
                 }
                 Ok(())
             })
             .await
         }
-        // The production key is regenerated, whatever is staged.
+        // Regenerate the production key, with or without a staged key.
         _ => {
             let before = keys.borrow_mut().current.take();
             let key: IdempotencyKey = format!("change-{number}").parse().unwrap();
@@ -336,7 +336,7 @@ async fn change(
                         keys.borrow_mut().current =
                             regenerated.value.into_fresh().map(|value| value.expose().to_owned());
                     }
-                    Err(IssueError::AlreadyDone { .. }) => died(before.as_ref(), true),
+                    Err(ManageError::AlreadyDone { .. }) => died(before.as_ref(), true),
                     Err(error) => unanswered(error),
                 }
                 Ok(())
@@ -346,7 +346,7 @@ async fn change(
     }
 }
 
-/// Asks, and asks again by another process, whether or not the first has its answer.
+/// Requests a change, and repeats it from another process, whether or not the first has its answer.
 async fn twice(
     first: &Asker,
     again: Option<(Duration, &Asker)>,
@@ -360,7 +360,7 @@ async fn twice(
     tokio::try_join!(biased; once(first), again).map(|_| ())
 }
 
-/// Every node is asked for every key that is certain.
+/// Checks every certain key on every node.
 fn watch(machines: &[Machine], keys: &RefCell<Keys>, calm: bool, tally: &mut Tally) -> Result<(), Broken> {
     let keys = keys.borrow();
     let asked = keys.dead.iter().map(|key| (key, false)).chain(keys.current.iter().map(|key| (key, true)));
@@ -369,10 +369,10 @@ fn watch(machines: &[Machine], keys: &RefCell<Keys>, calm: bool, tally: &mut Tal
             match verifier.verify(key.as_bytes()) {
                 Ok(_) if !lives => return Err(Broken::DeadSecretAccepted),
                 Ok(_) => tally.accepted += 1,
-                Err(Refusal::NotCurrent) if calm => return Err(Broken::NotCurrentOnACalmDay),
-                Err(Refusal::NotCurrent) => tally.not_current += 1,
-                Err(Refusal::Unknown) if lives => return Err(Broken::LiveSecretRefused),
-                Err(Refusal::Unknown) => tally.refused += 1,
+                Err(VerifyError::NotCurrent) if calm => return Err(Broken::NotCurrentOnACalmDay),
+                Err(VerifyError::NotCurrent) => tally.not_current += 1,
+                Err(VerifyError::Unknown) if lives => return Err(Broken::LiveSecretRefused),
+                Err(VerifyError::Unknown) => tally.refused += 1,
                 Err(other) => panic!("{other}"),
             }
         }
@@ -410,13 +410,13 @@ fn no_seed_leads_to_a_stale_acceptance_or_a_late_answer() {
 }
 
 #[test]
-fn a_seed_says_all_of_a_run() {
+fn a_seed_determines_the_whole_run() {
     for seed in 0..50 {
         assert_eq!(run(seed, None), run(seed, None));
     }
 }
 
-/// Asserts that some seed shows what a lie leads to, and that without the lie the same seed breaks nothing.
+/// Asserts that some seed shows the effect of a lie, and that the same seed breaks nothing without the lie.
 fn assert_caught(lie: Lie, broken: Broken) {
     let seed = (0..SEEDS).find(|seed| run(*seed, Some(lie)) == Err(broken));
     let seed = seed.unwrap_or_else(|| panic!("{lie:?} was not caught by {SEEDS} seeds"));

@@ -1,4 +1,4 @@
-//! Tokio's time as a clock, and a store to which each call goes a way of the test's choice.
+//! A clock on tokio's time, and a store whose calls a test can intercept.
 
 #![expect(clippy::expect_used, reason = "a test fails by panicking")]
 
@@ -9,10 +9,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use doorward_auth::{ChangeRequest, Core, OperatorPrincipal};
-use doorward_records::Store;
-use doorward_store::{Session, SessionStatus};
+use doorward_store::{KeyEngine, Session, SessionStatus};
 use doorward_store_memory::MemoryStore;
-use doorward_types::{Clock, Reading, SessionId, Tick, Timestamp};
+use doorward_types::{Clock, ClockReading, MonoInstant, SessionId, Timestamp};
 
 #[expect(clippy::disallowed_methods, reason = "a test has its store to itself")]
 pub(crate) fn operator() -> OperatorPrincipal {
@@ -23,8 +22,8 @@ pub(crate) fn request() -> ChangeRequest {
     operator().request()
 }
 
-/// The core of a process of its own over this store, on tokio's time.
-pub(crate) fn process(store: Arc<dyn Store>) -> Core {
+/// Returns the core of a separate process on this store, on tokio's time.
+pub(crate) fn process(store: Arc<dyn KeyEngine>) -> Core {
     Core::new(store).with_clock(Arc::new(TokioClock(tokio::time::Instant::now())))
 }
 
@@ -32,25 +31,25 @@ pub(crate) fn simulated() -> Core {
     process(Arc::new(MemoryStore::new()))
 }
 
-/// Registers a session that never says a word.
+/// Registers a session that never acknowledges anything.
 pub(crate) async fn silent(core: &Core, lease: Duration) -> SessionId {
     let id = SessionId::from_u128(1);
     core.store().register(Session { id, lease }).await.expect("a store");
     id
 }
 
-/// All sessions, in the order of their ids.
+/// Returns all sessions in the order of their ids.
 pub(crate) async fn sessions(core: &Core) -> Vec<SessionStatus> {
     core.store().sessions().await.and_then(|found| Ok(found.proved_of_any_store()?.1)).expect("a store")
 }
 
-/// Shows tokio's time, which stands still while there is work to do, and jumps when there is none.
+/// A clock on tokio's time, which stands still while there is work, and jumps ahead otherwise.
 #[derive(Debug)]
 struct TokioClock(tokio::time::Instant);
 
 impl TokioClock {
-    fn elapsed(&self) -> Tick {
-        Tick::ZERO + self.0.elapsed() + Duration::from_secs(100)
+    fn elapsed(&self) -> MonoInstant {
+        MonoInstant::ZERO + self.0.elapsed() + Duration::from_secs(100)
     }
 }
 
@@ -59,7 +58,7 @@ impl Clock for TokioClock {
         Timestamp::from_millis(1_767_225_600_000) + self.0.elapsed()
     }
 
-    fn tick(&self) -> Tick {
+    fn tick(&self) -> MonoInstant {
         self.elapsed()
     }
 
@@ -67,7 +66,7 @@ impl Clock for TokioClock {
         Duration::ZERO
     }
 
-    fn reading(&self) -> Reading {
-        Reading { boottime: self.elapsed(), raw: self.elapsed() }
+    fn reading(&self) -> ClockReading {
+        ClockReading::new(self.elapsed(), self.elapsed())
     }
 }

@@ -1,4 +1,4 @@
-//! Calls to the store, noted for the tests of pages and of commands.
+//! Records the calls to the store, for tests of pages and commands.
 
 use std::sync::{Arc, Mutex};
 
@@ -7,12 +7,12 @@ use doorward_store::StoreError;
 
 use super::store::{Call, Way, Work};
 
-/// A way on which each call is noted, except those of a node's control plane.
+/// Records each call, except the calls of a node's control plane.
 #[derive(Debug, Default)]
 pub(crate) struct Noted(Mutex<Vec<Call>>);
 
 impl Noted {
-    /// The calls since the last look, in their order.
+    /// Returns the calls since the last look, in order.
     pub(crate) fn take(&self) -> Vec<Call> {
         std::mem::take(&mut self.0.lock().expect("no panic"))
     }

@@ -11,7 +11,7 @@ use super::store::{Call, Carried, Label, Way, Work, relabel};
 type Before = Box<dyn FnMut(Call) -> Option<Work<'static>> + Send>;
 type After = Box<dyn FnMut(Call, &mut dyn Any) + Send>;
 
-/// A way on which a test says what happens before a call, and to its answer.
+/// Runs a test's actions before calls, and changes their answers.
 #[derive(Default)]
 pub(crate) struct Scripted {
     before: Mutex<Option<Before>>,
@@ -19,27 +19,27 @@ pub(crate) struct Scripted {
 }
 
 impl Scripted {
-    /// A store behind such a way.
+    /// Returns a store behind this script.
     pub(crate) fn store() -> Arc<Carried<Self>> {
         Carried::new(&Arc::new(MemoryStore::new()), Self::default())
     }
 
-    /// From now on, this happens before calls.
+    /// Runs this action before each later call.
     pub(crate) fn before(&self, happens: impl FnMut(Call) -> Option<Work<'static>> + Send + 'static) {
         *self.before.lock().expect("no panic") = Some(Box::new(happens));
     }
 
-    /// From now on, this happens to answers.
+    /// Runs this action on each later answer.
     pub(crate) fn after(&self, happens: impl FnMut(Call, &mut dyn Any) + Send + 'static) {
         *self.after.lock().expect("no panic") = Some(Box::new(happens));
     }
 
-    /// From now on, these calls are never answered.
+    /// Leaves these calls unanswered from now on.
     pub(crate) fn hang(&self, calls: &'static [Call]) {
         self.before(move |call| calls.contains(&call).then(|| Box::pin(std::future::pending()) as Work<'static>));
     }
 
-    /// From now on, answers say that they come from elsewhere.
+    /// Labels later answers as those of another store.
     pub(crate) fn label(&self, label: Label) {
         self.after(move |_, answer| relabel(answer, label));
     }

@@ -5,41 +5,41 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use doorward_audit::{ChainFault, Event, EventDraft, Pruned};
+use doorward_audit::{ChainError, Event, EventDraft, Pruned};
 use doorward_key::{Digest, KeyPrefix};
 use doorward_records::{
-    Connector, ConnectorName, Credential, CredentialKey, FoundLink, LinkSession, LinkSessions, LinkStatus,
+    Connector, ConnectorName, Credential, CredentialKey, Erasure, FoundLink, LinkSession, LinkSessions, LinkStatus,
     RegisteredUser, Revocation, Revocations, Sealed, SealedKind, SealedValue, Sealing, Table, ToolCall, ToolCalls,
 };
 use doorward_store::{
-    AccessKeyWithSecrets, AuditLog, Change, ChangeContext, Coherence, Committed, EventFilter, IdempotencyKey, KeyStore,
-    LiveSecret, LostChange, LostChanges, Observation, Operation, Operator, Operators, Organization, OriginEntry,
-    Outbox, Page, Position, Provenance, ProviderIdentity, Revision, Scope, SealingKeyId, SecretUsage, Session,
-    SessionStatus, Shipment, SignIn, SignIns, SinkState, Sourced, SpanUses, StoreError, StoreIdentity, UsageLog,
-    WhichKey,
+    AccessKeyWithSecrets, ActiveSecret, AuditLog, Change, ChangeContext, ChangeFeed, Committed, EventFilter,
+    IdempotencyKey, KeyStore, LostChange, LostChangeStore, NodeRegistry, Observation, Operation, Operator,
+    OperatorStore, Organization, OriginEntry, Outbox, OutboxEntry, Page, Position, Provenance, ProviderIdentity,
+    Revision, Scope, SealingKeyId, SecretUsage, Session, SessionStatus, SignIn, SignIns, SinkState, Sourced,
+    StoreError, StoreIdentity, UsageBucket, UsageLog, WhichKey,
 };
 use doorward_store_memory::MemoryStore;
 use doorward_types::{
-    Environment, Incarnation, LinkSessionId, Locator, Name, OperatorId, OrganizationId, RegisteredUserId, SessionId,
-    Timestamp, ToolCallId,
+    ActorName, Environment, Incarnation, LinkSessionId, Locator, Name, OperatorId, OrganizationId, RegisteredUserId,
+    SessionId, Timestamp, ToolCallId,
 };
 
-/// A call to the store, by the name of its method.
+/// The name of the called method.
 pub(crate) type Call = &'static str;
 
-/// The work of a call, which has its answer ready when it has ended.
+/// The work of a call. Its answer is ready when the work has ended.
 pub(crate) type Work<'a> = Pin<Box<dyn Future<Output = ()> + Send + 'a>>;
 
-/// The way to a store: what happens to calls and to answers.
+/// Intercepts the calls to a store and their answers.
 #[async_trait]
 pub(crate) trait Way: fmt::Debug + Send + Sync + 'static {
-    /// Carries a call to the store, and its answer back. An error takes the place of the answer.
+    /// Carries a call to the store, and its answer back. An error replaces the answer.
     async fn carry(&self, call: Call, work: Work<'_>) -> Result<(), StoreError>;
 
     /// Changes an answer.
     fn retouch(&self, _call: Call, _answer: &mut dyn Any) {}
 
-    /// Returns the way of a node's control plane, if that has one of its own.
+    /// Returns the interceptor of a node's control plane, if it has its own.
     fn control(&self) -> Option<Arc<Self>>
     where
         Self: Sized,
@@ -52,7 +52,7 @@ pub(crate) trait Way: fmt::Debug + Send + Sync + 'static {
     }
 }
 
-/// A store that is reached by a way.
+/// A store behind an interceptor.
 #[derive(Debug)]
 pub(crate) struct Carried<W> {
     pub(crate) store: Arc<MemoryStore>,
@@ -71,16 +71,16 @@ impl<W: Way> Carried<W> {
     ) -> Result<T, StoreError> {
         let mut answer = None;
         self.way.carry(call, Box::pin(async { answer = Some(work.await) })).await?;
-        let mut answer = answer.expect("a way carries a call, or fails")?;
+        let mut answer = answer.expect("an interceptor neither carried the call nor failed")?;
         self.way.retouch(call, &mut answer);
         Ok(answer)
     }
 }
 
-/// Another provenance for an answer.
+/// Changes the provenance of an answer.
 pub(crate) type Label = fn(Provenance) -> Provenance;
 
-/// Puts another label on an answer that has one.
+/// Changes the provenance of an answer that has one.
 pub(crate) fn relabel(answer: &mut dyn Any, label: Label) {
     fn relabel<T: Clone + 'static>(answer: &mut dyn Any, label: Label) {
         if let Some(sourced) = answer.downcast_mut::<Sourced<T>>() {
@@ -89,17 +89,17 @@ pub(crate) fn relabel(answer: &mut dyn Any, label: Label) {
         }
     }
     relabel::<Observation>(answer, label);
-    relabel::<Option<LiveSecret>>(answer, label);
+    relabel::<Option<ActiveSecret>>(answer, label);
     relabel::<Option<Operation>>(answer, label);
     relabel::<Option<Revision>>(answer, label);
     relabel::<Position>(answer, label);
     relabel::<StoreIdentity>(answer, label);
-    relabel::<Vec<LiveSecret>>(answer, label);
+    relabel::<Vec<ActiveSecret>>(answer, label);
     relabel::<Vec<OriginEntry>>(answer, label);
     relabel::<Vec<SessionStatus>>(answer, label);
 }
 
-/// Takes the word of every node out of a list of sessions, as in a store that went back to before they gave it.
+/// Removes every node's acknowledgements from a list of sessions, as in a store that went back to an earlier state.
 pub(crate) fn forget_acknowledgements(answer: &mut dyn Any) {
     if let Some(found) = answer.downcast_mut::<Sourced<Vec<SessionStatus>>>() {
         let (told, mut sessions) = found.clone().proved_of_any_store().expect("memory is a primary");
@@ -108,7 +108,7 @@ pub(crate) fn forget_acknowledgements(answer: &mut dyn Any) {
     }
 }
 
-/// Implements a trait of the contract by its signatures: each call goes its way.
+/// Implements a trait of the contract from its signatures. Each call goes through the interceptor.
 macro_rules! carried {
     ($trait:ty: $(fn $name:ident($($argument:ident: $type:ty),*) -> $answer:ty;)* $({ $($own:tt)* })?) => {
         #[async_trait]
@@ -125,43 +125,52 @@ macro_rules! carried {
 
 carried! { KeyStore:
     fn change(change: Change, context: ChangeContext) -> Committed;
-    fn operation(actor: &Name, key: &IdempotencyKey) -> Sourced<Option<Operation>>;
-    fn last_change_of(subject: &str) -> Sourced<Option<Revision>>;
+    fn operation(actor: &ActorName, key: &IdempotencyKey) -> Sourced<Option<Operation>>;
     fn organization(id: OrganizationId) -> Option<Organization>;
     fn organizations(page: Page<OrganizationId>) -> Vec<Organization>;
     fn organizations_named(name: &Name, limit: u32) -> Vec<Organization>;
     fn access_keys(organization: OrganizationId) -> Vec<AccessKeyWithSecrets>;
     fn access_key(organization: OrganizationId, which: WhichKey) -> Option<AccessKeyWithSecrets>;
     fn allowed_origins(organization: OrganizationId) -> Vec<OriginEntry>;
+    {
+        fn usage_log(&self) -> Option<&dyn UsageLog> {
+            Some(self)
+        }
+    }
 }
 
-carried! { Coherence:
+carried! { ChangeFeed:
     fn identity() -> Sourced<StoreIdentity>;
     fn claim_prefix(prefix: &KeyPrefix) -> ();
-    fn register(session: Session) -> ();
-    fn live_secrets(after: Option<&LiveSecret>, limit: u32) -> Sourced<Vec<LiveSecret>>;
-    fn live_secret(locator: Locator) -> Sourced<Option<LiveSecret>>;
-    fn live_origins(after: Option<&OriginEntry>, limit: u32) -> Sourced<Vec<OriginEntry>>;
     fn position() -> Sourced<Position>;
+    fn active_secrets(after: Option<&ActiveSecret>, limit: u32) -> Sourced<Vec<ActiveSecret>>;
+    fn active_secret(locator: Locator) -> Sourced<Option<ActiveSecret>>;
+    fn all_allowed_origins(after: Option<&OriginEntry>, limit: u32) -> Sourced<Vec<OriginEntry>>;
     fn poll(session: SessionId, since: Position) -> Sourced<Observation>;
-    fn acknowledge(session: SessionId, position: Position) -> ();
     fn report_lost(change: Position) -> ();
-    fn ask(revision: Revision) -> ();
-    fn sessions() -> Sourced<Vec<SessionStatus>>;
-    fn retire(sessions: &[SessionId]) -> ();
-    fn remove(sessions: &[SessionId]) -> ();
+    fn last_change_of(subject: &str) -> Sourced<Option<Revision>>;
     {
-        fn control(&self) -> Option<Arc<dyn Coherence>> {
-            Some(Arc::new(Self { store: Arc::clone(&self.store), way: self.way.control()? }))
-        }
-
         fn poll_interval(&self) -> Duration {
             self.way.poll_interval()
         }
     }
 }
 
-carried! { LostChanges:
+carried! { NodeRegistry:
+    fn register(session: Session) -> ();
+    fn acknowledge(session: SessionId, position: Position) -> ();
+    fn ask(revision: Revision) -> ();
+    fn sessions() -> Sourced<Vec<SessionStatus>>;
+    fn retire(sessions: &[SessionId]) -> ();
+    fn remove(sessions: &[SessionId]) -> ();
+    {
+        fn control(&self) -> Option<Arc<dyn NodeRegistry>> {
+            Some(Arc::new(Self { store: Arc::clone(&self.store), way: self.way.control()? }))
+        }
+    }
+}
+
+carried! { LostChangeStore:
     fn lost_changes() -> Vec<LostChange>;
     fn accept_lost(seen: &[Position], event: EventDraft) -> ();
     fn begin_incarnation(last: Incarnation, event: EventDraft) -> Incarnation;
@@ -169,13 +178,13 @@ carried! { LostChanges:
 
 carried! { UsageLog:
     fn add_uses(uses: &[(Locator, u32)], at: Timestamp) -> ();
-    fn recent_uses(organization: OrganizationId, now: Timestamp) -> Vec<SpanUses>;
+    fn recent_uses(organization: OrganizationId, now: Timestamp) -> Vec<UsageBucket>;
     fn usage(organization: OrganizationId, now: Timestamp) -> Vec<SecretUsage>;
 }
 
 carried! { AuditLog:
     fn events(scope: &Scope, filter: &EventFilter, page: Page<u64>) -> Vec<Event>;
-    fn chain(scope: &Scope, page: Page<u64>) -> Vec<Result<Event, ChainFault>>;
+    fn chain(scope: &Scope, page: Page<u64>) -> Vec<Result<Event, ChainError>>;
     fn record(event: EventDraft) -> ();
     fn pruned(scope: &Scope) -> Option<Pruned>;
     fn prune(scope: &Scope, pruned: Pruned, event: EventDraft) -> ();
@@ -184,15 +193,15 @@ carried! { AuditLog:
 }
 
 carried! { Outbox:
-    fn events_after(position: u64, limit: u32) -> Vec<Shipment>;
+    fn events_after(position: u64, limit: u32) -> Vec<OutboxEntry>;
     fn sinks() -> Vec<SinkState>;
-    fn take_sink(name: &Name, beat: Option<u64>, holder: SessionId) -> bool;
-    fn advance_sink(name: &Name, holder: SessionId, position: u64) -> bool;
+    fn acquire_sink(name: &Name, beat: Option<u64>, holder: SessionId) -> bool;
+    fn commit_sink(name: &Name, holder: SessionId, position: u64) -> bool;
     fn release_sink(name: &Name, holder: SessionId) -> ();
-    fn forget_sink(name: &Name) -> bool;
+    fn delete_sink(name: &Name) -> bool;
 }
 
-carried! { Operators:
+carried! { OperatorStore:
     fn add_operator(operator: Operator, event: EventDraft) -> ();
     fn remove_operator(id: OperatorId, event: EventDraft) -> ();
     fn operators() -> Vec<Operator>;
@@ -249,7 +258,11 @@ carried! { ToolCalls:
 carried! { SignIns:
     fn add_sign_in(sign_in: SignIn, spent: Option<Digest>, event: EventDraft) -> bool;
     fn sign_in(token: Digest, now: Timestamp) -> Option<(SignIn, Operator)>;
-    fn take_sign_in(token: Digest, event: EventDraft) -> bool;
-    fn see_sign_in(token: Digest, at: Timestamp) -> ();
-    fn take_sign_ins(operator: OperatorId, event: EventDraft) -> u64;
+    fn consume_sign_in(token: Digest, event: EventDraft) -> bool;
+    fn touch_sign_in(token: Digest, at: Timestamp) -> ();
+    fn delete_sign_ins(operator: OperatorId, event: EventDraft) -> u64;
+}
+
+carried! { Erasure:
+    fn erase_closed(now: Timestamp) -> ();
 }

@@ -1,10 +1,10 @@
-//! A grammar that shares nothing with the parser: a regular expression and another CRC-32. The fuzz target uses it too.
+//! A grammar that is independent of the parser: a regular expression and another CRC-32. The fuzz target uses it too.
 
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use regex::bytes::Regex;
 
-/// What `docs/key-format.md` says, written down a second time.
+/// A second implementation of `docs/reference/key-format.md`.
 pub(crate) fn accepts(text: &[u8]) -> bool {
     thread_local! {
         static SHAPE: Regex = Regex::new(r"(?-u)\A(dw_(?:prod|test)_[0-9A-Za-z]{10}_[0-9A-Za-z]{30})([0-9A-Za-z]{6})\z").unwrap();

@@ -9,7 +9,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use doorward_audit::{Action, Attribution, EventDraft};
 use doorward_auth::{Core, Issuer, OperatorPrincipal, Verifier};
-use doorward_link::{Begun, ConnectorSettings, Finish, LinkError, Linker, NewLink, TokenEndpointAuth};
+use doorward_link::{BegunLink, CallbackResponse, ConnectorSettings, LinkError, Linker, NewLink, TokenEndpointAuth};
 use doorward_records::{Credential, LinkSession, RegisteredUser, SealingKey, SealingKeys, Table, reseal};
 use doorward_store::{Page, Scope};
 use doorward_store_memory::MemoryStore;
@@ -27,14 +27,14 @@ use zeroize::Zeroizing;
 
 pub(crate) const TOKENS: &str = r#"{"access_token":"at","token_type":"bearer","refresh_token":"rt"}"#;
 
-/// A guard against a test that hangs, and no measure of speed.
-const GUARD: Duration = Duration::from_secs(60);
+/// The limit for a test that hangs; it measures no speed.
+const GUARD: Duration = Duration::from_secs(600);
 
 pub(crate) async fn comes<T>(work: impl Future<Output = T>) -> T {
     tokio::time::timeout(GUARD, work).await.expect("it comes to an end")
 }
 
-/// A request that the third party got.
+/// A request to the third party.
 #[derive(Clone, Debug)]
 pub(crate) struct Asked {
     pub(crate) path: String,
@@ -42,7 +42,7 @@ pub(crate) struct Asked {
     pub(crate) form: BTreeMap<String, String>,
 }
 
-/// What the third party does.
+/// The third party's behaviour.
 struct Conduct {
     asked: Mutex<Vec<Asked>>,
     answers: Mutex<BTreeMap<&'static str, (StatusCode, String)>>,
@@ -81,7 +81,7 @@ impl ThirdParty {
         self.conduct.answers.lock().unwrap().insert(path, (status, body.to_owned()));
     }
 
-    /// From here on it answers nothing, until it is told to go on.
+    /// Holds all answers back until `release`.
     pub(crate) fn hold(&self) {
         self.conduct.permits.forget_permits(1_000);
     }
@@ -90,7 +90,7 @@ impl ThirdParty {
         self.conduct.permits.add_permits(1_000);
     }
 
-    /// The requests to a path since the last look.
+    /// Returns the requests to a path since the last look.
     pub(crate) fn asked(&self, path: &str) -> Vec<Asked> {
         self.conduct.asked.lock().unwrap().extract_if(.., |asked| asked.path == path).collect()
     }
@@ -117,24 +117,22 @@ impl ThirdParty {
         .await;
     }
 
-    /// The tokens that it was told to revoke, since the last look.
+    /// Returns the tokens that were revoked since the last look.
     pub(crate) fn revoked(&self) -> Vec<String> {
         self.asked("/revoke").into_iter().map(|asked| asked.form["token"].clone()).collect()
     }
 
     pub(crate) fn settings(&self) -> ConnectorSettings {
-        ConnectorSettings {
-            authorization_endpoint: "https://github.example/authorize?tenant=1".to_owned(),
-            token_endpoint: format!("{}/token", self.url),
-            revocation_endpoint: Some(format!("{}/revoke", self.url)),
-            client_id: "me:+".to_owned(),
-            client_secret: Some(Zeroizing::new("s=cret/".to_owned())),
-            token_endpoint_auth_method: TokenEndpointAuth::ClientSecretBasic,
-            scope: Some("read write".to_owned()),
-            issuer: Some("https://github.example".to_owned()),
-            authorization_parameters: [("access_type".to_owned(), "offline".to_owned())].into(),
-            upstream: None,
-        }
+        ConnectorSettings::default()
+            .with_authorization_endpoint("https://github.example/authorize?tenant=1".to_owned())
+            .with_token_endpoint(format!("{}/token", self.url))
+            .with_revocation_endpoint(format!("{}/revoke", self.url))
+            .with_client_id("me:+".to_owned())
+            .with_client_secret(Zeroizing::new("s=cret/".to_owned()))
+            .with_token_endpoint_auth_method(TokenEndpointAuth::ClientSecretBasic)
+            .with_scope("read write".to_owned())
+            .with_issuer("https://github.example".to_owned())
+            .with_authorization_parameters([("access_type".to_owned(), "offline".to_owned())])
     }
 }
 
@@ -152,7 +150,7 @@ async fn answer(conduct: Arc<Conduct>, request: Request<Incoming>) -> Result<Res
     Ok(response)
 }
 
-/// A browser, by the cookies that it has.
+/// A browser, represented by its cookies.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Browser(pub(crate) HeaderMap);
 
@@ -189,7 +187,7 @@ impl World {
         let request = operator.request();
         let acme = Issuer::new(&core).provision("Acme".parse().unwrap(), &request).await.unwrap().organization.id;
         Issuer::new(&core).allow_origin(acme, "app.example.com".parse().unwrap(), &request).await.unwrap();
-        let [production, scope] = Environment::ALL.map(|environment| operator.scope(acme, environment));
+        let [production, scope] = Environment::ALL.map(|environment| operator.scope(acme, environment).unwrap());
         let verifier = Verifier::start(&core).await.unwrap();
         let sealing_keys = Arc::new(SealingKeys::from(SealingKey::new(&Zeroizing::new([7; 32]))));
         let linker = Linker::new(verifier, store, Arc::clone(&sealing_keys), "https://doorward.example/oauth").unwrap();
@@ -200,13 +198,13 @@ impl World {
         world
     }
 
-    /// An event of which a test has nothing to say.
+    /// Returns an event for a test that does not depend on its content.
     pub(crate) fn told(&self) -> EventDraft {
         let log = (self.scope.organization(), self.scope.environment());
         EventDraft::new(&by(), self.clock.now(), Action::CredentialRemoved, String::new(), log)
     }
 
-    /// Seals everything with a fresh key; returns how many values were sealed again.
+    /// Seals everything with a fresh key. Returns the number of values that were sealed again.
     pub(crate) async fn rotate(&self) -> u64 {
         let (key, _) = SealingKey::draw(&**self.core.random()).unwrap();
         let id = key.id();
@@ -220,7 +218,7 @@ impl World {
 
     async fn register(&self, id: RegisteredUserId, name: &str) {
         let created_at = self.clock.now();
-        let record = RegisteredUser { id, origin_user_id: name.parse().unwrap(), origin_user_name: None, created_at };
+        let record = RegisteredUser::new(id, name.parse().unwrap(), None, created_at);
         let users: &dyn Table<RegisteredUser> = &**self.linker.store();
         users.insert(&self.scope, record).await.unwrap();
     }
@@ -231,7 +229,7 @@ impl World {
         id
     }
 
-    /// Puts the connector `github`.
+    /// Saves the connector `github`.
     pub(crate) async fn put(&self, settings: &ConnectorSettings) {
         self.put_as("github", settings).await;
     }
@@ -240,18 +238,18 @@ impl World {
         self.linker.put_connector(&self.scope, name.parse().unwrap(), settings, &by()).await.unwrap();
     }
 
-    pub(crate) async fn begin(&self) -> Begun {
+    pub(crate) async fn begin(&self) -> BegunLink {
         self.begin_for(self.user, "github").await
     }
 
-    pub(crate) async fn begin_for(&self, registered_user: RegisteredUserId, connector: &str) -> Begun {
+    pub(crate) async fn begin_for(&self, registered_user: RegisteredUserId, connector: &str) -> BegunLink {
         let callback_url = "https://app.example.com/done".to_owned();
-        let new = NewLink { registered_user, connector: connector.parse().unwrap(), callback_url };
+        let new = NewLink::new(registered_user, connector.parse().unwrap(), callback_url);
         self.linker.begin(&self.scope, new).await.unwrap()
     }
 
-    /// Opens the start URL in a browser; returns where the browser is sent.
-    pub(crate) async fn open(&self, begun: &Begun, browser: &mut Browser) -> Finish {
+    /// Opens the start URL in a browser. Returns the redirect's target.
+    pub(crate) async fn open(&self, begun: &BegunLink, browser: &mut Browser) -> CallbackResponse {
         let token = begun.start_url.strip_prefix("https://doorward.example/oauth/start/").unwrap();
         let start = self.linker.start(token, &browser.0).await;
         if let Some(cookie) = start.cookie {
@@ -260,19 +258,19 @@ impl World {
         start.finish
     }
 
-    /// Begins a link in a browser of its own; returns what the third party is told.
-    pub(crate) async fn begin_in(&self, browser: &mut Browser) -> (Begun, BTreeMap<String, String>) {
+    /// Begins a link in a new browser. Returns the parameters for the third party.
+    pub(crate) async fn begin_in(&self, browser: &mut Browser) -> (BegunLink, BTreeMap<String, String>) {
         let begun = self.begin().await;
         let sent = query_of(&self.open(&begun, browser).await);
         (begun, sent)
     }
 
-    /// Brings an answer to the redirect URI of the connector `github`.
-    pub(crate) async fn answer(&self, browser: &Browser, query: &str) -> Finish {
+    /// Sends an answer to the redirect URI of the connector `github`.
+    pub(crate) async fn answer(&self, browser: &Browser, query: &str) -> CallbackResponse {
         self.answer_at("github", browser, query).await
     }
 
-    pub(crate) async fn answer_at(&self, connector: &str, browser: &Browser, query: &str) -> Finish {
+    pub(crate) async fn answer_at(&self, connector: &str, browser: &Browser, query: &str) -> CallbackResponse {
         let reference = self.reference(connector);
         self.linker.finish(Some(&reference), query, &browser.0).await
     }
@@ -282,8 +280,8 @@ impl World {
         uri.strip_prefix("https://doorward.example/oauth/callback/").unwrap().to_owned()
     }
 
-    /// Goes as far as the confirmation, in a browser of its own.
-    pub(crate) async fn confirmed(&self) -> (Begun, String) {
+    /// Goes as far as the confirmation, in a new browser.
+    pub(crate) async fn confirmed(&self) -> (BegunLink, String) {
         let mut browser = Browser::default();
         let (begun, sent) = self.begin_in(&mut browser).await;
         let finish = self.answer(&browser, &good_answer(&sent)).await;
@@ -291,7 +289,7 @@ impl World {
         (begun, confirmation)
     }
 
-    /// Links an account, whole.
+    /// Links an account completely.
     pub(crate) async fn link(&self) {
         let (begun, confirmation) = self.confirmed().await;
         self.complete(&begun, self.user, &confirmation).await.unwrap();
@@ -299,14 +297,14 @@ impl World {
 
     pub(crate) async fn complete(
         &self,
-        begun: &Begun,
+        begun: &BegunLink,
         user: RegisteredUserId,
         confirmation: &str,
     ) -> Result<LinkSession, LinkError> {
         self.linker.complete(&self.scope, begun.id, Some(user), confirmation, &by()).await
     }
 
-    pub(crate) async fn session(&self, begun: &Begun) -> LinkSession {
+    pub(crate) async fn session(&self, begun: &BegunLink) -> LinkSession {
         self.linker.session(&self.scope, begun.id).await.unwrap()
     }
 
@@ -315,19 +313,22 @@ impl World {
         table.list(&self.scope, Page::first(10)).await.unwrap()
     }
 
-    /// Looks what is to be expired and revoked; returns the tokens that were revoked.
+    /// Runs expiry and revocation once. Returns the revoked tokens.
     pub(crate) async fn keep_up(&self) -> Vec<String> {
         self.linker.keep_up_once().await.unwrap();
         self.third_party.revoked()
     }
 
-    /// Lets time pass, and the node become current again on that clock.
+    /// Lets time pass, and waits until the node is up to date on that clock.
     pub(crate) async fn wait(&self, time: Duration) {
         self.clock.advance(time);
         let browser = Browser::default();
         let unknown = format!("code=c&state={}", "x".repeat(43));
         comes(async {
-            while matches!(self.answer(&browser, &unknown).await, Finish::Page(StatusCode::SERVICE_UNAVAILABLE, _)) {
+            while matches!(
+                self.answer(&browser, &unknown).await,
+                CallbackResponse::Page(StatusCode::SERVICE_UNAVAILABLE, _)
+            ) {
                 tokio::time::sleep(Duration::from_millis(5)).await;
             }
         })
@@ -335,8 +336,8 @@ impl World {
     }
 }
 
-pub(crate) fn query_of(finish: &Finish) -> BTreeMap<String, String> {
-    let Finish::Redirect(url) = finish else { panic!("the browser is sent nowhere: {finish:?}") };
+pub(crate) fn query_of(finish: &CallbackResponse) -> BTreeMap<String, String> {
+    let CallbackResponse::Redirect(url) = finish else { panic!("the browser is not redirected: {finish:?}") };
     let (_, query) = url.split_once('?').unwrap();
     form_urlencoded::parse(query.as_bytes()).into_owned().collect()
 }
@@ -345,27 +346,27 @@ pub(crate) fn good_answer(sent: &BTreeMap<String, String>) -> String {
     format!("code=c%2B1&state={}&iss=https%3A%2F%2Fgithub.example", sent["state"])
 }
 
-/// The confirmation of a success, which must be all that the backend's page is told.
-pub(crate) fn confirmation_of(begun: &Begun, finish: &Finish) -> String {
+/// Returns the confirmation of a success, which must be the only parameter besides the id and the status.
+pub(crate) fn confirmation_of(begun: &BegunLink, finish: &CallbackResponse) -> String {
     let confirmation = query_of(finish).get("confirmation").cloned().unwrap_or_else(|| panic!("{finish:?}"));
     let id = begun.id;
     let url = format!("https://app.example.com/done?link_session_id={id}&status=success&confirmation={confirmation}");
-    assert_eq!(*finish, Finish::Redirect(url));
+    assert_eq!(*finish, CallbackResponse::Redirect(url));
     assert_eq!(confirmation.len(), 43);
     confirmation
 }
 
-pub(crate) fn error(begun: &Begun, error: &str) -> Finish {
+pub(crate) fn error(begun: &BegunLink, error: &str) -> CallbackResponse {
     let id = begun.id;
-    Finish::Redirect(format!("https://app.example.com/done?link_session_id={id}&status=error&error={error}"))
+    CallbackResponse::Redirect(format!("https://app.example.com/done?link_session_id={id}&status=error&error={error}"))
 }
 
-pub(crate) fn is_worn_out(finish: &Finish) -> bool {
-    matches!(finish, Finish::Page(StatusCode::BAD_REQUEST, text) if text.starts_with("This link is not valid"))
+pub(crate) fn is_worn_out(finish: &CallbackResponse) -> bool {
+    matches!(finish, CallbackResponse::Page(StatusCode::BAD_REQUEST, text) if text.starts_with("This link is not valid"))
 }
 
-pub(crate) fn is_of_another_browser(finish: &Finish) -> bool {
-    matches!(finish, Finish::Page(StatusCode::BAD_REQUEST, text) if text.starts_with("This link was begun in another browser"))
+pub(crate) fn is_of_another_browser(finish: &CallbackResponse) -> bool {
+    matches!(finish, CallbackResponse::Page(StatusCode::BAD_REQUEST, text) if text.starts_with("This link was begun in another browser"))
 }
 
 pub(crate) fn by() -> Attribution {

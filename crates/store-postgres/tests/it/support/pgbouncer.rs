@@ -1,4 +1,4 @@
-//! A PgBouncer in transaction pooling, before the PostgreSQL of the tests.
+//! A PgBouncer in transaction pooling, in front of the tests' PostgreSQL.
 
 use std::fs::Permissions;
 use std::net::TcpStream;
@@ -7,7 +7,7 @@ use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
-/// It stops when this is dropped.
+/// A running PgBouncer. It stops on drop.
 pub(crate) struct PgBouncer {
     process: Child,
     pub(crate) port: u16,
@@ -15,13 +15,13 @@ pub(crate) struct PgBouncer {
 }
 
 impl PgBouncer {
-    /// Starts one before the server of all tests. It refuses to be root, as PostgreSQL does.
+    /// Starts a PgBouncer in front of the shared server. Like PostgreSQL, it refuses to run as root.
     pub(crate) fn start() -> Self {
         let server: tokio_postgres::Config = super::server().parse().unwrap();
         Self::before(server.get_ports().first().copied().unwrap_or(5432))
     }
 
-    /// Starts one before the server at this port.
+    /// Starts a PgBouncer in front of the server at this port.
     pub(crate) fn before(server_port: u16) -> Self {
         let port = doorward_test_postgres::free_port().unwrap();
         let folder = tempfile::Builder::new().prefix("doorward-pgbouncer-").tempdir().unwrap();
@@ -31,7 +31,7 @@ impl PgBouncer {
         let is_root = std::fs::metadata(folder.path()).unwrap().uid() == 0;
         let mut command = Command::new(if is_root { "setpriv" } else { "pgbouncer" });
         if is_root {
-            // It becomes the program, so that killing it kills that.
+            // `setpriv` becomes the program, so killing one kills the other.
             command.args(["--reuid=postgres", "--regid=postgres", "--clear-groups", "--", "pgbouncer"]);
         }
         let process = command.arg(&file).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
@@ -43,7 +43,7 @@ impl PgBouncer {
         Self { process, port, folder }
     }
 
-    /// Points it at the server at another port, as operators do at a failover.
+    /// Switches it to the server at another port, as operators do at a failover.
     pub(crate) async fn point_at(&self, server_port: u16) {
         std::fs::write(self.folder.path().join("pgbouncer.ini"), settings(self.port, server_port)).unwrap();
         let console = super::connect(&self.url("pgbouncer")).await;
@@ -52,16 +52,20 @@ impl PgBouncer {
         }
     }
 
-    /// The URL of a database, through it.
+    /// Returns the URL of a database through it.
     pub(crate) fn url(&self, database: &str) -> String {
         format!("postgres://postgres@127.0.0.1:{}/{database}?sslmode=disable", self.port)
     }
 
-    /// The URL of an empty database, through it. A schema in the URL would be a setting of the session, which it drops.
+    /// Returns the URL through it of a service's database, whose tables have the names of the store's. A statement that
+    /// depended on `search_path` would find the wrong tables, since PgBouncer drops the settings of sessions.
     pub(crate) async fn empty(&self) -> String {
         static COUNT: AtomicU32 = AtomicU32::new(0);
         let name = format!("bounced_{}_{}", std::process::id(), COUNT.fetch_add(1, Ordering::Relaxed));
         super::connect(&super::server()).await.batch_execute(&format!("CREATE DATABASE {name}")).await.unwrap();
+        let tables = ["organizations", "sessions", "secrets", "revision", "store", "changes", "operators", "uses"];
+        let theirs = tables.map(|table| format!("CREATE TABLE public.{table} (theirs TEXT);")).concat();
+        super::connect(&super::in_database(&name)).await.batch_execute(&theirs).await.unwrap();
         self.url(&name)
     }
 }

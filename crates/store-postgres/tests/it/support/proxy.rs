@@ -1,4 +1,4 @@
-//! A proxy before the PostgreSQL of the tests, and what it may do to a connection.
+//! A proxy in front of the tests' PostgreSQL, and the ways in which it disturbs a connection.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -8,7 +8,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{mpsc, watch};
 use tokio::time::{Instant, sleep_until};
 
-/// Starts a proxy; returns the URL through it. `serve` gets the two ends of each connection.
+/// Starts a proxy. Returns the URL through it. `serve` gets the two ends of each connection.
 pub(crate) async fn proxied<Served>(
     url: &str,
     serve: impl Fn(TcpStream, TcpStream) -> Served + Send + 'static,
@@ -30,7 +30,7 @@ where
     through
 }
 
-/// Forwards both ways, each byte `delay` later.
+/// Forwards both ways, each byte after `delay`.
 pub(crate) async fn delay(client: TcpStream, server: TcpStream, delay: Duration) {
     let ((from_client, to_client), (from_server, to_server)) = (client.into_split(), server.into_split());
     tokio::join!(one_way(from_client, to_server, delay), one_way(from_server, to_client, delay));
@@ -56,8 +56,8 @@ async fn one_way(mut from: impl AsyncRead + Unpin, mut to: impl AsyncWrite + Unp
     tokio::join!(read, write);
 }
 
-/// Forwards both ways, and shows `see` all that the client has sent so far, as text. What the server answers is kept from the
-/// client while `see` returns false.
+/// Forwards both ways, and calls `see` with all that the client has sent so far, as text. The server's answers are held back
+/// while `see` returns false.
 pub(crate) async fn watch_client(client: TcpStream, server: TcpStream, see: Arc<dyn Fn(&str) -> bool + Send + Sync>) {
     let ((mut from_client, mut to_client), (mut from_server, mut to_server)) =
         (client.into_split(), server.into_split());

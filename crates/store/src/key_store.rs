@@ -1,0 +1,129 @@
+use async_trait::async_trait;
+use doorward_types::{AccessKeyId, ActorName, Environment, ExternalId, Name, OrganizationId};
+
+use crate::{
+    AccessKey, AccessKeyWithSecrets, Change, ChangeContext, Committed, IdempotencyKey, Operation, Organization,
+    OriginEntry, Page, Sourced, StoreError, UsageLog,
+};
+
+/// Organizations, keys with their secrets, and allowed origins, for the management of both environments.
+#[async_trait]
+pub trait KeyStore: Send + Sync {
+    /// Makes a change in one transaction: writes the rows of [`Change::plan`], the next revision, the change log, the
+    /// operation, and the audit events.
+    async fn change(&self, change: Change, context: ChangeContext) -> Result<Committed, StoreError>;
+
+    /// Returns this actor's operation with this idempotency key, if the store remembers it.
+    async fn operation(
+        &self,
+        actor: &ActorName,
+        key: &IdempotencyKey,
+    ) -> Result<Sourced<Option<Operation>>, StoreError>;
+
+    /// Closes the store. Running jobs end, and new jobs are refused. An engine in files leaves one file behind.
+    /// The default does nothing, for an engine without jobs and files.
+    async fn close(&self) -> Result<(), StoreError> {
+        Ok(())
+    }
+
+    /// Returns the log of uses.
+    ///
+    /// The default returns `None`: a node then discards its counts, and operators cannot see the uses that a
+    /// regeneration would break.
+    fn usage_log(&self) -> Option<&dyn UsageLog> {
+        None
+    }
+
+    /// Returns the organization with this id.
+    async fn organization(&self, id: OrganizationId) -> Result<Option<Organization>, StoreError>;
+
+    /// Returns organizations, newest first.
+    async fn organizations(&self, page: Page<OrganizationId>) -> Result<Vec<Organization>, StoreError>;
+
+    /// Returns up to `limit` organizations with this name, newest first.
+    ///
+    /// The default reads every organization.
+    async fn organizations_named(&self, name: &Name, limit: u32) -> Result<Vec<Organization>, StoreError> {
+        organizations_where(self, Page::first(limit), |found| found.name == *name).await
+    }
+
+    /// Returns the organization with this external id.
+    ///
+    /// The default reads every organization.
+    async fn organization_by_external_id(&self, id: &ExternalId) -> Result<Option<Organization>, StoreError> {
+        let is_it = |found: &Organization| found.external_id.as_ref() == Some(id);
+        Ok(organizations_where(self, Page::first(1), is_it).await?.pop())
+    }
+
+    /// Returns a page of the organizations with this text in their names, newest first. Upper and lower case count as
+    /// equal.
+    ///
+    /// The default reads organizations until the page is full.
+    async fn organizations_containing(
+        &self,
+        text: &str,
+        page: Page<OrganizationId>,
+    ) -> Result<Vec<Organization>, StoreError> {
+        let text = text.to_lowercase();
+        organizations_where(self, page, |found| found.name.as_str().to_lowercase().contains(&text)).await
+    }
+
+    /// Returns all keys of an organization: the production key, then test keys by age.
+    async fn access_keys(&self, organization: OrganizationId) -> Result<Vec<AccessKeyWithSecrets>, StoreError>;
+
+    /// Returns an organization's allowed origins, oldest first.
+    async fn allowed_origins(&self, organization: OrganizationId) -> Result<Vec<OriginEntry>, StoreError>;
+
+    /// Returns one key of an organization.
+    ///
+    /// The default reads every key of the organization.
+    async fn access_key(
+        &self,
+        organization: OrganizationId,
+        which: WhichKey,
+    ) -> Result<Option<AccessKeyWithSecrets>, StoreError> {
+        let keys = self.access_keys(organization).await?;
+        Ok(keys.into_iter().find(|found| which.is(&found.key)))
+    }
+}
+
+/// The number of organizations in one read of a search.
+const SEARCH_PAGE: u32 = 1_000;
+
+/// Returns a page of the organizations that meet a condition.
+async fn organizations_where<S: KeyStore + ?Sized>(
+    store: &S,
+    page: Page<OrganizationId>,
+    condition: impl Fn(&Organization) -> bool,
+) -> Result<Vec<Organization>, StoreError> {
+    let (mut found, mut read) = (vec![], Page { after: page.after, limit: SEARCH_PAGE });
+    loop {
+        let organizations = store.organizations(read).await?;
+        read.after = organizations.last().map(|last| last.id);
+        found.extend(organizations.into_iter().filter(&condition));
+        if read.after.is_none() || found.len() >= page.limit as usize {
+            found.truncate(page.limit as usize);
+            return Ok(found);
+        }
+    }
+}
+
+/// A choice among an organization's keys.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum WhichKey {
+    /// The key with this id.
+    Id(AccessKeyId),
+    /// The production key. Every organization has one.
+    Production,
+}
+
+impl WhichKey {
+    /// Returns true if this is the chosen key.
+    #[must_use]
+    pub fn is(self, key: &AccessKey) -> bool {
+        match self {
+            Self::Id(id) => key.id == id,
+            Self::Production => key.environment == Environment::Production,
+        }
+    }
+}
