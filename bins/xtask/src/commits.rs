@@ -14,12 +14,12 @@ const LATEST: &str = "-50";
 const FIELD: char = '\u{1f}';
 const RECORD: char = '\u{1e}';
 
-/// Fails if a commit since the last tag has a long subject or no body. Merges are left out. A checkout without history
-/// has nothing to check, and a shallow checkout has its newest commits.
+/// Fails if a commit since the last tag has a long subject or no body. Merges are left out, and so are commits from before this
+/// check. A checkout without history has nothing to check, and a shallow checkout has its newest commits.
 pub(crate) fn check() -> anyhow::Result<()> {
-    let range = match shell::output("git", &["describe", "--tags", "--abbrev=0"]) {
-        Ok(tag) => format!("{}..HEAD", tag.trim()),
-        Err(_) => "HEAD".to_owned(),
+    let range = match shell::output("git", &["describe", "--tags", "--abbrev=0"]).or_else(|_| first_checked()) {
+        Ok(commit) if !commit.trim().is_empty() => format!("{}..HEAD", commit.trim()),
+        _ => "HEAD".to_owned(),
     };
     let Ok(log) = shell::output("git", &["log", "--no-merges", LATEST, "--format=%h %s%x1f%b%x1e", &range]) else {
         shell::say("no commits to check: this checkout has no history");
@@ -27,6 +27,11 @@ pub(crate) fn check() -> anyhow::Result<()> {
     };
     let faults = faults(&log);
     if faults.is_empty() { Ok(()) } else { bail!("these commits need `git commit --amend`:\n{}", faults.join("\n")) }
+}
+
+/// Returns the commit that brought this file.
+fn first_checked() -> anyhow::Result<String> {
+    shell::output("git", &["log", "--diff-filter=A", "--format=%h", "-1", "--", file!()])
 }
 
 fn faults(log: &str) -> Vec<String> {
