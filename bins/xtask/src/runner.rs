@@ -6,6 +6,7 @@ use std::process::{Command, Stdio};
 use std::sync::{Mutex, PoisonError};
 
 use anyhow::{Context, bail};
+use cargo_metadata::camino::Utf8Path;
 use cargo_metadata::{Artifact, Message};
 
 use crate::shell;
@@ -30,13 +31,27 @@ const ALONE: [&str; 5] =
 /// The number of test programs in the list of the slowest.
 const SLOWEST: usize = 10;
 
-/// A command that runs tests, and its name in the list of failures.
-struct Job {
+/// The highest number of failures that run once more. More failures have a cause in the code.
+const RUN_AGAIN: usize = 3;
+
+/// Tests to run, and their name in the list of failures.
+#[derive(Clone)]
+struct Job<'a> {
     name: String,
-    command: Command,
+    program: Program<'a>,
+    arguments: Vec<String>,
 }
 
-/// Runs built tests with `filter` in their names, or all tests.
+#[derive(Clone, Copy)]
+enum Program<'a> {
+    /// A built test program.
+    Built(&'a Artifact, &'a [(&'a str, &'a str)]),
+    /// The examples in the documentation of items. Cargo compiles them as it runs them.
+    Documentation,
+}
+
+/// Runs built tests with `filter` in their names, or all tests. Tests that fail run once more, alone: the list of failures has
+/// those that fail again. The others are named, since a test that fails by chance hides faults.
 pub(crate) fn run(
     built: &[Artifact],
     filter: Option<&str>,
@@ -50,7 +65,7 @@ pub(crate) fn run(
         std::thread::scope(|scope| {
             let lanes = lanes.map(|lane| scope.spawn(|| run_jobs(lane, 1, &programs)));
             lanes
-                .map(|lane| lane.join().unwrap_or_else(|_| ["a lane panicked".to_owned()].into()))
+                .map(|lane| lane.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)))
                 .into_iter()
                 .flatten()
                 .collect::<Vec<_>>()
@@ -58,47 +73,106 @@ pub(crate) fn run(
     }));
     failed.extend(times.of("tests one at a time", || run_jobs(alone, 1, &programs)));
     programs.print_slowest("the seconds of the slowest test programs:", SLOWEST);
-    if failed.is_empty() { Ok(()) } else { bail!("these tests failed:\n{}", Vec::from_iter(failed).join("\n")) }
+    if failed.len() <= RUN_AGAIN {
+        failed = run_again(failed, &programs);
+    }
+    if failed.is_empty() { Ok(()) } else { bail!("these tests failed:\n{}", names(&failed)) }
+}
+
+/// Runs failed tests once more, one at a time. Returns those that fail again.
+fn run_again<'a>(failed: Vec<Job<'a>>, times: &Times) -> Vec<Job<'a>> {
+    let again = run_jobs(failed.clone(), 1, times);
+    let by_chance: Vec<_> =
+        failed.into_iter().filter(|job| again.iter().all(|again| !again.name.starts_with(&job.name))).collect();
+    if !by_chance.is_empty() {
+        shell::say(&format!("these tests failed once and passed alone, so mend them:\n{}", names(&by_chance)));
+    }
+    again
+}
+
+fn names(jobs: &[Job<'_>]) -> String {
+    let names: BTreeSet<_> = jobs.iter().map(|job| job.name.as_str()).collect();
+    Vec::from_iter(names).join("\n")
 }
 
 /// The jobs, by the company that they bear.
 #[derive(Default)]
-struct Jobs {
-    together: Vec<Job>,
-    lanes: [Vec<Job>; LANES.len()],
-    alone: Vec<Job>,
+struct Jobs<'a> {
+    together: Vec<Job<'a>>,
+    lanes: [Vec<Job<'a>>; LANES.len()],
+    alone: Vec<Job<'a>>,
 }
 
-fn jobs(built: &[Artifact], filter: Option<&str>, environment: &[(&str, &str)]) -> anyhow::Result<Jobs> {
+fn jobs<'a>(
+    built: &'a [Artifact],
+    filter: Option<&str>,
+    environment: &'a [(&'a str, &'a str)],
+) -> anyhow::Result<Jobs<'a>> {
     let mut jobs = Jobs::default();
-    for program in built {
-        let mut job = job(program, environment)?;
-        job.command.args(filter).args(["--test-threads", THREADS]);
-        job.command.args(LANES.iter().chain(&ALONE).flat_map(|name| ["--skip", name]));
-        jobs.together.push(job);
-        for test in tests(program)?.into_iter().filter(|test| filter.is_none_or(|filter| test.contains(filter))) {
+    for artifact in built {
+        let program = Program::Built(artifact, environment);
+        let name = program.name()?;
+        let skipped = LANES.iter().chain(&ALONE).flat_map(|name| ["--skip", name]);
+        let arguments = filter.into_iter().chain(["--test-threads", THREADS]).chain(skipped);
+        jobs.together.push(Job { name: name.clone(), program, arguments: arguments.map(str::to_owned).collect() });
+        for test in tests(artifact)?.into_iter().filter(|test| filter.is_none_or(|filter| test.contains(filter))) {
             let lane = LANES.iter().position(|name| test.contains(name)).and_then(|lane| jobs.lanes.get_mut(lane));
             let list = match lane {
                 Some(lane) => lane,
                 None if ALONE.iter().any(|name| test.contains(name)) => &mut jobs.alone,
                 None => continue,
             };
-            let mut job = self::job(program, environment)?;
-            job.name = format!("{}, {test}", job.name);
-            job.command.args(["--exact", &test]);
-            list.push(job);
+            list.push(Job { name: format!("{name}, {test}"), program, arguments: vec!["--exact".into(), test] });
         }
     }
-    jobs.together.push(documentation(filter));
+    let filter = filter.map(str::to_owned).into_iter().collect();
+    jobs.together.push(Job { name: "documentation".into(), program: Program::Documentation, arguments: filter });
     Ok(jobs)
 }
 
-/// Returns the job of the examples in the documentation of items.
-fn documentation(filter: Option<&str>) -> Job {
-    let mut command = Command::new("cargo");
-    command.args(["test", "--workspace", "--all-features", "--no-fail-fast", "--doc"]).args(filter);
-    command.current_dir(shell::root());
-    Job { name: "documentation".into(), command }
+impl Program<'_> {
+    /// Returns the package's folder and the program's name.
+    fn name(self) -> anyhow::Result<String> {
+        Ok(match self {
+            Program::Built(artifact, _) => {
+                format!("{}: {}", folder(artifact)?.strip_prefix(shell::root())?, artifact.target.name)
+            }
+            Program::Documentation => "documentation".into(),
+        })
+    }
+
+    /// Returns the command that runs these tests as cargo does.
+    fn command(self) -> anyhow::Result<Command> {
+        Ok(match self {
+            Program::Built(artifact, environment) => {
+                let mut command = Command::new(artifact.executable.as_ref().context("no program")?);
+                let folder = folder(artifact)?;
+                command.current_dir(folder).env("CARGO_MANIFEST_DIR", folder).envs(environment.iter().copied());
+                command
+            }
+            Program::Documentation => {
+                let mut command = Command::new("cargo");
+                command.args(["test", "--workspace", "--all-features", "--no-fail-fast", "--doc"]);
+                command.current_dir(shell::root());
+                command
+            }
+        })
+    }
+}
+
+impl Job<'_> {
+    /// Returns the job of one test of this job. The documentation's examples have names that are no filter: all of them run.
+    fn of_test(&self, test: &str) -> Self {
+        let arguments = match self.program {
+            Program::Built(..) => vec!["--exact".into(), test.to_owned()],
+            Program::Documentation => self.arguments.clone(),
+        };
+        Self { name: format!("{}: {test}", self.name), arguments, ..self.clone() }
+    }
+}
+
+fn folder(artifact: &Artifact) -> anyhow::Result<&Utf8Path> {
+    artifact.manifest_path.parent().context("a manifest is in a folder")
 }
 
 /// Builds all tests and the programs that they run, with the features of the other builds.
@@ -126,33 +200,23 @@ pub(crate) fn build() -> anyhow::Result<Vec<Artifact>> {
     Ok(programs)
 }
 
-/// Returns the command that runs a test program as cargo does.
-fn job(artifact: &Artifact, environment: &[(&str, &str)]) -> anyhow::Result<Job> {
-    let program = artifact.executable.as_ref().context("no program")?;
-    let folder = artifact.manifest_path.parent().context("a manifest is in a folder")?;
-    let mut command = Command::new(program);
-    command.current_dir(folder).env("CARGO_MANIFEST_DIR", folder).envs(environment.iter().copied());
-    let from = folder.strip_prefix(shell::root())?;
-    Ok(Job { name: format!("{from}: {}", artifact.target.name), command })
-}
-
 /// Returns the names of a program's tests.
 fn tests(artifact: &Artifact) -> anyhow::Result<Vec<String>> {
-    let mut list = job(artifact, &[])?.command;
+    let mut list = Program::Built(artifact, &[]).command()?;
     let listed = String::from_utf8(list.args(["--list", "--format", "terse"]).output()?.stdout)?;
     Ok(listed.lines().filter_map(|line| line.strip_suffix(": test")).map(str::to_owned).collect())
 }
 
-/// Runs this many jobs at a time and prints the output of each in one piece. Returns the names of the failed tests.
-fn run_jobs(jobs: Vec<Job>, at_a_time: usize, times: &Times) -> BTreeSet<String> {
-    let (jobs, failed) = (Mutex::new(jobs.into_iter()), Mutex::new(BTreeSet::new()));
+/// Runs this many jobs at a time and prints the output of each in one piece. Returns a job for each failed test.
+fn run_jobs<'a>(jobs: Vec<Job<'a>>, at_a_time: usize, times: &Times) -> Vec<Job<'a>> {
+    let (jobs, failed) = (Mutex::new(jobs.into_iter()), Mutex::new(Vec::new()));
     let next = || jobs.lock().unwrap_or_else(PoisonError::into_inner).next();
     std::thread::scope(|scope| {
         for _ in 0..at_a_time {
             scope.spawn(|| {
-                while let Some(mut job) = next() {
-                    let names = times.of(&job.name.clone(), || failures(&mut job));
-                    failed.lock().unwrap_or_else(PoisonError::into_inner).extend(names);
+                while let Some(job) = next() {
+                    let failures = times.of(&job.name, || failures(&job));
+                    failed.lock().unwrap_or_else(PoisonError::into_inner).extend(failures);
                 }
             });
         }
@@ -161,10 +225,14 @@ fn run_jobs(jobs: Vec<Job>, at_a_time: usize, times: &Times) -> BTreeSet<String>
 }
 
 #[expect(clippy::print_stdout, reason = "this program prints its results")]
-fn failures(job: &mut Job) -> Vec<String> {
-    let output = match job.command.output() {
+fn failures<'a>(job: &Job<'a>) -> Vec<Job<'a>> {
+    let output = job.program.command().and_then(|mut command| Ok(command.args(&job.arguments).output()?));
+    let output = match output {
         Ok(output) => output,
-        Err(error) => return vec![format!("{} cannot be run: {error}", job.name)],
+        Err(error) => {
+            println!("{} cannot be run: {error:#}", job.name);
+            return vec![job.clone()];
+        }
     };
     let (said, errors) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
     if output.status.success() && said.starts_with("\nrunning 0 tests\n") {
@@ -175,9 +243,10 @@ fn failures(job: &mut Job) -> Vec<String> {
         return vec![];
     }
     let failed = said.lines().filter_map(|line| line.strip_prefix("test ")?.strip_suffix(" ... FAILED"));
-    let mut names: Vec<_> = failed.map(|test| format!("{}: {test}", job.name)).collect();
-    if names.is_empty() {
-        names.push(format!("{} ended with {}", job.name, output.status));
+    let mut jobs: Vec<_> = failed.map(|test| job.of_test(test)).collect();
+    if jobs.is_empty() {
+        println!("{} ended with {}", job.name, output.status);
+        jobs.push(job.clone());
     }
-    names
+    jobs
 }
