@@ -207,7 +207,7 @@ pub fn write(text: &str) -> Result<(), CliError> {
 ///
 /// # Errors
 ///
-/// Fails like [`write`], and quietly if the reader has ended.
+/// Fails like [`write()`], and quietly if the reader has ended.
 pub fn show(text: &str) -> Result<(), CliError> {
     put(text).map_err(|error| if error.kind() == ErrorKind::BrokenPipe { CliError::closed_pipe() } else { lost(error) })
 }
