@@ -2,6 +2,7 @@
 
 use std::ffi::OsString;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use clap::builder::Resettable;
 use clap::error::ErrorKind;
@@ -10,7 +11,7 @@ use clap::{ArgMatches, Args, CommandFactory, FromArgMatches, Parser, Subcommand}
 use clap_complete::Shell;
 use doorward::audit::{Action, ExportFormat, NoteVerifier};
 use doorward::key::KeyPrefix;
-use doorward::types::{AccessKeyId, ActorName, Environment, ExternalId, Name, Timestamp};
+use doorward::types::{AccessKeyId, ActorName, Environment, ExternalId, Name, Timestamp, parse_duration};
 use doorward::{StoreUrl, StoreUrlError};
 use zeroize::Zeroizing;
 
@@ -55,16 +56,30 @@ impl Arguments {
     fn of(arguments: impl IntoIterator<Item = OsString>) -> Result<Self, clap::Error> {
         let matches = without_empty_variables(Self::command()).try_get_matches_from(arguments)?;
         let mut read = Self::from_arg_matches(&matches)?;
-        let path = std::env::var_os(STORE_FILE).filter(|path| !path.is_empty());
-        if let (false, Some(path)) = (chose_store(&matches), path) {
-            let refused =
-                |why: String| Self::command().error(ErrorKind::ValueValidation, format!("{STORE_FILE}: {why}"));
-            let text = std::fs::read_to_string(&path).map(Zeroizing::new);
-            let text = text.map_err(|error| refused(format!("{} cannot be read: {error}", path.display())))?;
-            read.store = text.trim().parse().map_err(|error: StoreUrlError| refused(error.to_string()))?;
+        if let (false, Some(store)) = (chose_store(&matches), store_in_file()?) {
+            read.store = store;
         }
         Ok(read)
     }
+
+    /// Returns the store that a line without a command names, or the environment, or the default.
+    pub(crate) fn store_of(line: Vec<OsString>) -> Result<StoreUrl, clap::Error> {
+        let command = without_empty_variables(Self::command()).subcommand_required(false).arg_required_else_help(false);
+        let matches = command.try_get_matches_from(line)?;
+        match store_in_file()? {
+            Some(store) if !chose_store(&matches) => Ok(store),
+            _ => Ok(matches.get_one::<StoreUrl>("store").cloned().unwrap_or_default()),
+        }
+    }
+}
+
+/// Returns the store that the file of DOORWARD_STORE_FILE names.
+fn store_in_file() -> Result<Option<StoreUrl>, clap::Error> {
+    let Some(path) = std::env::var_os(STORE_FILE).filter(|path| !path.is_empty()) else { return Ok(None) };
+    let refused = |why: String| Arguments::command().error(ErrorKind::ValueValidation, format!("{STORE_FILE}: {why}"));
+    let text = std::fs::read_to_string(&path).map(Zeroizing::new);
+    let text = text.map_err(|error| refused(format!("{} cannot be read: {error}", path.display())))?;
+    text.trim().parse().map(Some).map_err(|error: StoreUrlError| refused(error.to_string()))
 }
 
 fn without_empty_variables(command: clap::Command) -> clap::Command {
@@ -163,6 +178,9 @@ pub enum Command {
                             The whole file is checked before anything is changed. If it is interrupted, run it again: keys that were \
                             imported before stay as they are, and a key that was revoked since is not imported again.")]
     Import(Import),
+    /// The nodes: servers, and services that embed Doorward
+    #[command(subcommand)]
+    Node(Node),
     /// Allowed callback origins: add, remove, list, check
     #[command(subcommand)]
     Origin(Origin),
@@ -181,7 +199,14 @@ pub enum Command {
     /// The store itself: back it up, restore it, move it to another engine, deal with what it lost
     #[command(subcommand)]
     Store(Store),
-    /// Print a completion script for a shell
+    /// Look at the store and its nodes: rights, schema, lost changes, clocks, sinks, keys that are due
+    #[command(after_help = "Changes nothing. Each line is a check: ok, WARNING or FAILED, with what to do.\n\n\
+                            Exit status: 0 no check failed, 1 a check failed, 5 there is no store.")]
+    Doctor,
+    /// Print a completion script for a shell, which also proposes organizations, keys and operators of the store
+    #[command(
+        after_help = "    source <(doorward completions bash)\n    doorward completions fish > ~/.config/fish/completions/doorward.fish"
+    )]
     Completions {
         /// The shell
         shell: Shell,
@@ -351,7 +376,7 @@ pub enum ImportFileFormat {
 }
 
 /// The organization.
-#[derive(Args, Debug)]
+#[derive(Args, Debug, Default)]
 pub struct Which {
     /// The organization's id or name; may be left out if there is only one organization
     #[arg(long, env = "DOORWARD_ORG", value_name = "O")]
@@ -425,10 +450,8 @@ pub struct NoQuestion {
 #[expect(missing_docs, reason = "each has its help")]
 pub enum Key {
     /// List an organization's keys, with the secrets that work
-    List {
-        #[command(flatten)]
-        which: Which,
-    },
+    #[command(after_help = "    doorward key list --all --due\n    doorward key list --all --unused-for 90d")]
+    List(KeyFilter),
     /// Add a test key, and show it once
     Create {
         #[command(flatten)]
@@ -487,6 +510,36 @@ pub enum Key {
     Inspect,
 }
 
+/// The keys to list.
+#[derive(Args, Debug)]
+pub struct KeyFilter {
+    #[command(flatten)]
+    #[expect(missing_docs, reason = "it has its own")]
+    pub which: Which,
+    /// List the keys of all organizations, in place of one
+    #[arg(long)]
+    pub all: bool,
+    /// Only production keys that are due for rotation
+    #[arg(long)]
+    pub due: bool,
+    /// Only keys that were not used for so long, and are not younger: 12h or 30d
+    #[arg(long, value_name = "TIME", value_parser = parse_duration)]
+    pub unused_for: Option<Duration>,
+}
+
+#[derive(Debug, Subcommand)]
+#[expect(missing_docs, reason = "each has its help")]
+pub enum Node {
+    /// List the nodes, with their machines, programs and clocks
+    #[command(
+        after_help = "A node registers when it starts, and leaves when it stops. A node that was killed stays in the list until \
+                            writers have waited for it: after the next change it is `silent`, and it goes some seconds later. \
+                            REVISION is the newest change that the node has confirmed, because a writer asked. Node times are from \
+                            the last minute."
+    )]
+    List,
+}
+
 #[derive(Debug, Subcommand)]
 #[expect(missing_docs, reason = "each has its help")]
 pub enum Audit {
@@ -494,6 +547,9 @@ pub enum Audit {
     List {
         #[command(flatten)]
         log: Log,
+        /// List the newest events of all logs, in place of one log
+        #[arg(long, conflicts_with_all = ["installation", "before"])]
+        all: bool,
         #[command(flatten)]
         filter: Filter,
         /// The maximum number of events
@@ -540,6 +596,9 @@ pub enum Audit {
     Verify {
         #[command(flatten)]
         log: Log,
+        /// Verify all logs: the same as without --org
+        #[arg(long, conflicts_with = "installation")]
+        all: bool,
         /// A checkpoint that the log must extend
         #[arg(long, value_name = "FILE", requires = "verifier_key")]
         checkpoint: Option<PathBuf>,
@@ -557,6 +616,12 @@ pub enum Audit {
     Checkpoint {
         #[command(flatten)]
         log: Log,
+        /// Write a checkpoint of each log into a folder, in place of one log
+        #[arg(long, requires = "folder", conflicts_with = "installation")]
+        all: bool,
+        /// The folder for the checkpoints of --all: for each log a new file .note, and its verifier key in a file .verifier
+        #[arg(long, value_name = "FOLDER", requires = "all")]
+        folder: Option<PathBuf>,
         /// The file with the signing key, as `audit keygen` prints it; keep it away from the store
         #[arg(long, value_name = "FILE", env = "DOORWARD_SIGNING_KEY_FILE")]
         signing_key_file: PathBuf,
@@ -667,8 +732,8 @@ pub struct Log {
     #[command(flatten)]
     #[expect(missing_docs, reason = "it has its own")]
     pub which: Which,
-    /// The environment of the log
-    #[arg(long)]
+    /// The environment of the log: production, which is the default, or test
+    #[arg(long, value_name = "production|test")]
     pub environment: Option<Environment>,
     /// The log of the installation itself, which records changes of operators
     #[arg(long, conflicts_with_all = ["org", "environment"])]
@@ -744,6 +809,21 @@ pub enum Store {
     Backup {
         /// The file to write; it must not exist
         file: PathBuf,
+    },
+    /// Bring the store's schema up to date for this release, while servers of the release before run
+    #[command(
+        after_help = "Back the store up first. Migrate before the first server of the new release starts: servers of the release \
+                            before go on, and a server that is too old answers 503.\n\n    \
+                            doorward store backup /backups/before-upgrade.db\n    \
+                            doorward store migrate --dry-run\n    \
+                            doorward store migrate\n\n\
+                            No other command migrates. A server does so by itself on SQLite, and on PostgreSQL if no node is \
+                            registered; its option --migrate chooses."
+    )]
+    Migrate {
+        /// Say what would be done, and change nothing
+        #[arg(long)]
+        dry_run: bool,
     },
     /// Replace an SQLite store by a backup; refused while a process has the store open
     #[command(

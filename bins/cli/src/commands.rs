@@ -2,15 +2,12 @@
 
 use std::io::Read;
 
-use clap::CommandFactory;
 use doorward::StoreUrl;
-use doorward::api::views::{
-    AccessKeyView, CreatedView, List, LoginLinkView, OperatorView, RegeneratedView, StagedView,
-};
-use doorward::auth::{CurrentValue, LINK_LIFETIME, Operators, StagedKey, rotation_due_at};
+use doorward::api::views::{CreatedView, List, LoginLinkView, OperatorView, RegeneratedView, StagedView};
+use doorward::auth::{CurrentValue, LINK_LIFETIME, Operators, StagedKey};
 use doorward::key::{ImportFormat, KeyPrefix, PresentedForeignKey, PresentedKey};
 use doorward::store::{ActiveSecret, OpenMode};
-use doorward::types::{AccessKeyId, Environment, Name, SecretState};
+use doorward::types::{AccessKeyId, Environment, Name};
 use serde::Serialize;
 use zeroize::Zeroizing;
 
@@ -18,7 +15,9 @@ use crate::arguments::{Arguments, AssertionKey, Command, Consent, Format, Key, O
 use crate::context::CliContext;
 use crate::failure::CliError;
 use crate::output::{self, Output};
-use crate::{assertion_key, audit, confirm, import, man, org, origin, sealing_key, store};
+use crate::{
+    assertion_key, audit, completion, confirm, doctor, import, key_list, man, node, org, origin, sealing_key, store,
+};
 
 /// Runs a command.
 ///
@@ -29,11 +28,8 @@ pub async fn run(arguments: Arguments, output: &Output) -> Result<(), CliError> 
     let Arguments { store, output: format, command } = arguments;
     let existing = || CliContext::open_existing(&store, output);
     match command {
-        Command::Completions { shell } => {
-            let mut script = Vec::new();
-            clap_complete::generate(shell, &mut Arguments::command(), "doorward", &mut script);
-            output::show(&String::from_utf8_lossy(&script))
-        }
+        Command::Completions { shell } => output::show(&completion::script(shell)?),
+        Command::Doctor => doctor::run(&store, output).await,
         Command::Man { folder } => man::run(folder.as_deref()),
         Command::Org(command) => org::run(&store, command, output).await,
         // The first record of a store makes the store.
@@ -45,6 +41,7 @@ pub async fn run(arguments: Arguments, output: &Output) -> Result<(), CliError> 
         Command::Operator(command) => operator(&existing().await?, command).await,
         Command::Key(Key::Inspect) => inspect(&store, format, output).await,
         Command::Key(command) => key(&existing().await?, command).await,
+        Command::Node(command) => node::run(&existing().await?, &command).await,
         Command::Origin(command) => origin::run(&existing().await?, command).await,
         Command::Audit(command) => audit::run(&store, command, output).await,
         Command::AssertionKey(AssertionKey::Rotate { file }) => assertion_key::rotate(&file, output),
@@ -55,7 +52,7 @@ pub async fn run(arguments: Arguments, output: &Output) -> Result<(), CliError> 
 
 async fn key(context: &CliContext, command: Key) -> Result<(), CliError> {
     match command {
-        Key::List { which } => list_keys(context, &which).await,
+        Key::List(filter) => key_list::run(context, &filter).await,
         Key::Create { which, name, shown: _, no_question: _ } => {
             let organization = context.organization(&which).await?;
             let made = context.issuer.create(organization.id, name, &context.request).await?;
@@ -93,40 +90,6 @@ async fn key(context: &CliContext, command: Key) -> Result<(), CliError> {
         // It needs no store, and ran before a store was opened.
         Key::Inspect => Ok(()),
     }
-}
-
-async fn list_keys(context: &CliContext, which: &Which) -> Result<(), CliError> {
-    let organization = context.organization(which).await?;
-    let keys = context.issuer.access_keys(context.operator(), organization.id).await?;
-    let usage = context.issuer.usage(context.operator(), &keys).await?;
-    let now = context.core.clock().now();
-    let mut rows = Vec::new();
-    for found in &keys {
-        let due = rotation_due_at(found.key.environment, &found.secrets);
-        for secret in &found.secrets {
-            let label = found.key.environment.key_label();
-            let used = usage.iter().find(|usage| usage.locator == secret.locator);
-            let due = due.filter(|_| secret.state == SecretState::Current);
-            rows.push(vec![
-                found.key.id.to_string(),
-                found.key.environment.to_string(),
-                found.key.name.to_string(),
-                match secret.imported {
-                    Some(_) => format!("{} (imported)", secret.locator),
-                    None => format!("{}_{label}_{}_…", context.core.prefix(), secret.locator),
-                },
-                secret.state.to_string(),
-                secret.created_at.to_string(),
-                used.map_or_else(|| "never".to_owned(), |used| used.last_used_at.to_string()),
-                used.map_or(0, |used| used.uses_last_hour).to_string(),
-                due.map(|due| format!("{due}{}", if due <= now { " (due)" } else { "" })).unwrap_or_default(),
-            ]);
-        }
-    }
-    let data: Vec<_> = keys.into_iter().map(|found| AccessKeyView::new(found, &usage)).collect();
-    let header =
-        ["ID", "ENVIRONMENT", "NAME", "SECRET", "STATE", "CREATED", "LAST USED", "USES IN 1 H", "ROTATION DUE"];
-    context.output.list(&List::whole(data), &header, rows)
 }
 
 async fn delete_key(context: &CliContext, which: &Which, key: AccessKeyId, consent: Consent) -> Result<(), CliError> {

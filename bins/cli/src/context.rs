@@ -6,7 +6,7 @@ use doorward::audit::ActorId;
 use doorward::auth::{ChangeRequest, Core, Issuer, OperatorPrincipal};
 use doorward::key::KeyPrefix;
 use doorward::records::Store;
-use doorward::store::{OpenMode, Organization, Page, StoreError};
+use doorward::store::{Migration, OpenMode, Organization, Page, StoreError};
 use doorward::types::{ActorName, OrganizationId};
 
 use crate::arguments::Which;
@@ -27,7 +27,7 @@ pub(crate) struct CliContext {
 }
 
 impl CliContext {
-    /// Opens the store. A store that is made has keys with this prefix.
+    /// Opens the store, which no command migrates in passing. A store that is made has keys with this prefix.
     pub(crate) async fn open(
         url: &StoreUrl,
         mode: OpenMode,
@@ -39,7 +39,7 @@ impl CliContext {
                 "a store in memory is gone with this command: name a store with --store".into(),
             ));
         }
-        let store = doorward::open(url, mode).await.map_err(|error| match (error, url) {
+        let store = doorward::open(url, mode.with_migration(Migration::Never)).await.map_err(|error| match (error, url) {
             (StoreError::NotFound, url) => CliError::not_found(format!(
                 "there is no store at {url}: name it with --store or DOORWARD_STORE, or make it with `doorward org create NAME`"
             )),

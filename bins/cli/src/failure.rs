@@ -145,7 +145,9 @@ impl From<StoreError> for CliError {
     fn from(error: StoreError) -> Self {
         let cause = match &error {
             StoreError::Settings(fault) => return Self::usage(fault.clone()),
-            StoreError::ForeignTables { .. } => return Self::failed(error.to_string()),
+            StoreError::ForeignTables { .. } | StoreError::OlderSchema { .. } => {
+                return Self::failed(error.to_string());
+            }
             StoreError::Corrupt(_)
             | StoreError::Doubtful(_)
             | StoreError::LostChange(_)

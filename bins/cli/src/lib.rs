@@ -4,6 +4,7 @@
 //! |---|---|
 //! | [`arguments`] | every command, with the help that teaches it |
 //! | [`commands`] | the commands: start here |
+//! | [`completion`] | what a shell proposes |
 //! | [`output`] | tables for people, JSON for programs, values to standard output alone |
 //! | [`confirm`] | asking before something of production dies |
 //! | [`failure`] | failed commands, and their exit statuses |
@@ -13,14 +14,20 @@ mod assertion_key;
 mod audit;
 mod change;
 pub mod commands;
+pub mod completion;
 pub mod confirm;
 mod context;
+mod doctor;
 pub mod failure;
 mod import;
+mod key_list;
 mod man;
+mod new_file;
+mod node;
 mod org;
 mod origin;
 pub mod output;
+mod people;
 mod progress;
 mod sealing_key;
 mod store;

@@ -2,8 +2,9 @@
 
 use std::process::ExitCode;
 
-use doorward_cli::{Arguments, run};
+use doorward_cli::{Arguments, completion, run};
 
 fn main() -> ExitCode {
+    completion::answer();
     run(Arguments::read())
 }

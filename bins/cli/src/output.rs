@@ -2,8 +2,6 @@
 
 use std::io::{ErrorKind, IsTerminal, Write};
 
-use comfy_table::Table;
-use comfy_table::presets::NOTHING;
 use doorward::auth::ChangeProgress;
 use doorward::key::ShownOnce;
 use serde::Serialize;
@@ -12,6 +10,7 @@ use zeroize::Zeroizing;
 use crate::arguments::{Format, ShownValue, ValueFormat};
 use crate::change::{NewValue, RunningChange};
 use crate::failure::CliError;
+use crate::people::table;
 
 /// The output of a command.
 #[derive(Clone, Debug)]
@@ -28,6 +27,11 @@ impl Output {
         let (value_format, cure) = value.map_or_else(Default::default, |value| (value.format, value.cure));
         let format = if value_format == ValueFormat::Json { Format::Json } else { format };
         Self { format, value_format, change: RunningChange::new(cure) }
+    }
+
+    /// Returns an output that says nothing to people.
+    pub(crate) fn silent() -> Self {
+        Self::new(Format::Json, None)
     }
 
     /// Hears of the command's change while it is made, and shows its new value.
@@ -177,15 +181,6 @@ impl Output {
             }
         }
     }
-}
-
-/// Returns a table as lines of text.
-#[must_use]
-pub fn table(header: &[&str], rows: impl IntoIterator<Item = Vec<String>>) -> String {
-    let mut table = Table::new();
-    table.load_style(NOTHING).set_header(header.to_vec());
-    table.add_rows(rows);
-    format!("{table}\n")
 }
 
 /// Returns a document as one JSON text.

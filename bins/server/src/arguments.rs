@@ -2,6 +2,7 @@
 
 use std::io::Write;
 use std::net::SocketAddr;
+use std::num::NonZeroU64;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -9,7 +10,9 @@ use clap::{CommandFactory, Parser};
 use clap_mangen::Man;
 use doorward::StoreUrl;
 use doorward::api::{Audience, MIN_BODY_BYTES};
+use doorward::types::parse_duration;
 use doorward_listen::Network;
+use doorward_observe::Style;
 use serde::Deserialize;
 
 /// The access-key layer of a backend: verifies API keys, keeps production and test apart, rotates without an outage.
@@ -59,6 +62,10 @@ pub struct Arguments {
     /// Expect the PROXY protocol, version 1 or 2, from the networks of --trusted-proxies, and close connections from elsewhere
     #[arg(long, env = "DOORWARD_PROXY_PROTOCOL", value_name = "BOOL", num_args = 0..=1, default_missing_value = "true")]
     pub proxy_protocol: Option<bool>,
+    /// Bring an older store up to date at the start: auto, or never [default: auto on SQLite, and on PostgreSQL if no node is
+    /// registered]
+    #[arg(long, env = "DOORWARD_MIGRATE", value_name = "WHEN")]
+    pub migrate: Option<MigrateChoice>,
     /// The URL by which clients reach this server, if it is not the address that the server listens on
     #[arg(long, env = "DOORWARD_PUBLIC_URL", value_name = "URL")]
     pub public_url: Option<String>,
@@ -92,6 +99,12 @@ pub struct Arguments {
     /// The form of the log: text or json [default: text]
     #[arg(long, env = "DOORWARD_LOG_FORMAT", value_name = "FORMAT")]
     pub log_format: Option<LogFormat>,
+    /// The access log on standard output, one line a request: off, text or json [default: off]
+    #[arg(long, env = "DOORWARD_ACCESS_LOG", value_name = "FORMAT")]
+    pub access_log: Option<AccessLogFormat>,
+    /// Log one of so many requests; failures of the server, status 500 and above, are always logged [default: 1]
+    #[arg(long, env = "DOORWARD_ACCESS_LOG_SAMPLE", value_name = "N")]
+    pub access_log_sample: Option<NonZeroU64>,
     /// The URL that spans of requests are sent to, by OTLP over HTTP, such as http://localhost:4318/v1/traces
     #[cfg(feature = "otel")]
     #[arg(long, env = "DOORWARD_OTLP_ENDPOINT", value_name = "URL")]
@@ -138,6 +151,10 @@ pub struct Arguments {
     /// A TOML file with any of these options
     #[arg(long, env = "DOORWARD_CONFIG", value_name = "FILE")]
     pub config: Option<PathBuf>,
+    /// Look at everything that a start needs, change nothing, and end: with exit status 0 if a server would start, 1 if it would
+    /// not, and 2 if a setting cannot work
+    #[arg(long)]
+    pub check: bool,
     /// Print the manual page
     #[arg(long)]
     pub man: bool,
@@ -169,6 +186,50 @@ pub enum LogFormat {
     Json,
 }
 
+impl From<LogFormat> for Style {
+    fn from(format: LogFormat) -> Self {
+        match format {
+            LogFormat::Text => Self::Text,
+            LogFormat::Json => Self::Json,
+        }
+    }
+}
+
+/// The form of the access log's lines.
+#[derive(Clone, Copy, Debug, Default, Deserialize, Eq, PartialEq, clap::ValueEnum)]
+#[serde(rename_all = "lowercase")]
+pub enum AccessLogFormat {
+    /// There is no access log.
+    #[default]
+    Off,
+    /// For people.
+    Text,
+    /// For machines: one object a line.
+    Json,
+}
+
+impl AccessLogFormat {
+    /// Returns the style of lines, if there are any.
+    #[must_use]
+    pub const fn style(self) -> Option<Style> {
+        match self {
+            Self::Off => None,
+            Self::Text => Some(Style::Text),
+            Self::Json => Some(Style::Json),
+        }
+    }
+}
+
+/// The choice when an older program made the store.
+#[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, clap::ValueEnum)]
+#[serde(rename_all = "lowercase")]
+pub enum MigrateChoice {
+    /// Bring it up to date.
+    Auto,
+    /// End the start: `doorward store migrate` is a step of its own.
+    Never,
+}
+
 /// The clock by which verifications see that their node's lease has ended.
 #[derive(Clone, Copy, Debug, Default, Deserialize, Eq, PartialEq, clap::ValueEnum)]
 #[serde(rename_all = "lowercase")]
@@ -185,22 +246,6 @@ fn at_least_a_body(text: &str) -> Result<usize, String> {
     let least = MIN_BODY_BYTES;
     let bytes: usize = text.parse().map_err(|_| "write a number of bytes".to_owned())?;
     if bytes < least { Err(format!("one body must fit: at least {least}")) } else { Ok(bytes) }
-}
-
-/// Reads `500ms`, `5s`, `2m`, `12h` or `30d`; a bare number counts seconds.
-pub(crate) fn parse_duration(text: &str) -> Result<Duration, String> {
-    let digits = text.bytes().take_while(u8::is_ascii_digit).count();
-    let (number, unit) = text.split_at(digits);
-    let number: u64 = number.parse().map_err(|_| "a time is written as 500ms, 5s, 2m, 12h or 30d".to_owned())?;
-    let seconds = match unit {
-        "ms" => return Ok(Duration::from_millis(number)),
-        "" | "s" => 1,
-        "m" => 60,
-        "h" => 3_600,
-        "d" => 86_400,
-        _ => return Err(format!("`{unit}` is not a unit of time: use ms, s, m, h or d")),
-    };
-    Ok(Duration::from_secs(number.saturating_mul(seconds)))
 }
 
 #[cfg(test)]

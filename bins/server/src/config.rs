@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::num::NonZeroU64;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -10,13 +11,14 @@ use doorward::StoreUrl;
 use doorward::api::{self, Audience};
 use doorward::auth::ERASURE_DELAY;
 use doorward::secret_files::credential;
-use doorward::types::Foreign;
+use doorward::store::Migration;
+use doorward::types::{Foreign, parse_duration};
 use doorward_listen::{Limits, Network, Proxies, TlsFiles};
 use doorward_observe::Filter;
 use http::Uri;
 use serde::Deserialize;
 
-use crate::arguments::{Arguments, ClockChoice, LogFormat, parse_duration};
+use crate::arguments::{AccessLogFormat, Arguments, ClockChoice, LogFormat, MigrateChoice};
 use crate::environment;
 #[cfg(feature = "oidc")]
 use crate::identity::IdentityConfig;
@@ -45,6 +47,9 @@ struct File {
     assertion_audiences: BTreeMap<String, String>,
     log: Option<String>,
     log_format: Option<LogFormat>,
+    migrate: Option<MigrateChoice>,
+    access_log: Option<AccessLogFormat>,
+    access_log_sample: Option<NonZeroU64>,
     #[cfg(feature = "otel")]
     otlp_endpoint: Option<String>,
     max_connections: Option<usize>,
@@ -98,6 +103,12 @@ pub struct Config {
     pub log: String,
     /// The form of the log.
     pub log_format: LogFormat,
+    /// What to do with a store of an older program.
+    pub migration: Migration,
+    /// The form of the access log.
+    pub access_log: AccessLogFormat,
+    /// The access log has one of so many requests.
+    pub access_log_sample: NonZeroU64,
     /// The collector of spans of requests.
     #[cfg(feature = "otel")]
     pub otlp_endpoint: Option<String>,
@@ -170,8 +181,8 @@ impl Config {
             refuse_password_for_everyone(path, store)?;
         }
         let signing_key = credential(environment::SIGNING_KEY_CREDENTIAL);
+        let store = usable(environment::store(arguments.store)?.or(file_store).unwrap_or_default())?;
         let config = Self {
-            store: usable(environment::store(arguments.store)?.or(file_store).unwrap_or_default())?,
             listen: arguments.listen.or(file.listen).unwrap_or((Ipv4Addr::LOCALHOST, 8080).into()),
             admin: admin(
                 arguments.admin_listen.or(file.admin_listen),
@@ -197,6 +208,14 @@ impl Config {
             },
             log: arguments.log.or(file.log).unwrap_or_else(|| "info".to_owned()),
             log_format: arguments.log_format.or(file.log_format).unwrap_or_default(),
+            migration: match (arguments.migrate.or(file.migrate), &store) {
+                (Some(MigrateChoice::Auto), _) | (None, StoreUrl::Sqlite { .. }) => Migration::Always,
+                (Some(MigrateChoice::Never), _) => Migration::Never,
+                (None, _) => Migration::IfAlone,
+            },
+            store,
+            access_log: arguments.access_log.or(file.access_log).unwrap_or_default(),
+            access_log_sample: arguments.access_log_sample.or(file.access_log_sample).unwrap_or(NonZeroU64::MIN),
             #[cfg(feature = "otel")]
             otlp_endpoint: arguments.otlp_endpoint.or(file.otlp_endpoint),
             limits: Limits::new(
@@ -291,7 +310,7 @@ fn proxies(networks: Vec<Network>, protocol: bool) -> anyhow::Result<Proxies> {
 /// Reads a setting of the file that is a time.
 fn file_duration(text: Option<String>, name: &str) -> anyhow::Result<Option<Duration>> {
     let read = text.as_deref().map(parse_duration).transpose();
-    read.map_err(anyhow::Error::msg).with_context(|| format!("`{name}` in the file"))
+    read.with_context(|| format!("`{name}` in the file"))
 }
 
 fn tls_files(certificates: Option<PathBuf>, key: Option<PathBuf>) -> anyhow::Result<Option<TlsFiles>> {
@@ -384,20 +403,6 @@ mod tests {
         assert_eq!(config.listen.port(), 2);
         assert_eq!(config.store.to_string(), "sqlite:file.db");
         assert_eq!(config.log_format, LogFormat::Json);
-    }
-
-    #[test]
-    fn times_have_units() {
-        let delay = |text| config(&["--shutdown-delay", text]).map(|config| config.shutdown_delay);
-        assert_eq!(config(&[]).unwrap().shutdown_delay, Duration::from_secs(5));
-        for (text, millis) in
-            [("0", 0), ("250ms", 250), ("7", 7_000), ("7s", 7_000), ("2m", 120_000), ("5h", 18_000_000)]
-        {
-            assert_eq!(delay(text).unwrap(), Duration::from_millis(millis), "{text}");
-        }
-        for text in ["", "s", "5w", "-1s", "1.5s", "99999999999999999999"] {
-            assert!(delay(text).is_err(), "{text}");
-        }
     }
 
     #[test]

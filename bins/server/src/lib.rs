@@ -7,11 +7,13 @@
 //! | [`sealing_key`], [`signing_key`], `assertions`, `reload` | secrets, read again when they change |
 //! | [`logging`], `scraping`, [`first_start`], `hint` | logs, metrics and texts for people |
 //! | [`sinks`] | shipping audit events elsewhere |
+//! | [`check`] | looking at everything that a start needs |
 //! | `identity` | signing in to the page through an identity provider, by the feature `oidc` |
 
 mod admin;
 pub mod arguments;
 mod assertions;
+pub mod check;
 pub mod config;
 pub mod environment;
 pub mod first_start;
@@ -37,10 +39,10 @@ use doorward::dashboard::{Dashboard, ScanPlace};
 use doorward::link::Linker;
 use doorward::origin::CustomSchemes;
 use doorward::records::Store;
-use doorward::store::{OpenMode, StoreError};
-use doorward::types::{Causes, Clock, PreciseClock, SystemClock};
+use doorward::store::{Migration, OpenMode, StoreError};
+use doorward::types::{Causes, Clock, Name, NameError, PreciseClock, SystemClock};
 use doorward_listen::{Acceptor, Entrance, Hangups, Inherited, Room, Tls, TlsFiles, supervisor};
-use doorward_observe::{FilterHandle, Log, Metrics, Watcher};
+use doorward_observe::{AccessLog, FilterHandle, Log, Metrics, Watcher};
 use tokio::runtime::Runtime;
 use tokio::sync::watch;
 
@@ -52,6 +54,9 @@ use crate::site::Site;
 /// The pause before a database is asked again that does not answer at the start. Each pause is twice as long, up to the longest.
 const FIRST_PAUSE: Duration = Duration::from_millis(500);
 const LONGEST_PAUSE: Duration = Duration::from_secs(10);
+
+/// The name and version of this program, for people who list the nodes.
+const PROGRAM: &str = concat!("doorward-server ", env!("CARGO_PKG_VERSION"));
 
 /// The time that blocking threads may take after the last request.
 const LINGER: Duration = Duration::from_secs(1);
@@ -81,11 +86,17 @@ pub fn run(start: Start, runtime: Runtime, log: Log) -> anyhow::Result<()> {
     served
 }
 
+/// Returns the name of this machine.
+fn host_name() -> Result<Name, NameError> {
+    let name = rustix::system::uname().nodename().to_string_lossy().into_owned();
+    name.parse().or_else(|_| "unknown".parse())
+}
+
 /// Opens the store. After a power cut, a database may start later than this server: the server waits for it.
-async fn open(url: &StoreUrl) -> Result<Arc<dyn Store>, StoreError> {
+async fn open(url: &StoreUrl, migration: Migration) -> Result<Arc<dyn Store>, StoreError> {
     let mut pause = FIRST_PAUSE;
     loop {
-        match (doorward::open(url, OpenMode::Create).await, url) {
+        match (doorward::open(url, OpenMode::Create.with_migration(migration)).await, url) {
             (Err(StoreError::Unavailable(error)), StoreUrl::Postgres(_)) => {
                 tracing::warn!(store = %url, error = %Causes(&*error), ?pause, "the store does not answer; asking again");
                 supervisor::tell_waiting("waiting for the store");
@@ -116,12 +127,19 @@ async fn serve_until_stopped(start: Start, filter: FilterHandle) -> anyhow::Resu
     for warning in &config.warnings {
         tracing::warn!("{warning}");
     }
-    let store = open(&config.store).await.with_context(|| format!("the store {} cannot be used", config.store))?;
+    let store = open(&config.store, config.migration)
+        .await
+        .with_context(|| format!("the store {} cannot be used", config.store))?;
     let clock: Arc<dyn Clock> = match config.clock {
         ClockChoice::Coarse => Arc::new(SystemClock),
         ClockChoice::Precise => Arc::new(PreciseClock),
     };
-    let core = Core::new(store.clone()).with_clock(clock);
+    let metrics = Arc::new(Metrics::new(env!("CARGO_PKG_VERSION")));
+    let access_log =
+        config.access_log.style().map(|style| AccessLog::to_standard_output(style, config.access_log_sample));
+    let watcher = Arc::new(Watcher::new(Arc::clone(&metrics)).with_access_log(access_log));
+    let core = Core::new(store.clone()).with_clock(clock).with_observer(Arc::<Watcher>::clone(&watcher));
+    let core = core.with_description(host_name()?, PROGRAM.parse()?);
     let sealing_key = sealing_key::load(&config, &*store, &core).await?;
     let signing_key = signing_key::load(&config)?;
     let assertions = assertions::start(
@@ -130,8 +148,6 @@ async fn serve_until_stopped(start: Start, filter: FilterHandle) -> anyhow::Resu
         config.public_url.as_deref(),
     )?;
     let (sinks, secrets) = sinks::open(&config.sinks, &core)?;
-    let metrics = Arc::new(Metrics::new(env!("CARGO_PKG_VERSION")));
-    let watcher = Arc::new(Watcher::new(Arc::clone(&metrics)));
     let (certificate, asked) = watch::channel(0);
     let tls = start_tls("clients", config.tls.clone(), &core, &watcher, &asked).await?;
     let mut inherited = Inherited::from_environment(&[scraping::LISTENER, admin::LISTENER]);

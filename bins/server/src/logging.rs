@@ -4,10 +4,9 @@
 use anyhow::Context;
 #[cfg(feature = "otel")]
 use doorward_observe::traces::Traces;
-use doorward_observe::{Line, Log, Logging};
+use doorward_observe::{Log, Logging, Style};
 use tokio::runtime::Runtime;
 
-use crate::arguments::LogFormat;
 use crate::config::Config;
 
 /// Starts to log, and to trace if the configuration names a collector.
@@ -17,11 +16,7 @@ use crate::config::Config;
 /// Fails if the filter is invalid, or if spans cannot be sent to the collector.
 #[cfg_attr(not(feature = "otel"), expect(unused_variables, reason = "only spans need the runtime"))]
 pub fn start(config: &Config, runtime: &Runtime) -> anyhow::Result<Log> {
-    let line = match config.log_format {
-        LogFormat::Text => Line::TEXT,
-        LogFormat::Json => Line::JSON,
-    };
-    let logging = Logging::new(config.log.parse()?, line);
+    let logging = Logging::new(config.log.parse()?, Style::from(config.log_format));
     #[cfg(feature = "otel")]
     let logging = {
         let start = |endpoint: &String| {

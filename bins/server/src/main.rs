@@ -6,7 +6,7 @@ use doorward::store::StoreError;
 use doorward_listen::Hangups;
 use doorward_server::arguments::Arguments;
 use doorward_server::config::Config;
-use doorward_server::{Start, environment, logging, run};
+use doorward_server::{Start, check, environment, logging, run};
 use tokio::runtime::{Builder, Runtime};
 
 fn main() -> ExitCode {
@@ -26,6 +26,9 @@ fn main() -> ExitCode {
         Ok(config) => config,
         Err(error) => return fail("the configuration cannot be used", &error, 2),
     };
+    if arguments.check {
+        return if runtime.block_on(check::run(&config)) { ExitCode::SUCCESS } else { ExitCode::FAILURE };
+    }
     let run = || {
         let logging = logging::start(&config, &runtime)?;
         run(Start { arguments, config, hangups }, runtime, logging)

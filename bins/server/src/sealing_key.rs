@@ -7,7 +7,7 @@ use anyhow::{anyhow, bail};
 use doorward::StoreUrl;
 use doorward::auth::Core;
 use doorward::records::{Sealing, SealingKeys};
-use doorward::secret_files::{SealingKeySource, credential};
+use doorward::secret_files::{SealingKeySource, SealingSourceError, credential};
 
 use crate::config::Config;
 use crate::environment;
@@ -44,6 +44,30 @@ impl Named {
 /// Fails if the keys cannot be read, if the file is open to others, or if the store's values are sealed with a key that is not
 /// among them.
 pub async fn load(config: &Config, store: &dyn Sealing, core: &Core) -> anyhow::Result<Arc<SealingKeys>> {
+    source(config)?.load(store, core).await.map_err(explained)
+}
+
+/// Does what [`load`] does, and makes nothing. Says what it found.
+///
+/// # Errors
+///
+/// Fails if [`load`] would.
+pub async fn check(config: &Config, store: &dyn Sealing, core: &Core) -> anyhow::Result<String> {
+    let is_there = source(config)?.check(store, core).await.map_err(explained)?;
+    Ok(if is_there { "it is the store's" } else { "there is none yet: the first start makes it" }.to_owned())
+}
+
+fn explained(error: SealingSourceError) -> anyhow::Error {
+    match error {
+        lost if lost.needs_another_key() => anyhow!(
+            "{lost}, and name it with --sealing-key-file or {VARIABLE}. If the key is lost for good, \
+             `doorward sealing-key rotate --accept-loss FILE` goes on without the values"
+        ),
+        error => error.into(),
+    }
+}
+
+fn source(config: &Config) -> anyhow::Result<SealingKeySource> {
     let credential = || credential(environment::SEALING_KEY_CREDENTIAL);
     let named = Named {
         flag: config.sealing_key_flag.clone(),
@@ -58,13 +82,7 @@ pub async fn load(config: &Config, store: &dyn Sealing, core: &Core) -> anyhow::
             config.store
         )
     };
-    source.load(store, core).await.map_err(|error| match error {
-        lost if lost.needs_another_key() => anyhow!(
-            "{lost}, and name it with --sealing-key-file or {VARIABLE}. If the key is lost for good, \
-             `doorward sealing-key rotate --accept-loss FILE` goes on without the values"
-        ),
-        error => error.into(),
-    })
+    Ok(source)
 }
 
 #[cfg(test)]

@@ -119,6 +119,25 @@ pub fn open(configs: &[SinkConfig], core: &Core) -> anyhow::Result<(Named, Secre
     Ok((sinks, secrets))
 }
 
+/// Looks at the sinks of the configuration. Makes no file.
+///
+/// # Errors
+///
+/// Fails at the first sink that cannot be used, with the reason.
+pub fn check(configs: &[SinkConfig]) -> anyhow::Result<String> {
+    for config in configs {
+        let failed = || format!("the sink `{}` cannot be used", config.name);
+        if let Some(path) = &config.secret_file {
+            ensure!(!read_secrets(path).with_context(failed)?.is_empty(), "{} holds no secret", path.display());
+        }
+        if let Some(path) = &config.file {
+            let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+            ensure!(folder.is_dir(), "{}: there is no folder {}", failed(), folder.display());
+        }
+    }
+    Ok(format!("{} are set", configs.len()))
+}
+
 /// Starts a shipper for each sink, and measures how far each lags.
 ///
 /// # Errors

@@ -10,6 +10,7 @@ use crate::answer::Body;
 use crate::backend::BackendCall;
 use crate::forward_auth::{self, Profile};
 use crate::management::OperatorCall;
+use crate::observer::Caller;
 use crate::open::OpenCall;
 use crate::request_context::RequestContext;
 use crate::routes::{Access, Route, allow, find};
@@ -35,12 +36,14 @@ impl From<Rejection> for DispatchError {
     }
 }
 
+/// Answers a request. Names the sender in `caller` once the credential is accepted.
 pub(crate) async fn answer(
     state: &Arc<State>,
     visitors: Option<&Visitors>,
     access: Access,
     params: &Params<'_, '_>,
     call: RequestContext,
+    caller: &mut Option<Caller>,
 ) -> Result<Response<Body>, DispatchError> {
     match access {
         Access::Open(routes) => {
@@ -49,12 +52,14 @@ pub(crate) async fn answer(
         }
         Access::AccessKey(routes) => {
             let principal = access::key(state, &call).await?;
+            *caller = Some(Caller::from(&principal));
             let action = allowed(routes.iter(), &call)?.action;
             Ok(backend::answer(action, BackendCall { state, principal, params, request: call }).await?)
         }
         Access::Gateway => {
             let profile = params.get("profile").and_then(Profile::named);
             let presented = access::key(state, &call).await;
+            *caller = presented.as_ref().ok().map(Caller::from);
             Ok(forward_auth::answer(state, profile, presented, &call)?)
         }
         Access::Operator(routes) => {
@@ -69,6 +74,7 @@ pub(crate) async fn answer(
                 None => (access::operator(state, &call).await?, allowed(routes.iter(), &call)?.action),
             };
             let operator = &operator;
+            *caller = Some(Caller::Operator(operator.actor_id().cloned()));
             Ok(management::answer(action, OperatorCall { state, operator, params, request: call }).await?)
         }
     }

@@ -81,7 +81,7 @@ pub use crate::backend::BackendAction;
 pub use crate::budget::{Budgets, Holder, Limits, MAX_BODY, MIN_BODY_BYTES, Share};
 pub use crate::code::Code;
 pub use crate::management::OperatorAction;
-pub use crate::observer::Observer;
+pub use crate::observer::{Answered, Caller, Observer};
 pub use crate::open::{OPENAPI, OpenAction};
 pub use crate::part::Part;
 pub use crate::request_context::RequestBody;

@@ -43,7 +43,8 @@ pub fn of_change(error: ManageError) -> Problem {
 /// Returns the problem of a store that failed, without what the engine said.
 #[must_use]
 pub fn of_store(error: StoreError) -> Problem {
-    match error {
+    let failure = error.failure();
+    let problem = match error {
         StoreError::Conflict(conflict) => Problem::new(Code::Conflict, conflict.to_string()),
         StoreError::NotFound => Problem::new(Code::NotFound, error.to_string()),
         StoreError::OutcomeUnknown => Problem::new(
@@ -65,7 +66,8 @@ pub fn of_store(error: StoreError) -> Problem {
              reason in its log",
         ),
         _ => Problem::new(Code::Internal, INTERNAL),
-    }
+    };
+    problem.with_store_failure(failure)
 }
 
 /// Returns the problem of a store that failed, and logs what the engine said.

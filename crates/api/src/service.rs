@@ -24,6 +24,7 @@ use crate::body;
 use crate::code::Code;
 use crate::dispatch::{self, DispatchError};
 use crate::lifecycle::UnderWay;
+use crate::observer::Answered;
 use crate::request_context::RequestContext;
 use crate::routes::{Access, PATHS, Path};
 use crate::settings::{Mount, Settings};
@@ -295,6 +296,8 @@ impl Inner {
     async fn answer(&self, call: RequestContext, _under_way: UnderWay) -> Response<Body> {
         let (id, started) = (call.id, Instant::now());
         let method = call.head.method.clone();
+        let (source, sent_request_id) = (call.sender.address, call.head.headers.get(REQUEST_ID).cloned());
+        let mut caller = None;
         let path = call.uri().path().to_owned();
         let route = self.routes.at(self.below(&path));
         // Never the path itself: it may contain a key.
@@ -308,7 +311,8 @@ impl Inner {
             match &route {
                 Ok(route) => match &route.value.1 {
                     Target::Endpoint(access) => {
-                        dispatch::answer(&self.state, self.visitors.as_ref(), *access, &route.params, call).await
+                        let visitors = self.visitors.as_ref();
+                        dispatch::answer(&self.state, visitors, *access, &route.params, call, &mut caller).await
                     }
                     Target::Mount(mount) => self.beside(mount, call).await,
                 },
@@ -324,7 +328,12 @@ impl Inner {
         .await;
         let mut response = match answer {
             Ok(response) => response,
-            Err(DispatchError::Problem(problem)) => problem.for_request(id).into_response(),
+            Err(DispatchError::Problem(problem)) => {
+                if let Some(kind) = problem.store_failure() {
+                    self.state.observer.store_failed(kind);
+                }
+                problem.for_request(id).into_response()
+            }
             Err(DispatchError::Method(allow)) => {
                 let problem = Problem::new(Code::MethodNotAllowed, format!("this path has {allow}"));
                 let mut response: Response<Body> = problem.for_request(id).into_response();
@@ -338,7 +347,8 @@ impl Inner {
             response.headers_mut().insert(REQUEST_ID, id);
         }
         let (status, took) = (response.status(), started.elapsed());
-        self.state.observer.answered(&method, pattern, status, took);
+        let answered = Answered::new(&method, pattern, status, took).by(source, caller.as_ref());
+        self.state.observer.answered(&answered.with_ids(id, sent_request_id.as_ref()));
         let (status, id) = (status.as_u16(), id.map(tracing::field::display));
         tracing::debug!(%method, route = pattern, status, ?took, id, "answered");
         response

@@ -10,11 +10,11 @@ use doorward_key::{ImportFormat, OpaqueToken, ShownOnce};
 use doorward_origin::{AllowedOrigin, OriginError};
 use doorward_records::{Credential, RegisteredUser, ToolCall};
 use doorward_store::{
-    AccessKeyWithSecrets, LostChange, Operator, Organization, OriginEntry, Secret, SecretUsage, SinkState,
+    AccessKeyWithSecrets, LostChange, NodeRecord, Operator, Organization, OriginEntry, Secret, SecretUsage, SinkState,
 };
 use doorward_types::{
     AccessKeyId, ActorName, AllowedOriginId, Environment, ExternalId, Incarnation, Locator, Name, OperatorId,
-    OrganizationId, OrganizationState, RegisteredUserId, SecretState, Timestamp, ToolCallId,
+    OrganizationId, OrganizationState, RegisteredUserId, SecretState, SessionId, Timestamp, ToolCallId,
 };
 use serde::{Serialize, Serializer};
 
@@ -187,6 +187,41 @@ impl From<SinkState> for SinkView {
     fn from(sink: SinkState) -> Self {
         let SinkState { name, position, holder, behind, behind_since, .. } = sink;
         Self { name, position, behind, behind_since, held: holder.is_some() }
+    }
+}
+
+/// A node that verifies keys on the store.
+#[derive(Debug, Serialize)]
+pub struct NodeView {
+    id: SessionId,
+    /// The name of the node's machine, unless its program is older.
+    host: Option<Name>,
+    /// The name and version of the node's program.
+    program: Option<Name>,
+    lease_ms: u64,
+    /// The newest revision that the node has acknowledged. It acknowledges only if a writer waits.
+    acknowledged_revision: Option<u64>,
+    /// True if the node kept silent at a change: it serves nothing until it has registered again.
+    retired: bool,
+    /// The time at which the node last described itself, by the store's clock.
+    seen_at: Option<Timestamp>,
+    /// How far the node's clock was ahead of the store's.
+    clock_ahead_ms: Option<i64>,
+}
+
+impl From<&NodeRecord> for NodeView {
+    fn from(node: &NodeRecord) -> Self {
+        let said = node.description.as_ref();
+        Self {
+            id: node.status.session.id,
+            host: said.map(|said| said.host.clone()),
+            program: said.map(|said| said.program.clone()),
+            lease_ms: u64::try_from(node.status.session.lease.as_millis()).unwrap_or(u64::MAX),
+            acknowledged_revision: node.status.acknowledged.map(|revision| revision.0),
+            retired: node.status.retired,
+            seen_at: node.store_time,
+            clock_ahead_ms: node.clock_ahead_millis(),
+        }
     }
 }
 

@@ -3,9 +3,10 @@ use std::sync::Arc;
 use doorward_audit::{Action, Attribution, Detail, EventDraft};
 use doorward_key::{KeyPrefix, Random, RandomError, SystemRandom};
 use doorward_store::{KeyEngine, StoreError, StoreIdentity};
-use doorward_types::{Clock, Environment, IdSeed, IdSequence, OrganizationId, SystemClock};
+use doorward_types::{Clock, Environment, IdSeed, IdSequence, Name, OrganizationId, SystemClock};
 
-use crate::LeaseConfig;
+use crate::observer::Silent;
+use crate::{LeaseConfig, Observer};
 
 /// The log of the installation, for events of no organization.
 pub(crate) const INSTALLATION: (OrganizationId, Environment) = (OrganizationId::INSTALLATION, Environment::Production);
@@ -19,6 +20,9 @@ pub struct Core {
     pub(crate) prefix: KeyPrefix,
     prefix_is_chosen: bool,
     pub(crate) timing: LeaseConfig,
+    pub(crate) observer: Arc<dyn Observer>,
+    /// The name of this machine, and of this program with its version.
+    pub(crate) description: Option<(Name, Name)>,
     ids: Arc<IdSequence>,
 }
 
@@ -34,6 +38,8 @@ impl Core {
             prefix: KeyPrefix::default(),
             prefix_is_chosen: false,
             timing: LeaseConfig::default(),
+            observer: Arc::new(Silent),
+            description: None,
             ids: Arc::default(),
         }
     }
@@ -48,6 +54,19 @@ impl Core {
     #[must_use]
     pub fn with_random(self, random: Arc<dyn Random>) -> Self {
         Self { random, ..self }
+    }
+
+    /// Sets the observer. An observer that the caller set before hears nothing any longer.
+    #[must_use]
+    pub fn with_observer(self, observer: Arc<dyn Observer>) -> Self {
+        Self { observer, ..self }
+    }
+
+    /// Describes a node of this core to people who list the nodes: the name of its machine, and of its program with the
+    /// version.
+    #[must_use]
+    pub fn with_description(self, host: Name, program: Name) -> Self {
+        Self { description: Some((host, program)), ..self }
     }
 
     /// Sets the embedding service's own prefix. The store keeps its first prefix: with a different prefix, nothing

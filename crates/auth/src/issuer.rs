@@ -3,11 +3,12 @@ use std::sync::Arc;
 use doorward_audit::{Action, Detail, EventDraft, Reason, SecretSummary};
 use doorward_key::{FreshKey, ShownOnce};
 use doorward_store::{
-    AccessKey, AccessKeyWithSecrets, Change, ChangeContext, Conflict, Events, KeyRef, OperationId, RequestHash, Secret,
-    StoreError, Successor, WhichKey,
+    AccessKey, AccessKeyWithSecrets, Change, ChangeContext, Conflict, Events, KeyRef, NodeRecord, OperationId,
+    RequestHash, Secret, StoreError, Successor, WhichKey,
 };
 use doorward_types::{AccessKeyId, Environment, Locator, Name, OrganizationId, SecretState, altered};
 
+use crate::control::effect::of_this_store;
 use crate::control::{Control, effect};
 use crate::progress::Listener;
 use crate::{ChangeProgress, ChangeRequest, Core, ManageError, OperatorPrincipal, Receipt, Verifier};
@@ -133,6 +134,17 @@ impl Issuer {
         if let Some(listener) = &self.listener {
             listener.hear(progress);
         }
+    }
+
+    /// Returns the nodes that verify keys on the store, by the ids of their sessions. A node that ended without a word stays
+    /// until writers have waited for it twice.
+    ///
+    /// # Errors
+    ///
+    /// [`ManageError::Store`], and [`ManageError::NoSuchOrganization`] for a visitor.
+    pub async fn nodes(&self, operator: &OperatorPrincipal) -> Result<Vec<NodeRecord>, ManageError> {
+        operator.check_installation()?;
+        Ok(of_this_store(self.control.as_ref(), self.core.store.nodes().await?)?)
     }
 
     /// Sets the reason in the events of this issuer.
@@ -387,7 +399,7 @@ impl Issuer {
         let hash = RequestHash::of(parts);
         let Some(key) = &request.idempotency_key else { return Ok(hash) };
         let done = self.core.store.operation(&request.attribution.actor, key).await;
-        match done.and_then(|done| effect::of_this_store(self.control.as_ref(), done))? {
+        match done.and_then(|done| of_this_store(self.control.as_ref(), done))? {
             Some(done) => Err(self.refused(done.repeated(&hash)).await),
             None => Ok(hash),
         }
@@ -401,7 +413,7 @@ impl Issuer {
     /// Waits until the newest change of a record is in effect everywhere.
     pub(crate) async fn settle(&self, subject: &str) -> Result<(), ManageError> {
         let newest = self.core.store.last_change_of(subject).await;
-        let settled = match newest.and_then(|newest| effect::of_this_store(self.control.as_ref(), newest)) {
+        let settled = match newest.and_then(|newest| of_this_store(self.control.as_ref(), newest)) {
             Ok(Some(revision)) => effect::settle(&self.core, self.control.as_ref(), revision).await,
             other => other.map(drop),
         };

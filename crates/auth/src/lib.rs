@@ -62,6 +62,7 @@ mod index;
 mod issuer;
 mod lost;
 mod node;
+mod observer;
 #[cfg(feature = "operators")]
 mod operators;
 mod organizations;
@@ -90,6 +91,7 @@ pub use crate::error::{ManageError, StartError, VerifyError};
 pub use crate::import::{ImportOwner, ImportedKey, KeyImport};
 pub use crate::issuer::{CurrentValue, Issuer, Minted, Regenerated, StagedKey};
 pub use crate::lost::LostChanges;
+pub use crate::observer::Observer;
 #[cfg(feature = "operators")]
 pub use crate::operators::{AddedOperator, OperatorTokenError, Operators};
 pub use crate::organizations::{ERASURE_DELAY, NewOrganization, Provisioned, ProvisionedOnce, Renaming, Updated};

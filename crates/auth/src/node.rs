@@ -1,12 +1,12 @@
 //! A node's in-memory state, for verifications.
 
 use std::collections::HashMap;
-use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
 use doorward_origin::AllowList;
-use doorward_store::{OriginsChange, SecretChange, StoreId};
+use doorward_store::{OriginsChange, SecretChange, StoreError, StoreId};
 use doorward_types::{Foreign, Locator, MonoInstant, OrganizationId, Timestamp};
 
 use crate::Core;
@@ -32,6 +32,8 @@ pub(crate) struct Node {
     pub(crate) lease: Lease,
     /// True if the store had every confirmed change at the last poll.
     store_is_intact: AtomicBool,
+    /// The moment before the last successful poll, in nanoseconds of [`Clock::tick`](doorward_types::Clock::tick).
+    polled_at: AtomicU64,
     /// The time in milliseconds since which the uses in memory were counted.
     counted_since: AtomicI64,
 }
@@ -39,7 +41,7 @@ pub(crate) struct Node {
 impl Node {
     /// Returns a node with an empty state. `seed` must be secret and random.
     pub(crate) fn new(core: Core, store: StoreId, seed: u64) -> Self {
-        let now = core.clock.now().as_millis();
+        let (now, polled_at) = (core.clock.now().as_millis(), core.clock.tick().as_nanos());
         Self {
             core,
             store,
@@ -48,6 +50,7 @@ impl Node {
             origins: RwLock::default(),
             lease: Lease::default(),
             store_is_intact: AtomicBool::new(true),
+            polled_at: AtomicU64::new(polled_at),
             counted_since: AtomicI64::new(now),
         }
     }
@@ -73,6 +76,22 @@ impl Node {
 
     pub(crate) fn set_store_is_intact(&self, is_intact: bool) {
         self.store_is_intact.store(is_intact, Ordering::Release);
+    }
+
+    /// Returns the time since the last successful poll, or since the start.
+    pub(crate) fn poll_age(&self) -> Duration {
+        self.core.clock.tick().since(MonoInstant::from_nanos(self.polled_at.load(Ordering::Relaxed)))
+    }
+
+    pub(crate) fn set_polled_at(&self, asked: MonoInstant) {
+        self.polled_at.store(asked.as_nanos(), Ordering::Relaxed);
+    }
+
+    /// Tells the observer of a failure of the store.
+    pub(crate) fn store_failed(&self, error: &StoreError) {
+        if let Some(kind) = error.failure() {
+            self.core.observer.store_failed(kind);
+        }
     }
 
     /// Publishes the new state of changed secrets and lists.
@@ -128,6 +147,7 @@ impl Node {
             if let Some(log) = self.core.store.usage_log()
                 && let Err(error) = log.add_uses(&chunk.uses, self.core.clock.now()).await
             {
+                self.store_failed(&error);
                 tracing::warn!(
                     error = describe(&error),
                     "could not write the uses of the last seconds: they are kept for the next attempt"

@@ -208,6 +208,12 @@ impl OperatorPrincipal {
         &self.actor
     }
 
+    /// Returns the operator's id in audit events, if there is one.
+    #[must_use]
+    pub const fn actor_id(&self) -> Option<&ActorId> {
+        self.actor_id.as_ref()
+    }
+
     /// Returns the actor for changes by this operator on this machine, without a request.
     #[must_use]
     pub fn attribution(&self) -> Attribution {

@@ -328,6 +328,13 @@ impl Verifier {
         self.node.lease_left()
     }
 
+    /// Returns the time since this node last read the store with success. A healthy node reads the store many times a
+    /// second.
+    #[must_use]
+    pub fn poll_age(&self) -> Duration {
+        self.node.poll_age()
+    }
+
     /// Returns the prefix of this service's keys.
     #[must_use]
     pub fn prefix(&self) -> &KeyPrefix {

@@ -131,4 +131,4 @@ pub use self::error::Error;
 pub use self::signal::until_signal;
 pub use self::url::{StoreUrl, StoreUrlError};
 
-pub use self::opening::{open, open_engine};
+pub use self::opening::{open, open_engine, schema};

@@ -66,6 +66,7 @@ pub struct Problem {
     detail: Cow<'static, str>,
     request_id: Option<RequestId>,
     id: Option<String>,
+    store_failure: Option<&'static str>,
 }
 
 #[derive(Serialize)]
@@ -85,7 +86,7 @@ impl Problem {
     /// Creates a problem. `detail` is for the person who has to fix it.
     #[must_use]
     pub fn new(code: impl Into<Code>, detail: impl Into<Cow<'static, str>>) -> Self {
-        Self { code: code.into(), detail: detail.into(), request_id: None, id: None }
+        Self { code: code.into(), detail: detail.into(), request_id: None, id: None, store_failure: None }
     }
 
     /// Adds the id of the request.
@@ -98,6 +99,18 @@ impl Problem {
     #[must_use]
     pub fn about(self, id: String) -> Self {
         Self { id: Some(id), ..self }
+    }
+
+    /// Notes the kind of the store's failure behind the problem, for metrics. The answer does not contain it.
+    #[must_use]
+    pub fn with_store_failure(self, kind: Option<&'static str>) -> Self {
+        Self { store_failure: kind, ..self }
+    }
+
+    /// Returns the kind of the store's failure behind the problem, if the store failed.
+    #[must_use]
+    pub const fn store_failure(&self) -> Option<&'static str> {
+        self.store_failure
     }
 
     /// Returns the kind of the problem.

@@ -2,6 +2,7 @@
 //!
 //! | module | purpose |
 //! |---|---|
+//! | `access_log` | [`AccessLog`], which writes one line for each request |
 //! | `line` | [`Line`], which makes one harmless line of a log's event |
 //! | `logging` | [`Logging`], which starts a log whose [`Filter`] can be replaced |
 //! | `metrics`, `process` | [`Metrics`] for Prometheus |
@@ -21,8 +22,10 @@
 //! let of_connections: Arc<dyn doorward_listen::Observer> = watcher;
 //! ```
 
+mod access_log;
 mod line;
 mod logging;
+mod method;
 mod metrics;
 mod process;
 mod reminder;
@@ -31,7 +34,8 @@ mod sinks;
 pub mod traces;
 mod watcher;
 
-pub use crate::line::Line;
+pub use crate::access_log::AccessLog;
+pub use crate::line::{Line, Style};
 pub use crate::logging::{Filter, FilterError, FilterHandle, Log, Logging};
 pub use crate::metrics::Metrics;
 pub use crate::reminder::remind;

@@ -21,20 +21,21 @@ const OF_LOG: &str = "log.";
 
 /// Writes events as lines, for [`event_format`](tracing_subscriber::fmt::Layer::event_format).
 #[derive(Clone, Copy, Debug)]
-pub struct Line(Form);
+pub struct Line(Style);
 
-#[derive(Clone, Copy, Debug)]
-enum Form {
+/// The style of lines.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Style {
+    /// For machines: one object a line.
     Json,
+    /// For people.
     Text,
 }
 
-impl Line {
-    /// Lines for machines: one object a line.
-    pub const JSON: Self = Self(Form::Json);
-
-    /// Lines for people.
-    pub const TEXT: Self = Self(Form::Text);
+impl From<Style> for Line {
+    fn from(style: Style) -> Self {
+        Self(style)
+    }
 }
 
 impl<S, N> FormatEvent<S, N> for Line
@@ -49,7 +50,7 @@ where
         let target = fields.target.take().unwrap_or_else(|| metadata.target().to_owned());
         let time = SystemClock.now();
         match self.0 {
-            Form::Text => {
+            Style::Text => {
                 let level = *metadata.level();
                 let (begin, end) = if writer.has_ansi_escapes() { color(level) } else { ("", "") };
                 write!(writer, "{time} {begin}{level:>5}{end} {target}:")?;
@@ -64,7 +65,7 @@ where
                 }
                 writeln!(writer)
             }
-            Form::Json => {
+            Style::Json => {
                 let line =
                     JsonLine { timestamp: time.to_string(), level: metadata.level().as_str(), fields, target: &target };
                 writeln!(writer, "{}", serde_json::to_string(&line).map_err(|_| fmt::Error)?)
@@ -92,7 +93,7 @@ const fn color(level: Level) -> (&'static str, &'static str) {
 }
 
 /// A value in a line of text: in quotes if its end could not be seen.
-struct Quoted<'a>(&'a str);
+pub(crate) struct Quoted<'a>(pub(crate) &'a str);
 
 impl fmt::Display for Quoted<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -211,9 +212,10 @@ mod tests {
         }
     }
 
-    fn logged(line: Line, tell: impl FnOnce()) -> String {
+    fn logged(style: Style, tell: impl FnOnce()) -> String {
         let kept = Kept::default();
-        let layer = tracing_subscriber::fmt::layer().with_writer(kept.clone()).with_ansi(false).event_format(line);
+        let layer =
+            tracing_subscriber::fmt::layer().with_writer(kept.clone()).with_ansi(false).event_format(Line(style));
         tracing::subscriber::with_default(tracing_subscriber::registry().with(layer), tell);
         let bytes = kept.0.lock().unwrap().clone();
         String::from_utf8(bytes).unwrap()
@@ -245,8 +247,8 @@ mod tests {
 
     #[test]
     fn no_value_of_any_kind_breaks_a_line() {
-        for line in [Line::TEXT, Line::JSON] {
-            let text = logged(line, || {
+        for style in [Style::Text, Style::Json] {
+            let text = logged(style, || {
                 let error = Ours::over(FORGED.to_owned());
                 tracing::warn!(text = FORGED, shown = %FORGED, debugged = ?FORGED, "told");
                 tracing::warn!(error = &error as &dyn Error, "{FORGED}");
@@ -261,13 +263,13 @@ mod tests {
 
     #[test]
     fn what_lies_beneath_an_error_is_cut_at_200_bytes_and_everything_at_some_length() {
-        for line in [Line::TEXT, Line::JSON] {
-            let text = logged(line, || {
+        for style in [Style::Text, Style::Json] {
+            let text = logged(style, || {
                 let error = Ours::over("y".repeat(1_000_000));
                 tracing::warn!(error = &error as &dyn Error, "told");
             });
             assert!(text.contains(&format!("ours: {}…", "y".repeat(200))) && text.len() < 500, "{text}");
-            let text = logged(line, || tracing::warn!(value = "z".repeat(1_000_000), "told"));
+            let text = logged(style, || tracing::warn!(value = "z".repeat(1_000_000), "told"));
             assert!(text.len() < 2_500, "{text}");
         }
     }
@@ -275,10 +277,10 @@ mod tests {
     #[test]
     fn a_line_has_its_fields_as_they_are() {
         let tell = || tracing::info!(count = 3, whole = true, name = "a b", id = %"c", "serving");
-        let text = logged(Line::TEXT, tell);
+        let text = logged(Style::Text, tell);
         let (_, rest) = text.split_once(' ').unwrap();
         assert_eq!(rest, " INFO doorward_observe::line::tests: serving count=3 whole=true name=\"a b\" id=c\n");
-        let line: Value = serde_json::from_str(&logged(Line::JSON, tell)).unwrap();
+        let line: Value = serde_json::from_str(&logged(Style::Json, tell)).unwrap();
         assert_eq!(
             line["fields"],
             serde_json::json!({"message": "serving", "count": 3, "whole": true, "name": "a b", "id": "c"})

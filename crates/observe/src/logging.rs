@@ -10,7 +10,7 @@ use tracing_subscriber::reload::{self, Handle};
 use tracing_subscriber::util::SubscriberInitExt;
 use tracing_subscriber::{EnvFilter, Layer, Registry};
 
-use crate::line::Line;
+use crate::line::{Line, Style};
 #[cfg(feature = "otel")]
 use crate::traces::Traces;
 
@@ -100,18 +100,18 @@ impl FromStr for Filter {
 #[derive(Debug)]
 pub struct Logging {
     filter: Filter,
-    line: Line,
+    style: Style,
     #[cfg(feature = "otel")]
     traces: Option<Traces>,
 }
 
 impl Logging {
-    /// Logs lines of this form that pass the filter.
+    /// Logs lines of this style that pass the filter.
     #[must_use]
-    pub const fn new(filter: Filter, line: Line) -> Self {
+    pub const fn new(filter: Filter, style: Style) -> Self {
         Self {
             filter,
-            line,
+            style,
             #[cfg(feature = "otel")]
             traces: None,
         }
@@ -135,7 +135,7 @@ impl Logging {
         let lines = tracing_subscriber::fmt::layer()
             .with_writer(std::io::stderr)
             .with_ansi(std::io::stderr().is_terminal())
-            .event_format(self.line);
+            .event_format(Line::from(self.style));
         let registry = tracing_subscriber::registry().with(lines.with_filter(filter));
         #[cfg(feature = "otel")]
         registry.with(self.traces.as_ref().map(Traces::layer)).init();

@@ -19,6 +19,9 @@ use crate::process::Process;
 /// The labels of a metric: names with values.
 type Labels<const N: usize> = [(&'static str, &'static str); N];
 
+/// The labels of a metric whose values come from names.
+type NamedLabels<const N: usize> = [(&'static str, String); N];
+
 /// The metrics of a program. A [`Watcher`](crate::Watcher) counts requests and connections in them.
 #[derive(Debug)]
 pub struct Metrics {
@@ -28,18 +31,27 @@ pub struct Metrics {
     unusual_uses: Family<Labels<1>, Counter>,
     current: Gauge,
     lease_left: Gauge<f64, AtomicU64>,
+    poll_age: Gauge<f64, AtomicU64>,
+    pub(crate) change_wait: Histogram,
+    pub(crate) store_errors: Family<Labels<2>, Counter>,
+    pub(crate) tool_calls: Family<NamedLabels<2>, Histogram, fn() -> Histogram>,
+    access_log_lost: Counter,
     due: Gauge,
     pub(crate) connections: Gauge,
     pub(crate) connections_limited: Family<Labels<1>, Counter>,
     pub(crate) requests_limited: Family<Labels<2>, Counter>,
     pub(crate) operator_refusals: Counter,
     pub(crate) sign_in_refusals: Family<Labels<1>, Counter>,
-    pub(crate) sink_lag_events: Family<[(&'static str, String); 1], Gauge>,
-    pub(crate) sink_lag_seconds: Family<[(&'static str, String); 1], Gauge>,
+    pub(crate) sink_lag_events: Family<NamedLabels<1>, Gauge>,
+    pub(crate) sink_lag_seconds: Family<NamedLabels<1>, Gauge>,
     pub(crate) certificate_end: Family<Labels<1>, Gauge>,
     pub(crate) certificate_readable: Family<Labels<1>, Gauge>,
     process: Process,
 }
+
+/// Who waited for the store when it failed: the label `by`.
+pub(crate) const REQUEST: &str = "request";
+pub(crate) const NODE: &str = "node";
 
 #[derive(Clone, Debug, EncodeLabelSet, Eq, Hash, PartialEq)]
 pub(crate) struct RequestLabels {
@@ -83,6 +95,21 @@ impl Metrics {
         let current = add(registry, "node_current", "1 if this node can prove that it is up to date, else 0");
         let help = "Seconds until this node answers 503, unless it reads the store";
         let lease_left = add(registry, "lease_left_seconds", help);
+        let help = "Seconds since this node last read the store with success";
+        let poll_age = add(registry, "poll_age_seconds", help);
+        let change_wait = durations();
+        let help = "Time from the commit of a change by this node until every node had it";
+        registry.register_with_unit("change_wait", help, Unit::Seconds, change_wait.clone());
+        let help = "Failures of the store, by kind, and by who waited for it: a request, or the node itself";
+        let store_errors: Family<Labels<2>, Counter> = add(registry, "store_errors", help);
+        for by in [REQUEST, NODE] {
+            drop(store_errors.get_or_create(&[("kind", "unavailable"), ("by", by)]));
+        }
+        let tool_calls = Family::new_with_constructor(durations as fn() -> Histogram);
+        let help = "Time that calls of the MCP server's tools took, by tool and outcome";
+        registry.register_with_unit("tool_call_duration", help, Unit::Seconds, tool_calls.clone());
+        let help = "Lines of the access log that were left out, since standard output was not read in time";
+        let access_log_lost = add(registry, "access_log_lines_lost", help);
         let due = add(registry, "production_keys_due", "Production keys that are due for rotation");
         let connections = add(registry, "connections", "Connections of clients that are open");
         let help = "Connections that were turned away, cut off or made to wait, by reason";
@@ -116,6 +143,11 @@ impl Metrics {
             unusual_uses,
             current,
             lease_left,
+            poll_age,
+            change_wait,
+            store_errors,
+            tool_calls,
+            access_log_lost,
             due,
             connections,
             connections_limited,
@@ -128,6 +160,11 @@ impl Metrics {
             certificate_readable,
             process,
         }
+    }
+
+    /// Takes over how many lines the access log has lost.
+    pub(crate) fn lost_lines(&self, count: u64) {
+        self.access_log_lost.inner().fetch_max(count, Ordering::Relaxed);
     }
 
     /// Takes over what the layer counted. The larger number stays, so that two scrapes at once turn no counter back.
@@ -157,6 +194,7 @@ impl Metrics {
         self.counted(counters);
         self.current.set(verifier.is_current().into());
         self.lease_left.set(verifier.lease_left().map_or(0.0, |left| left.as_secs_f64()));
+        self.poll_age.set(verifier.poll_age().as_secs_f64());
         let _ = self.process.read();
         let (due, _) = verifier.production_keys_older_than(ROTATION_PERIOD);
         self.due.set(i64::try_from(due).unwrap_or(i64::MAX));

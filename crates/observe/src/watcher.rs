@@ -4,25 +4,35 @@ use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use doorward_api::Answered;
+use doorward_auth::Receipt;
 use doorward_http::SourceAddress;
 use doorward_listen::Throttle;
 use doorward_types::Timestamp;
-use http::{Method, StatusCode};
 
-use crate::metrics::{Metrics, RequestLabels};
+use crate::access_log::AccessLog;
+use crate::method;
+use crate::metrics::{Metrics, NODE, REQUEST, RequestLabels};
 
 /// Counts what the API and connections do. The log has a line about limits now and then.
 #[derive(Debug)]
 pub struct Watcher {
     metrics: Arc<Metrics>,
     throttle: Throttle<(&'static str, &'static str)>,
+    access_log: Option<AccessLog>,
 }
 
 impl Watcher {
     /// Returns a watcher that counts in these metrics.
     #[must_use]
     pub fn new(metrics: Arc<Metrics>) -> Self {
-        Self { metrics, throttle: Throttle::default() }
+        Self { metrics, throttle: Throttle::default(), access_log: None }
+    }
+
+    /// Writes a line for each request, too.
+    #[must_use]
+    pub fn with_access_log(self, access_log: Option<AccessLog>) -> Self {
+        Self { access_log, ..self }
     }
 
     /// Counts a sign-in at the page that was refused, by the way in.
@@ -56,15 +66,38 @@ impl doorward_listen::Observer for Watcher {
     }
 }
 
+impl doorward_auth::Observer for Watcher {
+    fn took_effect(&self, receipt: &Receipt) {
+        self.metrics.change_wait.observe(receipt.waited().as_secs_f64());
+    }
+
+    fn store_failed(&self, kind: &'static str) {
+        self.metrics.store_errors.get_or_create(&[("kind", kind), ("by", NODE)]).inc();
+    }
+}
+
 impl doorward_api::Observer for Watcher {
-    fn answered(&self, method: &Method, route: &'static str, status: StatusCode, took: Duration) {
-        let known = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"];
+    fn answered(&self, request: &Answered<'_>) {
         let labels = RequestLabels {
-            http_request_method: known.into_iter().find(|name| *name == method.as_str()).unwrap_or("_OTHER"),
-            http_route: route,
-            http_response_status_code: status.as_u16(),
+            http_request_method: method::name(request.method),
+            http_route: request.route,
+            http_response_status_code: request.status.as_u16(),
         };
-        self.metrics.requests.get_or_create(&labels).observe(took.as_secs_f64());
+        self.metrics.requests.get_or_create(&labels).observe(request.took.as_secs_f64());
+        if let Some(log) = &self.access_log {
+            log.write(request);
+            self.metrics.lost_lines(log.lost());
+        }
+    }
+
+    fn store_failed(&self, kind: &'static str) {
+        self.metrics.store_errors.get_or_create(&[("kind", kind), ("by", REQUEST)]).inc();
+    }
+
+    fn tool_called(&self, tool: &str, succeeded: bool, took: Duration) {
+        let outcome = if succeeded { "succeeded" } else { "failed" };
+        let labels = [("tool", tool.to_owned()), ("outcome", outcome.to_owned())];
+        self.metrics.tool_calls.get_or_create(&labels).observe(took.as_secs_f64());
     }
 
     fn operator_refused(&self, address: Option<IpAddr>) {

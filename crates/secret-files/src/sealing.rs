@@ -158,23 +158,42 @@ impl SealingKeySource {
         Ok(keys)
     }
 
-    /// Reads the keys, and makes sure that the store names one of them.
-    async fn checked(&self, store: &dyn Sealing, core: &Core) -> Result<SealingKeys, SealingSourceError> {
+    /// Does what [`SealingKeySource::load`] does, and changes nothing. Returns false if there are no keys yet, and `load` would
+    /// make them.
+    ///
+    /// # Errors
+    ///
+    /// Fails like [`SealingKeySource::load`].
+    pub async fn check(&self, store: &dyn Sealing, core: &Core) -> Result<bool, SealingSourceError> {
+        Ok(!matches!(self.found(store, core).await?, Found::Nothing))
+    }
+
+    /// Reads the keys, and checks them against the store.
+    async fn found(&self, store: &dyn Sealing, core: &Core) -> Result<Found, SealingSourceError> {
         let place = &self.place;
         let read = place.read()?;
         if let Some(named) = named(core).await? {
             return match read {
-                Some(keys) if keys.seal_by(named) => Ok(keys),
+                Some(keys) if keys.seal_by(named) => Ok(Found::Named(keys)),
                 read => Err(place.lacks(named, read.as_ref())),
             };
         }
-        let keys = match (opens_any(store, read.as_ref()).await?, read, place) {
-            (Some(false), read, _) => {
-                return Err(SealingSourceError::NothingOpens { found: place.found(read.as_ref()) });
-            }
-            (_, Some(keys), _) => keys,
-            (_, None, Place::File(path)) if self.is_made => make(path, core)?,
-            (_, None, place) => return Err(SealingSourceError::Missing { place: place.to_string() }),
+        match (opens_any(store, read.as_ref()).await?, read, place) {
+            (Some(false), read, _) => Err(SealingSourceError::NothingOpens { found: place.found(read.as_ref()) }),
+            (_, Some(keys), _) => Ok(Found::Unnamed(keys)),
+            (_, None, Place::File(_)) if self.is_made => Ok(Found::Nothing),
+            (_, None, place) => Err(SealingSourceError::Missing { place: place.to_string() }),
+        }
+    }
+
+    /// Reads the keys, and makes sure that the store names one of them.
+    async fn checked(&self, store: &dyn Sealing, core: &Core) -> Result<SealingKeys, SealingSourceError> {
+        let place = &self.place;
+        let keys = match (self.found(store, core).await?, place) {
+            (Found::Named(keys), _) => return Ok(keys),
+            (Found::Unnamed(keys), _) => keys,
+            (Found::Nothing, Place::File(path)) => make(path, core)?,
+            (Found::Nothing, place) => return Err(SealingSourceError::Missing { place: place.to_string() }),
         };
         // Another server may have been quicker.
         if !store.name_sealing_key(None, keys.sealing(), None).await? {
@@ -185,6 +204,16 @@ impl SealingKeySource {
         }
         Ok(keys)
     }
+}
+
+/// The keys at a place, beside a store.
+enum Found {
+    /// The store names one of the keys.
+    Named(SealingKeys),
+    /// The store names no key yet.
+    Unnamed(SealingKeys),
+    /// There are no keys, and nothing is sealed.
+    Nothing,
 }
 
 /// Returns the key that the store names.

@@ -7,8 +7,8 @@ use doorward_audit::Action;
 use doorward_key::Digest;
 use doorward_records::Store;
 use doorward_store::{
-    ActiveSecret, CHANGE_LOG_LENGTH, Change, ChangeContext, Knowledge, LostChange, OperationId, Poll, Position,
-    Revision, Secret, SecretUsage, Session, StoreError, Successor, USAGE_BUCKET, USAGE_RETENTION,
+    ActiveSecret, CHANGE_LOG_LENGTH, Change, ChangeContext, Knowledge, LostChange, NodeDescription, OperationId, Poll,
+    Position, Revision, Secret, SecretUsage, Session, StoreError, Successor, USAGE_BUCKET, USAGE_RETENTION,
 };
 use doorward_types::{Environment, Incarnation, OrganizationId, SecretState, SessionId, Timestamp, altered};
 
@@ -113,6 +113,28 @@ pub(super) async fn a_change_names_the_longest_lease_from_before_it(store: Keys)
     // A removed session may have left a lease behind.
     store.remove(&[long.id]).await.unwrap();
     assert_eq!(longest().await, Duration::from_secs(7));
+}
+
+pub(super) async fn a_node_describes_itself_while_it_is_registered(store: Arc<dyn Store>) {
+    let (first, second) = (register(&*store).await, register(&*store).await);
+    let describe = async |session, host: &str| {
+        let at = Timestamp::from_millis(1_800_000_000_000);
+        let description = NodeDescription::new(host.parse().unwrap(), "doorward-server 1.2.3".parse().unwrap(), at);
+        store.describe(session, &description).await.unwrap();
+        description
+    };
+    let nodes = async || store.nodes().await.unwrap().proved_of_any_store().unwrap().1;
+    describe(first, "old name").await;
+    let described = describe(first, "kiel").await;
+    let found = nodes().await;
+    assert_eq!(found.iter().map(|node| node.status).collect::<Vec<_>>(), sessions(&*store).await);
+    let of = |session| found.iter().find(|node| node.status.session.id == session).unwrap();
+    assert_eq!(of(first).description.as_ref(), Some(&described));
+    assert!(of(first).store_time.is_some() && of(first).clock_ahead_millis().is_some());
+    assert_eq!((&of(second).description, of(second).clock_ahead_millis()), (&None, None));
+    store.remove(&[first]).await.unwrap();
+    describe(first, "kiel").await;
+    assert_eq!(nodes().await.len(), 1);
 }
 
 pub(super) async fn a_restored_store_begins_an_incarnation(store: Arc<dyn Store>) {

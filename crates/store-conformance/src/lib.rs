@@ -52,6 +52,7 @@ pub async fn all<Made: Future<Output = Arc<dyn Store>>>(make: impl Fn() -> Made)
     run!(
         make();
         a_restored_store_begins_an_incarnation,
+        a_node_describes_itself_while_it_is_registered,
         a_lost_change_is_reported_until_an_operator_accepts_it,
         uses_are_added_up_per_secret_and_hour,
         the_newest_change_of_a_record_is_known,

@@ -11,9 +11,9 @@ use doorward_types::{Incarnation, Locator, OrganizationId, SessionId, Timestamp}
 
 use crate::MemoryStore;
 use doorward_store::{
-    ActiveSecret, ChangeFeed, ChangeTarget, KeyRef, LostChange, LostChangeStore, NodeRegistry, Observation,
-    OriginEntry, OriginsChange, Position, Revision, SecretChange, SecretUsage, Session, SessionStatus, Sourced,
-    StoreError, StoreIdentity, UsageBucket, UsageLog,
+    ActiveSecret, ChangeFeed, ChangeTarget, KeyRef, LostChange, LostChangeStore, NodeDescription, NodeRecord,
+    NodeRegistry, Observation, OriginEntry, OriginsChange, Position, Revision, SecretChange, SecretUsage, Session,
+    SessionStatus, Sourced, StoreError, StoreIdentity, UsageBucket, UsageLog,
 };
 
 #[async_trait]
@@ -145,6 +145,22 @@ impl NodeRegistry for MemoryStore {
         Ok(state.sourced(state.sessions.values().copied().collect()))
     }
 
+    async fn describe(&self, session: SessionId, description: &NodeDescription) -> Result<(), StoreError> {
+        let mut state = self.state();
+        if state.sessions.contains_key(&session) {
+            // The store's clock is the node's: both are in this process.
+            state.descriptions.insert(session, description.clone());
+        }
+        Ok(())
+    }
+
+    async fn nodes(&self) -> Result<Sourced<Vec<NodeRecord>>, StoreError> {
+        let state = self.state();
+        let described = |id| state.descriptions.get(id).map(|description| (description.clone(), description.at));
+        let nodes = state.sessions.iter().map(|(id, status)| NodeRecord::new(*status, described(id)));
+        Ok(state.sourced(nodes.collect()))
+    }
+
     async fn retire(&self, sessions: &[SessionId]) -> Result<(), StoreError> {
         let mut state = self.state();
         for session in sessions {
@@ -156,7 +172,9 @@ impl NodeRegistry for MemoryStore {
     }
 
     async fn remove(&self, sessions: &[SessionId]) -> Result<(), StoreError> {
-        self.state().sessions.retain(|id, _| !sessions.contains(id));
+        let mut state = self.state();
+        state.sessions.retain(|id, _| !sessions.contains(id));
+        state.descriptions.retain(|id, _| !sessions.contains(id));
         Ok(())
     }
 }

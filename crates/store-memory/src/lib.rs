@@ -22,9 +22,9 @@ use doorward_records::{
     Connector, ConnectorName, Credential, CredentialKey, LinkSession, RegisteredUser, Revocation, ToolCall,
 };
 use doorward_store::{
-    AccessKeyWithSecrets, ActiveSecret, Change, ChangeContext, ChangeTarget, Facts, KeyFacts, KeyRef, Operation,
-    OperationId, Operator, Organization, OriginEntry, Position, Provenance, Revision, Scope, SessionStatus, SignIn,
-    SinkState, Sourced, Step, StoreError, StoreId, StoreIdentity,
+    AccessKeyWithSecrets, ActiveSecret, Change, ChangeContext, ChangeTarget, Facts, KeyFacts, KeyRef, NodeDescription,
+    Operation, OperationId, Operator, Organization, OriginEntry, Position, Provenance, Revision, Scope, SessionStatus,
+    SignIn, SinkState, Sourced, Step, StoreError, StoreId, StoreIdentity,
 };
 
 /// A store in memory. It ends with the process.
@@ -43,6 +43,7 @@ struct State {
     log: BTreeMap<Revision, Logged>,
     lost: BTreeMap<Position, bool>,
     sessions: BTreeMap<SessionId, SessionStatus>,
+    descriptions: BTreeMap<SessionId, NodeDescription>,
     events: BTreeMap<Scope, Vec<Event>>,
     pruned: BTreeMap<Scope, Pruned>,
     /// The scope and sequence of the event at each position.

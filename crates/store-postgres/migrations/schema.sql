@@ -395,3 +395,7 @@ CREATE UNIQUE INDEX organizations_by_external_id ON organizations (external_id);
 CREATE INDEX organizations_by_name ON organizations (name);
 
 CREATE INDEX organizations_by_erasure ON organizations (erase_at);
+
+-- What a session's node says of itself, for people, and the store's time of that. Older programs say nothing.
+
+ALTER TABLE sessions ADD COLUMN host TEXT, ADD COLUMN program TEXT, ADD COLUMN described_at BIGINT, ADD COLUMN store_time BIGINT;

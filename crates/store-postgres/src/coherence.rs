@@ -5,20 +5,23 @@ use std::time::Duration;
 use async_trait::async_trait;
 use doorward_key::KeyPrefix;
 use doorward_store::{
-    ActiveSecret, CHANGE_LOG_LENGTH, ChangeFeed, ChangeTarget, NodeRegistry, Observation, OperationId, OriginEntry,
-    OriginsChange, Position, Provenance, Revision, SecretChange, Session, SessionStatus, Sourced, StoreError,
-    StoreIdentity,
+    ActiveSecret, CHANGE_LOG_LENGTH, ChangeFeed, ChangeTarget, NodeDescription, NodeRecord, NodeRegistry, Observation,
+    OperationId, OriginEntry, OriginsChange, Position, Provenance, Revision, SecretChange, Session, SessionStatus,
+    Sourced, StoreError, StoreIdentity,
 };
-use doorward_store_sql::coherence::{self as rows, IDENTITY, STATUS};
+use doorward_store_sql::coherence::{self as rows, IDENTITY, NODE, STATUS};
 use doorward_store_sql::keys::{self, ACTIVE_COLUMNS};
 use doorward_store_sql::table::columns;
-use doorward_store_sql::{FromRow, Reader, sql, text};
-use doorward_types::{Locator, SessionId};
+use doorward_store_sql::{FromRow, Reader, Statement, sql, text};
+use doorward_types::{Locator, SessionId, Timestamp};
 use tokio_postgres::Row;
 
 use crate::PostgresStore;
 use crate::row::{self, AFTER_PROVENANCE, PROVENANCE};
 use crate::transaction::{Decision, lock};
+
+/// The milliseconds since 1970, by the database's clock.
+const NOW: &str = "CAST(extract(epoch FROM clock_timestamp()) * 1000 AS BIGINT)";
 
 #[async_trait]
 impl ChangeFeed for PostgresStore {
@@ -156,12 +159,25 @@ impl NodeRegistry for PostgresStore {
     }
 
     async fn sessions(&self) -> Result<Sourced<Vec<SessionStatus>>, StoreError> {
-        let all = text!(
+        self.listed(sql(text!(
             "SELECT {PROVENANCE}, {STATUS} FROM store i LEFT JOIN sessions n ON TRUE WHERE i.id = 1 ORDER BY n.id"
-        );
-        let (provenance, found) = self.protocol.sourced(sql(all)).await?;
-        let all = found.iter().map(|found| row::read(found, AFTER_PROVENANCE, FromRow::read));
-        Ok(Sourced::new(provenance, all.filter_map(Result::transpose).collect::<Result<_, _>>()?))
+        )))
+        .await
+    }
+
+    async fn describe(&self, session: SessionId, description: &NodeDescription) -> Result<(), StoreError> {
+        self.protocol.execute(rows::describe(session, description, NOW)).await.map(drop)
+    }
+
+    async fn nodes(&self) -> Result<Sourced<Vec<NodeRecord>>, StoreError> {
+        self.listed(sql(text!(
+            "SELECT {PROVENANCE}, {NODE} FROM store i LEFT JOIN sessions n ON TRUE WHERE i.id = 1 ORDER BY n.id"
+        )))
+        .await
+    }
+
+    async fn store_time(&self) -> Result<Option<Timestamp>, StoreError> {
+        row::value(&self.protocol.query(sql(text!("SELECT {NOW}"))).await?)
     }
 
     async fn retire(&self, sessions: &[SessionId]) -> Result<(), StoreError> {
@@ -177,6 +193,15 @@ impl NodeRegistry for PostgresStore {
 
     fn control(&self) -> Option<Arc<dyn NodeRegistry>> {
         Some(Arc::new(self.apart()))
+    }
+}
+
+impl PostgresStore {
+    /// Reads rows beside the store's own record. Without rows, the record stands alone.
+    async fn listed<T: FromRow>(&self, all: Statement) -> Result<Sourced<Vec<T>>, StoreError> {
+        let (provenance, found) = self.protocol.sourced(all).await?;
+        let all = found.iter().map(|found| row::read(found, AFTER_PROVENANCE, FromRow::read));
+        Ok(Sourced::new(provenance, all.filter_map(Result::transpose).collect::<Result<_, _>>()?))
     }
 }
 

@@ -1,7 +1,7 @@
 //! The migrations, the store's own record, and the checks of the server's settings.
 
 use doorward_key::{Random, SystemRandom};
-use doorward_store::{LONGEST_LEASE, StoreError, StoreId};
+use doorward_store::{LONGEST_LEASE, Migration, OpenMode, Opening, SchemaState, StoreError, StoreId};
 use doorward_store_sql::sql;
 use doorward_types::Incarnation;
 
@@ -17,15 +17,50 @@ use crate::{failover, place, row};
 /// a statement on a busy server too.
 const TOGETHER: usize = 8;
 
-/// Brings a store up to date. Returns the SQL expression of its timeline. Several nodes may do this at once: the lock on
+/// Returns the version of the schema beside those that programs know or need.
+pub(crate) async fn state(pool: &Connections) -> Result<SchemaState, StoreError> {
+    let done: u64 =
+        row::value(&pool.query(sql("SELECT done FROM schema_steps WHERE id = 1")).await?)?.unwrap_or_default();
+    let oldest = pool.query(sql("SELECT oldest_schema FROM store WHERE id = 1")).await;
+    // A store that is being created has no record of itself yet.
+    let oldest = oldest.and_then(|found| row::value(&found)).ok().flatten().unwrap_or_default();
+    Ok(SchemaState::new(done, known(), oldest))
+}
+
+/// Returns whether missing migrations may be taken, or fails.
+async fn may_migrate(pool: &Connections, opening: Opening, content: &Content) -> Result<bool, StoreError> {
+    if content.is_new() {
+        // Another process may be creating it.
+        return if opening.mode == OpenMode::Create { Ok(true) } else { Err(StoreError::NotFound) };
+    }
+    let SchemaState { found, needed, .. } = state(pool).await?;
+    if found >= needed {
+        return Ok(true);
+    }
+    let number = |version| i64::try_from(version).unwrap_or(i64::MAX);
+    let older = Err(StoreError::OlderSchema { found: number(found), needed: number(needed) });
+    match opening.migration {
+        Migration::Always => Ok(true),
+        Migration::IfAlone => {
+            let node = sql("SELECT 1 FROM sessions WHERE retired = FALSE LIMIT 1");
+            if pool.query(node).await?.is_empty() { Ok(true) } else { older }
+        }
+        Migration::Skip => Ok(false),
+        _ => older,
+    }
+}
+
+/// Brings a store up to date, if the caller allows it. Returns the SQL expression of its timeline. Several nodes may do this at once: the lock on
 /// the counter's row lets one node take each step. Fails if another program has a table with a name that a missing
 /// migration creates.
-pub(crate) async fn run(pool: &Connections, schema: &SchemaName) -> Result<&'static str, StoreError> {
+pub(crate) async fn run(pool: &Connections, schema: &SchemaName, opening: Opening) -> Result<&'static str, StoreError> {
     // The content is read before the counter, so every table of another node's migrations is counted.
     let mut schemas = place::contents(&pool.query(place::contents_of(schema)).await?)?;
     let content = schemas.remove(schema.as_str()).unwrap_or_default();
-    while step(pool, schema, &content).await? {}
-    introduce(pool).await?;
+    if may_migrate(pool, opening, &content).await? {
+        while step(pool, schema, &content).await? {}
+        introduce(pool).await?;
+    }
     failover::timeline(pool).await
 }
 

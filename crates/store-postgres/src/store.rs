@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use doorward_store::{OpenMode, StoreError};
+use doorward_store::{OpenMode, Opening, SchemaState, StoreError};
 use doorward_store_sql::{FromRow, Statement};
 use tokio_postgres::Row;
 
@@ -35,13 +35,26 @@ impl PostgresOptions {
     /// # Errors
     ///
     /// Fails like [`PostgresStore::open`].
-    pub async fn open(self, mode: OpenMode) -> Result<PostgresStore, StoreError> {
-        PostgresStore::open_with(self, mode).await
+    pub async fn open(self, opening: impl Into<Opening>) -> Result<PostgresStore, StoreError> {
+        PostgresStore::open_with(self, opening.into()).await
+    }
+
+    /// Returns the version of the store's schema. Changes nothing.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError::NotFound`] if the database holds no store. Otherwise as [`PostgresStore::open`].
+    pub async fn schema_state(self) -> Result<SchemaState, StoreError> {
+        let database = Arc::new(Database::of(&self)?);
+        let pool = Connections::Pool(Pool::of(Arc::clone(&database), self.pool_size));
+        let schema = place::find(&pool, self.schema.as_ref(), OpenMode::Existing).await?;
+        database.keep_tables_in(schema);
+        migrations::state(&pool).await
     }
 }
 
 impl PostgresStore {
-    /// Opens a store, and brings its schema up to date. `url` is a connection string in libpq's form, such as
+    /// Opens a store. With [`OpenMode::Create`], brings its schema up to date. `url` is a connection string in libpq's form, such as
     /// `postgres://user@host/database?sslmode=require`. If it names several hosts, all are tried at the same time, and
     /// the first that accepts writes is taken. [`PostgresOptions`] has settings that are not in the URL.
     ///
@@ -52,14 +65,15 @@ impl PostgresStore {
     ///
     /// # Errors
     ///
-    /// [`StoreError::NotFound`] if the database holds no store and `mode` does not create one.
+    /// [`StoreError::NotFound`] if the database holds no store and `opening` does not create one.
+    /// [`StoreError::OlderSchema`] if the schema is older and `opening` does not migrate it.
     /// [`StoreError::Settings`] if the URL is wrong, if the database has two stores and the URL does not name the schema,
     /// or if the server runs with `fsync=off` or `synchronous_commit=off`. [`StoreError::ForeignTables`] if the schema has
     /// tables of another program with the store's names. [`StoreError::UnsupportedSchema`] if a newer program made the
     /// store. [`StoreError::Doubtful`] if only standbys answer. [`StoreError::Unavailable`] if the database cannot be
     /// reached.
-    pub async fn open(url: &str, mode: OpenMode) -> Result<Self, StoreError> {
-        url.parse::<PostgresOptions>()?.open(mode).await
+    pub async fn open(url: &str, opening: impl Into<Opening>) -> Result<Self, StoreError> {
+        url.parse::<PostgresOptions>()?.open(opening).await
     }
 
     /// Opens a store like [`PostgresStore::open`], but without LISTEN: only polling finds changes of other nodes, a
@@ -68,18 +82,18 @@ impl PostgresStore {
     /// # Errors
     ///
     /// Fails like [`PostgresStore::open`].
-    pub async fn open_without_listen(url: &str, mode: OpenMode) -> Result<Self, StoreError> {
-        url.parse::<PostgresOptions>()?.without_listen().open(mode).await
+    pub async fn open_without_listen(url: &str, opening: impl Into<Opening>) -> Result<Self, StoreError> {
+        url.parse::<PostgresOptions>()?.without_listen().open(opening).await
     }
 
-    async fn open_with(options: PostgresOptions, mode: OpenMode) -> Result<Self, StoreError> {
+    async fn open_with(options: PostgresOptions, opening: Opening) -> Result<Self, StoreError> {
         let database = Arc::new(Database::of(&options)?);
         let pool = Arc::new(Connections::Pool(Pool::of(Arc::clone(&database), options.pool_size)));
         let hints = Hints::of(options.listens.then(|| Arc::clone(&database)));
         migrations::check(&pool).await?;
-        let schema = place::find(&pool, options.schema.as_ref(), mode).await?;
+        let schema = place::find(&pool, options.schema.as_ref(), opening.mode).await?;
         database.keep_tables_in(schema.clone());
-        let timeline = migrations::run(&pool, &schema).await?;
+        let timeline = migrations::run(&pool, &schema, opening).await?;
         let (polls, protocol, writer) = (Arc::clone(&pool), Arc::clone(&pool), Writer::of(Arc::clone(&pool), timeline));
         Ok(Self { database, pool, polls, protocol, writer, hints, timeline })
     }

@@ -5,9 +5,10 @@ use std::time::Duration;
 use doorward_key::KeyPrefix;
 use doorward_store::copy::CopiedTable;
 use doorward_store::{
-    LostChange, Position, Revision, SecretUsage, Session, SessionStatus, StoreError, StoreIdentity, UsageBucket,
+    LostChange, NodeDescription, NodeRecord, Position, Revision, SecretUsage, Session, SessionStatus, StoreError,
+    StoreIdentity, UsageBucket,
 };
-use doorward_types::{Incarnation, OrganizationId, Timestamp};
+use doorward_types::{Incarnation, OrganizationId, SessionId, Timestamp};
 
 use crate::table::{Stored, rows, table};
 use crate::{FromRow, Reader, Statement, sql, text};
@@ -37,6 +38,32 @@ impl FromRow for SessionStatus {
         let session = Session { id: row.take()?, lease: row.take()? };
         Ok(Self { session, acknowledged: row.take()?, asked: row.take()?, retired: row.take()? })
     }
+}
+
+/// The columns of a [`NodeRecord`], of a table called `n`.
+pub const NODE: &str =
+    "n.id, n.lease_ms, n.acknowledged, n.asked, n.retired, n.host, n.program, n.described_at, n.store_time";
+
+impl FromRow for NodeRecord {
+    fn read(row: &mut Reader<'_>) -> Result<Self, StoreError> {
+        let status = SessionStatus::read(row)?;
+        let (host, program, at, store_time) = (row.take()?, row.take()?, row.take()?, row.take()?);
+        let described = match (host, program, at, store_time) {
+            (Some(host), Some(program), Some(at), Some(stored)) => {
+                Some((NodeDescription::new(host, program, at), stored))
+            }
+            _ => None,
+        };
+        Ok(Self::new(status, described))
+    }
+}
+
+/// Records what a session's node says of itself. `now` is the engine's expression for the milliseconds since 1970.
+pub fn describe(session: SessionId, description: &NodeDescription, now: &'static str) -> Statement {
+    let NodeDescription { host, program, at, .. } = description;
+    let update =
+        format!("UPDATE sessions SET host = $1, program = $2, described_at = $3, store_time = {now} WHERE id = $4");
+    sql(update).bind(host).bind(program).bind(at).bind(&session)
 }
 
 /// Adds a session.

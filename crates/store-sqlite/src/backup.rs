@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use std::pin::pin;
 
 use doorward_store::{Revision, StoreError};
+use doorward_store_sql::sql;
 use doorward_types::Incarnation;
 use futures_util::future::{Either, select};
 use rusqlite::Connection;
@@ -16,7 +17,7 @@ use crate::error::{of_files, unavailable};
 use crate::files::{create_private, with_suffix};
 use crate::reader::Reader;
 use crate::settings::FULL;
-use crate::{SqliteStore, coherence, identity, migrations};
+use crate::{SqliteStore, migrations, row};
 
 /// The number of SQLite's steps between two reports, which take about a millisecond.
 const REPORT_EVERY: i32 = 10_000;
@@ -93,7 +94,7 @@ fn write(reader: &mut Reader, to: &Path, told: UnboundedSender<BackupProgress>) 
     let mut copied = partial.connect()?;
     copied.progress_handler(REPORT_EVERY, Some(tell)).map_err(unavailable)?;
     is_sound(&copied, &partial.path)?;
-    let (revision, incarnation) = (coherence::position(&copied)?.revision, identity::of(&copied)?.incarnation);
+    let (revision, incarnation) = state_of(&copied)?;
     drop(copied);
     let bytes = partial.sync()?;
     if to.exists() {
@@ -101,6 +102,17 @@ fn write(reader: &mut Reader, to: &Path, told: UnboundedSender<BackupProgress>) 
     }
     partial.put_at(to)?;
     Ok(BackedUp { bytes, revision, incarnation })
+}
+
+/// Returns the newest change and the incarnation of a copy, whose schema may be older.
+fn state_of(copied: &Connection) -> Result<(Revision, Incarnation), StoreError> {
+    let revision = row::value(copied, &sql("SELECT value FROM revision WHERE id = 1"))?.unwrap_or_default();
+    let version: i64 = copied.pragma_query_value(None, "user_version", |row| row.get(0)).map_err(unavailable)?;
+    if version < migrations::FIRST_WITH_IDENTITY {
+        return Ok((revision, Incarnation::FIRST));
+    }
+    let incarnation = row::value(copied, &sql("SELECT incarnation FROM store WHERE id = 1"))?;
+    Ok((revision, incarnation.unwrap_or(Incarnation::FIRST)))
 }
 
 /// Returns the absolute path.

@@ -6,10 +6,11 @@ use std::time::Duration;
 use async_trait::async_trait;
 use doorward_key::KeyPrefix;
 use doorward_store::{
-    ActiveSecret, ChangeFeed, ChangeTarget, NodeRegistry, Observation, OperationId, OriginEntry, OriginsChange,
-    Position, Revision, SecretChange, Session, SessionStatus, Sourced, StoreError, StoreIdentity,
+    ActiveSecret, ChangeFeed, ChangeTarget, NodeDescription, NodeRecord, NodeRegistry, Observation, OperationId,
+    OriginEntry, OriginsChange, Position, Revision, SecretChange, Session, SessionStatus, Sourced, StoreError,
+    StoreIdentity,
 };
-use doorward_store_sql::coherence::{self as rows, STATUS};
+use doorward_store_sql::coherence::{self as rows, NODE, STATUS};
 use doorward_store_sql::table::columns;
 use doorward_store_sql::{Statement, keys, sql, text};
 use doorward_types::{Locator, SessionId};
@@ -19,6 +20,9 @@ use crate::error::unavailable;
 use crate::queue::Urgency;
 use crate::reader::{LastPoll, Reader};
 use crate::{SqliteStore, identity, row};
+
+/// The milliseconds since 1970, by this machine's clock.
+const NOW: &str = "CAST(unixepoch('subsec') * 1000 AS INTEGER)";
 
 #[async_trait]
 impl ChangeFeed for SqliteStore {
@@ -100,6 +104,15 @@ impl NodeRegistry for SqliteStore {
 
     async fn sessions(&self) -> Result<Sourced<Vec<SessionStatus>>, StoreError> {
         let list = sql(text!("SELECT {STATUS} FROM sessions n ORDER BY n.id"));
+        self.sourced(move |connection| row::list(connection, &list)).await
+    }
+
+    async fn describe(&self, session: SessionId, description: &NodeDescription) -> Result<(), StoreError> {
+        self.write_protocol(vec![rows::describe(session, description, NOW)]).await
+    }
+
+    async fn nodes(&self) -> Result<Sourced<Vec<NodeRecord>>, StoreError> {
+        let list = sql(text!("SELECT {NODE} FROM sessions n ORDER BY n.id"));
         self.sourced(move |connection| row::list(connection, &list)).await
     }
 

@@ -31,7 +31,7 @@ async fn child() {
     if std::env::var_os(NORMAL).is_some() {
         settings.synchronous = "NORMAL";
     }
-    let Ok(store) = SqliteStore::open_blocking(path.as_ref(), OpenMode::Create, settings) else { return };
+    let Ok(store) = SqliteStore::open_blocking(path.as_ref(), OpenMode::Create.into(), settings) else { return };
     faults::live(&store, ROUNDS).await;
 }
 

@@ -21,7 +21,7 @@ async fn store() -> (TempDir, Arc<SqliteStore>) {
     // Queued jobs share a transaction, even on a slow machine.
     let settings = Settings { group_time: Duration::MAX, ..Settings::default() };
     let path = folder.path().join("doorward.db");
-    let store = SqliteStore::open_blocking(&path, OpenMode::Create, settings).unwrap();
+    let store = SqliteStore::open_blocking(&path, OpenMode::Create.into(), settings).unwrap();
     store
         .write(|connection| connection.execute_batch("CREATE TABLE notes (note TEXT UNIQUE)").map_err(unavailable))
         .await
@@ -158,7 +158,7 @@ async fn a_commit_that_fails_fails_for_all_that_share_it() {
 fn a_commit_into_a_file_that_was_moved_meanwhile_is_no_success() {
     let folder = tempfile::tempdir().unwrap();
     let (path, other_name) = (folder.path().join("doorward.db"), folder.path().join("other.db"));
-    let (mut connection, files) = opening::open(&path, OpenMode::Create, Settings::default()).unwrap();
+    let (mut connection, files) = opening::open(&path, OpenMode::Create.into(), Settings::default()).unwrap();
     connection.execute_batch("BEGIN IMMEDIATE; CREATE TABLE notes (note)").unwrap();
     let moved = move || std::fs::hard_link(&path, &other_name).is_err();
     connection.commit_hook(Some(moved)).unwrap();

@@ -2,13 +2,13 @@
 
 use std::path::Path;
 
-use doorward_store::StoreError;
+use doorward_store::{Migration, OpenMode, Opening, SchemaState, StoreError};
 use rusqlite::{Connection, OptionalExtension, TransactionBehavior};
 
 use crate::error::unavailable;
 
 /// The migrations, in order. A released migration is never edited.
-const MIGRATIONS: [&str; 15] = [
+const MIGRATIONS: [&str; 16] = [
     include_str!("../migrations/0001.sql"),
     include_str!("../migrations/0002.sql"),
     include_str!("../migrations/0003.sql"),
@@ -24,6 +24,7 @@ const MIGRATIONS: [&str; 15] = [
     include_str!("../migrations/0013.sql"),
     include_str!("../migrations/0014.sql"),
     include_str!("../migrations/0015.sql"),
+    include_str!("../migrations/0016.sql"),
 ];
 
 /// The newest version of the schema that this program knows.
@@ -90,11 +91,28 @@ fn oldest_schema(connection: &Connection) -> Result<Option<i64>, StoreError> {
     connection.query_row("SELECT oldest_schema FROM store", [], |row| row.get(0)).optional().map_err(unavailable)
 }
 
-/// Brings the schema up to date.
-pub(crate) fn run(connection: &mut Connection, path: &Path) -> Result<(), StoreError> {
+/// Returns the version of the schema beside those that programs know or need.
+pub(crate) fn state(connection: &Connection, path: &Path) -> Result<SchemaState, StoreError> {
+    let found = check(connection, path)?;
+    let oldest = oldest_schema(connection)?.unwrap_or_default();
+    let number = |number| u64::try_from(number).unwrap_or_default();
+    Ok(SchemaState::new(number(found), number(SUPPORTED), number(oldest)))
+}
+
+/// Brings the schema up to date, if the caller allows it.
+pub(crate) fn run(connection: &mut Connection, path: &Path, opening: Opening) -> Result<(), StoreError> {
     let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate).map_err(unavailable)?;
     // Another process may have migrated the store meanwhile.
     let found = check(&transaction, path)?;
+    if found == 0 && opening.mode == OpenMode::Existing {
+        return Err(StoreError::NotFound);
+    }
+    if 0 < found && found < SUPPORTED && !may_migrate(&transaction, opening.migration)? {
+        return match opening.migration {
+            Migration::Skip => Ok(()),
+            _ => Err(StoreError::OlderSchema { found, needed: SUPPORTED }),
+        };
+    }
     for migration in MIGRATIONS.iter().skip(usize::try_from(found).unwrap_or(0)) {
         transaction.execute_batch(migration).map_err(unavailable)?;
     }
@@ -103,6 +121,17 @@ pub(crate) fn run(connection: &mut Connection, path: &Path) -> Result<(), StoreE
         transaction.pragma_update(None, "application_id", APPLICATION_ID).map_err(unavailable)?;
     }
     transaction.commit().map_err(unavailable)
+}
+
+fn may_migrate(connection: &Connection, migration: Migration) -> Result<bool, StoreError> {
+    Ok(match migration {
+        Migration::Always => true,
+        Migration::IfAlone => {
+            let node = "SELECT 1 FROM sessions WHERE NOT retired";
+            !connection.prepare(node).and_then(|mut node| node.exists([])).map_err(unavailable)?
+        }
+        _ => false,
+    })
 }
 
 #[cfg(test)]
@@ -147,7 +176,7 @@ mod tests {
             for key in ["once", "twice"] {
                 connection.execute("INSERT INTO idempotency_keys VALUES ('ada', ?1, 'key_1', 5)", [key]).unwrap();
             }
-            run(&mut connection, &path).unwrap();
+            run(&mut connection, &path, OpenMode::Create.into()).unwrap();
             let found = identity::of(&connection).unwrap();
             assert_eq!(found.longest_lease.as_millis(), lease);
             assert_eq!((found.incarnation, found.prefix), (Incarnation::FIRST, None));
@@ -180,7 +209,7 @@ mod tests {
                  INSERT INTO link_sessions VALUES ('org_1', 'test', 'ls_1', zeroblob(32), 'ru_1', x'04', 9000000000000);",
             )
             .unwrap();
-        run(&mut connection, &path).unwrap();
+        run(&mut connection, &path, OpenMode::Create.into()).unwrap();
         let count = |sql: &str| connection.query_row(sql, [], |row| row.get::<_, i64>(0)).unwrap();
         assert_eq!(count("SELECT count(*) FROM operators WHERE by_provider = 0 AND issuer IS NULL"), 1);
         assert_eq!(count("SELECT count(*) FROM credentials WHERE sealed = x'0102'"), 1);
@@ -217,7 +246,7 @@ mod tests {
                 )
                 .unwrap();
         }
-        run(&mut connection, &path).unwrap();
+        run(&mut connection, &path, OpenMode::Create.into()).unwrap();
         let sql = "SELECT organization, sequence FROM audit_events ORDER BY position";
         let mut order = connection.prepare(sql).unwrap();
         let order = order.query_map([], |row| Ok((row.get(0)?, row.get(1)?))).unwrap();

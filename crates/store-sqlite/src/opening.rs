@@ -2,19 +2,19 @@
 
 use std::path::Path;
 
-use doorward_store::{OpenMode, StoreError};
+use doorward_store::{OpenMode, Opening, SchemaState, StoreError};
 use rusqlite::Connection;
 
 use crate::connection::{connect_to, own, retry};
 use crate::error::{is_busy, unavailable};
 use crate::files::{FileId, Files, Place};
 use crate::migrations;
-use crate::settings::Settings;
+use crate::settings::{FULL, Settings};
 
-/// Opens the store's file for writing, and updates its schema.
-pub(crate) fn open(path: &Path, mode: OpenMode, settings: Settings) -> Result<(Connection, Files), StoreError> {
+/// Opens the store's file for writing, and updates its schema if the caller allows it.
+pub(crate) fn open(path: &Path, opening: Opening, settings: Settings) -> Result<(Connection, Files), StoreError> {
     migrations::warn_of_old_sqlite();
-    let place = Place::find(path, mode)?;
+    let place = Place::find(path, opening.mode)?;
     let before = place.inspect()?;
     let mut connection = look(&place, settings.synchronous)?;
     own(&connection)?;
@@ -23,9 +23,17 @@ pub(crate) fn open(path: &Path, mode: OpenMode, settings: Settings) -> Result<(C
         return Err(unavailable(format!("{} was replaced while it was opened: try again", place.real.display())));
     }
     switch_to_wal(&connection)?;
-    migrations::run(&mut connection, &place.real)?;
+    migrations::run(&mut connection, &place.real, opening)?;
     let files = Files::opened(place, before, settings)?;
     Ok((connection, files))
+}
+
+/// Returns the version of the schema of a store. Writes nothing.
+pub(crate) fn schema(path: &Path) -> Result<SchemaState, StoreError> {
+    let place = Place::find(path, OpenMode::Existing)?;
+    place.inspect()?;
+    let state = migrations::state(&look(&place, FULL)?, &place.real)?;
+    if state.found == 0 { Err(StoreError::NotFound) } else { Ok(state) }
 }
 
 /// Connects to a file that is a store or empty. Writes nothing, not even when the connection is closed.

@@ -4,7 +4,7 @@ use std::fs::File;
 use std::path::{Path, PathBuf};
 
 use doorward_audit::EventDraft;
-use doorward_store::{Revision, StoreError, StoreIdentity};
+use doorward_store::{OpenMode, Revision, StoreError, StoreIdentity};
 use doorward_store_sql::sql;
 use doorward_types::Incarnation;
 use rusqlite::{Connection, TransactionBehavior};
@@ -84,7 +84,8 @@ fn prepare(
     event: &EventDraft,
 ) -> Result<(StoreIdentity, Revision), StoreError> {
     let mut copy = partial.connect()?;
-    migrations::run(&mut copy, &partial.path)?;
+    // Nobody uses the copy yet.
+    migrations::run(&mut copy, &partial.path, OpenMode::Create.into())?;
     let transaction = copy.transaction_with_behavior(TransactionBehavior::Immediate).map_err(unavailable)?;
     for table in ["sessions", "sign_ins", "link_sessions"] {
         row::write_some(&transaction, &sql(format!("DELETE FROM {table}")))?;
@@ -217,7 +218,7 @@ mod tests {
     async fn a_store_that_gives_way_cannot_be_opened() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("doorward.db");
-        drop(crate::SqliteStore::open(&path, doorward_store::OpenMode::Create).await.unwrap());
+        drop(crate::SqliteStore::open(&path, OpenMode::Create).await.unwrap());
         let read = || {
             let other = Connection::open(&path)?;
             other.busy_timeout(std::time::Duration::ZERO)?;

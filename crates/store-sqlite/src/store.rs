@@ -4,7 +4,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use doorward_audit::EventDraft;
-use doorward_store::{OpenMode, Sourced, StoreError};
+use doorward_store::{Opening, SchemaState, Sourced, StoreError};
 use doorward_store_sql::{FromRow, Statement};
 use rusqlite::{Connection, Transaction};
 
@@ -30,23 +30,34 @@ pub struct SqliteStore {
 }
 
 impl SqliteStore {
-    /// Opens a store, and brings its schema up to date.
+    /// Opens a store. With [`OpenMode::Create`](doorward_store::OpenMode::Create), brings its schema up to date.
     ///
     /// The process must open the file only through SQLite: closing another descriptor of the file drops SQLite's locks.
     ///
     /// # Errors
     ///
-    /// [`StoreError::NotFound`] if the file is missing and `mode` does not create it. [`StoreError::UnsupportedSchema`]
+    /// [`StoreError::NotFound`] if the file is missing and `opening` does not create it. [`StoreError::OlderSchema`] if the
+    /// schema is older, and `opening` does not migrate it. [`StoreError::UnsupportedSchema`]
     /// if only newer programs may use the store. [`StoreError::ForeignTables`] if the file is another program's database.
     /// [`StoreError::Unavailable`] if the file cannot be opened, has several names (hard links), or is mounted without its
     /// folder.
-    pub async fn open(path: impl AsRef<Path>, mode: OpenMode) -> Result<Self, StoreError> {
-        let path = path.as_ref().to_owned();
-        on_a_thread(move || Self::open_blocking(&path, mode, Settings::default())).await
+    pub async fn open(path: impl AsRef<Path>, opening: impl Into<Opening>) -> Result<Self, StoreError> {
+        let (path, opening) = (path.as_ref().to_owned(), opening.into());
+        on_a_thread(move || Self::open_blocking(&path, opening, Settings::default())).await
     }
 
-    pub(crate) fn open_blocking(path: &Path, mode: OpenMode, settings: Settings) -> Result<Self, StoreError> {
-        let (connection, files) = opening::open(path, mode, settings)?;
+    /// Returns the version of a store's schema. Changes nothing.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError::NotFound`] if the file is missing. Otherwise as [`SqliteStore::open`].
+    pub async fn schema(path: impl AsRef<Path>) -> Result<SchemaState, StoreError> {
+        let path = path.as_ref().to_owned();
+        on_a_thread(move || opening::schema(&path)).await
+    }
+
+    pub(crate) fn open_blocking(path: &Path, opening: Opening, settings: Settings) -> Result<Self, StoreError> {
+        let (connection, files) = opening::open(path, opening, settings)?;
         let engine = Engine::start(connection, files);
         let reads = engine.connection_thread("doorward-read", READERS);
         let scans = engine.connection_thread("doorward-scan", 1);

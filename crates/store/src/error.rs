@@ -40,6 +40,17 @@ pub enum StoreError {
         /// The names of the other program's tables.
         tables: Vec<String>,
     },
+    /// An older program made the store, and the opening did not allow a migration.
+    #[error(
+        "the store's schema has version {found}, and this program needs version {needed}: run `doorward store migrate`. \
+         Servers of the release before go on meanwhile"
+    )]
+    OlderSchema {
+        /// The store's version.
+        found: i64,
+        /// The version that this program needs.
+        needed: i64,
+    },
     /// The idempotency key was used before, for another request.
     #[error(
         "this idempotency key was used before, for another request: nothing was done. Use a new key for each request"
@@ -93,6 +104,29 @@ pub enum StoreError {
         /// The newest version that this program knows.
         supported: i64,
     },
+}
+
+impl StoreError {
+    /// Returns the kind of a failure of the store, for metrics. Returns `None` if the store works and rejects the caller's
+    /// request.
+    #[must_use]
+    pub const fn failure(&self) -> Option<&'static str> {
+        Some(match self {
+            Self::AlreadyDone { .. } | Self::Conflict(_) | Self::IdempotencyKeyReused | Self::NotFound => return None,
+            Self::Corrupt(_) => "corrupt",
+            Self::Doubtful(_) => "doubtful",
+            Self::LostChange(_) => "lost_change",
+            Self::OtherSealingKey => "sealing_key",
+            Self::OutcomeUnknown => "outcome_unknown",
+            Self::Unavailable(_) => "unavailable",
+            Self::OlderSchema { .. } | Self::UnsupportedSchema { .. } => "schema",
+            Self::ForeignTables { .. }
+            | Self::OtherPrefix { .. }
+            | Self::PrefixUnknown
+            | Self::Settings(_)
+            | Self::UnfinishedCopy => "settings",
+        })
+    }
 }
 
 /// Returns who has a place, with the first names of the tables in it.

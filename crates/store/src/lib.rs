@@ -60,7 +60,7 @@ mod verify;
 
 pub use audit_log::{AuditLog, EventFilter};
 pub use change::{Change, ChangeContext, ChangeTarget, Committed, Events, KeyRef, OrganizationUpdate, Successor};
-pub use engine::{KeyEngine, ManagementEngine, OpenMode};
+pub use engine::{KeyEngine, ManagementEngine, Migration, OpenMode, Opening, SchemaState};
 pub use error::{BoxError, Conflict, StoreError};
 #[cfg(feature = "export")]
 pub use export::LogExport;
@@ -69,7 +69,7 @@ pub use key_store::{KeyStore, WhichKey};
 pub use keys::{AccessKey, AccessKeyWithSecrets, ActiveSecret, Organization, OriginEntry, Secret};
 pub use logs::{known_logs, must_have_events};
 pub use lost::{LostChange, LostChangeStore};
-pub use nodes::NodeRegistry;
+pub use nodes::{NodeDescription, NodeRecord, NodeRegistry};
 pub use operation::{
     IDEMPOTENCY_WINDOW, IdempotencyKey, IdempotencyKeyError, OPERATION_WINDOW, Operation, OperationRow, RequestHash,
     operations_forgotten,

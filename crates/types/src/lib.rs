@@ -12,9 +12,11 @@
 //! | [`ExternalId`], [`OrganizationState`] | an organization's id in the embedding service, and its state |
 //! | [`Foreign`] | another program's text, made safe to log |
 //! | [`Incarnation`] | distinguishes the events of a restored store from the lost events |
+//! | [`parse_duration`] | a span of time as settings have it |
 //! | [`Timestamp`], [`Clock`] | the time of day for records; elapsed time for promises |
 
 mod clock;
+mod duration;
 mod environment;
 mod foreign;
 mod id;
@@ -25,6 +27,7 @@ mod organization;
 mod words;
 
 pub use clock::{Clock, ClockReading, ManualClock, MonoInstant, PreciseClock, SystemClock, Timestamp, TimestampError};
+pub use duration::{DurationError, parse_duration};
 pub use environment::{Environment, SecretState};
 pub use foreign::{Causes, Foreign};
 pub use id::{

@@ -1,11 +1,13 @@
 //! The logs that arguments name.
 
+use std::collections::BTreeMap;
+
 use doorward::audit::{Action, EventDraft};
-use doorward::store::{Scope, known_logs};
-use doorward::types::{Environment, OrganizationId};
+use doorward::store::{Page, Scope, known_logs};
+use doorward::types::{Environment, Name, OrganizationId};
 
 use crate::arguments::Log;
-use crate::context::CliContext;
+use crate::context::{CliContext, MAX_ORGANIZATIONS};
 use crate::failure::CliError;
 
 /// The number of events that are read at a time, if all are read.
@@ -21,21 +23,29 @@ impl CliContext {
         self.scope(organization, log.environment.unwrap_or(Environment::Production))
     }
 
+    /// Returns every log of the store, of this environment or of both; of each, whether it must have events.
+    pub(super) async fn all_logs(&self, environment: Option<Environment>) -> Result<Vec<(Scope, bool)>, CliError> {
+        let all = known_logs(&*self.store).await?;
+        let meant = all.into_iter().filter(|((_, of), _)| environment.is_none_or(|only| only == *of));
+        meant.map(|((organization, of), must)| Ok((self.scope(organization, of)?, must))).collect()
+    }
+
+    /// Returns the name of each organization.
+    pub(super) async fn organization_names(&self) -> Result<BTreeMap<OrganizationId, Name>, CliError> {
+        let all = self.issuer.organizations(self.operator(), Page::first(MAX_ORGANIZATIONS)).await?;
+        Ok(all.into_iter().map(|organization| (organization.id, organization.name)).collect())
+    }
+
     /// Returns the logs that were meant, which are all unless the arguments name some; of each, whether it must have events.
     pub(super) async fn logs(&self, log: &Log) -> Result<Vec<(Scope, bool)>, CliError> {
-        let all = known_logs(&*self.store).await?;
-        let only = match (&log.which.org, log.installation) {
+        let is_named = log.which.org.is_some() || log.which.external_id.is_some();
+        let only = match (is_named, log.installation) {
             (_, true) => Some(OrganizationId::INSTALLATION),
-            (Some(_), _) => Some(self.organization(&log.which).await?.id),
-            (None, _) => None,
+            (true, _) => Some(self.organization(&log.which).await?.id),
+            (false, _) => None,
         };
-        let meant = all.into_iter().filter(|((organization, environment), _)| {
-            only.is_none_or(|only| only == *organization) && log.environment.is_none_or(|only| only == *environment)
-        });
-        let scope = |((organization, environment), must_have_events)| {
-            Ok::<_, CliError>((self.scope(organization, environment)?, must_have_events))
-        };
-        let mut meant = meant.map(scope).collect::<Result<Vec<_>, _>>()?;
+        let mut meant = self.all_logs(log.environment).await?;
+        meant.retain(|(scope, _)| only.is_none_or(|only| only == scope.organization()));
         // A log that was named is looked at, even if there is nothing to see.
         if let (Some(only), true) = (only, meant.is_empty()) {
             meant.push((self.scope(only, log.environment.unwrap_or(Environment::Production))?, false));

@@ -6,45 +6,56 @@ mod resign;
 mod sinks;
 mod verify;
 
-use std::fs::File;
 use std::io::{BufWriter, Write};
 use std::path::Path;
 use std::time::Duration;
 
 use doorward::StoreUrl;
 use doorward::api::views::List;
-use doorward::audit::{Checkpoint, ExportFormat, NoteKey, SecretSummary};
+use doorward::audit::{Checkpoint, Event, ExportFormat, NoteKey, SecretSummary};
 use doorward::key::{Random, SystemRandom};
 use doorward::store::{EventFilter, LogError, LogExport, Page};
+use doorward::types::Timestamp;
 use zeroize::Zeroizing;
 
-use crate::arguments::{Audit, Filter, Log};
+use crate::arguments::{Audit, Filter, Log, Which};
 use crate::context::CliContext;
 use crate::failure::CliError;
+use crate::new_file::NewFile;
 use crate::output::{self, Output};
+use crate::people::ago;
 use crate::progress::Progress;
 
 use self::logs::BATCH;
 use self::prune::prune;
 use self::resign::resign;
 use self::sinks::{delete_sink, sinks};
-use self::verify::{check_proof, checkpoint, prove, read_checkpoint, read_signer, verify};
+use self::verify::{check_proof, checkpoint, checkpoint_all, prove, read_checkpoint, read_signer, verify};
 
 pub(crate) async fn run(url: &StoreUrl, command: Audit, output: &Output) -> Result<(), CliError> {
     let existing = || CliContext::open_existing(url, output);
     match command {
-        Audit::List { log, filter, limit, before } => {
-            list(&existing().await?, &log, filter, Page { after: before, limit }).await
+        Audit::List { log, all, filter, limit, before } => {
+            let context = existing().await?;
+            match all {
+                true => list_all(&context, &log, &filter.into(), limit).await,
+                false => list(&context, &log, &filter.into(), Page { after: before, limit }).await,
+            }
         }
         Audit::Follow { log, after } => follow(&existing().await?, &log, after).await,
         Audit::Export { log, format, file } => export(&existing().await?, &log, format, file.as_deref()).await,
-        Audit::Verify { log, checkpoint, verifier_key } => {
+        Audit::Verify { log, all, checkpoint, verifier_key } => {
+            // DOORWARD_ORG may name an organization beside --all.
+            let log = if all { Log { which: Which::default(), ..log } } else { log };
             let earlier = checkpoint.as_deref().map(|file| read_checkpoint(file, &verifier_key)).transpose()?;
             verify(&existing().await?, &log, earlier, &verifier_key).await
         }
-        Audit::Checkpoint { log, signing_key_file, verifier_key } => {
+        Audit::Checkpoint { log, all: _, folder, signing_key_file, verifier_key } => {
             let (context, signer) = (existing().await?, read_signer(&signing_key_file, verifier_key)?);
-            checkpoint(&context, &log, &signer).await
+            match folder {
+                Some(folder) => checkpoint_all(&context, &log, &signer, &folder).await,
+                None => checkpoint(&context, &log, &signer).await,
+            }
         }
         Audit::Prove { event, log, signing_key_file } => {
             let (context, signer) = (existing().await?, read_signer(&signing_key_file, vec![])?);
@@ -69,36 +80,62 @@ pub(crate) async fn run(url: &StoreUrl, command: Audit, output: &Output) -> Resu
     }
 }
 
-async fn list(context: &CliContext, log: &Log, filter: Filter, page: Page<u64>) -> Result<(), CliError> {
+impl From<Filter> for EventFilter {
+    fn from(filter: Filter) -> Self {
+        let Filter { since, until, action, actor, key } = filter;
+        Self { since, until, action, actor, subject: key.map(|key| key.to_string()) }
+    }
+}
+
+const HEADER: [&str; 7] = ["#", "TIME", "ACTOR", "ACTION", "SUBJECT", "BEFORE → AFTER", "FROM"];
+
+async fn list(context: &CliContext, log: &Log, filter: &EventFilter, page: Page<u64>) -> Result<(), CliError> {
     let scope = context.log(log).await?;
-    let Filter { since, until, action, actor, key } = filter;
-    let filter = EventFilter { since, until, action, actor, subject: key.map(|key| key.to_string()) };
-    let events = context.store.events(&scope, &filter, page).await?;
-    let rows: Vec<_> = events
-        .iter()
-        .map(|event| {
-            let draft = &event.draft;
-            let source = draft.source_address.map(|address| address.to_string()).unwrap_or_default();
-            let locators = |secrets: &[SecretSummary]| {
-                secrets.iter().map(|s| format!("{} ({})", s.locator, s.state)).collect::<Vec<_>>().join(", ")
-            };
-            let change = match (locators(&draft.detail.before), locators(&draft.detail.after)) {
-                (before, after) if before.is_empty() && after.is_empty() => String::new(),
-                (before, after) => format!("{before} → {after}"),
-            };
-            vec![
-                event.sequence.to_string(),
-                draft.time.to_string(),
-                draft.actor.to_string(),
-                draft.action.to_string(),
-                draft.subject.clone(),
-                change,
-                source,
-            ]
-        })
-        .collect();
-    let header = ["#", "TIME", "ACTOR", "ACTION", "SUBJECT", "BEFORE → AFTER", "FROM"];
+    let events = context.store.events(&scope, filter, page).await?;
+    let now = context.core.clock().now();
+    let rows: Vec<_> = events.iter().map(|event| row(event, now)).collect();
+    context.output.list(&List::whole(events), &HEADER, rows)
+}
+
+/// Lists the newest events of all logs.
+async fn list_all(context: &CliContext, log: &Log, filter: &EventFilter, limit: u32) -> Result<(), CliError> {
+    let mut events: Vec<Event> = Vec::new();
+    for (scope, _) in context.all_logs(log.environment).await? {
+        events.extend(context.store.events(&scope, filter, Page::first(limit)).await?);
+        events.sort_by_key(|event| std::cmp::Reverse(event.draft.time));
+        events.truncate(limit as usize);
+    }
+    let names = context.organization_names().await?;
+    let now = context.core.clock().now();
+    let rows = events.iter().map(|event| {
+        let organization = event.draft.organization;
+        let name = names.get(&organization).map_or_else(|| "(installation)".to_owned(), ToString::to_string);
+        [vec![name, event.draft.environment.to_string()], row(event, now)].concat()
+    });
+    let rows: Vec<_> = rows.collect();
+    let header = [&["ORGANIZATION", "ENVIRONMENT"], &HEADER[..]].concat();
     context.output.list(&List::whole(events), &header, rows)
+}
+
+fn row(event: &Event, now: Timestamp) -> Vec<String> {
+    let draft = &event.draft;
+    let source = draft.source_address.map(|address| address.to_string()).unwrap_or_default();
+    let locators = |secrets: &[SecretSummary]| {
+        secrets.iter().map(|s| format!("{} ({})", s.locator, s.state)).collect::<Vec<_>>().join(", ")
+    };
+    let change = match (locators(&draft.detail.before), locators(&draft.detail.after)) {
+        (before, after) if before.is_empty() && after.is_empty() => String::new(),
+        (before, after) => format!("{before} → {after}"),
+    };
+    vec![
+        event.sequence.to_string(),
+        ago(draft.time, now),
+        draft.actor.to_string(),
+        draft.action.to_string(),
+        draft.subject.clone(),
+        change,
+        source,
+    ]
 }
 
 /// The pause between two looks for new events.
@@ -124,7 +161,12 @@ async fn follow(context: &CliContext, log: &Log, after: Option<u64>) -> Result<(
 async fn export(context: &CliContext, log: &Log, format: ExportFormat, file: Option<&Path>) -> Result<(), CliError> {
     let scope = context.log(log).await?;
     let name = Checkpoint::origin_of(scope.organization(), scope.environment());
-    let mut writer = open(file)?;
+    let mut file = file.map(NewFile::begin).transpose()?;
+    let mut output = BufWriter::new(std::io::stdout().lock());
+    let writer: &mut dyn Write = match &mut file {
+        Some(file) => file,
+        None => &mut output,
+    };
     let (store, now) = (context.store.clone(), context.core.clock().now());
     let mut export = LogExport::begin(store, scope, context.request.attribution(), now).await?;
     let of = export.size();
@@ -148,18 +190,8 @@ async fn export(context: &CliContext, log: &Log, format: ExportFormat, file: Opt
         progress.show(&format!("exporting {name}: {count} of {of} events"), count >= of);
     }
     writer.flush().map_err(unwritten)?;
+    file.map_or(Ok(()), NewFile::finish)?;
     progress.end();
     context.output.remark(&format!("Exported {count} events of {name}."));
     Ok(())
-}
-
-/// Opens the place of an export. A file must be new, and is made so that only its owner can read it.
-fn open(file: Option<&Path>) -> Result<Box<dyn Write>, CliError> {
-    let Some(path) = file else { return Ok(Box::new(BufWriter::new(std::io::stdout().lock()))) };
-    let mut options = File::options();
-    options.write(true).create_new(true);
-    #[cfg(unix)]
-    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-    let made = options.open(path).map_err(|error| CliError::of_file("made", path, &error))?;
-    Ok(Box::new(BufWriter::new(made)))
 }

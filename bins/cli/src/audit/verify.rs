@@ -1,9 +1,9 @@
 //! Verification of logs, and checkpoints and proofs of them.
 
-use std::io::BufRead;
+use std::io::{BufRead, Write};
 use std::path::Path;
 
-use doorward::api::views::CheckpointView;
+use doorward::api::views::{CheckpointView, List};
 use doorward::audit::{
     Checkpoint, Event, EventProof, NoteKey, NoteVerifier, Pruned, PrunedError, VerifiedLog, inclusion_proof,
 };
@@ -16,6 +16,7 @@ use super::logs::BATCH;
 use crate::arguments::{Format, Log};
 use crate::context::CliContext;
 use crate::failure::CliError;
+use crate::new_file::NewFile;
 use crate::output::{self, Output};
 use crate::progress::Progress;
 
@@ -201,6 +202,37 @@ pub(super) async fn checkpoint(context: &CliContext, log: &Log, signer: &Signer)
     let (origin, size, verifier) = (&view.origin, view.size, &view.verifier_key);
     context.output.remark(&format!("{origin} has {size} events. Its verifier key is {verifier}"));
     context.output.plain(&view, &view.checkpoint)
+}
+
+/// Writes a checkpoint of each log into a new file of this folder, and beside it the key that verifies it.
+pub(super) async fn checkpoint_all(
+    context: &CliContext,
+    log: &Log,
+    signer: &Signer,
+    folder: &Path,
+) -> Result<(), CliError> {
+    std::fs::create_dir_all(folder).map_err(|error| CliError::of_file("made", folder, &error))?;
+    let mut views = Vec::new();
+    for (scope, _) in context.all_logs(log.environment).await? {
+        let now = verified(context, &scope, signer, &context.output).await?;
+        let view = CheckpointView::new(&now, &signer.key).map_err(|unproved| CliError::failed(unproved.to_string()))?;
+        let name = format!("{}-{}", scope.organization(), scope.environment());
+        write_new(&folder.join(format!("{name}.note")), &view.checkpoint)?;
+        write_new(&folder.join(format!("{name}.verifier")), &view.verifier_key)?;
+        views.push(view);
+    }
+    let sentence = format!(
+        "Wrote checkpoints of {} logs into {}: each LOG.note verifies with the key in LOG.verifier.",
+        views.len(),
+        folder.display()
+    );
+    context.output.done(&List::whole(views), &sentence)
+}
+
+fn write_new(path: &Path, text: &str) -> Result<(), CliError> {
+    let mut file = NewFile::begin(path)?;
+    file.write_all(text.as_bytes()).map_err(|error| CliError::of_file("written", path, &error))?;
+    file.finish()
 }
 
 /// Verifies a log now, with its pruned events. Only such a log is signed.

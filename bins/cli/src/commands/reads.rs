@@ -15,6 +15,7 @@ use doorward::records::Store;
 use self::noted::Noted;
 use self::store::{Call, Carried};
 use super::*;
+use crate::arguments::KeyFilter;
 
 struct Bench {
     store: Arc<Carried<Noted>>,
@@ -58,7 +59,10 @@ const CONSENT: Consent = Consent { yes: true };
 #[tokio::test]
 async fn a_command_reads_each_thing_once() {
     let bench = Bench::new().await;
-    let list = async |context: &CliContext| key(context, Key::List { which: acme() }).await;
+    let list = async |context: &CliContext| {
+        let filter = KeyFilter { which: acme(), all: false, due: false, unused_for: None };
+        key(context, Key::List(filter)).await
+    };
     assert_eq!(bench.calls(list).await, ["organizations_named", "access_keys", "usage"]);
 
     let regenerate = Key::Regenerate { which: acme(), discard_staged: false, shown: SHOWN, consent: CONSENT };

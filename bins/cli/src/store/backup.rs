@@ -5,7 +5,7 @@ use std::path::Path;
 use doorward::StoreUrl;
 use doorward::audit::{Action, ActorId, Attribution, EventDraft};
 use doorward::sqlite::{BackupProgress, SqliteStore, restore as put_back};
-use doorward::store::{OpenMode, StoreError};
+use doorward::store::{Migration, OpenMode, StoreError};
 use doorward::types::{Clock, Environment, OrganizationId, SystemClock};
 use serde::Serialize;
 
@@ -26,10 +26,14 @@ struct BackupView {
 
 pub(super) async fn backup(url: &StoreUrl, file: &Path, output: &Output) -> Result<(), CliError> {
     let path = file_of(url)?;
-    let store = SqliteStore::open(path, OpenMode::Existing).await.map_err(|error| match error {
-        StoreError::NotFound => CliError::not_found(format!("there is no store at {url}")),
-        other => other.into(),
-    })?;
+    // A backup comes before a migration.
+    let store =
+        SqliteStore::open(path, OpenMode::Existing.with_migration(Migration::Skip)).await.map_err(
+            |error| match error {
+                StoreError::NotFound => CliError::not_found(format!("there is no store at {url}")),
+                other => other.into(),
+            },
+        )?;
     let mut progress = Progress::new(output);
     let mut report = |BackupProgress { bytes, of, .. }: BackupProgress| {
         progress.show(&format!("writing {}: {} of {} MiB", file.display(), bytes >> 20, of >> 20), false);

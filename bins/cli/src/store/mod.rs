@@ -4,6 +4,7 @@ mod backup;
 mod changes;
 mod document;
 mod events;
+mod migrate;
 mod restored;
 mod tables;
 
@@ -11,7 +12,7 @@ use doorward::StoreUrl;
 use doorward::api::views::{List, LostChangeView};
 use doorward::auth::LostChanges;
 use doorward::copy::{self, CopyError, CopyStep};
-use doorward::store::{LostChange, OpenMode, StoreError};
+use doorward::store::{LostChange, Migration, OpenMode, StoreError};
 use serde::Serialize;
 
 use crate::arguments::Store;
@@ -25,6 +26,7 @@ pub(crate) async fn run(url: &StoreUrl, command: Store, output: &Output) -> Resu
     match command {
         Store::Backup { file } => backup::backup(url, &file, output).await,
         Store::Copy { from, to, restart } => copy(&from, &to, restart, output).await,
+        Store::Migrate { dry_run } => migrate::run(url, dry_run, output).await,
         Store::Restore { file, consent } => backup::restore(&file, url, consent, output).await,
         Store::Restored { events, dry_run, consent } => {
             restored::restored(url, &events, dry_run, consent, output).await
@@ -62,7 +64,9 @@ async fn copy(from: &StoreUrl, to: &StoreUrl, restart: bool, output: &Output) ->
         other => other.into(),
     };
     let source = doorward::open_engine(from, OpenMode::Existing).await.map_err(|error| of(from, error))?;
-    let target = doorward::open_engine(to, OpenMode::Create).await.map_err(|error| of(to, error))?;
+    let target = doorward::open_engine(to, OpenMode::Create.with_migration(Migration::Never))
+        .await
+        .map_err(|error| of(to, error))?;
     if restart {
         match target.abandon_copy().await {
             Err(StoreError::NotFound) => {

@@ -10,7 +10,7 @@ use doorward::types::Name;
 
 use super::changes::Done;
 use super::events::Told;
-use crate::output::table;
+use crate::people::table;
 
 /// The most reasons for doubt that are shown.
 const MAX_LISTED: usize = 20;

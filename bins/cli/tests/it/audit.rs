@@ -79,11 +79,7 @@ impl Site for Postgres {
     }
 
     fn sql(&self, sql: &str) {
-        let psql = doorward_test_postgres::programs().unwrap().join("psql");
-        let mut psql = Command::new(psql);
-        let psql = psql.env("PGOPTIONS", "-csearch_path=doorward");
-        let done = psql.args(["-v", "ON_ERROR_STOP=1", "-q", "-c", sql, &self.url()]).output().unwrap();
-        assert!(done.status.success(), "{}", String::from_utf8_lossy(&done.stderr));
+        programs::psql(&self.url(), sql);
     }
 }
 

@@ -8,6 +8,8 @@ mod copy;
 mod failover_postgres;
 mod fire;
 mod import;
+mod lists;
+mod migrating;
 mod newcomer;
 mod organizations;
 mod origin;

@@ -213,9 +213,9 @@ fn help_completions_and_the_manual_can_be_printed() {
     for (arguments, word) in [
         (&["--help"][..], "Exit status"),
         (&["key", "regenerate", "--help"], "--discard-staged"),
-        (&["completions", "bash"], "_doorward"),
+        (&["completions", "bash"], "DOORWARD_COMPLETE"),
         (&["completions", "zsh"], "#compdef doorward"),
-        (&["completions", "fish"], "complete -c doorward"),
+        (&["completions", "fish"], "--command doorward"),
         (&["man"], ".TH doorward 1"),
     ] {
         assert!(output(&server, arguments).contains(word), "{arguments:?}");

@@ -19,6 +19,15 @@ pub(crate) fn command(folder: &Path, arguments: &[&str]) -> Command {
     command
 }
 
+/// Runs SQL on the tables of a store in PostgreSQL.
+pub(crate) fn psql(url: &str, sql: &str) {
+    let psql = doorward_test_postgres::programs().unwrap().join("psql");
+    let mut psql = Command::new(psql);
+    let psql = psql.env("PGOPTIONS", "-csearch_path=doorward");
+    let done = psql.args(["-v", "ON_ERROR_STOP=1", "-q", "-c", sql, url]).output().unwrap();
+    assert!(done.status.success(), "{}", String::from_utf8_lossy(&done.stderr));
+}
+
 /// Runs the command line to its end.
 pub(crate) fn run(folder: &Path, arguments: &[&str]) -> Output {
     command(folder, arguments).output().unwrap()

@@ -148,7 +148,7 @@ fn without_standard_output_no_value_is_made() {
     let events = done(folder, &["--output", "json", "audit", "list", "--environment", "production"]);
     let events: serde_json::Value = serde_json::from_str(&events).unwrap();
     assert_eq!(events.pointer("/data").and_then(|data| data.as_array()).map(Vec::len), Some(2), "{events}");
-    // Who throws a value away by hand wants that.
+    // A person who throws a value away by hand wants that.
     assert_eq!(redirected(folder, "> /dev/null", &["key", "create", "--name", "ci"]).0, Some(0));
 }
 

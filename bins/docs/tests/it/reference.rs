@@ -110,8 +110,9 @@ fn metrics_names_every_metric() {
     let page = read(path);
     // Metrics that have counted nothing are not in the answer of a server. Their names stand in the code once.
     let code = read("crates/observe/src/metrics.rs");
-    let registered = code.split("add(registry, ").skip(1).filter_map(|rest| rest.split('"').nth(1)).chain(["build"]);
-    let with_unit = code.split("register_with_unit(").skip(1).filter_map(|rest| rest.split('"').nth(1));
+    let after = |call| code.split(call).skip(1).filter_map(|rest| rest.split('"').nth(1));
+    let registered = after("add(registry, ").chain(after("registry.register_with_unit(")).chain(["build"]);
+    let with_unit = after("whole.register_with_unit(");
     let names: BTreeSet<_> =
         registered.map(|name| format!("doorward_{name}")).chain(with_unit.map(str::to_owned)).collect();
     let rows = page.lines().filter_map(|line| line.strip_prefix("| `")?.split_once('`'));

@@ -1,9 +1,11 @@
 //! Tests of the server, in one program: a program for each file would link everything once more.
 
+mod access_log;
 mod access_matrix;
 mod admin;
 mod audit;
 mod bad_input;
+mod checking;
 mod contract;
 mod dashboard;
 mod dashboard_browser;

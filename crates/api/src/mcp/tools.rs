@@ -21,6 +21,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 use tokio::sync::watch;
+use tokio::time::Instant;
 
 use super::refusal::refused;
 use super::upstream;
@@ -229,12 +230,14 @@ impl ServerHandler for Tools {
                 None,
             )
         })?;
+        let (began, name) = (Instant::now(), request.name.clone());
         let answer = TOOLS.call(ToolCallContext::new(self, request, context)).await;
         let result = match &answer {
             Ok(CallToolResponse::Complete(result)) => Some(result),
             _ => None,
         };
         let succeeded = result.is_some_and(|result| result.is_error != Some(true));
+        self.state.observer.tool_called(&name, succeeded, began.elapsed());
         call.outcome = if succeeded { ToolOutcome::Succeeded } else { ToolOutcome::Failed };
         call.ended_at = Some(self.state.clock().now());
         call.registered_user = call.registered_user.or_else(|| made_user(result?));

@@ -40,7 +40,9 @@ pub(crate) async fn commit(
     on_commit();
     let mut wait = Wait::new(core, control, committed.store, committed.revision, since);
     let nodes = wait.until(LeaseConfig::writer_wait(committed.longest_lease)).await;
-    Ok(Receipt::assertion(committed.revision, core.clock.reading().shortest_since(since), nodes))
+    let receipt = Receipt::assertion(committed.revision, core.clock.reading().shortest_since(since), nodes);
+    core.observer.took_effect(&receipt);
+    Ok(receipt)
 }
 
 /// Waits until an earlier change of any process is in effect: at most W from the call. Asks every node that has not

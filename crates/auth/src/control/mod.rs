@@ -34,7 +34,9 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex as PlainMutex, PoisonError};
 use std::time::Duration;
 
-use doorward_store::{Knowledge, LONGEST_LEASE, NodeRegistry, Poll, Position, Revision, Session, StoreError, StoreId};
+use doorward_store::{
+    Knowledge, LONGEST_LEASE, NodeDescription, NodeRegistry, Poll, Position, Revision, Session, StoreError, StoreId,
+};
 use doorward_types::{Incarnation, SessionId};
 use tokio::sync::{Mutex, Notify, watch};
 
@@ -51,6 +53,9 @@ const RETRY_INTERVAL: Duration = Duration::from_millis(250);
 /// The maximum number of attempts at the first poll of a starting node: a busy machine is slow, and the node has no
 /// lease to lose yet.
 const MAX_STARTS: u32 = 8;
+
+/// The interval between two descriptions of this node in the store. People see by it that the node lives.
+const DESCRIBE_INTERVAL: Duration = Duration::from_secs(60);
 
 /// The pause after which the machine counts as suspended, and the lease must not be trusted.
 const SUSPENSION_THRESHOLD: Duration = Duration::from_millis(500);
@@ -206,6 +211,7 @@ impl Control {
             () = self.keep_acknowledging() => {}
             () = Janitor::new().keep_sweeping(&self.node.core, &*self.store) => {}
             () = lease_log::keep(&self.node, &self.failure) => {}
+            () = self.keep_describing() => {}
             _ = stop.wait_for(|stop| *stop) => {}
         }
     }
@@ -265,6 +271,9 @@ impl Control {
     }
 
     fn note(&self, failure: Option<&StoreError>) {
+        if let Some(error) = failure {
+            self.node.store_failed(error);
+        }
         *self.failure.lock().unwrap_or_else(PoisonError::into_inner) = failure.map(|error| describe(error));
     }
 
@@ -285,6 +294,7 @@ impl Control {
                     self.node.apply(changes, origins);
                     self.node.set_store_is_intact(true);
                     self.node.lease.extend_from(asked, &self.node.core);
+                    self.node.set_polled_at(asked);
                     self.announce(progress, position);
                     return Ok(());
                 }
@@ -367,6 +377,7 @@ impl Control {
             if let Some(Applied { session, position, .. }) = newest
                 && let Err(error) = self.in_time(self.store.acknowledge(session, position)).await
             {
+                self.node.store_failed(&error);
                 tracing::debug!(error = describe(&error), "an acknowledgement was not written: it is retried");
                 let _ = tokio::time::timeout(RETRY_INTERVAL, wanted.changed()).await;
                 continue;
@@ -374,6 +385,19 @@ impl Control {
             if wanted.changed().await.is_err() {
                 std::future::pending::<()>().await;
             }
+        }
+    }
+
+    /// Says now and then which machine and program this node is. Only people read that.
+    async fn keep_describing(&self) {
+        let core = &self.node.core;
+        let Some((host, program)) = &core.description else { return std::future::pending().await };
+        loop {
+            let description = NodeDescription::new(host.clone(), program.clone(), core.clock.now());
+            if let Err(error) = self.in_time(self.store.describe(self.session(), &description)).await {
+                tracing::debug!(error = describe(&error), "this node could not describe itself in the store");
+            }
+            tokio::time::sleep(DESCRIBE_INTERVAL).await;
         }
     }
 

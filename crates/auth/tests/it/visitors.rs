@@ -110,6 +110,7 @@ impl Bench {
             list: losses.list(who);
             login_link: operators.login_link(ada, asked);
             losses: review.losses();
+            nodes: issuer.nodes(who);
             organization_by_external_id: issuer.organization_by_external_id(who, &tenant);
             organizations: issuer.organizations(who, Page::first(10));
             organizations_containing: issuer.organizations_containing(who, "a", Page::first(10));
