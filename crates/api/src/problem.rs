@@ -58,7 +58,7 @@ pub fn of_store(error: StoreError) -> Problem {
         ),
         StoreError::Unavailable(_) => Problem::new(
             Code::StoreUnavailable,
-            "the store cannot be reached at the moment; look whether the change was made before you try again",
+            "the store cannot be used at the moment, and nothing was changed: try again later",
         ),
         StoreError::OtherSealingKey => Problem::new(
             Code::StoreUnavailable,

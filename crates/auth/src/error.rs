@@ -119,7 +119,7 @@ pub enum ManageError {
     /// The organization is suspended already, or not suspended.
     #[error("the organization is in this state already")]
     StateUnchanged,
-    /// The store failed. If it failed at the commit, the change may have been made.
+    /// The store failed. After [`StoreError::OutcomeUnknown`], the change may have been made.
     #[error(transparent)]
     Store(#[from] StoreError),
     /// The engine has no log of uses.

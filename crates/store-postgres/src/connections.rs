@@ -50,13 +50,21 @@ impl Connections {
         borrowed.answered(found)
     }
 
-    /// Runs one statement in its own transaction. Returns the number of rows that it touched.
+    /// Runs one statement in its own transaction. Returns the number of rows that it touched. Once the statement is sent,
+    /// only an answer tells whether it was carried out.
     pub(crate) async fn execute(&self, statement: Statement) -> Result<u64, StoreError> {
         let once = || async {
             let mut borrowed = self.borrow().await?;
             let connection = borrowed.connection();
-            let touched = borrowed.in_time(touched(&connection, &statement)).await?;
-            borrowed.answered(touched)
+            match borrowed.in_time(touched(&connection, &statement)).await {
+                Ok(Err(error)) if !is_answer(&error) => {
+                    tracing::debug!(%error, "a statement was not answered");
+                    borrowed.leave();
+                    Err(StoreError::OutcomeUnknown)
+                }
+                Ok(touched) => borrowed.answered(touched),
+                Err(_) => Err(StoreError::OutcomeUnknown),
+            }
         };
         again(once).await
     }

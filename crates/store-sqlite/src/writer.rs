@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use doorward_store::StoreError;
-use rusqlite::Connection;
+use rusqlite::{Connection, ErrorCode};
 use tokio::sync::oneshot;
 
 use crate::error::SqliteFailure;
@@ -163,7 +163,14 @@ fn carry_out(job: Job, connection: &Connection) -> (Ended, Result<(), SqliteFail
 /// Commits into the file at the store's path. The error tells whether nothing was committed or the outcome is unknown.
 pub(crate) fn commit(connection: &Connection, files: &Files) -> Result<(), SqliteFailure> {
     files.prove()?;
-    run(connection, "COMMIT")?;
+    run(connection, "COMMIT").map_err(|error| match error.sqlite_error_code() {
+        // The disk may hold the whole transaction, although it did not confirm it.
+        Some(ErrorCode::SystemIoFailure) => {
+            tracing::error!(%error, "a commit was not confirmed by the disk");
+            SqliteFailure::OutcomeUnknown
+        }
+        _ => error.into(),
+    })?;
     files.prove().map_err(|doubt| {
         tracing::error!(%doubt, "a commit was written to a file that was moved at the same moment");
         SqliteFailure::OutcomeUnknown

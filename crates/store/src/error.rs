@@ -7,7 +7,7 @@ use crate::{Doubt, Position, Revision};
 /// An engine's own error, for the operator's log.
 pub type BoxError = Box<dyn Error + Send + Sync>;
 
-/// The reason why a store failed. A change may have been made only after `OutcomeUnknown` or `Unavailable`.
+/// The reason why a store failed. A change may have been made only after `OutcomeUnknown`.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum StoreError {
@@ -64,7 +64,8 @@ pub enum StoreError {
     /// The record to change, or the parent of a new record, does not exist in this scope.
     #[error("there is no such record")]
     NotFound,
-    /// The engine broke at the commit, and the change could not be looked up afterwards. It may have been made or not.
+    /// The engine broke after a commit was sent, and the change could not be looked up afterwards. It may have been made or
+    /// not.
     #[error("the store broke at the commit: it is unknown if the change was made")]
     OutcomeUnknown,
     /// The sealing key of the value to write is not the store's.
@@ -93,7 +94,7 @@ pub enum StoreError {
     /// A copy into the store is unfinished.
     #[error("a copy into this store is unfinished: run `doorward store copy` again")]
     UnfinishedCopy,
-    /// The engine failed. If it failed at the commit, the change may have been made.
+    /// The engine failed, and nothing was changed.
     #[error("the store is not available")]
     Unavailable(#[source] BoxError),
     /// The store belongs to another version of Doorward.

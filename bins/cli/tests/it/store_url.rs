@@ -39,6 +39,23 @@ fn a_wrong_url_is_a_usage_error_that_names_the_fault() {
     assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 0);
 }
 
+/// Only a commit that was sent leaves a doubt.
+#[test]
+fn a_store_that_is_out_of_reach_was_not_changed() {
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::write(folder.path().join("note.txt"), "not a database, but long enough to be taken for one ".repeat(40))
+        .unwrap();
+    for (store, cause) in [
+        ("postgres://ada@127.0.0.1:1/keys?connect_timeout=1", "check that the database runs there"),
+        ("sqlite:note.txt", "no SQLite database"),
+    ] {
+        for arguments in [&["key", "list"][..], &["org", "create", "Acme"]] {
+            let (status, said) = refused(folder.path(), &[&["--store", store], arguments].concat());
+            assert!(status == 1 && said.contains("nothing was changed") && said.contains(cause), "{status}: {said}");
+        }
+    }
+}
+
 #[test]
 fn a_file_of_another_program_is_named_with_its_tables() {
     let folder = tempfile::tempdir().unwrap();

@@ -3,8 +3,8 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use doorward_store::{ChangeFeed, Doubt, KeyStore, LONGEST_LEASE, OpenMode, Position, Revision, StoreError};
-use doorward_store_postgres::PostgresStore;
+use doorward_store::{ChangeFeed, Doubt, KeyStore, LONGEST_LEASE, Migration, OpenMode, Position, Revision, StoreError};
+use doorward_store_postgres::{PostgresOptions, PostgresStore};
 use doorward_test_postgres::Cluster;
 
 use crate::support;
@@ -81,7 +81,12 @@ async fn an_older_store_is_migrated_with_its_data() {
          INSERT INTO idempotency_keys VALUES ('ada', 'once', 'key_1', 7), ('ada', 'twice', 'key_2', 8)"
     );
     server.batch_execute(&rest).await.unwrap();
-    let store = PostgresStore::open(&url, OpenMode::Existing).await.unwrap();
+    // Who expects a store need not change it.
+    let refused = PostgresStore::open(&url, OpenMode::Existing).await;
+    assert!(matches!(refused, Err(StoreError::OlderSchema { found, .. }) if found == done as i64), "{refused:?}");
+    let state = url.parse::<PostgresOptions>().unwrap().schema_state().await.unwrap();
+    assert!(state.found == done as u64 && state.missing() > 0, "{state:?}");
+    let store = PostgresStore::open(&url, OpenMode::Existing.with_migration(Migration::IfAlone)).await.unwrap();
     let known = store
         .operation(&"ada".parse().unwrap(), &"twice".parse().unwrap())
         .await
