@@ -5,7 +5,7 @@ use doorward_test_postgres as postgres;
 
 use crate::shell;
 
-/// A program, and the Debian package that has it.
+/// A program, and the Debian packages that have it and what it needs.
 const NEEDED: &[(&str, &str)] = &[
     ("caddy", "caddy"),
     ("cc", "gcc"),
@@ -13,12 +13,15 @@ const NEEDED: &[(&str, &str)] = &[
     ("chromium", "chromium"),
     ("curl", "curl"),
     ("dpkg-deb", "dpkg"),
+    ("etcd", "etcd-server"),
     ("haproxy", "haproxy"),
     ("nginx", "nginx"),
     ("node", "nodejs"),
     ("npm", "npm"),
     ("openssl", "openssl"),
+    ("patroni", "patroni python3-etcd"),
     ("pgbouncer", "pgbouncer"),
+    ("pkill", "procps"),
     ("promtool", "prometheus"),
     ("python3", "python3"),
 ];
@@ -93,7 +96,8 @@ fn is_older(made: &str, from: &str) -> bool {
 }
 
 fn install_programs() -> anyhow::Result<()> {
-    let missing = NEEDED.iter().filter(|(program, _)| !shell::has(program)).map(|(_, package)| *package);
+    let missing =
+        NEEDED.iter().filter(|(program, _)| !shell::has(program)).flat_map(|(_, packages)| packages.split(' '));
     // PostgreSQL's programs are not on the path.
     let missing = missing.chain(postgres::programs().is_none().then_some("postgresql"));
     // On Debian, these modules of Python are in separate packages.

@@ -25,8 +25,8 @@ const SLOW: [&str; 5] = ["server", "store-postgres", "cli", "auth", "docs"];
 const LANES: [&str; 2] = ["dashboard_browser::", "documented::pages::"];
 
 /// Tests that load every core, fill a disk, or stop databases. They run one at a time, after all others.
-const ALONE: [&str; 5] =
-    ["broken_premises::", "failover_postgres::", "full_disk::", "under_fire::", "under_fire_postgres::"];
+const ALONE: [&str; 6] =
+    ["broken_premises::", "failover_postgres::", "full_disk::", "patroni::", "under_fire::", "under_fire_postgres::"];
 
 /// The number of test programs in the list of the slowest.
 const SLOWEST: usize = 10;

@@ -1,5 +1,7 @@
 //! `cargo xtask test`, and `cargo xtask fuzz`.
 
+use std::path::PathBuf;
+
 use anyhow::bail;
 use cargo_metadata::Artifact;
 use clap::Args;
@@ -50,8 +52,28 @@ pub(crate) fn run_built(built: &[Artifact], arguments: &Arguments, times: &Times
     let url = cluster.url();
     shell::say(&format!("a PostgreSQL for the tests runs at {url}"));
     let mut environment = vec![("DOORWARD_TEST_POSTGRES", url.as_str())];
-    environment.extend(arguments.long.then_some(("DOORWARD_TEST_LONG", "1")));
+    let older = arguments.long.then(older).transpose()?.map(|folder| folder.to_string_lossy().into_owned());
+    if let Some(older) = &older {
+        environment.extend([("DOORWARD_TEST_LONG", "1"), ("DOORWARD_TEST_OLDER", older)]);
+    }
     runner::run(built, arguments.name.as_deref(), &environment, times)
+}
+
+/// The newest commit of the release before: its programs run beside those of this release.
+const OLDER: &str = "1374340";
+
+/// Builds the programs of the release before. Returns their folder.
+fn older() -> anyhow::Result<PathBuf> {
+    let (source, target) = (shell::root().join("target/older/source"), shell::root().join("target/older/target"));
+    if !source.exists() {
+        shell::run("git", &["worktree", "prune"], &[])?;
+        shell::run("git", &["worktree", "add", "--detach", &source.to_string_lossy(), OLDER], &[])?;
+    }
+    let manifest = source.join("Cargo.toml").to_string_lossy().into_owned();
+    let build = ["build", "--locked", "--bins", "--package", "doorward-server", "--package", "doorward-cli"];
+    let arguments = [&build[..], &["--manifest-path", &manifest]].concat();
+    shell::run("cargo", &arguments, &[("CARGO_TARGET_DIR", &*target.to_string_lossy())])?;
+    Ok(target.join("debug"))
 }
 
 /// The folder for the page's screenshots.

@@ -1,5 +1,7 @@
 //! A PostgreSQL server for tests: on a free port, in its own folder, removed afterwards.
 
+mod patroni;
+
 use std::fs::File;
 use std::io::{Read, Seek};
 use std::net::TcpListener;
@@ -9,6 +11,8 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Mutex, PoisonError};
 
 use anyhow::{Context, bail};
+
+pub use crate::patroni::Patroni;
 
 /// Debian keeps the server's programs here, by version, and not on the path.
 const DEBIAN: &str = "/usr/lib/postgresql";

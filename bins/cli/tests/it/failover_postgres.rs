@@ -16,25 +16,20 @@ use crate::fire::{Client, Truth, command};
 use crate::programs::server_binary;
 use crate::support::{self, Server};
 
-/// A primary with its standby, three servers that know both, and clients that request dead keys at full rate.
-struct Site {
-    primary: Cluster,
-    standby: Cluster,
+/// Three servers on a database that fails over, and clients that request dead keys at full rate.
+pub(crate) struct Site {
     url: String,
     folder: tempfile::TempDir,
     servers: Vec<Server>,
-    truth: Arc<Truth>,
+    pub(crate) truth: Arc<Truth>,
     hammers: Vec<std::thread::JoinHandle<()>>,
 }
 
 impl Site {
-    fn new(settings: &[&str]) -> Self {
-        let primary = Cluster::start(settings).unwrap();
-        let standby = primary.standby("second").unwrap();
-        let (first, second) = (primary.port(), standby.port());
-        let url = format!("postgres://postgres@127.0.0.1:{first},127.0.0.1:{second}/postgres?sslmode=disable");
+    /// Starts the servers on a store whose URL knows every member of the database.
+    pub(crate) fn on(url: String) -> Self {
         let folder = tempfile::tempdir().unwrap();
-        let mut site = Self { primary, standby, url, folder, servers: vec![], truth: Arc::default(), hammers: vec![] };
+        let mut site = Self { url, folder, servers: vec![], truth: Arc::default(), hammers: vec![] };
         site.truth = Arc::new(Truth::with_rest(site.doorward(&["org", "create", "Acme"]).unwrap()));
         site.servers = (0..3).map(|_| Server::on(&server_binary(), &site.url, 0)).collect();
         let hammer = |server: &Server| {
@@ -45,14 +40,14 @@ impl Site {
         site
     }
 
-    fn doorward(&self, arguments: &[&str]) -> Result<String, String> {
+    pub(crate) fn doorward(&self, arguments: &[&str]) -> Result<String, String> {
         let done = command(self.folder.path(), &[&["--store", &self.url], arguments].concat());
         let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).trim().to_owned();
         if done.status.success() { Ok(text(&done.stdout)) } else { Err(text(&done.stderr)) }
     }
 
     /// Returns whether the command said that the old key is dead.
-    fn regenerate(&self) -> bool {
+    pub(crate) fn regenerate(&self) -> bool {
         let made = self.doorward(&["key", "regenerate", "--yes"]);
         match made {
             Ok(fresh) => {
@@ -67,7 +62,7 @@ impl Site {
         }
     }
 
-    fn regenerated_events(&self) -> usize {
+    pub(crate) fn regenerated_events(&self) -> usize {
         let list = self.doorward(&["--output", "json", "audit", "list", "--limit", "10000"]).unwrap();
         let list: Value = serde_json::from_str(&list).unwrap();
         let events = list["data"].as_array().unwrap().iter();
@@ -75,7 +70,7 @@ impl Site {
     }
 
     /// Returns each server's current answer to this key.
-    fn answers(&self, key: &str) -> Vec<Option<u16>> {
+    pub(crate) fn answers(&self, key: &str) -> Vec<Option<u16>> {
         self.servers.iter().map(|server| Client { address: server.address, stream: None }.whoami(key)).collect()
     }
 
@@ -86,7 +81,7 @@ impl Site {
         });
     }
 
-    fn end(self) {
+    pub(crate) fn end(self) {
         self.truth.await_requests();
         self.truth.stop.store(true, Ordering::Release);
         self.hammers.into_iter().for_each(|hammer| hammer.join().unwrap());
@@ -97,9 +92,18 @@ impl Site {
     }
 }
 
+/// Returns a primary with its standby, and the site on both.
+fn start(settings: &[&str]) -> (Cluster, Cluster, Site) {
+    let primary = Cluster::start(settings).unwrap();
+    let standby = primary.standby("second").unwrap();
+    let (first, second) = (primary.port(), standby.port());
+    let url = format!("postgres://postgres@127.0.0.1:{first},127.0.0.1:{second}/postgres?sslmode=disable");
+    (primary, standby, Site::on(url))
+}
+
 #[test]
 fn a_failover_to_a_synchronous_standby_loses_nothing() {
-    let site = Site::new(&["synchronous_standby_names=second"]);
+    let (primary, standby, site) = start(&["synchronous_standby_names=second"]);
     let mut certain = 0;
     for _ in 0..5 {
         certain += usize::from(site.regenerate());
@@ -110,9 +114,9 @@ fn a_failover_to_a_synchronous_standby_loses_nothing() {
     std::thread::scope(|scope| {
         let changes = scope.spawn(|| (0..20).map(|_| usize::from(site.regenerate())).sum::<usize>());
         std::thread::sleep(Duration::from_millis(500));
-        site.primary.stop("immediate").unwrap();
+        primary.stop("immediate").unwrap();
         std::thread::sleep(Duration::from_millis(500));
-        site.standby.promote().unwrap();
+        standby.promote().unwrap();
         certain += changes.join().unwrap();
     });
     // Changes with an uncertain outcome made the current key unknown; this change makes it known again.
@@ -129,16 +133,16 @@ fn a_failover_to_a_synchronous_standby_loses_nothing() {
 
 #[test]
 fn every_node_notices_a_failover_that_loses_a_change_and_stops_serving() {
-    let mut site = Site::new(&[]);
+    let (primary, standby, mut site) = start(&[]);
     assert!(site.regenerate());
     let before = site.truth.current.read().unwrap().clone();
     // The standby misses the change that kills `before`.
     std::thread::sleep(Duration::from_secs(1));
-    site.standby.stop("fast").unwrap();
+    standby.stop("fast").unwrap();
     assert!(site.regenerate());
-    site.primary.stop("immediate").unwrap();
-    site.standby.start_again().unwrap();
-    site.standby.promote().unwrap();
+    primary.stop("immediate").unwrap();
+    standby.start_again().unwrap();
+    standby.promote().unwrap();
 
     // On the standby, `before` is alive. No server accepts it, and each logs the reason.
     site.await_answers(&before, 503);

@@ -13,6 +13,7 @@ mod migrating;
 mod newcomer;
 mod organizations;
 mod origin;
+mod patroni;
 mod programs;
 mod restore;
 mod sealing_key;

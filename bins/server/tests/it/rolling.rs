@@ -17,10 +17,10 @@ const PIECES: usize = 8;
 const PAUSE: Duration = Duration::from_millis(250);
 
 /// HAProxy in front of two servers, which it checks by `/readyz`. It ends on drop.
-struct Balancer(Child);
+pub(crate) struct Balancer(Child);
 
 impl Balancer {
-    fn start(folder: &Path, address: SocketAddr, servers: [SocketAddr; 2]) -> Self {
+    pub(crate) fn start(folder: &Path, address: SocketAddr, servers: [SocketAddr; 2]) -> Self {
         let [a, b] = servers;
         let file = folder.join("haproxy.cfg");
         let text = format!(
@@ -29,6 +29,11 @@ impl Balancer {
              server a {a} check inter 200ms fall 3 rise 1\n  server b {b} check inter 200ms fall 3 rise 1\n"
         );
         std::fs::write(&file, text).unwrap();
+        Self::run(&file)
+    }
+
+    /// Starts HAProxy with this configuration.
+    pub(crate) fn run(file: &Path) -> Self {
         let mut haproxy = Command::new("haproxy");
         haproxy.arg("-f").arg(file).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
         Self(haproxy.spawn().expect("`cargo xtask test` installs HAProxy"))
@@ -44,15 +49,15 @@ impl Drop for Balancer {
 
 /// Clients that run until they are told to stop.
 #[derive(Default)]
-struct Clients {
-    stop: AtomicBool,
+pub(crate) struct Clients {
+    pub(crate) stop: AtomicBool,
     answered: AtomicUsize,
     uploaded: AtomicUsize,
-    failed: Mutex<Vec<String>>,
+    pub(crate) failed: Mutex<Vec<String>>,
 }
 
 impl Clients {
-    fn ask(&self, address: SocketAddr, key: &str) {
+    pub(crate) fn ask(&self, address: SocketAddr, key: &str) {
         let request = format!(
             "GET /v1/whoami HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\nAuthorization: Bearer {key}\r\n\r\n"
         );
@@ -66,7 +71,7 @@ impl Clients {
     }
 
     /// Registers users, with bodies that arrive a piece at a time.
-    fn upload(&self, address: SocketAddr, key: &str, client: usize) {
+    pub(crate) fn upload(&self, address: SocketAddr, key: &str, client: usize) {
         let mut number = 0;
         while !self.stop.load(Ordering::Acquire) {
             number += 1;
@@ -94,7 +99,7 @@ impl Clients {
     }
 
     /// Waits until this number of further requests of each kind were answered.
-    fn wait_for(&self, more: usize) {
+    pub(crate) fn wait_for(&self, more: usize) {
         let now = || (self.answered.load(Ordering::Acquire), self.uploaded.load(Ordering::Acquire));
         let before = now();
         while (now().0 < before.0 + 10 * more || now().1 < before.1 + more) && self.failed.lock().unwrap().is_empty() {

@@ -43,7 +43,7 @@ impl Process {
         Self { child, output }
     }
 
-    fn said(&self) -> String {
+    pub(crate) fn said(&self) -> String {
         self.output.lock().unwrap().clone()
     }
 

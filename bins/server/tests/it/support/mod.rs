@@ -104,6 +104,16 @@ impl Server {
         Self::on_in(binary, store, folder, port, &sealing_key)
     }
 
+    /// The same with time for load balancers to notice its end.
+    pub fn on_with_delay(binary: &Path, store: &str, port: u16, delay: &str) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let (path, sealing_key) = (folder.path().to_owned(), folder.path().join("sealing-key"));
+        write_secret(&sealing_key, &format!("{}=\n", "A".repeat(43)));
+        let sealing_key = sealing_key.to_string_lossy().into_owned();
+        let options = ["--store", store, "--sealing-key-file", &sealing_key, "--shutdown-delay", delay];
+        Self::launch(binary, &path, folder, port, "info", &options)
+    }
+
     /// The same with an existing sealing key.
     pub fn on_with(binary: &Path, store: &str, sealing_key: &Path) -> Self {
         Self::on_in(binary, store, tempfile::tempdir().unwrap(), 0, sealing_key)
@@ -467,6 +477,17 @@ fn follow(stream: impl Read + Send + 'static, all: &Arc<Mutex<String>>) -> Recei
         }
     });
     lines
+}
+
+/// Returns the status of an answer, or `None` if no server answers.
+pub fn status_of(address: SocketAddr, path: &str, key: Option<&str>) -> Option<u16> {
+    let mut stream = TcpStream::connect(address).ok()?;
+    stream.set_read_timeout(Some(GUARD)).ok()?;
+    let credential = key.map(|key| format!("Authorization: Bearer {key}\r\n")).unwrap_or_default();
+    write!(stream, "GET {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n{credential}\r\n").ok()?;
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).ok()?;
+    answer.get(9..12)?.parse().ok()
 }
 
 /// Sends bytes, and reads one answer, to its end or the connection's.
