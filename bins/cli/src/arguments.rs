@@ -33,10 +33,25 @@ use zeroize::Zeroizing;
 pub struct Arguments {
     /// The store of the keys: sqlite:PATH or postgres://USER@HOST/DATABASE; a URL with a password can come from the file of
     /// DOORWARD_STORE_FILE
-    #[arg(long, global = true, env = "DOORWARD_STORE", hide_env_values = true, value_name = "URL", default_value_t)]
+    #[arg(
+        long,
+        global = true,
+        help_heading = "For every command",
+        env = "DOORWARD_STORE",
+        hide_env_values = true,
+        value_name = "URL",
+        default_value_t
+    )]
     pub store: StoreUrl,
     /// The output: tables for people, or one JSON document as the HTTP API answers
-    #[arg(long, global = true, env = "DOORWARD_OUTPUT", value_enum, default_value_t)]
+    #[arg(
+        long,
+        global = true,
+        help_heading = "For every command",
+        env = "DOORWARD_OUTPUT",
+        value_enum,
+        default_value_t
+    )]
     pub output: Format,
     #[command(subcommand)]
     #[expect(missing_docs, reason = "shown as the list of commands")]
@@ -54,8 +69,17 @@ impl Arguments {
     }
 
     fn of(arguments: impl IntoIterator<Item = OsString>) -> Result<Self, clap::Error> {
-        let matches = without_empty_variables(Self::command()).try_get_matches_from(arguments)?;
+        let arguments: Vec<_> = arguments.into_iter().collect();
+        let mut command = without_empty_variables(Self::command());
+        if needs_no_store(&arguments) {
+            // A wrong variable must not keep the manual from being read.
+            command = command.mut_arg("store", |store| store.env(Resettable::Reset));
+        }
+        let matches = command.try_get_matches_from(arguments)?;
         let mut read = Self::from_arg_matches(&matches)?;
+        if matches!(read.command, Command::Completions { .. } | Command::Man { .. }) {
+            return Ok(read);
+        }
         if let (false, Some(store)) = (chose_store(&matches), store_in_file()?) {
             read.store = store;
         }
@@ -71,6 +95,15 @@ impl Arguments {
             _ => Ok(matches.get_one::<StoreUrl>("store").cloned().unwrap_or_default()),
         }
     }
+}
+
+/// Returns whether the line is of a command that opens no store.
+fn needs_no_store(arguments: &[OsString]) -> bool {
+    arguments
+        .iter()
+        .skip(1)
+        .find(|word| !word.to_string_lossy().starts_with('-'))
+        .is_some_and(|word| word == "completions" || word == "man")
 }
 
 /// Returns the store that the file of DOORWARD_STORE_FILE names.
@@ -468,8 +501,8 @@ pub enum Key {
     Delete {
         #[command(flatten)]
         which: Which,
-        /// The key's id
-        key: AccessKeyId,
+        /// The key's id, or the name of a test key
+        key: String,
         #[command(flatten)]
         consent: Consent,
     },
@@ -506,7 +539,9 @@ pub enum Key {
         #[command(flatten)]
         consent: Consent,
     },
-    /// Check whether the key on standard input is well-formed and known; never prints the key
+    /// Check whether the key on standard input is well-formed and known, and whose it is; never prints the key
+    #[command(after_help = "    printf %s \"$KEY\" | doorward key inspect\n\n\
+                            Exit status: 0 in force, 1 dead or unknown, 2 no key.")]
     Inspect,
 }
 

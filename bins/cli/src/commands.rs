@@ -1,22 +1,17 @@
 //! The commands.
 
-use std::io::Read;
-
-use doorward::StoreUrl;
 use doorward::api::views::{CreatedView, List, LoginLinkView, OperatorView, RegeneratedView, StagedView};
-use doorward::auth::{CurrentValue, LINK_LIFETIME, Operators, StagedKey};
-use doorward::key::{ImportFormat, KeyPrefix, PresentedForeignKey, PresentedKey};
-use doorward::store::{ActiveSecret, OpenMode};
-use doorward::types::{AccessKeyId, Environment, Name};
-use serde::Serialize;
-use zeroize::Zeroizing;
+use doorward::auth::{CurrentValue, LINK_LIFETIME, ManageError, Operators, StagedKey};
+use doorward::store::{AccessKeyWithSecrets, OpenMode, WhichKey};
+use doorward::types::{AccessKeyId, Environment, Name, OrganizationId};
 
-use crate::arguments::{Arguments, AssertionKey, Command, Consent, Format, Key, Operator, SealingKey, Which};
+use crate::arguments::{Arguments, AssertionKey, Command, Consent, Key, Operator, SealingKey, Which};
 use crate::context::CliContext;
 use crate::failure::CliError;
 use crate::output::{self, Output};
 use crate::{
-    assertion_key, audit, completion, confirm, doctor, import, key_list, man, node, org, origin, sealing_key, store,
+    assertion_key, audit, completion, confirm, doctor, import, inspect, key_list, man, node, org, origin, sealing_key,
+    store,
 };
 
 /// Runs a command.
@@ -25,7 +20,7 @@ use crate::{
 ///
 /// Fails if the command was not carried out.
 pub async fn run(arguments: Arguments, output: &Output) -> Result<(), CliError> {
-    let Arguments { store, output: format, command } = arguments;
+    let Arguments { store, command, .. } = arguments;
     let existing = || CliContext::open_existing(&store, output);
     match command {
         Command::Completions { shell } => output::show(&completion::script(shell)?),
@@ -39,7 +34,7 @@ pub async fn run(arguments: Arguments, output: &Output) -> Result<(), CliError> 
         }
         Command::Import(import) => import::run(&store, import, output).await,
         Command::Operator(command) => operator(&existing().await?, command).await,
-        Command::Key(Key::Inspect) => inspect(&store, format, output).await,
+        Command::Key(Key::Inspect) => inspect::run(&store, output).await,
         Command::Key(command) => key(&existing().await?, command).await,
         Command::Node(command) => node::run(&existing().await?, &command).await,
         Command::Origin(command) => origin::run(&existing().await?, command).await,
@@ -62,7 +57,7 @@ async fn key(context: &CliContext, command: Key) -> Result<(), CliError> {
             );
             context.output.shown_once(&CreatedView::from(&made), &sentences)
         }
-        Key::Delete { which, key, consent } => delete_key(context, &which, key, consent).await,
+        Key::Delete { which, key, consent } => delete_key(context, &which, &key, consent).await,
         Key::Stage { which, shown: _, no_question: _ } => {
             let organization = context.organization(&which).await?;
             let staged = context.issuer.stage(organization.id, &context.request).await?;
@@ -92,11 +87,44 @@ async fn key(context: &CliContext, command: Key) -> Result<(), CliError> {
     }
 }
 
-async fn delete_key(context: &CliContext, which: &Which, key: AccessKeyId, consent: Consent) -> Result<(), CliError> {
+async fn delete_key(context: &CliContext, which: &Which, key: &str, consent: Consent) -> Result<(), CliError> {
     let organization = context.organization(which).await?;
-    confirm::yes_or_no(consent, &format!("The key {key} dies: servers refuse its holders."))?;
-    let receipt = context.issuer.delete(organization.id, key, &context.request).await?;
-    context.output.done(&receipt, &format!("Deleted the test key {key}. {receipt}"))
+    let found = find_key(context, organization.id, key).await?;
+    let (id, name) = (found.key.id, &found.key.name);
+    let usage = context.issuer.usage(context.operator(), std::slice::from_ref(&found)).await?;
+    let used = match usage.iter().max_by_key(|usage| usage.last_used_at) {
+        Some(usage) => {
+            format!("was last used at {}, and {} times in the last hour", usage.last_used_at, usage.uses_last_hour)
+        }
+        None => "was never used".to_owned(),
+    };
+    confirm::yes_or_no(
+        consent,
+        &format!("The key {name} ({id}) of {} dies: servers refuse its holders. It {used}.", organization.name),
+    )?;
+    let receipt = context.issuer.delete(organization.id, id, &context.request).await?;
+    context.output.done(&receipt, &format!("Deleted the test key {name} ({id}). {receipt}"))
+}
+
+/// Returns the key with this id, or the only test key with this name.
+async fn find_key(
+    context: &CliContext,
+    organization: OrganizationId,
+    text: &str,
+) -> Result<AccessKeyWithSecrets, CliError> {
+    if let Ok(id) = text.parse::<AccessKeyId>() {
+        let found = context.store.access_key(organization, WhichKey::Id(id)).await?;
+        return Ok(found.ok_or(ManageError::NoSuchKey)?);
+    }
+    let keys = context.issuer.access_keys(context.operator(), organization).await?;
+    let is_named =
+        |found: &AccessKeyWithSecrets| found.key.environment == Environment::Test && found.key.name.as_str() == text;
+    let mut named = keys.into_iter().filter(is_named);
+    match (named.next(), named.next()) {
+        (Some(only), None) => Ok(only),
+        (None, _) => Err(CliError::not_found("there is no such test key: `doorward key list` shows them".into())),
+        (Some(_), Some(_)) => Err(CliError::usage("several test keys have this name: say which by its id".into())),
+    }
 }
 
 async fn regenerate(context: &CliContext, which: &Which, staged: StagedKey, consent: Consent) -> Result<(), CliError> {
@@ -130,115 +158,6 @@ async fn regenerate(context: &CliContext, which: &Which, staged: StagedKey, cons
             .output
             .done(&document, &format!("{dead}\nThe staged key {} is current now.", regenerated.secret.locator)),
     }
-}
-
-#[derive(Serialize)]
-struct Inspection {
-    well_formed: bool,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    fault: Option<String>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    environment: Option<Environment>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    locator: Option<String>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    known: Option<bool>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    key: Option<AccessKeyId>,
-    /// True if the key's organization is suspended, so that servers refuse the key.
-    suspended: bool,
-}
-
-impl Inspection {
-    /// Notes what the store knows of the key.
-    fn tell(&mut self, live: Option<&ActiveSecret>) {
-        self.known = Some(live.is_some());
-        self.key = live.map(|live| live.key.id);
-        self.suspended = live.is_some_and(ActiveSecret::is_suspended);
-    }
-}
-
-async fn inspect(url: &StoreUrl, format: Format, output: &Output) -> Result<(), CliError> {
-    let mut text = Zeroizing::new(Vec::new());
-    // Longer than any key, so that a longer input is recognized.
-    let read = std::io::stdin().lock().take(1_024).read_to_end(&mut text);
-    read.map_err(|error| CliError::failed(format!("standard input cannot be read: {error}")))?;
-    let text = text.strip_suffix(b"\n").unwrap_or(&text);
-    let text = text.strip_suffix(b"\r").unwrap_or(text);
-    let mut found = Inspection {
-        well_formed: false,
-        fault: None,
-        environment: None,
-        locator: None,
-        known: None,
-        key: None,
-        suspended: false,
-    };
-    let context = CliContext::open_existing(url, output).await.ok();
-    let prefix = context.as_ref().map_or_else(KeyPrefix::default, |context| context.core.prefix().clone());
-    match PresentedKey::parse(&prefix, text) {
-        Err(fault) => match imported(context.as_ref(), &prefix, text).await? {
-            None => found.fault = Some(fault.to_string()),
-            Some(live) => {
-                found.well_formed = true;
-                found.environment = Some(live.key.environment);
-                found.locator = Some(live.secret.locator.to_string());
-                found.tell(Some(&live));
-            }
-        },
-        Ok(presented) => {
-            found.well_formed = true;
-            found.environment = Some(presented.environment());
-            found.locator = Some(presented.locator().to_string());
-            if let Some(context) = &context {
-                found.tell(owner(context, &presented).await?.as_ref());
-            }
-        }
-    }
-    if format == Format::Json {
-        return output.done(&found, "");
-    }
-    let lines = match &found {
-        Inspection { fault: Some(fault), .. } => format!("not well-formed: {fault}\n"),
-        Inspection { environment, locator, known, key, suspended, .. } => {
-            let known = match (known, key) {
-                (Some(true), Some(key)) if *suspended => {
-                    format!("of {key}, whose organization is suspended: refused until `doorward org resume`")
-                }
-                (Some(true), Some(key)) => format!("in force, of {key}"),
-                (Some(_), _) => "not in force: unknown, deleted, or regenerated".to_owned(),
-                (None, _) => format!("there is no store at {url} to ask"),
-            };
-            let environment = environment.map(|environment| environment.to_string()).unwrap_or_default();
-            let locator = locator.as_deref().unwrap_or_default();
-            format!("well-formed\nenvironment: {environment}\nlocator:     {locator}\nknown:       {known}\n")
-        }
-    };
-    output::write(&lines)
-}
-
-/// Returns the imported secret with this text.
-async fn imported(
-    context: Option<&CliContext>,
-    prefix: &KeyPrefix,
-    text: &[u8],
-) -> Result<Option<ActiveSecret>, CliError> {
-    let (Some(context), Some(foreign)) = (context, PresentedForeignKey::peek(prefix, text)) else { return Ok(None) };
-    for digest in ImportFormat::ALL.into_iter().filter_map(|format| foreign.digest(format)) {
-        if let Some(found) = context.issuer.imported(context.operator(), digest).await? {
-            return Ok(Some(found));
-        }
-    }
-    Ok(None)
-}
-
-/// Returns the active secret with this text.
-async fn owner(context: &CliContext, presented: &PresentedKey<'_>) -> Result<Option<ActiveSecret>, CliError> {
-    let (_, live) = context.store.active_secret(presented.locator()).await?.proved_of_any_store()?;
-    let is_same = |live: &ActiveSecret| {
-        live.secret.digest == presented.digest() && live.key.environment == presented.environment()
-    };
-    Ok(live.filter(is_same))
 }
 
 async fn create_operator(context: &CliContext, name: Name, by_provider: bool) -> Result<(), CliError> {

@@ -1,4 +1,4 @@
-//! What a shell proposes for an argument: words that are fixed, and names and ids that the store knows.
+//! The proposals of a shell for an argument: words that are fixed, and names and ids that the store knows.
 
 use std::ffi::{OsStr, OsString};
 use std::time::Duration;

@@ -70,6 +70,12 @@ impl CliError {
         Self { quiet: true, ..closed }
     }
 
+    /// The command was carried out, and its exit status is a part of its answer. Nothing more is said.
+    #[must_use]
+    pub fn answered(status: u8) -> Self {
+        Self { quiet: true, ..Self::new(Code::Internal, "the answer is the exit status".to_owned(), status) }
+    }
+
     /// Returns true if nothing is said about this.
     #[must_use]
     pub const fn is_quiet(&self) -> bool {

@@ -4,7 +4,7 @@
 //! |---|---|
 //! | [`arguments`] | every command, with the help that teaches it |
 //! | [`commands`] | the commands: start here |
-//! | [`completion`] | what a shell proposes |
+//! | [`completion`] | the proposals of a shell |
 //! | [`output`] | tables for people, JSON for programs, values to standard output alone |
 //! | [`confirm`] | asking before something of production dies |
 //! | [`failure`] | failed commands, and their exit statuses |
@@ -20,6 +20,7 @@ mod context;
 mod doctor;
 pub mod failure;
 mod import;
+mod inspect;
 mod key_list;
 mod man;
 mod new_file;

@@ -103,7 +103,7 @@ pub struct Config {
     pub log: String,
     /// The form of the log.
     pub log_format: LogFormat,
-    /// What to do with a store of an older program.
+    /// The choice when an older program made the store.
     pub migration: Migration,
     /// The form of the access log.
     pub access_log: AccessLogFormat,

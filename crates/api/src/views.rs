@@ -205,7 +205,7 @@ pub struct NodeView {
     retired: bool,
     /// The time at which the node last described itself, by the store's clock.
     seen_at: Option<Timestamp>,
-    /// How far the node's clock was ahead of the store's.
+    /// The milliseconds by which the node's clock was ahead of the store's.
     clock_ahead_ms: Option<i64>,
 }
 

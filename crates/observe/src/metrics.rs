@@ -49,7 +49,7 @@ pub struct Metrics {
     process: Process,
 }
 
-/// Who waited for the store when it failed: the label `by`.
+/// The values of the label `by`: a request waited for the store when it failed, or the node itself.
 pub(crate) const REQUEST: &str = "request";
 pub(crate) const NODE: &str = "node";
 

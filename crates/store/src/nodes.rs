@@ -7,7 +7,7 @@ use doorward_types::{Name, SessionId, Timestamp};
 
 use crate::{ChangeFeed, Position, Revision, Session, SessionStatus, Sourced, StoreError};
 
-/// What a node says of itself, for people.
+/// The words of a node about itself, for people.
 #[derive(Clone, Debug, Eq, PartialEq)]
 #[non_exhaustive]
 pub struct NodeDescription {

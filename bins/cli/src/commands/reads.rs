@@ -15,7 +15,7 @@ use doorward::records::Store;
 use self::noted::Noted;
 use self::store::{Call, Carried};
 use super::*;
-use crate::arguments::KeyFilter;
+use crate::arguments::{Format, KeyFilter};
 
 struct Bench {
     store: Arc<Carried<Noted>>,
@@ -72,9 +72,10 @@ async fn a_command_reads_each_thing_once() {
 
     let made = bench.context.organization(&acme()).await.unwrap();
     let made = bench.context.issuer.create(made.id, "ci".parse().unwrap(), &bench.context.request).await.unwrap();
-    let delete = Key::Delete { which: acme(), key: made.key.id, consent: CONSENT };
+    let delete = Key::Delete { which: acme(), key: made.key.id.to_string(), consent: CONSENT };
     let delete = async |context: &CliContext| key(context, delete).await;
-    assert_eq!(bench.calls(delete).await, ["organizations_named", "access_key", "change", "sessions"]);
+    let shown = ["organizations_named", "access_key", "usage"];
+    assert_eq!(bench.calls(delete).await, [&shown[..], &["access_key", "change", "sessions"]].concat());
 
     let create = Operator::Create { name: "ada".parse().unwrap(), by_provider: false, shown: SHOWN };
     let create = async |context: &CliContext| operator(context, create).await;

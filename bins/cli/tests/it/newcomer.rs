@@ -99,7 +99,7 @@ fn every_way_to_fail_has_its_exit_status() {
         (2, "", &["key", "create"][..]),
         (2, "", &["--store", "mysql:x", "key", "list"]),
         (2, "", &["key", "create", "--name", "a\nb"]),
-        (2, "", &["key", "delete", "not-an-id"]),
+        (5, "not_found", &["key", "delete", "no-such-name"]),
         (3, "invalid_request", &["key", "regenerate"]),
         (3, "invalid_request", &["key", "unstage"]),
         (3, "invalid_request", &["operator", "delete", "ada"]),
@@ -132,20 +132,21 @@ fn every_way_to_fail_has_its_exit_status() {
 fn inspect_describes_a_key_and_never_prints_it() {
     let server = Server::start(&server_binary());
     let key = &server.production_key;
-    let inspect = |input: &[u8]| {
+    let inspect = |input: &[u8], status: i32| {
         let done = doorward(&server, &["--output", "json", "key", "inspect"], input);
-        assert!(done.status.success());
+        assert_eq!(done.status.code(), Some(status));
         let text = String::from_utf8(done.stdout).unwrap();
         assert!(!text.contains(&key[19..]), "{text}");
         serde_json::from_str::<serde_json::Value>(&text).unwrap()
     };
-    let live = inspect(format!("{key}\n").as_bytes());
+    let live = inspect(format!("{key}\n").as_bytes(), 0);
     assert_eq!((&live["well_formed"], &live["known"]), (&true.into(), &true.into()));
+    assert_eq!(live["organization"]["name"], "default");
     assert_eq!((&live["environment"], &live["locator"]), (&"production".into(), &key[8..18].into()));
     output(&server, &["key", "regenerate", "--yes"]);
-    assert_eq!(inspect(key.as_bytes())["known"], false);
+    assert_eq!(inspect(key.as_bytes(), 1)["known"], false);
     for bad in [&key.as_bytes()[..54], b"", b"\xff\xfe", key.replace("prod", "test").as_bytes()] {
-        let found = inspect(bad);
+        let found = inspect(bad, 2);
         assert_eq!(found["well_formed"], false);
         assert!(found["fault"].is_string() && found.get("known").is_none());
     }

@@ -5,9 +5,10 @@
 use std::collections::HashMap;
 use std::io::Write;
 use std::path::Path;
-use std::process::{Child, Stdio};
+use std::process::{Child, Command, Stdio};
 
 use doorward::audit::{Event, FiledEvent, Hash, Reason};
+use doorward_test_postgres::Cluster;
 use serde_json::Value;
 
 use crate::programs::{command, done, refused, run};
@@ -262,4 +263,41 @@ fn on_postgres_backup_and_restore_name_postgres_tools() {
         let (status, said) = refused(folder.path(), arguments);
         assert!(status == 2 && said.contains(tool) && said.contains("doorward store restored"), "{said}");
     }
+}
+
+/// The drill of the documentation, with PostgreSQL's own programs.
+#[test]
+fn the_drill_works_on_postgres() {
+    let (cluster, folder) = (Cluster::start(&[]).unwrap(), tempfile::tempdir().unwrap());
+    let (url, folder) = (cluster.url(), folder.path());
+    let doorward = |arguments: &[&str]| done(folder, &[&["--store", &url], arguments].concat());
+    let tool = |program: &str, arguments: &[&str]| {
+        let mut tool = Command::new(doorward_test_postgres::programs().unwrap().join(program));
+        let done = tool.args(arguments).current_dir(folder).output().unwrap();
+        assert!(done.status.success(), "{program}: {}", String::from_utf8_lossy(&done.stderr));
+    };
+    let status = |key: &str| {
+        let mut inspect = command(folder, &["--store", &url, "key", "inspect"]);
+        let mut child = inspect.stdin(Stdio::piped()).stdout(Stdio::null()).spawn().unwrap();
+        child.stdin.take().unwrap().write_all(key.as_bytes()).unwrap();
+        child.wait().unwrap().code().unwrap()
+    };
+    let leaked = doorward(&["org", "create", "acme"]);
+    let doomed = doorward(&["key", "create", "--name", "doomed"]);
+    tool("pg_dump", &["--format=custom", "--schema=doorward", "--file=friday.dump", &url]);
+    let fresh = doorward(&["key", "regenerate", "--yes"]);
+    doorward(&["key", "delete", "doomed", "--yes"]);
+    doorward(&["audit", "export", "-f", "production.jsonl"]);
+    doorward(&["audit", "export", "--environment", "test", "-f", "test.jsonl"]);
+    let dead = [&leaked, &doomed, &fresh].map(|key| status(key));
+    assert_eq!(dead, [1, 1, 0]);
+
+    let database = format!("--dbname={url}");
+    tool("pg_restore", &["--clean", "--if-exists", "--single-transaction", &database, "friday.dump"]);
+    assert_eq!([&leaked, &doomed, &fresh].map(|key| status(key)), [0, 0, 1], "a restore revives the dead");
+    let new = doorward(&["store", "restored", "--events", "production.jsonl", "--events", "test.jsonl", "--yes"]);
+    let new: Value = serde_json::from_str(new.lines().next().unwrap()).unwrap();
+    let successor = new["value"].as_str().unwrap();
+    assert_eq!([&*leaked, &*doomed, &*fresh, successor].map(status), [1, 1, 1, 0]);
+    assert!(doorward(&["audit", "verify"]).contains("whole"));
 }

@@ -45,3 +45,15 @@ fn a_stores_url_comes_from_a_file_and_an_empty_variable_counts_as_unset() {
         assert!(!said.contains("s3cret"), "{said}");
     }
 }
+
+/// The manual can be read, and a shell started, whatever the variables are.
+#[test]
+fn a_wrong_variable_keeps_nobody_from_the_manual() {
+    for command in [&["man"][..], &["completions", "bash"]] {
+        for (name, value) in [("DOORWARD_STORE", "bad"), ("DOORWARD_STORE_FILE", "none")] {
+            let mut doorward = Command::new(env!("CARGO_BIN_EXE_doorward"));
+            let done = doorward.args(command).env(name, value).output().unwrap();
+            assert!(done.status.success() && !done.stdout.is_empty(), "{command:?} {name}: {done:?}");
+        }
+    }
+}

@@ -81,7 +81,7 @@ async fn an_older_store_is_migrated_with_its_data() {
          INSERT INTO idempotency_keys VALUES ('ada', 'once', 'key_1', 7), ('ada', 'twice', 'key_2', 8)"
     );
     server.batch_execute(&rest).await.unwrap();
-    // Who expects a store need not change it.
+    // A caller that expects a store does not want it changed.
     let refused = PostgresStore::open(&url, OpenMode::Existing).await;
     assert!(matches!(refused, Err(StoreError::OlderSchema { found, .. }) if found == done as i64), "{refused:?}");
     let state = url.parse::<PostgresOptions>().unwrap().schema_state().await.unwrap();

@@ -1,0 +1,155 @@
+//! `doorward key inspect`: what is known of a key that somebody holds.
+
+use std::io::Read;
+
+use doorward::StoreUrl;
+use doorward::key::{ImportFormat, KeyPrefix, PresentedForeignKey, PresentedKey};
+use doorward::store::{ActiveSecret, OpenMode};
+use doorward::types::{AccessKeyId, Environment, Name, OrganizationId};
+use serde::Serialize;
+use zeroize::Zeroizing;
+
+use crate::context::CliContext;
+use crate::failure::CliError;
+use crate::output::Output;
+
+/// The bytes that are read: longer than any key, so that a longer input is recognized.
+const LONGEST_INPUT: u64 = 1_024;
+
+/// The exit statuses of a key that is not in force, and of a text that is no key.
+const DEAD: u8 = 1;
+const NO_KEY: u8 = 2;
+
+#[derive(Default, Serialize)]
+struct Inspection {
+    well_formed: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    fault: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    environment: Option<Environment>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    locator: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    known: Option<bool>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    key: Option<AccessKeyId>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    organization: Option<Owner>,
+    /// True if the key's organization is suspended, so that servers refuse the key.
+    suspended: bool,
+}
+
+#[derive(Serialize)]
+struct Owner {
+    id: OrganizationId,
+    name: Name,
+}
+
+impl Inspection {
+    /// Notes what the store knows of the key.
+    fn tell(&mut self, live: Option<&ActiveSecret>) {
+        self.known = Some(live.is_some());
+        self.key = live.map(|live| live.key.id);
+        self.organization = live.map(|live| Owner { id: live.key.organization, name: live.organization_name.clone() });
+        self.suspended = live.is_some_and(ActiveSecret::is_suspended);
+    }
+
+    /// Returns the exit status: 0 if servers accept the key.
+    fn status(&self) -> u8 {
+        match (self.well_formed, self.known, self.suspended) {
+            (false, ..) => NO_KEY,
+            (true, Some(true), false) => 0,
+            (true, ..) => DEAD,
+        }
+    }
+
+    /// Returns the lines for people.
+    fn lines(&self, url: &StoreUrl) -> String {
+        if let Some(fault) = &self.fault {
+            return format!("not well-formed: {fault}\n");
+        }
+        let known = match (self.known, &self.key, self.suspended) {
+            (Some(true), Some(key), true) => {
+                format!("of {key}, whose organization is suspended: refused until `doorward org resume`")
+            }
+            (Some(true), Some(key), false) => format!("in force, of {key}"),
+            (Some(_), ..) => "not in force: unknown, deleted, or regenerated".to_owned(),
+            (None, ..) => format!("there is no store at {url} to ask"),
+        };
+        let environment = self.environment.map(|environment| environment.to_string()).unwrap_or_default();
+        let locator = self.locator.as_deref().unwrap_or_default();
+        let mut lines =
+            format!("well-formed\nenvironment: {environment}\nlocator:     {locator}\nknown:       {known}\n");
+        if let Some(Owner { id, name }) = &self.organization {
+            lines += &format!("owner:       {name} ({id})\n");
+        }
+        lines
+    }
+}
+
+pub(crate) async fn run(url: &StoreUrl, output: &Output) -> Result<(), CliError> {
+    let mut text = Zeroizing::new(Vec::new());
+    let read = std::io::stdin().lock().take(LONGEST_INPUT).read_to_end(&mut text);
+    read.map_err(|error| CliError::failed(format!("standard input cannot be read: {error}")))?;
+    let text = text.strip_suffix(b"\n").unwrap_or(&text);
+    let text = text.strip_suffix(b"\r").unwrap_or(text);
+    let context = match doorward::open(url, OpenMode::Existing).await {
+        Err(doorward::store::StoreError::NotFound) => None,
+        _ => Some(CliContext::open_existing(url, output).await?),
+    };
+    let found = inspect(context.as_ref(), text).await?;
+    output.plain(&found, &found.lines(url))?;
+    match found.status() {
+        0 => Ok(()),
+        status => Err(CliError::answered(status)),
+    }
+}
+
+async fn inspect(context: Option<&CliContext>, text: &[u8]) -> Result<Inspection, CliError> {
+    let prefix = context.map_or_else(KeyPrefix::default, |context| context.core.prefix().clone());
+    let mut found = Inspection::default();
+    match PresentedKey::parse(&prefix, text) {
+        Err(fault) => match imported(context, &prefix, text).await? {
+            None => found.fault = Some(fault.to_string()),
+            Some(live) => {
+                found.well_formed = true;
+                found.environment = Some(live.key.environment);
+                found.locator = Some(live.secret.locator.to_string());
+                found.tell(Some(&live));
+            }
+        },
+        Ok(presented) => {
+            found.well_formed = true;
+            found.environment = Some(presented.environment());
+            found.locator = Some(presented.locator().to_string());
+            if let Some(context) = context {
+                found.tell(owner(context, &presented).await?.as_ref());
+            }
+        }
+    }
+    Ok(found)
+}
+
+/// Returns the imported secret with this text.
+async fn imported(
+    context: Option<&CliContext>,
+    prefix: &KeyPrefix,
+    text: &[u8],
+) -> Result<Option<ActiveSecret>, CliError> {
+    let (Some(context), Some(foreign)) = (context, PresentedForeignKey::peek(prefix, text)) else { return Ok(None) };
+    for digest in ImportFormat::ALL.into_iter().filter_map(|format| foreign.digest(format)) {
+        if let Some(found) = context.issuer.imported(context.operator(), digest).await? {
+            return Ok(Some(found));
+        }
+    }
+    Ok(None)
+}
+
+/// Returns the active secret with this text.
+async fn owner(context: &CliContext, presented: &PresentedKey<'_>) -> Result<Option<ActiveSecret>, CliError> {
+    let (_, live) = context.store.active_secret(presented.locator()).await?.proved_of_any_store()?;
+    let is_same = |live: &ActiveSecret| {
+        live.secret.digest == presented.digest() && live.key.environment == presented.environment()
+    };
+    Ok(live.filter(is_same))
+}
