@@ -20,13 +20,12 @@ const THREADS: &str = "4";
 /// The packages with the slowest test programs. They start first.
 const SLOW: [&str; 5] = ["server", "store-postgres", "cli", "auth", "docs"];
 
-/// Tests that ask programs that give up after seconds, such as browsers. They run after most others, in two lanes, each one at
-/// a time: the pages of the documentation need the same ports.
-const LANES: [&str; 2] = ["dashboard_browser::", "documented::pages::"];
+/// Tests that ask programs that give up after seconds, such as browsers, and tests that wait for databases to fail over. They run
+/// after most others, in lanes, each one at a time: the pages of the documentation need the same ports.
+const LANES: [&[&str]; 3] = [&["dashboard_browser::"], &["documented::pages::"], &["failover_postgres::", "patroni::"]];
 
-/// Tests that load every core, fill a disk, or stop databases. They run one at a time, after all others.
-const ALONE: [&str; 6] =
-    ["broken_premises::", "failover_postgres::", "full_disk::", "patroni::", "under_fire::", "under_fire_postgres::"];
+/// Tests that load every core, fill a disk, or stop servers. They run one at a time, after all others.
+const ALONE: [&str; 4] = ["broken_premises::", "full_disk::", "under_fire::", "under_fire_postgres::"];
 
 /// The number of test programs in the list of the slowest.
 const SLOWEST: usize = 10;
@@ -61,7 +60,7 @@ pub(crate) fn run(
     let Jobs { together, lanes, alone } = jobs(built, filter, environment)?;
     let programs = Times::default();
     let mut failed = times.of("tests side by side", || run_jobs(together, PROGRAMS, &programs));
-    failed.extend(times.of("tests in two lanes", || {
+    failed.extend(times.of("tests in lanes", || {
         std::thread::scope(|scope| {
             let lanes = lanes.map(|lane| scope.spawn(|| run_jobs(lane, 1, &programs)));
             lanes
@@ -112,11 +111,14 @@ fn jobs<'a>(
     for artifact in built {
         let program = Program::Built(artifact, environment);
         let name = program.name()?;
-        let skipped = LANES.iter().chain(&ALONE).flat_map(|name| ["--skip", name]);
+        let skipped = LANES.concat().into_iter().chain(ALONE).flat_map(|name| ["--skip", name]);
         let arguments = filter.into_iter().chain(["--test-threads", THREADS]).chain(skipped);
         jobs.together.push(Job { name: name.clone(), program, arguments: arguments.map(str::to_owned).collect() });
         for test in tests(artifact)?.into_iter().filter(|test| filter.is_none_or(|filter| test.contains(filter))) {
-            let lane = LANES.iter().position(|name| test.contains(name)).and_then(|lane| jobs.lanes.get_mut(lane));
+            let lane = LANES
+                .iter()
+                .position(|names| names.iter().any(|name| test.contains(name)))
+                .and_then(|lane| jobs.lanes.get_mut(lane));
             let list = match lane {
                 Some(lane) => lane,
                 None if ALONE.iter().any(|name| test.contains(name)) => &mut jobs.alone,

@@ -65,7 +65,10 @@ if (code) {
     URL.revokeObjectURL(file);
     keep("Downloaded");
   });
-  document.addEventListener("copy", () => keep("Copied"));
+  // Only the value counts: the title of the dialog can be copied too.
+  document.addEventListener("copy", () => {
+    if (getSelection().toString().trim() === code.textContent) keep("Copied");
+  });
   dialog.querySelector("[data-stay]").addEventListener("click", () => ask(false));
   dialog.querySelector("[data-leave]").addEventListener("click", () => (kept = true));
   dialog.querySelector("[data-close] a").addEventListener("click", (event) => {
@@ -79,38 +82,118 @@ if (code) {
   });
   // A browser may cache the page after it was left, so the value is removed first.
   addEventListener("pagehide", () => code.remove());
-} else if (location.hash) {
-  document.querySelector(location.hash.replace(/[^#\w-]/g, ""))?.focus();
+} else if (!dialog) {
+  const notice = document.querySelector("#notice");
+  // After the browser has gone to the section that the URL names.
+  if (notice) addEventListener("load", () => requestAnimationFrame(() => notice.focus()));
+  else if (location.hash) document.querySelector(location.hash.replace(/[^#\w-]/g, ""))?.focus();
 }
 
-// Shows the changes of other people. A request with `live` does not extend the session.
+// A form that waits for silent nodes says so, and cannot be sent twice.
+addEventListener("submit", (event) => {
+  const button = event.submitter;
+  if (!button || !event.target.closest("dialog")) return;
+  if (button.dataset.busy) return event.preventDefault();
+  button.dataset.busy = "yes";
+  setTimeout(() => (button.textContent = "Waiting for every node…"), 400);
+});
+
+// Shows the changes of other people: one look at a time, with a limit, and rarer if the server does not answer. A request with
+// `live` does not extend the session.
 const regions = [...document.querySelectorAll("[data-live]")];
+const live = document.querySelector("#live");
+const PAUSE = 5000;
+const LONGEST_PAUSE = 60000;
+const LIMIT = 4000;
+let seen = Date.now();
+let pause = PAUSE;
+let isOutdated = false;
+let tag = null;
 
 function load(done) {
   // Parses the answer as a separate document, so that no text becomes markup in this page.
   const request = new XMLHttpRequest();
-  request.open("GET", `${page}?live`);
+  const query = new URLSearchParams(location.search);
+  for (const name of ["sent", "dialog", "key", "origin"]) query.delete(name);
+  query.set("live", "");
+  request.open("GET", `${page}?${query}`);
   request.responseType = "document";
-  request.addEventListener("loadend", () => done(request.status, request.response));
+  request.timeout = LIMIT;
+  if (tag) request.setRequestHeader("If-None-Match", tag);
+  request.addEventListener("loadend", () => {
+    tag = request.getResponseHeader("ETag") ?? tag;
+    done(request.status, request.response);
+  });
   request.send();
 }
 
 function look() {
-  if (document.hidden || dialog?.open) return;
+  if (document.hidden || dialog?.open) return setTimeout(look, PAUSE);
   load((status, fresh) => {
     if (status === 401) return location.reload();
-    document.body.classList.toggle("stale", status !== 200);
-    if (status !== 200 || !fresh) return;
-    const open = (from) => ["stage", "regenerate", "unstage"].filter((id) => from.querySelector(`#${id}`)).join();
-    // Someone staged, withdrew or regenerated a key, so the buttons are outdated.
-    if (open(fresh) !== open(document)) return location.assign(page);
-    for (const region of regions) {
-      const now = fresh.getElementById(region.id);
-      if (now && now.innerHTML !== region.innerHTML && !region.contains(document.activeElement)) {
-        region.replaceChildren(...now.childNodes);
-      }
-    }
+    const isSeen = status === 200 || status === 304;
+    pause = isSeen ? PAUSE : Math.min(2 * pause, LONGEST_PAUSE);
+    if (isSeen) seen = Date.now();
+    if (status === 200 && fresh) show(fresh);
+    setTimeout(look, pause);
   });
 }
 
-if (page && regions.length) setInterval(look, 5000);
+function show(fresh) {
+  const open = (from) => ["stage", "regenerate", "unstage"].filter((id) => from.querySelector(`#${id}`)).join();
+  // Someone staged, withdrew or regenerated a key, so the buttons are outdated. Half-typed text is not thrown away for that.
+  if (open(fresh) !== open(document)) {
+    const isTyped = [...document.querySelectorAll("input:not([type=hidden])")].some((field) => field.value !== field.defaultValue);
+    if (!isTyped) return location.assign(page);
+    isOutdated = true;
+    return tell("Someone else changed the production key: reload this page to see it.", "", true);
+  }
+  const selection = getSelection();
+  for (const region of regions) {
+    const now = fresh.getElementById(region.id);
+    const isInUse =
+      region.contains(document.activeElement) || (!selection.isCollapsed && region.contains(selection.anchorNode));
+    if (now && now.innerHTML !== region.innerHTML && !isInUse) patch(region, now);
+  }
+}
+
+// Replaces only what differs, so that a verdict that stays is not announced again and one that changes is.
+function patch(old, now) {
+  const [from, to] = [[...old.childNodes], [...now.childNodes]];
+  const isAlike = (one, other) => one.nodeType === other.nodeType && one.nodeName === other.nodeName;
+  if (from.length !== to.length || !from.every((node, place) => isAlike(node, to[place]))) {
+    return old.replaceChildren(...to);
+  }
+  from.forEach((node, place) => {
+    const next = to[place];
+    if (node.nodeType === Node.TEXT_NODE) {
+      if (node.data !== next.data) node.data = next.data;
+      return;
+    }
+    if (node.nodeType !== Node.ELEMENT_NODE) return;
+    for (const { name } of [...node.attributes]) if (!next.hasAttribute(name)) node.removeAttribute(name);
+    for (const { name, value } of next.attributes) if (node.getAttribute(name) !== value) node.setAttribute(name, value);
+    patch(node, next);
+  });
+}
+
+// The state is announced when it changes, and the age is not.
+function tell(state, age, isStale) {
+  live.parentElement.hidden = false;
+  if (live.textContent !== state) live.textContent = state;
+  document.querySelector("#age").textContent = age;
+  live.parentElement.classList.toggle("stale", isStale);
+}
+
+function tellAge() {
+  if (isOutdated) return;
+  const age = Date.now() - seen;
+  if (age <= PAUSE + LIMIT + 1000) return tell("Live", `· updated ${Math.round(age / 1000)} s ago`, false);
+  const at = new Date(seen).toLocaleTimeString();
+  if (!document.hidden) tell(`Not updated since ${at}: Doorward does not answer. What you see may be old.`, "", true);
+}
+
+if (page && regions.length) {
+  setTimeout(look, PAUSE);
+  setInterval(tellAge, 1000);
+}

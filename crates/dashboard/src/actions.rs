@@ -109,7 +109,8 @@ pub(crate) async fn allow_origin(call: &FormCall<'_>) -> Result<FormOutcome, Pag
     Ok(FormOutcome::notice(match receipt {
         None => format!("{} was on the list already.", entry.origin),
         Some(receipt) => format!("Callbacks may go to {} now. {receipt}", entry.origin),
-    }))
+    })
+    .beside_origins())
 }
 
 /// Checks whether a callback may go to a URL, exactly as for a real callback.
@@ -124,7 +125,7 @@ pub(crate) fn check_origin(call: &FormCall<'_>) -> FormOutcome {
 
 pub(crate) async fn disallow_origin(call: &FormCall<'_>, entry: AllowedOriginId) -> Result<FormOutcome, PageError> {
     let receipt = call.parts.issuer.disallow_origin(call.organization.id, entry, call.request).await?;
-    Ok(FormOutcome::notice(format!("Callbacks no longer go there. {receipt}")))
+    Ok(FormOutcome::notice(format!("Callbacks no longer go there. {receipt}")).beside_origins())
 }
 
 pub(crate) async fn rename(call: &FormCall<'_>) -> Result<FormOutcome, PageError> {

@@ -18,7 +18,7 @@ use crate::provider_sign_in;
 use crate::reply::{self, Reply};
 use crate::routes::{self, Action, Page, ROUTES, Route, Step, Target};
 use crate::state::{Parts, SignedOut};
-use crate::{actions, assets, pages};
+use crate::{actions, assets, compression, pages};
 
 pub(crate) async fn answer<B>(parts: &Parts, request: Request<B>) -> Reply
 where
@@ -30,6 +30,13 @@ where
         (Err(PageError::SignedOut), Some(SignedOut(write))) => reply::of_host(write(&head)),
         (Err(fault), _) => pages::fault::page(parts, &fault),
     };
+    if head.method == Method::GET && is_live(&Form::of_query(&head.uri)) {
+        compression::leave_out_what_is_known(&head.headers, &mut reply);
+    }
+    // A visitor's page holds the token of its forms, which compression would give away (BREACH).
+    if parts.visitors.is_none() {
+        compression::compress(&head.headers, &mut reply);
+    }
     if parts.strict_transport {
         reply.headers_mut().insert(STRICT_TRANSPORT_SECURITY, HeaderValue::from_static("max-age=31536000"));
     }
@@ -61,7 +68,7 @@ where
         }
         (target, segments, &Method::GET | &Method::HEAD) => {
             let query = Form::of_query(&head.uri);
-            let presence = if query.get("live").is_some() { Presence::Watching } else { Presence::Active };
+            let presence = if is_live(&query) { Presence::Watching } else { Presence::Active };
             let who = guard::caller(parts, head, presence).await?;
             let mut reply = match target {
                 Some(Target::Page(page)) => show(parts, &who, page, segments, &query).await?,
@@ -88,9 +95,14 @@ where
     }
 }
 
+/// Returns whether a page that is open asks for what has changed.
+fn is_live(query: &Form) -> bool {
+    query.has("live")
+}
+
 async fn show(parts: &Parts, who: &Caller, page: Page, segments: &[&str], query: &Form) -> Result<Reply, PageError> {
     match page {
-        Page::Organizations => pages::organizations::page(parts, who).await,
+        Page::Organizations => pages::organizations::page(parts, who, query).await,
         Page::Keys => {
             let organization = parts.issuer.organization(who, routes::organization(segments)?).await?;
             pages::keys::page(parts, who, &organization, query, FormOutcome::default()).await

@@ -34,6 +34,11 @@ impl Form {
         found.map(|(_, value)| value.trim()).filter(|value| !value.is_empty())
     }
 
+    /// Returns whether a field is there, also without a value.
+    pub(crate) fn has(&self, name: &str) -> bool {
+        self.0.iter().any(|(known, _)| known == name)
+    }
+
     /// Returns a field's parsed value, or `None` if the field is empty or missing.
     pub(crate) fn parsed<T: FromStr>(&self, name: &'static str) -> Result<Option<T>, PageError> {
         self.get(name).map(|text| text.parse().map_err(|_| PageError::Field(name))).transpose()

@@ -36,7 +36,9 @@ mod actions;
 mod answer;
 mod assets;
 mod body;
+
 mod caller;
+mod compression;
 mod cookies;
 mod form;
 mod guard;

@@ -20,25 +20,42 @@ const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; i
 /// Browser features that the page never needs.
 const PERMISSIONS: &str = "camera=(), geolocation=(), microphone=(), payment=(), usb=()";
 
+/// The content of an answer that may be compressed.
+#[derive(Clone, Debug)]
+pub(crate) struct Whole(pub(crate) Bytes);
+
 /// Returns a page with this status.
 pub(crate) fn page(status: StatusCode, template: &impl Template) -> Reply {
+    let (mut reply, text) = rendered(status, template);
+    reply.extensions_mut().insert(Whole(text));
+    reply
+}
+
+/// Returns a page with a secret, which is never compressed: the length of a compressed answer tells of its content (BREACH).
+pub(crate) fn page_with_secret(template: &impl Template) -> Reply {
+    rendered(StatusCode::OK, template).0
+}
+
+fn rendered(status: StatusCode, template: &impl Template) -> (Reply, Bytes) {
     match template.render() {
-        Ok(text) => with_headers(status, "text/html; charset=utf-8", "no-store", text.into()),
+        Ok(text) => {
+            let text = Bytes::from(text);
+            (with_headers(status, "text/html; charset=utf-8", "no-store", text.clone()), text)
+        }
         Err(error) => {
             tracing::error!(%error, "a page cannot be rendered");
-            with_headers(
-                StatusCode::INTERNAL_SERVER_ERROR,
-                "text/plain",
-                "no-store",
-                "The page cannot be rendered.".into(),
-            )
+            let text = Bytes::from_static(b"The page cannot be rendered.");
+            (with_headers(StatusCode::INTERNAL_SERVER_ERROR, "text/plain", "no-store", text.clone()), text)
         }
     }
 }
 
 pub(crate) fn asset(asset: Asset) -> Reply {
     let caching = "public, max-age=31536000, immutable";
-    with_headers(StatusCode::OK, asset.media_type, caching, Bytes::from_static(asset.content.as_bytes()))
+    let content = Bytes::from_static(asset.content.as_bytes());
+    let mut reply = with_headers(StatusCode::OK, asset.media_type, caching, content.clone());
+    reply.extensions_mut().insert(Whole(content));
+    reply
 }
 
 /// Returns a file to save, which is written while it is sent.

@@ -106,6 +106,10 @@ fn flows(javascript: bool) {
     let staged = shown(&browser);
     close(&browser, javascript);
 
+    // The old key is in use: the button that would refuse those calls is not the inviting one, and its dialog says so.
+    assert!(!browser.has("#regenerate.primary") && browser.has("progress"));
+    browser.says(".share", "With the next key:");
+    assert_eq!(browser.run("return document.querySelectorAll('.uses svg').length"), 1, "one picture, one scale");
     // Regenerate: a wrong name and a cancel change nothing.
     browser.click("#regenerate");
     browser.type_into("#name", "defaul");
@@ -123,6 +127,7 @@ fn flows(javascript: bool) {
 
     // It leaked: a single step.
     browser.click("#leaked");
+    browser.says("dialog", "such calls are refused");
     browser.type_into("#name", "default");
     browser.click("dialog button");
     let fresh = shown(&browser);
@@ -131,7 +136,7 @@ fn flows(javascript: bool) {
     close(&browser, javascript);
 
     // Test keys.
-    browser.says("#test-key-list", "No test keys yet.");
+    browser.says("#test-key-list", "No test keys yet");
     browser.click("#create");
     browser.type_into("#name", "Zoë’s laptop");
     browser.click("dialog button");
@@ -142,9 +147,10 @@ fn flows(javascript: bool) {
     browser.says("#test-key-list", "by admin");
     browser.click("#test-key-list a");
     browser.says("dialog", "The test key Zoë’s laptop dies everywhere at once.");
+    browser.says("dialog", "in the last hour, the last one");
     browser.click("dialog button");
     browser.says(".notice", "Dead everywhere after");
-    browser.says("#test-key-list", "No test keys yet.");
+    browser.says("#test-key-list", "No test keys yet");
     assert!(!accepts(&server, &test_key));
 
     // Origins: add one, refuse one with the reason, test a URL, remove one.
@@ -155,7 +161,11 @@ fn flows(javascript: bool) {
     browser.go(&page);
     browser.type_into("#origin", "app.example.com");
     browser.click("form:has(#origin) button");
-    browser.says(".notice", "Callbacks may go to https://app.example.com now.");
+    browser
+        .says("section[aria-labelledby=allowed-origins] .notice", "Callbacks may go to https://app.example.com now.");
+    if javascript {
+        assert_eq!(browser.run("return document.activeElement.id"), "notice", "the notice has no focus");
+    }
     browser.type_into("#url", "https://app.example.com/callback?code=1");
     browser.click("form:has(#url) button");
     browser.says(".answer.yes", "Yes: the entry https://app.example.com allows it.");
@@ -211,6 +221,9 @@ fn the_page_warns_before_a_value_is_lost_and_keeps_no_copy() {
     let value = shown(&browser);
     assert_eq!(browser.url(), format!("{page}?sent"), "the URL of a form is in the history");
 
+    // Nothing but the value counts as copied.
+    browser
+        .run("getSelection().selectAllChildren(document.querySelector('#dialog-title')); document.execCommand('copy')");
     // Escape asks first. "Stay" keeps the dialog.
     browser.keys(ESCAPE);
     browser.says("[data-leaving]", "You did not copy it.");
@@ -256,6 +269,28 @@ fn the_page_warns_before_a_value_is_lost_and_keeps_no_copy() {
         let file = std::fs::read_dir(folder.path()).unwrap().flatten().next();
         file.and_then(|file| std::fs::read_to_string(file.path()).ok()).as_ref() == Some(&expected)
     });
+}
+
+/// The page says whether it is live, and keeps what people type.
+#[test]
+fn a_page_says_when_it_was_updated_and_that_it_is_old() {
+    let server = server();
+    let (ada, grace) = (signed_in(&server, Browser::start()), signed_in(&server, Browser::start()));
+    ada.says("#live", "Live");
+    // Text that somebody types outlives a change by somebody else.
+    ada.type_into("#origin", "half.example.com");
+    grace.click("#stage");
+    grace.click("dialog button");
+    ada.says("#live", "Someone else changed the production key");
+    assert_eq!(ada.run("return document.querySelector('#origin').value"), "half.example.com");
+    let id = server.process_id().to_string();
+    let signal = |name: &str| assert!(std::process::Command::new("kill").args([name, &id]).status().unwrap().success());
+    close(&grace, true);
+    grace.says("#live", "Live");
+    signal("-STOP");
+    grace.says("#live", "Not updated since");
+    signal("-CONT");
+    grace.says("#live", "Live");
 }
 
 /// Without scripts, only the form's own answer has the value. Browsers ask before they send a form again, and the server makes
@@ -339,7 +374,7 @@ fn hostile_names_are_shown_as_text() {
         browser.says("#dialog-title", name);
         close(&browser, true);
         browser.says("#test-key-list", name);
-        browser.click("#test-key-list tr:last-child a");
+        browser.click("#test-key-list tbody tr:first-child a");
         browser.says("dialog", name);
         browser.keys(ESCAPE);
         browser.says("h1", "API Keys");

@@ -7,10 +7,11 @@ use base64::Engine;
 use base64::prelude::BASE64_URL_SAFE_NO_PAD;
 use doorward_auth::{Impact, StagedKey, rotation_due_at};
 use doorward_store::{AccessKeyWithSecrets, Organization, OriginEntry, Secret, SecretUsage, UsageBucket};
-use doorward_types::{AccessKeyId, AllowedOriginId, Environment, Locator, OrganizationState, SecretState, Timestamp};
+use doorward_types::{AllowedOriginId, Environment, Locator, OrganizationState, SecretState, Timestamp};
 use http::StatusCode;
 
 use super::said::{Dialog, FormOutcome, Notice, OriginTest, RevealedKey};
+use super::test_keys::TestKeys;
 use super::when::{between, long};
 use super::{RelativeTime, Shell, counted, grouped};
 use crate::caller::Caller;
@@ -25,6 +26,9 @@ const REMINDER_LEAD: Duration = Duration::from_hours(30 * 24);
 /// The number of bars in the chart: one for each hour.
 const BARS: usize = 24;
 
+/// The height of the chart, in its own units.
+const BAR_HEIGHT: u64 = 32;
+
 #[derive(Template)]
 #[template(path = "keys.html")]
 struct Keys<'a> {
@@ -36,15 +40,18 @@ struct Keys<'a> {
     path: String,
     current: SecretRow,
     next: Option<SecretRow>,
+    chart: Chart,
+    /// The share of the calls of the last hour with the next key, if there is a next key.
+    share: Option<Share>,
     /// The meaning of the old key's use, if a next key exists.
     verdict: Option<Verdict>,
     due: RelativeTime,
     overdue: bool,
-    test_keys: Vec<TestKey>,
+    is_late: bool,
+    test_keys: TestKeys,
     origins: Vec<OriginRow>,
     dialog: Option<Confirm>,
     notice: Option<Notice>,
-    shown: Option<RevealedKey>,
     refused_origin: Option<(String, String)>,
     tried: Option<OriginTest>,
     /// The form's idempotency key, so that a repeat changes nothing.
@@ -58,37 +65,40 @@ struct SecretRow {
     imported: bool,
     created: RelativeTime,
     last_used: Option<RelativeTime>,
-    uses: Uses,
+    last_hour: String,
 }
 
-/// The uses of a secret, as a chart.
-struct Uses {
-    last_hour: String,
-    day: String,
-    /// The height of each bar, from 0 to 32.
+/// The uses of the production key, hour by hour, on one scale: those of the current secret, and on top those of the next.
+struct Chart {
+    current: String,
+    next: Option<String>,
+    /// The uses of the busiest hour.
+    most: String,
     bars: Vec<Bar>,
 }
 
+/// An hour. The heights are on the scale of the chart, which has [`BAR_HEIGHT`].
 struct Bar {
     x: usize,
+    title: String,
+    current: Piece,
+    next: Option<Piece>,
+}
+
+struct Piece {
     y: u64,
     height: u64,
+}
+
+/// A part of the calls of the last hour.
+struct Share {
+    percent: u64,
+    of: String,
 }
 
 struct Verdict {
     text: String,
     safe: bool,
-}
-
-struct TestKey {
-    id: AccessKeyId,
-    name: String,
-    locator: Locator,
-    imported: bool,
-    created: RelativeTime,
-    created_by: String,
-    last_used: Option<RelativeTime>,
-    last_hour: String,
 }
 
 struct OriginRow {
@@ -126,6 +136,10 @@ pub(crate) async fn page(
     said: FormOutcome,
 ) -> Result<Reply, PageError> {
     let id = organization.id;
+    if let Some(shown) = said.shown {
+        // Nothing else is in this answer: a connection that breaks must not break before the value.
+        return Ok(reply::page_with_secret(&Shown { shell: Shell::of(parts, who), path: parts.path(id), shown }));
+    }
     if organization.is_closed() {
         return closed(parts, who, organization, said.notice);
     }
@@ -141,7 +155,7 @@ pub(crate) async fn page(
     let current = in_state(SecretState::Current).ok_or(PageError::NotFound)?;
     let staged = in_state(SecretState::Staged);
     let due_at = rotation_due_at(Environment::Production, &production.secrets).unwrap_or(now);
-    let FormOutcome { notice, shown, again, error, refused_origin, tried } = said;
+    let FormOutcome { notice, shown: _, again, error, refused_origin, tried } = said;
     let dialog = match again {
         Some(dialog) => Some(dialog),
         None => Dialog::asked(query)?,
@@ -150,11 +164,17 @@ pub(crate) async fn page(
     let impact = Impact::of(&production.secrets, &known.usage, StagedKey::Promote, now);
     let verdict = staged.map(|_| verdict(&impact, now));
     let dialog = match dialog {
-        Some(dialog) => confirm(dialog, organization, &keys, &origins, verdict.as_ref(), parts.erase_after, error)?,
+        Some(dialog) => {
+            let all = Everything { organization, keys: &keys, origins: &origins, known: &known };
+            confirm(dialog, &all, verdict.as_ref(), parts.erase_after, error)?
+        }
         None => None,
     };
     let mut once = [0; 16];
-    parts.verifier.core().random().fill(&mut once)?;
+    // A look for changes sends no form, and what has not changed must look the same.
+    if !query.has("live") {
+        parts.verifier.core().random().fill(&mut once)?;
+    }
     let status = notice_status(notice.as_ref());
     let page = Keys {
         shell: Shell::of(parts, who),
@@ -162,22 +182,34 @@ pub(crate) async fn page(
         organization: organization.name.to_string(),
         suspended: organization.state == OrganizationState::Suspended,
         path: parts.path(id),
+        chart: known.chart(current.locator, staged.map(|staged| staged.locator)),
+        share: staged.map(|staged| known.share(current.locator, staged.locator)),
         current: known.secret(current),
         next: staged.map(|staged| known.secret(staged)),
         verdict,
         due: RelativeTime::new(due_at, now),
         overdue: due_at <= now + REMINDER_LEAD,
-        test_keys: keys.iter().filter_map(|found| known.test_key(found)).collect(),
+        is_late: due_at <= now,
+        test_keys: TestKeys::of(&keys, &known.usage, query, now),
         origins: origins.into_iter().map(|entry| known.origin(entry)).collect(),
         dialog,
         notice,
-        shown,
         refused_origin,
         tried,
         once: BASE64_URL_SAFE_NO_PAD.encode(once),
         now: RelativeTime::new(now, now),
     };
     Ok(reply::page(status, &page))
+}
+
+/// The only answer with a value.
+#[derive(Template)]
+#[template(path = "shown.html")]
+struct Shown<'a> {
+    shell: Shell<'a>,
+    /// The path of the organization's page.
+    path: String,
+    shown: RevealedKey,
 }
 
 /// The page of a closed organization.
@@ -218,6 +250,11 @@ fn notice_status(notice: Option<&Notice>) -> StatusCode {
 }
 
 impl Keys<'_> {
+    /// Returns whether a regeneration would refuse nobody.
+    fn is_safe(&self) -> bool {
+        self.verdict.as_ref().is_some_and(|verdict| verdict.safe)
+    }
+
     /// Returns the secrets on this page, which a form sends back: if they have changed since, the form changes nothing.
     fn seen(&self) -> String {
         let next = self.next.as_ref().map(|next| next.locator.to_string());
@@ -243,12 +280,37 @@ impl UsageView {
             imported: secret.imported.is_some(),
             created: RelativeTime::new(secret.created_at, self.now),
             last_used: self.of(secret.locator).map(|usage| RelativeTime::new(usage.last_used_at, self.now)),
-            uses: self.uses(secret.locator),
+            last_hour: grouped(self.last_hour(secret.locator)),
         }
     }
 
-    fn uses(&self, locator: Locator) -> Uses {
-        const BAR_HEIGHT: u64 = 32;
+    fn last_hour(&self, locator: Locator) -> u64 {
+        self.of(locator).map_or(0, |usage| usage.uses_last_hour)
+    }
+
+    /// Returns the share of the calls of the last hour with the next secret.
+    fn share(&self, current: Locator, next: Locator) -> Share {
+        let (next, all) = (self.last_hour(next), self.last_hour(current) + self.last_hour(next));
+        Share { percent: (next * 100).checked_div(all).unwrap_or_default(), of: counted(all, "call") }
+    }
+
+    /// Returns who is hurt if these secrets die.
+    fn hurt(&self, secrets: &[Secret]) -> String {
+        let used: Vec<_> = secrets.iter().filter_map(|secret| self.of(secret.locator)).collect();
+        let Some(last) = used.iter().map(|usage| usage.last_used_at).max() else {
+            return "Nobody has used it so far.".to_owned();
+        };
+        let ago = match between(last, self.now) {
+            gap if gap < Duration::from_secs(5) => "just now".to_owned(),
+            gap => format!("{} ago", long(gap)),
+        };
+        match used.iter().map(|usage| usage.uses_last_hour).sum() {
+            0 => format!("The last call was {ago}, and none in the last hour."),
+            uses => format!("{} in the last hour, the last one {ago}: such calls are refused.", counted(uses, "call")),
+        }
+    }
+
+    fn hours(&self, locator: Locator) -> [u64; BARS] {
         let mut hours = [0_u64; BARS];
         let spans_an_hour = 3_600 / doorward_store::USAGE_BUCKET.as_secs();
         for found in self.spans.iter().filter(|found| found.locator == locator) {
@@ -258,33 +320,43 @@ impl UsageView {
                 *hour += found.uses;
             }
         }
-        let most = hours.iter().copied().max().unwrap_or_default().max(1);
-        let bars = hours.iter().enumerate().map(|(place, uses)| {
-            // Even a single use must be visible.
-            let height = if *uses == 0 { 1 } else { (uses * BAR_HEIGHT / most).max(3) };
-            Bar { x: place * 8, y: BAR_HEIGHT - height, height }
-        });
-        Uses {
-            last_hour: grouped(self.of(locator).map_or(0, |usage| usage.uses_last_hour)),
-            day: counted(hours.iter().sum(), "use"),
-            bars: bars.collect(),
-        }
+        hours
     }
 
-    fn test_key(&self, found: &AccessKeyWithSecrets) -> Option<TestKey> {
-        let AccessKeyWithSecrets { key, secrets, .. } = found;
-        let secret = secrets.first().filter(|_| key.environment == Environment::Test)?;
-        let usage = self.of(secret.locator);
-        Some(TestKey {
-            id: key.id,
-            name: key.name.to_string(),
-            locator: secret.locator,
-            imported: secret.imported.is_some(),
-            created: RelativeTime::new(key.created_at, self.now),
-            created_by: key.created_by.to_string(),
-            last_used: usage.map(|usage| RelativeTime::new(usage.last_used_at, self.now)),
-            last_hour: grouped(usage.map_or(0, |usage| usage.uses_last_hour)),
-        })
+    /// Returns the uses of both secrets on one scale.
+    fn chart(&self, current: Locator, next: Option<Locator>) -> Chart {
+        let (current, next) = (self.hours(current), next.map(|next| self.hours(next)));
+        let of_next = |place: usize| next.and_then(|next| next.get(place).copied()).unwrap_or_default();
+        let most = current.iter().enumerate().map(|(place, uses)| uses + of_next(place)).max().unwrap_or_default();
+        // Even a single use must be visible.
+        let height = |uses: u64| if uses == 0 { 0 } else { (uses * BAR_HEIGHT / most.max(1)).max(1) };
+        let bars = current.iter().enumerate().map(|(place, uses)| {
+            let (below, above) = (height(*uses), height(of_next(place)));
+            // The smaller piece got at least one unit, and both must fit.
+            let below = below.min(BAR_HEIGHT - above);
+            let hour = RelativeTime::new(self.now - Duration::from_hours((BARS - 1 - place) as u64), self.now);
+            let hour = hour.exact.get(11..13).unwrap_or_default().to_owned();
+            let title = match next {
+                Some(_) => format!(
+                    "{hour}:00 UTC: {} with the current key, {} with the next",
+                    grouped(*uses),
+                    grouped(of_next(place))
+                ),
+                None => format!("{hour}:00 UTC: {}", counted(*uses, "use")),
+            };
+            Bar {
+                x: place * 8,
+                title,
+                current: Piece { y: BAR_HEIGHT - below, height: below },
+                next: next.map(|_| Piece { y: BAR_HEIGHT - below - above, height: above }),
+            }
+        });
+        Chart {
+            current: counted(current.iter().sum(), "use"),
+            next: next.map(|next| counted(next.iter().sum(), "use")),
+            most: counted(most, "use"),
+            bars: bars.collect(),
+        }
     }
 
     fn origin(&self, entry: OriginEntry) -> OriginRow {
@@ -309,16 +381,37 @@ fn verdict(impact: &Impact, now: Timestamp) -> Verdict {
     Verdict { text: format!("{text}{rest}"), safe: impact.is_safe() }
 }
 
+/// The records of the page.
+struct Everything<'a> {
+    organization: &'a Organization,
+    keys: &'a [AccessKeyWithSecrets],
+    origins: &'a [OriginEntry],
+    known: &'a UsageView,
+}
+
+impl Everything<'_> {
+    /// Returns who is hurt if the production key dies: its current secret, or all secrets.
+    fn hurt_in_production(&self, staged: StagedKey) -> String {
+        let production = self.keys.iter().filter(|found| found.key.environment == Environment::Production);
+        let dies = |secret: &&Secret| staged == StagedKey::Discard || secret.state == SecretState::Current;
+        self.known.hurt(&production.flat_map(|found| &found.secrets).filter(dies).copied().collect::<Vec<_>>())
+    }
+
+    /// Returns who is hurt if every key dies.
+    fn hurt_everywhere(&self) -> String {
+        self.known.hurt(&self.keys.iter().flat_map(|found| &found.secrets).copied().collect::<Vec<_>>())
+    }
+}
+
 /// Returns a question, or `None` if it no longer makes sense.
 fn confirm(
     dialog: Dialog,
-    organization: &Organization,
-    keys: &[AccessKeyWithSecrets],
-    origins: &[OriginEntry],
+    all: &Everything<'_>,
     verdict: Option<&Verdict>,
     erase_after: Duration,
     error: Option<String>,
 ) -> Result<Option<Confirm>, PageError> {
+    let Everything { organization, keys, origins, known } = *all;
     let owned = |sentences: &[&str]| sentences.iter().map(|sentence| (*sentence).to_owned()).collect::<Vec<_>>();
     let confirm = |title: &str, text: Vec<String>, action: String, button, opener| Confirm {
         title: title.to_owned(),
@@ -349,9 +442,12 @@ fn confirm(
         }
         Dialog::Unstage if !staged => return Ok(None),
         Dialog::Unstage => {
-            let text = ["The next key dies everywhere at once. The current key stays as it is."];
+            let production = keys.iter().filter(|found| found.key.environment == Environment::Production);
+            let next = production.flat_map(|found| &found.secrets).filter(|secret| secret.state == SecretState::Staged);
+            let hurt = known.hurt(&next.copied().collect::<Vec<_>>());
+            let text = vec!["The next key dies everywhere at once. The current key stays as it is.".to_owned(), hurt];
             let action = "production-key/unstage".to_owned();
-            confirm("Withdraw the next key", owned(&text), action, "Withdraw it", "unstage")
+            confirm("Withdraw the next key", text, action, "Withdraw it", "unstage")
         }
         Dialog::Regenerate => {
             let text = match verdict {
@@ -361,11 +457,13 @@ fn confirm(
                         .to_owned(),
                     verdict.text.clone(),
                 ],
-                None => owned(&[
+                None => vec![
                     "The current key dies on every node before you see the next screen, and a fresh one is shown there. Until your \
-                     backends have the fresh one, their calls are refused.",
-                    "To rotate without an outage, stage the next key first.",
-                ]),
+                     backends have the fresh one, their calls are refused."
+                        .to_owned(),
+                    all.hurt_in_production(StagedKey::Promote),
+                    "To rotate without an outage, stage the next key first.".to_owned(),
+                ],
             };
             let action = "production-key/regenerate".to_owned();
             let asked = confirm("Regenerate token", text, action, "Regenerate token", "regenerate");
@@ -376,10 +474,11 @@ fn confirm(
                 "Regenerate first, roll out second: the leaked key dies on every node before you see the next screen, and a fresh one is \
                  shown there. Until your backends have it, their calls are refused.",
             ]);
+            text.push(all.hurt_in_production(StagedKey::Discard));
             if staged {
                 text.push("The next key dies too, since it may have leaked with the current key.".to_owned());
             }
-            let asked = confirm("It leaked", text, "production-key/leaked".into(), "Kill it now", "leaked");
+            let asked = confirm("The key leaked", text, "production-key/leaked".into(), "Kill it now", "leaked");
             Confirm { field: typed_name(), ..asked }
         }
         Dialog::Create => {
@@ -394,6 +493,7 @@ fn confirm(
             let Some(found) = keys.iter().find(is_it) else { return Ok(None) };
             let text = vec![
                 format!("The test key {} dies everywhere at once. This cannot be undone.", found.key.name),
+                known.hurt(&found.secrets),
                 "Data that it created stays in the test environment, for the other test keys.".to_owned(),
             ];
             confirm("Delete test key", text, format!("test-keys/{id}/delete"), "Delete key", "test-keys")
@@ -406,10 +506,12 @@ fn confirm(
         }
         Dialog::Suspend if is_suspended => return Ok(None),
         Dialog::Suspend => {
-            let text = owned(&[
-                "All keys of this organization are refused everywhere, production and test, until it is resumed.",
-                "Its keys, data and logs stay.",
-            ]);
+            let text = vec![
+                "All keys of this organization are refused everywhere, production and test, until it is resumed."
+                    .to_owned(),
+                all.hurt_everywhere(),
+                "Its keys, data and logs stay.".to_owned(),
+            ];
             confirm("Suspend the organization", text, "suspend".into(), "Suspend it", "suspend")
         }
         Dialog::Resume if !is_suspended => return Ok(None),
@@ -421,6 +523,7 @@ fn confirm(
         Dialog::Close => {
             let text = vec![
                 "Every key of this organization dies everywhere at once. This cannot be undone.".to_owned(),
+                all.hurt_everywhere(),
                 format!(
                     "Its users, credentials, connectors and links are erased {} later. Its logs stay.",
                     long(erase_after)
@@ -494,11 +597,34 @@ mod tests {
         let current = secret("aaaaaaaaaa", 1, SecretState::Current);
         let span = |ago: i64, uses| UsageBucket::new(current.locator, SecretUsage::span(now) - ago, uses);
         let spans = vec![span(0, 10), span(5, 20), span(6, 60), span(143, 1), span(144, 1_000)];
-        let uses = UsageView { spans, ..known(&[], now) }.uses(current.locator);
-        let heights: Vec<_> = uses.bars.iter().map(|bar| bar.height).collect();
-        let quiet = [1; 21];
-        assert_eq!(heights, [&[3][..], &quiet, &[32, 16]].concat());
-        assert_eq!((uses.day.as_str(), uses.last_hour.as_str()), ("91 uses", "0"));
-        assert!(uses.bars.iter().all(|bar| bar.y + bar.height == 32));
+        let chart = UsageView { spans, ..known(&[], now) }.chart(current.locator, None);
+        let heights: Vec<_> = chart.bars.iter().map(|bar| bar.current.height).collect();
+        let quiet = [0; 21];
+        assert_eq!(heights, [&[1][..], &quiet, &[32, 16]].concat());
+        assert_eq!((chart.current.as_str(), chart.most.as_str()), ("91 uses", "60 uses"));
+        assert!(chart.bars.iter().all(|bar| bar.current.y + bar.current.height == 32 && bar.next.is_none()));
+    }
+
+    /// Five calls beside half a million are a line, and not a full bar.
+    #[test]
+    fn both_keys_have_one_scale_and_a_share() {
+        let now = Timestamp::from_millis(1_800_000_000_000);
+        let (current, next) =
+            (secret("aaaaaaaaaa", 1, SecretState::Current), secret("bbbbbbbbbb", 2, SecretState::Staged));
+        let span = |secret: &Secret, uses| UsageBucket::new(secret.locator, SecretUsage::span(now), uses);
+        let spans = vec![span(&current, 562_063), span(&next, 5)];
+        let usage = [(current, 562_063), (next, 5)].map(|(secret, uses)| SecretUsage::new(secret.locator, now, uses));
+        let view = UsageView { usage: usage.to_vec(), spans, now };
+        let chart = view.chart(current.locator, Some(next.locator));
+        let last = chart.bars.last().unwrap();
+        let above = last.next.as_ref().unwrap();
+        assert_eq!((last.current.height, above.height, above.y), (31, 1, 0));
+        assert!(last.title.ends_with("UTC: 562,063 with the current key, 5 with the next"), "{}", last.title);
+        let share = view.share(current.locator, next.locator);
+        assert_eq!((share.percent, share.of.as_str()), (0, "562,068 calls"));
+        assert_eq!(view.share(next.locator, current.locator).percent, 99);
+        assert_eq!(view.hurt(&[next]), "5 calls in the last hour, the last one just now: such calls are refused.");
+        let unused = secret("cccccccccc", 1, SecretState::Current);
+        assert_eq!(view.hurt(&[unused]), "Nobody has used it so far.");
     }
 }

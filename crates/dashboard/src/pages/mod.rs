@@ -7,6 +7,7 @@ pub(crate) mod message;
 pub(crate) mod organizations;
 pub(crate) mod said;
 pub(crate) mod sign_in;
+mod test_keys;
 mod when;
 
 pub(crate) use when::RelativeTime;

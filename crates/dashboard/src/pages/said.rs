@@ -24,12 +24,14 @@ pub(crate) struct FormOutcome {
     pub(crate) tried: Option<OriginTest>,
 }
 
-/// A sentence at the top of the page.
+/// A sentence at the top of the page, or beside what it is about.
 #[derive(Debug)]
 pub(crate) struct Notice {
     pub(crate) text: String,
     /// True if nothing was changed.
     pub(crate) warns: bool,
+    /// True if it stands beside the allowed origins, whose form leads there.
+    pub(crate) is_of_origins: bool,
 }
 
 /// A value in the only answer that shows it.
@@ -56,11 +58,17 @@ impl FormOutcome {
     }
 
     pub(crate) fn notice(text: String) -> Self {
-        Self { notice: Some(Notice { text, warns: false }), ..Self::default() }
+        Self { notice: Some(Notice { text, warns: false, is_of_origins: false }), ..Self::default() }
     }
 
     pub(crate) fn warning(text: String) -> Self {
-        Self { notice: Some(Notice { text, warns: true }), ..Self::default() }
+        Self { notice: Some(Notice { text, warns: true, is_of_origins: false }), ..Self::default() }
+    }
+
+    /// Puts the notice beside the allowed origins.
+    pub(crate) fn beside_origins(mut self) -> Self {
+        self.notice.iter_mut().for_each(|notice| notice.is_of_origins = true);
+        self
     }
 
     /// Creates the message that a key died, with the time that it took.

@@ -4,4 +4,5 @@
 
 mod mounted;
 mod reads;
+mod size;
 mod visitors;
