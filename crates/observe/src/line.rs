@@ -25,6 +25,7 @@ pub struct Line(Style);
 
 /// The style of lines.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[non_exhaustive]
 pub enum Style {
     /// For machines: one object a line.
     Json,
