@@ -76,6 +76,7 @@ impl Arguments {
             command = command.mut_arg("store", |store| store.env(Resettable::Reset));
         }
         let matches = command.try_get_matches_from(arguments)?;
+        refuse_one_of_all(&matches)?;
         let mut read = Self::from_arg_matches(&matches)?;
         if matches!(read.command, Command::Completions { .. } | Command::Man { .. }) {
             return Ok(read);
@@ -121,6 +122,23 @@ fn without_empty_variables(command: clap::Command) -> clap::Command {
         _ => argument,
     });
     command.mut_subcommands(without_empty_variables)
+}
+
+/// Refuses `--all` beside an organization on the line. DOORWARD_ORG may name one: it is set for all commands.
+fn refuse_one_of_all(matches: &ArgMatches) -> Result<(), clap::Error> {
+    if let Some((_, matches)) = matches.subcommand() {
+        return refuse_one_of_all(matches);
+    }
+    let is_given =
+        |name: &str| matches.ids().any(|id| id == name) && matches.value_source(name) == Some(ValueSource::CommandLine);
+    match ["org", "external_id"].into_iter().find(|name| is_given("all") && is_given(name)) {
+        Some(name) => {
+            let option = name.replace('_', "-");
+            let fault = format!("--all means all organizations, and --{option} means one: leave out one of them\n");
+            Err(Arguments::command().error(ErrorKind::ArgumentConflict, fault))
+        }
+        None => Ok(()),
+    }
 }
 
 /// Returns whether an option or a variable named the store, anywhere in the line.
@@ -541,7 +559,7 @@ pub enum Key {
     },
     /// Check whether the key on standard input is well-formed and known, and whose it is; never prints the key
     #[command(after_help = "    printf %s \"$KEY\" | doorward key inspect\n\n\
-                            Exit status: 0 in force, 1 dead or unknown, 2 no key.")]
+                            Exit status: 0 in force, 1 dead or unknown, 2 no key, 5 there is no store, 6 the store cannot be asked.")]
     Inspect,
 }
 
@@ -568,7 +586,8 @@ pub enum Node {
     /// List the nodes, with their machines, programs and clocks
     #[command(
         after_help = "A node registers when it starts, and leaves when it stops. A node that was killed stays in the list until \
-                            writers have waited for it: after the next change it is `silent`, and it goes some seconds later. \
+                            writers have waited for it: after the next change it is `silent`, and it goes some seconds later. A node that has not said for 90 s \
+                            that it runs is `not seen`. \
                             REVISION is the newest change that the node has confirmed, because a writer asked. Node times are from \
                             the last minute."
     )]

@@ -72,8 +72,7 @@ fn organizations() -> ArgValueCompleter {
         let all = context.issuer.organizations(context.operator(), Page::first(MAX_PROPOSALS)).await?;
         let is_unique = |name: &doorward::types::Name| all.iter().filter(|other| other.name == *name).count() == 1;
         let proposal = |organization: &doorward::store::Organization| {
-            let (id, name) = (organization.id.to_string(), organization.name.to_string());
-            if is_unique(&organization.name) { (name, Some(id)) } else { (id, Some(name)) }
+            named(organization.id.to_string(), organization.name.to_string(), is_unique(&organization.name))
         };
         Ok(all.iter().map(proposal).collect())
     })
@@ -93,12 +92,24 @@ fn keys() -> ArgValueCompleter {
 fn operators() -> ArgValueCompleter {
     of_store(async |context: &CliContext| {
         let operators = Operators::new(&context.core, context.store.clone()).list(context.operator()).await?;
-        Ok(operators.into_iter().map(|known| (known.name.to_string(), Some(known.id.to_string()))).collect())
+        Ok(operators.into_iter().map(|known| named(known.id.to_string(), known.name.to_string(), true)).collect())
     })
 }
 
 /// A text, and what it means.
 type Proposal = (String, Option<String>);
+
+/// Returns the proposal of a record: its name, or its id if the name is not unique, or no plain word.
+fn named(id: String, name: String, is_unique: bool) -> Proposal {
+    if is_unique && is_plain(&name) { (name, Some(id)) } else { (id, Some(name)) }
+}
+
+/// Returns whether every shell takes a text for one word and nothing else. Shells put proposals into the line as they are, and
+/// names come from customers: `$(…)` would run.
+fn is_plain(text: &str) -> bool {
+    text.starts_with(|first: char| first.is_ascii_alphanumeric())
+        && text.chars().all(|letter| letter.is_ascii_alphanumeric() || "._@%+=:,/-".contains(letter))
+}
 
 /// Proposes what `find` finds in the store. A store that cannot be read has no proposals.
 fn of_store(
@@ -157,5 +168,19 @@ mod tests {
         assert!(proposed("access_key.").contains(&"access_key.regenerated".to_owned()));
         assert!(proposed("access_key.").iter().all(|word| word.starts_with("access_key.")));
         assert_eq!(proposed("nothing"), Vec::<String>::new());
+    }
+
+    #[test]
+    fn a_name_that_a_shell_would_run_or_split_is_proposed_as_its_id() {
+        let proposed = |name: &str| named("org_1".into(), name.into(), true).0;
+        for plain in ["acme", "Acme-2", "a.b_c@d"] {
+            assert_eq!(proposed(plain), plain);
+        }
+        for name in
+            ["$(touch PWNED)", "`id`", "Acme Inc", "a;b", "=ls", "-x", "~ada", "a\\b", "a'b", "Ünal", "a*", "!1", ""]
+        {
+            assert_eq!(proposed(name), "org_1", "{name}");
+        }
+        assert_eq!(named("org_1".into(), "acme".into(), false).0, "org_1");
     }
 }

@@ -39,18 +39,8 @@ impl CliContext {
                 "a store in memory is gone with this command: name a store with --store".into(),
             ));
         }
-        let store = doorward::open(url, mode.with_migration(Migration::Never)).await.map_err(|error| match (error, url) {
-            (StoreError::NotFound, url) => CliError::not_found(format!(
-                "there is no store at {url}: name it with --store or DOORWARD_STORE, or make it with `doorward org create NAME`"
-            )),
-            (wrong @ StoreError::Settings(_), _) => wrong.into(),
-            // SQLite itself does not tell that the file may not be opened.
-            (other, StoreUrl::Sqlite { path, .. }) => match File::open(path) {
-                Err(error) => CliError::of_file("opened", path, &error),
-                Ok(_) => other.into(),
-            },
-            (other, _) => other.into(),
-        })?;
+        let opened = doorward::open(url, mode.with_migration(Migration::Never)).await;
+        let store = opened.map_err(|error| unopened(url, error))?;
         let core = Core::new(store.clone());
         let core = match prefix {
             Some(prefix) => core.with_prefix(prefix),
@@ -104,6 +94,22 @@ impl CliContext {
                 Err(CliError::usage("several organizations have this name: say which by its id".into()))
             }
         }
+    }
+}
+
+/// Returns the failure of a command whose store cannot be opened.
+pub(crate) fn unopened(url: &StoreUrl, error: StoreError) -> CliError {
+    match (error, url) {
+        (StoreError::NotFound, url) => CliError::not_found(format!(
+            "there is no store at {url}: name it with --store or DOORWARD_STORE, or make it with `doorward org create NAME`"
+        )),
+        (wrong @ StoreError::Settings(_), _) => wrong.into(),
+        // SQLite itself does not tell that the file may not be opened.
+        (other, StoreUrl::Sqlite { path, .. }) => match File::open(path) {
+            Err(error) => CliError::of_file("opened", path, &error),
+            Ok(_) => other.into(),
+        },
+        (other, _) => other.into(),
     }
 }
 

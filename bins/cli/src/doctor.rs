@@ -9,15 +9,13 @@ use doorward::store::{NodeRecord, Page, StoreError};
 use doorward::types::{Clock, SystemClock, Timestamp};
 use serde::Serialize;
 
-use crate::context::{CliContext, MAX_ORGANIZATIONS};
+use crate::context::{CliContext, MAX_ORGANIZATIONS, unopened};
 use crate::failure::CliError;
+use crate::node::is_out_of_sight;
 use crate::output::Output;
 
 /// The largest difference between two clocks, in milliseconds, that is no fault.
 const CLOCK_TOLERANCE: i64 = 1_000;
-
-/// The milliseconds after which a node that describes itself every minute is taken to have ended.
-const SILENCE: i64 = 3 * 60 * 1_000;
 
 /// The milliseconds by which a sink may lag: receivers restart.
 const SINK_LAG: i64 = 5 * 60 * 1_000;
@@ -126,13 +124,8 @@ async fn schema(url: &StoreUrl) -> Result<Check, CliError> {
             format!("{url} lacks {} migrations for this program: run `doorward store migrate`", state.missing()),
         ),
         Ok(state) => Check::ok("schema", format!("{url} has version {}", state.found)),
-        Err(StoreError::NotFound) => {
-            return Err(CliError::not_found(format!(
-                "there is no store at {url}: name it with --store or DOORWARD_STORE"
-            )));
-        }
         Err(error @ StoreError::UnsupportedSchema { .. }) => Check::failed("schema", error.to_string()),
-        Err(other) => return Err(other.into()),
+        Err(other) => return Err(unopened(url, other)),
     })
 }
 
@@ -179,18 +172,21 @@ fn name(node: &NodeRecord) -> String {
 }
 
 fn registered(nodes: &[NodeRecord], now: Timestamp) -> Check {
-    let is_gone = |node: &&NodeRecord| {
-        node.status.retired || node.store_time.is_some_and(|seen| now.as_millis() - seen.as_millis() > SILENCE)
-    };
-    let gone: Vec<_> = nodes.iter().filter(is_gone).map(name).take(NAMED).collect();
-    match (nodes.len(), gone.is_empty()) {
+    let is_gone = |node: &&NodeRecord| node.status.retired || is_out_of_sight(node, now);
+    let gone: Vec<_> = nodes.iter().filter(is_gone).map(name).collect();
+    let some = || gone.iter().take(NAMED).cloned().collect::<Vec<_>>().join(", ");
+    match (nodes.len(), gone.len()) {
         (0, _) => Check::warning("nodes", "none is registered: no server runs on this store"),
-        (count, true) => Check::ok("nodes", format!("{count} are registered")),
-        (count, false) => Check::warning(
+        (count, 0) => Check::ok("nodes", format!("{count} are registered")),
+        (count, silent) if count == silent => Check::failed(
+            "nodes",
+            format!("all {count} are silent, such as {}: no server answers, or none can write to the store", some()),
+        ),
+        (count, silent) => Check::warning(
             "nodes",
             format!(
-                "of {count}, these are silent: {}. If they ended without a word, the next change removes them",
-                gone.join(", ")
+                "of {count}, {silent} are silent, such as {}. If they ended without a word, the next change removes them",
+                some()
             ),
         ),
     }

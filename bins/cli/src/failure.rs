@@ -56,6 +56,12 @@ impl CliError {
         Self { told: true, ..self }
     }
 
+    /// The same failure with another exit status.
+    #[must_use]
+    pub fn with_status(self, status: u8) -> Self {
+        Self { status, ..self }
+    }
+
     /// Returns whether the printed document describes the failure already.
     #[must_use]
     pub const fn is_told(&self) -> bool {
@@ -116,6 +122,19 @@ impl CliError {
     #[must_use]
     pub fn cause(&self) -> Option<&str> {
         self.cause.as_deref()
+    }
+
+    /// Returns the problem as a document, with the cause.
+    #[must_use]
+    pub fn to_json(&self) -> String {
+        let document = self.problem.to_json();
+        match (&self.cause, serde_json::from_str(&document)) {
+            (Some(cause), Ok(serde_json::Value::Object(mut members))) => {
+                members.insert("cause".to_owned(), cause.as_str().into());
+                serde_json::Value::Object(members).to_string()
+            }
+            _ => document,
+        }
     }
 
     /// Returns the exit status of the program.

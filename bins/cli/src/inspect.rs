@@ -3,8 +3,9 @@
 use std::io::Read;
 
 use doorward::StoreUrl;
+use doorward::api::Code;
 use doorward::key::{ImportFormat, KeyPrefix, PresentedForeignKey, PresentedKey};
-use doorward::store::{ActiveSecret, OpenMode};
+use doorward::store::ActiveSecret;
 use doorward::types::{AccessKeyId, Environment, Name, OrganizationId};
 use serde::Serialize;
 use zeroize::Zeroizing;
@@ -19,6 +20,10 @@ const LONGEST_INPUT: u64 = 1_024;
 /// The exit statuses of a key that is not in force, and of a text that is no key.
 const DEAD: u8 = 1;
 const NO_KEY: u8 = 2;
+
+/// The exit statuses if there is no store to ask, and if it cannot be asked.
+const NO_STORE: u8 = 5;
+const UNASKED: u8 = 6;
 
 #[derive(Default, Serialize)]
 struct Inspection {
@@ -59,6 +64,7 @@ impl Inspection {
         match (self.well_formed, self.known, self.suspended) {
             (false, ..) => NO_KEY,
             (true, Some(true), false) => 0,
+            (true, None, _) => NO_STORE,
             (true, ..) => DEAD,
         }
     }
@@ -93,11 +99,11 @@ pub(crate) async fn run(url: &StoreUrl, output: &Output) -> Result<(), CliError>
     read.map_err(|error| CliError::failed(format!("standard input cannot be read: {error}")))?;
     let text = text.strip_suffix(b"\n").unwrap_or(&text);
     let text = text.strip_suffix(b"\r").unwrap_or(text);
-    let context = match doorward::open(url, OpenMode::Existing).await {
-        Err(doorward::store::StoreError::NotFound) => None,
-        _ => Some(CliContext::open_existing(url, output).await?),
+    let context = match CliContext::open_existing(url, output).await {
+        Err(error) if error.problem().code() == Code::NotFound.into() => None,
+        opened => Some(opened.map_err(|error| error.with_status(UNASKED))?),
     };
-    let found = inspect(context.as_ref(), text).await?;
+    let found = inspect(context.as_ref(), text).await.map_err(|error| error.with_status(UNASKED))?;
     output.plain(&found, &found.lines(url))?;
     match found.status() {
         0 => Ok(()),

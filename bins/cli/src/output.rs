@@ -174,7 +174,7 @@ impl Output {
             _ if failure.is_quiet() => {}
             Format::Json if failure.is_told() => {}
             // Without standard output, standard error is all that is left.
-            Format::Json if !is_closed() && write(&format!("{}\n", failure.problem().to_json())).is_ok() => {}
+            Format::Json if !is_closed() && write(&format!("{}\n", failure.to_json())).is_ok() => {}
             Format::Json | Format::Table => {
                 let cause = failure.cause().map(|cause| format!(" ({cause})")).unwrap_or_default();
                 let _ = writeln!(anstream::stderr(), "doorward: {}{cause}", failure.problem().detail());

@@ -3,7 +3,7 @@
 use std::io::IsTerminal;
 
 use comfy_table::presets::NOTHING;
-use comfy_table::{ColumnConstraint, ContentArrangement, Table};
+use comfy_table::{ColumnConstraint, ContentArrangement, Row, Table};
 use doorward::types::Timestamp;
 
 /// The columns that people copy from: they are never shortened.
@@ -41,7 +41,11 @@ pub(crate) fn table(header: &[&str], rows: impl IntoIterator<Item = Vec<String>>
 
 fn table_within(width: Option<u16>, header: &[&str], rows: impl IntoIterator<Item = Vec<String>>) -> String {
     let mut table = Table::new();
-    table.load_style(NOTHING).set_header(header.to_vec());
+    let mut first = Row::from(header.to_vec());
+    if width.is_some() {
+        first.max_height(1);
+    }
+    table.load_style(NOTHING).set_header(first);
     table.add_rows(rows);
     if let Some(width) = width {
         table.set_content_arrangement(ContentArrangement::Dynamic).set_width(width);

@@ -1,17 +1,24 @@
 //! `--check`: looks at everything that a start needs. It serves nothing, and changes nothing.
 
+use std::io::Write;
 use std::net::{SocketAddr, TcpListener};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use anyhow::{Context, anyhow, bail};
+use doorward::StoreUrl;
 use doorward::auth::Core;
 use doorward::records::Store;
 use doorward::store::{Migration, OpenMode, StoreError};
 use doorward::types::{Clock, SystemClock, Timestamp};
 use doorward_listen::{Observer, Tls, TlsFiles};
+#[cfg(feature = "otel")]
+use tokio::runtime::Handle;
 use tokio::sync::watch;
 
 use crate::config::Config;
+#[cfg(feature = "otel")]
+use crate::logging;
+use crate::writable::check_writable;
 use crate::{assertions, sealing_key, signing_key, sinks};
 
 /// The largest difference between two clocks that is no fault: networks and databases take that long.
@@ -24,12 +31,11 @@ pub async fn run(config: &Config) -> bool {
     for warning in &config.warnings {
         report.tell("configuration", Ok(format!("warning: {warning}")));
     }
-    let store = store(config, &mut report).await;
-    if let Some(store) = &store {
+    if let Some(store) = store(config, &mut report).await {
         let core = Core::new(store.clone());
-        report.tell("sealing key", sealing_key::check(config, &**store, &core).await);
-        report.tell("lost changes", lost_changes(&**store).await);
-        report.tell("clock", clock(&**store).await);
+        report.tell("sealing key", sealing_key::check(config, &*store, &core).await);
+        report.tell("lost changes", lost_changes(&*store).await);
+        report.tell("clock", clock(&*store).await);
     }
     let key = |key: Option<_>| if key.is_some() { "the file can be used" } else { "none is set" }.to_owned();
     report.tell("signing key", signing_key::load(config).map(key));
@@ -40,6 +46,12 @@ pub async fn run(config: &Config) -> bool {
         asserted.map(|keys| if keys.is_some() { "the file can be used" } else { "none is set" }.to_owned()),
     );
     report.tell("sinks", sinks::check(&config.sinks));
+    #[cfg(feature = "otel")]
+    report.tell(
+        "--otlp-endpoint",
+        logging::traces(config, &Handle::current())
+            .map(|traces| if traces.is_some() { "it can be used" } else { "none is set" }.to_owned()),
+    );
     report.tell("certificate", certificate("clients", config.tls.clone()).await);
     if let Some(admin) = &config.admin {
         let files = config.tls.clone().map(|files| files.with_client_authorities(admin.client_authorities.clone()));
@@ -59,15 +71,14 @@ struct Report {
 }
 
 impl Report {
-    #[expect(clippy::print_stdout, reason = "the result, for the person who asked")]
     fn tell(&mut self, what: &str, found: anyhow::Result<String>) {
-        match found {
-            Ok(found) => println!("ok      {what}: {found}"),
-            Err(error) => {
-                self.has_failed = true;
-                println!("FAILED  {what}: {error:#}");
-            }
-        }
+        let (state, text) = match found {
+            Ok(found) => ("ok", found),
+            Err(error) => ("FAILED", format!("{error:#}")),
+        };
+        self.has_failed |= state == "FAILED";
+        // A reader that ends, as `head` does, has what it wants. The exit status tells the rest.
+        let _ = writeln!(std::io::stdout(), "{state:8}{what}: {text}");
     }
 }
 
@@ -77,7 +88,15 @@ async fn store(config: &Config, report: &mut Report) -> Option<Arc<dyn Store>> {
     let state = match doorward::schema(url).await {
         Ok(state) => state,
         Err(StoreError::NotFound) => {
-            report.tell("store", Ok(format!("there is no store at {url}: the first start makes it")));
+            let made = match url {
+                StoreUrl::Sqlite { must_exist: true, .. } => {
+                    Err(anyhow!("there is none at {url}, and `mode=rw` in its URL makes none"))
+                }
+                StoreUrl::Sqlite { path, .. } => check_writable(path),
+                _ => Ok(()),
+            };
+            report.tell("store", made.map(|()| format!("there is none at {url}: the first start makes it")));
+            report.tell("sealing key", sealing_key::check_without_store(config));
             return None;
         }
         Err(error) => {
@@ -85,26 +104,33 @@ async fn store(config: &Config, report: &mut Report) -> Option<Arc<dyn Store>> {
             return None;
         }
     };
-    let version = match (state.missing(), config.migration) {
+    let store = match doorward::open(url, OpenMode::Existing.with_migration(Migration::Skip)).await {
+        Ok(store) => store,
+        Err(error) => {
+            report.tell("store", Err(anyhow::Error::new(error).context(url.to_string())));
+            return None;
+        }
+    };
+    let missing = state.missing();
+    let version = match (missing, config.migration) {
         (0, _) => Ok(format!("{url}, of version {}", state.found)),
-        (count, Migration::Never) => Err(anyhow!("{url} lacks {count} migrations: run `doorward store migrate`")),
-        (count, Migration::IfAlone) => Ok(format!(
-            "{url} lacks {count} migrations: the start takes them if no node is registered; otherwise run `doorward store \
-             migrate` first"
-        )),
-        (count, _) => Ok(format!("{url} lacks {count} migrations, which the start takes")),
+        (_, Migration::Never) => Err(anyhow!("{url} lacks {missing} migrations: run `doorward store migrate`")),
+        (_, Migration::IfAlone) => match has_nodes(&*store).await {
+            Ok(false) => Ok(format!("{url} lacks {missing} migrations, which the start takes: no node is registered")),
+            Ok(true) => Err(anyhow!(
+                "{url} lacks {missing} migrations, and nodes are registered: run `doorward store migrate` first"
+            )),
+            Err(error) => Err(anyhow::Error::new(error).context(url.to_string())),
+        },
+        _ => Ok(format!("{url} lacks {missing} migrations, which the start takes")),
     };
     report.tell("store", version);
-    if state.missing() > 0 {
-        return None;
-    }
-    match doorward::open(url, OpenMode::Existing).await {
-        Ok(store) => Some(store),
-        Err(error) => {
-            report.tell("store", Err(anyhow::Error::new(error).context(url.to_string())));
-            None
-        }
-    }
+    Some(store)
+}
+
+async fn has_nodes(store: &dyn Store) -> Result<bool, StoreError> {
+    let (_, sessions) = store.sessions().await?.proved_of_any_store()?;
+    Ok(sessions.iter().any(|status| !status.retired))
 }
 
 async fn lost_changes(store: &dyn Store) -> anyhow::Result<String> {

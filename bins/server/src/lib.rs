@@ -27,6 +27,7 @@ pub mod sealing_key;
 pub mod signing_key;
 pub mod sinks;
 mod site;
+mod writable;
 
 use std::sync::Arc;
 use std::time::Duration;

@@ -57,6 +57,16 @@ pub async fn check(config: &Config, store: &dyn Sealing, core: &Core) -> anyhow:
     Ok(if is_there { "it is the store's" } else { "there is none yet: the first start makes it" }.to_owned())
 }
 
+/// Does what [`check`] does for a store that does not exist yet.
+///
+/// # Errors
+///
+/// Fails if no key is named, or if the named keys cannot be read.
+pub fn check_without_store(config: &Config) -> anyhow::Result<String> {
+    let is_there = source(config)?.check_without_store()?;
+    Ok(if is_there { "the file can be used" } else { "there is none yet: the first start makes it" }.to_owned())
+}
+
 fn explained(error: SealingSourceError) -> anyhow::Error {
     match error {
         lost if lost.needs_another_key() => anyhow!(

@@ -11,9 +11,11 @@ use doorward::sink::{
     BoxSink, EventFormat, FileSink, Shippers, StandardOutput, Webhook, WebhookSecret, WebhookSecrets,
 };
 use doorward::store::Outbox;
-use doorward::types::Name;
+use doorward::types::{Clock, Name, SystemClock};
 use doorward_observe::{Metrics, watch_sinks};
 use serde::Deserialize;
+
+use crate::writable::check_writable;
 
 /// A sink: a table `[[sinks]]` of the configuration.
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq)]
@@ -35,19 +37,21 @@ pub struct SinkConfig {
     pub shape: EventFormat,
 }
 
+/// The place to which a sink ships.
+enum Place<'a> {
+    File(&'a Path),
+    StandardOutput,
+    Webhook(Box<Webhook>),
+}
+
 impl SinkConfig {
-    fn open(&self, core: &Core, secrets: &mut Secrets) -> anyhow::Result<BoxSink> {
+    /// Returns the sink's place, if its settings and secrets can be used. Opens no file of events.
+    fn place(&self, clock: &Arc<dyn Clock>) -> anyhow::Result<Place<'_>> {
         match (&self.file, self.stdout, &self.webhook, &self.secret_file) {
-            (Some(path), false, None, None) => {
-                let file = FileSink::open(path, self.shape);
-                Ok(BoxSink::new(file.with_context(|| format!("{} cannot be written", path.display()))?))
-            }
-            (None, true, None, None) => Ok(BoxSink::new(StandardOutput::new(self.shape))),
+            (Some(path), false, None, None) => Ok(Place::File(path)),
+            (None, true, None, None) => Ok(Place::StandardOutput),
             (None, false, Some(url), Some(file)) => {
-                let clock = Arc::clone(core.clock());
-                let webhook = Webhook::new(url, read_secrets(file)?, self.shape, clock)?;
-                secrets.0.insert(self.name.clone(), webhook.secrets());
-                Ok(BoxSink::new(webhook))
+                Ok(Place::Webhook(Box::new(Webhook::new(url, read_secrets(file)?, self.shape, Arc::clone(clock))?)))
             }
             (None, false, Some(_), None) => {
                 bail!(
@@ -99,6 +103,23 @@ impl Renewed {
     }
 }
 
+/// Calls `use_it` with each sink.
+///
+/// # Errors
+///
+/// Fails if two sinks have one name, and at the first sink that cannot be used, with the reason.
+fn each<'a>(
+    configs: &'a [SinkConfig],
+    mut use_it: impl FnMut(&'a SinkConfig) -> anyhow::Result<()>,
+) -> anyhow::Result<()> {
+    let mut names = BTreeSet::new();
+    for config in configs {
+        ensure!(names.insert(&config.name), "two sinks are called `{}`", config.name);
+        use_it(config).with_context(|| format!("the sink `{}` cannot be used", config.name))?;
+    }
+    Ok(())
+}
+
 /// The opened sinks with their names.
 pub type Named = Vec<(Name, BoxSink)>;
 
@@ -106,16 +127,24 @@ pub type Named = Vec<(Name, BoxSink)>;
 ///
 /// # Errors
 ///
-/// Fails at the first sink that cannot be used, with the reason.
+/// Fails if two sinks have one name, and at the first sink that cannot be used, with the reason.
 pub fn open(configs: &[SinkConfig], core: &Core) -> anyhow::Result<(Named, Secrets)> {
-    let mut names = BTreeSet::new();
     let (mut sinks, mut secrets) = (Vec::new(), Secrets::default());
-    for config in configs {
-        ensure!(names.insert(&config.name), "two sinks are called `{}`", config.name);
-        let sink =
-            config.open(core, &mut secrets).with_context(|| format!("the sink `{}` cannot be used", config.name))?;
+    each(configs, |config| {
+        let sink = match config.place(core.clock())? {
+            Place::File(path) => {
+                let file = FileSink::open(path, config.shape);
+                BoxSink::new(file.with_context(|| format!("{} cannot be written", path.display()))?)
+            }
+            Place::StandardOutput => BoxSink::new(StandardOutput::new(config.shape)),
+            Place::Webhook(webhook) => {
+                secrets.0.insert(config.name.clone(), webhook.secrets());
+                BoxSink::new(*webhook)
+            }
+        };
         sinks.push((config.name.clone(), sink));
-    }
+        Ok(())
+    })?;
     Ok((sinks, secrets))
 }
 
@@ -123,18 +152,13 @@ pub fn open(configs: &[SinkConfig], core: &Core) -> anyhow::Result<(Named, Secre
 ///
 /// # Errors
 ///
-/// Fails at the first sink that cannot be used, with the reason.
+/// Fails as [`open`] would.
 pub fn check(configs: &[SinkConfig]) -> anyhow::Result<String> {
-    for config in configs {
-        let failed = || format!("the sink `{}` cannot be used", config.name);
-        if let Some(path) = &config.secret_file {
-            ensure!(!read_secrets(path).with_context(failed)?.is_empty(), "{} holds no secret", path.display());
-        }
-        if let Some(path) = &config.file {
-            let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
-            ensure!(folder.is_dir(), "{}: there is no folder {}", failed(), folder.display());
-        }
-    }
+    let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+    each(configs, |config| match config.place(&clock)? {
+        Place::File(path) => check_writable(path),
+        Place::StandardOutput | Place::Webhook(_) => Ok(()),
+    })?;
     Ok(format!("{} are set", configs.len()))
 }
 

@@ -56,10 +56,9 @@ pub fn of_store(error: StoreError) -> Problem {
             "the store that answers may not be the store that this server started on; nothing was changed, and the \
              server's operator finds the reason in its log",
         ),
-        StoreError::Unavailable(_) => Problem::new(
-            Code::StoreUnavailable,
-            "the store cannot be used at the moment, and nothing was changed: try again later",
-        ),
+        StoreError::Unavailable(_) => {
+            Problem::new(Code::StoreUnavailable, "the store cannot be used at the moment, and nothing was changed")
+        }
         StoreError::OtherSealingKey => Problem::new(
             Code::StoreUnavailable,
             "this server does not have the newest sealing key: nothing was written, and the server's operator finds the \

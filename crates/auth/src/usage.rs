@@ -1,5 +1,6 @@
 //! The uses of secrets, and the calls that a regeneration would break. Reading them writes nothing.
 
+use std::collections::HashSet;
 use std::time::Duration;
 
 use doorward_store::{AccessKeyWithSecrets, Secret, SecretUsage, UsageBucket, UsageLog};
@@ -99,6 +100,9 @@ impl Issuer {
         operator.check(first.key.organization)?;
         let now = self.core.clock.now();
         let mut all = self.usage_log()?.usage(first.key.organization, now).await?;
+        // The log has the uses of all keys of the organization.
+        let meant: HashSet<_> = keys.iter().flat_map(|found| &found.secrets).map(|secret| secret.locator).collect();
+        all.retain(|usage| meant.contains(&usage.locator));
         for (secret, uses, since) in self.uses_in_memory(keys) {
             let locator = secret.locator;
             // Use a time that does not change until the next flush writes the exact time.

@@ -1,13 +1,15 @@
 //! The access log: one line for each request that was answered.
 
 use std::fmt;
-use std::io::Write;
+use std::io::{self, Write};
 use std::net::IpAddr;
 use std::num::NonZeroU64;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use doorward_api::{Answered, Caller};
-use doorward_types::{AccessKeyId, Clock, Environment, Foreign, OrganizationId, RequestId, SystemClock};
+use doorward_types::{AccessKeyId, Clock, Environment, OrganizationId, RequestId, SystemClock};
+use http::HeaderValue;
 use serde::Serialize;
 use tracing_appender::non_blocking::{ErrorCounter, NonBlocking, NonBlockingBuilder, WorkerGuard};
 
@@ -17,6 +19,10 @@ use crate::method;
 /// The number of lines that may wait to be written: a second of many requests. Longer waits lose lines, and no request waits.
 const WAITING_LINES: usize = 64 * 1024;
 
+/// The length of the longest request id of a client that is logged. A key has 55 letters and a token 51; of the usual ids, the
+/// UUID has 36.
+const LONGEST_SENT_ID: usize = 48;
+
 /// Writes lines to a thread, so that no request waits for the reader of the log.
 #[derive(Debug)]
 pub struct AccessLog {
@@ -25,6 +31,7 @@ pub struct AccessLog {
     seen: AtomicU64,
     lines: NonBlocking,
     lost: ErrorCounter,
+    unwritten: Arc<AtomicU64>,
     _writer: WorkerGuard,
 }
 
@@ -48,7 +55,7 @@ struct AccessLine<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     request_id: Option<RequestId>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    sent_request_id: Option<String>,
+    sent_request_id: Option<&'a str>,
 }
 
 impl AccessLog {
@@ -56,15 +63,17 @@ impl AccessLog {
     /// 500 and above).
     #[must_use]
     pub fn to_standard_output(style: Style, one_of: NonZeroU64) -> Self {
-        Self::to(std::io::stdout(), style, one_of)
+        Self::to(io::stdout(), style, one_of)
     }
 
     /// Writes to any writer, as [`AccessLog::to_standard_output`] does.
     #[must_use]
     pub fn to(writer: impl Write + Send + 'static, style: Style, one_of: NonZeroU64) -> Self {
         let builder = NonBlockingBuilder::default().lossy(true).buffered_lines_limit(WAITING_LINES);
-        let (lines, writer) = builder.thread_name("doorward-access-log").finish(writer);
-        Self { style, one_of, seen: AtomicU64::new(0), lost: lines.error_counter(), lines, _writer: writer }
+        let unwritten = Arc::new(AtomicU64::new(0));
+        let counting = Counting { writer, failed: Arc::clone(&unwritten) };
+        let (lines, writer) = builder.thread_name("doorward-access-log").finish(counting);
+        Self { style, one_of, seen: AtomicU64::new(0), lost: lines.error_counter(), unwritten, lines, _writer: writer }
     }
 
     /// Writes the line of a request, if it is its turn.
@@ -82,9 +91,34 @@ impl AccessLog {
         let _ = self.lines.clone().write_all(text.as_bytes());
     }
 
-    /// Returns the number of lines that found no room.
+    /// Returns the number of lines that found no room, or could not be written.
     pub(crate) fn lost(&self) -> u64 {
-        self.lost.dropped_lines() as u64
+        self.lost.dropped_lines() as u64 + self.unwritten.load(Ordering::Relaxed)
+    }
+}
+
+/// Counts the writes that failed, such as on a full disk. A write is a line.
+struct Counting<W> {
+    writer: W,
+    failed: Arc<AtomicU64>,
+}
+
+impl<W: Write> Counting<W> {
+    fn counted<T>(&self, outcome: io::Result<T>) -> io::Result<T> {
+        outcome.inspect_err(|_| {
+            self.failed.fetch_add(1, Ordering::Relaxed);
+        })
+    }
+}
+
+impl<W: Write> Write for Counting<W> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let outcome = self.writer.write(bytes);
+        self.counted(outcome)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.writer.flush()
     }
 }
 
@@ -109,12 +143,16 @@ impl<'a> AccessLine<'a> {
             environment,
             operator_id,
             request_id: request.request_id,
-            // A client's text may be no text, and any length.
-            sent_request_id: request
-                .sent_request_id
-                .map(|id| Foreign::new(String::from_utf8_lossy(id.as_bytes())).to_string()),
+            sent_request_id: request.sent_request_id.and_then(loggable),
         }
     }
+}
+
+/// Returns a client's request id if it is one. A client can send anything in its place, also a key or a token: those are longer
+/// than any usual id.
+fn loggable(sent: &HeaderValue) -> Option<&str> {
+    let is_usual = |letter: char| letter.is_ascii_alphanumeric() || "._:/=+-".contains(letter);
+    sent.to_str().ok().filter(|id| id.len() <= LONGEST_SENT_ID && id.chars().all(is_usual))
 }
 
 /// A line for people: what every request has, then what some requests have, by name.
@@ -142,11 +180,10 @@ impl fmt::Display for AccessLine<'_> {
 
 #[cfg(test)]
 mod tests {
-    use std::io;
-    use std::sync::{Arc, Mutex};
+    use std::sync::Mutex;
     use std::time::Duration;
 
-    use http::{HeaderValue, Method, StatusCode};
+    use http::{Method, StatusCode};
     use serde_json::Value;
 
     use super::*;
@@ -190,19 +227,19 @@ mod tests {
 
     #[test]
     fn a_line_says_who_asked_for_what_and_how_it_ended() {
-        let (caller, sent) = (caller(), HeaderValue::from_static("abc def"));
+        let (caller, sent) = (caller(), HeaderValue::from_static("abc.def"));
         let requests = [answered(StatusCode::OK, &caller, &sent)];
         let text = logged(Style::Text, 1, &requests);
         let Caller::Key { id, organization, .. } = &caller else { panic!("it is a key's") };
         let rest = format!(
             " 192.0.2.7 GET /v1/whoami 200 0.051ms key_id={id} organization_id={organization} environment=test \
-             sent_request_id=\"abc def\"\n"
+             sent_request_id=abc.def\n"
         );
         assert!(text.ends_with(&rest), "{text}");
         let line: Value = serde_json::from_str(&logged(Style::Json, 1, &requests)).unwrap();
         assert_eq!(line["key_id"], id.to_string());
         assert_eq!(line["duration_ms"], 0.051);
-        assert_eq!(line["sent_request_id"], "abc def");
+        assert_eq!(line["sent_request_id"], "abc.def");
         assert!(line.get("operator_id").is_none());
     }
 
@@ -214,6 +251,43 @@ mod tests {
         }
         let long = HeaderValue::try_from("y".repeat(10_000)).unwrap();
         assert!(logged(Style::Text, 1, &[answered(StatusCode::OK, &caller, &long)]).len() < 600);
+    }
+
+    #[test]
+    fn no_secret_that_a_client_sends_as_its_request_id_is_logged() {
+        let (caller, key, token) = (caller(), "k".repeat(55), "t".repeat(51));
+        for secret in [key.as_str(), token.as_str(), "postgres://ada:word@db", "a secret"] {
+            let sent = HeaderValue::from_str(secret).unwrap();
+            for style in [Style::Text, Style::Json] {
+                let line = logged(style, 1, &[answered(StatusCode::OK, &caller, &sent)]);
+                assert!(!line.contains(secret) && !line.contains("sent_request_id"), "{line}");
+            }
+        }
+        let uuid = HeaderValue::from_static("5f2b7c1e-8a35-4d0e-9a0f-3d5c8a2b1e47");
+        assert!(logged(Style::Text, 1, &[answered(StatusCode::OK, &caller, &uuid)]).contains("id=5f2b7c1e-"));
+    }
+
+    #[test]
+    fn a_line_that_cannot_be_written_is_counted() {
+        struct Full;
+        impl Write for Full {
+            fn write(&mut self, _: &[u8]) -> io::Result<usize> {
+                Err(io::ErrorKind::StorageFull.into())
+            }
+
+            fn flush(&mut self) -> io::Result<()> {
+                Ok(())
+            }
+        }
+        let (caller, sent) = (caller(), HeaderValue::from_static("a"));
+        let log = AccessLog::to(Full, Style::Text, NonZeroU64::MIN);
+        for _ in 0..3 {
+            log.write(&answered(StatusCode::OK, &caller, &sent));
+        }
+        let AccessLog { unwritten, _writer: writer, .. } = log;
+        // The end of the writer writes what waits.
+        drop(writer);
+        assert_eq!(unwritten.load(Ordering::Relaxed), 3);
     }
 
     #[test]

@@ -108,7 +108,7 @@ impl Metrics {
         let tool_calls = Family::new_with_constructor(durations as fn() -> Histogram);
         let help = "Time that calls of the MCP server's tools took, by tool and outcome";
         registry.register_with_unit("tool_call_duration", help, Unit::Seconds, tool_calls.clone());
-        let help = "Lines of the access log that were left out, since standard output was not read in time";
+        let help = "Lines of the access log that are missing, since standard output was not read in time or could not be written";
         let access_log_lost = add(registry, "access_log_lines_lost", help);
         let due = add(registry, "production_keys_due", "Production keys that are due for rotation");
         let connections = add(registry, "connections", "Connections of clients that are open");

@@ -168,6 +168,19 @@ impl SealingKeySource {
         Ok(!matches!(self.found(store, core).await?, Found::Nothing))
     }
 
+    /// Does what [`SealingKeySource::check`] does for a store that does not exist yet.
+    ///
+    /// # Errors
+    ///
+    /// Fails if the keys cannot be read, if the file is open to others, or if there are no keys and none may be made.
+    pub fn check_without_store(&self) -> Result<bool, SealingSourceError> {
+        match self.place.read()? {
+            Some(_) => Ok(true),
+            None if self.is_made => Ok(false),
+            None => Err(SealingSourceError::Missing { place: self.place.to_string() }),
+        }
+    }
+
     /// Reads the keys, and checks them against the store.
     async fn found(&self, store: &dyn Sealing, core: &Core) -> Result<Found, SealingSourceError> {
         let place = &self.place;

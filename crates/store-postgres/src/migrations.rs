@@ -1,12 +1,15 @@
 //! The migrations, the store's own record, and the checks of the server's settings.
 
+use std::time::Duration;
+
 use doorward_key::{Random, SystemRandom};
 use doorward_store::{LONGEST_LEASE, Migration, OpenMode, Opening, SchemaState, StoreError, StoreId};
 use doorward_store_sql::sql;
 use doorward_types::Incarnation;
+use tokio_postgres::error::SqlState;
 
 use crate::connections::Connections;
-use crate::error::unavailable;
+use crate::error::{code_of, unavailable};
 use crate::place::Content;
 use crate::schema::{MIGRATIONS, OLDEST, known};
 use crate::schema_name::SchemaName;
@@ -16,6 +19,13 @@ use crate::{failover, place, row};
 /// The number of migrations that one transaction takes while the store has no rows yet. They end within the time limit of
 /// a statement on a busy server too.
 const TOGETHER: usize = 8;
+
+/// The time that a migration may wait for a lock: much shorter than a lease.
+const LOCK_TIMEOUT: &str = "SET LOCAL lock_timeout = '500ms'";
+
+/// The number of times that a migration tries to get its locks, and the pause between two tries.
+const LOCK_TURNS: u32 = 20;
+const LOCK_PAUSE: Duration = Duration::from_secs(1);
 
 /// Returns the version of the schema beside those that programs know or need.
 pub(crate) async fn state(pool: &Connections) -> Result<SchemaState, StoreError> {
@@ -34,13 +44,15 @@ async fn may_migrate(pool: &Connections, opening: Opening, content: &Content) ->
         return if opening.mode == OpenMode::Create { Ok(true) } else { Err(StoreError::NotFound) };
     }
     let SchemaState { found, needed, .. } = state(pool).await?;
-    if found >= needed {
+    if found >= needed || opening.migration == Migration::Always {
         return Ok(true);
+    }
+    if is_begun(pool).await? {
+        return if opening.mode == OpenMode::Create { Ok(true) } else { Err(StoreError::NotFound) };
     }
     let number = |version| i64::try_from(version).unwrap_or(i64::MAX);
     let older = Err(StoreError::OlderSchema { found: number(found), needed: number(needed) });
     match opening.migration {
-        Migration::Always => Ok(true),
         Migration::IfAlone => {
             let node = sql("SELECT 1 FROM sessions WHERE retired = FALSE LIMIT 1");
             if pool.query(node).await?.is_empty() { Ok(true) } else { older }
@@ -48,6 +60,16 @@ async fn may_migrate(pool: &Connections, opening: Opening, content: &Content) ->
         Migration::Skip => Ok(false),
         _ => older,
     }
+}
+
+/// Returns whether the creation of the store has begun and not ended: another process is at it, or was killed. Such a store has
+/// no record of itself, and nobody's organization.
+async fn is_begun(pool: &Connections) -> Result<bool, StoreError> {
+    let has = async |table: &str| match pool.query(sql(format!("SELECT 1 FROM {table} LIMIT 1"))).await {
+        Err(error) if code_of(&error) == Some(&SqlState::UNDEFINED_TABLE) => Ok(false),
+        found => found.map(|rows| !rows.is_empty()),
+    };
+    Ok(!has("store").await? && !has("organizations").await?)
 }
 
 /// Brings a store up to date, if the caller allows it. Returns the SQL expression of its timeline. Several nodes may do this at once: the lock on
@@ -58,10 +80,30 @@ pub(crate) async fn run(pool: &Connections, schema: &SchemaName, opening: Openin
     let mut schemas = place::contents(&pool.query(place::contents_of(schema)).await?)?;
     let content = schemas.remove(schema.as_str()).unwrap_or_default();
     if may_migrate(pool, opening, &content).await? {
-        while step(pool, schema, &content).await? {}
+        while step_in_turns(pool, schema, &content).await? {}
         introduce(pool).await?;
     }
     failover::timeline(pool).await
+}
+
+/// Takes a step, and waits for the locks of other sessions in short turns. While a statement waits for a lock on a table, all
+/// later statements on the table wait behind it, and running nodes lose their leases.
+async fn step_in_turns(pool: &Connections, schema: &SchemaName, content: &Content) -> Result<bool, StoreError> {
+    for turn in 0..LOCK_TURNS {
+        match step(pool, schema, content).await {
+            Err(error) if code_of(&error) == Some(&SqlState::LOCK_NOT_AVAILABLE) => {
+                if turn == 0 {
+                    tracing::warn!("a migration waits for another session, which has a lock on the store's tables");
+                }
+                tokio::time::sleep(LOCK_PAUSE).await;
+            }
+            other => return other,
+        }
+    }
+    Err(unavailable(
+        "another session has a lock on the store's tables, such as that of pg_dump: wait until it has ended, then migrate \
+         again",
+    ))
 }
 
 /// Takes the next step: one migration, or several of a store without rows. Returns false if no migration was left.
@@ -75,6 +117,7 @@ async fn step(pool: &Connections, schema: &SchemaName, content: &Content) -> Res
         let mut writes: Vec<_> = MIGRATIONS.iter().skip(place).take(count).map(|taken| sql(taken.clone())).collect();
         if !writes.is_empty() {
             let taken = done.saturating_add(writes.len() as u64);
+            writes.insert(0, sql(LOCK_TIMEOUT));
             writes.push(sql("UPDATE schema_steps SET done = $1 WHERE id = 1").bind(&taken));
         }
         let is_left = !writes.is_empty();

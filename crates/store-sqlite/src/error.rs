@@ -60,6 +60,11 @@ pub(crate) struct EngineError(#[source] Arc<rusqlite::Error>);
 
 impl EngineError {
     fn cure(&self) -> &'static str {
+        const FULL: &str = "the disk with the store is full, and nothing was changed: make room there, then try again";
+        // SQLite makes room for the memory that its processes share before it writes anything.
+        if self.0.sqlite_error().is_some_and(|failure| failure.extended_code == ffi::SQLITE_IOERR_SHMSIZE) {
+            return FULL;
+        }
         match self.0.sqlite_error_code() {
             Some(ErrorCode::CannotOpen) => {
                 "the store's files cannot be opened: check that their folder exists and that this user may write there"
@@ -70,9 +75,7 @@ impl EngineError {
             Some(ErrorCode::DatabaseCorrupt) => {
                 "the store's file is damaged: stop all programs that use it, and restore a backup"
             }
-            Some(ErrorCode::DiskFull) => {
-                "the disk with the store is full, and nothing was changed: make room there, then try again"
-            }
+            Some(ErrorCode::DiskFull) => FULL,
             Some(ErrorCode::NotADatabase) => {
                 "the file is no SQLite database, or its beginning is damaged: name the store's file, or restore a backup"
             }

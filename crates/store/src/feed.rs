@@ -121,9 +121,12 @@ impl Knowledge {
         let found = observed.proved(self.store)?;
         let Some(session) = found.session.filter(|session| !session.retired) else { return Ok(Poll::Retired) };
         let since = self.position;
-        let restored = incarnation != self.incarnation;
+        // An incarnation never ends but for the next: a lower one is a file or a server from before a restore.
+        let is_older = incarnation < self.incarnation;
+        let restored = incarnation > self.incarnation;
         let behind = since.revision < found.position.revision.oldest_kept();
-        let lost = !behind && !restored && !since.is_in(found.position.revision, found.operation_there);
+        let is_gone = !behind && !restored && !since.is_in(found.position.revision, found.operation_there);
+        let lost = is_older || is_gone;
         if lost && !found.is_noted {
             return Ok(Poll::Diverged { change: since, newest: found.position });
         }
@@ -286,6 +289,18 @@ mod tests {
         let restored = Provenance { incarnation: Incarnation(2), ..provenance() };
         let older = Observation { position: at(3, 3), operation_there: OperationId::default(), ..observation() };
         assert_eq!(knowledge().judge(Sourced::new(restored, older)).unwrap(), Poll::ResyncRequired);
+    }
+
+    #[test]
+    fn a_store_from_before_a_restore_has_lost_what_the_node_knows() {
+        let knowledge = Knowledge { incarnation: Incarnation(2), ..knowledge() };
+        let judged = |observed| knowledge.judge(Sourced::new(provenance(), observed)).unwrap();
+        // Even if its own history is longer, or has the same change.
+        for newest in [at(5, 5), at(9, 9), at(5 + CHANGE_LOG_LENGTH as u64 + 1, 1)] {
+            let observed = Observation { position: newest, ..observation() };
+            assert_eq!(judged(observed), lost(at(5, 5), newest));
+        }
+        assert_eq!(judged(Observation { is_noted: true, ..observation() }), Poll::ResyncRequired);
     }
 
     #[test]

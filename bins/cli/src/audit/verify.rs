@@ -7,10 +7,10 @@ use doorward::api::views::{CheckpointView, List};
 use doorward::audit::{
     Checkpoint, Event, EventProof, NoteKey, NoteVerifier, Pruned, PrunedError, VerifiedLog, inclusion_proof,
 };
+use doorward::secret_files;
 use doorward::store::{LogCheck, LogError, Page, Scope, must_have_events, verify_log};
 use doorward::types::{Environment, OrganizationId};
 use serde::Serialize;
-use zeroize::Zeroizing;
 
 use super::logs::BATCH;
 use crate::arguments::{Format, Log};
@@ -183,8 +183,9 @@ impl Signer {
 }
 
 pub(super) fn read_signer(file: &Path, others: Vec<NoteVerifier>) -> Result<Signer, CliError> {
-    let text = std::fs::read_to_string(file).map(Zeroizing::new).map_err(|error| {
-        CliError::failed(format!("{} cannot be read ({error}): `doorward audit keygen` makes a key", file.display()))
+    let text = secret_files::read(file).map_err(|error| match error.is_missing() {
+        true => CliError::failed(format!("there is no file {}: `doorward audit keygen` makes a key", file.display())),
+        false => CliError::of_file("used", file, &error),
     })?;
     let key = text.parse().map_err(|error| CliError::failed(format!("{}: {error}", file.display())))?;
     Ok(Signer { key, others })
@@ -212,13 +213,21 @@ pub(super) async fn checkpoint_all(
     folder: &Path,
 ) -> Result<(), CliError> {
     std::fs::create_dir_all(folder).map_err(|error| CliError::of_file("made", folder, &error))?;
+    let logs = context.all_logs(log.environment).await?;
+    let file = |scope: &Scope, end| folder.join(format!("{}-{}.{end}", scope.organization(), scope.environment()));
+    let files = logs.iter().flat_map(|(scope, _)| ["note", "verifier"].map(|end| file(scope, end)));
+    if let Some(taken) = files.into_iter().find(|file| file.symlink_metadata().is_ok()) {
+        return Err(CliError::conflict(format!(
+            "{} exists, and no checkpoint is replaced: name a new folder, such as one with the date",
+            taken.display()
+        )));
+    }
     let mut views = Vec::new();
-    for (scope, _) in context.all_logs(log.environment).await? {
+    for (scope, _) in logs {
         let now = verified(context, &scope, signer, &context.output).await?;
         let view = CheckpointView::new(&now, &signer.key).map_err(|unproved| CliError::failed(unproved.to_string()))?;
-        let name = format!("{}-{}", scope.organization(), scope.environment());
-        write_new(&folder.join(format!("{name}.note")), &view.checkpoint)?;
-        write_new(&folder.join(format!("{name}.verifier")), &view.verifier_key)?;
+        write_new(&file(&scope, "note"), &view.checkpoint)?;
+        write_new(&file(&scope, "verifier"), &format!("{}\n", view.verifier_key))?;
         views.push(view);
     }
     let sentence = format!(

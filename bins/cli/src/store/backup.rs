@@ -11,7 +11,7 @@ use serde::Serialize;
 
 use crate::arguments::Consent;
 use crate::confirm;
-use crate::context::actor;
+use crate::context::{actor, unopened};
 use crate::failure::CliError;
 use crate::output::Output;
 use crate::progress::Progress;
@@ -27,13 +27,8 @@ struct BackupView {
 pub(super) async fn backup(url: &StoreUrl, file: &Path, output: &Output) -> Result<(), CliError> {
     let path = file_of(url)?;
     // A backup comes before a migration.
-    let store =
-        SqliteStore::open(path, OpenMode::Existing.with_migration(Migration::Skip)).await.map_err(
-            |error| match error {
-                StoreError::NotFound => CliError::not_found(format!("there is no store at {url}")),
-                other => other.into(),
-            },
-        )?;
+    let opened = SqliteStore::open(path, OpenMode::Existing.with_migration(Migration::Skip)).await;
+    let store = opened.map_err(|error| unopened(url, error))?;
     let mut progress = Progress::new(output);
     let mut report = |BackupProgress { bytes, of, .. }: BackupProgress| {
         progress.show(&format!("writing {}: {} of {} MiB", file.display(), bytes >> 20, of >> 20), false);

@@ -1,9 +1,10 @@
 //! `doorward store migrate`: the store's schema for a new release.
 
 use doorward::StoreUrl;
-use doorward::store::{Migration, NodeRecord, OpenMode, SchemaState, StoreError};
+use doorward::store::{Migration, NodeRecord, OpenMode, SchemaState};
 use serde::Serialize;
 
+use crate::context::unopened;
 use crate::failure::CliError;
 use crate::output::Output;
 
@@ -24,19 +25,15 @@ struct MigrationView {
 }
 
 pub(super) async fn run(url: &StoreUrl, dry_run: bool, output: &Output) -> Result<(), CliError> {
-    let before = doorward::schema(url).await.map_err(|error| match error {
-        StoreError::NotFound => {
-            CliError::not_found(format!("there is no store at {url}: the first start of a server makes it"))
-        }
-        other => other.into(),
-    })?;
+    let failed = |error| unopened(url, error);
+    let before = doorward::schema(url).await.map_err(failed)?;
     let missing = before.missing();
     if missing > 0 && !dry_run {
         output.remark(&format!("Migrating from version {} to {}…", before.found, before.needed));
-        doorward::open(url, OpenMode::Existing.with_migration(Migration::Always)).await?;
+        doorward::open(url, OpenMode::Existing.with_migration(Migration::Always)).await.map_err(failed)?;
     }
-    let now = doorward::schema(url).await?;
-    let nodes = if now.missing() == 0 { nodes(url).await? } else { vec![] };
+    let now = doorward::schema(url).await.map_err(failed)?;
+    let nodes = if now.missing() == 0 { nodes(url).await? } else { older_nodes(url).await? };
     let SchemaState { found, needed, .. } = before;
     let view = MigrationView { found, needed, oldest: now.oldest, migrations: missing, dry_run, nodes };
     output.done(&view, &sentences(&view))
@@ -62,6 +59,14 @@ fn sentences(view: &MigrationView) -> String {
         text += &format!("\n  {node}");
     }
     text
+}
+
+/// Describes the nodes that are registered at a store from before the migration. They may have no description there.
+async fn older_nodes(url: &StoreUrl) -> Result<Vec<String>, CliError> {
+    let store = doorward::open(url, OpenMode::Existing.with_migration(Migration::Skip)).await?;
+    let (_, sessions) = store.sessions().await?.proved_of_any_store()?;
+    let serving = sessions.iter().filter(|status| !status.retired);
+    Ok(serving.map(|status| format!("{} is registered", status.session.id)).collect())
 }
 
 /// Describes the nodes that are registered.

@@ -17,7 +17,7 @@ use serde::Serialize;
 
 use crate::arguments::Store;
 use crate::confirm;
-use crate::context::CliContext;
+use crate::context::{CliContext, unopened};
 use crate::failure::CliError;
 use crate::output::Output;
 use crate::progress::Progress;
@@ -59,14 +59,10 @@ struct CopyView {
 }
 
 async fn copy(from: &StoreUrl, to: &StoreUrl, restart: bool, output: &Output) -> Result<(), CliError> {
-    let of = |url: &StoreUrl, error: StoreError| match error {
-        StoreError::NotFound => CliError::not_found(format!("there is no store at {url}")),
-        other => other.into(),
-    };
-    let source = doorward::open_engine(from, OpenMode::Existing).await.map_err(|error| of(from, error))?;
+    let source = doorward::open_engine(from, OpenMode::Existing).await.map_err(|error| unopened(from, error))?;
     let target = doorward::open_engine(to, OpenMode::Create.with_migration(Migration::Never))
         .await
-        .map_err(|error| of(to, error))?;
+        .map_err(|error| unopened(to, error))?;
     if restart {
         match target.abandon_copy().await {
             Err(StoreError::NotFound) => {

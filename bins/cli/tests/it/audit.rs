@@ -12,6 +12,7 @@ use doorward_test_postgres::Cluster;
 use serde_json::Value;
 
 use crate::programs;
+use crate::support::write_secret;
 
 fn run(folder: &Path, store: &str, arguments: &[&str]) -> Output {
     programs::run(folder, &[&["--store", store], arguments].concat())
@@ -97,7 +98,7 @@ fn tamper_with(site: &dyn Site) {
     assert_eq!(site.verify(&production), (Some(0), String::new()));
 
     let key = done(folder, &store, &["audit", "keygen"]);
-    std::fs::write(folder.join("signing.key"), key).unwrap();
+    write_secret(&folder.join("signing.key"), &key);
     let checkpoint = [&["audit", "checkpoint", "--signing-key-file", "signing.key"], &production[..]].concat();
     let made = run(folder, &store, &checkpoint);
     std::fs::write(folder.join("friday.note"), &made.stdout).unwrap();
@@ -315,7 +316,7 @@ fn one_event_can_be_proven_without_the_other_events() {
     for _ in 0..6 {
         done(folder, store, &["key", "regenerate", "--yes"]);
     }
-    std::fs::write(folder.join("signing.key"), done(folder, store, &["audit", "keygen"])).unwrap();
+    write_secret(&folder.join("signing.key"), &done(folder, store, &["audit", "keygen"]));
     let prove = |event: &str| run(folder, store, &["audit", "prove", event, "--signing-key-file", "signing.key"]);
     std::fs::write(folder.join("3.proof"), prove("3").stdout).unwrap();
     assert_eq!((prove("0").status.code(), prove("99").status.code()), (Some(5), Some(5)));
@@ -352,7 +353,7 @@ fn a_signed_statement_replaces_pruned_events() {
     done(folder, store, &["org", "create", "Acme"]);
     done(folder, store, &["key", "regenerate", "--yes"]);
     for name in ["signing.key", "other.key"] {
-        std::fs::write(folder.join(name), done(folder, store, &["audit", "keygen"])).unwrap();
+        write_secret(&folder.join(name), &done(folder, store, &["audit", "keygen"]));
     }
     let checkpoint = |key| run(folder, store, &["audit", "checkpoint", "--signing-key-file", key]);
     let verifier = |made: &Output| String::from_utf8_lossy(&made.stderr).trim().rsplit(' ').next().unwrap().to_owned();
@@ -427,7 +428,7 @@ fn delete_the_beginning(site: &dyn Site) {
     let (folder, store) = (site.folder(), site.url());
     done(folder, &store, &["org", "create", "Acme"]);
     for name in ["signing.key", "other.key"] {
-        std::fs::write(folder.join(name), done(folder, &store, &["audit", "keygen"])).unwrap();
+        write_secret(&folder.join(name), &done(folder, &store, &["audit", "keygen"]));
     }
     for _ in 0..4 {
         done(folder, &store, &["key", "regenerate", "--yes"]);
@@ -482,7 +483,7 @@ fn a_verifier_key_that_fits_no_log_is_an_error() {
     let (folder, store) = (site.folder(), &site.url());
     done(folder, store, &["org", "create", "Acme"]);
     done(folder, store, &["key", "create", "--name", "ci"]);
-    std::fs::write(folder.join("signing.key"), done(folder, store, &["audit", "keygen"])).unwrap();
+    write_secret(&folder.join("signing.key"), &done(folder, store, &["audit", "keygen"]));
     let checkpoint = |environment: &str| {
         let of = ["audit", "checkpoint", "--signing-key-file", "signing.key", "--environment", environment];
         let made = run(folder, store, &of);
@@ -517,7 +518,7 @@ fn an_empty_log_has_a_checkpoint_that_verifies() {
     let site = Sqlite(tempfile::tempdir().unwrap());
     let (folder, store) = (site.folder(), &site.url());
     done(folder, store, &["org", "create", "Acme"]);
-    std::fs::write(folder.join("signing.key"), done(folder, store, &["audit", "keygen"])).unwrap();
+    write_secret(&folder.join("signing.key"), &done(folder, store, &["audit", "keygen"]));
     let test = ["--org", "Acme", "--environment", "test"];
     let made = run(folder, store, &[&["audit", "checkpoint", "--signing-key-file", "signing.key"], &test[..]].concat());
     std::fs::write(folder.join("empty.note"), &made.stdout).unwrap();
@@ -536,7 +537,7 @@ fn signing_keys_can_be_rotated() {
     let (folder, store) = (site.folder(), &site.url());
     done(folder, store, &["org", "create", "Acme"]);
     for name in ["old.key", "new.key"] {
-        std::fs::write(folder.join(name), done(folder, store, &["audit", "keygen"])).unwrap();
+        write_secret(&folder.join(name), &done(folder, store, &["audit", "keygen"]));
     }
     let verifier = |key: &str, file: &str, more: &[&str]| {
         let made = run(folder, store, &[&["audit", "checkpoint", "--signing-key-file", key], more].concat());
@@ -589,7 +590,7 @@ fn an_older_programs_prune_is_confirmed_once() {
     let site = Sqlite(tempfile::tempdir().unwrap());
     let (folder, store) = (site.folder(), &site.url());
     done(folder, store, &["org", "create", "Acme"]);
-    std::fs::write(folder.join("signing.key"), done(folder, store, &["audit", "keygen"])).unwrap();
+    write_secret(&folder.join("signing.key"), &done(folder, store, &["audit", "keygen"]));
     let made = run(folder, store, &["audit", "checkpoint", "--signing-key-file", "signing.key"]);
     let verifier = String::from_utf8_lossy(&made.stderr).trim().rsplit(' ').next().unwrap().to_owned();
     let prune = ["audit", "prune", "--before", "2100-01-01", "--yes", "--signing-key-file", "signing.key"];
@@ -663,7 +664,7 @@ fn unshipped_events_are_not_pruned_until_the_sink_is_forgotten() {
     let site = Sqlite(tempfile::tempdir().unwrap());
     let (folder, store) = (site.folder(), &site.url());
     done(folder, store, &["org", "create", "Acme"]);
-    std::fs::write(folder.join("signing.key"), done(folder, store, &["audit", "keygen"])).unwrap();
+    write_secret(&folder.join("signing.key"), &done(folder, store, &["audit", "keygen"]));
     site.sql("INSERT INTO sinks (name, position, holder, beat) VALUES ('siem', 1, NULL, 1)");
     let sinks = done(folder, store, &["--output", "json", "audit", "sinks"]);
     let sinks: Value = serde_json::from_str(&sinks).unwrap();

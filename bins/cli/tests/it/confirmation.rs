@@ -57,6 +57,12 @@ fn killing_a_test_key_needs_a_yes() {
     let made = doorward(folder.path(), &["--output", "json", "key", "create", "--name", "ci"]).output().unwrap();
     let made: serde_json::Value = serde_json::from_slice(&made.stdout).unwrap();
     let id = made.get("id").unwrap().as_str().unwrap();
+    // Another key's use says nothing of this one.
+    let connection = rusqlite::Connection::open(folder.path().join("doorward.db")).unwrap();
+    let used = "INSERT INTO last_uses SELECT locator, 1700000000000 FROM secrets WHERE environment = 'production'";
+    assert_eq!(connection.execute(used, []).unwrap(), 1);
+    drop(connection);
+    assert_eq!(answer(folder.path(), &["key", "delete", id], "was never used", "n"), 3);
     assert_eq!(answer(folder.path(), &["key", "delete", id], "[y/N]", "n"), 3);
     assert_eq!(answer(folder.path(), &["key", "delete", id], "[y/N]", "y"), 0);
     let gone = doorward(folder.path(), &["key", "delete", id]).output().unwrap();

@@ -2,7 +2,9 @@
 
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
+use std::process::Command;
 
 use serde_json::Value;
 
@@ -77,10 +79,16 @@ fn audit_commands_cover_all_logs() {
     let notes: Vec<_> = files.filter(|file| file.extension().is_some_and(|kind| kind == "note")).collect();
     assert_eq!(notes.len(), rows(&written).len());
     let (status, said) = refused(folder, &signed);
-    assert!(status == 1 && said.contains("exists"), "no note is replaced: {said}");
+    assert!(status == 6 && said.contains("exists"), "no note is replaced: {said}");
+    // A key that others can read signs nothing.
+    std::fs::write(folder.join("open.key"), &key).unwrap();
+    std::fs::set_permissions(folder.join("open.key"), PermissionsExt::from_mode(0o644)).unwrap();
+    let (status, said) = refused(folder, &["audit", "checkpoint", "--org", "Acme", "--signing-key-file", "open.key"]);
+    assert!(status == 1 && said.contains("open.key"), "{said}");
     for note in notes {
         let verifier = std::fs::read_to_string(note.with_extension("verifier")).unwrap();
-        let verify = ["audit", "verify", "--checkpoint", note.to_str().unwrap(), "--verifier-key", &verifier];
+        let verifier = verifier.strip_suffix('\n').unwrap();
+        let verify = ["audit", "verify", "--checkpoint", note.to_str().unwrap(), "--verifier-key", verifier];
         done(folder, &[&verify[..], &["--all"]].concat());
     }
 }
@@ -128,13 +136,45 @@ fn nodes_are_listed_with_their_machines_and_the_doctor_looks_at_them() {
     ] {
         assert!(healthy.contains(line), "{line}: {healthy}");
     }
-    let readable: std::fs::Permissions = std::os::unix::fs::PermissionsExt::from_mode(0o644);
-    std::fs::set_permissions(server.store(), readable).unwrap();
+    std::fs::set_permissions(server.store(), PermissionsExt::from_mode(0o644)).unwrap();
     let ill = crate::programs::run(folder, &["doctor"]);
     let said = String::from_utf8(ill.stdout).unwrap();
     assert!(ill.status.code() == Some(1) && said.contains("FAILED  permissions: others can read"), "{said}");
     let (status, _) = refused(folder, &["--store", "sqlite:none.db", "doctor"]);
     assert_eq!(status, 5);
+}
+
+#[test]
+fn one_organization_and_all_of_them_are_not_asked_for_together() {
+    let folder = tempfile::tempdir().unwrap();
+    let folder = folder.path();
+    done(folder, &["org", "create", "Acme"]);
+    for all in [&["key", "list", "--all"][..], &["audit", "list", "--all"], &["audit", "verify", "--all"]] {
+        for one in [["--org", "Acme"], ["--external-id", "acme-1"]] {
+            let (status, said) = refused(folder, &[all, &one].concat());
+            assert!(status == 2 && said.contains(one[0]), "{all:?} {one:?}: {said}");
+        }
+        // The variable is set for all commands.
+        let beside = command(folder, all).env("DOORWARD_ORG", "Other").output().unwrap();
+        assert!(beside.status.success(), "{all:?}: {}", String::from_utf8_lossy(&beside.stderr));
+    }
+}
+
+#[test]
+fn a_node_that_nobody_saw_for_long_is_no_healthy_node() {
+    let server = Server::start(&server_binary());
+    let folder = server.folder.path();
+    support::waits_for("the node describes itself", || rows(&json(folder, &["node", "list"]))[0]["host"].is_string());
+    // A node that is described and then hangs keeps its old time of the store.
+    assert!(Command::new("kill").args(["-9", &server.process_id().to_string()]).status().unwrap().success());
+    let connection = rusqlite::Connection::open(folder.join("doorward.db")).unwrap();
+    connection.execute("UPDATE sessions SET store_time = store_time - 120000", []).unwrap();
+    drop(connection);
+    let table = done(folder, &["node", "list"]);
+    assert!(table.contains("not seen"), "{table}");
+    let ill = crate::programs::run(folder, &["doctor"]);
+    let said = String::from_utf8(ill.stdout).unwrap();
+    assert!(ill.status.code() == Some(1) && said.contains("FAILED  nodes: all 1 are silent"), "{said}");
 }
 
 /// Returns what a shell would propose for the last word of a line.
@@ -156,7 +196,11 @@ fn a_shell_proposes_organizations_keys_and_words() {
         rows(&json(folder, &["key", "list", "--org", "Acme"])).iter().find(|key| key["name"] == "ci").unwrap()["id"]
             .clone();
     assert!(proposed(folder, &["doorward", "key", "li"]).contains("list"));
+    // A customer may have chosen a name that a shell would run.
+    done(folder, &["org", "create", "$(touch PWNED)"]);
+    let id = rows(&json(folder, &["org", "list", "--query", "touch"]))[0]["id"].as_str().unwrap().to_owned();
     let organizations = proposed(folder, &["doorward", "key", "list", "--org", ""]);
+    assert!(organizations.contains(&id) && !organizations.contains("touch"), "{organizations}");
     assert!(organizations.contains("Acme") && organizations.contains("Other"), "{organizations}");
     assert!(!proposed(folder, &["doorward", "key", "list", "--org", "A"]).contains("Other"));
     let keys = proposed(folder, &["doorward", "key", "delete", "--org", "Acme", ""]);

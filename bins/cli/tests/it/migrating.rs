@@ -70,7 +70,7 @@ fn fails_to_start(folder: &Path, arguments: &[&str]) -> (i32, String) {
     let mut command = Command::new(server_binary());
     command.args(["--listen", "127.0.0.1:0", "--metrics-listen", "127.0.0.1:0"]).args(arguments).current_dir(folder);
     let ended = command.env_remove("DOORWARD_STORE").stdin(Stdio::null()).output().unwrap();
-    (ended.status.code().unwrap(), String::from_utf8(ended.stderr).unwrap())
+    (ended.status.code().unwrap(), String::from_utf8([ended.stdout, ended.stderr].concat()).unwrap())
 }
 
 #[test]
@@ -106,9 +106,14 @@ fn a_server_on_postgres_migrates_only_if_it_is_alone() {
     assert_eq!(migrated(path, &url, &["--dry-run"])["migrations"], 0);
     // The node of the release before goes on, and a new one waits for the migration.
     make_older();
+    let planned = migrated(path, &url, &["--dry-run"]);
+    assert_eq!((&planned["migrations"], planned["nodes"].as_array().map(Vec::len)), (&1.into(), Some(1)), "{planned}");
     let key = path.join("sealing-key");
     crate::support::write_secret(&key, &format!("{}=\n", "A".repeat(43)));
     let arguments = ["--store", &url, "--sealing-key-file", key.to_str().unwrap()];
+    let (status, said) = fails_to_start(path, &[&arguments[..], &["--check"]].concat());
+    assert!(status == 1 && said.contains("and nodes are registered"), "{said}");
+    assert!(said.contains("sealing key:") && said.contains("lost changes:"), "{said}");
     let (status, said) = fails_to_start(path, &arguments);
     assert!(status == 1 && said.contains("run `doorward store migrate`"), "{said}");
     let taken = run(path, &["--store", &url, "store", "migrate"]);

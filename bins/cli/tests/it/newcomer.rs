@@ -150,6 +150,17 @@ fn inspect_describes_a_key_and_never_prints_it() {
         assert_eq!(found["well_formed"], false);
         assert!(found["fault"].is_string() && found.get("known").is_none());
     }
+    // A key is neither good nor bad if there is no store to ask, or if the store cannot be asked.
+    let folder = server.folder.path();
+    std::fs::write(folder.join("no.db"), "this is no store, and long enough for the head of a file. ".repeat(20))
+        .unwrap();
+    for (store, status) in [("sqlite:none.db", 5), ("sqlite:no.db", 6)] {
+        let done = doorward(&server, &["--store", store, "key", "inspect"], key.as_bytes());
+        assert_eq!(done.status.code(), Some(status), "{}", String::from_utf8_lossy(&done.stderr));
+    }
+    let broken = doorward(&server, &["--store", "sqlite:no.db", "--output", "json", "org", "list"], b"");
+    let document: serde_json::Value = serde_json::from_slice(&broken.stdout).unwrap();
+    assert!(document["cause"].as_str().is_some_and(|cause| cause.contains("no SQLite database")), "{document}");
 }
 
 #[test]

@@ -61,6 +61,20 @@ fn what_would_end_a_start_is_told_before() {
         let (status, said) = check(folder, arguments);
         assert!(status == 1 && said.contains(line), "{arguments:?}: {status} {said}");
     }
+    std::fs::write(folder.join("two.toml"), "[[sinks]]\nname = \"a\"\nstdout = true\n".repeat(2)).unwrap();
+    std::fs::write(folder.join("hook.toml"), "[[sinks]]\nname = \"a\"\nwebhook = \"https://a.example\"\n").unwrap();
+    std::fs::write(folder.join("file.toml"), "[[sinks]]\nname = \"a\"\nfile = \"nowhere/a.jsonl\"\n").unwrap();
+    for (arguments, line) in [
+        (&["--store", "sqlite:nowhere/keys.db"][..], "FAILED  store: there is no folder nowhere"),
+        (&["--store", "sqlite:none.db?mode=rw"], "FAILED  store: there is none"),
+        (&["--store", "sqlite:new.db", "--sealing-key-file", "no.pem"], "FAILED  sealing key"),
+        (&["--config", "two.toml"], "FAILED  sinks: two sinks are called `a`"),
+        (&["--config", "hook.toml"], "FAILED  sinks: the sink `a` cannot be used: a webhook needs `secret_file`"),
+        (&["--config", "file.toml"], "FAILED  sinks: the sink `a` cannot be used: there is no folder nowhere"),
+    ] {
+        let (status, said) = check(folder, arguments);
+        assert!(status == 1 && said.contains(line), "{arguments:?}: {status} {said}");
+    }
     let (status, said) = check(folder, &["--public-url", "keys"]);
     assert!(status == 2 && said.contains("it has no scheme"), "{said}");
     drop(server);

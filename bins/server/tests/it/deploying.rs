@@ -166,7 +166,8 @@ fn the_manifest_fits_the_server() {
     assert_eq!((port("http"), port("metrics")), (8080, 9464), "the image's ports");
     assert!(container["startupProbe"]["tcpSocket"]["port"] == "metrics" && TcpStream::connect(probes).is_ok());
     // The Job for an upgrade runs the command line of the same image.
-    let job = &of_kind("Job")["spec"]["template"]["spec"]["containers"][0];
+    let migrating = documents("kubernetes-migrate.yaml");
+    let job = &migrating[0]["spec"]["template"]["spec"]["containers"][0];
     assert_eq!(job["command"], serde_json::json!(["doorward", "store", "migrate"]));
     let store = &job["env"][0];
     assert_eq!(environment.get(store["name"].as_str().unwrap()).map(String::as_str), store["value"].as_str());

@@ -392,12 +392,15 @@ impl Control {
     async fn keep_describing(&self) {
         let core = &self.node.core;
         let Some((host, program)) = &core.description else { return std::future::pending().await };
+        let mut applied = self.applied.subscribe();
         loop {
+            let session = applied.borrow_and_update().session;
             let description = NodeDescription::new(host.clone(), program.clone(), core.clock.now());
-            if let Err(error) = self.in_time(self.store.describe(self.session(), &description)).await {
+            if let Err(error) = self.in_time(self.store.describe(session, &description)).await {
                 tracing::debug!(error = describe(&error), "this node could not describe itself in the store");
             }
-            tokio::time::sleep(DESCRIBE_INTERVAL).await;
+            // A node that had to register again is described at once.
+            let _ = tokio::time::timeout(DESCRIBE_INTERVAL, applied.wait_for(|now| now.session != session)).await;
         }
     }
 

@@ -105,6 +105,51 @@ async fn an_older_store_is_migrated_with_its_data() {
     assert_ne!(other.id, identity.id);
 }
 
+/// A creation that was killed half-way is no older store: it goes on, and until then there is no store.
+#[tokio::test]
+async fn a_store_whose_creation_was_cut_off_is_created_to_its_end() {
+    let url = support::empty().await;
+    let server = support::connect(&url).await;
+    let schema = include_str!("../../migrations/schema.sql");
+    let begun = schema.split_once("CREATE TABLE store").unwrap().0;
+    let code = begun.lines().filter(|line| !line.starts_with("--")).collect::<String>();
+    let counter = format!(
+        "CREATE TABLE schema_steps (id BIGINT NOT NULL PRIMARY KEY, done BIGINT NOT NULL);
+         INSERT INTO schema_steps VALUES (1, {})",
+        code.matches(';').count()
+    );
+    server.batch_execute(&format!("{begun};{counter}")).await.unwrap();
+    let refused = PostgresStore::open(&url, OpenMode::Existing).await;
+    assert!(matches!(refused, Err(StoreError::NotFound)), "{refused:?}");
+    let store = PostgresStore::open(&url, OpenMode::Create.with_migration(Migration::Never)).await.unwrap();
+    store.identity().await.unwrap();
+}
+
+/// While a migration waited for another session's lock on a table, every later statement on the table would wait behind it.
+#[tokio::test]
+async fn a_migration_that_waits_for_another_session_stops_no_node() {
+    let url = support::empty().await;
+    drop(PostgresStore::open(&url, OpenMode::Create).await.unwrap());
+    let (dump, node) = (support::connect(&url).await, support::connect(&url).await);
+    let older =
+        "ALTER TABLE sessions DROP COLUMN host, DROP COLUMN program, DROP COLUMN described_at, DROP COLUMN store_time;
+                 UPDATE schema_steps SET done = done - 1";
+    node.batch_execute(older).await.unwrap();
+    dump.batch_execute("BEGIN; LOCK TABLE sessions IN ACCESS SHARE MODE").await.unwrap();
+    let migrating = tokio::spawn(async move {
+        PostgresStore::open(&url, OpenMode::Existing.with_migration(Migration::Always)).await.map(drop)
+    });
+    let waiting = "SELECT EXISTS (SELECT 1 FROM pg_locks WHERE NOT granted AND relation = 'sessions'::regclass)";
+    while !node.query_one(waiting, &[]).await.unwrap().get::<_, bool>(0) {
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    let read = tokio::time::timeout(Duration::from_mins(2), node.query("SELECT id FROM sessions", &[])).await;
+    read.expect("the migration gives way").unwrap();
+    assert!(!migrating.is_finished());
+    dump.batch_execute("COMMIT").await.unwrap();
+    migrating.await.unwrap().unwrap();
+}
+
 #[tokio::test]
 async fn an_opening_error_names_the_cause_and_the_cure() {
     let server = support::server();
