@@ -2,6 +2,7 @@
 
 use bytes::Bytes;
 use doorward_auth::{Presence, StagedKey};
+use doorward_types::OrganizationId;
 use http::header::STRICT_TRANSPORT_SECURITY;
 use http::{HeaderValue, Method, Request, request};
 use http_body::Body;
@@ -107,6 +108,7 @@ async fn show(parts: &Parts, who: &Caller, page: Page, segments: &[&str], query:
             let organization = parts.issuer.organization(who, routes::organization(segments)?).await?;
             pages::keys::page(parts, who, &organization, query, FormOutcome::default()).await
         }
+        Page::InstallationAudit => pages::audit::page(parts, who, OrganizationId::INSTALLATION, query).await,
         Page::Audit => pages::audit::page(parts, who, routes::organization(segments)?, query).await,
     }
 }

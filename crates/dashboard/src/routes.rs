@@ -38,6 +38,7 @@ pub(crate) enum Step {
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) enum Page {
     Audit,
+    InstallationAudit,
     Keys,
     Organizations,
 }
@@ -72,6 +73,7 @@ pub const ROUTES: &[Route] = &[
     get("/sign-in-with-provider/callback", Target::Provider(Step::Finish)),
     post("/sign-out", Target::SignOut),
     get("/", Target::Page(Page::Organizations)),
+    get("/audit", Target::Page(Page::InstallationAudit)),
     get("/{organization}", Target::Page(Page::Keys)),
     get("/{organization}/audit", Target::Page(Page::Audit)),
     post("/{organization}/production-key/stage", Target::Action(Action::Stage)),
@@ -118,6 +120,7 @@ impl Route {
                 | Action::Stage
                 | Action::Unstage,
             ) => true,
+            Target::Page(Page::InstallationAudit) => false,
             // The life of an account is the service's own affair.
             Target::Action(Action::Close | Action::Rename | Action::Resume | Action::Suspend) => false,
             #[cfg(feature = "oidc")]

@@ -205,6 +205,47 @@ fn another_site_changes_nothing() {
 }
 
 #[test]
+fn the_audit_trail_has_days_and_times_and_the_installation_has_a_log_of_its_own() {
+    let server = server();
+    let session = Session::new(&server, path_of(&server.sign_in_link));
+    let audit = format!("{}/audit", session.page);
+    let exported = session.post("/audit/export", "environment=production&format=jsonl").body;
+    let first: serde_json::Value = serde_json::from_str(exported.lines().next().unwrap()).unwrap();
+    let time = first["time"].as_str().unwrap();
+    let page = session.get(&audit).body;
+    for part in [
+        &format!("<h3 class=\"day\">{} ", &time[..10]),
+        &format!(">{}</time>", &time[11..19]),
+        "before=2#event-1",
+        "type=\"date\"",
+        "<span class=\"from\">127.0.0.1</span>",
+    ] {
+        assert!(page.contains(part), "{part}: {page}");
+    }
+    // A link to an event shows it first, and leads back.
+    let linked = session.get(&format!("{audit}?before=2")).body;
+    assert!(linked.contains("id=\"event-1\"") && !linked.contains("id=\"event-2\""), "{linked}");
+    assert!(linked.contains("Newest events") && !page.contains("Newest events"), "{linked}");
+    // A time of day in a link stays in the form.
+    let since = session.get(&format!("{audit}?since=2020-01-31T10:00:00Z&until=2100-01-31")).body;
+    assert!(since.contains("type=\"text\" value=\"2020-01-31T10:00:00Z\""), "{since}");
+    assert!(since.contains("type=\"date\" value=\"2100-01-31\"") && since.contains("id=\"event-1\""), "{since}");
+
+    let installation = session.get("/dashboard/audit").body;
+    assert!(installation.contains("signed in as") && installation.contains("/dashboard/audit?environment="));
+    let offers = |page: &str, action: &str| page.contains(&format!("<option>{action}</option>"));
+    for (action, of_organizations, of_installation) in
+        [("access_key.created", true, false), ("operator.created", false, true), ("audit_log.pruned", true, true)]
+    {
+        assert_eq!(
+            (offers(&page, action), offers(&installation, action)),
+            (of_organizations, of_installation),
+            "{action}"
+        );
+    }
+}
+
+#[test]
 fn every_answer_has_the_security_headers() {
     let server = server();
     let session = Session::new(&server, path_of(&server.sign_in_link));

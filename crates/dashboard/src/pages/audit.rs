@@ -28,17 +28,22 @@ const ROWS: u32 = 50;
 #[template(path = "audit.html")]
 struct Audit<'a> {
     shell: Shell<'a>,
+    /// The organization's name, or that of the installation.
     organization: String,
+    is_installation: bool,
+    /// The path of the page above this one.
     path: String,
     environment: Environment,
     actions: Vec<(Action, bool)>,
     actor: String,
-    since: String,
-    until: String,
+    since: Bound,
+    until: Bound,
     /// The reason why the filter is invalid.
     error: Option<String>,
-    rows: Vec<Row>,
-    /// The URL of the next page.
+    days: Vec<Day>,
+    /// The query of the first page, unless this is the first page.
+    newest: Option<String>,
+    /// The query of the next page.
     older: Option<String>,
     filtered: bool,
     verified: Option<Verified>,
@@ -50,18 +55,48 @@ struct Verified {
     sound: bool,
 }
 
+/// The events of a day of UTC.
+struct Day {
+    /// Such as `2026-11-24`.
+    date: String,
+    rows: Vec<Row>,
+}
+
+/// An end of the filter's time, as the caller sent it.
+struct Bound {
+    text: String,
+}
+
+impl Bound {
+    /// Returns the kind of the field. A field for dates shows nothing else, and a link may have a time of day.
+    fn kind(&self) -> &'static str {
+        let is_date = self.text.len() == "2026-11-24".len() && self.text.parse::<Timestamp>().is_ok();
+        if self.text.is_empty() || is_date { "date" } else { "text" }
+    }
+}
+
 struct Row {
+    number: u64,
+    /// The number with separators.
     sequence: String,
     time: RelativeTime,
+    /// The time of the day, in UTC.
+    clock: String,
     actor: String,
     said: &'static str,
     about: String,
+    /// The address from which the change came, or nothing.
+    source: String,
     facts: Vec<(&'static str, String)>,
 }
 
 #[expect(clippy::disallowed_methods, reason = "the operator who is signed in chooses the log")]
 pub(crate) async fn page(parts: &Parts, who: &Caller, id: OrganizationId, query: &Form) -> Result<Reply, PageError> {
-    let organization = parts.issuer.organization(who, id).await?;
+    let is_installation = id == OrganizationId::INSTALLATION;
+    let organization = match is_installation {
+        true => "Installation".to_owned(),
+        false => parts.issuer.organization(who, id).await?.name.to_string(),
+    };
     let environment = query.parsed("environment")?.unwrap_or(Environment::Production);
     let scope = who.scope(id, environment)?;
     let (store, now) = (&*parts.store, parts.verifier.core().clock().now());
@@ -75,23 +110,30 @@ pub(crate) async fn page(parts: &Parts, who: &Caller, id: OrganizationId, query:
     let mut events = store.events(&scope, &filter, page).await?;
     let more = events.len() > ROWS as usize;
     events.truncate(ROWS as usize);
-    let older = events.last().filter(|_| more).map(|last| below(query, environment, last.sequence));
+    let older = events.last().filter(|_| more).map(|last| link(query, environment, Some(last.sequence)));
+    let newest = query.get("before").map(|_| link(query, environment, None));
     let verified = match query.get("verify") {
         Some(_) => Some(verify(store, &scope).await?),
         None => None,
     };
-    let said = |name| query.get(name).unwrap_or_default().to_owned();
+    let text = |name| query.get(name).unwrap_or_default().to_owned();
     let page = Audit {
         shell: Shell::of(parts, who),
-        organization: organization.name.to_string(),
-        path: parts.path(id),
+        organization,
+        is_installation,
+        path: if is_installation { parts.base.clone() } else { parts.path(id) },
         environment,
-        actions: Action::ALL.into_iter().map(|action| (action, filter.action == Some(action))).collect(),
-        actor: said("actor"),
-        since: said("since"),
-        until: said("until"),
+        actions: Action::ALL
+            .into_iter()
+            .filter(|action| concerns_the_installation(*action).is_none_or(|is| is == is_installation))
+            .map(|action| (action, filter.action == Some(action)))
+            .collect(),
+        actor: text("actor"),
+        since: Bound { text: text("since") },
+        until: Bound { text: text("until") },
         error,
-        rows: events.into_iter().map(|event| row(event, now)).collect(),
+        days: days(events, now),
+        newest,
         older,
         filtered: filter != EventFilter::default(),
         verified,
@@ -113,8 +155,8 @@ fn filter(query: &Form) -> Result<EventFilter, String> {
     })
 }
 
-/// Returns the same query for older events.
-fn below(query: &Form, environment: Environment, sequence: u64) -> String {
+/// Returns the same query for the events before this one, or for the newest.
+fn link(query: &Form, environment: Environment, before: Option<u64>) -> String {
     let mut text = form_urlencoded::Serializer::new(String::new());
     text.append_pair("environment", environment.as_str());
     for name in ["action", "actor", "since", "until", "subject"] {
@@ -122,7 +164,9 @@ fn below(query: &Form, environment: Environment, sequence: u64) -> String {
             text.append_pair(name, value);
         }
     }
-    text.append_pair("before", &sequence.to_string());
+    if let Some(sequence) = before {
+        text.append_pair("before", &sequence.to_string());
+    }
     text.finish()
 }
 
@@ -156,6 +200,19 @@ async fn verify(store: &dyn ManagementEngine, scope: &Scope) -> Result<Verified,
     }
 }
 
+/// Returns the events by their days, in the order of the events.
+fn days(events: Vec<Event>, now: Timestamp) -> Vec<Day> {
+    let mut days: Vec<Day> = Vec::new();
+    for row in events.into_iter().map(|event| row(event, now)) {
+        let date = row.time.exact.chars().take_while(|letter| *letter != 'T').collect();
+        match days.last_mut() {
+            Some(day) if day.date == date => day.rows.push(row),
+            _ => days.push(Day { date, rows: vec![row] }),
+        }
+    }
+    days
+}
+
 fn row(event: Event, now: Timestamp) -> Row {
     let Event { sequence, incarnation, draft, previous_hash, hash, .. } = event;
     let secrets = |secrets: &[SecretSummary]| {
@@ -174,19 +231,39 @@ fn row(event: Event, now: Timestamp) -> Row {
         ("Data erased from", draft.detail.erase_at.map(|time| time.to_string())),
         ("Reason", draft.detail.note.map(|note| note.to_string())),
         ("Incarnation", (!incarnation.is_first()).then(|| incarnation.to_string())),
-        ("Source address", draft.source_address.map(|address| address.to_string())),
         ("Request", draft.request_id.map(|id| id.to_string())),
         ("Previous hash", previous_hash.map(|hash| hash.to_string())),
         ("Hash", hash.map(|hash| hash.to_string())),
     ];
     facts.extend(others.into_iter().filter_map(|(name, value)| Some((name, value?))));
+    let time = RelativeTime::new(draft.time, now);
     Row {
+        number: sequence,
         sequence: grouped(sequence),
-        time: RelativeTime::new(draft.time, now),
+        clock: time.exact.get("2026-11-24T".len().."2026-11-24T13:00:00".len()).unwrap_or_default().to_owned(),
+        time,
         actor: draft.actor.to_string(),
         said: said(draft.action),
         about: about.unwrap_or(draft.subject),
+        source: draft.source_address.map(|address| address.to_string()).unwrap_or_default(),
         facts,
+    }
+}
+
+/// Returns whether only the installation's log can have an action, or only the logs of organizations, or `None` if both can.
+const fn concerns_the_installation(action: Action) -> Option<bool> {
+    match action {
+        Action::AuditLogExported | Action::AuditLogPruned | Action::AuditLogResigned => None,
+        Action::LostChangeAccepted
+        | Action::OperatorBound
+        | Action::OperatorCreated
+        | Action::OperatorDeleted
+        | Action::OperatorLinkMinted
+        | Action::OperatorSignedIn
+        | Action::OperatorSignedOut
+        | Action::SealingKeyRotated
+        | Action::StoreRestored => Some(true),
+        _ => Some(false),
     }
 }
 
@@ -213,7 +290,16 @@ const fn said(action: Action) -> &'static str {
         Action::ConnectorRemoved => "removed the connector",
         Action::CredentialPut => "saved a credential of the user",
         Action::CredentialRemoved => "removed a credential of the user",
+        Action::LostChangeAccepted => "accepted the loss of the change",
+        Action::OperatorBound => "was bound to the identity of a provider:",
+        Action::OperatorCreated => "added the operator",
+        Action::OperatorDeleted => "removed the operator",
+        Action::OperatorLinkMinted => "made a sign-in link for",
+        Action::OperatorSignedIn => "signed in as",
+        Action::OperatorSignedOut => "signed out",
         Action::RegisteredUserDeleted => "deleted the user",
+        Action::SealingKeyRotated => "rotated the sealing key",
+        Action::StoreRestored => "restored the store from",
         _ => "did",
     }
 }

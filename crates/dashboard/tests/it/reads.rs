@@ -52,6 +52,9 @@ async fn a_page_reads_each_record_once_and_viewing_it_writes_nothing() {
     assert_eq!(used, keys);
     assert!(page.contains("1 use") && page.contains("just now"), "the page does not show the unwritten use: {page}");
     assert_eq!(calls(Request::get(path("/audit")), "").await.0, ["sign_in", "organization", "events"]);
+    let (installation, log) = calls(Request::get("/dashboard/audit"), "").await;
+    assert_eq!(installation, ["sign_in", "events"]);
+    assert!(log.contains("added the operator <strong>ada</strong>"), "{log}");
 
     let form = |to: &str| {
         let to = Request::post(path(to)).header("Sec-Fetch-Site", "same-origin");
