@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use doorward_store::StoreError;
-use rusqlite::{Connection, ErrorCode};
+use rusqlite::{Connection, ErrorCode, ffi};
 use tokio::sync::oneshot;
 
 use crate::error::SqliteFailure;
@@ -163,9 +163,11 @@ fn carry_out(job: Job, connection: &Connection) -> (Ended, Result<(), SqliteFail
 /// Commits into the file at the store's path. The error tells whether nothing was committed or the outcome is unknown.
 pub(crate) fn commit(connection: &Connection, files: &Files) -> Result<(), SqliteFailure> {
     files.prove()?;
-    run(connection, "COMMIT").map_err(|error| match error.sqlite_error_code() {
+    run(connection, "COMMIT").map_err(|error| match error.sqlite_error() {
+        // The frame that ends the transaction is written last: without it, the transaction did not happen.
+        Some(failure) if failure.extended_code == ffi::SQLITE_IOERR_WRITE => error.into(),
         // The disk may hold the whole transaction, although it did not confirm it.
-        Some(ErrorCode::SystemIoFailure) => {
+        Some(failure) if failure.code == ErrorCode::SystemIoFailure => {
             tracing::error!(%error, "a commit was not confirmed by the disk");
             SqliteFailure::OutcomeUnknown
         }

@@ -153,9 +153,11 @@ fn every_node_notices_a_failover_that_loses_a_change_and_stops_serving() {
     }
     let named = |server: &Server| server.output.lock().unwrap().contains(before.get(8..18).unwrap());
     assert!(site.servers.iter().all(named), "not every server names the resurrected secret");
-    let lost: Value = serde_json::from_str(&site.doorward(&["--output", "json", "store", "lost"]).unwrap()).unwrap();
-    assert_eq!(lost["data"].as_array().unwrap().len(), 1);
-    assert_eq!(lost["data"][0]["accepted"], false);
+    let lost =
+        || serde_json::from_str::<Value>(&site.doorward(&["--output", "json", "store", "lost"]).unwrap()).unwrap();
+    // A server logs the loss first, and then records it.
+    support::waits_for("the loss is recorded", || lost()["data"].as_array().unwrap().len() == 1);
+    assert_eq!(lost()["data"][0]["accepted"], false);
     assert_eq!(site.answers(&before), [Some(503); 3]);
     // A server that starts now never knew the change, and does not serve either.
     let started = std::panic::catch_unwind(|| Server::on(&server_binary(), &site.url, 0));
