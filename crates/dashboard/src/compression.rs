@@ -7,10 +7,9 @@ use flate2::Compression;
 use flate2::write::GzEncoder;
 use http::header::{ACCEPT_ENCODING, CONTENT_ENCODING, ETAG, IF_NONE_MATCH, VARY};
 use http::{HeaderMap, HeaderValue, StatusCode};
-use http_body_util::{BodyExt, Full};
 use sha2::{Digest, Sha256};
 
-use crate::body::Content;
+use crate::body::whole;
 use crate::reply::{Reply, Whole};
 
 /// The length from which a page is compressed. A shorter page fits in a packet anyhow.
@@ -42,10 +41,6 @@ pub(crate) fn leave_out_what_is_known(sent: &HeaderMap, reply: &mut Reply) {
         *reply.body_mut() = whole(Bytes::new());
         reply.extensions_mut().remove::<Whole>();
     }
-}
-
-fn whole(content: Bytes) -> Content {
-    Full::new(content).map_err(|never| match never {}).boxed_unsync()
 }
 
 /// Returns whether a client accepts gzip (RFC 9110, section 12.5.3): it names gzip, and not with the weight 0.

@@ -5,10 +5,9 @@ use bytes::Bytes;
 use http::header::{CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, LOCATION, REFERRER_POLICY};
 use http::header::{X_CONTENT_TYPE_OPTIONS, X_FRAME_OPTIONS};
 use http::{HeaderName, HeaderValue, Response, StatusCode};
-use http_body_util::{BodyExt, Full};
 
 use crate::assets::Asset;
-use crate::body::Content;
+use crate::body::{Content, whole};
 
 pub(crate) type Reply = Response<Content>;
 
@@ -65,7 +64,7 @@ pub(crate) fn file(media_type: &'static str, content: Content) -> Reply {
 
 /// Returns the host's own answer.
 pub(crate) fn of_host(answer: Response<Bytes>) -> Reply {
-    answer.map(|content| Full::new(content).map_err(|never| match never {}).boxed_unsync())
+    answer.map(whole)
 }
 
 /// Redirects to another page of the dashboard.
@@ -86,7 +85,7 @@ pub(crate) fn sentence(text: &str) -> String {
 }
 
 fn with_headers(status: StatusCode, media_type: &'static str, caching: &'static str, content: Bytes) -> Reply {
-    let mut reply = Response::new(Full::new(content).map_err(|never| match never {}).boxed_unsync());
+    let mut reply = Response::new(whole(content));
     *reply.status_mut() = status;
     for (name, value) in [
         (CONTENT_TYPE, media_type),

@@ -204,7 +204,7 @@ async fn verify(store: &dyn ManagementEngine, scope: &Scope) -> Result<Verified,
 fn days(events: Vec<Event>, now: Timestamp) -> Vec<Day> {
     let mut days: Vec<Day> = Vec::new();
     for row in events.into_iter().map(|event| row(event, now)) {
-        let date = row.time.exact.chars().take_while(|letter| *letter != 'T').collect();
+        let date = row.time.exact.split('T').next().unwrap_or_default().to_owned();
         match days.last_mut() {
             Some(day) if day.date == date => day.rows.push(row),
             _ => days.push(Day { date, rows: vec![row] }),

@@ -12,7 +12,7 @@ use http::StatusCode;
 
 use super::said::{Dialog, FormOutcome, Notice, OriginTest, RevealedKey};
 use super::test_keys::TestKeys;
-use super::when::{between, long};
+use super::when::{ago, between, long};
 use super::{RelativeTime, Shell, counted, grouped};
 use crate::caller::Caller;
 use crate::form::Form;
@@ -295,15 +295,12 @@ impl UsageView {
     }
 
     /// Returns who is hurt if these secrets die.
-    fn hurt(&self, secrets: &[Secret]) -> String {
-        let used: Vec<_> = secrets.iter().filter_map(|secret| self.of(secret.locator)).collect();
+    fn hurt<'s>(&self, secrets: impl IntoIterator<Item = &'s Secret>) -> String {
+        let used: Vec<_> = secrets.into_iter().filter_map(|secret| self.of(secret.locator)).collect();
         let Some(last) = used.iter().map(|usage| usage.last_used_at).max() else {
             return "Nobody has used it so far.".to_owned();
         };
-        let ago = match between(last, self.now) {
-            gap if gap < Duration::from_secs(5) => "just now".to_owned(),
-            gap => format!("{} ago", long(gap)),
-        };
+        let ago = ago(between(last, self.now));
         match used.iter().map(|usage| usage.uses_last_hour).sum() {
             0 => format!("The last call was {ago}, and none in the last hour."),
             uses => format!("{} in the last hour, the last one {ago}: such calls are refused.", counted(uses, "call")),
@@ -334,8 +331,8 @@ impl UsageView {
             let (below, above) = (height(*uses), height(of_next(place)));
             // The smaller piece got at least one unit, and both must fit.
             let below = below.min(BAR_HEIGHT - above);
-            let hour = RelativeTime::new(self.now - Duration::from_hours((BARS - 1 - place) as u64), self.now);
-            let hour = hour.exact.get(11..13).unwrap_or_default().to_owned();
+            let hour = (self.now - Duration::from_hours((BARS - 1 - place) as u64)).to_string();
+            let hour = hour.get(11..13).unwrap_or_default();
             let title = match next {
                 Some(_) => format!(
                     "{hour}:00 UTC: {} with the current key, {} with the next",
@@ -371,10 +368,9 @@ fn verdict(impact: &Impact, now: Timestamp) -> Verdict {
     let last_used = last_used.map(|usage| between(usage.last_used_at, now));
     let text = match (last_used, impact.refused().next()) {
         (None, _) => "Nobody has ever used the old key: safe to regenerate.".to_owned(),
-        (Some(ago), None) => format!("Nobody has used the old key for {}: safe to regenerate.", long(ago)),
-        (Some(ago), Some(_)) => {
-            let ago = if ago < Duration::from_secs(5) { "just now".to_owned() } else { format!("{} ago", long(ago)) };
-            format!("The old key was last used {ago}. Regenerating now would refuse those calls.")
+        (Some(gap), None) => format!("Nobody has used the old key for {}: safe to regenerate.", long(gap)),
+        (Some(gap), Some(_)) => {
+            format!("The old key was last used {}. Regenerating now would refuse those calls.", ago(gap))
         }
     };
     let rest = if impact.is_successor_unused() { " Nobody uses the next key yet: roll it out first." } else { "" };
@@ -394,12 +390,12 @@ impl Everything<'_> {
     fn hurt_in_production(&self, staged: StagedKey) -> String {
         let production = self.keys.iter().filter(|found| found.key.environment == Environment::Production);
         let dies = |secret: &&Secret| staged == StagedKey::Discard || secret.state == SecretState::Current;
-        self.known.hurt(&production.flat_map(|found| &found.secrets).filter(dies).copied().collect::<Vec<_>>())
+        self.known.hurt(production.flat_map(|found| &found.secrets).filter(dies))
     }
 
     /// Returns who is hurt if every key dies.
     fn hurt_everywhere(&self) -> String {
-        self.known.hurt(&self.keys.iter().flat_map(|found| &found.secrets).copied().collect::<Vec<_>>())
+        self.known.hurt(self.keys.iter().flat_map(|found| &found.secrets))
     }
 }
 

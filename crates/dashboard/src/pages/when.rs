@@ -4,6 +4,9 @@ use std::time::Duration;
 
 use doorward_types::Timestamp;
 
+/// The distance from now below which a time is `just now`.
+const JUST_NOW: Duration = Duration::from_secs(5);
+
 /// A time, relative to another time.
 #[derive(Clone, Debug)]
 pub(crate) struct RelativeTime {
@@ -23,12 +26,16 @@ impl RelativeTime {
             _ => exact.clone(),
         };
         let said = match between(at, now) {
-            gap if gap < Duration::from_secs(5) => "just now".to_owned(),
-            gap if at <= now => format!("{} ago", long(gap)),
+            gap if at <= now || gap < JUST_NOW => ago(gap),
             gap => format!("in {}", long(gap)),
         };
         Self { exact, said, absolute }
     }
+}
+
+/// Returns how long ago something was.
+pub(crate) fn ago(gap: Duration) -> String {
+    if gap < JUST_NOW { "just now".to_owned() } else { format!("{} ago", long(gap)) }
 }
 
 /// Returns the distance between two times.
