@@ -78,8 +78,7 @@ fn passes(filter: &KeyFilter, found: &AccessKeyWithSecrets, usage: &[SecretUsage
 
 /// Returns whether no secret of a key was used for so long. A key that is younger has had no time to be used.
 fn is_unused(found: &AccessKeyWithSecrets, usage: &[SecretUsage], time: Duration, now: Timestamp) -> bool {
-    let since =
-        Timestamp::from_millis(now.as_millis().saturating_sub(i64::try_from(time.as_millis()).unwrap_or(i64::MAX)));
+    let since = now - time;
     found.secrets.iter().all(|secret| {
         let used = usage.iter().find(|usage| usage.locator == secret.locator);
         secret.created_at <= since && used.is_none_or(|used| used.last_used_at <= since)

@@ -59,8 +59,7 @@ fn table_within(width: Option<u16>, header: &[&str], rows: impl IntoIterator<Ite
             }
         }
     }
-    let lines: String = table.lines().map(|line| format!("{}\n", line.trim_end())).collect();
-    lines
+    table.lines().map(|line| format!("{}\n", line.trim_end())).collect()
 }
 
 /// Returns the width of the terminal in columns.

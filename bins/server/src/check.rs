@@ -37,14 +37,11 @@ pub async fn run(config: &Config) -> bool {
         report.tell("lost changes", lost_changes(&*store).await);
         report.tell("clock", clock(&*store).await);
     }
-    let key = |key: Option<_>| if key.is_some() { "the file can be used" } else { "none is set" }.to_owned();
-    report.tell("signing key", signing_key::load(config).map(key));
+    let file = |is_set: bool| if is_set { "the file can be used" } else { "none is set" }.to_owned();
+    report.tell("signing key", signing_key::load(config).map(|key| file(key.is_some())));
     let public_url = config.public_url.as_deref();
     let asserted = assertions::start(config.assertion_key_file.clone(), &config.assertion_audiences, public_url);
-    report.tell(
-        "assertion keys",
-        asserted.map(|keys| if keys.is_some() { "the file can be used" } else { "none is set" }.to_owned()),
-    );
+    report.tell("assertion keys", asserted.map(|keys| file(keys.is_some())));
     report.tell("sinks", sinks::check(&config.sinks));
     #[cfg(feature = "otel")]
     report.tell(
@@ -85,6 +82,7 @@ impl Report {
 /// Looks at the store's version, and opens the store as it is.
 async fn store(config: &Config, report: &mut Report) -> Option<Arc<dyn Store>> {
     let url = &config.store;
+    let failed = |error: StoreError| Err(anyhow::Error::new(error).context(url.to_string()));
     let state = match doorward::schema(url).await {
         Ok(state) => state,
         Err(StoreError::NotFound) => {
@@ -100,14 +98,14 @@ async fn store(config: &Config, report: &mut Report) -> Option<Arc<dyn Store>> {
             return None;
         }
         Err(error) => {
-            report.tell("store", Err(anyhow::Error::new(error).context(url.to_string())));
+            report.tell("store", failed(error));
             return None;
         }
     };
     let store = match doorward::open(url, OpenMode::Existing.with_migration(Migration::Skip)).await {
         Ok(store) => store,
         Err(error) => {
-            report.tell("store", Err(anyhow::Error::new(error).context(url.to_string())));
+            report.tell("store", failed(error));
             return None;
         }
     };
@@ -120,7 +118,7 @@ async fn store(config: &Config, report: &mut Report) -> Option<Arc<dyn Store>> {
             Ok(true) => Err(anyhow!(
                 "{url} lacks {missing} migrations, and nodes are registered: run `doorward store migrate` first"
             )),
-            Err(error) => Err(anyhow::Error::new(error).context(url.to_string())),
+            Err(error) => failed(error),
         },
         _ => Ok(format!("{url} lacks {missing} migrations, which the start takes")),
     };

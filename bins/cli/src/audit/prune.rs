@@ -1,7 +1,7 @@
 //! Deleting the beginning of a log.
 
 use doorward::audit::{Action, ChainVerifier, Checkpoint, Pruned};
-use doorward::store::{Conflict, Page, Scope, StoreError};
+use doorward::store::{Conflict, Page, Scope, StoreError, must_have_events};
 use doorward::types::Timestamp;
 use serde::Serialize;
 
@@ -29,7 +29,8 @@ pub(super) async fn prune(
     let (scope, store) = (context.log(log).await?, &context.store);
     let origin = Checkpoint::origin_of(scope.organization(), scope.environment());
     // Only an intact log is pruned: the statement vouches for it.
-    verified(context, &scope, signer, &context.output).await?;
+    let must_have_events = must_have_events(&*context.store, &scope).await?;
+    verified(context, &scope, signer, must_have_events, &context.output).await?;
     let chain = match store.pruned(&scope).await? {
         Some(earlier) => earlier.verifier(&origin, &signer.trusted(&origin)).map_err(of_fault)?,
         None => ChainVerifier::default(),

@@ -13,7 +13,7 @@ use doorward::types::{Environment, OrganizationId};
 use serde::Serialize;
 
 use super::logs::BATCH;
-use crate::arguments::{Format, Log};
+use crate::arguments::Log;
 use crate::context::CliContext;
 use crate::failure::CliError;
 use crate::new_file::NewFile;
@@ -198,7 +198,8 @@ pub(super) fn read_checkpoint(file: &Path, keys: &[NoteVerifier]) -> Result<Chec
 
 pub(super) async fn checkpoint(context: &CliContext, log: &Log, signer: &Signer) -> Result<(), CliError> {
     let scope = context.log(log).await?;
-    let now = verified(context, &scope, signer, &context.output).await?;
+    let must_have_events = must_have_events(&*context.store, &scope).await?;
+    let now = verified(context, &scope, signer, must_have_events, &context.output).await?;
     let view = CheckpointView::new(&now, &signer.key).map_err(|unproved| CliError::failed(unproved.to_string()))?;
     let (origin, size, verifier) = (&view.origin, view.size, &view.verifier_key);
     context.output.remark(&format!("{origin} has {size} events. Its verifier key is {verifier}"));
@@ -223,8 +224,8 @@ pub(super) async fn checkpoint_all(
         )));
     }
     let mut views = Vec::new();
-    for (scope, _) in logs {
-        let now = verified(context, &scope, signer, &context.output).await?;
+    for (scope, must_have_events) in logs {
+        let now = verified(context, &scope, signer, must_have_events, &context.output).await?;
         let view = CheckpointView::new(&now, &signer.key).map_err(|unproved| CliError::failed(unproved.to_string()))?;
         write_new(&file(&scope, "note"), &view.checkpoint)?;
         write_new(&file(&scope, "verifier"), &format!("{}\n", view.verifier_key))?;
@@ -249,13 +250,13 @@ pub(super) async fn verified(
     context: &CliContext,
     scope: &Scope,
     signer: &Signer,
+    must_have_events: bool,
     output: &Output,
 ) -> Result<VerifiedLog, CliError> {
     signer.each_fits([scope].into_iter())?;
     let keys = signer.trusted(&origin_of(scope));
     let mut progress = Progress::new(output);
     let mut report = |done| progress.show(&format!("verifying: {done} events"), false);
-    let must_have_events = must_have_events(&*context.store, scope).await?;
     let check = LogCheck::default().with_keys(&keys).with_must_have_events(must_have_events);
     let found = verify_log(&*context.store, scope, &check, &mut report).await;
     progress.end();
@@ -272,7 +273,8 @@ pub(super) async fn prove(context: &CliContext, log: &Log, event: u64, signer: &
             "events 1 to {size} were pruned, and with them the hashes that a proof goes by: a checkpoint and the whole log still verify"
         )));
     }
-    let now = verified(context, &scope, signer, &Output::new(Format::Json, None)).await?;
+    let must_have_events = must_have_events(&*context.store, &scope).await?;
+    let now = verified(context, &scope, signer, must_have_events, &Output::silent()).await?;
     let mut hashes = Vec::new();
     while (hashes.len() as u64) < now.size() {
         let after = (!hashes.is_empty()).then_some(hashes.len() as u64);

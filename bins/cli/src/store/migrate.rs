@@ -28,11 +28,13 @@ pub(super) async fn run(url: &StoreUrl, dry_run: bool, output: &Output) -> Resul
     let failed = |error| unopened(url, error);
     let before = doorward::schema(url).await.map_err(failed)?;
     let missing = before.missing();
-    if missing > 0 && !dry_run {
+    let now = if missing > 0 && !dry_run {
         output.remark(&format!("Migrating from version {} to {}…", before.found, before.needed));
         doorward::open(url, OpenMode::Existing.with_migration(Migration::Always)).await.map_err(failed)?;
-    }
-    let now = doorward::schema(url).await.map_err(failed)?;
+        doorward::schema(url).await.map_err(failed)?
+    } else {
+        before
+    };
     let nodes = if now.missing() == 0 { nodes(url).await? } else { older_nodes(url).await? };
     let SchemaState { found, needed, .. } = before;
     let view = MigrationView { found, needed, oldest: now.oldest, migrations: missing, dry_run, nodes };
