@@ -80,9 +80,8 @@ impl RequestContext {
         let (head, body) = request.into_parts();
         let peer = peer.or_else(|| head.extensions.get().copied());
         let named = head.extensions.get().map(|SourceAddress(address)| *address);
-        let sender = Sender { address: named, ..Sender::default() };
-        let sender =
-            peer.map_or(sender, |peer| Sender { address: named.or(Sender::from(peer).address), ..peer.into() });
+        let mut sender = peer.map(Sender::from).unwrap_or_default();
+        sender.address = named.or(sender.address);
         let id = head.extensions.get().copied().or_else(|| request_id::fresh(core).ok());
         Self { head: Box::new(head), body: RequestBody::new(body), sender, id }
     }

@@ -149,8 +149,8 @@ impl Issuer {
         let id = OrganizationId::new(self.core.id_seed()?);
         let organization = Organization::new(id, name.clone(), self.core.clock.now());
         let (key, secret) = self.imported_key(id, asked)?;
-        let made = self.event(Action::OrganizationCreated, &key, asked.request, named(name));
-        let made = altered!(made, subject: id.to_string());
+        let made =
+            self.organization_event(Action::OrganizationCreated, &organization, asked.request, Detail::default());
         let events = Events::from(made).and(self.import_event(&key, &secret, asked));
         let change = Change::Provision {
             organization,

@@ -351,7 +351,7 @@ impl Issuer {
         }
     }
 
-    fn organization_event(
+    pub(crate) fn organization_event(
         &self,
         action: Action,
         organization: &Organization,

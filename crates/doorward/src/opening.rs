@@ -41,17 +41,19 @@ pub async fn open_engine(url: &StoreUrl, opening: impl Into<Opening>) -> Result<
     let opening = opening.into();
     match url {
         #[cfg(feature = "sqlite")]
-        StoreUrl::Sqlite { path, must_exist: true } if opening.mode == OpenMode::Create => {
-            let fault = format!("there is no file {}, and `mode=rw` in the store's URL creates none", path.display());
-            if path.try_exists().is_ok_and(|exists| !exists) {
-                return Err(StoreError::Settings(fault));
+        StoreUrl::Sqlite { path, must_exist } => {
+            let mut opening = opening;
+            if *must_exist && opening.mode == OpenMode::Create {
+                if path.try_exists().is_ok_and(|exists| !exists) {
+                    return Err(StoreError::Settings(format!(
+                        "there is no file {}, and `mode=rw` in the store's URL creates none",
+                        path.display()
+                    )));
+                }
+                opening = OpenMode::Existing.with_migration(opening.migration);
             }
-            Ok(Arc::new(
-                crate::sqlite::SqliteStore::open(path, OpenMode::Existing.with_migration(opening.migration)).await?,
-            ))
+            Ok(Arc::new(crate::sqlite::SqliteStore::open(path, opening).await?))
         }
-        #[cfg(feature = "sqlite")]
-        StoreUrl::Sqlite { path, .. } => Ok(Arc::new(crate::sqlite::SqliteStore::open(path, opening).await?)),
         #[cfg(feature = "postgres")]
         StoreUrl::Postgres(url) => Ok(Arc::new(crate::postgres::PostgresStore::open(url, opening).await?)),
         other => {

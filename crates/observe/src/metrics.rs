@@ -164,7 +164,10 @@ impl Metrics {
 
     /// Takes over how many lines the access log has lost.
     pub(crate) fn lost_lines(&self, count: u64) {
-        self.access_log_lost.inner().fetch_max(count, Ordering::Relaxed);
+        // Each request comes here: as a rule, it only reads.
+        if count > self.access_log_lost.get() {
+            self.access_log_lost.inner().fetch_max(count, Ordering::Relaxed);
+        }
     }
 
     /// Takes over what the layer counted. The larger number stays, so that two scrapes at once turn no counter back.

@@ -165,7 +165,7 @@ impl SealingKeySource {
     ///
     /// Fails like [`SealingKeySource::load`].
     pub async fn check(&self, store: &dyn Sealing, core: &Core) -> Result<bool, SealingSourceError> {
-        Ok(!matches!(self.found(store, core).await?, Found::Nothing))
+        Ok(!matches!(self.found(store, core).await?, Found::Nothing(_)))
     }
 
     /// Does what [`SealingKeySource::check`] does for a store that does not exist yet.
@@ -176,13 +176,20 @@ impl SealingKeySource {
     pub fn check_without_store(&self) -> Result<bool, SealingSourceError> {
         match self.place.read()? {
             Some(_) => Ok(true),
-            None if self.is_made => Ok(false),
-            None => Err(SealingSourceError::Missing { place: self.place.to_string() }),
+            None => self.file_to_make().map(|_| false),
+        }
+    }
+
+    /// Returns the file that is made if it is missing.
+    fn file_to_make(&self) -> Result<&Path, SealingSourceError> {
+        match &self.place {
+            Place::File(path) if self.is_made => Ok(path),
+            place => Err(SealingSourceError::Missing { place: place.to_string() }),
         }
     }
 
     /// Reads the keys, and checks them against the store.
-    async fn found(&self, store: &dyn Sealing, core: &Core) -> Result<Found, SealingSourceError> {
+    async fn found(&self, store: &dyn Sealing, core: &Core) -> Result<Found<'_>, SealingSourceError> {
         let place = &self.place;
         let read = place.read()?;
         if let Some(named) = named(core).await? {
@@ -191,28 +198,25 @@ impl SealingKeySource {
                 read => Err(place.lacks(named, read.as_ref())),
             };
         }
-        match (opens_any(store, read.as_ref()).await?, read, place) {
-            (Some(false), read, _) => Err(SealingSourceError::NothingOpens { found: place.found(read.as_ref()) }),
-            (_, Some(keys), _) => Ok(Found::Unnamed(keys)),
-            (_, None, Place::File(_)) if self.is_made => Ok(Found::Nothing),
-            (_, None, place) => Err(SealingSourceError::Missing { place: place.to_string() }),
+        match (opens_any(store, read.as_ref()).await?, read) {
+            (Some(false), read) => Err(SealingSourceError::NothingOpens { found: place.found(read.as_ref()) }),
+            (_, Some(keys)) => Ok(Found::Unnamed(keys)),
+            (_, None) => Ok(Found::Nothing(self.file_to_make()?)),
         }
     }
 
     /// Reads the keys, and makes sure that the store names one of them.
     async fn checked(&self, store: &dyn Sealing, core: &Core) -> Result<SealingKeys, SealingSourceError> {
-        let place = &self.place;
-        let keys = match (self.found(store, core).await?, place) {
-            (Found::Named(keys), _) => return Ok(keys),
-            (Found::Unnamed(keys), _) => keys,
-            (Found::Nothing, Place::File(path)) => make(path, core)?,
-            (Found::Nothing, place) => return Err(SealingSourceError::Missing { place: place.to_string() }),
+        let keys = match self.found(store, core).await? {
+            Found::Named(keys) => return Ok(keys),
+            Found::Unnamed(keys) => keys,
+            Found::Nothing(path) => make(path, core)?,
         };
         // Another server may have been quicker.
         if !store.name_sealing_key(None, keys.sealing(), None).await? {
             let named = named(core).await?.ok_or(SealingSourceError::Exchanged)?;
             if !keys.seal_by(named) {
-                return Err(place.lacks(named, Some(&keys)));
+                return Err(self.place.lacks(named, Some(&keys)));
             }
         }
         Ok(keys)
@@ -220,13 +224,13 @@ impl SealingKeySource {
 }
 
 /// The keys at a place, beside a store.
-enum Found {
+enum Found<'a> {
     /// The store names one of the keys.
     Named(SealingKeys),
     /// The store names no key yet.
     Unnamed(SealingKeys),
-    /// There are no keys, and nothing is sealed.
-    Nothing,
+    /// There are no keys, and nothing is sealed: this file is made.
+    Nothing(&'a Path),
 }
 
 /// Returns the key that the store names.

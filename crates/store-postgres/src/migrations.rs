@@ -39,16 +39,17 @@ pub(crate) async fn state(pool: &Connections) -> Result<SchemaState, StoreError>
 
 /// Returns whether missing migrations may be taken, or fails.
 async fn may_migrate(pool: &Connections, opening: Opening, content: &Content) -> Result<bool, StoreError> {
+    let or_create = || if opening.mode == OpenMode::Create { Ok(true) } else { Err(StoreError::NotFound) };
     if content.is_new() {
         // Another process may be creating it.
-        return if opening.mode == OpenMode::Create { Ok(true) } else { Err(StoreError::NotFound) };
+        return or_create();
     }
     let SchemaState { found, needed, .. } = state(pool).await?;
     if found >= needed || opening.migration == Migration::Always {
         return Ok(true);
     }
     if is_begun(pool).await? {
-        return if opening.mode == OpenMode::Create { Ok(true) } else { Err(StoreError::NotFound) };
+        return or_create();
     }
     let number = |version| i64::try_from(version).unwrap_or(i64::MAX);
     let older = Err(StoreError::OlderSchema { found: number(found), needed: number(needed) });

@@ -150,17 +150,18 @@ impl Change {
             Self::Regenerate { key, retired, successor } => {
                 let found = facts.key()?;
                 let (survivor, mut steps) = match successor {
-                    Successor::Promote(locator) => (Some(*locator), vec![Step::Promote(*key, *locator)]),
+                    Successor::Promote(locator) => {
+                        if !found.secrets.contains(&(*locator, SecretState::Staged)) {
+                            return Err(Conflict::Stale.into());
+                        }
+                        (Some(*locator), vec![Step::Promote(*key, *locator)])
+                    }
                     Successor::Fresh(secret) => {
                         found.is_next(secret)?;
                         let raise = Step::SetGenerations(*key, secret.generation);
                         (None, vec![raise, Step::AddSecret(*key, *secret)])
                     }
                 };
-                let promoted = survivor.map(|locator| (locator, SecretState::Staged));
-                if !promoted.is_none_or(|staged| found.secrets.contains(&staged)) {
-                    return Err(Conflict::Stale.into());
-                }
                 found.has_just(retired.iter().copied().chain(survivor))?;
                 // Remove the revoked secrets first: a key has only one current secret.
                 let mut all: Vec<_> = retired.iter().map(|locator| Step::RemoveSecret(*key, *locator)).collect();
