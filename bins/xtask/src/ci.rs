@@ -1,6 +1,5 @@
 //! `cargo xtask ci`: all checks that must pass before a change is merged.
 
-use std::path::Path;
 use std::thread::ScopedJoinHandle;
 
 use anyhow::{anyhow, bail};
@@ -11,7 +10,7 @@ use crate::{commits, language, layers, package, programs, runner, shell, tests};
 /// The version of cargo-deny that `deny.toml` was written for.
 const CARGO_DENY: &str = "0.20.2";
 
-/// The folder of what clippy and rustdoc compile: in the tests' folder, they would wait for the tests of examples.
+/// The folder of what rustdoc compiles: in the tests' folder, it would wait for the tests of examples.
 const FOLDER: (&str, &str) = ("CARGO_TARGET_DIR", "target/checks");
 
 /// Runs all checks, the quickest first, and prints the time of each step.
@@ -29,9 +28,12 @@ fn check(times: &Times) -> anyhow::Result<()> {
         let needed = scope.spawn(|| times.of("programs for the tests", programs::ensure));
         let built = times.of("build of the tests", runner::build)?;
         joined(needed)?;
+        if built.warnings > 0 {
+            bail!("the compiler warns {} times", built.warnings);
+        }
         // Most tests wait, and the checks take only the time that the tests leave.
         let checks = scope.spawn(|| checks(times));
-        let tested = tests::run_built(&built, &tests::Arguments::default(), times);
+        let tested = tests::run_built(&built.programs, &tests::Arguments::default(), times);
         tested.and(joined(checks))
     })
 }
@@ -42,7 +44,6 @@ fn joined(step: ScopedJoinHandle<'_, anyhow::Result<()>>) -> anyhow::Result<()> 
 
 /// Runs the checks that compile, with the lowest priority.
 fn checks(times: &Times) -> anyhow::Result<()> {
-    times.of("clippy", clippy)?;
     times.of("documentation", documentation)?;
     times.of("cargo deny", dependencies)
 }
@@ -92,24 +93,11 @@ fn nothing_strays_at_the_top() -> anyhow::Result<()> {
     }
 }
 
-fn clippy() -> anyhow::Result<()> {
-    let clippy = ["clippy", "--workspace", "--all-targets", "--all-features", "--", "-D", "warnings"];
-    shell::run_idly("cargo", &clippy, &[FOLDER])
-}
-
-/// Builds the documentation of all items with warnings as errors. The variables are those that `cargo clippy` sets, and
-/// the features are the tests', so that no crate is checked once more.
+/// Builds the documentation of all items with warnings as errors, and the tests' features.
 fn documentation() -> anyhow::Result<()> {
-    let driver = Path::new(shell::output("rustc", &["--print", "sysroot"])?.trim()).join("bin/clippy-driver");
-    let environment = [
-        FOLDER,
-        ("RUSTDOCFLAGS", "-D warnings"),
-        ("RUSTC_WORKSPACE_WRAPPER", &*driver.to_string_lossy()),
-        ("CLIPPY_ARGS", "-D__CLIPPY_HACKERY__warnings__CLIPPY_HACKERY__"),
-    ];
     let of_what = ["--workspace", "--all-features", "--lib", "--bins", "--examples"];
     let doc = [&["doc", "--no-deps", "--document-private-items"], &of_what[..]].concat();
-    shell::run_idly("cargo", &doc, &environment)
+    shell::run_idly("cargo", &doc, &[FOLDER, ("RUSTDOCFLAGS", "-D warnings")])
 }
 
 /// Checks licences, sources and versions by `deny.toml`. Advisories need a database from the internet, which this check must not

@@ -7,6 +7,7 @@ use std::sync::{Mutex, PoisonError};
 
 use anyhow::{Context, bail};
 use cargo_metadata::camino::Utf8Path;
+use cargo_metadata::diagnostic::DiagnosticLevel;
 use cargo_metadata::{Artifact, Message};
 
 use crate::shell;
@@ -153,9 +154,8 @@ impl Program<'_> {
                 command
             }
             Program::Documentation => {
-                let mut command = Command::new("cargo");
+                let mut command = shell::linting_cargo()?;
                 command.args(["test", "--workspace", "--all-features", "--no-fail-fast", "--doc"]);
-                command.current_dir(shell::root());
                 command
             }
         })
@@ -177,29 +177,49 @@ fn folder(artifact: &Artifact) -> anyhow::Result<&Utf8Path> {
     artifact.manifest_path.parent().context("a manifest is in a folder")
 }
 
-/// Builds all tests and the programs that they run, with the features of the other builds.
-pub(crate) fn build() -> anyhow::Result<Vec<Artifact>> {
-    let build = ["test", "--workspace", "--all-features", "--no-run", "--message-format", "json-render-diagnostics"];
-    shell::say(&format!("cargo {}", build.join(" ")));
-    let mut build = Command::new("cargo").args(build).current_dir(shell::root()).stdout(Stdio::piped()).spawn()?;
-    let output = build.stdout.take().context("no output of cargo")?;
-    let mut programs = Vec::new();
-    for message in Message::parse_stream(BufReader::new(output)) {
-        if let Message::CompilerArtifact(artifact) = message?
-            && artifact.profile.test
-            && artifact.executable.is_some()
-        {
-            programs.push(artifact);
-        }
+/// What a build made.
+#[derive(Debug, Default)]
+pub(crate) struct Built {
+    /// The test programs, the slowest first.
+    pub(crate) programs: Vec<Artifact>,
+    /// The number of warnings of the compiler and of clippy.
+    pub(crate) warnings: usize,
+}
+
+/// Builds all programs and tests, with the features of the other builds. The compiler of the workspace's members is clippy's, so
+/// that one pass compiles and lints.
+pub(crate) fn build() -> anyhow::Result<Built> {
+    let mut built = Built::default();
+    // The second command alone leaves out programs that no test runs.
+    for command in [&["build"][..], &["test", "--no-run"]] {
+        let arguments =
+            [command, &["--workspace", "--all-features", "--message-format", "json-diagnostic-rendered-ansi"]];
+        build_with(&arguments.concat(), &mut built)?;
     }
-    if !build.wait()?.success() {
-        bail!("the tests do not build");
-    }
-    programs.sort_by_key(|artifact| {
+    built.programs.sort_by_key(|artifact| {
         let folder = artifact.manifest_path.parent().and_then(|folder| folder.file_name());
         SLOW.iter().position(|slow| Some(*slow) == folder).unwrap_or(SLOW.len())
     });
-    Ok(programs)
+    Ok(built)
+}
+
+fn build_with(arguments: &[&str], built: &mut Built) -> anyhow::Result<()> {
+    shell::say(&format!("cargo {}", arguments.join(" ")));
+    let mut build = shell::linting_cargo()?.args(arguments).stdout(Stdio::piped()).spawn()?;
+    let output = build.stdout.take().context("no output of cargo")?;
+    for message in Message::parse_stream(BufReader::new(output)) {
+        match message? {
+            Message::CompilerArtifact(artifact) if artifact.profile.test && artifact.executable.is_some() => {
+                built.programs.push(artifact);
+            }
+            Message::CompilerMessage(compiler) => {
+                shell::say_as_it_is(compiler.message.rendered.as_deref().unwrap_or_default());
+                built.warnings += usize::from(compiler.message.level == DiagnosticLevel::Warning);
+            }
+            _ => {}
+        }
+    }
+    if build.wait()?.success() { Ok(()) } else { bail!("cargo {} fails", arguments.join(" ")) }
 }
 
 /// Returns the names of a program's tests.

@@ -24,6 +24,21 @@ pub(crate) fn say(line: &str) {
     eprintln!("xtask: {line}");
 }
 
+/// Prints a text of another program.
+#[expect(clippy::print_stderr, reason = "this program prints its results")]
+pub(crate) fn say_as_it_is(text: &str) {
+    eprint!("{text}");
+}
+
+/// Returns cargo, with clippy as the compiler of the workspace's members. The variable is the one that `cargo clippy` sets, but
+/// here the compiler makes programs too.
+pub(crate) fn linting_cargo() -> anyhow::Result<Command> {
+    let driver = Path::new(output("rustc", &["--print", "sysroot"])?.trim()).join("bin/clippy-driver");
+    let mut cargo = Command::new("cargo");
+    cargo.current_dir(root()).env("RUSTC_WORKSPACE_WRAPPER", driver);
+    Ok(cargo)
+}
+
 /// Runs a program in the repository's root. Fails if the program fails.
 pub(crate) fn run(program: &str, arguments: &[&str], environment: &[(&str, &str)]) -> anyhow::Result<()> {
     say(&format!("{program} {}", arguments.join(" ")));

@@ -43,7 +43,7 @@ pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<()> {
 fn run_timed(arguments: &Arguments, times: &Times) -> anyhow::Result<()> {
     times.of("programs for the tests", programs::ensure)?;
     let built = times.of("build of the tests", runner::build)?;
-    run_built(&built, arguments, times)
+    run_built(&built.programs, arguments, times)
 }
 
 /// Runs built tests with their own PostgreSQL. The programs that they need must exist.
@@ -85,7 +85,7 @@ pub(crate) fn screenshots() -> anyhow::Result<()> {
     let folder = shell::root().join(SCREENSHOTS);
     std::fs::create_dir_all(&folder)?;
     let environment = [("DOORWARD_SCREENSHOTS", &*folder.to_string_lossy())];
-    runner::run(&runner::build()?, Some("every_state_is_accessible"), &environment, &Times::default())
+    runner::run(&runner::build()?.programs, Some("every_state_is_accessible"), &environment, &Times::default())
 }
 
 /// Runs libFuzzer on one target. Stable Rust hides the compiler flag for the instrumentation.
