@@ -12,6 +12,10 @@ pub enum Action {
     AccessKeyImported,
     /// The current production secret was replaced, and no longer works.
     AccessKeyRegenerated,
+    /// The name or the note of a key was changed.
+    AccessKeyRenamed,
+    /// An operator said that a key has leaked. The key's secrets were replaced in the same change.
+    AccessKeyReportedLeaked,
     /// The next production secret was handed out.
     AccessKeyStaged,
     /// A staged secret was withdrawn.
@@ -72,6 +76,8 @@ words! {
     AccessKeyDeleted = "access_key.deleted",
     AccessKeyImported = "access_key.imported",
     AccessKeyRegenerated = "access_key.regenerated",
+    AccessKeyRenamed = "access_key.renamed",
+    AccessKeyReportedLeaked = "access_key.reported_leaked",
     AccessKeyStaged = "access_key.staged",
     AccessKeyStageDiscarded = "access_key.stage_discarded",
     AllowedOriginAdded = "allowed_origin.added",

@@ -24,9 +24,11 @@ const fn activity(action: Action) -> (Activity, &'static str) {
     match action {
         Action::AccessKeyCreated | Action::AccessKeyImported => (Activity::Create, "Access Key"),
         Action::AccessKeyDeleted => (Activity::Delete, "Access Key"),
-        Action::AccessKeyRegenerated | Action::AccessKeyStaged | Action::AccessKeyStageDiscarded => {
-            (Activity::Update, "Access Key")
-        }
+        Action::AccessKeyRegenerated
+        | Action::AccessKeyRenamed
+        | Action::AccessKeyReportedLeaked
+        | Action::AccessKeyStaged
+        | Action::AccessKeyStageDiscarded => (Activity::Update, "Access Key"),
         Action::AllowedOriginAdded => (Activity::Create, "Allowed Origin"),
         Action::AllowedOriginRemoved => (Activity::Delete, "Allowed Origin"),
         Action::AuditLogExported => (Activity::Read, "Audit Log"),

@@ -116,6 +116,11 @@ pub(super) async fn events_are_found_by_their_fields(store: Arc<dyn Store>) {
     assert_eq!(found(EventFilter { action: Some(Action::AccessKeyDeleted), ..any.clone() }, all).await, [6, 4, 2]);
     assert_eq!(found(EventFilter { actor: Some(name("'; DROP TABLE --")), ..any.clone() }, all).await, [6, 5]);
     assert_eq!(found(EventFilter { actor: Some(name("eve")), ..any.clone() }, all).await, [0; 0]);
+    for (part, sequences) in
+        [("D", &[6, 5, 4, 3, 2, 1][..]), ("ada", &[4, 3, 2, 1]), ("DROP table", &[6, 5]), ("%", &[]), ("_", &[])]
+    {
+        assert_eq!(found(EventFilter { actor_part: Some(part.into()), ..any.clone() }, all).await, sequences, "{part}");
+    }
     let second = EventFilter { subject: Some("key_2".into()), ..any.clone() };
     assert_eq!(found(second.clone(), all).await, [6, 5, 4]);
     assert_eq!(found(second.clone(), Page { after: Some(6), limit: 1 }).await, [5]);

@@ -1,19 +1,21 @@
 //! Organizations, keys and their secrets.
 
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use doorward_audit::Action;
 use doorward_key::{ImportFormat, KeyPrefix};
 use doorward_records::Store;
 use doorward_store::{
-    AccessKey, AccessKeyWithSecrets, Change, ChangeContext, Conflict, Doubt, EventFilter, IDEMPOTENCY_WINDOW, KeyRef,
-    OPERATION_WINDOW, Organization, Page, RequestHash, Revision, Scope, StoreError, StoreId, Successor, WhichKey,
+    AccessKey, AccessKeyWithSecrets, Change, ChangeContext, Conflict, Doubt, EventFilter, IDEMPOTENCY_WINDOW, KeyLabel,
+    KeyOverview, KeyRef, OPERATION_WINDOW, Organization, Page, RETIRED_RETENTION, Refusals, RequestHash, RetiredSecret,
+    Revision, Scope, Secret, StoreError, StoreId, Successor, WhichKey,
 };
 use doorward_types::{Environment, OrganizationId, SecretState, Timestamp, altered};
 
 use crate::fixtures::{
-    Keys, access_key, active_secret, conflict, context, create, locator, log, name, operation, provision, reference,
-    secret, seed,
+    Keys, access_key, active_secret, conflict, context, context_of, create, locator, log, name, operation, provision,
+    reference, secret, seed, telling,
 };
 
 pub(super) async fn an_organization_has_its_production_key_from_the_start(store: Keys) {
@@ -129,6 +131,107 @@ pub(super) async fn a_key_is_created_staged_regenerated_and_deleted(store: Keys)
         }
     }
     assert_eq!(store.position().await.unwrap().proved_of_any_store().unwrap().1.revision, Revision(9));
+}
+
+pub(super) async fn the_words_about_a_key_are_changed_as_they_were_seen(store: Keys) {
+    let (organization, production, first) = provision(&*store).await;
+    let (other, _) = create(&*store, organization.id).await;
+    let find = async || store.access_key(organization.id, WhichKey::Production).await.unwrap().unwrap();
+    let seen = find().await.label();
+    assert_eq!(seen, KeyLabel { name: production.name.clone(), note: None });
+    let label = KeyLabel { name: name("billing"), note: Some(name("used by \"billing\"; see 東京")) };
+    let change = Change::Label { key: reference(&production), seen: seen.clone(), label: label.clone() };
+    store.change(change.clone(), context(Action::AccessKeyRenamed, &production)).await.unwrap();
+    assert_eq!((find().await.label(), find().await.secrets), (label.clone(), vec![first]));
+    assert_eq!(active_secret(&*store, first.locator).await.unwrap().key.name, label.name);
+    let unchanged = store.access_key(organization.id, WhichKey::Id(other.id)).await.unwrap().unwrap();
+    assert_eq!((unchanged.key.name, unchanged.note), (other.name, None));
+    let refused = store.change(change, context(Action::AccessKeyRenamed, &production)).await;
+    assert_eq!(conflict(refused), Conflict::Stale);
+    let without = KeyLabel { note: None, ..label.clone() };
+    let change = Change::Label { key: reference(&production), seen: label, label: without.clone() };
+    store.change(change, context(Action::AccessKeyRenamed, &production)).await.unwrap();
+    assert_eq!(find().await.label(), without);
+}
+
+pub(super) async fn a_revoked_secret_is_remembered_with_its_refused_calls(store: Keys) {
+    let (organization, key, first) = provision(&*store).await;
+    let (test_key, test_secret) = create(&*store, organization.id).await;
+    let Some(retired) = store.retired_secrets() else { return };
+    assert_eq!(retired.newest_retired(10).await.unwrap(), []);
+    let at = |millis| context_of(altered!(telling(), time: Timestamp::from_millis(millis)));
+    let successor = Successor::Fresh(secret(2, SecretState::Current));
+    let change = Change::Regenerate { key: reference(&key), retired: vec![first.locator], successor };
+    store.change(change, at(10)).await.unwrap();
+    let delete = Change::Delete { key: reference(&test_key), retired: vec![test_secret.locator] };
+    store.change(delete, at(20)).await.unwrap();
+
+    let expected = |key: &AccessKey, secret: &Secret, millis| {
+        let Secret { locator, digest, generation, state, .. } = *secret;
+        let AccessKey { organization, environment, id, .. } = *key;
+        let time = Timestamp::from_millis(millis);
+        RetiredSecret::new(organization, environment, locator, digest, id, generation, state, time)
+    };
+    let (of_production, of_test) = (expected(&key, &first, 10), expected(&test_key, &test_secret, 20));
+    assert_eq!(retired.newest_retired(10).await.unwrap(), [of_test.clone(), of_production.clone()]);
+    assert_eq!(retired.newest_retired(1).await.unwrap(), std::slice::from_ref(&of_test));
+    assert_eq!(retired.retired_of(organization.id, 10).await.unwrap(), [of_test.clone(), of_production.clone()]);
+    assert_eq!(retired.retired_of(OrganizationId::new(seed()), 10).await.unwrap(), []);
+
+    let refused = |secret: &Secret, calls, millis, from: Option<[u8; 4]>| Refusals {
+        locator: secret.locator,
+        calls,
+        last_at: Timestamp::from_millis(millis),
+        last_from: from.map(IpAddr::from),
+    };
+    let unknown = Refusals { locator: locator(), ..refused(&first, 1, 30, None) };
+    retired.add_refusals(&[refused(&first, 3, 40, Some([10, 0, 3, 7])), unknown]).await.unwrap();
+    // A node that was slow adds older calls.
+    retired.add_refusals(&[refused(&first, 2, 30, Some([10, 0, 3, 8]))]).await.unwrap();
+    let counted = altered!(
+        of_production,
+        refused: 5,
+        last_refused_at: Some(Timestamp::from_millis(40)),
+        last_refused_from: Some(IpAddr::from([10, 0, 3, 7]))
+    );
+    assert_eq!(retired.retired(first.locator).await.unwrap(), Some(counted.clone()));
+    assert_eq!(retired.retired(test_secret.locator).await.unwrap(), Some(of_test));
+    assert_eq!(retired.retired(locator()).await.unwrap(), None);
+
+    // A later change forgets the secrets whose time is over.
+    let later = 15 + i64::try_from(RETIRED_RETENTION.as_millis()).unwrap();
+    let stage = Change::Stage { key: reference(&key), secret: secret(3, SecretState::Staged) };
+    store.change(stage, at(later)).await.unwrap();
+    assert_eq!(retired.retired(first.locator).await.unwrap(), None);
+    assert!(retired.retired(test_secret.locator).await.unwrap().is_some());
+}
+
+pub(super) async fn the_state_of_several_organizations_is_read_at_once(store: Keys) {
+    let (old, staged, closed) = (provision(&*store).await, provision(&*store).await, OrganizationId::new(seed()));
+    create(&*store, old.0.id).await;
+    let at = Timestamp::from_millis;
+    let replace = async |of: &(Organization, AccessKey, Secret), made| {
+        let successor = Successor::Fresh(altered!(secret(2, SecretState::Current), created_at: at(made)));
+        let change = Change::Regenerate { key: reference(&of.1), retired: vec![of.2.locator], successor };
+        store.change(change, context(Action::AccessKeyRegenerated, &of.1)).await.unwrap();
+    };
+    replace(&old, 100).await;
+    replace(&staged, 1_000).await;
+    let next = altered!(secret(3, SecretState::Staged), created_at: at(200));
+    let stage = Change::Stage { key: reference(&staged.1), secret: next };
+    store.change(stage, context(Action::AccessKeyStaged, &staged.1)).await.unwrap();
+
+    let overviews = store.key_overviews(&[staged.0.id, closed, old.0.id]).await.unwrap();
+    let with = |of, current, staged, test_keys| altered!(KeyOverview::new(of), current_since: current, staged_since: staged, test_keys: test_keys);
+    assert_eq!(
+        overviews,
+        [
+            with(staged.0.id, Some(at(1_000)), Some(at(200)), 0),
+            with(closed, None, None, 0),
+            with(old.0.id, Some(at(100)), None, 1)
+        ]
+    );
+    assert_eq!(store.key_overviews(&[]).await.unwrap(), []);
 }
 
 pub(super) async fn a_refused_change_leaves_nothing_behind(store: Keys) {

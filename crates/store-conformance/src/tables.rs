@@ -307,6 +307,8 @@ pub(super) async fn operators_sign_in_once_by_a_link_and_sessions_expire(store: 
     assert!(!store.consume_sign_in(spending.token, telling()).await.unwrap());
     assert_eq!(find(6, 99).await, None);
 
+    assert_eq!(store.sign_ins(at(99)).await.unwrap(), [session.clone(), other]);
+    assert_eq!(store.sign_ins(at(1_000)).await.unwrap(), []);
     store.touch_sign_in(session.token, at(50)).await.unwrap();
     store.touch_sign_in(link.token, at(50)).await.unwrap();
     assert_eq!(find(2, 99).await, Some((SignIn { seen_at: at(50), ..session.clone() }, ada.clone())));

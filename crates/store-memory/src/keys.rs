@@ -1,13 +1,13 @@
 //! Organizations, keys, allowed origins.
 
 use async_trait::async_trait;
-use doorward_types::{ActorName, OrganizationId};
+use doorward_types::{ActorName, Locator, OrganizationId};
 
 use crate::{Logged, MemoryStore, Remembered};
 use doorward_store::{
     AccessKeyWithSecrets, Change, ChangeContext, Committed, Conflict, IdempotencyKey, KeyStore, Operation,
-    OperationRow, Organization, OriginEntry, Page, Position, Revision, Sourced, StoreError, UsageLog,
-    operations_forgotten,
+    OperationRow, Organization, OriginEntry, Page, Position, RETIRED_RETENTION, Refusals, RetiredSecret,
+    RetiredSecrets, Revision, Sourced, StoreError, UsageLog, operations_forgotten,
 };
 
 #[async_trait]
@@ -19,6 +19,7 @@ impl KeyStore for MemoryStore {
         state
             .operations
             .retain(|_, known| known.time > all && (known.idempotency_key.is_some() || known.time > nameless));
+        state.retired.retain(|_, known| known.retired_at + RETIRED_RETENTION > event.time);
         let facts = state.facts(&change, &context);
         let steps = change.plan(&facts, &context)?;
         if steps.iter().any(|step| state.is_taken(step)) {
@@ -59,6 +60,10 @@ impl KeyStore for MemoryStore {
         Some(self)
     }
 
+    fn retired_secrets(&self) -> Option<&dyn RetiredSecrets> {
+        Some(self)
+    }
+
     async fn organization(&self, id: OrganizationId) -> Result<Option<Organization>, StoreError> {
         Ok(self.state().organizations.get(&id).cloned())
     }
@@ -84,4 +89,38 @@ fn current_first(found: &AccessKeyWithSecrets) -> AccessKeyWithSecrets {
     let mut found = found.clone();
     found.secrets.sort_by_key(|secret| secret.state);
     found
+}
+
+#[async_trait]
+impl RetiredSecrets for MemoryStore {
+    async fn newest_retired(&self, limit: u32) -> Result<Vec<RetiredSecret>, StoreError> {
+        let mut found: Vec<_> = self.state().retired.values().cloned().collect();
+        found.sort_by_key(|retired| (std::cmp::Reverse(retired.retired_at), retired.locator));
+        found.truncate(limit as usize);
+        Ok(found)
+    }
+
+    async fn retired_of(&self, organization: OrganizationId, limit: u32) -> Result<Vec<RetiredSecret>, StoreError> {
+        let mut found = self.newest_retired(u32::MAX).await?;
+        found.retain(|retired| retired.organization == organization);
+        found.truncate(limit as usize);
+        Ok(found)
+    }
+
+    async fn retired(&self, locator: Locator) -> Result<Option<RetiredSecret>, StoreError> {
+        Ok(self.state().retired.get(&locator).cloned())
+    }
+
+    async fn add_refusals(&self, refusals: &[Refusals]) -> Result<(), StoreError> {
+        let mut state = self.state();
+        for Refusals { locator, calls, last_at, last_from } in refusals {
+            if let Some(found) = state.retired.get_mut(locator) {
+                found.refused += u64::from(*calls);
+                if found.last_refused_at <= Some(*last_at) {
+                    (found.last_refused_at, found.last_refused_from) = (Some(*last_at), *last_from);
+                }
+            }
+        }
+        Ok(())
+    }
 }

@@ -22,9 +22,9 @@ use doorward_records::{
     Connector, ConnectorName, Credential, CredentialKey, LinkSession, RegisteredUser, Revocation, ToolCall,
 };
 use doorward_store::{
-    AccessKeyWithSecrets, ActiveSecret, Change, ChangeContext, ChangeTarget, Facts, KeyFacts, KeyRef, NodeDescription,
-    Operation, OperationId, Operator, Organization, OriginEntry, Position, Provenance, Revision, Scope, SessionStatus,
-    SignIn, SinkState, Sourced, Step, StoreError, StoreId, StoreIdentity,
+    AccessKeyWithSecrets, ActiveSecret, Change, ChangeContext, ChangeTarget, Facts, KeyFacts, KeyLabel, KeyRef,
+    NodeDescription, Operation, OperationId, Operator, Organization, OriginEntry, Position, Provenance, RetiredSecret,
+    Revision, Scope, Secret, SessionStatus, SignIn, SinkState, Sourced, Step, StoreError, StoreId, StoreIdentity,
 };
 
 /// A store in memory. It ends with the process.
@@ -39,6 +39,7 @@ struct State {
     places: HashMap<Locator, KeyRef>,
     /// The locators of all secrets that were ever imported.
     imports: HashSet<Locator>,
+    retired: HashMap<Locator, RetiredSecret>,
     position: Position,
     log: BTreeMap<Revision, Logged>,
     lost: BTreeMap<Position, bool>,
@@ -133,6 +134,7 @@ impl State {
         let organization = change.organization();
         let actor = context.events.first().actor.as_str();
         let key = change.key().and_then(|key| self.keys.get(&key)).map(|found| KeyFacts {
+            label: found.label(),
             generations: found.generations,
             secrets: found.secrets.iter().map(|secret| (secret.locator, secret.state)).collect(),
         });
@@ -197,6 +199,14 @@ impl State {
                     secret.state = SecretState::Current;
                 }
             }
+            Step::Retire(key, locator, at) => {
+                let is_it = |secret: &&Secret| secret.locator == locator;
+                let found = *self.key(&key)?.secrets.iter().find(is_it).ok_or(StoreError::NotFound)?;
+                let Secret { digest, generation, state, .. } = found;
+                let KeyRef { organization, environment, id } = key;
+                let retired = RetiredSecret::new(organization, environment, locator, digest, id, generation, state, at);
+                self.retired.insert(locator, retired);
+            }
             Step::RemoveKey(key) => {
                 self.keys.remove(&key);
             }
@@ -209,6 +219,10 @@ impl State {
             }
             // A store in memory has no older program.
             Step::RequireStates => {}
+            Step::SetLabel(key, KeyLabel { name, note }) => {
+                let found = self.key(&key)?;
+                (found.key.name, found.note) = (name, note);
+            }
             Step::SetGenerations(key, generations) => self.key(&key)?.generations = generations,
             Step::SetPrefix(prefix) => self.identity.prefix = Some(prefix),
         }

@@ -273,6 +273,13 @@ impl SignIns for MemoryStore {
         Ok(found.and_then(|found| Some((found.clone(), state.operators.get(&found.operator)?.clone()))))
     }
 
+    async fn sign_ins(&self, now: Timestamp) -> Result<Vec<SignIn>, StoreError> {
+        let state = self.state();
+        let mut found: Vec<_> = state.sign_ins.values().filter(|found| found.expires_at > now).cloned().collect();
+        found.sort_by_key(|found| (found.created_at, found.token.to_bytes()));
+        Ok(found)
+    }
+
     async fn consume_sign_in(&self, token: Digest, event: EventDraft) -> Result<bool, StoreError> {
         let mut state = self.state();
         let is_gone = state.sign_ins.remove(&token.to_bytes()).is_some();

@@ -74,7 +74,7 @@ pub(crate) fn decide(
         writes.extend(lost_sessions);
         writes.extend(log);
         writes.push(rows::forget_changes(revision));
-        writes.extend(rows::forget_operations(newest));
+        writes.extend(rows::forget(newest));
         writes.extend(written);
     }
     Ok(Decision { writes, hint: true, value: outcomes })

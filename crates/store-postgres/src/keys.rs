@@ -1,7 +1,7 @@
 use async_trait::async_trait;
 use doorward_store::{
-    AccessKeyWithSecrets, Change, ChangeContext, Committed, IdempotencyKey, KeyStore, Operation, Organization,
-    OriginEntry, Page, Sourced, StoreError, UsageLog, WhichKey,
+    AccessKeyWithSecrets, Change, ChangeContext, Committed, IdempotencyKey, KeyOverview, KeyStore, Operation,
+    Organization, OriginEntry, Page, RetiredSecrets, Sourced, StoreError, UsageLog, WhichKey,
 };
 use doorward_store_sql::table::columns;
 use doorward_store_sql::{Statement, keys, sql, text};
@@ -34,6 +34,10 @@ impl KeyStore for PostgresStore {
         Some(self)
     }
 
+    fn retired_secrets(&self) -> Option<&dyn RetiredSecrets> {
+        Some(self)
+    }
+
     async fn organization(&self, id: OrganizationId) -> Result<Option<Organization>, StoreError> {
         self.find(keys::organization(id)).await
     }
@@ -48,6 +52,14 @@ impl KeyStore for PostgresStore {
 
     async fn organization_by_external_id(&self, id: &ExternalId) -> Result<Option<Organization>, StoreError> {
         self.find(keys::organization_by_external_id(id)).await
+    }
+
+    async fn key_overviews(&self, organizations: &[OrganizationId]) -> Result<Vec<KeyOverview>, StoreError> {
+        if organizations.is_empty() {
+            return Ok(vec![]);
+        }
+        let found: Vec<KeyOverview> = self.list(keys::key_overviews(organizations)).await?;
+        Ok(keys::in_order(organizations, found))
     }
 
     async fn access_keys(&self, organization: OrganizationId) -> Result<Vec<AccessKeyWithSecrets>, StoreError> {

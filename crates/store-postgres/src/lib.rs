@@ -42,6 +42,7 @@ mod migrations;
 mod options;
 mod place;
 mod qualify;
+mod retired;
 mod retry;
 mod row;
 mod schema;

@@ -3,8 +3,8 @@ use doorward_store::{SecretUsage, StoreError, UsageBucket, UsageLog};
 use doorward_store_sql::{coherence, sql};
 use doorward_types::{Locator, OrganizationId, Timestamp};
 
-use crate::PostgresStore;
 use crate::transaction::Decision;
+use crate::{PostgresStore, row};
 
 #[async_trait]
 impl UsageLog for PostgresStore {
@@ -47,5 +47,16 @@ impl UsageLog for PostgresStore {
         let mut uses = self.list(coherence::recent_uses(organization, now)).await?;
         uses.sort_unstable();
         Ok(uses)
+    }
+
+    async fn usage_with_spans(
+        &self,
+        organization: OrganizationId,
+        now: Timestamp,
+    ) -> Result<(Vec<SecretUsage>, Vec<UsageBucket>), StoreError> {
+        let mut found = Default::default();
+        let list = coherence::usage_with_spans(organization, now);
+        row::all_by(&self.query(list).await?, |row| coherence::add_uses_of(&mut found, now, row))?;
+        Ok(found)
     }
 }

@@ -87,12 +87,22 @@ pub fn events(scope: &Scope, filter: &EventFilter, page: &Page<u64>) -> Statemen
         "{} WHERE organization = $1 AND environment = $2 AND sequence < $3
            AND ($4 IS NULL OR time >= $4) AND ($5 IS NULL OR time < $5) AND ($6 IS NULL OR action = $6)
            AND ($7 IS NULL OR actor = $7) AND ($8 IS NULL OR subject = $8)
-         ORDER BY sequence DESC LIMIT $9",
+           AND ($9 IS NULL OR actor LIKE $9 ESCAPE '!' OR lower(actor) LIKE $10 ESCAPE '!')
+         ORDER BY sequence DESC LIMIT $11",
         select_events()
     );
-    let EventFilter { since, until, action, actor, subject } = filter;
+    let EventFilter { since, until, action, actor, actor_part, subject } = filter;
+    let part = actor_part.as_ref().map(|part| format!("%{}%", escaped(part)));
+    let lower = part.as_ref().map(|part| part.to_ascii_lowercase());
     let list = sql(list).scope(scope).bind(&page.after.unwrap_or(u64::MAX)).bind(since).bind(until);
-    list.bind(action).bind(actor).bind(subject).bind(&page.limit)
+    list.bind(action).bind(actor).bind(subject).bind(&part).bind(&lower).bind(&page.limit)
+}
+
+/// Returns a text in which LIKE finds no pattern, with `!` before each letter of patterns.
+fn escaped(text: &str) -> String {
+    let letters =
+        text.chars().flat_map(|letter| matches!(letter, '%' | '_' | '!').then_some('!').into_iter().chain([letter]));
+    letters.collect()
 }
 
 /// Reads a page of a log's events, oldest first, each separately.

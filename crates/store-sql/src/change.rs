@@ -1,10 +1,10 @@
 //! Changes: the facts for the decision, and the rows that it writes.
 
 use doorward_store::{
-    AccessKey, Change, ChangeContext, IdempotencyKey, KeyFacts, KeyRef, Operation, OperationRow, Organization,
-    OriginEntry, Revision, Secret, Step, StoreError, operations_forgotten,
+    AccessKey, Change, ChangeContext, IdempotencyKey, KeyFacts, KeyLabel, KeyRef, Operation, OperationRow,
+    Organization, OriginEntry, RetiredSecret, Revision, Secret, Step, StoreError, operations_forgotten,
 };
-use doorward_types::{ActorName, Environment, Locator, OrganizationId, Timestamp};
+use doorward_types::{ActorName, Environment, Locator, Name, OrganizationId, Timestamp};
 
 use crate::table::{Stored, columns, insert_text, select_text, table};
 use crate::{FromRow, Reader, Statement, keys, sql, text};
@@ -80,7 +80,7 @@ pub fn secret_place(row: &mut Reader<'_>) -> Result<(KeyRef, Locator), StoreErro
 
 /// Reads the state of a key for [`add_key_facts`]: one row for each secret, or one row without a secret.
 pub fn key_facts(key: &KeyRef) -> Statement {
-    let secrets = "SELECT k.generations, s.locator, s.state FROM access_keys k
+    let secrets = "SELECT k.name, k.note, k.generations, s.locator, s.state FROM access_keys k
                    LEFT JOIN secrets s ON s.organization = k.organization AND s.environment = k.environment
                                       AND s.access_key = k.id
                    WHERE k.organization = $1 AND k.environment = $2 AND k.id = $3";
@@ -93,8 +93,9 @@ pub fn key_facts(key: &KeyRef) -> Statement {
 ///
 /// [`StoreError::Corrupt`] if a column holds an invalid value.
 pub fn add_key_facts(facts: &mut Option<KeyFacts>, row: &mut Reader<'_>) -> Result<(), StoreError> {
+    let label = KeyLabel { name: row.take()?, note: row.take()? };
     let generations = row.take()?;
-    let facts = facts.get_or_insert(KeyFacts { generations, secrets: vec![] });
+    let facts = facts.get_or_insert(KeyFacts { label, generations, secrets: vec![] });
     if let Some(locator) = row.take()? {
         facts.secrets.push((locator, row.take()?));
     }
@@ -112,11 +113,21 @@ pub fn step(step: &Step, with_states: u64) -> Statement {
                 Environment::Production => key.environment.to_string(),
                 Environment::Test => key.id.to_string(),
             };
-            key.bind(sql(text!("{}", insert_text(&AccessKey::TABLE)))).bind(&slot).bind(generations)
+            key.bind(sql(text!("{}", insert_text(&AccessKey::TABLE)))).bind(&slot).bind(generations).bind(&None::<Name>)
         }
         Step::AddSecret(key, secret) => secret.bind(sql(text!("{}", insert_text(&Secret::TABLE))).key(key)),
         Step::AddOrigin(entry) => entry.bind(sql(text!("{}", insert_text(&OriginEntry::TABLE)))),
         Step::RememberImport(locator) => keys::remember_import(locator),
+        Step::Retire(key, locator, at) => {
+            let retire = text!(
+                "INSERT INTO retired_secrets ({})
+                 SELECT organization, environment, locator, digest, access_key, generation, state, $1, 0, NULL, NULL FROM secrets
+                 WHERE organization = $2 AND environment = $3 AND access_key = $4 AND locator = $5
+                 ON CONFLICT (locator) DO UPDATE SET retired_at = excluded.retired_at",
+                RetiredSecret::TABLE.column_list()
+            );
+            sql(retire).bind(at).key(key).bind(locator)
+        }
         Step::Promote(key, locator) => {
             let promote = "UPDATE secrets SET state = 'current'
                            WHERE organization = $1 AND environment = $2 AND access_key = $3 AND locator = $4";
@@ -138,6 +149,11 @@ pub fn step(step: &Step, with_states: u64) -> Statement {
             let Organization { id, name, created_at: _, external_id, state, erase_at, .. } = organization;
             let set = "UPDATE organizations SET name = $1, external_id = $2, state = $3, erase_at = $4 WHERE id = $5";
             sql(set).bind(name).bind(external_id).bind(state).bind(erase_at).bind(id)
+        }
+        Step::SetLabel(key, KeyLabel { name, note }) => {
+            let set = "UPDATE access_keys SET name = $1, note = $2
+                       WHERE organization = $3 AND environment = $4 AND id = $5";
+            sql(set).bind(name).bind(note).key(key)
         }
         Step::SetGenerations(key, generations) => {
             let set = "UPDATE access_keys SET generations = $1
@@ -169,10 +185,11 @@ pub fn remember(context: &ChangeContext, revision: Revision) -> Statement {
     remembered.bind(insert).bind(&event.time)
 }
 
-/// Deletes the operations whose time is over.
-pub fn forget_operations(now: Timestamp) -> [Statement; 2] {
+/// Deletes the operations and the revoked secrets whose time is over.
+pub fn forget(now: Timestamp) -> [Statement; 3] {
     let (nameless, all) = operations_forgotten(now);
     [
+        keys::forget_retired(now),
         sql("DELETE FROM operations WHERE idempotency_key IS NULL AND time <= $1").bind(&nameless),
         sql("DELETE FROM operations WHERE time <= $1").bind(&all),
     ]

@@ -3,7 +3,7 @@
 use doorward_audit::Pruned;
 use doorward_records::{Connector, Credential, RegisteredUser, Revocation, ToolCall};
 use doorward_store::copy::{CopiedTable, CopyProgress, Row};
-use doorward_store::{AccessKey, Operation, Operator, Organization, OriginEntry, Secret};
+use doorward_store::{AccessKey, Operation, Operator, Organization, OriginEntry, RetiredSecret, Secret};
 
 use crate::table::{Stored, names, places};
 use crate::{Statement, audit, coherence, keys, sql};
@@ -15,6 +15,7 @@ pub const TABLES: &[CopiedTable] = &[
     AccessKey::TABLE,
     Secret::TABLE,
     keys::IMPORTS,
+    RetiredSecret::TABLE,
     OriginEntry::TABLE,
     audit::EVENTS,
     Pruned::TABLE,

@@ -1,11 +1,12 @@
 //! Organizations, keys with their secrets, and allowed origins.
 
 use doorward_store::{
-    AccessKey, AccessKeyWithSecrets, ActiveSecret, Organization, OriginEntry, Page, Secret, StoreError, WhichKey,
+    AccessKey, AccessKeyWithSecrets, ActiveSecret, KeyOverview, Organization, OriginEntry, Page, RETIRED_RETENTION,
+    Refusals, RetiredSecret, Secret, StoreError, WhichKey,
 };
-use doorward_types::{ExternalId, Locator, Name, OrganizationId, altered};
+use doorward_types::{ExternalId, Locator, Name, OrganizationId, Timestamp, altered};
 
-use crate::table::{Stored, columns, insert_text, select_text, table};
+use crate::table::{Stored, columns, insert_text, places, select_text, table};
 use crate::{FromRow, Reader, Statement, sql, text};
 
 table! {
@@ -14,12 +15,82 @@ table! {
 
 table! {
     AccessKey in "access_keys" key 3 ( organization, environment, id, name, created_at, created_by )
-    with { slot: Text, generations: Number }
+    with { slot: Text, generations: Number, note: Text }
 }
 
 table! {
     Secret in "secrets" key 4 of { organization: Text, environment: Text, access_key: Text }
     ( state, locator, digest, generation, created_at ) then { imported }
+}
+
+table! {
+    RetiredSecret in "retired_secrets" key 3
+    ( organization, environment, locator, digest, access_key, generation, state, retired_at )
+    then { refused, last_refused_at, last_refused_from }
+}
+
+/// Reads the secrets that were revoked last.
+pub fn newest_retired(limit: u32) -> Statement {
+    let list = text!("{} ORDER BY retired_at DESC, locator LIMIT $1", select_text::<RetiredSecret>());
+    sql(list).bind(&limit)
+}
+
+/// Reads the secrets of an organization that were revoked last.
+pub fn retired_of(organization: OrganizationId, limit: u32) -> Statement {
+    let list =
+        text!("{} WHERE organization = $1 ORDER BY retired_at DESC, locator LIMIT $2", select_text::<RetiredSecret>());
+    sql(list).bind(&organization).bind(&limit)
+}
+
+/// Reads a revoked secret.
+pub fn retired(locator: Locator) -> Statement {
+    sql(text!("{} WHERE locator = $1", select_text::<RetiredSecret>())).bind(&locator)
+}
+
+/// Adds refused calls to the count of a revoked secret.
+pub fn add_refusals(refusals: &Refusals) -> Statement {
+    let add = "UPDATE retired_secrets SET refused = refused + $1,
+                      last_refused_from = CASE WHEN coalesce(last_refused_at, 0) <= $2 THEN $3 ELSE last_refused_from END,
+                      last_refused_at = CASE WHEN coalesce(last_refused_at, 0) <= $2 THEN $2 ELSE last_refused_at END
+               WHERE locator = $4";
+    let Refusals { locator, calls, last_at, last_from } = refusals;
+    sql(add).bind(calls).bind(last_at).bind(last_from).bind(locator)
+}
+
+/// Deletes the revoked secrets whose time is over.
+pub fn forget_retired(now: Timestamp) -> Statement {
+    sql("DELETE FROM retired_secrets WHERE retired_at <= $1").bind(&(now - RETIRED_RETENTION))
+}
+
+/// Reads the state of the keys of some organizations, in any order.
+pub fn key_overviews(organizations: &[OrganizationId]) -> Statement {
+    let overview = format!(
+        "SELECT o.id,
+                (SELECT s.created_at FROM secrets s
+                 WHERE s.organization = o.id AND s.environment = 'production' AND s.state = 'current'),
+                (SELECT s.created_at FROM secrets s
+                 WHERE s.organization = o.id AND s.environment = 'production' AND s.state = 'staged'),
+                (SELECT max(l.last_used_at) FROM secrets s JOIN last_uses l ON l.locator = s.locator
+                 WHERE s.organization = o.id AND s.environment = 'production'),
+                (SELECT count(*) FROM access_keys k WHERE k.organization = o.id AND k.environment = 'test')
+         FROM organizations o WHERE o.id IN ({})",
+        places(1, organizations.len())
+    );
+    organizations.iter().fold(sql(overview), |overview, id| overview.bind(id))
+}
+
+impl FromRow for KeyOverview {
+    fn read(row: &mut Reader<'_>) -> Result<Self, StoreError> {
+        let overview = Self::new(row.take()?);
+        let (current_since, staged_since, last_used_at) = (row.take()?, row.take()?, row.take()?);
+        Ok(altered!(
+            overview,
+            current_since: current_since,
+            staged_since: staged_since,
+            last_used_at: last_used_at,
+            test_keys: row.take()?
+        ))
+    }
 }
 
 table! {
@@ -84,7 +155,7 @@ pub fn access_key(organization: OrganizationId, which: WhichKey) -> Statement {
 /// Returns the first part of the statements that read keys with their secrets.
 fn keys_text() -> String {
     format!(
-        "SELECT {}, {}, k.generations FROM access_keys k
+        "SELECT {}, {}, k.generations, k.note FROM access_keys k
          JOIN secrets s ON s.organization = k.organization AND s.environment = k.environment AND s.access_key = k.id
          WHERE k.organization = $1",
         columns::<AccessKey>("k"),
@@ -98,10 +169,13 @@ fn keys_text() -> String {
 ///
 /// [`StoreError::Corrupt`] if a column holds an invalid value.
 pub fn add_secret(keys: &mut Vec<AccessKeyWithSecrets>, row: &mut Reader<'_>) -> Result<(), StoreError> {
-    let (key, secret, generations) = (AccessKey::read(row)?, Secret::read(row)?, row.take()?);
+    let (key, secret, generations, note) = (AccessKey::read(row)?, Secret::read(row)?, row.take()?, row.take()?);
     match keys.last_mut() {
         Some(last) if last.key.id == key.id => last.secrets.push(secret),
-        _ => keys.push(AccessKeyWithSecrets::new(key, generations, vec![secret])),
+        _ => {
+            let found = AccessKeyWithSecrets::new(key, generations, vec![secret]);
+            keys.push(altered!(found, note: note));
+        }
     }
     Ok(())
 }
@@ -148,4 +222,11 @@ pub fn bind_origin_page(page: Statement, after: Option<&OriginEntry>, limit: u32
         None => page.text("").text(""),
     };
     page.bind(&limit)
+}
+
+/// Returns the overviews in the order of these organizations. An organization that is gone has no keys.
+#[must_use]
+pub fn in_order(organizations: &[OrganizationId], found: Vec<KeyOverview>) -> Vec<KeyOverview> {
+    let of = |id: &OrganizationId| found.iter().find(|overview| overview.organization == *id).copied();
+    organizations.iter().map(|id| of(id).unwrap_or_else(|| KeyOverview::new(*id))).collect()
 }

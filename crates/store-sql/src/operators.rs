@@ -88,6 +88,11 @@ pub fn find_sign_in(token: Digest, now: Timestamp) -> Statement {
     sql(find).bind(&token).bind(&now)
 }
 
+/// Reads the links and sessions that have not expired, oldest first.
+pub fn sign_ins(now: Timestamp) -> Statement {
+    sql(text!("{} WHERE expires_at > $1 ORDER BY created_at, token", select_text::<SignIn>())).bind(&now)
+}
+
 impl FromRow for (SignIn, Operator) {
     fn read(row: &mut Reader<'_>) -> Result<Self, StoreError> {
         Ok((SignIn::read(row)?, Operator::read(row)?))

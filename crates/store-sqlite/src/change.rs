@@ -12,7 +12,7 @@ use crate::{identity, logs, row};
 pub(crate) fn make(connection: &Connection, change: &Change, context: &ChangeContext) -> Result<Committed, StoreError> {
     let next = sql("UPDATE revision SET value = value + 1 WHERE id = 1 RETURNING value");
     let revision = row::value(connection, &next)?.ok_or(StoreError::UnfinishedCopy)?;
-    row::write_all(connection, &rows::forget_operations(context.events.first().time))?;
+    row::write_all(connection, &rows::forget(context.events.first().time))?;
     let facts = facts(connection, change, context)?;
     for step in change.plan(&facts, context)? {
         row::write(connection, &rows::step(&step, WITH_STATES))?;

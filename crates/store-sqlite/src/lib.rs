@@ -45,6 +45,7 @@ mod opening;
 mod queue;
 mod reader;
 mod restore;
+mod retired;
 mod row;
 mod sealing;
 mod settings;

@@ -29,6 +29,10 @@ impl SignIns for SqliteStore {
         self.find(operators::find_sign_in(token, now)).await
     }
 
+    async fn sign_ins(&self, now: Timestamp) -> Result<Vec<SignIn>, StoreError> {
+        self.list(operators::sign_ins(now)).await
+    }
+
     async fn consume_sign_in(&self, token: Digest, event: EventDraft) -> Result<bool, StoreError> {
         Ok(self.touch(operators::consume_sign_in(token), event).await? == 1)
     }

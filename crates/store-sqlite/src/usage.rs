@@ -4,8 +4,8 @@ use doorward_store_sql::coherence;
 use doorward_types::{Locator, OrganizationId, Timestamp};
 use rusqlite::{Connection, params};
 
-use crate::SqliteStore;
 use crate::error::of_write;
+use crate::{SqliteStore, row};
 
 /// The maximum number of secrets in one write, so that a change waits for a few milliseconds only.
 const CHUNK: usize = 1_000;
@@ -49,5 +49,19 @@ impl UsageLog for SqliteStore {
         let mut uses = self.scan_all(coherence::recent_uses(organization, now)).await?;
         uses.sort_unstable();
         Ok(uses)
+    }
+
+    async fn usage_with_spans(
+        &self,
+        organization: OrganizationId,
+        now: Timestamp,
+    ) -> Result<(Vec<SecretUsage>, Vec<UsageBucket>), StoreError> {
+        let list = coherence::usage_with_spans(organization, now);
+        self.scan(move |connection| {
+            let mut found = Default::default();
+            row::list_by(connection, &list, |row| coherence::add_uses_of(&mut found, now, row))?;
+            Ok(found)
+        })
+        .await
     }
 }

@@ -53,6 +53,8 @@ pub struct EventFilter {
     pub action: Option<Action>,
     /// The actor.
     pub actor: Option<ActorName>,
+    /// A part of the actor's name. Upper and lower case of ASCII letters count as equal.
+    pub actor_part: Option<String>,
     /// The id of the record that the event is about, such as a key's.
     pub subject: Option<String>,
 }
@@ -61,11 +63,16 @@ impl EventFilter {
     /// Returns true if the event matches.
     #[must_use]
     pub fn admits(&self, event: &EventDraft) -> bool {
-        let Self { since, until, action, actor, subject } = self;
+        let Self { since, until, action, actor, actor_part, subject } = self;
+        let has_part = |part: &String| {
+            let actor = event.actor.as_str();
+            actor.contains(part) || actor.to_ascii_lowercase().contains(&part.to_ascii_lowercase())
+        };
         since.is_none_or(|since| event.time >= since)
             && until.is_none_or(|until| event.time < until)
             && action.is_none_or(|action| event.action == action)
             && actor.as_ref().is_none_or(|actor| event.actor == *actor)
+            && actor_part.as_ref().is_none_or(has_part)
             && subject.as_ref().is_none_or(|subject| event.subject == *subject)
     }
 }

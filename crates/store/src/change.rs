@@ -10,8 +10,8 @@ use doorward_types::{
 };
 
 use crate::{
-    AccessKey, IdempotencyKey, OperationId, OperationRow, Organization, OriginEntry, RequestHash, Revision, Secret,
-    StoreId,
+    AccessKey, IdempotencyKey, KeyLabel, OperationId, OperationRow, Organization, OriginEntry, RequestHash, Revision,
+    Secret, StoreId,
 };
 
 /// A change to the data that nodes hold in memory, with its preconditions.
@@ -71,6 +71,16 @@ pub enum Change {
         key: KeyRef,
         /// All secrets of the key.
         retired: Vec<Locator>,
+    },
+    /// Sets the words of people about a key. Fails with [`crate::Conflict::Stale`] if they have changed since the caller
+    /// saw them, and with [`crate::Conflict::Unchanged`] if they are the same.
+    Label {
+        /// The key.
+        key: KeyRef,
+        /// The words that the caller saw.
+        seen: KeyLabel,
+        /// The new words.
+        label: KeyLabel,
     },
     /// Adds an origin to an organization's list. Fails with [`crate::Conflict::Duplicate`] if the list has the origin,
     /// and with [`crate::Conflict::ListFull`] if the list has
@@ -190,6 +200,7 @@ impl Change {
             Self::Stage { key, .. }
             | Self::Unstage { key, .. }
             | Self::Regenerate { key, .. }
+            | Self::Label { key, .. }
             | Self::Delete { key, .. } => key.organization,
             Self::AllowOrigin { entry } => entry.organization,
             Self::DisallowOrigin { organization, .. } => *organization,
@@ -205,6 +216,7 @@ impl Change {
             Self::Stage { key, .. }
             | Self::Unstage { key, .. }
             | Self::Regenerate { key, .. }
+            | Self::Label { key, .. }
             | Self::Delete { key, .. } => Some(*key),
             Self::AllowOrigin { .. } | Self::DisallowOrigin { .. } | Self::Update { .. } => None,
         }
@@ -254,7 +266,7 @@ impl Change {
         }
     }
 
-    /// Returns every secret that this change adds, promotes or revokes.
+    /// Returns every secret that this change names: those that it adds, promotes or revokes.
     pub(crate) fn locators(&self) -> Vec<Locator> {
         match self {
             Self::Provision { secret, .. } | Self::Create { secret, .. } | Self::Stage { secret, .. } => {
@@ -269,7 +281,9 @@ impl Change {
                 retired.iter().copied().chain([successor]).collect()
             }
             Self::Delete { retired, .. } => retired.clone(),
-            Self::AllowOrigin { .. } | Self::DisallowOrigin { .. } | Self::Update { .. } => vec![],
+            Self::AllowOrigin { .. } | Self::DisallowOrigin { .. } | Self::Label { .. } | Self::Update { .. } => {
+                vec![]
+            }
         }
     }
 }

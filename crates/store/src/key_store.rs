@@ -1,9 +1,9 @@
 use async_trait::async_trait;
-use doorward_types::{AccessKeyId, ActorName, Environment, ExternalId, Name, OrganizationId};
+use doorward_types::{AccessKeyId, ActorName, Environment, ExternalId, Name, OrganizationId, SecretState};
 
 use crate::{
-    AccessKey, AccessKeyWithSecrets, Change, ChangeContext, Committed, IdempotencyKey, Operation, Organization,
-    OriginEntry, Page, Sourced, StoreError, UsageLog,
+    AccessKey, AccessKeyWithSecrets, Change, ChangeContext, Committed, IdempotencyKey, KeyOverview, Operation,
+    Organization, OriginEntry, Page, RetiredSecrets, Sourced, StoreError, UsageLog,
 };
 
 /// Organizations, keys with their secrets, and allowed origins, for the management of both environments.
@@ -31,6 +31,14 @@ pub trait KeyStore: Send + Sync {
     /// The default returns `None`: a node then discards its counts, and operators cannot see the uses that a
     /// regeneration would break.
     fn usage_log(&self) -> Option<&dyn UsageLog> {
+        None
+    }
+
+    /// Returns the memory of revoked secrets.
+    ///
+    /// The default returns `None`: after a restart, a node then takes a revoked key for an unknown one, and nobody learns
+    /// who still sends it.
+    fn retired_secrets(&self) -> Option<&dyn RetiredSecrets> {
         None
     }
 
@@ -73,6 +81,26 @@ pub trait KeyStore: Send + Sync {
 
     /// Returns an organization's allowed origins, oldest first.
     async fn allowed_origins(&self, organization: OrganizationId) -> Result<Vec<OriginEntry>, StoreError>;
+
+    /// Returns the state of the keys of these organizations, in their order.
+    ///
+    /// The default reads the keys of each, and knows no uses.
+    async fn key_overviews(&self, organizations: &[OrganizationId]) -> Result<Vec<KeyOverview>, StoreError> {
+        let mut overviews = vec![];
+        for organization in organizations {
+            let keys = self.access_keys(*organization).await?;
+            let production = keys.iter().filter(|found| WhichKey::Production.is(&found.key));
+            let secrets: Vec<_> = production.flat_map(|found| &found.secrets).collect();
+            let since = |state| secrets.iter().find(|secret| secret.state == state).map(|secret| secret.created_at);
+            overviews.push(KeyOverview {
+                current_since: since(SecretState::Current),
+                staged_since: since(SecretState::Staged),
+                test_keys: keys.iter().filter(|found| !WhichKey::Production.is(&found.key)).count() as u64,
+                ..KeyOverview::new(*organization)
+            });
+        }
+        Ok(overviews)
+    }
 
     /// Returns one key of an organization.
     ///

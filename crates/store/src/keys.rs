@@ -137,12 +137,23 @@ impl Secret {
     }
 }
 
+/// The words of people about a key.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct KeyLabel {
+    /// The name.
+    pub name: Name,
+    /// A note, such as the team that uses the key.
+    pub note: Option<Name>,
+}
+
 /// A key with its active secrets.
 #[derive(Clone, Debug, Eq, PartialEq)]
 #[non_exhaustive]
 pub struct AccessKeyWithSecrets {
     /// The key.
     pub key: AccessKey,
+    /// The note of people about the key.
+    pub note: Option<Name>,
     /// The number of secrets that the key ever had. The next secret's generation is one higher.
     pub generations: u32,
     /// The active secrets, the current secret first.
@@ -150,10 +161,16 @@ pub struct AccessKeyWithSecrets {
 }
 
 impl AccessKeyWithSecrets {
-    /// Creates a key with its active secrets.
+    /// Creates a key with its active secrets, without a note.
     #[must_use]
     pub const fn new(key: AccessKey, generations: u32, secrets: Vec<Secret>) -> Self {
-        Self { key, generations, secrets }
+        Self { key, note: None, generations, secrets }
+    }
+
+    /// Returns the words of people about the key.
+    #[must_use]
+    pub fn label(&self) -> KeyLabel {
+        KeyLabel { name: self.key.name.clone(), note: self.note.clone() }
     }
 }
 

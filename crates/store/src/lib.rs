@@ -12,6 +12,7 @@
 //! | [`NodeRegistry`] | sessions of nodes, for writers that wait until a change is in effect |
 //! | [`LostChangeStore`] | changes lost in a failover, until an operator accepts the loss |
 //! | [`UsageLog`] | counts of uses |
+//! | [`RetiredSecrets`] | revoked secrets, and who still sends them |
 //! | [`AuditLog`] | reading, verifying and pruning audit events |
 //! | [`Outbox`] | shipping events to sinks |
 //! | [`OperatorStore`] | operators |
@@ -46,10 +47,12 @@ mod nodes;
 mod operation;
 mod operators;
 mod outbox;
+mod overview;
 mod page;
 mod plan;
 mod position;
 mod provenance;
+mod retired;
 mod scope;
 mod sealing_key_id;
 mod session;
@@ -66,7 +69,7 @@ pub use error::{BoxError, Conflict, StoreError};
 pub use export::LogExport;
 pub use feed::{ChangeFeed, Knowledge, Observation, OriginsChange, Poll, SecretChange};
 pub use key_store::{KeyStore, WhichKey};
-pub use keys::{AccessKey, AccessKeyWithSecrets, ActiveSecret, Organization, OriginEntry, Secret};
+pub use keys::{AccessKey, AccessKeyWithSecrets, ActiveSecret, KeyLabel, Organization, OriginEntry, Secret};
 pub use logs::{known_logs, must_have_events};
 pub use lost::{LostChange, LostChangeStore};
 pub use nodes::{NodeDescription, NodeRecord, NodeRegistry};
@@ -76,10 +79,12 @@ pub use operation::{
 };
 pub use operators::{Operator, OperatorStore, ProviderAccess, ProviderIdentity};
 pub use outbox::{Outbox, OutboxEntry, SinkState};
+pub use overview::KeyOverview;
 pub use page::Page;
 pub use plan::{Facts, KeyFacts, Step};
 pub use position::{CHANGE_LOG_LENGTH, OperationId, Position, Revision};
 pub use provenance::{Doubt, Provenance, StoreId, StoreIdentity};
+pub use retired::{RETIRED_RETENTION, Refusals, RetiredSecret, RetiredSecrets};
 pub use scope::Scope;
 pub use sealing_key_id::SealingKeyId;
 pub use session::{LONGEST_LEASE, Session, SessionStatus};

@@ -1,11 +1,15 @@
 //! The registry of nodes, by which a writer learns that a change is in effect on every node.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use async_trait::async_trait;
 use doorward_types::{Name, SessionId, Timestamp};
 
 use crate::{ChangeFeed, Position, Revision, Session, SessionStatus, Sourced, StoreError};
+
+/// The time after which a node that describes itself every minute is out of sight.
+const SILENCE: Duration = Duration::from_secs(90);
 
 /// The words of a node about itself, for people.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -45,6 +49,13 @@ impl NodeRecord {
     pub fn new(status: SessionStatus, described: Option<(NodeDescription, Timestamp)>) -> Self {
         let (description, store_time) = described.unzip();
         Self { status, description, store_time }
+    }
+
+    /// Returns true if the node has not described itself for some time: it has ended, or cannot write to the store. A node that
+    /// never describes itself is not judged: it is embedded in a service, or of an older program. `now` is by the store's clock.
+    #[must_use]
+    pub fn is_out_of_sight(&self, now: Timestamp) -> bool {
+        self.store_time.is_some_and(|seen| seen + SILENCE < now)
     }
 
     /// Returns how many milliseconds the node's clock was ahead of the store's clock at the newest description; negative if it

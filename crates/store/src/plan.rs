@@ -4,10 +4,10 @@ use std::collections::BTreeSet;
 
 use doorward_key::KeyPrefix;
 use doorward_origin::AllowList;
-use doorward_types::{AllowedOriginId, Environment, Locator, OrganizationId, SecretState};
+use doorward_types::{AllowedOriginId, Environment, Locator, OrganizationId, SecretState, Timestamp};
 
 use crate::{
-    AccessKey, Change, ChangeContext, ChangeTarget, Conflict, Doubt, KeyRef, Operation, Organization,
+    AccessKey, Change, ChangeContext, ChangeTarget, Conflict, Doubt, KeyLabel, KeyRef, Operation, Organization,
     OrganizationUpdate, OriginEntry, Secret, StoreError, StoreIdentity, Successor,
 };
 
@@ -37,6 +37,8 @@ pub struct Facts {
 /// The state of one key.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct KeyFacts {
+    /// The words of people about the key.
+    pub label: KeyLabel,
     /// The number of secrets that the key ever had.
     pub generations: u32,
     /// The active secrets.
@@ -58,6 +60,8 @@ pub enum Step {
     Promote(KeyRef, Locator),
     /// Record that the secret with this locator was imported. The record is never deleted.
     RememberImport(Locator),
+    /// Remember a secret that the next step deletes, and this time of its revocation.
+    Retire(KeyRef, Locator, Timestamp),
     /// Delete a key without secrets.
     RemoveKey(KeyRef),
     /// Delete an entry of a list of allowed origins.
@@ -69,6 +73,8 @@ pub enum Step {
     RemoveSecret(KeyRef, Locator),
     /// Write the record of an organization.
     SetOrganization(Organization),
+    /// Write the words of people about a key.
+    SetLabel(KeyRef, KeyLabel),
     /// Write the number of secrets that a key ever had.
     SetGenerations(KeyRef, u32),
     /// Write the prefix of all keys into the store's own record.
@@ -99,12 +105,13 @@ impl Change {
             Some(prefix) => return Err(StoreError::OtherPrefix { store: prefix.clone() }),
         };
         for step in self.steps(facts)? {
-            // An engine refuses a second row, so a revoked secret cannot be imported again.
-            let import = match &step {
+            let before = match &step {
+                // An engine refuses a second row, so a revoked secret cannot be imported again.
                 Step::AddSecret(_, Secret { imported: Some(_), locator, .. }) => Some(Step::RememberImport(*locator)),
+                Step::RemoveSecret(key, locator) => Some(Step::Retire(*key, *locator, context.events.first().time)),
                 _ => None,
             };
-            steps.extend(import.into_iter().chain([step]));
+            steps.extend(before.into_iter().chain([step]));
         }
         Ok(steps)
     }
@@ -177,6 +184,16 @@ impl Change {
                 let dead = retired.iter().map(|locator| Step::RemoveSecret(*key, *locator));
                 Ok(dead.chain([Step::RemoveKey(*key)]).collect())
             }
+            Self::Label { key, seen, label } => {
+                let known = &facts.key()?.label;
+                if known != seen {
+                    return Err(Conflict::Stale.into());
+                }
+                if known == label {
+                    return Err(Conflict::Unchanged.into());
+                }
+                Ok(vec![Step::SetLabel(*key, label.clone())])
+            }
             Self::AllowOrigin { entry } => {
                 facts.open_organization()?;
                 if facts.origins.iter().any(|known| known.id == entry.id || known.origin == entry.origin) {
@@ -208,6 +225,11 @@ impl Change {
                 let secrets = facts.secrets.iter().map(|(_, locator)| ChangeTarget::Secret(*locator));
                 let origins = self.concerns_origins().then_some(ChangeTarget::Origins(seen.id));
                 secrets.chain(origins).collect()
+            }
+            // Nodes have the name of the key beside each of its secrets.
+            Self::Label { .. } => {
+                let secrets = facts.key.iter().flat_map(|key| &key.secrets);
+                secrets.map(|(locator, _)| ChangeTarget::Secret(*locator)).collect()
             }
             _ => self.locators().into_iter().map(ChangeTarget::Secret).collect(),
         }
@@ -344,12 +366,16 @@ mod tests {
             is_name_taken: false,
             is_external_id_taken: false,
             secrets: vec![],
-            key: Some(KeyFacts { generations: 2, secrets }),
+            key: Some(KeyFacts { label: label("key"), generations: 2, secrets }),
             origins: vec![],
         }
     }
 
-    /// Returns the rows of a plan as text.
+    fn label(name: &str) -> KeyLabel {
+        KeyLabel { name: name.parse().unwrap(), note: None }
+    }
+
+    /// Returns the rows of a plan as text, without the memory of revoked secrets.
     fn rows(change: &Change, facts: &Facts) -> Vec<String> {
         let row = |step: &Step| match step {
             Step::AddSecret(_, secret) => format!("add secret {}", secret.generation),
@@ -358,7 +384,8 @@ mod tests {
             Step::SetGenerations(_, generations) => format!("generations {generations}"),
             other => format!("{other:?}").split(['(', ' ']).next().unwrap().to_owned(),
         };
-        change.plan(facts, &context()).unwrap().iter().map(row).collect()
+        let steps = change.plan(facts, &context()).unwrap();
+        steps.iter().filter(|step| !matches!(step, Step::Retire(..))).map(row).collect()
     }
 
     fn refused(change: &Change, facts: &Facts) -> StoreError {
@@ -373,6 +400,28 @@ mod tests {
 
     fn organization() -> Organization {
         Organization::new(ORGANIZATION, "Acme".parse().unwrap(), NOW)
+    }
+
+    #[test]
+    fn every_removed_secret_is_remembered_just_before() {
+        for change in [promote(&[1], 2), replace(&[1, 2], 3), delete(Environment::Test, &[1, 2])] {
+            let steps = change.plan(&facts(), &context()).unwrap();
+            let removed = steps.iter().enumerate().filter(|(_, step)| matches!(step, Step::RemoveSecret(..)));
+            for (place, step) in removed {
+                let Step::RemoveSecret(key, locator) = step else { unreachable!() };
+                assert!(matches!(&steps[place - 1], Step::Retire(of, known, NOW) if of == key && known == locator));
+            }
+        }
+    }
+
+    #[test]
+    fn the_words_about_a_key_are_changed_only_as_they_were_seen() {
+        let to = |seen, new| Change::Label { key: KEY, seen: label(seen), label: label(new) };
+        assert_eq!(rows(&to("key", "ci"), &facts()), ["SetLabel"]);
+        conflicts(&to("other", "ci"), &facts(), Conflict::Stale);
+        conflicts(&to("key", "key"), &facts(), Conflict::Unchanged);
+        let touched = to("key", "ci").touched(&facts());
+        assert_eq!(touched, [ChangeTarget::Secret(locator(1)), ChangeTarget::Secret(locator(2))]);
     }
 
     fn provision(only_if_empty: bool) -> Change {
@@ -437,7 +486,8 @@ mod tests {
 
     #[test]
     fn one_secret_is_staged_at_a_time_and_no_generation_comes_twice() {
-        let unstaged = KeyFacts { generations: 2, secrets: vec![(locator(1), SecretState::Current)] };
+        let unstaged =
+            KeyFacts { label: label("key"), generations: 2, secrets: vec![(locator(1), SecretState::Current)] };
         let unstaged = Facts { key: Some(unstaged), ..facts() };
         assert_eq!(rows(&stage(3), &unstaged), ["generations 3", "add secret 3"]);
         conflicts(&stage(3), &facts(), Conflict::AlreadyStaged);

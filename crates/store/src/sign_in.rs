@@ -48,6 +48,9 @@ pub trait SignIns: OperatorStore {
     /// Returns the link or session with this token and its operator, unless it has expired.
     async fn sign_in(&self, token: Digest, now: Timestamp) -> Result<Option<(SignIn, Operator)>, StoreError>;
 
+    /// Returns the links and sessions that have not expired, oldest first.
+    async fn sign_ins(&self, now: Timestamp) -> Result<Vec<SignIn>, StoreError>;
+
     /// Deletes a link or a session, even if it has expired, and writes the event in the same transaction. Returns
     /// false, and writes no event, if there is no such record.
     async fn consume_sign_in(&self, token: Digest, event: EventDraft) -> Result<bool, StoreError>;

@@ -15,6 +15,17 @@ pub trait UsageLog: Send + Sync {
     /// [`USAGE_RETENTION`].
     async fn recent_uses(&self, organization: OrganizationId, now: Timestamp) -> Result<Vec<UsageBucket>, StoreError>;
 
+    /// Returns [`UsageLog::usage`], and the counts in each span of the production key's secrets, by secret and then by time.
+    ///
+    /// The default reads each, and the spans of all secrets.
+    async fn usage_with_spans(
+        &self,
+        organization: OrganizationId,
+        now: Timestamp,
+    ) -> Result<(Vec<SecretUsage>, Vec<UsageBucket>), StoreError> {
+        Ok((self.usage(organization, now).await?, self.recent_uses(organization, now).await?))
+    }
+
     /// Returns the usage of every secret of an organization that was ever used.
     async fn usage(&self, organization: OrganizationId, now: Timestamp) -> Result<Vec<SecretUsage>, StoreError>;
 }
