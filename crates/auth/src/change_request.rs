@@ -1,4 +1,5 @@
 use std::net::IpAddr;
+use std::time::Duration;
 
 use doorward_audit::Attribution;
 use doorward_store::IdempotencyKey;
@@ -18,6 +19,7 @@ pub struct ChangeRequest {
     pub(crate) attribution: Attribution,
     pub(crate) idempotency_key: Option<IdempotencyKey>,
     pub(crate) expected_secrets: Option<Vec<Locator>>,
+    pub(crate) unused_for: Option<Duration>,
 }
 
 impl OperatorPrincipal {
@@ -25,7 +27,13 @@ impl OperatorPrincipal {
     #[must_use]
     pub fn request(&self) -> ChangeRequest {
         let attribution = self.attribution();
-        ChangeRequest { operator: self.clone(), attribution, idempotency_key: None, expected_secrets: None }
+        ChangeRequest {
+            operator: self.clone(),
+            attribution,
+            idempotency_key: None,
+            expected_secrets: None,
+            unused_for: None,
+        }
     }
 }
 
@@ -47,6 +55,13 @@ impl ChangeRequest {
     #[must_use]
     pub fn with_expected_secrets(self, secrets: impl Into<Option<Vec<Locator>>>) -> Self {
         Self { expected_secrets: secrets.into(), ..self }
+    }
+
+    /// Sets the time for which the secrets that a regeneration revokes must have been unused. If one was used since, the
+    /// regeneration fails. Nodes write their counts every few seconds, so a use of the last seconds may be missed.
+    #[must_use]
+    pub fn with_unused_for(self, time: impl Into<Option<Duration>>) -> Self {
+        Self { unused_for: time.into(), ..self }
     }
 
     /// Returns the operator.

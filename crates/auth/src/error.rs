@@ -1,5 +1,6 @@
 use doorward_key::{KeyError, RandomError};
 use doorward_store::StoreError;
+use doorward_types::Timestamp;
 
 use crate::RevokedKey;
 
@@ -116,9 +117,17 @@ pub enum ManageError {
     /// The random generator failed.
     #[error(transparent)]
     Random(#[from] RandomError),
-    /// The organization is suspended already, or not suspended.
-    #[error("the organization is in this state already")]
+    /// The record is as the change would make it.
+    #[error("it is in this state already")]
     StateUnchanged,
+    /// The request asks that the secrets to revoke were unused for a time, and one was used.
+    #[error("the key is still in use: it was last used at {last_used_at}, and {uses_last_hour} times in the last hour")]
+    StillInUse {
+        /// The time of the last use of a secret to revoke.
+        last_used_at: Timestamp,
+        /// The number of uses of the secrets to revoke in the last hour.
+        uses_last_hour: u64,
+    },
     /// The store failed. After [`StoreError::OutcomeUnknown`], the change may have been made.
     #[error(transparent)]
     Store(#[from] StoreError),

@@ -3,15 +3,17 @@ use std::sync::Arc;
 use doorward_audit::{Action, Detail, EventDraft, Reason, SecretSummary};
 use doorward_key::{FreshKey, ShownOnce};
 use doorward_store::{
-    AccessKey, AccessKeyWithSecrets, Change, ChangeContext, Conflict, Events, KeyRef, NodeRecord, OperationId,
-    RequestHash, Secret, StoreError, Successor, WhichKey,
+    AccessKey, AccessKeyWithSecrets, Change, ChangeContext, Conflict, Events, KeyLabel, KeyRef, NodeRecord,
+    OperationId, RequestHash, Secret, StoreError, Successor, WhichKey,
 };
-use doorward_types::{AccessKeyId, Environment, Locator, Name, OrganizationId, SecretState, altered};
+use doorward_types::{AccessKeyId, Environment, Locator, Name, OrganizationId, SecretState, altered, with_fields};
 
 use crate::control::effect::of_this_store;
 use crate::control::{Control, effect};
 use crate::progress::Listener;
-use crate::{ChangeProgress, ChangeRequest, Core, ManageError, OperatorPrincipal, Receipt, Verifier};
+use crate::{
+    ChangeProgress, ChangeRequest, Core, Impact, ManageError, OperatorPrincipal, Receipt, StagedKey, Verifier,
+};
 
 /// The maximum number of attempts at a change that conflicts with another change, if a retry is safe.
 pub(crate) const MAX_TRIES: u32 = 5;
@@ -87,22 +89,35 @@ impl CurrentValue {
     }
 }
 
-/// The treatment of the staged secret in a regeneration.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub enum StagedKey {
-    /// Revoke it with the current secret, because it may have leaked too. A fresh secret replaces both.
-    Discard,
-    /// Promote it to the current secret. If no secret is staged, a fresh secret becomes current.
-    Promote,
+/// A change of the words of people about a key.
+#[derive(Clone, Debug, Default)]
+#[non_exhaustive]
+pub struct Labelling {
+    /// The new name, or `None` to keep the name.
+    pub name: Option<Name>,
+    /// The new note, or `None` to keep the note. `Some(None)` removes it.
+    pub note: Option<Option<Name>>,
 }
 
-impl StagedKey {
-    const fn as_str(self) -> &'static str {
-        match self {
-            Self::Discard => "discard",
-            Self::Promote => "promote",
-        }
-    }
+with_fields! {
+    Labelling:
+    with_name name: Option<Name>,
+    with_note note: Option<Option<Name>>,
+}
+
+/// A key after a change of its words.
+#[derive(Debug)]
+#[non_exhaustive]
+pub struct Labelled {
+    /// The key.
+    pub key: AccessKeyWithSecrets,
+    /// The proof that the change is in effect.
+    pub receipt: Receipt,
+}
+
+/// An operator's report that a key has leaked.
+struct Leak {
+    note: Option<Name>,
 }
 
 impl Issuer {
@@ -243,7 +258,7 @@ impl Issuer {
     /// # Errors
     ///
     /// [`ManageError::ChangedMeanwhile`] if another change was faster, or the key's secrets are not the ones expected
-    /// by the request. The change is not retried: a retry could revoke the secret that the other change has just
+    /// by the request. [`ManageError::StillInUse`] if the request asks that they were unused. The change is not retried: a retry could revoke the secret that the other change has just
     /// promoted.
     pub async fn regenerate(
         &self,
@@ -254,7 +269,39 @@ impl Issuer {
         let hash = self
             .first_request(organization, ["regenerate", &organization.to_string(), staged_key.as_str()], request)
             .await?;
+        self.replace(organization, staged_key, None, hash, request).await
+    }
+
+    /// Replaces the production key because it has leaked: revokes the current and the staged secret, and makes a fresh one.
+    /// The log also says that the key has leaked, with the operator's words.
+    ///
+    /// # Errors
+    ///
+    /// Fails like [`Issuer::regenerate`].
+    pub async fn report_leaked(
+        &self,
+        organization: OrganizationId,
+        note: Option<Name>,
+        request: &ChangeRequest,
+    ) -> Result<Regenerated, ManageError> {
+        let words = note.as_ref().map_or("", Name::as_str);
+        let hash = self.first_request(organization, ["leaked", &organization.to_string(), words], request).await?;
+        self.replace(organization, StagedKey::Discard, Some(Leak { note }), hash, request).await
+    }
+
+    async fn replace(
+        &self,
+        organization: OrganizationId,
+        staged_key: StagedKey,
+        leak: Option<Leak>,
+        hash: RequestHash,
+        request: &ChangeRequest,
+    ) -> Result<Regenerated, ManageError> {
         let found = self.expected_production_key(organization, request).await?;
+        if let Some(time) = request.unused_for {
+            let usage = self.usage(request.operator(), std::slice::from_ref(&found)).await?;
+            Impact::of(&found.secrets, &usage, staged_key, self.core.clock.now()).check_unused_for(time)?;
+        }
         let key = KeyRef::of(&found.key);
         let staged = in_state(&found, SecretState::Staged).filter(|_| staged_key == StagedKey::Promote);
         let (secret, value, successor) = match staged {
@@ -270,9 +317,65 @@ impl Issuer {
         let retired: Vec<Secret> = found.secrets.iter().copied().filter(|old| old.locator != secret.locator).collect();
         let after = vec![summary(&secret)];
         let event = self.event(Action::AccessKeyRegenerated, &found.key, request, between(&found, after));
+        let events = match leak {
+            None => event.into(),
+            Some(Leak { note }) => {
+                let detail = between(&found, vec![]).with_note(note);
+                let reported = self.event(Action::AccessKeyReportedLeaked, &found.key, request, detail);
+                Events::from(reported).and(event)
+            }
+        };
         let change = Change::Regenerate { key, retired: locators(&retired), successor };
-        let receipt = self.commit_new(change, event.into(), hash, request, value.fresh()).await?;
+        let receipt = self.commit_new(change, events, hash, request, value.fresh()).await?;
         Ok(Regenerated { key: found.key, secret, retired, value, receipt })
+    }
+
+    /// Changes the name or the note of a key. Its secrets stay.
+    ///
+    /// # Errors
+    ///
+    /// [`ManageError::NoSuchKey`] if there is no such key. [`ManageError::StateUnchanged`] if both are so already.
+    pub async fn label(
+        &self,
+        organization: OrganizationId,
+        id: AccessKeyId,
+        labelling: Labelling,
+        request: &ChangeRequest,
+    ) -> Result<Labelled, ManageError> {
+        let Labelling { name, note } = labelling;
+        let subject = id.to_string();
+        let (to, words) = (name.as_ref().map_or("", Name::as_str), format!("{note:?}"));
+        let hash = self
+            .first_request(organization, ["label", &organization.to_string(), &subject, to, &words], request)
+            .await?;
+        let mut tries = 0..MAX_TRIES;
+        loop {
+            let Some(found) = self.core.store.access_key(organization, WhichKey::Id(id)).await? else {
+                self.existing(organization).await?;
+                return Err(self.in_effect(&subject, ManageError::NoSuchKey).await);
+            };
+            let seen = found.label();
+            let label = KeyLabel {
+                name: name.clone().unwrap_or_else(|| seen.name.clone()),
+                note: note.clone().unwrap_or_else(|| seen.note.clone()),
+            };
+            let detail = Detail::default()
+                .with_name(label.name.clone())
+                .with_name_before(Some(&seen.name).filter(|before| **before != label.name).cloned())
+                .with_note(label.note.clone());
+            let event = self.event(Action::AccessKeyRenamed, &found.key, request, detail);
+            let change = Change::Label { key: KeyRef::of(&found.key), seen, label: label.clone() };
+            match self.commit(change, event.into(), hash, request).await {
+                Err(ManageError::ChangedMeanwhile) if tries.next().is_some() => {}
+                Err(ManageError::Store(StoreError::NotFound)) => {
+                    return Err(self.in_effect(&subject, ManageError::NoSuchKey).await);
+                }
+                receipt => {
+                    let key = altered!(found.key.clone(), name: label.name);
+                    return Ok(Labelled { key: altered!(found, key: key, note: label.note), receipt: receipt? });
+                }
+            }
+        }
     }
 
     /// Deletes a test key.
@@ -323,6 +426,21 @@ impl Issuer {
             self.existing(organization).await?;
         }
         Ok(keys)
+    }
+
+    /// Returns a key of an organization.
+    ///
+    /// # Errors
+    ///
+    /// [`ManageError::NoSuchKey`] if there is no such key.
+    pub async fn access_key(
+        &self,
+        operator: &OperatorPrincipal,
+        organization: OrganizationId,
+        id: AccessKeyId,
+    ) -> Result<AccessKeyWithSecrets, ManageError> {
+        operator.check(organization)?;
+        self.core.store.access_key(organization, WhichKey::Id(id)).await?.ok_or(ManageError::NoSuchKey)
     }
 
     pub(crate) async fn production_key(

@@ -57,6 +57,7 @@ mod change_request;
 mod control;
 mod core;
 mod error;
+mod impact;
 mod import;
 mod index;
 mod issuer;
@@ -76,6 +77,7 @@ mod revoked;
 mod rotation;
 #[cfg(feature = "operators")]
 mod sign_in;
+mod staged_key;
 mod timing;
 mod usage;
 mod verifier;
@@ -88,8 +90,9 @@ pub use crate::callback::CallbackError;
 pub use crate::change_request::ChangeRequest;
 pub use crate::core::Core;
 pub use crate::error::{ManageError, StartError, VerifyError};
+pub use crate::impact::{Impact, QUIET_PERIOD, UsedSecret};
 pub use crate::import::{ImportOwner, ImportedKey, KeyImport};
-pub use crate::issuer::{CurrentValue, Issuer, Minted, Regenerated, StagedKey};
+pub use crate::issuer::{CurrentValue, Issuer, Labelled, Labelling, Minted, Regenerated};
 pub use crate::lost::LostChanges;
 pub use crate::observer::Observer;
 #[cfg(feature = "operators")]
@@ -100,11 +103,12 @@ pub use crate::principal::{OperatorPrincipal, Principal};
 pub use crate::progress::ChangeProgress;
 pub use crate::receipt::{Nodes, Receipt};
 pub use crate::revoked::RevokedKey;
-pub use crate::rotation::{ROTATION_PERIOD, rotation_due_at};
+pub use crate::rotation::{LONG_STAGED, ROTATION_PERIOD, rotation_due_at};
 #[cfg(feature = "operators")]
 pub use crate::sign_in::{LINK_LIFETIME, Presence, SESSION_IDLE, SESSION_LIFETIME};
+pub use crate::staged_key::StagedKey;
 pub use crate::timing::{LeaseConfig, TimingError};
-pub use crate::usage::{Impact, QUIET_PERIOD, UsedSecret};
+pub use crate::usage::FoundSecret;
 pub use crate::verifier::{Verified, Verifier};
 #[cfg(feature = "operators")]
 pub use crate::visit::Visit;

@@ -12,7 +12,7 @@ use doorward_types::{Foreign, Locator, MonoInstant, OrganizationId, Timestamp};
 use crate::Core;
 use crate::control::Lease;
 use crate::index::{Draft, Index};
-use crate::revoked::RevokedKeys;
+use crate::revoked::{MAX_REMEMBERED, RevokedKeys};
 
 /// The interval between two writes of counted uses to the store. A crash loses the uses of up to one interval.
 const FLUSH_INTERVAL: Duration = Duration::from_secs(5);
@@ -131,14 +131,14 @@ impl Node {
 
     fn revoke(&self, locator: &Locator) {
         if let Some(identity) = self.index.identity(locator) {
-            self.revoked.remember(identity.live.clone(), self.core.clock.now());
+            self.revoked.remember(&identity.live, self.core.clock.now());
         }
         self.index.remove(locator);
     }
 
     /// Writes the uses in memory to the store, a thousand at a time. Uses that cannot be written are counted again,
     /// even if the caller goes away meanwhile. If the store keeps no uses, they are dropped.
-    pub(crate) async fn flush_uses(&self) {
+    async fn flush_uses(&self) {
         self.counted_since.store(self.core.clock.now().as_millis(), Ordering::Relaxed);
         let mut taken = Taken { index: &self.index, uses: self.index.drain_counts() };
         while !taken.uses.is_empty() {
@@ -158,6 +158,38 @@ impl Node {
         }
     }
 
+    /// Writes the uses and the refused calls in memory to the store.
+    pub(crate) async fn flush_counts(&self) {
+        self.flush_uses().await;
+        self.flush_refusals().await;
+    }
+
+    /// Writes the refused calls in memory to the store. Calls that cannot be written are counted again.
+    async fn flush_refusals(&self) {
+        let Some(store) = self.core.store.retired_secrets() else { return };
+        let refusals = self.revoked.take_refusals();
+        if refusals.is_empty() {
+            return;
+        }
+        if let Err(error) = store.add_refusals(&refusals).await {
+            self.store_failed(&error);
+            self.revoked.restore_refusals(&refusals);
+        }
+    }
+
+    /// Remembers the secrets that were revoked before this node ran.
+    async fn remember_retired(&self) {
+        let Some(store) = self.core.store.retired_secrets() else { return };
+        match store.newest_retired(MAX_REMEMBERED).await {
+            // The newest come first, and the oldest are forgotten first.
+            Ok(retired) => retired.iter().rev().for_each(|retired| self.revoked.remember_retired(retired)),
+            Err(error) => tracing::warn!(
+                error = describe(&error),
+                "could not read the revoked secrets: calls with them are refused, and count as calls with unknown keys"
+            ),
+        }
+    }
+
     /// Returns a time before all uses in memory. It does not change between two flushes.
     pub(crate) fn counted_since(&self) -> Timestamp {
         Timestamp::from_millis(self.counted_since.load(Ordering::Relaxed))
@@ -165,9 +197,10 @@ impl Node {
 
     /// Flushes repeatedly, separate from the polls, which must not be delayed.
     pub(crate) async fn run_usage_flush(self: Arc<Self>) {
+        self.remember_retired().await;
         loop {
             tokio::time::sleep(FLUSH_INTERVAL).await;
-            self.flush_uses().await;
+            self.flush_counts().await;
             // After a load, free the old table.
             while self.index.free_replaced() {
                 tokio::task::yield_now().await;

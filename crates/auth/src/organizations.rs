@@ -6,7 +6,7 @@ use std::time::Duration;
 use doorward_audit::{Action, Detail, EventDraft};
 use doorward_key::ShownOnce;
 use doorward_store::{
-    AccessKey, Change, Events, Organization, OrganizationUpdate, Page, RequestHash, Secret, StoreError,
+    AccessKey, Change, Events, KeyOverview, Organization, OrganizationUpdate, Page, RequestHash, Secret, StoreError,
 };
 use doorward_types::{Environment, ExternalId, Name, NameError, OrganizationId, SecretState, altered};
 
@@ -407,6 +407,20 @@ impl Issuer {
     ) -> Result<Vec<Organization>, ManageError> {
         operator.check_installation()?;
         Ok(self.core.store.organizations(page).await?)
+    }
+
+    /// Returns the state of the keys of these organizations, in their order. Uses that no node has written yet are left out.
+    ///
+    /// # Errors
+    ///
+    /// [`ManageError::Store`] if the store fails.
+    pub async fn key_overviews(
+        &self,
+        operator: &OperatorPrincipal,
+        organizations: &[OrganizationId],
+    ) -> Result<Vec<KeyOverview>, ManageError> {
+        operator.check_installation()?;
+        Ok(self.core.store.key_overviews(organizations).await?)
     }
 
     /// Returns the organizations with this text in their names, newest first. Upper and lower case count as equal.

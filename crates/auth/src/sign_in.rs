@@ -99,6 +99,19 @@ impl Operators {
         Ok(Some(OperatorPrincipal::of_operator(&operator)))
     }
 
+    /// Returns the sessions that have not ended, oldest first.
+    ///
+    /// # Errors
+    ///
+    /// [`ManageError::Store`] if the store fails.
+    pub async fn sessions(&self, operator: &OperatorPrincipal) -> Result<Vec<SignIn>, ManageError> {
+        operator.check_installation()?;
+        let now = self.core.clock.now();
+        let mut found = self.store.sign_ins(now).await?;
+        found.retain(|found| found.kind == SignInKind::Session && found.seen_at + SESSION_IDLE > now);
+        Ok(found)
+    }
+
     /// Ends a session.
     ///
     /// # Errors

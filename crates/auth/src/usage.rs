@@ -1,68 +1,23 @@
-//! The uses of secrets, and the calls that a regeneration would break. Reading them writes nothing.
+//! The uses of secrets, the refused calls with revoked secrets, and the preview of a regeneration. Reading them writes nothing.
 
 use std::collections::HashSet;
-use std::time::Duration;
 
-use doorward_store::{AccessKeyWithSecrets, Secret, SecretUsage, UsageBucket, UsageLog};
-use doorward_types::{OrganizationId, SecretState, Timestamp};
+use doorward_store::{AccessKeyWithSecrets, ActiveSecret, RetiredSecret, Secret, SecretUsage, UsageBucket, UsageLog};
+use doorward_types::{Locator, OrganizationId, Timestamp};
 
-use crate::{Issuer, ManageError, OperatorPrincipal, StagedKey};
+use crate::control::effect::of_this_store;
+use crate::{Impact, Issuer, ManageError, OperatorPrincipal, StagedKey};
 
-/// The time without a use after which a secret's revocation is called safe: daily jobs have run once.
-pub const QUIET_PERIOD: Duration = Duration::from_hours(24);
+/// The maximum number of revoked secrets in an answer.
+const MAX_RETIRED: u32 = 1_000;
 
-/// The impact of a regeneration on callers.
+/// A secret that the store knows.
 #[derive(Clone, Debug)]
-#[non_exhaustive]
-pub struct Impact {
-    /// The secrets to revoke, the current secret first.
-    pub dying: Vec<UsedSecret>,
-    /// The staged secret that would be promoted, if there is one.
-    pub successor: Option<UsedSecret>,
-    now: Timestamp,
-}
-
-/// A secret with its uses.
-#[derive(Clone, Copy, Debug)]
-#[non_exhaustive]
-pub struct UsedSecret {
-    /// The secret.
-    pub secret: Secret,
-    /// The uses of the secret, or `None` if it was never used.
-    pub usage: Option<SecretUsage>,
-}
-
-impl Impact {
-    /// Returns the impact of a regeneration of the production key with these secrets, from their uses so far.
-    #[must_use]
-    pub fn of(secrets: &[Secret], usage: &[SecretUsage], staged: StagedKey, now: Timestamp) -> Self {
-        let with_usage = |secret: &Secret| UsedSecret {
-            secret: *secret,
-            usage: usage.iter().find(|usage| usage.locator == secret.locator).copied(),
-        };
-        let dies = |secret: &&Secret| staged == StagedKey::Discard || secret.state == SecretState::Current;
-        let (dying, rest): (Vec<_>, Vec<_>) = secrets.iter().partition(dies);
-        let dying = dying.into_iter().map(with_usage).collect();
-        Self { dying, successor: rest.into_iter().map(with_usage).next(), now }
-    }
-
-    /// Returns the uses of each secret to revoke that was used within [`QUIET_PERIOD`]. Such calls would be refused.
-    pub fn refused(&self) -> impl Iterator<Item = &SecretUsage> {
-        let used = self.dying.iter().filter_map(|dying| dying.usage.as_ref());
-        used.filter(|usage| usage.last_used_at + QUIET_PERIOD > self.now)
-    }
-
-    /// Returns true if the staged secret would be promoted and was never used.
-    #[must_use]
-    pub fn is_successor_unused(&self) -> bool {
-        self.successor.is_some_and(|successor| successor.usage.is_none())
-    }
-
-    /// Returns true if the regeneration would break no caller.
-    #[must_use]
-    pub fn is_safe(&self) -> bool {
-        self.refused().next().is_none() && !self.is_successor_unused()
-    }
+pub enum FoundSecret {
+    /// The secret is in force, unless its organization is suspended.
+    InForce(Box<ActiveSecret>),
+    /// The secret was revoked.
+    Revoked(Box<RetiredSecret>),
 }
 
 impl Issuer {
@@ -98,11 +53,35 @@ impl Issuer {
     ) -> Result<Vec<SecretUsage>, ManageError> {
         let Some(first) = keys.first() else { return Ok(vec![]) };
         operator.check(first.key.organization)?;
-        let now = self.core.clock.now();
-        let mut all = self.usage_log()?.usage(first.key.organization, now).await?;
+        let mut all = self.usage_log()?.usage(first.key.organization, self.core.clock.now()).await?;
         // The log has the uses of all keys of the organization.
-        let meant: HashSet<_> = keys.iter().flat_map(|found| &found.secrets).map(|secret| secret.locator).collect();
+        let meant = locators_of(keys);
         all.retain(|usage| meant.contains(&usage.locator));
+        self.add_usage_in_memory(keys, &mut all);
+        Ok(all)
+    }
+
+    /// Returns [`Issuer::usage`] of all keys of an organization, and [`Issuer::recent_uses`] of its production key, by one read.
+    ///
+    /// # Errors
+    ///
+    /// Fails like [`Issuer::usage`].
+    pub async fn usage_with_spans(
+        &self,
+        operator: &OperatorPrincipal,
+        keys: &[AccessKeyWithSecrets],
+    ) -> Result<(Vec<SecretUsage>, Vec<UsageBucket>), ManageError> {
+        let Some(first) = keys.first() else { return Ok((vec![], vec![])) };
+        operator.check(first.key.organization)?;
+        let log = self.usage_log()?;
+        let (mut usage, mut spans) = log.usage_with_spans(first.key.organization, self.core.clock.now()).await?;
+        self.add_usage_in_memory(keys, &mut usage);
+        self.add_spans_in_memory(keys, &mut spans);
+        Ok((usage, spans))
+    }
+
+    /// Adds the uses that this process has not yet written.
+    fn add_usage_in_memory(&self, keys: &[AccessKeyWithSecrets], all: &mut Vec<SecretUsage>) {
         for (secret, uses, since) in self.uses_in_memory(keys) {
             let locator = secret.locator;
             // Use a time that does not change until the next flush writes the exact time.
@@ -115,7 +94,6 @@ impl Issuer {
                 None => all.push(SecretUsage::new(locator, at, uses)),
             }
         }
-        Ok(all)
     }
 
     /// Returns the uses of the secrets of these keys in the last 24 hours, by secret and then by time, in spans of
@@ -131,9 +109,15 @@ impl Issuer {
     ) -> Result<Vec<UsageBucket>, ManageError> {
         let Some(first) = keys.first() else { return Ok(vec![]) };
         operator.check(first.key.organization)?;
-        let now = self.core.clock.now();
-        let mut all = self.usage_log()?.recent_uses(first.key.organization, now).await?;
-        let span = SecretUsage::span(now);
+        let mut all = self.usage_log()?.recent_uses(first.key.organization, self.core.clock.now()).await?;
+        let meant = locators_of(keys);
+        all.retain(|found| meant.contains(&found.locator));
+        self.add_spans_in_memory(keys, &mut all);
+        Ok(all)
+    }
+
+    fn add_spans_in_memory(&self, keys: &[AccessKeyWithSecrets], all: &mut Vec<UsageBucket>) {
+        let span = SecretUsage::span(self.core.clock.now());
         for (Secret { locator, .. }, uses, _) in self.uses_in_memory(keys) {
             match all.iter_mut().find(|found| (found.locator, found.span) == (locator, span)) {
                 Some(found) => found.uses += uses,
@@ -141,7 +125,63 @@ impl Issuer {
             }
         }
         all.sort_unstable();
+    }
+
+    /// Returns the secrets of an organization that were revoked in the last 30 days, newest first, with the calls that were
+    /// refused since. They are as current as [`Issuer::usage`]. Returns nothing if the engine does not remember them.
+    ///
+    /// # Errors
+    ///
+    /// [`ManageError::Store`] if the store fails.
+    pub async fn retired(
+        &self,
+        operator: &OperatorPrincipal,
+        organization: OrganizationId,
+    ) -> Result<Vec<RetiredSecret>, ManageError> {
+        operator.check(organization)?;
+        let Some(store) = self.core.store.retired_secrets() else { return Ok(vec![]) };
+        let mut all = store.retired_of(organization, MAX_RETIRED).await?;
+        let Some(node) = self.control.as_ref().map(|control| &control.node) else { return Ok(all) };
+        for refused in node.revoked.refusals() {
+            if let Some(found) = all.iter_mut().find(|found| found.locator == refused.locator) {
+                found.refused += u64::from(refused.calls);
+                if found.last_refused_at <= Some(refused.last_at) {
+                    (found.last_refused_at, found.last_refused_from) = (Some(refused.last_at), refused.last_from);
+                }
+            }
+        }
         Ok(all)
+    }
+
+    /// Returns the secrets of all organizations that were revoked in the last 30 days, newest first, with the calls that nodes
+    /// have written. Returns nothing if the engine does not remember them.
+    ///
+    /// # Errors
+    ///
+    /// [`ManageError::Store`] if the store fails. [`ManageError::NoSuchOrganization`] for a visitor.
+    pub async fn newest_retired(&self, operator: &OperatorPrincipal) -> Result<Vec<RetiredSecret>, ManageError> {
+        operator.check_installation()?;
+        let Some(store) = self.core.store.retired_secrets() else { return Ok(vec![]) };
+        Ok(store.newest_retired(MAX_RETIRED).await?)
+    }
+
+    /// Returns the secret with this locator: in force, or revoked in the last 30 days.
+    ///
+    /// # Errors
+    ///
+    /// [`ManageError::Store`] if the store fails. [`ManageError::NoSuchOrganization`] for a visitor.
+    pub async fn find_secret(
+        &self,
+        operator: &OperatorPrincipal,
+        locator: Locator,
+    ) -> Result<Option<FoundSecret>, ManageError> {
+        operator.check_installation()?;
+        let live = self.core.store.active_secret(locator).await?;
+        if let Some(live) = of_this_store(self.control.as_ref(), live)? {
+            return Ok(Some(FoundSecret::InForce(Box::new(live))));
+        }
+        let Some(store) = self.core.store.retired_secrets() else { return Ok(None) };
+        Ok(store.retired(locator).await?.map(|retired| FoundSecret::Revoked(Box::new(retired))))
     }
 
     fn usage_log(&self) -> Result<&dyn UsageLog, ManageError> {
@@ -156,4 +196,8 @@ impl Issuer {
             secrets.map(|secret| (*secret, u64::from(node.index.uses(&secret.locator)), node.counted_since()));
         counted.filter(|(_, uses, _)| *uses > 0).collect()
     }
+}
+
+fn locators_of(keys: &[AccessKeyWithSecrets]) -> HashSet<Locator> {
+    keys.iter().flat_map(|found| &found.secrets).map(|secret| secret.locator).collect()
 }

@@ -1,17 +1,19 @@
+use std::collections::HashSet;
 use std::fmt;
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
 use doorward_key::{Digest, ImportedDigest, KeyCandidate, KeyPrefix, PresentedForeignKey, PresentedKey};
 use doorward_store::ActiveSecret;
-use doorward_types::{AccessKeyId, Environment, Locator, MonoInstant, OrganizationId, Timestamp};
+use doorward_types::{AccessKeyId, Environment, Locator, MonoInstant, Name, OrganizationId, Timestamp};
 use tokio::task::JoinHandle;
 
 use crate::control::{Actor, Control, Host};
 use crate::index::Live;
 use crate::node::{Node, describe};
 use crate::principal::Identity;
-use crate::{Core, Principal, StartError, VerifyError};
+use crate::{Core, LONG_STAGED, Principal, ROTATION_PERIOD, RevokedKey, StartError, VerifyError};
 
 /// A node that verifies from memory. Cheap to clone: all clones are one node.
 ///
@@ -68,7 +70,7 @@ impl Drop for Running {
                 if let Some(count) = count {
                     let _ = count.await;
                 }
-                node.flush_uses().await;
+                node.flush_counts().await;
             });
         }
     }
@@ -286,6 +288,11 @@ impl Verifier {
         })
     }
 
+    /// Counts a refused call with a revoked key, for the owner of the key. `from` is the sender's address.
+    pub fn count_refusal(&self, revoked: &RevokedKey, from: Option<IpAddr>) {
+        self.node.revoked.count_refusal(revoked.locator, self.core().clock.now(), from);
+    }
+
     /// Returns the key that this text belongs to: an active key, or a key whose revocation this node saw. It counts no
     /// use, because it is for keys that were presented in the wrong place.
     #[must_use]
@@ -296,6 +303,40 @@ impl Verifier {
         let live = self.node.index.identity(&presented.locator()).filter(|identity| is_it(&identity.live));
         live.map(|identity| identity.live.key.id)
             .or_else(|| Some(self.node.revoked.find(presented.locator(), presented.digest())?.key))
+    }
+
+    /// Returns false if the store has lost a change, as far as this node knows: no node serves until an operator has accepted
+    /// the loss.
+    #[must_use]
+    pub fn is_store_intact(&self) -> bool {
+        self.node.store_is_intact()
+    }
+
+    /// Returns true if this node knows that a production secret of the organization was revoked within this time.
+    #[must_use]
+    pub fn has_revoked_within(&self, organization: OrganizationId, time: Duration) -> bool {
+        self.node.revoked.has_production_since(organization, self.core().clock.now() - time)
+    }
+
+    /// Returns the number of entries of an organization's list of allowed origins.
+    #[cfg(feature = "origins")]
+    #[must_use]
+    pub fn allowed_origin_count(&self, organization: OrganizationId) -> usize {
+        self.node.allow_list(organization).entries().len()
+    }
+
+    /// Returns up to `limit` organizations that need a hand: the rotation of the production key is due within `lead`, or a next
+    /// key has been staged for longer than [`LONG_STAGED`](crate::LONG_STAGED). The oldest secret comes first.
+    #[must_use]
+    pub fn organizations_to_rotate(&self, lead: Duration, limit: usize) -> Vec<(OrganizationId, Name)> {
+        let now = self.core().clock.now();
+        let mut found =
+            self.node.index.oldest_production_secrets((now + lead - ROTATION_PERIOD, now - LONG_STAGED), limit);
+        found.sort_by_key(|found| found.live.secret.created_at);
+        let mut seen = HashSet::new();
+        let organizations =
+            found.iter().map(|found| (found.live.key.organization, found.live.organization_name.clone()));
+        organizations.filter(|(organization, _)| seen.insert(*organization)).take(limit).collect()
     }
 
     /// Returns the number of production keys whose current secret has at least this age, and the organization and
@@ -347,11 +388,11 @@ impl Verifier {
         &self.node.core
     }
 
-    /// Stops verifying, writes the counted uses, and removes the session from the store, so that no writer waits for
+    /// Stops verifying, writes the counted uses and refusals, and removes the session from the store, so that no writer waits for
     /// it.
     pub async fn stop(&self) {
         self.running.actor.stop().await;
-        self.node.flush_uses().await;
+        self.node.flush_counts().await;
     }
 
     /// Returns true if [`Verifier::stop`] was called.

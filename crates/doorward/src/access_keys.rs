@@ -147,7 +147,8 @@ impl AccessKeys {
     #[cfg(feature = "dashboard")]
     #[must_use]
     pub fn dashboard(&self) -> Dashboard {
-        Dashboard::new(self.verifier().clone(), Arc::clone(self.store()) as _)
+        let store = Arc::clone(self.store());
+        Dashboard::new(self.verifier().clone(), Arc::clone(&store) as _).with_outbox(store)
     }
 
     /// The page *Settings → API Keys* for the service's own users, to be mounted at any path. `find` tells by the service's own

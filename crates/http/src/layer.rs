@@ -292,7 +292,9 @@ impl AccessKeyLayer {
     #[cold]
     fn look_closer(&self, asked: RequestHead<'_>, rejection: Rejection) -> Rejection {
         match rejection {
-            Rejection::Key(VerifyError::Revoked(RevokedKey { locator, key, .. })) => {
+            Rejection::Key(VerifyError::Revoked(revoked)) => {
+                let RevokedKey { locator, key, .. } = revoked;
+                self.verifier.count_refusal(&revoked, asked.source.map(|SourceAddress(address)| address));
                 self.warn(KeyMisuse::Revoked, locator, key, asked);
                 rejection
             }

@@ -1,11 +1,11 @@
-//! The creation times of all current production secrets, in order. They give the number of secrets up to a time, and
-//! the oldest secret.
+//! The creation times of all production secrets, in order: those of the current ones, and those of the staged ones. They
+//! give the number of secrets up to a time, and the oldest secrets.
 //!
 //! The entries are in chunks of at most [`CHUNK`], so that a change moves a few kilobytes. A count adds up the lengths
 //! of the chunks before the time: twenty thousand numbers at ten million secrets. An entry takes 16 bytes, and at most
 //! 16 more bytes of free room in its chunk.
 
-use doorward_types::Timestamp;
+use doorward_types::{SecretState, Timestamp};
 
 /// The number of entries in a full chunk: 8 KiB.
 const CHUNK: usize = 512;
@@ -16,11 +16,28 @@ const SPARSE: usize = CHUNK / 4;
 /// The number of entries by which a chunk's room grows. At most twice as much stays free.
 const ROOM: usize = 32;
 
-/// A current production secret. Entries are in order of creation, and no two secrets have the same code.
+/// A production secret. Entries are in order of creation, and no two secrets have the same code.
 #[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
 pub(super) struct Entry {
     pub(super) created_at: Timestamp,
     pub(super) code: u64,
+}
+
+/// The creation times of all production secrets.
+#[derive(Default)]
+pub(super) struct ProductionTimes {
+    pub(super) current: CreationTimes,
+    pub(super) staged: CreationTimes,
+}
+
+impl ProductionTimes {
+    /// Returns the times of the secrets in a state.
+    pub(super) fn of(&mut self, state: SecretState) -> &mut CreationTimes {
+        match state {
+            SecretState::Current => &mut self.current,
+            SecretState::Staged => &mut self.staged,
+        }
+    }
 }
 
 /// A part of the entries.
@@ -53,9 +70,9 @@ impl CreationTimes {
         (before + self.chunks.get(place).map_or(0, within)) as u64
     }
 
-    /// Returns the oldest secret.
-    pub(super) fn oldest(&self) -> Option<Entry> {
-        self.chunks.first()?.entries.first().copied()
+    /// Returns the secrets, the oldest first.
+    pub(super) fn oldest_first(&self) -> impl Iterator<Item = Entry> {
+        self.chunks.iter().flat_map(|chunk| &chunk.entries).copied()
     }
 
     /// Adds a secret, unless it is present.
@@ -187,7 +204,7 @@ mod tests {
                     }
                 }
                 check(&times);
-                prop_assert_eq!(times.oldest(), set.first().copied());
+                prop_assert_eq!(times.oldest_first().next(), set.first().copied());
             }
             for millis in -1..610 {
                 let time = Timestamp::from_millis(millis);
@@ -202,9 +219,12 @@ mod tests {
         let mut times = filled([5].into_iter());
         times.remove(entry(5, 1));
         times.remove(entry(4, 0));
-        assert_eq!((times.count_until(Timestamp::from_millis(i64::MAX)), times.oldest()), (1, Some(entry(5, 0))));
+        assert_eq!(
+            (times.count_until(Timestamp::from_millis(i64::MAX)), times.oldest_first().next()),
+            (1, Some(entry(5, 0)))
+        );
         times.remove(entry(5, 0));
-        assert_eq!((times.count_until(Timestamp::from_millis(i64::MAX)), times.oldest()), (0, None));
+        assert_eq!((times.count_until(Timestamp::from_millis(i64::MAX)), times.oldest_first().next()), (0, None));
         times.insert(entry(i64::MIN, 0));
         assert_eq!(times.count_until(Timestamp::from_millis(i64::MIN)), 1);
     }

@@ -6,7 +6,7 @@ use doorward_store::ActiveSecret;
 use doorward_types::{Environment, SecretState};
 
 use super::code::{code, hash};
-use super::creation_times::{CreationTimes, Entry};
+use super::creation_times::{Entry, ProductionTimes};
 use super::formats::ImportFormats;
 use super::segment::{SPLIT_ABOVE, Segment};
 use crate::principal::Identity;
@@ -61,7 +61,7 @@ impl Directory {
     }
 
     /// Writes a secret, and replaces its old row.
-    pub(super) fn write(&self, hash: u64, code: u64, live: ActiveSecret, times: &mut CreationTimes) {
+    pub(super) fn write(&self, hash: u64, code: u64, live: ActiveSecret, times: &mut ProductionTimes) {
         let Some(segment) = self.segment(hash) else { return };
         let old = segment.find(hash, code);
         let known = old.as_ref().and_then(|old| segment.identity(old)).map(|identity| &identity.live);
@@ -75,21 +75,23 @@ impl Directory {
         if let Some(old) = old {
             old.row.withdraw();
         }
-        if let Some(entry) = old_entry {
-            times.remove(entry);
+        if let Some((state, entry)) = old_entry {
+            times.of(state).remove(entry);
         }
-        if let Some(entry) = entry {
-            times.insert(entry);
+        if let Some((state, entry)) = entry {
+            times.of(state).insert(entry);
         }
     }
 
     /// Removes a secret.
-    pub(super) fn withdraw(&self, hash: u64, code: u64, times: &mut CreationTimes) {
+    pub(super) fn withdraw(&self, hash: u64, code: u64, times: &mut ProductionTimes) {
         let Some(segment) = self.segment(hash) else { return };
         let Some(found) = segment.find(hash, code) else { return };
         found.row.withdraw();
-        if let Some(entry) = segment.identity(&found).and_then(|identity| production_entry(code, &identity.live)) {
-            times.remove(entry);
+        if let Some((state, entry)) =
+            segment.identity(&found).and_then(|identity| production_entry(code, &identity.live))
+        {
+            times.of(state).remove(entry);
         }
     }
 
@@ -99,17 +101,17 @@ impl Directory {
     }
 }
 
-/// Returns the entry of a current production secret, or `None` for other secrets.
-fn production_entry(code: u64, live: &ActiveSecret) -> Option<Entry> {
-    let counts = live.key.environment == Environment::Production && live.secret.state == SecretState::Current;
-    counts.then_some(Entry { created_at: live.secret.created_at, code })
+/// Returns the state and the entry of a production secret, or `None` for other secrets.
+fn production_entry(code: u64, live: &ActiveSecret) -> Option<(SecretState, Entry)> {
+    let entry = Entry { created_at: live.secret.created_at, code };
+    (live.key.environment == Environment::Production).then_some((live.secret.state, entry))
 }
 
 /// An unpublished table. Its directory grows in place, and each segment has its full room, so each row is moved twice
 /// on average.
 pub(crate) struct Draft {
     directory: Directory,
-    times: CreationTimes,
+    times: ProductionTimes,
     multiplier: u64,
     /// The hash of the first untrimmed segment, or `None` if all are trimmed.
     untrimmed: Option<u64>,
@@ -120,7 +122,7 @@ impl Draft {
     pub(super) fn new(multiplier: u64) -> Self {
         Self {
             directory: Directory::empty(),
-            times: CreationTimes::default(),
+            times: ProductionTimes::default(),
             multiplier,
             untrimmed: Some(0),
             formats: ImportFormats::default(),
@@ -160,7 +162,7 @@ impl Draft {
     }
 
     /// Returns the whole table, trimmed.
-    pub(super) fn finish(mut self) -> (Directory, CreationTimes) {
+    pub(super) fn finish(mut self) -> (Directory, ProductionTimes) {
         while self.trim() {}
         (self.directory, self.times)
     }

@@ -42,7 +42,7 @@ use doorward_store::ActiveSecret;
 use doorward_types::{Environment, Locator, MonoInstant, Timestamp};
 
 use self::code::{code, hash};
-use self::creation_times::CreationTimes;
+use self::creation_times::{CreationTimes, Entry, ProductionTimes};
 use self::directory::Directory;
 pub(crate) use self::directory::Draft;
 use self::formats::ImportFormats;
@@ -70,7 +70,7 @@ pub(crate) struct Index {
 /// The state that only writers see.
 #[derive(Default)]
 struct Writer {
-    times: CreationTimes,
+    times: ProductionTimes,
     /// Replaced segments and directories. A thread with an older directory may still count uses in the segments.
     replaced: Vec<Segment>,
     replaced_directories: Vec<Arc<Directory>>,
@@ -248,14 +248,30 @@ impl Index {
     /// Reads neither rows nor identities, except the oldest secret's. Verifications do not wait for it. Writers wait
     /// microseconds.
     pub(crate) fn production_secrets_until(&self, time: Timestamp) -> (u64, Option<Arc<Identity>>) {
-        let writer = self.writer();
-        let oldest = writer.times.oldest().filter(|oldest| oldest.created_at <= time).and_then(|oldest| {
-            let hash = hash(oldest.code, self.multiplier);
-            let directory = self.directory.load();
+        let times = &self.writer().times.current;
+        let oldest = self.oldest(times, time).next();
+        (times.count_until(time), oldest)
+    }
+
+    /// Returns up to `limit` current production secrets that were created at the first time or before, and staged ones that
+    /// were created at the second time or before, the oldest first of each.
+    pub(crate) fn oldest_production_secrets(
+        &self,
+        (current, staged): (Timestamp, Timestamp),
+        limit: usize,
+    ) -> Vec<Arc<Identity>> {
+        let times = &self.writer().times;
+        self.oldest(&times.current, current).take(limit).chain(self.oldest(&times.staged, staged).take(limit)).collect()
+    }
+
+    fn oldest(&self, times: &CreationTimes, until: Timestamp) -> impl Iterator<Item = Arc<Identity>> {
+        let directory = self.directory.load();
+        let found = move |entry: Entry| {
+            let hash = hash(entry.code, self.multiplier);
             let segment = directory.segment(hash)?;
-            segment.identity(&segment.find(hash, oldest.code)?).cloned()
-        });
-        (writer.times.count_until(time), oldest)
+            segment.identity(&segment.find(hash, entry.code)?).cloned()
+        };
+        times.oldest_first().take_while(move |entry| entry.created_at <= until).filter_map(found)
     }
 
     /// Returns the formats of imported secrets that the table may have. Without imported secrets, there is none.

@@ -3,12 +3,14 @@
 
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+use std::net::IpAddr;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
 use doorward_auth::{
-    Core, Issuer, LeaseConfig, LostChanges, ManageError, StagedKey, StartError, Verifier, VerifyError,
+    Core, FoundSecret, Issuer, LONG_STAGED, LeaseConfig, LostChanges, ManageError, ROTATION_PERIOD, StagedKey,
+    StartError, Verifier, VerifyError,
 };
 use doorward_records::Store;
 use doorward_store::{OpenMode, StoreError};
@@ -310,4 +312,92 @@ async fn a_production_key_is_due_after_a_year() {
     issuer.stage(acme.organization.id, &request()).await.unwrap();
     issuer.regenerate(acme.organization.id, StagedKey::Promote, &request()).await.unwrap();
     assert_eq!(node.production_keys_older_than(year), (0, None));
+}
+
+/// The owner of a key learns who still sends it, also after every node has started again.
+#[tokio::test(start_paused = true)]
+async fn calls_with_a_revoked_key_are_known_after_a_restart() {
+    let core = simulated();
+    let node = Verifier::start_in_runtime(&core).await.unwrap();
+    let issuer = Issuer::beside(&node);
+    let acme = issuer.provision("Acme".parse().unwrap(), &request()).await.unwrap();
+    let note = "ticket 4711".parse().unwrap();
+    let leaked = issuer.report_leaked(acme.organization.id, Some(note), &request()).await.unwrap();
+    assert!(leaked.value.into_fresh().is_some());
+    let refused = |node: &Verifier| match node.authenticate(acme.value.expose().as_bytes()) {
+        Err(VerifyError::Revoked(revoked)) => revoked,
+        other => panic!("{other:?}"),
+    };
+    let from = Some(IpAddr::from([10, 0, 3, 7]));
+    node.count_refusal(&refused(&node), from);
+    let known = async |issuer: &Issuer| {
+        let retired = issuer.retired(&operator(), acme.organization.id).await.unwrap();
+        assert_eq!(retired.len(), 1);
+        retired.first().map(|retired| (retired.locator, retired.refused, retired.last_refused_from)).unwrap()
+    };
+    assert_eq!(known(&issuer).await, (acme.secret.locator, 1, from), "before the node has written it");
+    node.stop().await;
+    drop((issuer, node));
+
+    let node = Verifier::start_in_runtime(&core).await.unwrap();
+    // The node reads the revoked keys beside its start.
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    node.count_refusal(&refused(&node), None);
+    assert_eq!(known(&Issuer::beside(&node)).await, (acme.secret.locator, 2, None));
+    assert_eq!(known(&Issuer::new(&core)).await, (acme.secret.locator, 1, from));
+    node.stop().await;
+    assert_eq!(known(&Issuer::new(&core)).await, (acme.secret.locator, 2, None));
+    let found = Issuer::new(&core).find_secret(&operator(), acme.secret.locator).await.unwrap();
+    assert!(matches!(found, Some(FoundSecret::Revoked(retired)) if retired.organization == acme.organization.id));
+}
+
+#[tokio::test(start_paused = true)]
+async fn organizations_need_a_hand_if_a_key_is_due_or_staged_for_long() {
+    let core = simulated();
+    let issuer = Issuer::new(&core);
+    let provision =
+        async |name: &str| issuer.provision(name.parse().unwrap(), &request()).await.unwrap().organization.id;
+    // A node that runs polls all the time, and months have many polls.
+    let to_rotate = async |lead, limit| {
+        let node = Verifier::start_in_runtime(&core).await.unwrap();
+        let found = node.organizations_to_rotate(lead, limit);
+        node.stop().await;
+        found.into_iter().map(|(id, _)| id).collect::<Vec<_>>()
+    };
+    let lead = Duration::from_hours(30 * 24);
+    let (old, staged) = (provision("old").await, provision("staged").await);
+    assert_eq!(to_rotate(lead, 10).await, []);
+    tokio::time::sleep(ROTATION_PERIOD - 2 * lead).await;
+    issuer.regenerate(staged, StagedKey::Promote, &request()).await.unwrap();
+    issuer.stage(staged, &request()).await.unwrap();
+    tokio::time::sleep(LONG_STAGED).await;
+    assert_eq!(to_rotate(lead, 10).await, [staged]);
+    tokio::time::sleep(lead).await;
+    let young = provision("young").await;
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    assert_eq!(to_rotate(lead, 10).await, [old, staged]);
+    assert_eq!(to_rotate(lead, 1).await, [old]);
+    issuer.unstage(staged, &request()).await.unwrap();
+    issuer.regenerate(old, StagedKey::Promote, &request()).await.unwrap();
+    assert_eq!(to_rotate(lead, 10).await, []);
+    assert_eq!(to_rotate(ROTATION_PERIOD, 10).await, [staged, young, old]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_key_that_is_in_use_is_not_regenerated_by_a_scheduler() {
+    let core = simulated();
+    let node = Verifier::start_in_runtime(&core).await.unwrap();
+    let issuer = Issuer::beside(&node);
+    let acme = issuer.provision("Acme".parse().unwrap(), &request()).await.unwrap();
+    let hour = Duration::from_hours(1);
+    let asked = request().with_unused_for(hour);
+    node.verify(acme.value.expose().as_bytes()).unwrap();
+    let id = acme.organization.id;
+    match issuer.regenerate(id, StagedKey::Promote, &asked).await {
+        Err(ManageError::StillInUse { uses_last_hour: 1, .. }) => {}
+        other => panic!("{other:?}"),
+    }
+    node.verify(acme.value.expose().as_bytes()).unwrap();
+    tokio::time::sleep(hour + Duration::from_mins(1)).await;
+    issuer.regenerate(id, StagedKey::Promote, &asked).await.unwrap();
 }

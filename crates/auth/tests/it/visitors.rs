@@ -9,8 +9,8 @@ use std::time::Duration;
 
 use doorward_auth::restore::RestoreReview;
 use doorward_auth::{
-    Core, ImportOwner, Issuer, KeyImport, LostChanges, ManageError, NewOrganization, OperatorPrincipal, Operators,
-    Renaming, StagedKey, Verifier, Visitor,
+    Core, ImportOwner, Issuer, KeyImport, Labelling, LostChanges, ManageError, NewOrganization, OperatorPrincipal,
+    Operators, Renaming, StagedKey, Verifier, Visitor,
 };
 use doorward_key::ImportedDigest;
 use doorward_store::{Operator, Organization, Page};
@@ -71,20 +71,25 @@ impl Bench {
         let (issuer, who, asked, id) = (&self.issuer, &self.visitor, &self.visitor.request(), of.id);
         let keys = issuer.access_keys(&operator(), id).await.unwrap();
         answers! {
+            access_key: issuer.access_key(who, id, AccessKeyId::new(seed()));
             access_keys: issuer.access_keys(who, id);
             allow_origin: issuer.allow_origin(id, "app.example.com".parse().unwrap(), asked);
             allowed_origins: issuer.allowed_origins(who, of);
             create: issuer.create(id, "ci".parse().unwrap(), asked);
             delete: issuer.delete(id, AccessKeyId::new(seed()), asked);
             disallow_origin: issuer.disallow_origin(id, AllowedOriginId::new(seed()), asked);
+            label: issuer.label(id, AccessKeyId::new(seed()), Labelling::default(), asked);
             organization: issuer.organization(who, id);
             preview_regeneration: issuer.preview_regeneration(who, id, StagedKey::Promote);
             recent_uses: issuer.recent_uses(who, &keys);
             regenerate: issuer.regenerate(id, StagedKey::Promote, asked);
+            report_leaked: issuer.report_leaked(id, None, asked);
+            retired: issuer.retired(who, id);
             scope: async { who.scope(id, Environment::Production) };
             stage: issuer.stage(id, asked);
             unstage: issuer.unstage(id, asked);
             usage: issuer.usage(who, &keys);
+            usage_with_spans: issuer.usage_with_spans(who, &keys);
         }
     }
 
@@ -103,13 +108,16 @@ impl Bench {
             answer_for: review.answer_for(&[], asked);
             close: issuer.close(own, Duration::ZERO, asked);
             find: operators.find(who, "ada");
+            find_secret: issuer.find_secret(who, "0123456789".parse().unwrap());
             finish: review.compare().finish();
             import: issuer.import(import, asked);
             imported: issuer.imported(who, digest);
+            key_overviews: issuer.key_overviews(who, &[]);
             list: operators.list(who);
             list: losses.list(who);
             login_link: operators.login_link(ada, asked);
             losses: review.losses();
+            newest_retired: issuer.newest_retired(who);
             nodes: issuer.nodes(who);
             organization_by_external_id: issuer.organization_by_external_id(who, &tenant);
             organizations: issuer.organizations(who, Page::first(10));
@@ -123,6 +131,7 @@ impl Bench {
             restored: review.restored(Incarnation::FIRST, asked);
             resume: issuer.resume(own, asked);
             scope: async { who.scope(OrganizationId::INSTALLATION, Environment::Production) };
+            sessions: operators.sessions(who);
             sign_out_everywhere: operators.sign_out_everywhere(ada, asked);
             suspend: issuer.suspend(own, None, asked);
         }

@@ -13,10 +13,10 @@ use doorward_records::{
 };
 use doorward_store::{
     AccessKeyWithSecrets, ActiveSecret, AuditLog, Change, ChangeContext, ChangeFeed, Committed, EventFilter,
-    IdempotencyKey, KeyStore, LostChange, LostChangeStore, NodeRegistry, Observation, Operation, Operator,
+    IdempotencyKey, KeyOverview, KeyStore, LostChange, LostChangeStore, NodeRegistry, Observation, Operation, Operator,
     OperatorStore, Organization, OriginEntry, Outbox, OutboxEntry, Page, Position, Provenance, ProviderIdentity,
-    Revision, Scope, SealingKeyId, SecretUsage, Session, SessionStatus, SignIn, SignIns, SinkState, Sourced,
-    StoreError, StoreIdentity, UsageBucket, UsageLog, WhichKey,
+    Refusals, RetiredSecret, RetiredSecrets, Revision, Scope, SealingKeyId, SecretUsage, Session, SessionStatus,
+    SignIn, SignIns, SinkState, Sourced, StoreError, StoreIdentity, UsageBucket, UsageLog, WhichKey,
 };
 use doorward_store_memory::MemoryStore;
 use doorward_types::{
@@ -130,13 +130,25 @@ carried! { KeyStore:
     fn organizations(page: Page<OrganizationId>) -> Vec<Organization>;
     fn organizations_named(name: &Name, limit: u32) -> Vec<Organization>;
     fn access_keys(organization: OrganizationId) -> Vec<AccessKeyWithSecrets>;
+    fn key_overviews(organizations: &[OrganizationId]) -> Vec<KeyOverview>;
     fn access_key(organization: OrganizationId, which: WhichKey) -> Option<AccessKeyWithSecrets>;
     fn allowed_origins(organization: OrganizationId) -> Vec<OriginEntry>;
     {
         fn usage_log(&self) -> Option<&dyn UsageLog> {
             Some(self)
         }
+
+        fn retired_secrets(&self) -> Option<&dyn RetiredSecrets> {
+            Some(self)
+        }
     }
+}
+
+carried! { RetiredSecrets:
+    fn newest_retired(limit: u32) -> Vec<RetiredSecret>;
+    fn retired_of(organization: OrganizationId, limit: u32) -> Vec<RetiredSecret>;
+    fn retired(locator: Locator) -> Option<RetiredSecret>;
+    fn add_refusals(refusals: &[Refusals]) -> ();
 }
 
 carried! { ChangeFeed:
@@ -180,6 +192,7 @@ carried! { UsageLog:
     fn add_uses(uses: &[(Locator, u32)], at: Timestamp) -> ();
     fn recent_uses(organization: OrganizationId, now: Timestamp) -> Vec<UsageBucket>;
     fn usage(organization: OrganizationId, now: Timestamp) -> Vec<SecretUsage>;
+    fn usage_with_spans(organization: OrganizationId, now: Timestamp) -> (Vec<SecretUsage>, Vec<UsageBucket>);
 }
 
 carried! { AuditLog:
@@ -259,6 +272,7 @@ carried! { SignIns:
     fn add_sign_in(sign_in: SignIn, spent: Option<Digest>, event: EventDraft) -> bool;
     fn sign_in(token: Digest, now: Timestamp) -> Option<(SignIn, Operator)>;
     fn consume_sign_in(token: Digest, event: EventDraft) -> bool;
+    fn sign_ins(now: Timestamp) -> Vec<SignIn>;
     fn touch_sign_in(token: Digest, at: Timestamp) -> ();
     fn delete_sign_ins(operator: OperatorId, event: EventDraft) -> u64;
 }
