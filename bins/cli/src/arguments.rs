@@ -515,6 +515,27 @@ pub enum Key {
         #[command(flatten)]
         no_question: NoQuestion,
     },
+    /// Change the name of a key, or the note about it
+    #[command(after_help = "    doorward key rename --org acme ci 'CI of the billing team' --note 'Jenkins, job 7'")]
+    Rename {
+        #[command(flatten)]
+        which: Which,
+        /// The key's id, or the name of a test key
+        key: String,
+        /// The new name
+        #[arg(required_unless_present = "note")]
+        name: Option<Name>,
+        /// A note, such as the team that uses the key; an empty note removes it
+        #[arg(long)]
+        note: Option<String>,
+    },
+    /// Find the organization and the key of a locator, as logs and alerts show it: 4fG7hJ2kLm or dw_test_4fG7hJ2kLm_…
+    #[command(after_help = "Finds keys in force, and those that were revoked in the last 30 days.\n\n\
+                            Exit status: 0 in force, 1 dead or unknown, 2 no locator.")]
+    Find {
+        /// The locator, or the text of a key up to its locator
+        locator: String,
+    },
     /// Delete a test key; servers refuse it from then on
     Delete {
         #[command(flatten)]
@@ -543,8 +564,9 @@ pub enum Key {
     },
     /// Kill the current production key; the staged key takes its place, or a new key that is shown once
     #[command(
-        after_help = "If a key has leaked, regenerate first and roll the new key out second. If the staged key may have \
-                            leaked too, add --discard-staged."
+        after_help = "If a key has leaked, regenerate first with --leaked, and roll the new key out second.\n\n    \
+                      doorward key regenerate --org acme --leaked --note 'pasted into ticket 4711'\n    \
+                      doorward key regenerate --org acme --if-unused-for 1h --yes"
     )]
     Regenerate {
         #[command(flatten)]
@@ -552,6 +574,15 @@ pub enum Key {
         /// Kill the staged key too, and make a new key
         #[arg(long)]
         discard_staged: bool,
+        /// The key has leaked: kill the staged key too, and write that into the audit log
+        #[arg(long, conflicts_with = "if_unused_for")]
+        leaked: bool,
+        /// Words about the leak for the audit log, such as a ticket
+        #[arg(long, requires = "leaked")]
+        note: Option<Name>,
+        /// Fail if the key was used within this time, for a scheduler: 1h or 2d
+        #[arg(long, value_name = "TIME", value_parser = parse_duration)]
+        if_unused_for: Option<Duration>,
         #[command(flatten)]
         shown: Shown,
         #[command(flatten)]

@@ -1,7 +1,9 @@
 //! The commands.
 
-use doorward::api::views::{CreatedView, List, LoginLinkView, OperatorView, RegeneratedView, StagedView};
-use doorward::auth::{CurrentValue, LINK_LIFETIME, ManageError, Operators, StagedKey};
+use std::time::Duration;
+
+use doorward::api::views::{CreatedView, LabelledView, List, LoginLinkView, OperatorView, RegeneratedView, StagedView};
+use doorward::auth::{CurrentValue, LINK_LIFETIME, Labelling, ManageError, Operators, StagedKey};
 use doorward::store::{AccessKeyWithSecrets, OpenMode, WhichKey};
 use doorward::types::{AccessKeyId, Environment, Name, OrganizationId};
 
@@ -10,8 +12,8 @@ use crate::context::CliContext;
 use crate::failure::CliError;
 use crate::output::{self, Output};
 use crate::{
-    assertion_key, audit, completion, confirm, doctor, import, inspect, key_list, man, node, org, origin, sealing_key,
-    store,
+    assertion_key, audit, completion, confirm, doctor, find, import, inspect, key_list, man, node, org, origin,
+    sealing_key, store,
 };
 
 /// Runs a command.
@@ -78,11 +80,17 @@ async fn key(context: &CliContext, command: Key) -> Result<(), CliError> {
             let receipt = context.issuer.unstage(organization.id, &context.request).await?;
             context.output.done(&receipt, &format!("The staged key is dead. {receipt}"))
         }
-        Key::Regenerate { which, discard_staged, shown: _, consent } => {
-            let staged = if discard_staged { StagedKey::Discard } else { StagedKey::Promote };
-            regenerate(context, &which, staged, consent).await
+        Key::Rename { which, key, name, note } => rename_key(context, &which, &key, name, note).await,
+        Key::Find { locator } => find::run(context, &locator).await,
+        Key::Regenerate { which, discard_staged, leaked, note, if_unused_for, shown: _, consent } => {
+            let cause = match (leaked, discard_staged) {
+                (true, _) => Cause::Leak(note),
+                (false, true) => Cause::Rotation(StagedKey::Discard),
+                (false, false) => Cause::Rotation(StagedKey::Promote),
+            };
+            regenerate(context, &which, cause, if_unused_for, consent).await
         }
-        // It needs no store, and ran before a store was opened.
+        // It also works without a store, and ran before a store was opened.
         Key::Inspect => Ok(()),
     }
 }
@@ -127,10 +135,53 @@ async fn find_key(
     }
 }
 
-async fn regenerate(context: &CliContext, which: &Which, staged: StagedKey, consent: Consent) -> Result<(), CliError> {
+/// Changes the words of people about a key.
+async fn rename_key(
+    context: &CliContext,
+    which: &Which,
+    key: &str,
+    name: Option<Name>,
+    note: Option<String>,
+) -> Result<(), CliError> {
+    let organization = context.organization(which).await?;
+    let found = find_key(context, organization.id, key).await?;
+    let parsed = |note: String| match note.as_str() {
+        "" => Ok(None),
+        text => text.parse().map(Some).map_err(|error| CliError::usage(format!("the note is invalid: {error}"))),
+    };
+    let labelling = Labelling::default().with_name(name).with_note(note.map(parsed).transpose()?);
+    let labelled = context.issuer.label(organization.id, found.key.id, labelling, &context.request).await?;
+    let sentence = format!("The key {} is named {} now. {}", found.key.id, labelled.key.key.name, labelled.receipt);
+    let usage = context.issuer.usage(context.operator(), std::slice::from_ref(&labelled.key)).await?;
+    context.output.done(&LabelledView::new(labelled, &usage), &sentence)
+}
+
+/// The cause of a regeneration.
+enum Cause {
+    Rotation(StagedKey),
+    Leak(Option<Name>),
+}
+
+impl Cause {
+    /// Returns what happens to the staged key.
+    const fn staged(&self) -> StagedKey {
+        match self {
+            Self::Rotation(staged) => *staged,
+            Self::Leak(_) => StagedKey::Discard,
+        }
+    }
+}
+
+async fn regenerate(
+    context: &CliContext,
+    which: &Which,
+    cause: Cause,
+    unused_for: Option<Duration>,
+    consent: Consent,
+) -> Result<(), CliError> {
     let organization = context.organization(which).await?;
     let mut what = format!("The current production key of {} dies: servers refuse its holders.", organization.name);
-    let impact = context.issuer.preview_regeneration(context.operator(), organization.id, staged).await?;
+    let impact = context.issuer.preview_regeneration(context.operator(), organization.id, cause.staged()).await?;
     for used in impact.refused() {
         what += &format!(
             "\nIts secret {} was used {} time{} in the last hour, last at {}: regenerating now refuses those calls.",
@@ -148,7 +199,11 @@ async fn regenerate(context: &CliContext, which: &Which, staged: StagedKey, cons
     }
     confirm::by_name(consent, &what, organization.name.as_str())?;
     context.output.remark("Waiting until no server can accept the old key…");
-    let regenerated = context.issuer.regenerate(organization.id, staged, &context.request).await?;
+    let request = context.request.clone().with_unused_for(unused_for);
+    let regenerated = match cause {
+        Cause::Rotation(staged) => context.issuer.regenerate(organization.id, staged, &request).await?,
+        Cause::Leak(note) => context.issuer.report_leaked(organization.id, note, &request).await?,
+    };
     let retired: Vec<_> = regenerated.retired.iter().map(|secret| secret.locator.to_string()).collect();
     let dead = format!("Dead: {}. {}", retired.join(", "), regenerated.receipt);
     let document = RegeneratedView::from(&regenerated);

@@ -11,7 +11,6 @@ use serde::Serialize;
 
 use crate::context::{CliContext, MAX_ORGANIZATIONS, unopened};
 use crate::failure::CliError;
-use crate::node::is_out_of_sight;
 use crate::output::Output;
 
 /// The largest difference between two clocks, in milliseconds, that is no fault.
@@ -172,7 +171,7 @@ fn name(node: &NodeRecord) -> String {
 }
 
 fn registered(nodes: &[NodeRecord], now: Timestamp) -> Check {
-    let is_gone = |node: &&NodeRecord| node.status.retired || is_out_of_sight(node, now);
+    let is_gone = |node: &&NodeRecord| node.status.retired || node.is_out_of_sight(now);
     let gone: Vec<_> = nodes.iter().filter(is_gone).map(name).collect();
     let some = || gone.iter().take(NAMED).cloned().collect::<Vec<_>>().join(", ");
     match (nodes.len(), gone.len()) {

@@ -5,8 +5,8 @@ use std::io::Read;
 use doorward::StoreUrl;
 use doorward::api::Code;
 use doorward::key::{ImportFormat, KeyPrefix, PresentedForeignKey, PresentedKey};
-use doorward::store::ActiveSecret;
-use doorward::types::{AccessKeyId, Environment, Name, OrganizationId};
+use doorward::store::{ActiveSecret, RetiredSecret};
+use doorward::types::{AccessKeyId, Environment, Name, OrganizationId, Timestamp};
 use serde::Serialize;
 use zeroize::Zeroizing;
 
@@ -40,6 +40,9 @@ struct Inspection {
     key: Option<AccessKeyId>,
     #[serde(skip_serializing_if = "Option::is_none")]
     organization: Option<Owner>,
+    /// The time of the revocation, if the key was revoked in the last 30 days.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    retired_at: Option<Timestamp>,
     /// True if the key's organization is suspended, so that servers refuse the key.
     suspended: bool,
 }
@@ -57,6 +60,13 @@ impl Inspection {
         self.key = live.map(|live| live.key.id);
         self.organization = live.map(|live| Owner { id: live.key.organization, name: live.organization_name.clone() });
         self.suspended = live.is_some_and(ActiveSecret::is_suspended);
+    }
+
+    /// Notes that the store remembers the key as revoked.
+    fn tell_retired(&mut self, retired: &RetiredSecret, name: Option<Name>) {
+        self.key = Some(retired.access_key);
+        self.organization = name.map(|name| Owner { id: retired.organization, name });
+        self.retired_at = Some(retired.retired_at);
     }
 
     /// Returns the exit status: 0 if servers accept the key.
@@ -79,6 +89,10 @@ impl Inspection {
                 format!("of {key}, whose organization is suspended: refused until `doorward org resume`")
             }
             (Some(true), Some(key), false) => format!("in force, of {key}"),
+            (Some(_), Some(key), _) => {
+                let since = self.retired_at.map(|at| format!(" since {at}")).unwrap_or_default();
+                format!("dead{since}, of {key}")
+            }
             (Some(_), ..) => "not in force: unknown, deleted, or regenerated".to_owned(),
             (None, ..) => format!("there is no store at {url} to ask"),
         };
@@ -129,7 +143,14 @@ async fn inspect(context: Option<&CliContext>, text: &[u8]) -> Result<Inspection
             found.environment = Some(presented.environment());
             found.locator = Some(presented.locator().to_string());
             if let Some(context) = context {
-                found.tell(owner(context, &presented).await?.as_ref());
+                let live = owner(context, &presented).await?;
+                found.tell(live.as_ref());
+                if live.is_none()
+                    && let Some(retired) = retired(context, &presented).await?
+                {
+                    let organization = context.store.organization(retired.organization).await?;
+                    found.tell_retired(&retired, organization.map(|organization| organization.name));
+                }
             }
         }
     }
@@ -158,4 +179,11 @@ async fn owner(context: &CliContext, presented: &PresentedKey<'_>) -> Result<Opt
         live.secret.digest == presented.digest() && live.key.environment == presented.environment()
     };
     Ok(live.filter(is_same))
+}
+
+/// Returns the revoked secret with this text.
+async fn retired(context: &CliContext, presented: &PresentedKey<'_>) -> Result<Option<RetiredSecret>, CliError> {
+    let Some(store) = context.store.retired_secrets() else { return Ok(None) };
+    let found = store.retired(presented.locator()).await?;
+    Ok(found.filter(|retired| retired.digest == presented.digest()))
 }

@@ -19,6 +19,7 @@ pub mod confirm;
 mod context;
 mod doctor;
 pub mod failure;
+mod find;
 mod import;
 mod inspect;
 mod key_list;

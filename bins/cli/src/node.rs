@@ -2,7 +2,6 @@
 
 use doorward::api::views::{List, NodeView};
 use doorward::store::NodeRecord;
-use doorward::types::Timestamp;
 
 use crate::arguments::Node;
 use crate::context::CliContext;
@@ -11,15 +10,6 @@ use crate::people::ago;
 
 /// The difference of two clocks in milliseconds that a table does not show: networks and databases take that long.
 const TOLERANCE: i64 = 500;
-
-/// The milliseconds after which a node that describes itself every minute has ended, or cannot write to the store.
-const SILENCE: i64 = 90 * 1_000;
-
-/// Returns whether a node has not been seen for some time. A node that never describes itself is not judged: it is embedded in a
-/// service, or of an older program.
-pub(crate) fn is_out_of_sight(node: &NodeRecord, now: Timestamp) -> bool {
-    node.store_time.is_some_and(|seen| now.as_millis() - seen.as_millis() > SILENCE)
-}
 
 pub(crate) async fn run(context: &CliContext, command: &Node) -> Result<(), CliError> {
     let Node::List = command;
@@ -32,7 +22,7 @@ pub(crate) async fn run(context: &CliContext, command: &Node) -> Result<(), CliE
             status.session.id.to_string(),
             told(description.as_ref().map(|said| said.host.to_string())),
             told(description.as_ref().map(|said| said.program.to_string())),
-            match (status.retired, is_out_of_sight(node, now)) {
+            match (status.retired, node.is_out_of_sight(now)) {
                 (true, _) => "silent",
                 (false, true) => "not seen",
                 (false, false) => "serving",

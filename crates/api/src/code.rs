@@ -67,6 +67,8 @@ codes! {
     Overloaded = "overloaded", SERVICE_UNAVAILABLE;
     /// An organization always has its production key.
     ProductionKeyRequired = "production_key_required", CONFLICT;
+    /// The request asks that a key was unused for a time, and it was used.
+    StillInUse = "still_in_use", CONFLICT;
     /// The body did not arrive in time.
     RequestTimeout = "request_timeout", REQUEST_TIMEOUT;
     /// The store failed.

@@ -25,6 +25,7 @@ pub(crate) async fn list(
         until: parameters.get("until")?,
         action: parameters.get("action")?,
         actor: parameters.get("actor")?,
+        actor_part: None,
         subject: parameters.get::<AccessKeyId>("key")?.map(|key| key.to_string()),
     };
     // A filter that fits few events reads all of the log.

@@ -19,6 +19,7 @@ pub fn of_change(error: ManageError) -> Problem {
         ManageError::AlreadyStaged => Problem::new(Code::AlreadyStaged, detail),
         ManageError::IdempotencyKeyReused => Problem::new(Code::IdempotencyKeyReused, detail),
         ManageError::ProductionKeyRequired => Problem::new(Code::ProductionKeyRequired, detail),
+        ManageError::StillInUse { .. } => Problem::new(Code::StillInUse, detail),
         ManageError::ChangedMeanwhile
         | ManageError::ExternalIdTaken
         | ManageError::ImportRevoked

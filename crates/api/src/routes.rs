@@ -167,7 +167,8 @@ pub const PATHS: &[Path] = paths! {
     Management, Operator: "/v1/organizations/{organization}/suspend" => post(SuspendOrganization);
     Management, Operator: "/v1/organizations/{organization}/resume" => post(ResumeOrganization);
     Management, Operator: "/v1/organizations/{organization}/access-keys" => get(ListKeys), post(CreateKey);
-    Management, Operator: "/v1/organizations/{organization}/access-keys/{key}" => delete(DeleteKey);
+    Management, Operator: "/v1/organizations/{organization}/access-keys/{key}"
+        => patch(UpdateKey), delete(DeleteKey);
     Management, Operator: "/v1/organizations/{organization}/production-key/stage" => post(StageKey), delete(UnstageKey);
     Management, Operator: "/v1/organizations/{organization}/production-key/regenerate" => post(RegenerateKey);
     Management, Operator: "/v1/organizations/{organization}/production-key/regenerate/preview"

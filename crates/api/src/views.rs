@@ -1,10 +1,12 @@
 //! The JSON shapes of `docs/reference/http.md`, which the API answers with and the command line prints.
 
 use std::fmt;
+use std::net::IpAddr;
 
 use doorward_audit::{Checkpoint, NoteKey, Unproved, VerifiedLog};
 use doorward_auth::{
-    CurrentValue, Impact, Minted, Principal, Provisioned, Receipt, Regenerated, Updated, UsedSecret, rotation_due_at,
+    CurrentValue, FoundSecret, Impact, Labelled, Minted, Principal, Provisioned, Receipt, Regenerated, Updated,
+    UsedSecret, rotation_due_at,
 };
 use doorward_key::{ImportFormat, OpaqueToken, ShownOnce};
 use doorward_origin::{AllowedOrigin, OriginError};
@@ -370,6 +372,8 @@ pub struct AccessKeyView {
     id: AccessKeyId,
     environment: Environment,
     name: Name,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    note: Option<Name>,
     created_at: Timestamp,
     created_by: ActorName,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -405,12 +409,13 @@ impl AccessKeyView {
     /// A key, with what is known of its secrets' use.
     #[must_use]
     pub fn new(found: AccessKeyWithSecrets, usage: &[SecretUsage]) -> Self {
-        let AccessKeyWithSecrets { key, secrets, .. } = found;
+        let AccessKeyWithSecrets { key, note, secrets, .. } = found;
         Self {
             rotation_due_at: rotation_due_at(key.environment, &secrets),
             id: key.id,
             environment: key.environment,
             name: key.name,
+            note,
             created_at: key.created_at,
             created_by: key.created_by,
             secrets: secrets
@@ -420,6 +425,75 @@ impl AccessKeyView {
                     SecretView::new(secret, usage.copied())
                 })
                 .collect(),
+        }
+    }
+}
+
+/// A key after a change of its name or its note.
+#[derive(Debug, Serialize)]
+pub struct LabelledView {
+    #[serde(flatten)]
+    key: AccessKeyView,
+    receipt: Receipt,
+}
+
+impl LabelledView {
+    /// The key, with what is known of its secrets' use.
+    #[must_use]
+    pub fn new(labelled: Labelled, usage: &[SecretUsage]) -> Self {
+        let Labelled { key, receipt, .. } = labelled;
+        Self { key: AccessKeyView::new(key, usage), receipt }
+    }
+}
+
+/// A secret that was found by its locator: in force, or revoked in the last 30 days.
+#[derive(Debug, Serialize)]
+pub struct FoundSecretView {
+    locator: Locator,
+    in_force: bool,
+    environment: Environment,
+    key: AccessKeyId,
+    organization: OrganizationId,
+    /// True if the organization is suspended, so that servers refuse the secret.
+    suspended: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    retired_at: Option<Timestamp>,
+    /// The number of calls that were refused since the revocation.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    refused: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    last_refused_at: Option<Timestamp>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    last_refused_from: Option<IpAddr>,
+}
+
+impl From<&FoundSecret> for FoundSecretView {
+    fn from(found: &FoundSecret) -> Self {
+        match found {
+            FoundSecret::InForce(live) => Self {
+                locator: live.secret.locator,
+                in_force: true,
+                environment: live.key.environment,
+                key: live.key.id,
+                organization: live.key.organization,
+                suspended: live.is_suspended(),
+                retired_at: None,
+                refused: None,
+                last_refused_at: None,
+                last_refused_from: None,
+            },
+            FoundSecret::Revoked(retired) => Self {
+                locator: retired.locator,
+                in_force: false,
+                environment: retired.environment,
+                key: retired.access_key,
+                organization: retired.organization,
+                suspended: false,
+                retired_at: Some(retired.retired_at),
+                refused: Some(retired.refused),
+                last_refused_at: retired.last_refused_at,
+                last_refused_from: retired.last_refused_from,
+            },
         }
     }
 }

@@ -83,7 +83,7 @@ pub(crate) async fn run(url: &StoreUrl, command: Audit, output: &Output) -> Resu
 impl From<Filter> for EventFilter {
     fn from(filter: Filter) -> Self {
         let Filter { since, until, action, actor, key } = filter;
-        Self { since, until, action, actor, subject: key.map(|key| key.to_string()) }
+        Self { since, until, action, actor, actor_part: None, subject: key.map(|key| key.to_string()) }
     }
 }
 

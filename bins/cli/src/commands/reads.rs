@@ -65,7 +65,15 @@ async fn a_command_reads_each_thing_once() {
     };
     assert_eq!(bench.calls(list).await, ["organizations_named", "access_keys", "usage"]);
 
-    let regenerate = Key::Regenerate { which: acme(), discard_staged: false, shown: SHOWN, consent: CONSENT };
+    let regenerate = Key::Regenerate {
+        which: acme(),
+        discard_staged: false,
+        leaked: false,
+        note: None,
+        if_unused_for: None,
+        shown: SHOWN,
+        consent: CONSENT,
+    };
     let regenerate = async |context: &CliContext| key(context, regenerate).await;
     let preview = ["organizations_named", "access_key", "usage"];
     assert_eq!(bench.calls(regenerate).await, [&preview[..], &["access_key", "change", "sessions"]].concat());

@@ -6,6 +6,7 @@ mod canary;
 mod confirmation;
 mod copy;
 mod failover_postgres;
+mod finding;
 mod fire;
 mod import;
 mod lists;

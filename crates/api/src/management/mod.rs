@@ -24,6 +24,7 @@ mod resume_organization;
 mod stage_key;
 mod suspend_organization;
 mod unstage_key;
+mod update_key;
 mod update_organization;
 
 pub(crate) use self::operator_call::OperatorCall;
@@ -51,7 +52,8 @@ impl OperatorAction {
             | Self::RemoveConnector
             | Self::RemoveOrigin
             | Self::StageKey
-            | Self::UnstageKey => true,
+            | Self::UnstageKey
+            | Self::UpdateKey => true,
             // The life of an account is the service's own affair.
             Self::CloseOrganization
             | Self::CreateOrganization
@@ -89,5 +91,6 @@ crate::actions::actions! {
     StageKey => stage_key::handle,
     SuspendOrganization => suspend_organization::handle,
     UnstageKey => unstage_key::handle,
+    UpdateKey => update_key::handle,
     UpdateOrganization => update_organization::handle,
 }
