@@ -21,6 +21,7 @@ mod hint;
 #[cfg(feature = "oidc")]
 pub mod identity;
 pub mod logging;
+mod page;
 mod reload;
 mod scraping;
 pub mod sealing_key;
@@ -29,7 +30,7 @@ pub mod sinks;
 mod site;
 mod writable;
 
-use std::sync::Arc;
+use std::sync::{Arc, RwLock};
 use std::time::Duration;
 
 use anyhow::Context;
@@ -143,6 +144,7 @@ async fn serve_until_stopped(start: Start, filter: FilterHandle) -> anyhow::Resu
     let core = core.with_description(host_name()?, PROGRAM.parse()?);
     let sealing_key = sealing_key::load(&config, &*store, &core).await?;
     let signing_key = signing_key::load(&config)?;
+    let checkpoint_key: page::CheckpointKey = Arc::new(RwLock::new(signing_key::load(&config)?.map(Arc::new)));
     let assertions = assertions::start(
         config.assertion_key_file.clone(),
         &config.assertion_audiences,
@@ -183,7 +185,10 @@ async fn serve_until_stopped(start: Start, filter: FilterHandle) -> anyhow::Resu
     let dashboard = Dashboard::new(verifier.clone(), store.clone())
         .with_custom_schemes(custom_schemes)
         .with_erasure_delay(config.erase_closed_after)
-        .with_strict_transport(admin_url.starts_with("https://"));
+        .with_strict_transport(admin_url.starts_with("https://"))
+        .with_outbox(store.clone())
+        .with_connectors(page::connectors(linker.clone()))
+        .with_checkpoint_key(page::checkpoint_key(&checkpoint_key));
     #[cfg(feature = "oidc")]
     let (dashboard, identity_provider) = match config.identity_provider.clone() {
         Some(provider) => {
@@ -215,6 +220,7 @@ async fn serve_until_stopped(start: Start, filter: FilterHandle) -> anyhow::Resu
         arguments,
         filter,
         api: api.clone(),
+        checkpoint_key,
         secrets,
         #[cfg(feature = "oidc")]
         identity_provider,

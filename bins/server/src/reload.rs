@@ -1,5 +1,7 @@
 //! SIGHUP: certificates, secrets and the filter of the log are read again. If anything cannot be read, nothing changes.
 
+use std::sync::{Arc, PoisonError};
+
 use doorward::api::Api;
 #[cfg(feature = "oidc")]
 use doorward::dashboard::IdentityProvider;
@@ -11,6 +13,7 @@ use crate::arguments::Arguments;
 use crate::config::Config;
 #[cfg(feature = "oidc")]
 use crate::identity;
+use crate::page::CheckpointKey;
 use crate::signing_key;
 use crate::sinks::Secrets;
 
@@ -19,6 +22,8 @@ pub(crate) struct Reload {
     pub(crate) arguments: Arguments,
     pub(crate) filter: FilterHandle,
     pub(crate) api: Api,
+    /// The page's copy of the key that signs checkpoints.
+    pub(crate) checkpoint_key: CheckpointKey,
     pub(crate) secrets: Secrets,
     #[cfg(feature = "oidc")]
     pub(crate) identity_provider: Option<IdentityProvider>,
@@ -50,6 +55,7 @@ impl Reload {
         let config = Config::new(self.arguments.clone())?;
         let filter: Filter = config.log.parse()?;
         let signing_key = signing_key::load(&config)?;
+        let checkpoint_key = signing_key::load(&config)?;
         let secrets = self.secrets.read(&config.sinks)?;
         #[cfg(feature = "oidc")]
         let client_secret = {
@@ -58,6 +64,7 @@ impl Reload {
         };
         self.filter.replace(filter)?;
         self.api.set_signing_key(signing_key);
+        *self.checkpoint_key.write().unwrap_or_else(PoisonError::into_inner) = checkpoint_key.map(Arc::new);
         secrets.take_effect();
         #[cfg(feature = "oidc")]
         if let Some(provider) = &self.identity_provider {

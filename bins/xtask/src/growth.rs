@@ -9,7 +9,11 @@ const CLOSED: [(&str, &str, &str); 11] = [
     ("doorward-api", "Access Action BackendAction OpenAction OperatorAction", "the table of paths is read whole"),
     ("doorward-api", "Keys", "an audience is for some keys or for all of them"),
     ("doorward-assertion", "Claims", "the signed format is fixed, and a literal cannot mix up issuer and audience"),
-    ("doorward-auth", "CurrentValue Presence ProvisionedOnce Remedy StagedKey", "a caller decides on every case"),
+    (
+        "doorward-auth",
+        "CurrentValue FoundSecret Presence ProvisionedOnce Remedy StagedKey",
+        "a caller decides on every case",
+    ),
     ("doorward-link", "CallbackResponse UpstreamProtocol", "a server acts on every case"),
     ("doorward-origin", "CustomSchemes", "a caller decides between both"),
     (
@@ -19,8 +23,8 @@ const CLOSED: [(&str, &str, &str); 11] = [
     ),
     (
         "doorward-store",
-        "Cell Change ChangeContext ChangeTarget Committed CopiedTable CopyProgress EventFilter Facts KeyFacts Kind Knowledge \
-         Observation OpenMode Operation OperationRow OrganizationUpdate OriginsChange OutboxEntry Provenance ProviderAccess SecretChange Session \
+        "Cell Change ChangeContext ChangeTarget Committed CopiedTable CopyProgress EventFilter Facts KeyFacts KeyLabel Kind Knowledge \
+         Observation OpenMode Operation OperationRow OrganizationUpdate OriginsChange OutboxEntry Provenance ProviderAccess Refusals SecretChange Session \
          SessionStatus SignIn SignInKind Step StoreIdentity Successor WhichKey",
         "an engine stores or applies all of it: a new part must not compile before each engine has it",
     ),

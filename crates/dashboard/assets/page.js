@@ -56,8 +56,9 @@ if (code) {
       status.textContent = "Your browser does not let this page copy: press Ctrl+C";
     }
   });
-  dialog.querySelector("[data-download]").addEventListener("click", () => {
-    const file = URL.createObjectURL(new Blob([`DOORWARD_ACCESS_KEY=${code.textContent}\n`], { type: "text/plain" }));
+  dialog.querySelector("[data-download]")?.addEventListener("click", () => {
+    const variable = dialog.querySelector("[data-download]").dataset.download;
+    const file = URL.createObjectURL(new Blob([`${variable}=${code.textContent}\n`], { type: "text/plain" }));
     const link = document.createElement("a");
     link.href = file;
     link.download = ".env";
@@ -152,9 +153,11 @@ function show(fresh) {
   for (const region of regions) {
     const now = fresh.getElementById(region.id);
     const isInUse =
-      region.contains(document.activeElement) || (!selection.isCollapsed && region.contains(selection.anchorNode));
+      region.contains(document.activeElement) ||
+      region.querySelector("input:checked") !== null || (!selection.isCollapsed && region.contains(selection.anchorNode));
     if (now && now.innerHTML !== region.innerHTML && !isInUse) patch(region, now);
   }
+  tellLocalTimes();
 }
 
 // Replaces only what differs, so that a verdict that stays is not announced again and one that changes is.
@@ -176,6 +179,22 @@ function patch(old, now) {
     patch(node, next);
   });
 }
+
+// Shows absolute times by the browser's clock, if the person has chosen that.
+function tellLocalTimes() {
+  if (document.documentElement.dataset.clock !== "local") return;
+  const clock = new Intl.DateTimeFormat(undefined, { timeStyle: "medium" });
+  const whole = new Intl.DateTimeFormat(undefined, { dateStyle: "medium", timeStyle: "medium" });
+  for (const time of document.querySelectorAll("time[datetime]")) {
+    const at = new Date(time.dateTime);
+    if (time.classList.contains("clock")) time.textContent = clock.format(at);
+    else if (/UTC$/.test(time.textContent)) time.textContent = whole.format(at);
+    if (/UTC$/.test(time.title)) time.title = whole.format(at);
+  }
+  for (const zone of document.querySelectorAll(".zone")) zone.textContent = "(days of UTC, local times)";
+}
+
+tellLocalTimes();
 
 // The state is announced when it changes, and the age is not.
 function tell(state, age, isStale) {

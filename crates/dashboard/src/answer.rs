@@ -1,7 +1,7 @@
 //! A request's way: the route, the person who sent it, the page or the action.
 
 use bytes::Bytes;
-use doorward_auth::{Presence, StagedKey};
+use doorward_auth::{ChangeRequest, Presence, StagedKey};
 use doorward_types::OrganizationId;
 use http::header::STRICT_TRANSPORT_SECURITY;
 use http::{HeaderValue, Method, Request, request};
@@ -11,27 +11,35 @@ use crate::actions::FormCall;
 use crate::body::BodyError;
 use crate::caller::Caller;
 use crate::form::{self, Form};
-use crate::guard;
-use crate::page_error::PageError;
+use crate::page_error::{PageError, UnsentForm};
 use crate::pages::said::FormOutcome;
 #[cfg(feature = "oidc")]
 use crate::provider_sign_in;
 use crate::reply::{self, Reply};
-use crate::routes::{self, Action, Page, ROUTES, Route, Step, Target};
+use crate::routes::{self, Action, InstallationAction, Page, ROUTES, Step, Target};
 use crate::state::{Parts, SignedOut};
-use crate::{actions, assets, compression, pages};
+use crate::{actions, assets, compression, cookies, guard, operator_actions, pages, preferences, returning};
 
 pub(crate) async fn answer<B>(parts: &Parts, request: Request<B>) -> Reply
 where
     B: Body<Data = Bytes, Error: Into<BodyError>>,
 {
     let (head, body) = request.into_parts();
-    let mut reply = match (route(parts, &head, body).await, &parts.signed_out) {
+    let query = Form::of_query(&head.uri);
+    let is_live = head.method == Method::GET && is_live(&query);
+    let mut reply = match (route(parts, &head, &query, body).await, &parts.signed_out) {
         (Ok(reply), _) => reply,
         (Err(PageError::SignedOut), Some(SignedOut(write))) => reply::of_host(write(&head)),
-        (Err(fault), _) => pages::fault::page(parts, &fault),
+        (Err(fault), _) => {
+            let mut reply = pages::fault::page(parts, &fault);
+            if matches!(fault, PageError::SignedOut | PageError::SignedOutAt(_)) && parts.visitors.is_none() && !is_live
+            {
+                returning::remember(parts, &guard::here(parts, &head), &mut reply);
+            }
+            reply
+        }
     };
-    if head.method == Method::GET && is_live(&Form::of_query(&head.uri)) {
+    if is_live {
         compression::leave_out_what_is_known(&head.headers, &mut reply);
     }
     // A visitor's page holds the token of its forms, which compression would give away (BREACH).
@@ -44,7 +52,7 @@ where
     reply
 }
 
-async fn route<B>(parts: &Parts, head: &request::Parts, body: B) -> Result<Reply, PageError>
+async fn route<B>(parts: &Parts, head: &request::Parts, query: &Form, body: B) -> Result<Reply, PageError>
 where
     B: Body<Data = Bytes, Error: Into<BodyError>>,
 {
@@ -68,27 +76,34 @@ where
             actions::sign_out(parts, head).await
         }
         (target, segments, &Method::GET | &Method::HEAD) => {
-            let query = Form::of_query(&head.uri);
-            let presence = if is_live(&query) { Presence::Watching } else { Presence::Active };
+            let presence = if is_live(query) { Presence::Watching } else { Presence::Active };
             let who = guard::caller(parts, head, presence).await?;
+            // The URL of a form may be opened again. Its message is gone, so its page is shown.
+            let of_form = || routes::find(existing(), &Method::POST, segments).and_then(|route| route.page(segments));
             let mut reply = match target {
-                Some(Target::Page(page)) => show(parts, &who, page, segments, &query).await?,
-                // The URL of a form was opened again. Its message is gone, so the page is shown.
-                _ if routes::find(existing(), &Method::POST, segments).is_some_and(Route::shows_the_page) => {
-                    reply::see_other(&parts.path(routes::organization(segments)?))
-                }
-                _ => return Err(PageError::NotFound),
+                Some(Target::Page(page)) => show(parts, &who, page, segments, query).await?,
+                _ => reply::see_other(&format!("{}{}", parts.base, of_form().ok_or(PageError::NotFound)?)),
             };
             who.keep_form_key(&mut reply);
             Ok(reply)
         }
         (target, segments, &Method::POST) => {
             guard::check_same_site(parts, head)?;
-            let who = guard::caller(parts, head, Presence::Active).await?;
+            let who = match guard::caller(parts, head, Presence::Active).await {
+                // The session has ended, and the typed text is not lost.
+                Err(PageError::SignedOut) if cookies::session(&head.headers).is_some() => {
+                    let form = form::read(&head.headers, body).await?;
+                    let path = format!("{}/{}", parts.base, segments.join("/"));
+                    return Err(PageError::SignedOutAt(UnsentForm { path, fields: form.fields().to_vec() }));
+                }
+                who => who?,
+            };
             let form = form::read(&head.headers, body).await?;
             who.check_form(&form)?;
             match target {
+                Some(Target::Preferences) => Ok(preferences::change(parts, &head.headers, &form)),
                 Some(Target::Action(action)) => act(parts, head, &who, action, segments, &form).await,
+                Some(Target::Installation(action)) => administer(parts, head, &who, action, segments, &form).await,
                 _ => Err(PageError::NotFound),
             }
         }
@@ -103,16 +118,26 @@ fn is_live(query: &Form) -> bool {
 
 async fn show(parts: &Parts, who: &Caller, page: Page, segments: &[&str], query: &Form) -> Result<Reply, PageError> {
     match page {
-        Page::Organizations => pages::organizations::page(parts, who, query).await,
-        Page::Keys => {
-            let organization = parts.issuer.organization(who, routes::organization(segments)?).await?;
-            pages::keys::page(parts, who, &organization, query, FormOutcome::default()).await
+        Page::InstallationAudit => return pages::audit::page(parts, who, OrganizationId::INSTALLATION, query).await,
+        Page::Operators => return pages::operators::page(parts, who, query, FormOutcome::default()).await,
+        Page::Organizations => return pages::organizations::page(parts, who, query).await,
+        Page::System => return pages::system::page(parts, who).await,
+        Page::Audit => return pages::audit::page(parts, who, routes::organization(segments)?, query).await,
+        Page::Connectors | Page::Key | Page::Keys | Page::Origins => {}
+    }
+    let organization = &parts.issuer.organization(who, routes::organization(segments)?).await?;
+    match page {
+        Page::Connectors => pages::connectors::page(parts, who, organization, query).await,
+        Page::Origins => pages::origins::page(parts, who, organization, query, FormOutcome::default()).await,
+        Page::Key => {
+            let key = routes::id(segments.get(2))?;
+            pages::key::page(parts, who, organization, key, FormOutcome::default()).await
         }
-        Page::InstallationAudit => pages::audit::page(parts, who, OrganizationId::INSTALLATION, query).await,
-        Page::Audit => pages::audit::page(parts, who, routes::organization(segments)?, query).await,
+        _ => pages::keys::page(parts, who, organization, query, FormOutcome::default()).await,
     }
 }
 
+/// Carries out a form of an organization, and shows its page.
 async fn act(
     parts: &Parts,
     head: &request::Parts,
@@ -131,9 +156,11 @@ async fn act(
         Action::Close => actions::close(call).await,
         Action::CreateKey => actions::create(call).await,
         Action::DeleteKey => actions::delete(call, routes::id(record)?).await,
+        Action::DeleteKeys => actions::delete_many(call).await,
         Action::DisallowOrigin => actions::disallow_origin(call, routes::id(record)?).await,
         Action::Export => return actions::export(call).await,
-        Action::Leaked => actions::regenerate(call, StagedKey::Discard).await,
+        Action::LabelKey => actions::label(call, routes::id(record)?).await,
+        Action::Leaked => actions::report_leaked(call).await,
         Action::Regenerate => actions::regenerate(call, StagedKey::Promote).await,
         Action::Rename => actions::rename(call).await,
         Action::Resume => actions::resume(call).await,
@@ -142,6 +169,10 @@ async fn act(
         Action::Unstage => actions::unstage(call).await,
     };
     let said = done.or_else(actions::refused)?;
+    if let Some(shown) = said.shown {
+        // Nothing else is in this answer: a connection that breaks must not break before the value.
+        return Ok(pages::shown::page(parts, who, &parts.path(organization.id), shown));
+    }
     let changed = match action {
         Action::Close | Action::Rename | Action::Resume | Action::Suspend => {
             Some(parts.issuer.organization(who, organization.id).await?)
@@ -149,5 +180,38 @@ async fn act(
         _ => None,
     };
     let organization = changed.as_ref().unwrap_or(organization);
-    pages::keys::page(parts, who, organization, &Form::default(), said).await
+    match action {
+        Action::AllowOrigin | Action::CheckOrigin | Action::DisallowOrigin => {
+            pages::origins::page(parts, who, organization, &Form::default(), said).await
+        }
+        Action::LabelKey => pages::key::page(parts, who, organization, routes::id(record)?, said).await,
+        _ => pages::keys::page(parts, who, organization, &Form::default(), said).await,
+    }
+}
+
+/// Carries out a form of the installation, and shows its page.
+async fn administer(
+    parts: &Parts,
+    head: &request::Parts,
+    who: &Caller,
+    action: InstallationAction,
+    segments: &[&str],
+    form: &Form,
+) -> Result<Reply, PageError> {
+    let request: &ChangeRequest = &guard::change_request(head, who, form)?;
+    let record = segments.get(1);
+    let done = match action {
+        InstallationAction::AddOperator => operator_actions::add(parts, form, request).await,
+        InstallationAction::Export => {
+            return actions::export_log(parts, OrganizationId::INSTALLATION, form, request).await;
+        }
+        InstallationAction::LinkOperator => operator_actions::link(parts, head, routes::id(record)?, request).await,
+        InstallationAction::RemoveOperator => operator_actions::remove(parts, routes::id(record)?, form, request).await,
+        InstallationAction::SignOutOperator => operator_actions::sign_out(parts, routes::id(record)?, request).await,
+    };
+    let said = done.or_else(actions::refused)?;
+    match said.shown {
+        Some(shown) => Ok(pages::shown::page(parts, who, &format!("{}/operators", parts.base), shown)),
+        None => pages::operators::page(parts, who, &Form::default(), said).await,
+    }
 }

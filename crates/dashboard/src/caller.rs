@@ -14,6 +14,7 @@ use sha2::{Digest as _, Sha256};
 use crate::cookies;
 use crate::form::Form;
 use crate::page_error::PageError;
+use crate::preferences::{Clock, Preferences, Theme};
 use crate::reply::Reply;
 
 /// The field of every form that has the proof, in `templates/token.html`.
@@ -24,6 +25,9 @@ pub(crate) const FORM_TOKEN: &str = "form_token";
 pub(crate) struct Caller {
     principal: OperatorPrincipal,
     form_key: Option<FormKey>,
+    pub(crate) preferences: Preferences,
+    /// The path of the request's page, to come back to.
+    pub(crate) here: String,
 }
 
 /// The secret of one browser, in a cookie of its own. A form of a visitor carries a hash of the secret and of the visitor, so
@@ -48,7 +52,12 @@ impl Deref for Caller {
 impl Caller {
     /// Returns a caller whose forms are guarded elsewhere: by the strict cookie of an operator's session, or by the host.
     pub(crate) const fn new(principal: OperatorPrincipal) -> Self {
-        Self { principal, form_key: None }
+        Self {
+            principal,
+            form_key: None,
+            preferences: Preferences { theme: Theme::System, clock: Clock::Utc },
+            here: String::new(),
+        }
     }
 
     /// Returns a caller whose forms are guarded by the secret of the caller's browser.
@@ -61,7 +70,12 @@ impl Caller {
             Some(secret) => FormKey { secret, is_new: false },
             None => FormKey { secret: OpaqueToken::generate(random)?, is_new: true },
         };
-        Ok(Self { principal, form_key: Some(form_key) })
+        Ok(Self { form_key: Some(form_key), ..Self::new(principal) })
+    }
+
+    /// Returns the caller with the choices of the caller's browser, at this page.
+    pub(crate) fn at(self, headers: &HeaderMap, here: String) -> Self {
+        Self { preferences: Preferences::of(headers), here, ..self }
     }
 
     /// Returns the value of [`FORM_TOKEN`] in this caller's forms, if they need it.

@@ -34,6 +34,22 @@ impl Form {
         found.map(|(_, value)| value.trim()).filter(|value| !value.is_empty())
     }
 
+    /// Returns the texts of all fields with this name.
+    pub(crate) fn all<'a>(&'a self, name: &'a str) -> impl Iterator<Item = &'a str> {
+        self.0.iter().filter(move |(known, _)| known == name).map(|(_, value)| value.as_str())
+    }
+
+    /// Returns the texts that a person typed or chose, to show them again beside an error.
+    pub(crate) fn typed(&self) -> Typed {
+        let text = |name| self.get(name).unwrap_or_default().to_owned();
+        Typed { name: text("name"), note: text("note") }
+    }
+
+    /// Returns all fields.
+    pub(crate) fn fields(&self) -> &[(String, String)] {
+        &self.0
+    }
+
     /// Returns whether a field is there, also without a value.
     pub(crate) fn has(&self, name: &str) -> bool {
         self.0.iter().any(|(known, _)| known == name)
@@ -43,6 +59,13 @@ impl Form {
     pub(crate) fn parsed<T: FromStr>(&self, name: &'static str) -> Result<Option<T>, PageError> {
         self.get(name).map(|text| text.parse().map_err(|_| PageError::Field(name))).transpose()
     }
+}
+
+/// What a person typed into a form that has an error.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Typed {
+    pub(crate) name: String,
+    pub(crate) note: String,
 }
 
 pub(crate) async fn read<B>(headers: &HeaderMap, body: B) -> Result<Form, PageError>

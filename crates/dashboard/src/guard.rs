@@ -12,15 +12,37 @@ use crate::cookies::{cookie, session};
 use crate::form::Form;
 use crate::page_error::PageError;
 use crate::reply::{self, Reply};
+use crate::returning;
+use crate::routes::{ROUTES, find, segments_of};
 use crate::state::Parts;
 
 /// Returns the person who sent the request: on the page of visitors the host's, and an operator on every other.
 pub(crate) async fn caller(parts: &Parts, head: &request::Parts, presence: Presence) -> Result<Caller, PageError> {
-    let Some(visitors) = &parts.visitors else { return Ok(Caller::new(operator(parts, head, presence).await?)) };
-    let visitor = visitors.principal(head).ok_or(PageError::SignedOut)?;
-    match visitors.are_guarded_here() {
-        true => Ok(Caller::with_form_key(visitor, &head.headers, &**parts.verifier.core().random())?),
-        false => Ok(Caller::new(visitor)),
+    let caller = match &parts.visitors {
+        None => Caller::new(operator(parts, head, presence).await?),
+        Some(visitors) => {
+            let visitor = visitors.principal(head).ok_or(PageError::SignedOut)?;
+            match visitors.are_guarded_here() {
+                true => Caller::with_form_key(visitor, &head.headers, &**parts.verifier.core().random())?,
+                false => Caller::new(visitor),
+            }
+        }
+    };
+    Ok(caller.at(&head.headers, here(parts, head)))
+}
+
+/// Returns the path of the page that a request is about, as browsers know it. A form is about the page that answers it.
+pub(crate) fn here(parts: &Parts, head: &request::Parts) -> String {
+    let path = head.uri.path();
+    let rest = path.strip_prefix(parts.base.as_str()).unwrap_or(path);
+    let segments = segments_of(rest);
+    if head.method == Method::POST {
+        let form = find(ROUTES, &head.method, &segments).and_then(|route| route.page(&segments));
+        return format!("{}{}", parts.base, form.unwrap_or_else(|| "/".to_owned()));
+    }
+    match head.uri.query().filter(|query| !query.is_empty() && !query.contains("live")) {
+        Some(query) => format!("{}{rest}?{query}", parts.base),
+        None => format!("{}{rest}", parts.base),
     }
 }
 
@@ -55,11 +77,16 @@ pub(crate) fn change_request(
     Ok(request.with_idempotency_key(form.parsed("once")?).with_expected_secrets(seen))
 }
 
-/// Redirects to the page and sets the session's cookie.
-pub(crate) fn start_session(parts: &Parts, session: &OpaqueToken) -> Reply {
-    let mut reply = reply::see_other(&format!("{}/?signed-in", parts.base));
+/// Sets the session's cookie, and redirects to the page that the person asked for before.
+pub(crate) fn start_session(parts: &Parts, head: &request::Parts, session: &OpaqueToken) -> Reply {
+    let before = returning::page(parts, &head.headers);
+    let is_known = before.is_some();
+    let mut reply = reply::see_other(&before.unwrap_or_else(|| format!("{}/?signed-in", parts.base)));
     if let Some(cookie) = cookie(session) {
         reply.headers_mut().insert(SET_COOKIE, cookie);
+    }
+    if is_known {
+        returning::forget(&mut reply);
     }
     reply
 }

@@ -6,8 +6,10 @@
 //! | `answer` | a request's way: route, person, page or action |
 //! | `guard`, `caller`, `cookies` | the operator or the visitor, and the checks that this page sent a form |
 //! | `form` | reading forms |
-//! | `actions` | the changes that forms request |
+//! | `actions`, `operator_actions` | the changes that forms request |
+//! | `confirmation` | the comparison of a typed text with what it confirms |
 //! | `pages` | the pages and their texts |
+//! | `preferences`, `returning` | colours and times, and the page to return to after a sign-in |
 //! | `identity`, `provider_sign_in` | sign-in through an identity provider (feature `oidc`) |
 //! | `reply`, `fault`, `assets` | answers and their headers, faults, and static files |
 //! | `service`, `state` | the page as a service, and its parts |
@@ -39,6 +41,7 @@ mod body;
 
 mod caller;
 mod compression;
+mod confirmation;
 mod cookies;
 mod form;
 mod guard;
@@ -46,11 +49,14 @@ mod guard;
 mod identity;
 #[cfg(feature = "oidc")]
 mod identity_error;
+mod operator_actions;
 mod page_error;
 mod pages;
+mod preferences;
 #[cfg(feature = "oidc")]
 mod provider_sign_in;
 mod reply;
+mod returning;
 mod routes;
 mod service;
 mod state;
@@ -61,4 +67,4 @@ pub use crate::identity::{IdentityProvider, ProviderSettings};
 pub use crate::page_error::SignInError;
 pub use crate::routes::{ROUTES, Route};
 pub use crate::service::Dashboard;
-pub use crate::state::ScanPlace;
+pub use crate::state::{ConnectorRow, ScanPlace};

@@ -44,6 +44,16 @@ pub(crate) enum PageError {
     /// The visitor is not signed in.
     #[error("sign in first")]
     SignedOut,
+    /// The operator's session has ended, and the operator has just sent a form. It can be sent again.
+    #[error("sign in first")]
+    SignedOutAt(UnsentForm),
+}
+
+/// A form of an operator whose session had ended.
+#[derive(Debug)]
+pub(crate) struct UnsentForm {
+    pub(crate) path: String,
+    pub(crate) fields: Vec<(String, String)>,
 }
 
 impl From<StoreError> for PageError {

@@ -34,7 +34,7 @@ pub(crate) async fn finish(parts: &Parts, head: &request::Parts) -> Result<Reply
     };
     #[expect(clippy::disallowed_methods, reason = "the identity provider has proved who it is")]
     let session = parts.operators.sign_in_as(&operator, guard::visit(head)).await?;
-    let mut reply = guard::start_session(parts, &session);
+    let mut reply = guard::start_session(parts, head, &session);
     if let Some(cookie) = finished.no_cookie {
         reply.headers_mut().append(SET_COOKIE, cookie);
     }

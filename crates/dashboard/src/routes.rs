@@ -20,7 +20,10 @@ pub struct Route {
 pub(crate) enum Target {
     Action(Action),
     Asset,
+    /// A change of the installation: its operators, and the export of its log.
+    Installation(InstallationAction),
     Page(Page),
+    Preferences,
     /// Sign-in through an identity provider.
     #[cfg(feature = "oidc")]
     Provider(Step),
@@ -38,9 +41,14 @@ pub(crate) enum Step {
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) enum Page {
     Audit,
+    Connectors,
     InstallationAudit,
+    Key,
     Keys,
+    Operators,
     Organizations,
+    Origins,
+    System,
 }
 
 /// A change of an organization, or a question about it, by a form of its page.
@@ -51,8 +59,10 @@ pub(crate) enum Action {
     Close,
     CreateKey,
     DeleteKey,
+    DeleteKeys,
     DisallowOrigin,
     Export,
+    LabelKey,
     Leaked,
     Regenerate,
     Rename,
@@ -60,6 +70,16 @@ pub(crate) enum Action {
     Stage,
     Suspend,
     Unstage,
+}
+
+/// A change of the installation by a form of its pages.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum InstallationAction {
+    AddOperator,
+    Export,
+    LinkOperator,
+    RemoveOperator,
+    SignOutOperator,
 }
 
 /// Every page and every action.
@@ -72,15 +92,28 @@ pub const ROUTES: &[Route] = &[
     #[cfg(feature = "oidc")]
     get("/sign-in-with-provider/callback", Target::Provider(Step::Finish)),
     post("/sign-out", Target::SignOut),
+    post("/preferences", Target::Preferences),
     get("/", Target::Page(Page::Organizations)),
     get("/audit", Target::Page(Page::InstallationAudit)),
+    post("/audit/export", Target::Installation(InstallationAction::Export)),
+    get("/system", Target::Page(Page::System)),
+    get("/operators", Target::Page(Page::Operators)),
+    post("/operators", Target::Installation(InstallationAction::AddOperator)),
+    post("/operators/{operator}/link", Target::Installation(InstallationAction::LinkOperator)),
+    post("/operators/{operator}/sign-out", Target::Installation(InstallationAction::SignOutOperator)),
+    post("/operators/{operator}/remove", Target::Installation(InstallationAction::RemoveOperator)),
     get("/{organization}", Target::Page(Page::Keys)),
     get("/{organization}/audit", Target::Page(Page::Audit)),
+    get("/{organization}/callback-origins", Target::Page(Page::Origins)),
+    get("/{organization}/connectors", Target::Page(Page::Connectors)),
+    get("/{organization}/keys/{key}", Target::Page(Page::Key)),
+    post("/{organization}/keys/{key}/label", Target::Action(Action::LabelKey)),
     post("/{organization}/production-key/stage", Target::Action(Action::Stage)),
     post("/{organization}/production-key/unstage", Target::Action(Action::Unstage)),
     post("/{organization}/production-key/regenerate", Target::Action(Action::Regenerate)),
     post("/{organization}/production-key/leaked", Target::Action(Action::Leaked)),
     post("/{organization}/test-keys", Target::Action(Action::CreateKey)),
+    post("/{organization}/test-keys/delete", Target::Action(Action::DeleteKeys)),
     post("/{organization}/test-keys/{key}/delete", Target::Action(Action::DeleteKey)),
     post("/{organization}/allowed-origins", Target::Action(Action::AllowOrigin)),
     post("/{organization}/allowed-origins/check", Target::Action(Action::CheckOrigin)),
@@ -105,22 +138,26 @@ impl Route {
     #[must_use]
     pub const fn is_for_visitors(&self) -> bool {
         match self.target {
-            Target::Asset => true,
+            Target::Asset | Target::Preferences => true,
             // The list of organizations only leads to the visitor's own.
-            Target::Page(Page::Audit | Page::Keys | Page::Organizations) => true,
+            Target::Page(
+                Page::Audit | Page::Connectors | Page::Key | Page::Keys | Page::Organizations | Page::Origins,
+            ) => true,
             Target::Action(
                 Action::AllowOrigin
                 | Action::CheckOrigin
                 | Action::CreateKey
                 | Action::DeleteKey
+                | Action::DeleteKeys
                 | Action::DisallowOrigin
                 | Action::Export
+                | Action::LabelKey
                 | Action::Leaked
                 | Action::Regenerate
                 | Action::Stage
                 | Action::Unstage,
             ) => true,
-            Target::Page(Page::InstallationAudit) => false,
+            Target::Page(Page::InstallationAudit | Page::Operators | Page::System) | Target::Installation(_) => false,
             // The life of an account is the service's own affair.
             Target::Action(Action::Close | Action::Rename | Action::Resume | Action::Suspend) => false,
             #[cfg(feature = "oidc")]
@@ -129,9 +166,19 @@ impl Route {
         }
     }
 
-    /// Returns whether the answer is the page of the organization.
-    pub(crate) fn shows_the_page(&self) -> bool {
-        matches!(self.target, Target::Action(action) if action != Action::Export)
+    /// Returns the path of the page that answers the forms of this route, below the dashboard's own path. The segments are those
+    /// of the form's path.
+    pub(crate) fn page(&self, segments: &[&str]) -> Option<String> {
+        match (self.target, segments) {
+            (Target::Action(Action::AllowOrigin | Action::CheckOrigin | Action::DisallowOrigin), [of, ..]) => {
+                Some(format!("/{of}/callback-origins"))
+            }
+            (Target::Action(Action::LabelKey), [of, _, key, ..]) => Some(format!("/{of}/keys/{key}")),
+            (Target::Action(Action::Export), _) | (Target::Installation(InstallationAction::Export), _) => None,
+            (Target::Action(_), [of, ..]) => Some(format!("/{of}")),
+            (Target::Installation(_), _) => Some("/operators".to_owned()),
+            _ => None,
+        }
     }
 
     fn has(&self, method: &Method) -> bool {

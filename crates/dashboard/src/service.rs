@@ -8,10 +8,11 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use bytes::Bytes;
+use doorward_audit::NoteKey;
 use doorward_auth::{ERASURE_DELAY, Issuer, Operators, Verifier, Visitor};
 use doorward_http::{Problem, Visitors};
 use doorward_origin::CustomSchemes;
-use doorward_store::ManagementEngine;
+use doorward_store::{ManagementEngine, Outbox, Scope, StoreError};
 use doorward_types::ActorName;
 use http::{Request, Response};
 use http_body::Body;
@@ -21,7 +22,7 @@ use crate::answer;
 use crate::body::{BodyError, Content};
 #[cfg(feature = "oidc")]
 use crate::identity::IdentityProvider;
-use crate::state::{Parts, ScanLimit, ScanPlace, SignedOut};
+use crate::state::{CheckpointKey, ConnectorRow, Connectors, Parts, ScanLimit, ScanPlace, SignedOut};
 
 /// The management page. Cheap to clone.
 #[derive(Clone, Debug)]
@@ -43,6 +44,9 @@ impl Dashboard {
             scan_limit: ScanLimit(Arc::new(|_| Ok(Box::new(())))),
             visitors: None,
             signed_out: None,
+            outbox: None,
+            connectors: None,
+            checkpoint_key: None,
             #[cfg(feature = "oidc")]
             identity_provider: None,
         }))
@@ -128,6 +132,29 @@ impl Dashboard {
         limit: impl Fn(&ActorName) -> Result<ScanPlace, Problem> + Send + Sync + 'static,
     ) -> Self {
         Self(Arc::new(Parts { scan_limit: ScanLimit(Arc::new(limit)), ..Arc::unwrap_or_clone(self.0) }))
+    }
+
+    /// Shows the progress of the sinks of audit events on the page *System*.
+    #[must_use]
+    pub fn with_outbox(self, outbox: Arc<dyn Outbox>) -> Self {
+        Self(Arc::new(Parts { outbox: Some(outbox), ..Arc::unwrap_or_clone(self.0) }))
+    }
+
+    /// Shows the connectors of each environment on a tab of their own.
+    #[must_use]
+    pub fn with_connectors<F>(self, read: impl Fn(Scope) -> F + Send + Sync + 'static) -> Self
+    where
+        F: Future<Output = Result<Vec<ConnectorRow>, StoreError>> + Send + 'static,
+    {
+        let read = Connectors(Arc::new(move |scope| Box::pin(read(scope))));
+        Self(Arc::new(Parts { connectors: Some(read), ..Arc::unwrap_or_clone(self.0) }))
+    }
+
+    /// Shows signed checkpoints of audit logs, to be kept elsewhere. `key` returns the present key.
+    #[must_use]
+    pub fn with_checkpoint_key(self, key: impl Fn() -> Option<Arc<NoteKey>> + Send + Sync + 'static) -> Self {
+        let key = Some(CheckpointKey(Arc::new(key)));
+        Self(Arc::new(Parts { checkpoint_key: key, ..Arc::unwrap_or_clone(self.0) }))
     }
 
     /// Lets operators also sign in through an identity provider.

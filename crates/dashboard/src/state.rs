@@ -1,15 +1,17 @@
 //! The parts that every page and action uses.
 
 use std::any::Any;
+use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
+use doorward_audit::NoteKey;
 use doorward_auth::{Issuer, OperatorPrincipal, Operators, Verifier};
 use doorward_http::{Problem, Visitors};
 use doorward_origin::CustomSchemes;
-use doorward_store::ManagementEngine;
-use doorward_types::{ActorName, OrganizationId};
+use doorward_store::{ManagementEngine, Outbox, Scope, StoreError};
+use doorward_types::{ActorName, Environment, Locator, OrganizationId, Timestamp};
 use http::{Response, request};
 
 #[cfg(feature = "oidc")]
@@ -37,6 +39,43 @@ type WriteSignedOut = dyn Fn(&request::Parts) -> Response<Bytes> + Send + Sync;
 
 doorward_types::debug_as!(SignedOut, "SignedOut");
 
+/// The host's way to the connectors of an environment.
+#[derive(Clone)]
+pub(crate) struct Connectors(pub(crate) Arc<ReadConnectors>);
+
+type ReadConnectors =
+    dyn Fn(Scope) -> Pin<Box<dyn Future<Output = Result<Vec<ConnectorRow>, StoreError>> + Send>> + Send + Sync;
+
+doorward_types::debug_as!(Connectors, "Connectors");
+
+/// The host's present key for signed checkpoints.
+#[derive(Clone)]
+pub(crate) struct CheckpointKey(pub(crate) Arc<dyn Fn() -> Option<Arc<NoteKey>> + Send + Sync>);
+
+doorward_types::debug_as!(CheckpointKey, "CheckpointKey");
+
+/// A connector, for the page: everything that is no secret.
+#[derive(Clone, Debug, Eq, PartialEq)]
+#[non_exhaustive]
+pub struct ConnectorRow {
+    /// The name, unique within the environment.
+    pub name: String,
+    /// The third party, by its URL.
+    pub third_party: String,
+    /// The redirect URI to register at the third party, if the connector links accounts.
+    pub redirect_uri: Option<String>,
+    /// The time of the last change.
+    pub updated_at: Timestamp,
+}
+
+impl ConnectorRow {
+    /// Creates a row.
+    #[must_use]
+    pub const fn new(name: String, third_party: String, redirect_uri: Option<String>, updated_at: Timestamp) -> Self {
+        Self { name, third_party, redirect_uri, updated_at }
+    }
+}
+
 /// The parts of the page.
 #[derive(Clone, Debug)]
 pub(crate) struct Parts {
@@ -53,6 +92,9 @@ pub(crate) struct Parts {
     /// The visitors, if the page is for them: then it has no operators and no sign-in.
     pub(crate) visitors: Option<Visitors>,
     pub(crate) signed_out: Option<SignedOut>,
+    pub(crate) outbox: Option<Arc<dyn Outbox>>,
+    pub(crate) connectors: Option<Connectors>,
+    pub(crate) checkpoint_key: Option<CheckpointKey>,
     #[cfg(feature = "oidc")]
     pub(crate) identity_provider: Option<IdentityProvider>,
 }
@@ -66,6 +108,11 @@ impl Parts {
     /// Returns the path of an organization's page.
     pub(crate) fn path(&self, organization: OrganizationId) -> String {
         format!("{}/{organization}", self.base)
+    }
+
+    /// Returns a key's public beginning, which scanners and logs show: `dw_test_4fG7hJ2kLm_…`.
+    pub(crate) fn public_name(&self, environment: Environment, locator: Locator) -> String {
+        format!("{}_{}_{locator}_…", self.verifier.prefix(), environment.key_label())
     }
 
     /// Returns the identity provider's name for people, if there is a provider.

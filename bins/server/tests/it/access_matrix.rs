@@ -308,7 +308,10 @@ impl World {
                 path = path.replace("{organization}", &organization);
                 self.server.call(&self.operator, "POST", &path, None);
             }
-            Action::Operator(Operator::DeleteKey) => {
+            Action::Operator(Operator::DeleteKey | Operator::UpdateKey) => {
+                if action == Action::Operator(Operator::UpdateKey) {
+                    body = Some(format!(r#"{{"name":"Renamed {}"}}"#, self.unique()));
+                }
                 let organization = self.organization(resource, true);
                 let keys = format!("/v1/organizations/{organization}/access-keys");
                 let key = match resource {

@@ -172,7 +172,7 @@ fn another_site_changes_nothing() {
         for (path, form) in [
             ("/test-keys", "name=x"),
             ("/production-key/stage", ""),
-            ("/production-key/leaked", "name=default"),
+            ("/production-key/leaked", "sure=yes"),
             ("/production-key/regenerate", "name=default"),
             ("/allowed-origins", "origin=evil.example"),
             ("/audit/export", "environment=production"),
@@ -189,7 +189,12 @@ fn another_site_changes_nothing() {
         ["production-key/stage", "production-key/leaked?name=default", "test-keys?name=x", "allowed-origins/check"]
     {
         let led = session.get(&format!("{}/{path}", session.page));
-        assert_eq!((led.status, &led.headers["location"]), (303, &session.page));
+        let page = if path.starts_with("allowed") {
+            format!("{}/callback-origins", session.page)
+        } else {
+            session.page.clone()
+        };
+        assert_eq!((led.status, &led.headers["location"]), (303, &page));
     }
     assert_eq!(session.get(&format!("{}/audit/export?environment=production", session.page)).status, 404);
     for method in ["PUT", "DELETE", "PATCH", "OPTIONS"] {
@@ -256,6 +261,11 @@ fn every_answer_has_the_security_headers() {
         session.get("/dashboard"),
         session.get("/dashboard/nothing/here"),
         session.get(&format!("{page}?dialog=regenerate")),
+        session.get(&format!("{page}/callback-origins")),
+        session.get(&format!("{page}/connectors")),
+        session.get("/dashboard/operators?dialog=add-operator"),
+        session.get("/dashboard/system"),
+        session.post("/production-key/leaked", "note=x"),
         session.get(&format!("{page}/audit?environment=test&verify=now")),
         session.get(&link),
         session.get("/dashboard/sign-in/nonsense"),
@@ -319,7 +329,7 @@ fn forms_do_what_the_command_line_does_and_no_more() {
     let test_key = Session::value(&created);
     assert_eq!(whoami(&test_key), 200);
     let again = session.post("/test-keys", "name=ci&once=a1");
-    assert!(again.status == 409 && again.body.contains("This was already done"), "{again:?}");
+    assert!(again.status == 409 && again.body.contains("This form was already sent"), "{again:?}");
     assert!(!again.body.contains(&test_key) && !session.get(page).body.contains(&test_key));
 
     // A form changes only the state that its page showed.
@@ -330,16 +340,19 @@ fn forms_do_what_the_command_line_does_and_no_more() {
     let late = session.post("/production-key/regenerate", &format!("name=default&seen={early}"));
     assert!(late.status == 409 && late.body.contains("Someone else changed this key"), "{late:?}");
     assert_eq!((whoami(&server.production_key), whoami(&staged)), (200, 200));
-    for wrong in ["", "name=", "name=Default", "name=defaul"] {
+    for wrong in ["", "name=", "name=other", "name=defaul"] {
         let refused = session.post("/production-key/regenerate", wrong);
-        assert!(refused.body.contains("The name does not match"), "{wrong}: {refused:?}");
+        assert!(refused.body.contains("Nothing was changed:"), "{wrong}: {refused:?}");
     }
+    let unticked = session.post("/production-key/leaked", "note=ticket+4711");
+    assert!(unticked.body.contains("tick the box") && unticked.body.contains("ticket 4711"), "{unticked:?}");
     let both = seen(&session.get(&format!("{page}?dialog=regenerate")).body);
-    let done = session.post("/production-key/regenerate", &format!("name=default&seen={both}"));
-    assert!(done.body.contains("Dead everywhere after") && !done.body.contains("dw_prod_"), "{done:?}");
+    // Case does not matter, and the beginning of the key's locator does as well.
+    let done = session.post("/production-key/regenerate", &format!("name=%22Default%22&seen={both}"));
+    assert!(done.body.contains("Dead everywhere after") && !done.body.contains(&staged), "{done:?}");
     assert_eq!((whoami(&server.production_key), whoami(&staged)), (401, 200));
     let next = Session::value(&session.post("/production-key/stage", ""));
-    let leaked = Session::value(&session.post("/production-key/leaked", "name=default"));
+    let leaked = Session::value(&session.post("/production-key/leaked", "sure=yes&note=ticket+4711"));
     assert_eq!((whoami(&staged), whoami(&next), whoami(&leaked)), (401, 401, 200));
 
     // Records that do not exist or belong to another environment, and invalid forms.
@@ -377,11 +390,164 @@ fn forms_do_what_the_command_line_does_and_no_more() {
     let events = server.call(&operator, "GET", &events, None).json();
     let actions: Vec<_> =
         events["data"].as_array().unwrap().iter().map(|event| event["action"].as_str().unwrap()).collect();
-    assert_eq!(actions, ["access_key.regenerated", "access_key.staged", "access_key.regenerated", "access_key.staged"]);
+    let leak = ["access_key.regenerated", "access_key.reported_leaked"];
+    assert_eq!(actions, [&leak[..], &["access_key.staged", "access_key.regenerated", "access_key.staged"]].concat());
+    assert_eq!(events["data"][1]["detail"]["note"], "ticket 4711");
     assert_eq!(events["data"][0]["source_address"], "127.0.0.1");
     assert!(events["data"][0]["request_id"].as_str().unwrap().starts_with("req_"));
     let export = session.post("/audit/export", "environment=test&format=jsonl");
     assert_eq!(export.body.lines().count(), 2, "{export:?}");
     assert!(export.body.contains("access_key.created") && export.body.contains("audit_log.exported"));
     assert!(export.headers["content-disposition"].starts_with("attachment; filename=\"audit-org_"));
+}
+
+#[test]
+fn operators_are_added_signed_out_and_removed_on_the_page() {
+    let server = server();
+    let session = Session::new(&server, path_of(&server.sign_in_link));
+    let at = |path: &str, form: &str| {
+        send(&server, "POST", &format!("/dashboard/operators{path}"), &[("Cookie", &session.cookie), OWN_FORM[0]], form)
+    };
+    let shown = |answer: &Answer, begin: &str| {
+        let start = answer.body.find(begin).unwrap_or_else(|| panic!("no {begin}: {answer:?}"));
+        answer.body[start..].split('<').next().unwrap().to_owned()
+    };
+    let token = shown(&at("", "name=grace"), "dwo_");
+    assert_eq!(server.call(&token, "GET", "/v1/organizations", None).status, 200);
+    for (wrong, why) in [("name=grace", "The name is taken"), ("name=cli:x", "reserved"), ("name=", "name")] {
+        let refused = at("", wrong);
+        assert!(refused.status == 200 && refused.body.contains(why), "{wrong}: {refused:?}");
+    }
+    let list = session.get("/dashboard/operators").body;
+    // The newest operator is the last of the list.
+    let id = list.rsplit("/operators/").next().unwrap().split('/').next().unwrap().to_owned();
+    assert!(list.contains("not signed in") && list.contains("1 session"), "{list}");
+
+    let link = shown(&at(&format!("/{id}/link"), ""), "https://localhost/dashboard/sign-in/");
+    let grace = Session::new(&server, path_of(&link));
+    assert_eq!(grace.get("/dashboard/operators").status, 200);
+    assert!(at(&format!("/{id}/sign-out"), "").body.contains("signed out everywhere"));
+    assert_eq!(grace.get("/dashboard/operators").status, 401);
+    let refused = at(&format!("/{id}/remove"), "name=nobody");
+    assert!(refused.body.contains("Nothing was changed"), "{refused:?}");
+    assert_eq!(server.call(&token, "GET", "/v1/organizations", None).status, 200);
+    assert!(at(&format!("/{id}/remove"), "name=Grace").body.contains("is removed"));
+    assert_eq!(server.call(&token, "GET", "/v1/organizations", None).status, 401);
+    assert!(at(&format!("/{id}/remove"), "name=grace").body.contains("There is no such operator"));
+}
+
+#[test]
+fn a_person_returns_to_the_page_and_to_what_was_typed() {
+    let server = server();
+    let session = Session::new(&server, path_of(&server.sign_in_link));
+    let asked = format!("{}/audit?environment=test", session.page);
+    let refused = send(&server, "GET", &asked, &[], "");
+    let returning = refused.headers["set-cookie"].split(';').next().unwrap().to_owned();
+    assert!(refused.status == 401 && returning.starts_with("__Host-doorward-return="), "{refused:?}");
+    let sign_in = |cookie: &str| {
+        let path = server.login_path("admin");
+        send(&server, "POST", &path, &[("Cookie", cookie), OWN_FORM[0]], "").headers["location"].clone()
+    };
+    assert_eq!(sign_in(&returning), asked);
+    // Nothing but a page of this dashboard is returned to.
+    let encoded = |path: &str| base64::Engine::encode(&base64::prelude::BASE64_URL_SAFE_NO_PAD, path);
+    for elsewhere in
+        ["https://evil.example/", "//evil.example", "/dashboard//evil.example", "/v1/whoami", "/dashboardx", "\\\\evil"]
+    {
+        let cookie = format!("__Host-doorward-return={}", encoded(elsewhere));
+        assert_eq!(sign_in(&cookie), "/dashboard/?signed-in", "{elsewhere}");
+    }
+    server.sign_out("admin");
+    let late = session.post("/test-keys", "name=half+typed&once=a1");
+    assert_eq!(late.status, 401);
+    for kept in
+        ["value=\"half typed\"", "value=\"a1\"", "Send it again", &format!("action=\"{}/test-keys\"", session.page)]
+    {
+        assert!(late.body.contains(kept), "{kept}: {late:?}");
+    }
+    // Somebody who never had a session gets nothing back.
+    let stranger = send(&server, "POST", &format!("{}/test-keys", session.page), OWN_FORM, "name=half+typed");
+    assert!(stranger.status == 401 && !stranger.body.contains("half typed"), "{stranger:?}");
+}
+
+#[test]
+fn a_person_chooses_colours_and_times() {
+    let server = server();
+    let session = Session::new(&server, path_of(&server.sign_in_link));
+    let choose =
+        |form: &str| send(&server, "POST", "/dashboard/preferences", &[("Cookie", &session.cookie), OWN_FORM[0]], form);
+    let chosen = choose(&format!("theme=dark&back={}/audit", session.page));
+    assert_eq!((chosen.status, &chosen.headers["location"]), (303, &format!("{}/audit", session.page)));
+    let view = chosen.headers["set-cookie"].split(';').next().unwrap().to_owned();
+    let cookie = format!("{}; {view}", session.cookie);
+    let page = send(&server, "GET", &session.page, &[("Cookie", &cookie)], "").body;
+    assert!(page.contains("data-theme=\"dark\" data-clock=\"utc\""), "{page}");
+    assert!(session.get(&session.page).body.contains("data-theme=\"system\""));
+    assert_eq!(choose("clock=local&back=https://evil.example/").headers["location"], "/dashboard/");
+    let elsewhere = send(&server, "POST", "/dashboard/preferences", &[("Cookie", &session.cookie)], "theme=dark");
+    assert_eq!(elsewhere.status, 403);
+}
+
+#[test]
+fn chosen_test_keys_are_deleted_together_and_a_key_has_a_page_of_its_own() {
+    let server = server();
+    let session = Session::new(&server, path_of(&server.sign_in_link));
+    let values: Vec<_> =
+        (0..7).map(|number| Session::value(&session.post("/test-keys", &format!("name=key+{number}")))).collect();
+    let whoami = |key: &str| server.call(key, "GET", "/v1/whoami", None);
+    assert_eq!(whoami(&values[0]).status, 200);
+    let ids: Vec<_> = values.iter().skip(1).map(|value| whoami(value).text("/key/id")).collect();
+    let chosen: Vec<_> = ids.iter().take(3).map(|id| format!("key={id}")).collect();
+    let asked = session.get(&format!("{}?dialog=delete-many&{}", session.page, chosen.join("&"))).body;
+    assert!(
+        asked.contains("Delete 3 test keys") && asked.contains("key 1, key 2, key 3")
+            || asked.contains("key 3, key 2, key 1"),
+        "{asked}"
+    );
+    assert!(asked.contains("3 calls in the last hour"), "{asked}");
+    let done = session.post("/test-keys/delete", &chosen.join("&"));
+    assert!(done.body.contains("Deleted 3 test keys."), "{done:?}");
+    let statuses: Vec<_> = values.iter().map(|value| whoami(value).status).collect();
+    assert_eq!(statuses, [200, 401, 401, 401, 200, 200, 200]);
+    assert!(session.post("/test-keys/delete", &chosen.join("&")).body.contains("Nothing was deleted"));
+    let production = server.call(&server.production_key, "GET", "/v1/whoami", None).text("/key/id");
+    assert_eq!(session.post("/test-keys/delete", &format!("key={production}")).status, 409);
+    assert_eq!(session.post("/test-keys/delete", "key=nonsense").status, 400);
+    // The filter for keys without a use offers to delete them.
+    let unused = session.get(&format!("{}?show=never", session.page)).body;
+    assert!(!unused.contains("unused key"), "every key was used: {unused}");
+
+    let page = format!("{}/keys/{}", session.page, ids[4]);
+    let shown = session.get(&page).body;
+    for part in ["key 5", "created the key", "2 uses", "Delete this key"] {
+        assert!(shown.contains(part), "{part}: {shown}");
+    }
+    let labelled = session.post(&format!("/keys/{}/label", ids[4]), "name=nightly&note=team+7");
+    assert!(labelled.body.contains("Saved.") && labelled.body.contains("value=\"team 7\""), "{labelled:?}");
+    assert_eq!(whoami(&values[5]).text("/key/name"), "nightly");
+    let refused = session.post(&format!("/keys/{}/label", ids[4]), "name=%00&note=team+8");
+    assert!(refused.status == 409 && refused.body.contains("value=\"team 8\""), "{refused:?}");
+    assert_eq!(session.get(&format!("{}/keys/key_01h455vb4pex5vsknk084sn02q", session.page)).status, 404);
+}
+
+/// After a rotation, the page tells how many calls with the old key were refused, and from where.
+#[test]
+fn the_page_tells_who_still_sends_a_dead_key() {
+    let server = server();
+    let session = Session::new(&server, path_of(&server.sign_in_link));
+    let staged = Session::value(&session.post("/production-key/stage", ""));
+    session.post("/production-key/regenerate", "name=default");
+    for _ in 0..3 {
+        assert_eq!(server.call(&server.production_key, "GET", "/v1/whoami", None).status, 401);
+    }
+    let page = session.get(&session.page).body;
+    assert!(
+        page.contains("Just rotated") && page.contains("3 calls refused since, the last one just now from 127.0.0.1."),
+        "{page}"
+    );
+    let key = server.call(&staged, "GET", "/v1/whoami", None).text("/key/id");
+    assert!(session.get(&format!("{}/keys/{key}", session.page)).body.contains("3 calls refused since"));
+    let system = || session.get("/dashboard/system").body;
+    crate::support::waits_for("the node writes the refused calls", || system().contains("3 calls refused since"));
+    assert!(system().contains("serving") && system().contains("Events are shipped nowhere."));
 }

@@ -186,8 +186,8 @@ fn the_page_renames_suspends_resumes_and_closes_an_organization() {
         let refused = session.post("/rename", form);
         assert!(refused.body.contains(why) && refused.body.contains("<dialog"), "{form}: {refused:?}");
     }
-    let wrong = session.post("/close", "name=acme");
-    assert!(wrong.body.contains("The name does not match"), "{wrong:?}");
+    let wrong = session.post("/close", "name=acme+inc");
+    assert!(wrong.body.contains("Nothing was changed: “acme inc” is not “Acme”"), "{wrong:?}");
     assert_eq!(whoami(&server, &server.production_key).status, 200);
     let closed = session.post("/close", "name=Acme");
     assert!(
@@ -204,4 +204,48 @@ fn the_page_renames_suspends_resumes_and_closes_an_organization() {
         let refused = session.post(path, "name=x");
         assert!(refused.body.contains("This organization is closed"), "{refused:?}");
     }
+}
+
+#[test]
+fn a_key_is_renamed_and_a_leak_is_reported() {
+    let server = server();
+    let desk = Desk { server: &server, operator: server.operator("ada") };
+    let made = desk.make(r#"{"name":"Acme"}"#);
+    let (organization, key) = (made.text("/id"), made.text("/production_key/id"));
+    let at = |rest: &str| format!("/{organization}{rest}");
+    let path = at(&format!("/access-keys/{key}"));
+    let renamed = desk.call("PATCH", &path, Some(r#"{"name":"billing","note":"team 7"}"#));
+    assert_eq!(
+        (renamed.status, renamed.text("/name"), renamed.text("/note")),
+        (200, "billing".into(), "team 7".into())
+    );
+    let value = made.text("/production_key/value");
+    assert_eq!(whoami(&server, &value).text("/key/name"), "billing", "nodes know the new name");
+    let without = desk.call("PATCH", &path, Some(r#"{"note":""}"#));
+    assert_eq!((without.status, without.json().get("note").cloned()), (200, None));
+    let again = desk.call("PATCH", &path, Some(r#"{"note":""}"#));
+    assert_eq!((again.status, again.code().as_str()), (409, "conflict"));
+    for invalid in ["{}", r#"{"name":""}"#, r#"{"note":"\u0000"}"#, r#"{"colour":"red"}"#] {
+        assert_eq!(desk.call("PATCH", &path, Some(invalid)).code(), "invalid_request", "{invalid}");
+    }
+    let nobody = at("/access-keys/key_01h455vb4pex5vsknk084sn02q");
+    assert_eq!(desk.call("PATCH", &nobody, Some(r#"{"name":"x"}"#)).status, 404);
+
+    let regenerate = at("/production-key/regenerate");
+    let used = desk.call("POST", &regenerate, Some(r#"{"if_unused_for":3600}"#));
+    assert_eq!((used.status, used.code().as_str()), (409, "still_in_use"));
+    assert_eq!(desk.call("POST", &regenerate, Some(r#"{"note":"why"}"#)).code(), "invalid_request");
+    desk.call("POST", &at("/production-key/stage"), None);
+    let leaked = desk.call("POST", &regenerate, Some(r#"{"reason":"leak","note":"ticket 4711"}"#));
+    assert_eq!((leaked.status, whoami(&server, &leaked.text("/value")).status), (200, 200));
+    assert_eq!(whoami(&server, &value).status, 401);
+    let log = desk.call("GET", &at("/audit-events?environment=production"), None);
+    assert_eq!(
+        (log.text("/data/0/action"), log.text("/data/1/action")),
+        ("access_key.regenerated".into(), "access_key.reported_leaked".into())
+    );
+    assert_eq!(
+        (log.text("/data/1/detail/note"), log.text("/data/3/action")),
+        ("ticket 4711".into(), "access_key.renamed".into())
+    );
 }

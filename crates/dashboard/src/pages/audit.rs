@@ -1,18 +1,21 @@
 //! *Audit Trail*: the changes and their actors, in the separate logs of both environments.
 
+use std::sync::Arc;
+
 use askama::Template;
 use bytes::Bytes;
-use doorward_audit::{Action, Event, ExportFormat, SecretSummary};
+use doorward_audit::{Action, Checkpoint, Event, ExportFormat, NoteKey, SecretSummary};
 use doorward_store::{
     EventFilter, LogCheck, LogError, LogExport, ManagementEngine, Page, Scope, must_have_events, verify_log,
 };
-use doorward_types::{ActorName, Environment, Name, OrganizationId, Timestamp};
+use doorward_types::{Environment, Name, OrganizationId, Timestamp};
 use futures_util::StreamExt;
 use http::StatusCode;
 use http_body::Frame;
 use http_body_util::{BodyExt, StreamBody};
 use url::form_urlencoded;
 
+use super::tabs::{Tab, Tabs};
 use super::{RelativeTime, Shell, counted, grouped};
 use crate::body::{BodyError, Content};
 use crate::caller::Caller;
@@ -28,8 +31,8 @@ const ROWS: u32 = 50;
 #[template(path = "audit.html")]
 struct Audit<'a> {
     shell: Shell<'a>,
-    /// The organization's name, or that of the installation.
-    organization: String,
+    /// The head of an organization's pages. The installation has none.
+    tabs: Option<Tabs>,
     is_installation: bool,
     /// The path of the page above this one.
     path: String,
@@ -47,12 +50,16 @@ struct Audit<'a> {
     older: Option<String>,
     filtered: bool,
     verified: Option<Verified>,
+    /// True if the page can show signed checkpoints.
+    signs: bool,
 }
 
 /// The result of verifying the chain.
 struct Verified {
     text: String,
     sound: bool,
+    /// The signed checkpoint and the key that verifies it, if asked for.
+    checkpoint: Option<(String, String)>,
 }
 
 /// The events of a day of UTC.
@@ -75,27 +82,27 @@ impl Bound {
     }
 }
 
-struct Row {
-    number: u64,
+pub(super) struct Row {
+    pub(super) number: u64,
     /// The number with separators.
-    sequence: String,
-    time: RelativeTime,
+    pub(super) sequence: String,
+    pub(super) time: RelativeTime,
     /// The time of the day, in UTC.
-    clock: String,
-    actor: String,
-    said: &'static str,
-    about: String,
+    pub(super) clock: String,
+    pub(super) actor: String,
+    pub(super) said: &'static str,
+    pub(super) about: String,
     /// The address from which the change came, or nothing.
-    source: String,
-    facts: Vec<(&'static str, String)>,
+    pub(super) source: String,
+    pub(super) facts: Vec<(&'static str, String)>,
 }
 
 #[expect(clippy::disallowed_methods, reason = "the operator who is signed in chooses the log")]
 pub(crate) async fn page(parts: &Parts, who: &Caller, id: OrganizationId, query: &Form) -> Result<Reply, PageError> {
     let is_installation = id == OrganizationId::INSTALLATION;
-    let organization = match is_installation {
-        true => "Installation".to_owned(),
-        false => parts.issuer.organization(who, id).await?.name.to_string(),
+    let tabs = match is_installation {
+        true => None,
+        false => Some(Tabs::of(parts, &parts.issuer.organization(who, id).await?, Tab::Audit)),
     };
     let environment = query.parsed("environment")?.unwrap_or(Environment::Production);
     let scope = who.scope(id, environment)?;
@@ -113,13 +120,13 @@ pub(crate) async fn page(parts: &Parts, who: &Caller, id: OrganizationId, query:
     let older = events.last().filter(|_| more).map(|last| link(query, environment, Some(last.sequence)));
     let newest = query.get("before").map(|_| link(query, environment, None));
     let verified = match query.get("verify") {
-        Some(_) => Some(verify(store, &scope).await?),
+        Some(asked) => Some(verify(parts, &scope, asked == "checkpoint").await?),
         None => None,
     };
     let text = |name| query.get(name).unwrap_or_default().to_owned();
     let page = Audit {
         shell: Shell::of(parts, who),
-        organization,
+        tabs,
         is_installation,
         path: if is_installation { parts.base.clone() } else { parts.path(id) },
         environment,
@@ -137,6 +144,7 @@ pub(crate) async fn page(parts: &Parts, who: &Caller, id: OrganizationId, query:
         older,
         filtered: filter != EventFilter::default(),
         verified,
+        signs: checkpoint_key(parts).is_some(),
     };
     Ok(reply::page(StatusCode::OK, &page))
 }
@@ -146,12 +154,17 @@ fn filter(query: &Form) -> Result<EventFilter, String> {
         let read = |text: &str| text.parse().map_err(|error: T::Err| sentence(&error.to_string()));
         query.get(name).map(read).transpose()
     }
+    let time = |query, name| {
+        parsed::<Timestamp>(query, name)
+            .map_err(|_| "Dates look like 2026-11-24, and times like 2026-11-24T13:00:00Z.".to_owned())
+    };
     Ok(EventFilter {
-        since: parsed::<Timestamp>(query, "since")?,
-        until: parsed::<Timestamp>(query, "until")?,
+        since: time(query, "since")?,
+        until: time(query, "until")?,
         action: parsed::<Action>(query, "action")?,
-        actor: parsed::<ActorName>(query, "actor")?,
+        actor_part: query.get("actor").map(str::to_owned),
         subject: query.get("subject").map(str::to_owned),
+        ..EventFilter::default()
     })
 }
 
@@ -170,7 +183,8 @@ fn link(query: &Form, environment: Environment, before: Option<u64>) -> String {
     text.finish()
 }
 
-async fn verify(store: &dyn ManagementEngine, scope: &Scope) -> Result<Verified, PageError> {
+async fn verify(parts: &Parts, scope: &Scope, signs: bool) -> Result<Verified, PageError> {
+    let store: &dyn ManagementEngine = &*parts.store;
     let check = LogCheck::default().with_must_have_events(must_have_events(store, scope).await?);
     match verify_log(store, scope, &check, &mut |_| {}).await {
         Ok(verified) => {
@@ -183,21 +197,31 @@ async fn verify(store: &dyn ManagementEngine, scope: &Scope) -> Result<Verified,
                     grouped(pruned)
                 ),
             };
-            Ok(Verified {
-                text: format!(
-                    "Verified just now: {there} in one unbroken chain.{cut} Its root is {}. That the end was not cut off, a \
-                     checkpoint shows that someone kept elsewhere.",
-                    verified.checkpoint().root
-                ),
-                sound: true,
-            })
+            let Checkpoint { origin, root, .. } = verified.checkpoint();
+            let checkpoint = match checkpoint_key(parts).filter(|_| signs) {
+                Some(key) => verified.sign(&key).ok().map(|note| (note, key.verifier(origin).to_string())),
+                None => None,
+            };
+            let end = match checkpoint {
+                Some(_) => {
+                    "Keep this signed checkpoint elsewhere: it proves later that nothing before it was changed or cut off."
+                }
+                None => "To prove that none was cut off the end, keep a signed checkpoint elsewhere.",
+            };
+            let text = format!("Unbroken: {there}.{cut} The root is {root}. {end}");
+            Ok(Verified { text, sound: true, checkpoint })
         }
         Err(LogError::Store(error)) => Err(error.into()),
         Err(fault) => {
             tracing::error!(error = &fault as &dyn std::error::Error, organization = %scope.organization(), "a log does not verify");
-            Ok(Verified { text: format!("This log does not verify: {fault}."), sound: false })
+            Ok(Verified { text: format!("This log does not verify: {fault}."), sound: false, checkpoint: None })
         }
     }
+}
+
+/// Returns the host's key for signed checkpoints.
+fn checkpoint_key(parts: &Parts) -> Option<Arc<NoteKey>> {
+    (parts.checkpoint_key.as_ref()?.0)()
 }
 
 /// Returns the events by their days, in the order of the events.
@@ -213,7 +237,7 @@ fn days(events: Vec<Event>, now: Timestamp) -> Vec<Day> {
     days
 }
 
-fn row(event: Event, now: Timestamp) -> Row {
+pub(super) fn row(event: Event, now: Timestamp) -> Row {
     let Event { sequence, incarnation, draft, previous_hash, hash, .. } = event;
     let secrets = |secrets: &[SecretSummary]| {
         let each = |secret: &SecretSummary| format!("{} ({}, no. {})", secret.locator, secret.state, secret.generation);
@@ -229,7 +253,7 @@ fn row(event: Event, now: Timestamp) -> Row {
         ("Name before", draft.detail.name_before.map(|name| name.to_string())),
         ("External id", draft.detail.external_id.map(|id| id.to_string())),
         ("Data erased from", draft.detail.erase_at.map(|time| time.to_string())),
-        ("Reason", draft.detail.note.map(|note| note.to_string())),
+        ("Note", draft.detail.note.map(|note| note.to_string())),
         ("Incarnation", (!incarnation.is_first()).then(|| incarnation.to_string())),
         ("Request", draft.request_id.map(|id| id.to_string())),
         ("Previous hash", previous_hash.map(|hash| hash.to_string())),
@@ -277,6 +301,8 @@ const fn said(action: Action) -> &'static str {
         Action::OrganizationSuspended => "suspended the organization",
         Action::AccessKeyCreated => "created the key",
         Action::AccessKeyImported => "imported the key",
+        Action::AccessKeyRenamed => "renamed the key",
+        Action::AccessKeyReportedLeaked => "reported a leak of the key",
         Action::AccessKeyStaged => "staged the next key",
         Action::AccessKeyStageDiscarded => "withdrew the next key",
         Action::AccessKeyRegenerated => "regenerated the token",

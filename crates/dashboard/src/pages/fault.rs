@@ -15,7 +15,7 @@ use crate::state::Parts;
 pub(crate) fn page(parts: &Parts, fault: &PageError) -> Reply {
     let (status, title) = match fault {
         PageError::SignedOut if parts.visitors.is_some() => (StatusCode::UNAUTHORIZED, "Sign in first"),
-        PageError::SignedOut => (StatusCode::UNAUTHORIZED, "You are signed out"),
+        PageError::SignedOut | PageError::SignedOutAt(_) => (StatusCode::UNAUTHORIZED, "You are signed out"),
         // The page loads itself again, so that the browser sends the cookie.
         PageError::CrossSiteNavigation => (StatusCode::OK, "One moment"),
         PageError::CrossSite | PageError::ForeignForm => (StatusCode::FORBIDDEN, "Not from here"),
@@ -42,7 +42,7 @@ pub(crate) fn page(parts: &Parts, fault: &PageError) -> Reply {
                 .to_owned()
         }
         PageError::SignedOut if parts.visitors.is_some() => "You are not signed in here.".to_owned(),
-        PageError::SignedOut => {
+        PageError::SignedOut | PageError::SignedOutAt(_) => {
             "Your session has ended, or there was none. An operator signs in by a link that works once:".to_owned()
         }
         other => sentence(&other.to_string()),

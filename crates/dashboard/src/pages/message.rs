@@ -4,7 +4,7 @@ use askama::Template;
 use http::StatusCode;
 
 use super::Shell;
-use crate::page_error::{PageError, SignInError};
+use crate::page_error::{PageError, SignInError, UnsentForm};
 use crate::reply::{self, Reply};
 use crate::state::Parts;
 
@@ -25,7 +25,15 @@ impl Message<'_> {
 
     /// Returns whether the reader needs a sign-in link.
     fn wants_link(&self) -> bool {
-        matches!(self.fault, PageError::SignedOut) && self.parts.visitors.is_none()
+        matches!(self.fault, PageError::SignedOut | PageError::SignedOutAt(_)) && self.parts.visitors.is_none()
+    }
+
+    /// Returns the form that the reader sent without a session.
+    fn unsent(&self) -> Option<&UnsentForm> {
+        match self.fault {
+            PageError::SignedOutAt(unsent) => Some(unsent),
+            _ => None,
+        }
     }
 
     /// Returns the name of an identity provider to sign in with.

@@ -1,18 +1,29 @@
 //! The pages and their texts.
 
 pub(crate) mod audit;
+mod confirm;
+pub(crate) mod connectors;
 pub(crate) mod fault;
+pub(crate) mod key;
 pub(crate) mod keys;
 pub(crate) mod message;
+pub(crate) mod operators;
 pub(crate) mod organizations;
+pub(crate) mod origins;
 pub(crate) mod said;
+pub(crate) mod shown;
 pub(crate) mod sign_in;
+pub(crate) mod system;
+mod tabs;
 mod test_keys;
+mod uses;
 mod when;
 
-pub(crate) use when::RelativeTime;
+use doorward_auth::ROTATION_PERIOD;
 
+pub(crate) use self::when::RelativeTime;
 use crate::caller::Caller;
+use crate::preferences::Preferences;
 use crate::state::Parts;
 
 /// The frame of every page.
@@ -23,16 +34,46 @@ pub(crate) struct Shell<'a> {
     pub(crate) operator: Option<&'a str>,
     /// The proof that this page made a form, if the caller's forms need it.
     form_token: Option<String>,
+    /// The choices of the person, if there is one.
+    preferences: Option<Preferences>,
+    /// The page, to come back to.
+    here: &'a str,
+    /// The number of organizations whose rotation is due.
+    due: u64,
+    /// False if the store has lost a change, so that no node serves.
+    is_intact: bool,
 }
 
 impl<'a> Shell<'a> {
     pub(crate) const fn of_nobody(parts: &'a Parts) -> Self {
-        Self { base: parts.base.as_str(), operator: None, form_token: None }
+        Self {
+            base: parts.base.as_str(),
+            operator: None,
+            form_token: None,
+            preferences: None,
+            here: "",
+            due: 0,
+            is_intact: true,
+        }
     }
 
     pub(crate) fn of(parts: &'a Parts, who: &'a Caller) -> Self {
         let operator = who.only_organization().is_none().then(|| who.actor().as_str());
-        Self { operator, form_token: who.form_token(), ..Self::of_nobody(parts) }
+        Self {
+            operator,
+            form_token: who.form_token(),
+            preferences: Some(who.preferences),
+            here: &who.here,
+            due: if operator.is_some() { parts.verifier.production_keys_older_than(ROTATION_PERIOD).0 } else { 0 },
+            is_intact: parts.verifier.is_store_intact(),
+            ..Self::of_nobody(parts)
+        }
+    }
+
+    /// Returns whether this is a page of the part of the dashboard with this path.
+    fn is_at(&self, path: &str) -> bool {
+        let rest = self.here.strip_prefix(self.base).unwrap_or(self.here);
+        rest.split('?').next() == Some(path)
     }
 
     /// Returns the URL of a static file.
@@ -52,7 +93,7 @@ fn grouped(number: u64) -> String {
 }
 
 /// Returns a count with its noun: "1 use", "2 uses".
-fn counted(number: u64, one: &str) -> String {
+pub(crate) fn counted(number: u64, one: &str) -> String {
     format!("{} {one}{}", grouped(number), if number == 1 { "" } else { "s" })
 }
 

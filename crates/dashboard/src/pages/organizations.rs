@@ -1,12 +1,14 @@
 //! The choice of an organization.
 
 use askama::Template;
-use doorward_store::{Organization, Page};
-use doorward_types::{OrganizationId, OrganizationState};
+use doorward_auth::ROTATION_PERIOD;
+use doorward_store::{KeyOverview, Page};
+use doorward_types::{OrganizationId, OrganizationState, Timestamp};
 use http::StatusCode;
 use url::form_urlencoded::Serializer;
 
-use super::{RelativeTime, Shell};
+use super::keys::REMINDER_LEAD;
+use super::{RelativeTime, Shell, grouped};
 use crate::caller::Caller;
 use crate::form::Form;
 use crate::page_error::PageError;
@@ -22,6 +24,8 @@ struct Organizations<'a> {
     shell: Shell<'a>,
     /// The text to search for, in names.
     query: String,
+    /// The organizations that need a hand, on the first page of the whole list.
+    urgent: Vec<Row>,
     rows: Vec<Row>,
     /// True if the page begins after other organizations.
     goes_on: bool,
@@ -34,7 +38,28 @@ struct Row {
     name: String,
     /// The state, if it is not the usual one.
     state: Option<OrganizationState>,
-    created: RelativeTime,
+    last_used: Option<RelativeTime>,
+    due: Option<RelativeTime>,
+    is_late: bool,
+    staged: Option<RelativeTime>,
+    test_keys: String,
+}
+
+impl Row {
+    fn new(id: OrganizationId, name: String, state: OrganizationState, overview: &KeyOverview, now: Timestamp) -> Self {
+        let due = overview.current_since.map(|since| since + ROTATION_PERIOD);
+        let relative = |time: Timestamp| RelativeTime::new(time, now);
+        Self {
+            id: id.to_string(),
+            name,
+            state: Some(state).filter(|state| *state != OrganizationState::Active),
+            last_used: overview.last_used_at.map(relative),
+            due: due.map(relative),
+            is_late: due.is_some_and(|due| due <= now),
+            staged: overview.staged_since.map(relative),
+            test_keys: grouped(overview.test_keys),
+        }
+    }
 }
 
 /// Returns a page of the list, or leads to the only organization that the caller could choose.
@@ -49,7 +74,8 @@ pub(crate) async fn page(parts: &Parts, who: &Caller, form: &Form) -> Result<Rep
         Some(text) => parts.issuer.organizations_containing(who, text, page).await?,
         None => parts.issuer.organizations(who, page).await?,
     };
-    if let ([only], None, None) = (found.as_slice(), query, after) {
+    // Somebody who asks for the list gets it.
+    if let ([only], None, None, false) = (found.as_slice(), query, after, form.has("all")) {
         return Ok(reply::see_other(&parts.path(only.id)));
     }
     let has_more = found.len() > ROWS as usize;
@@ -62,16 +88,23 @@ pub(crate) async fn page(parts: &Parts, who: &Caller, form: &Form) -> Result<Rep
         next.append_pair("after", &last.id.to_string()).finish()
     });
     let now = parts.verifier.core().clock().now();
-    let row = |found: Organization| Row {
-        id: found.id.to_string(),
-        name: found.name.to_string(),
-        state: Some(found.state).filter(|state| *state != OrganizationState::Active),
-        created: RelativeTime::new(found.created_at, now),
-    };
+    let is_first = query.is_none() && after.is_none();
+    let urgent = if is_first { parts.verifier.organizations_to_rotate(REMINDER_LEAD, ROWS as usize) } else { vec![] };
+    // One read tells of both lists.
+    let ids: Vec<_> = urgent.iter().map(|(id, _)| *id).chain(found.iter().map(|found| found.id)).collect();
+    let overviews = parts.issuer.key_overviews(who, &ids).await?;
+    let (of_urgent, of_found) = overviews.split_at(urgent.len().min(overviews.len()));
+    let urgent = urgent.into_iter().zip(of_urgent);
+    let found = found.into_iter().zip(of_found);
     let page = Organizations {
         shell: Shell::of(parts, who),
         query: query.unwrap_or_default().to_owned(),
-        rows: found.into_iter().map(row).collect(),
+        urgent: urgent
+            .map(|((id, name), overview)| Row::new(id, name.to_string(), OrganizationState::Active, overview, now))
+            .collect(),
+        rows: found
+            .map(|(found, overview)| Row::new(found.id, found.name.to_string(), found.state, overview, now))
+            .collect(),
         goes_on: after.is_some(),
         next,
     };

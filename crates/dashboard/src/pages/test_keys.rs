@@ -7,8 +7,10 @@ use doorward_store::{AccessKeyWithSecrets, SecretUsage};
 use doorward_types::{AccessKeyId, Environment, Locator, Timestamp};
 use url::form_urlencoded::Serializer;
 
-use super::{RelativeTime, grouped};
+use super::said::MAX_DELETED;
+use super::{RelativeTime, counted, grouped};
 use crate::form::Form;
+use crate::state::Parts;
 
 /// The number of keys on a page.
 const ROWS: usize = 50;
@@ -24,6 +26,8 @@ pub(super) struct TestKeys {
     /// The text to search for, in names and locators.
     pub(super) query: String,
     pub(super) filters: Vec<Choice>,
+    /// The number of keys that pass a filter for unused keys, and the query that asks about their deletion.
+    pub(super) unused: Option<(String, String)>,
     pub(super) orders: Vec<Choice>,
     /// The queries of the neighbouring pages.
     pub(super) before: Option<String>,
@@ -42,7 +46,7 @@ pub(super) struct Choice {
 pub(super) struct TestKey {
     pub(super) id: AccessKeyId,
     pub(super) name: String,
-    pub(super) locator: Locator,
+    pub(super) public_name: String,
     pub(super) imported: bool,
     pub(super) created: RelativeTime,
     pub(super) created_by: String,
@@ -103,7 +107,24 @@ impl Found<'_> {
 
 impl TestKeys {
     /// Returns the page of the list that the query asks for.
-    pub(super) fn of(keys: &[AccessKeyWithSecrets], usage: &[SecretUsage], query: &Form, now: Timestamp) -> Self {
+    pub(super) fn of(
+        parts: &Parts,
+        keys: &[AccessKeyWithSecrets],
+        usage: &[SecretUsage],
+        query: &Form,
+        now: Timestamp,
+    ) -> Self {
+        let public_name = |locator| parts.public_name(Environment::Test, locator);
+        Self::named(keys, usage, query, now, &public_name)
+    }
+
+    fn named(
+        keys: &[AccessKeyWithSecrets],
+        usage: &[SecretUsage],
+        query: &Form,
+        now: Timestamp,
+        public_name: &dyn Fn(Locator) -> String,
+    ) -> Self {
         let place_of = |name, mut words: std::slice::Iter<'_, &str>| {
             words.position(|word| Some(*word) == query.get(name)).unwrap_or_default()
         };
@@ -166,15 +187,30 @@ impl TestKeys {
             _ => listed.sort_by_key(|found| std::cmp::Reverse((found.key.key.created_at, found.key.key.id))),
         }
 
+        let unused = match shown {
+            Show::Unused | Show::Never if !listed.is_empty() => {
+                let mut asked = Serializer::new(String::new());
+                asked.append_pair("dialog", "delete-many");
+                listed.iter().take(MAX_DELETED).for_each(|found| {
+                    asked.append_pair("key", &found.key.key.id.to_string());
+                });
+                let count = listed.len().min(MAX_DELETED);
+                let first = if count < listed.len() { "the first " } else { "" };
+                Some((format!("{first}{}", counted(count as u64, "unused key")), asked.finish()))
+            }
+            _ => None,
+        };
         let pages = listed.len().div_ceil(ROWS).max(1);
         let asked = query.get("page").and_then(|page| page.parse::<usize>().ok()).unwrap_or(1);
         let page = asked.clamp(1, pages) - 1;
-        let rows: Vec<_> = listed.iter().skip(page * ROWS).take(ROWS).map(|found| found.row(now)).collect();
+        let rows: Vec<_> =
+            listed.iter().skip(page * ROWS).take(ROWS).map(|found| found.row(now, public_name)).collect();
         let (first, last) = (page * ROWS + 1, page * ROWS + rows.len());
         Self {
             all: all.len(),
             query: text.to_owned(),
             filters,
+            unused,
             orders,
             before: (page > 0).then(|| link(show, order, page - 1)),
             after: (page + 1 < pages).then(|| link(show, order, page + 1)),
@@ -190,12 +226,12 @@ impl TestKeys {
 }
 
 impl Found<'_> {
-    fn row(&self, now: Timestamp) -> TestKey {
+    fn row(&self, now: Timestamp, public_name: &dyn Fn(Locator) -> String) -> TestKey {
         let AccessKeyWithSecrets { key, secrets, .. } = self.key;
         TestKey {
             id: key.id,
             name: key.name.to_string(),
-            locator: self.locator,
+            public_name: public_name(self.locator),
             imported: secrets.first().is_some_and(|secret| secret.imported.is_some()),
             created: RelativeTime::new(key.created_at, now),
             created_by: key.created_by.to_string(),
@@ -235,7 +271,7 @@ mod tests {
 
     fn list(keys: &[AccessKeyWithSecrets], usage: &[SecretUsage], query: &str) -> TestKeys {
         let uri = format!("/?{query}").parse().unwrap();
-        TestKeys::of(keys, usage, &Form::of_query(&uri), NOW)
+        TestKeys::named(keys, usage, &Form::of_query(&uri), NOW, &|locator| locator.to_string())
     }
 
     fn names(list: &TestKeys) -> Vec<&str> {
@@ -254,6 +290,9 @@ mod tests {
         assert_eq!(names(&list(&keys, &usage, "show=never")), ["laptop"]);
         assert_eq!(names(&list(&keys, &usage, "show=unused")), ["old"]);
         assert_eq!(names(&list(&keys, &usage, "show=in-use&sort=used")), ["CI", "nightly ci"]);
+        let (count, query) = list(&keys, &usage, "show=never").unused.unwrap();
+        assert_eq!((count.as_str(), query), ("1 unused key", format!("dialog=delete-many&key={}", keys[1].key.id)));
+        assert!(all.unused.is_none());
         assert_eq!(names(&list(&keys, &usage, "sort=name")), ["CI", "laptop", "nightly ci", "old"]);
         let ci = list(&keys, &usage, "q=ci");
         assert_eq!((names(&ci), ci.filters[0].label.as_str(), ci.all), (vec!["nightly ci", "CI"], "All (2)", 4));

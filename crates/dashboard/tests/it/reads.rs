@@ -43,7 +43,7 @@ async fn a_page_reads_each_record_once_and_viewing_it_writes_nothing() {
     };
     let path = |rest: &str| format!("/dashboard/{}{rest}", acme.organization.id);
 
-    let keys = ["sign_in", "organization", "access_keys", "usage", "recent_uses", "allowed_origins"];
+    let keys = ["sign_in", "organization", "access_keys", "usage_with_spans"];
     let (unused, page) = calls(Request::get(path("")), "").await;
     assert_eq!(unused, keys);
     assert!(page.contains("0 uses"), "{page}");
@@ -66,5 +66,18 @@ async fn a_page_reads_each_record_once_and_viewing_it_writes_nothing() {
     // The answer with a value holds nothing else, and reads nothing for it.
     assert_eq!(regenerated, ["sign_in", "organization", "access_key", "change"]);
     let refused = calls(form("/production-key/regenerate"), "name=Other").await.0;
-    assert_eq!(refused, keys, "a refused change read the store");
+    assert_eq!(refused, [&keys[..], &["retired_of"]].concat(), "a refused change read the store");
+    // After a regeneration, the page tells who still sends the old key.
+    let (rotated, page) = calls(Request::get(path("")), "").await;
+    assert_eq!(rotated, [&keys[..], &["retired_of"]].concat());
+    assert!(page.contains("Just rotated") && page.contains("No call with it was refused since."), "{page}");
+
+    let of_organization = ["sign_in", "organization"];
+    let origins = calls(Request::get(path("/callback-origins")), "").await.0;
+    assert_eq!(origins, [&of_organization[..], &["allowed_origins"]].concat());
+    assert_eq!(calls(Request::get("/dashboard/?all"), "").await.0, ["sign_in", "organizations", "key_overviews"]);
+    assert_eq!(calls(Request::get("/dashboard/operators"), "").await.0, ["sign_in", "operators", "sign_ins"]);
+    let (system, page) = calls(Request::get("/dashboard/system"), "").await;
+    assert_eq!(system, ["sign_in", "sessions", "lost_changes", "newest_retired"]);
+    assert!(page.contains("Everything is well."), "{page}");
 }

@@ -1,0 +1,94 @@
+//! The changes of operators that forms request.
+
+use doorward_auth::{ChangeRequest, LINK_LIFETIME, ManageError};
+use doorward_store::Operator;
+use doorward_types::{Name, OperatorId};
+use http::header::{HOST, ORIGIN};
+use http::request;
+
+use crate::confirmation;
+use crate::form::Form;
+use crate::page_error::PageError;
+use crate::pages::said::{Dialog, FormOutcome, RevealedKey};
+use crate::reply::sentence;
+use crate::state::Parts;
+
+/// Adds an operator, and shows the operator's token.
+pub(crate) async fn add(parts: &Parts, form: &Form, request: &ChangeRequest) -> Result<FormOutcome, PageError> {
+    let again = |error: String| Ok(FormOutcome::again(Dialog::AddOperator, sentence(&error), form));
+    let name: Name = match form.get("name").unwrap_or_default().parse() {
+        Ok(name) => name,
+        Err(error) => return again(format!("{error}")),
+    };
+    let added = match form.has("by_provider") {
+        true => parts.operators.add_by_provider(name, request).await,
+        false => parts.operators.add(name, request).await,
+    };
+    match added {
+        Err(error @ (ManageError::NameTaken | ManageError::NameReserved)) => again(error.to_string()),
+        added => {
+            let added = added?;
+            Ok(FormOutcome::shown(RevealedKey::token(&added.operator.name, added.value)))
+        }
+    }
+}
+
+/// Makes a link by which an operator signs in.
+pub(crate) async fn link(
+    parts: &Parts,
+    head: &request::Parts,
+    operator: OperatorId,
+    request: &ChangeRequest,
+) -> Result<FormOutcome, PageError> {
+    let operator = find(parts, operator, request).await?;
+    let token = parts.operators.login_link(&operator, request).await?;
+    let minutes = LINK_LIFETIME.as_secs() / 60;
+    let url = format!("{}{}/sign-in/{}", own_origin(head), parts.base, token.expose());
+    Ok(FormOutcome::shown(RevealedKey::link(&operator.name, minutes, url)))
+}
+
+/// Returns the origin of this page, as the browser that sent a form names it. The form was checked to come from there.
+fn own_origin(head: &request::Parts) -> String {
+    let text = |name| head.headers.get(name).and_then(|value| value.to_str().ok());
+    match (text(ORIGIN), text(HOST)) {
+        (Some(origin), _) if origin.starts_with("http") => origin.to_owned(),
+        (_, Some(host)) => format!("https://{host}"),
+        _ => String::new(),
+    }
+}
+
+/// Ends every session and link of an operator.
+pub(crate) async fn sign_out(
+    parts: &Parts,
+    operator: OperatorId,
+    request: &ChangeRequest,
+) -> Result<FormOutcome, PageError> {
+    let operator = find(parts, operator, request).await?;
+    let ended = parts.operators.sign_out_everywhere(&operator, request).await?;
+    Ok(FormOutcome::notice(format!(
+        "{} is signed out everywhere. Sessions and links that ended: {ended}.",
+        operator.name
+    )))
+}
+
+/// Removes an operator.
+pub(crate) async fn remove(
+    parts: &Parts,
+    operator: OperatorId,
+    form: &Form,
+    request: &ChangeRequest,
+) -> Result<FormOutcome, PageError> {
+    let operator = find(parts, operator, request).await?;
+    let typed = form.get("name").unwrap_or_default();
+    if !confirmation::is_name(typed, operator.name.as_str()) {
+        let error = format!("Nothing was changed: type {} to go on.", operator.name);
+        return Ok(FormOutcome::again(Dialog::RemoveOperator(operator.id), error, form));
+    }
+    parts.operators.remove(&operator, request).await?;
+    Ok(FormOutcome::notice(format!("{} is removed: the token is dead, and every session has ended.", operator.name)))
+}
+
+async fn find(parts: &Parts, id: OperatorId, request: &ChangeRequest) -> Result<Operator, PageError> {
+    let found = parts.operators.find(request.operator(), &id.to_string()).await?;
+    Ok(found.ok_or(ManageError::NoSuchOperator)?)
+}

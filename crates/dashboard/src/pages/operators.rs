@@ -1,0 +1,87 @@
+//! *Operators*: who manages this installation, and where they are signed in.
+
+use askama::Template;
+use doorward_store::{Operator, ProviderAccess, SignIn};
+use doorward_types::OperatorId;
+
+use super::keys::{notice_status, once};
+use super::said::{Dialog, FormOutcome, Notice};
+use super::{RelativeTime, Shell, counted};
+use crate::caller::Caller;
+use crate::form::{Form, Typed};
+use crate::page_error::PageError;
+use crate::reply::{self, Reply};
+use crate::state::Parts;
+
+#[derive(Template)]
+#[template(path = "operators.html")]
+struct Operators<'a> {
+    shell: Shell<'a>,
+    rows: Vec<Row>,
+    adds: bool,
+    removed: Option<Row>,
+    error: Option<String>,
+    typed: Typed,
+    has_provider: bool,
+    notice: Option<Notice>,
+    once: String,
+}
+
+#[derive(Clone)]
+struct Row {
+    id: OperatorId,
+    name: String,
+    is_me: bool,
+    /// The ways to sign in.
+    ways: &'static str,
+    created: RelativeTime,
+    last_seen: Option<RelativeTime>,
+    sessions: String,
+    is_signed_in: bool,
+}
+
+pub(crate) async fn page(parts: &Parts, who: &Caller, query: &Form, said: FormOutcome) -> Result<Reply, PageError> {
+    let operators = parts.operators.list(who).await?;
+    let sessions = parts.operators.sessions(who).await?;
+    let now = parts.verifier.core().clock().now();
+    let row = |operator: Operator| {
+        let own: Vec<&SignIn> = sessions.iter().filter(|session| session.operator == operator.id).collect();
+        let seen = own.iter().map(|session| session.seen_at).max();
+        Row {
+            id: operator.id,
+            is_me: operator.name.as_str() == who.actor().as_str(),
+            name: operator.name.to_string(),
+            ways: match operator.provider {
+                ProviderAccess::Local => "link",
+                ProviderAccess::Expected => "link, and the identity provider for the first time",
+                ProviderAccess::Bound(_) => "link, or the identity provider",
+            },
+            created: RelativeTime::new(operator.created_at, now),
+            last_seen: seen.map(|seen| RelativeTime::new(seen, now)),
+            sessions: counted(own.len() as u64, "session"),
+            is_signed_in: !own.is_empty(),
+        }
+    };
+    let rows: Vec<_> = operators.into_iter().map(row).collect();
+    let FormOutcome { notice, again, error, typed, .. } = said;
+    let dialog = match again {
+        Some(dialog) => Some(dialog),
+        None => Dialog::asked(query)?,
+    };
+    let removed = match dialog {
+        Some(Dialog::RemoveOperator(id)) => rows.iter().find(|row| row.id == id).cloned(),
+        _ => None,
+    };
+    let page = Operators {
+        shell: Shell::of(parts, who),
+        rows,
+        adds: dialog == Some(Dialog::AddOperator),
+        removed,
+        error,
+        typed,
+        has_provider: parts.provider_name().is_some(),
+        once: once(parts, query)?,
+        notice,
+    };
+    Ok(reply::page(notice_status(page.notice.as_ref()), &page))
+}
