@@ -10,7 +10,7 @@ use clap::parser::ValueSource;
 use clap::{ArgMatches, Args, CommandFactory, FromArgMatches, Parser, Subcommand};
 use clap_complete::Shell;
 use doorward::audit::{Action, ExportFormat, NoteVerifier};
-use doorward::key::KeyPrefix;
+use doorward::key::{KeyPrefix, OfferedKey};
 use doorward::types::{AccessKeyId, ActorName, Environment, ExternalId, Name, Timestamp, parse_duration};
 use doorward::{StoreUrl, StoreUrlError};
 use zeroize::Zeroizing;
@@ -510,11 +510,33 @@ pub enum Key {
         /// The key's name
         #[arg(long)]
         name: Name,
+        /// The public part of a key that was made elsewhere, as `key new` prints it; no value is shown
+        #[arg(long, value_name = "LOCATOR:SHA256")]
+        digest: Option<OfferedKey>,
         #[command(flatten)]
         shown: Shown,
         #[command(flatten)]
         no_question: NoQuestion,
     },
+    /// Make a key away from any store: its value goes to standard output, and its public part to standard error
+    #[command(after_help = "The store gets only the public part, so the value never travels:\n\n    \
+                      doorward key new --environment production 2> public > value\n    \
+                      doorward key stage --org acme --digest $(cat public)")]
+    New {
+        /// The environment that the key opens
+        #[arg(long, default_value_t = Environment::Test)]
+        environment: Environment,
+        /// The prefix of the store's keys
+        #[arg(long, default_value_t)]
+        prefix: KeyPrefix,
+    },
+    /// Rotate the production key by itself: stage, deliver, wait until nobody uses the current key, kill it
+    #[command(
+        after_help = "The command gets the next key's value on standard input. If it fails, the next key is withdrawn. The rotation can be \
+                      interrupted and run again at every step.\n\n    \
+                      doorward key rotate --org acme --deliver 'vault kv put secret/app key=-' --idle 1h --yes"
+    )]
+    Rotate(KeyRotation),
     /// Change the name of a key, or the note about it
     #[command(after_help = "    doorward key rename --org acme ci 'CI of the billing team' --note 'Jenkins, job 7'")]
     Rename {
@@ -550,6 +572,9 @@ pub enum Key {
     Stage {
         #[command(flatten)]
         which: Which,
+        /// The public part of a key that was made elsewhere, as `key new` prints it; no value is shown
+        #[arg(long, value_name = "LOCATOR:SHA256")]
+        digest: Option<OfferedKey>,
         #[command(flatten)]
         shown: Shown,
         #[command(flatten)]
@@ -592,6 +617,29 @@ pub enum Key {
     #[command(after_help = "    printf %s \"$KEY\" | doorward key inspect\n\n\
                             Exit status: 0 in force, 1 dead or unknown, 2 no key, 5 there is no store, 6 the store cannot be asked.")]
     Inspect,
+}
+
+/// A rotation that does itself.
+#[derive(Args, Debug)]
+pub struct KeyRotation {
+    #[command(flatten)]
+    #[expect(missing_docs, reason = "it has its own")]
+    pub which: Which,
+    /// The command of the shell that gets the next key's value on standard input
+    #[arg(long, value_name = "COMMAND")]
+    pub deliver: String,
+    /// The time for which nobody may have used the current key before it dies
+    #[arg(long, value_name = "TIME", default_value = "1h", value_parser = parse_duration)]
+    pub idle: Duration,
+    /// The pause between two looks at the uses of both keys
+    #[arg(long, value_name = "TIME", default_value = "10s", value_parser = parse_duration)]
+    pub every: Duration,
+    /// Keep a next key that nobody uses yet: its value was delivered before
+    #[arg(long)]
+    pub delivered: bool,
+    #[command(flatten)]
+    #[expect(missing_docs, reason = "it has its own")]
+    pub consent: Consent,
 }
 
 /// The keys to list.
@@ -674,6 +722,8 @@ pub enum Audit {
                             checkpoint that was kept elsewhere proves that the end was not cut off, and that the log was not \
                             written again as a whole:\n\n    \
                             doorward audit verify --org acme --checkpoint friday.note --verifier-key \"$(cat verifier.key)\"\n\n\
+                            An auditor needs no store:\n\n    \
+                            doorward audit verify --file audit.jsonl --checkpoint friday.note --verifier-key KEY\n\n\
                             A verifier key holds for all logs that the same signing key signed. A key that fits none of the \
                             verified logs is an error.\n\n\
                             Exit status: 0 all logs are intact, 1 a log is not, 2 a key fits no log."
@@ -684,6 +734,9 @@ pub enum Audit {
         /// Verify all logs: the same as without --org
         #[arg(long, conflicts_with = "installation")]
         all: bool,
+        /// Verify an export in JSON Lines, in place of a store's logs; needs no store
+        #[arg(long, value_name = "EXPORT", conflicts_with_all = ["all", "installation"])]
+        file: Option<PathBuf>,
         /// A checkpoint that the log must extend
         #[arg(long, value_name = "FILE", requires = "verifier_key")]
         checkpoint: Option<PathBuf>,

@@ -2,8 +2,10 @@
 
 use std::time::Duration;
 
-use doorward::api::views::{CreatedView, LabelledView, List, LoginLinkView, OperatorView, RegeneratedView, StagedView};
-use doorward::auth::{CurrentValue, LINK_LIFETIME, Labelling, ManageError, Operators, StagedKey};
+use doorward::api::views::{
+    CreatedView, LabelledView, List, LoginLinkView, OperatorView, RegeneratedView, StagedView, TakenView,
+};
+use doorward::auth::{CurrentValue, LINK_LIFETIME, Labelling, ManageError, Operators, StagedKey, TakenKey};
 use doorward::store::{AccessKeyWithSecrets, OpenMode, WhichKey};
 use doorward::types::{AccessKeyId, Environment, Name, OrganizationId};
 
@@ -12,8 +14,8 @@ use crate::context::CliContext;
 use crate::failure::CliError;
 use crate::output::{self, Output};
 use crate::{
-    assertion_key, audit, completion, confirm, doctor, find, import, inspect, key_list, man, node, org, origin,
-    sealing_key, store,
+    assertion_key, audit, completion, confirm, doctor, find, import, inspect, key_list, man, new_key, node, org,
+    origin, rotate, sealing_key, store,
 };
 
 /// Runs a command.
@@ -37,6 +39,7 @@ pub async fn run(arguments: Arguments, output: &Output) -> Result<(), CliError> 
         Command::Import(import) => import::run(&store, import, output).await,
         Command::Operator(command) => operator(&existing().await?, command).await,
         Command::Key(Key::Inspect) => inspect::run(&store, output).await,
+        Command::Key(Key::New { environment, prefix }) => new_key::run(environment, &prefix, output),
         Command::Key(command) => key(&existing().await?, command).await,
         Command::Node(command) => node::run(&existing().await?, &command).await,
         Command::Origin(command) => origin::run(&existing().await?, command).await,
@@ -50,7 +53,12 @@ pub async fn run(arguments: Arguments, output: &Output) -> Result<(), CliError> 
 async fn key(context: &CliContext, command: Key) -> Result<(), CliError> {
     match command {
         Key::List(filter) => key_list::run(context, &filter).await,
-        Key::Create { which, name, shown: _, no_question: _ } => {
+        Key::Create { which, name, digest: Some(offered), .. } => {
+            let organization = context.organization(&which).await?;
+            let taken = context.issuer.create_offered(organization.id, name, offered, &context.request).await?;
+            done_taken(context, &taken, &format!("The test key {} works.", taken.key.name))
+        }
+        Key::Create { which, name, digest: None, shown: _, no_question: _ } => {
             let organization = context.organization(&which).await?;
             let made = context.issuer.create(organization.id, name, &context.request).await?;
             let sentences = format!(
@@ -60,7 +68,16 @@ async fn key(context: &CliContext, command: Key) -> Result<(), CliError> {
             context.output.shown_once(&CreatedView::from(&made), &sentences)
         }
         Key::Delete { which, key, consent } => delete_key(context, &which, &key, consent).await,
-        Key::Stage { which, shown: _, no_question: _ } => {
+        Key::Stage { which, digest: Some(offered), .. } => {
+            let organization = context.organization(&which).await?;
+            let taken = context.issuer.stage_offered(organization.id, offered, &context.request).await?;
+            done_taken(
+                context,
+                &taken,
+                &format!("The next production key of {} works beside the current one.", organization.name),
+            )
+        }
+        Key::Stage { which, digest: None, shown: _, no_question: _ } => {
             let organization = context.organization(&which).await?;
             let staged = context.issuer.stage(organization.id, &context.request).await?;
             let sentences = format!(
@@ -80,6 +97,7 @@ async fn key(context: &CliContext, command: Key) -> Result<(), CliError> {
             let receipt = context.issuer.unstage(organization.id, &context.request).await?;
             context.output.done(&receipt, &format!("The staged key is dead. {receipt}"))
         }
+        Key::Rotate(rotation) => rotate::run(context, &rotation).await,
         Key::Rename { which, key, name, note } => rename_key(context, &which, &key, name, note).await,
         Key::Find { locator } => find::run(context, &locator).await,
         Key::Regenerate { which, discard_staged, leaked, note, if_unused_for, shown: _, consent } => {
@@ -90,9 +108,18 @@ async fn key(context: &CliContext, command: Key) -> Result<(), CliError> {
             };
             regenerate(context, &which, cause, if_unused_for, consent).await
         }
-        // It also works without a store, and ran before a store was opened.
-        Key::Inspect => Ok(()),
+        // These also work without a store, and ran before a store was opened.
+        Key::Inspect | Key::New { .. } => Ok(()),
     }
+}
+
+/// Reports a key that was taken by its digest.
+fn done_taken(context: &CliContext, taken: &TakenKey, sentence: &str) -> Result<(), CliError> {
+    let receipt = match &taken.receipt {
+        Some(receipt) => receipt.to_string(),
+        None => "The store had it already: nothing was changed.".to_owned(),
+    };
+    context.output.done(&TakenView::from(taken), &format!("{sentence} {receipt}"))
 }
 
 async fn delete_key(context: &CliContext, which: &Which, key: &str, consent: Consent) -> Result<(), CliError> {

@@ -25,12 +25,14 @@ mod inspect;
 mod key_list;
 mod man;
 mod new_file;
+mod new_key;
 mod node;
 mod org;
 mod origin;
 pub mod output;
 mod people;
 mod progress;
+mod rotate;
 mod sealing_key;
 mod store;
 

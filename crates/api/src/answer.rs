@@ -5,6 +5,7 @@ use std::pin::Pin;
 use std::task::{Context, Poll};
 
 use bytes::Bytes;
+use doorward_auth::TakenKey;
 use doorward_http::Problem;
 use http::header::{CACHE_CONTROL, CONTENT_TYPE};
 use http::{HeaderValue, Response, StatusCode};
@@ -14,6 +15,7 @@ use http_body_util::{BodyExt, Either, Full};
 use serde::Serialize;
 
 use crate::code::Code;
+use crate::views::TakenView;
 
 /// The outcome of a handler.
 pub(crate) type HandlerResult = Result<Response<Body>, Problem>;
@@ -85,6 +87,12 @@ pub(crate) fn ok(value: &impl Serialize) -> HandlerResult {
 /// 201 with a JSON document.
 pub(crate) fn created(value: &impl Serialize) -> HandlerResult {
     json(StatusCode::CREATED, value)
+}
+
+/// 201 with a key that was taken by its digest, or 200 if the store had it already.
+pub(crate) fn taken(taken: &TakenKey) -> HandlerResult {
+    let status = if taken.receipt.is_some() { StatusCode::CREATED } else { StatusCode::OK };
+    json(status, &TakenView::from(taken))
 }
 
 /// 204.

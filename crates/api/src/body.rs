@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use doorward_http::Problem;
+use doorward_key::{OfferedKey, OfferedKeyError};
 use http::HeaderMap;
 use http::header::CONTENT_TYPE;
 use http::request::Parts;
@@ -23,6 +24,11 @@ const BODY_DEADLINE: Duration = Duration::from_secs(10);
 pub(crate) trait JsonBody: DeserializeOwned {
     /// Such as `{"name": string}`.
     const DESCRIPTION: &'static str;
+}
+
+/// Reads the public part of a key that was made elsewhere.
+pub(crate) fn offered(text: &str) -> Result<OfferedKey, Problem> {
+    text.parse().map_err(|error: OfferedKeyError| Problem::new(Code::InvalidRequest, error.to_string()))
 }
 
 /// Reads a body that must be there.

@@ -5,8 +5,8 @@ use std::net::IpAddr;
 
 use doorward_audit::{Checkpoint, NoteKey, Unproved, VerifiedLog};
 use doorward_auth::{
-    CurrentValue, FoundSecret, Impact, Labelled, Minted, Principal, Provisioned, Receipt, Regenerated, Updated,
-    UsedSecret, rotation_due_at,
+    CurrentValue, FoundSecret, Impact, Labelled, Minted, Principal, Provisioned, Receipt, Regenerated, TakenKey,
+    Updated, UsedSecret, rotation_due_at,
 };
 use doorward_key::{ImportFormat, OpaqueToken, ShownOnce};
 use doorward_origin::{AllowedOrigin, OriginError};
@@ -342,6 +342,32 @@ impl<'a> From<&'a Minted> for StagedView<'a> {
     fn from(staged: &'a Minted) -> Self {
         let Secret { locator, generation, .. } = staged.secret;
         Self { locator, generation, value: Value(&staged.value), receipt: staged.receipt }
+    }
+}
+
+/// A key that was taken by its digest: its value was made elsewhere.
+#[derive(Debug, Serialize)]
+pub struct TakenView<'a> {
+    id: AccessKeyId,
+    environment: Environment,
+    name: &'a Name,
+    locator: Locator,
+    generation: u32,
+    /// None if the store had the key already.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    receipt: Option<Receipt>,
+}
+
+impl<'a> From<&'a TakenKey> for TakenView<'a> {
+    fn from(taken: &'a TakenKey) -> Self {
+        Self {
+            id: taken.key.id,
+            environment: taken.key.environment,
+            name: &taken.key.name,
+            locator: taken.secret.locator,
+            generation: taken.secret.generation,
+            receipt: taken.receipt,
+        }
     }
 }
 

@@ -79,10 +79,12 @@ pub enum ManageError {
     )]
     NameReserved,
     /// The secret was imported before, for another organization or environment.
-    #[error("this key was imported before, for another organization or environment: a key belongs to one")]
+    #[error(
+        "the store has this key for another organization or environment, or another key with its locator: a key belongs to one"
+    )]
     ImportedElsewhere,
     /// The secret was imported before, and is revoked. It is not imported again.
-    #[error("this key was imported before, and was revoked since: a revoked key never works again")]
+    #[error("this key was in the store before, and was revoked since: a revoked key never works again")]
     ImportRevoked,
     /// The time of creation of an imported secret is in the future.
     #[error("the key's time of creation is in the future")]

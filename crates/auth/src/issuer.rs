@@ -115,6 +115,15 @@ pub struct Labelled {
     pub receipt: Receipt,
 }
 
+/// The origin of a change's new secret.
+#[derive(Clone, Copy)]
+enum Offer<'a> {
+    /// This process has made the secret, and has its value, if the change has a new secret.
+    Own(Option<&'a ShownOnce>),
+    /// Somebody else has made the secret, and keeps its value.
+    MadeElsewhere,
+}
+
 /// An operator's report that a key has leaked.
 struct Leak {
     note: Option<Name>,
@@ -549,6 +558,17 @@ impl Issuer {
         self.commit_new(change, events, hash, request, None).await
     }
 
+    /// Carries out a change like [`Issuer::commit`]. Its new secret was made elsewhere.
+    pub(crate) async fn commit_offered(
+        &self,
+        change: Change,
+        events: Events,
+        hash: RequestHash,
+        request: &ChangeRequest,
+    ) -> Result<Receipt, ManageError> {
+        self.commit_as(change, events, hash, request, Offer::MadeElsewhere).await
+    }
+
     /// Carries out a change like [`Issuer::commit`]. `value` is that of the change's new secret.
     pub(crate) async fn commit_new(
         &self,
@@ -558,15 +578,31 @@ impl Issuer {
         request: &ChangeRequest,
         value: Option<&ShownOnce>,
     ) -> Result<Receipt, ManageError> {
+        self.commit_as(change, events, hash, request, Offer::Own(value)).await
+    }
+
+    async fn commit_as(
+        &self,
+        change: Change,
+        events: Events,
+        hash: RequestHash,
+        request: &ChangeRequest,
+        offer: Offer<'_>,
+    ) -> Result<Receipt, ManageError> {
         request.operator().check(events.first().organization)?;
         let mut operation = [0; 16];
         self.core.random.fill(&mut operation)?;
         let subject = events.first().subject.clone();
         let context = ChangeContext {
             idempotency_key: request.idempotency_key.clone(),
+            is_offered: matches!(offer, Offer::MadeElsewhere),
             ..ChangeContext::new(OperationId::from_bytes(operation), events, hash, self.core.prefix.clone())
         };
         self.tell(&ChangeProgress::Committing);
+        let value = match offer {
+            Offer::Own(value) => value,
+            Offer::MadeElsewhere => None,
+        };
         let committed = || self.tell(&ChangeProgress::Committed { subject: &subject, value });
         match effect::commit(&self.core, self.control.as_ref(), change, context, committed).await {
             Ok(receipt) => Ok(receipt),

@@ -64,6 +64,7 @@ mod issuer;
 mod lost;
 mod node;
 mod observer;
+mod offered;
 #[cfg(feature = "operators")]
 mod operators;
 mod organizations;
@@ -95,6 +96,7 @@ pub use crate::import::{ImportOwner, ImportedKey, KeyImport};
 pub use crate::issuer::{CurrentValue, Issuer, Labelled, Labelling, Minted, Regenerated};
 pub use crate::lost::LostChanges;
 pub use crate::observer::Observer;
+pub use crate::offered::TakenKey;
 #[cfg(feature = "operators")]
 pub use crate::operators::{AddedOperator, OperatorTokenError, Operators};
 pub use crate::organizations::{ERASURE_DELAY, NewOrganization, Provisioned, ProvisionedOnce, Renaming, Updated};

@@ -333,6 +333,9 @@ pub struct ChangeContext {
     /// The prefix of the writer's keys. The store's first change stores it. A change with a different prefix is
     /// refused.
     pub prefix: KeyPrefix,
+    /// True if the change's new secret was made elsewhere: its locator is remembered for ever, so that it cannot be added
+    /// again after its revocation.
+    pub is_offered: bool,
     /// The store that the writer expects, or `None` for any store.
     pub store: Option<StoreId>,
     /// The node in the writer's process. It learns of the change directly and need not acknowledge it in the store.
@@ -343,7 +346,7 @@ impl ChangeContext {
     /// Returns the context of a change without an idempotency key, for any store, from a process without a node.
     #[must_use]
     pub const fn new(operation: OperationId, events: Events, request: RequestHash, prefix: KeyPrefix) -> Self {
-        Self { operation, events, idempotency_key: None, request, prefix, store: None, node: None }
+        Self { operation, events, idempotency_key: None, request, prefix, is_offered: false, store: None, node: None }
     }
 }
 

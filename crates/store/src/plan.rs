@@ -107,7 +107,9 @@ impl Change {
         for step in self.steps(facts)? {
             let before = match &step {
                 // An engine refuses a second row, so a revoked secret cannot be imported again.
-                Step::AddSecret(_, Secret { imported: Some(_), locator, .. }) => Some(Step::RememberImport(*locator)),
+                Step::AddSecret(_, Secret { imported, locator, .. }) if imported.is_some() || context.is_offered => {
+                    Some(Step::RememberImport(*locator))
+                }
                 Step::RemoveSecret(key, locator) => Some(Step::Retire(*key, *locator, context.events.first().time)),
                 _ => None,
             };

@@ -1,5 +1,6 @@
 //! The audit logs.
 
+mod export_file;
 mod logs;
 mod prune;
 mod resign;
@@ -30,7 +31,7 @@ use self::logs::BATCH;
 use self::prune::prune;
 use self::resign::resign;
 use self::sinks::{delete_sink, sinks};
-use self::verify::{check_proof, checkpoint, checkpoint_all, prove, read_checkpoint, read_signer, verify};
+use self::verify::{check_proof, checkpoint, checkpoint_all, prove, read_checkpoint, read_signer, verify, verify_file};
 
 pub(crate) async fn run(url: &StoreUrl, command: Audit, output: &Output) -> Result<(), CliError> {
     let existing = || CliContext::open_existing(url, output);
@@ -44,7 +45,11 @@ pub(crate) async fn run(url: &StoreUrl, command: Audit, output: &Output) -> Resu
         }
         Audit::Follow { log, after } => follow(&existing().await?, &log, after).await,
         Audit::Export { log, format, file } => export(&existing().await?, &log, format, file.as_deref()).await,
-        Audit::Verify { log, all, checkpoint, verifier_key } => {
+        Audit::Verify { file: Some(file), checkpoint, verifier_key, .. } => {
+            let earlier = checkpoint.as_deref().map(|file| read_checkpoint(file, &verifier_key)).transpose()?;
+            verify_file(&file, earlier.as_ref(), &verifier_key, output).await
+        }
+        Audit::Verify { log, all, checkpoint, verifier_key, file: None } => {
             // DOORWARD_ORG may name an organization beside --all.
             let log = if all { Log { which: Which::default(), ..log } } else { log };
             let earlier = checkpoint.as_deref().map(|file| read_checkpoint(file, &verifier_key)).transpose()?;

@@ -5,13 +5,14 @@ use std::path::Path;
 
 use doorward::api::views::{CheckpointView, List};
 use doorward::audit::{
-    Checkpoint, Event, EventProof, NoteKey, NoteVerifier, Pruned, PrunedError, VerifiedLog, inclusion_proof,
+    ChainError, Checkpoint, Event, EventProof, NoteKey, NoteVerifier, Pruned, PrunedError, VerifiedLog, inclusion_proof,
 };
 use doorward::secret_files;
 use doorward::store::{LogCheck, LogError, Page, Scope, must_have_events, verify_log};
 use doorward::types::{Environment, OrganizationId};
 use serde::Serialize;
 
+use super::export_file::ExportFile;
 use super::logs::BATCH;
 use crate::arguments::Log;
 use crate::context::CliContext;
@@ -137,6 +138,48 @@ pub(super) async fn verify(
         1 => Err(CliError::told("one audit log was tampered with, or is damaged")),
         _ => Err(CliError::told("several audit logs were tampered with, are damaged, or are not proved")),
     }
+}
+
+/// Verifies an exported log. A store is not needed.
+pub(super) async fn verify_file(
+    path: &Path,
+    earlier: Option<&Checkpoint>,
+    keys: &[NoteVerifier],
+    output: &Output,
+) -> Result<(), CliError> {
+    let file = ExportFile::open(path)?;
+    let (scope, name) = (file.scope(), origin_of(file.scope()));
+    if let Some(earlier) = earlier.filter(|earlier| earlier.origin != name) {
+        return Err(CliError::failed(format!("the export is of {name}, and the checkpoint is of {}", earlier.origin)));
+    }
+    each_fits(keys, [scope].into_iter())?;
+    let mut progress = Progress::new(output);
+    let mut report = |done| progress.show(&format!("verifying {name}: {done} events"), false);
+    let check = LogCheck::default().with_earlier(earlier).with_keys(keys).with_must_have_events(true);
+    let found = verify_log(&file, scope, &check, &mut report).await;
+    progress.end();
+    let found = found.map_err(|fault| match &fault {
+        LogError::Chain(ChainError::Missing { from: 1, .. }) => {
+            format!("{fault} from the file: put the lines of an export from before they were pruned in front")
+        }
+        _ => fault.to_string(),
+    });
+    let is_broken = found.is_err();
+    let view = LogView::of(scope, found);
+    let row = view.row();
+    let header = ["ORGANIZATION", "ENVIRONMENT", "EVENTS", "FOUND"];
+    output.list(&VerifiedView { whole: !is_broken, logs: vec![view] }, &header, [row])?;
+    if is_broken {
+        return Err(CliError::told("the export was tampered with, or is damaged"));
+    }
+    match earlier {
+        Some(earlier) => output.remark(&format!("It extends the checkpoint of {} events.", earlier.size)),
+        None => output.remark(
+            "Only a checkpoint that was kept elsewhere proves that the end was not cut off, and that the log was not written \
+             again as a whole: --checkpoint FILE --verifier-key KEY.",
+        ),
+    }
+    Ok(())
 }
 
 fn origin_of(scope: &Scope) -> String {

@@ -683,3 +683,55 @@ fn unshipped_events_are_not_pruned_until_the_sink_is_forgotten() {
     done(folder, store, &prune);
     assert_eq!(site.verify(&[]), (Some(0), String::new()));
 }
+
+/// An auditor has an export, a checkpoint, and no store.
+#[test]
+fn an_export_is_verified_without_a_store() {
+    let folder = tempfile::tempdir().unwrap();
+    let (folder, store) = (folder.path(), "sqlite:doorward.db");
+    done(folder, store, &["org", "create", "Acme"]);
+    for _ in 0..6 {
+        done(folder, store, &["key", "regenerate", "--yes"]);
+    }
+    write_secret(&folder.join("signing.key"), &done(folder, store, &["audit", "keygen"]));
+    let made = run(folder, store, &["audit", "checkpoint", "--signing-key-file", "signing.key"]);
+    std::fs::write(folder.join("friday.note"), &made.stdout).unwrap();
+    let verifier = String::from_utf8(made.stderr).unwrap().trim().rsplit(' ').next().unwrap().to_owned();
+    done(folder, store, &["key", "regenerate", "--yes"]);
+    let export = done(folder, store, &["audit", "export"]);
+    std::fs::remove_file(folder.join("doorward.db")).unwrap();
+
+    let verify = |text: &str, more: &[&str]| {
+        std::fs::write(folder.join("audit.jsonl"), text).unwrap();
+        let verify = ["--output", "json", "audit", "verify", "--file", "audit.jsonl"];
+        let found = programs::run(folder, &[&verify[..], more].concat());
+        let document: Value = serde_json::from_slice(&found.stdout).unwrap_or_else(|_| panic!("{found:?}"));
+        let fault = document["logs"][0]["fault"].as_str().or(document["detail"].as_str()).unwrap_or_default();
+        (found.status.code(), fault.to_owned())
+    };
+    let with = ["--checkpoint", "friday.note", "--verifier-key", verifier.as_str()];
+    assert_eq!(verify(&export, &[]), (Some(0), String::new()));
+    assert_eq!(verify(&export, &with), (Some(0), String::new()));
+    let lines: Vec<&str> = export.lines().collect();
+    let joined = |lines: &[&str]| lines.iter().map(|line| format!("{line}\n")).collect::<String>();
+    // The end was cut off: only the checkpoint tells.
+    let cut = joined(&lines[..5]);
+    assert_eq!(verify(&cut, &[]).0, Some(0));
+    let (status, fault) = verify(&cut, &with);
+    assert!(status == Some(1) && fault.contains("its end was cut off"), "{fault}");
+    for (text, said) in [
+        (export.replacen("access_key.regenerated", "access_key.staged", 1), "event 3 was changed"),
+        (export.replacen("\"detail\":", "\"new\":1,\"detail\":", 1), "event 1 was changed"),
+        (joined(&[&lines[..2], &lines[3..]].concat()), "events 3 to 3 are missing"),
+        (joined(&[&lines[..2], &[lines[3], lines[2]], &lines[4..]].concat()), "events 3 to 3 are missing"),
+        (joined(&lines[2..]), "put the lines of an export from before they were pruned in front"),
+        (format!("{}nonsense\n", joined(&lines[..3])), "cannot be read"),
+    ] {
+        let (status, fault) = verify(&text, &with);
+        assert!(status == Some(1) && fault.contains(said), "{said}: {fault}");
+    }
+    assert_eq!(verify("", &[]).0, Some(1));
+    let note = std::fs::read_to_string(folder.join("friday.note")).unwrap();
+    std::fs::write(folder.join("friday.note"), note.replace("doorward/org_", "doorward/org_0")).unwrap();
+    assert_eq!(verify(&export, &with).0, Some(1), "a checkpoint of another log");
+}

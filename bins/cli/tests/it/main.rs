@@ -17,6 +17,7 @@ mod origin;
 mod patroni;
 mod programs;
 mod restore;
+mod rotating;
 mod sealing_key;
 mod store_url;
 #[path = "../../../server/tests/it/support/mod.rs"]

@@ -1,5 +1,7 @@
 //! Organizations over HTTP: external ids, names, suspension and closing.
 
+use doorward::key::{FreshKey, KeyPrefix, OfferedKey, SystemRandom};
+use doorward::types::Environment;
 use serde_json::json;
 
 use crate::dashboard::Session;
@@ -248,4 +250,33 @@ fn a_key_is_renamed_and_a_leak_is_reported() {
         (log.text("/data/1/detail/note"), log.text("/data/3/action")),
         ("ticket 4711".into(), "access_key.renamed".into())
     );
+}
+
+/// A vault or a Terraform provider makes the value, and the store gets the digest. A repeat changes nothing.
+#[test]
+fn a_digest_makes_a_key_without_a_value() {
+    let server = server();
+    let desk = Desk { server: &server, operator: server.operator("ada") };
+    let organization = desk.make(r#"{"name":"Acme"}"#).text("/id");
+    let at = |rest: &str| format!("/{organization}{rest}");
+    let fresh = |environment| {
+        let fresh = FreshKey::generate(&KeyPrefix::default(), environment, &SystemRandom).unwrap();
+        let public = OfferedKey::of(&fresh).to_string();
+        (fresh.into_value(), public)
+    };
+    let (value, public) = fresh(Environment::Test);
+    let body = json!({"name": "vault", "digest": public}).to_string();
+    let made = desk.call("POST", &at("/access-keys"), Some(&body));
+    assert_eq!((made.status, made.json().get("value")), (201, None));
+    assert_eq!(whoami(&server, value.expose()).text("/key/name"), "vault");
+    let again = desk.call("POST", &at("/access-keys"), Some(&body));
+    assert_eq!((again.status, again.text("/id"), again.json().get("receipt")), (200, made.text("/id"), None));
+    let (next, public) = fresh(Environment::Production);
+    let body = json!({"digest": public}).to_string();
+    let staged = desk.call("POST", &at("/production-key/stage"), Some(&body));
+    assert_eq!((staged.status, whoami(&server, next.expose()).status), (201, 200));
+    assert_eq!(desk.call("POST", &at("/production-key/stage"), Some(&body)).status, 200);
+    let other = json!({"digest": fresh(Environment::Production).1}).to_string();
+    assert_eq!(desk.call("POST", &at("/production-key/stage"), Some(&other)).code(), "already_staged");
+    assert_eq!(desk.call("POST", &at("/production-key/stage"), Some(r#"{"digest":"x"}"#)).code(), "invalid_request");
 }

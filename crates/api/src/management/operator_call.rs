@@ -6,10 +6,9 @@ use doorward_audit::Attribution;
 use doorward_auth::{ChangeRequest, ManageError, OperatorPrincipal};
 use doorward_http::Problem;
 use doorward_store::Scope;
-use doorward_types::{Environment, Name, OrganizationId};
+use doorward_types::{Environment, OrganizationId};
 use http::Uri;
 use matchit::Params;
-use serde::Deserialize;
 
 use crate::body::{self, JsonBody};
 use crate::budget::Holder;
@@ -91,14 +90,4 @@ impl OperatorCall<'_> {
         })?;
         self.operator.scope(organization, environment).map_err(change_failed)
     }
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(super) struct NewName {
-    pub(super) name: Name,
-}
-
-impl JsonBody for NewName {
-    const DESCRIPTION: &'static str = r#"{"name": string}, where a name is one printable line of at most 128 bytes"#;
 }

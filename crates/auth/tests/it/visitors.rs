@@ -12,7 +12,7 @@ use doorward_auth::{
     Core, ImportOwner, Issuer, KeyImport, Labelling, LostChanges, ManageError, NewOrganization, OperatorPrincipal,
     Operators, Renaming, StagedKey, Verifier, Visitor,
 };
-use doorward_key::ImportedDigest;
+use doorward_key::{ImportedDigest, OfferedKey};
 use doorward_store::{Operator, Organization, Page};
 use doorward_store_memory::MemoryStore;
 use doorward_types::{AccessKeyId, AllowedOriginId, Environment, IdSeed, Incarnation, OrganizationId, Timestamp};
@@ -76,6 +76,7 @@ impl Bench {
             allow_origin: issuer.allow_origin(id, "app.example.com".parse().unwrap(), asked);
             allowed_origins: issuer.allowed_origins(who, of);
             create: issuer.create(id, "ci".parse().unwrap(), asked);
+            create_offered: issuer.create_offered(id, "ci".parse().unwrap(), offered(1), asked);
             delete: issuer.delete(id, AccessKeyId::new(seed()), asked);
             disallow_origin: issuer.disallow_origin(id, AllowedOriginId::new(seed()), asked);
             label: issuer.label(id, AccessKeyId::new(seed()), Labelling::default(), asked);
@@ -88,6 +89,7 @@ impl Bench {
             scope: async { who.scope(id, Environment::Production) };
             stage: issuer.stage(id, asked);
             unstage: issuer.unstage(id, asked);
+            stage_offered: issuer.stage_offered(id, offered(2), asked);
             usage: issuer.usage(who, &keys);
             usage_with_spans: issuer.usage_with_spans(who, &keys);
         }
@@ -136,6 +138,10 @@ impl Bench {
             suspend: issuer.suspend(own, None, asked);
         }
     }
+}
+
+fn offered(number: u8) -> OfferedKey {
+    format!("000000000{number}:{}", "0".repeat(64)).parse().unwrap()
 }
 
 #[tokio::test]

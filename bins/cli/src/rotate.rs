@@ -1,0 +1,150 @@
+//! `doorward key rotate`: a rotation of the production key that does itself. It can be interrupted and run again at every step:
+//! the store knows how far it is.
+
+use std::io::Write;
+use std::process::{Command, Stdio};
+use std::time::Duration;
+
+use doorward::api::views::RegeneratedView;
+use doorward::auth::{Impact, Issuer, ManageError, StagedKey, UsedSecret};
+use doorward::key::ShownOnce;
+use doorward::store::Organization;
+use doorward::types::Timestamp;
+
+use crate::arguments::KeyRotation;
+use crate::confirm;
+use crate::context::CliContext;
+use crate::failure::CliError;
+use crate::people::ago;
+use crate::progress::Progress;
+
+pub(crate) async fn run(context: &CliContext, rotation: &KeyRotation) -> Result<(), CliError> {
+    let organization = context.organization(&rotation.which).await?;
+    let what = format!(
+        "The production key of {} is rotated: the next key goes to the command, and the current key dies after nobody has used it \
+         for {} s.",
+        organization.name,
+        rotation.idle.as_secs()
+    );
+    confirm::by_name(rotation.consent, &what, organization.name.as_str())?;
+    // The issuer of other commands shows a new value on standard output. Here, only the command gets it.
+    let issuer = Issuer::new(&context.core);
+    let before = issuer.preview_regeneration(context.operator(), organization.id, StagedKey::Promote).await?;
+    match before.successor {
+        Some(UsedSecret { usage: Some(_), secret, .. }) => {
+            context.output.remark(&format!("Goes on: the next key {} is rolled out already.", secret.locator));
+        }
+        Some(UsedSecret { secret, .. }) if rotation.delivered => {
+            context.output.remark(&format!("Goes on: the next key {} was delivered before.", secret.locator));
+        }
+        staged => {
+            if staged.is_some() {
+                context.output.remark(
+                    "A next key is staged, and nobody uses it. Its value is lost if it was not delivered, so it is withdrawn, and \
+                     another is made (--delivered keeps it).",
+                );
+                issuer.unstage(organization.id, &context.request).await?;
+            }
+            stage_and_deliver(context, &issuer, &organization, &rotation.deliver).await?;
+        }
+    }
+    loop {
+        watch(context, &issuer, &organization, rotation).await?;
+        let request = context.request.clone().with_unused_for(rotation.idle);
+        match issuer.regenerate(organization.id, StagedKey::Promote, &request).await {
+            // Somebody has used the current key at the last moment.
+            Err(ManageError::StillInUse { .. }) => {}
+            regenerated => {
+                let regenerated = regenerated?;
+                let retired: Vec<_> = regenerated.retired.iter().map(|secret| secret.locator.to_string()).collect();
+                let sentences = format!(
+                    "Dead: {}. {}\nThe next key {} is current now.",
+                    retired.join(", "),
+                    regenerated.receipt,
+                    regenerated.secret.locator
+                );
+                return context.output.done(&RegeneratedView::from(&regenerated), &sentences);
+            }
+        }
+    }
+}
+
+/// Makes the next key, and hands its value to the command. If the command fails, nobody has the value, and the key is withdrawn.
+async fn stage_and_deliver(
+    context: &CliContext,
+    issuer: &Issuer,
+    organization: &Organization,
+    command: &str,
+) -> Result<(), CliError> {
+    let staged = issuer.stage(organization.id, &context.request).await?;
+    context.output.remark(&format!("Staged the next key {}. {}", staged.secret.locator, staged.receipt));
+    match deliver(command, &staged.value) {
+        Ok(()) => {
+            context.output.remark("Delivered its value. Both keys work.");
+            Ok(())
+        }
+        Err(reason) => {
+            issuer.unstage(organization.id, &context.request).await?;
+            Err(CliError::failed(format!("{reason}. The next key is withdrawn, and the current key works as before")))
+        }
+    }
+}
+
+/// Runs a command of the shell with the value on its standard input. Its output goes to standard error.
+fn deliver(command: &str, value: &ShownOnce) -> Result<(), String> {
+    let failed = |error: std::io::Error| format!("`{command}` cannot be run: {error}");
+    let mut shell = Command::new("sh");
+    let shell = shell.args(["-c", command]).stdin(Stdio::piped()).stdout(std::io::stderr());
+    let mut child = shell.spawn().map_err(failed)?;
+    let written = child.stdin.take().map_or(Ok(()), |mut stdin| stdin.write_all(value.expose().as_bytes()));
+    let status = child.wait().map_err(failed)?;
+    match (status.success(), written) {
+        (true, Ok(())) => Ok(()),
+        (true, Err(error)) => Err(format!("`{command}` did not read the value: {error}")),
+        (false, _) => Err(format!("`{command}` ended with {status}")),
+    }
+}
+
+/// Waits until the next key is used, and the current key was unused for long enough.
+async fn watch(
+    context: &CliContext,
+    issuer: &Issuer,
+    organization: &Organization,
+    rotation: &KeyRotation,
+) -> Result<(), CliError> {
+    let mut progress = Progress::new(&context.output);
+    loop {
+        let impact = issuer.preview_regeneration(context.operator(), organization.id, StagedKey::Promote).await?;
+        if impact.successor.is_none() {
+            progress.end();
+            return Err(CliError::conflict(
+                "somebody else has withdrawn or promoted the next key meanwhile: look at `doorward key list`"
+                    .to_owned(),
+            ));
+        }
+        let now = context.core.clock().now();
+        progress.show(&state(&impact, now), false);
+        if is_rolled_out(&impact, rotation.idle, now) {
+            progress.end();
+            return Ok(());
+        }
+        tokio::time::sleep(rotation.every).await;
+    }
+}
+
+/// Returns whether the next key is used, and the current key was unused for this time.
+fn is_rolled_out(impact: &Impact, idle: Duration, now: Timestamp) -> bool {
+    let unused = |used: &UsedSecret| used.usage.is_none_or(|usage| usage.last_used_at + idle <= now);
+    !impact.is_successor_unused() && impact.dying.iter().all(unused)
+}
+
+/// Returns the state of the rollout, for people.
+fn state(impact: &Impact, now: Timestamp) -> String {
+    let hour = |used: &UsedSecret| used.usage.map_or(0, |usage| usage.uses_last_hour);
+    let next = impact.successor.as_ref().map_or(0, hour);
+    let all = next + impact.dying.iter().map(hour).sum::<u64>();
+    let share = (next * 100).checked_div(all).unwrap_or_default();
+    let last = impact.dying.iter().filter_map(|used| used.usage).map(|usage| usage.last_used_at).max();
+    let last = last.map_or_else(|| "never".to_owned(), |last| ago(last, now));
+    format!("{share} % of {all} calls in the last hour use the next key; the current key was last used {last}")
+}
