@@ -12,7 +12,7 @@ use crate::output::Output;
 struct NewKeyView<'a> {
     environment: Environment,
     locator: String,
-    /// What a store gets of the key: `LOCATOR:SHA256`.
+    /// The part that a store gets of the key: `LOCATOR:SHA256`.
     digest: String,
     value: Value<'a>,
 }

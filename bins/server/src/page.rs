@@ -1,4 +1,4 @@
-//! What the page knows of this server besides the store: connectors, and the key that signs checkpoints.
+//! Facts about this server for the page: connectors, and the key that signs checkpoints.
 
 use std::pin::Pin;
 use std::sync::{Arc, PoisonError, RwLock};

@@ -177,7 +177,7 @@ fn folder(artifact: &Artifact) -> anyhow::Result<&Utf8Path> {
     artifact.manifest_path.parent().context("a manifest is in a folder")
 }
 
-/// What a build made.
+/// The result of a build.
 #[derive(Debug, Default)]
 pub(crate) struct Built {
     /// The test programs, the slowest first.

@@ -30,7 +30,7 @@ pub(crate) fn say_as_it_is(text: &str) {
     eprint!("{text}");
 }
 
-/// Returns cargo, with clippy as the compiler of the workspace's members. The variable is the one that `cargo clippy` sets, but
+/// Returns cargo, with clippy as the compiler of the workspace's members. `cargo clippy` sets the same variable, but
 /// here the compiler makes programs too.
 pub(crate) fn linting_cargo() -> anyhow::Result<Command> {
     let driver = Path::new(output("rustc", &["--print", "sysroot"])?.trim()).join("bin/clippy-driver");

@@ -61,7 +61,7 @@ impl Form {
     }
 }
 
-/// What a person typed into a form that has an error.
+/// The texts that a person typed into a form that has an error.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Typed {
     pub(crate) name: String,

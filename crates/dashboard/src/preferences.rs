@@ -13,7 +13,7 @@ const COOKIE: &str = "__Host-doorward-view";
 /// The colours of the pages.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
 pub(crate) enum Theme {
-    /// Those of the person's system.
+    /// The colours of the person's system.
     #[default]
     System,
     Light,
@@ -25,7 +25,7 @@ pub(crate) enum Theme {
 pub(crate) enum Clock {
     #[default]
     Utc,
-    /// That of the browser. Only the page's script knows it.
+    /// The browser's clock. Only the page's script knows it.
     Local,
 }
 

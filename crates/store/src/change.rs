@@ -333,7 +333,7 @@ pub struct ChangeContext {
     /// The prefix of the writer's keys. The store's first change stores it. A change with a different prefix is
     /// refused.
     pub prefix: KeyPrefix,
-    /// True if the change's new secret was made elsewhere: its locator is remembered for ever, so that it cannot be added
+    /// True if the change's new secret was made elsewhere: its locator is always remembered, so that it cannot be added
     /// again after its revocation.
     pub is_offered: bool,
     /// The store that the writer expects, or `None` for any store.

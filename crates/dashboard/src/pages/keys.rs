@@ -43,7 +43,7 @@ struct Keys<'a> {
     share: Option<Share>,
     /// The meaning of the old key's use, if a next key exists.
     verdict: Option<Verdict>,
-    /// What has happened since the last regeneration, if it was lately and nothing is staged.
+    /// The refused calls since the last regeneration, if it was lately and nothing is staged.
     rotated: Option<Rotated>,
     due: RelativeTime,
     overdue: bool,

@@ -1,4 +1,4 @@
-//! *Operators*: who manages this installation, and where they are signed in.
+//! *Operators*: the people who manage this installation, and their sessions.
 
 use askama::Template;
 use doorward_store::{Operator, ProviderAccess, SignIn};

@@ -22,7 +22,7 @@ pub(crate) struct FormOutcome {
     pub(crate) again: Option<Dialog>,
     /// The error in the dialog's answer.
     pub(crate) error: Option<String>,
-    /// What was typed into the form with the error.
+    /// The texts that were typed into the form with the error.
     pub(crate) typed: Typed,
     /// An invalid origin, and the reason.
     pub(crate) refused_origin: Option<(String, String)>,
@@ -48,7 +48,7 @@ pub(crate) struct RevealedKey {
     pub(crate) label: &'static str,
     /// The variable of a file with the value, or `None` if the value is for a person.
     pub(crate) variable: Option<&'static str>,
-    /// The place where the value belongs.
+    /// The advice about the place of the value.
     pub(crate) advice: &'static str,
     pub(crate) receipt: String,
 }

@@ -157,7 +157,7 @@ impl UsageView {
     }
 }
 
-/// What has happened since a regeneration.
+/// The old key after a regeneration.
 pub(super) struct Rotated {
     /// The public beginning of the old key.
     pub(super) old: String,
