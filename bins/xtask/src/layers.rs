@@ -11,7 +11,7 @@ use crate::{circles, shell};
 const LAYERS: &[&[&str]] = &[
     &["doorward-test-postgres", "doorward-types"],
     &["doorward-key", "doorward-origin", "doorward-assertion", "doorward-audit", "doorward-client"],
-    &["doorward-store"],
+    &["doorward-scan", "doorward-store"],
     &["doorward-auth", "doorward-records", "doorward-sink"],
     &["doorward-store-copy", "doorward-store-sql"],
     &["doorward-store-memory", "doorward-store-sqlite", "doorward-store-postgres"],
@@ -35,6 +35,7 @@ const FOREIGN: &[(&str, &[&str])] = &[
     ("doorward-auth", &["http", "hyper", "tower", "rusqlite", "tokio-postgres"]),
     ("doorward-client", &["tower", "rusqlite", "tokio-postgres"]),
     ("doorward-link", &["hyper", "tower", "rusqlite", "tokio-postgres"]),
+    ("doorward-scan", &["tokio", "http", "hyper", "tower", "rusqlite", "tokio-postgres"]),
     ("doorward-secret-files", &["http", "hyper", "tower", "rusqlite", "tokio-postgres"]),
     ("doorward-sink", &["hyper", "tower", "rusqlite", "tokio-postgres"]),
     ("doorward-store-sql", &["tokio", "http", "hyper", "tower", "rusqlite", "tokio-postgres"]),
