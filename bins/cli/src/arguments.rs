@@ -229,6 +229,21 @@ pub enum Command {
                             The whole file is checked before anything is changed. If it is interrupted, run it again: keys that were \
                             imported before stay as they are, and a key that was revoked since is not imported again.")]
     Import(Import),
+    /// Find keys and operators' tokens that leaked: in files, folders, archives, and the history of a git repository
+    #[command(
+        after_help = "Folders are searched with everything in them, but for .git and what ignore files name. Archives are opened (zip, \
+                            tar, gzip). A value is found as it is, in UTF-16, in base64 and percent-encoded. It is never printed.\n\n    \
+                            doorward scan .\n    \
+                            doorward scan --git .\n    \
+                            kubectl logs app | doorward scan -\n    \
+                            doorward scan --hook\n    \
+                            doorward scan --rules gitleaks > gitleaks.toml\n\n\
+                            If there is a store, it is asked about each finding: in force, dead, or unknown. Without a store, each is \
+                            `unasked`.\n\n\
+                            Exit status: 0 nothing was found that is in force, 1 something was, or it was found without a store, 2 not \
+                            everything could be looked at."
+    )]
+    Scan(Scan),
     /// The nodes: servers, and services that embed Doorward
     #[command(subcommand)]
     Node(Node),
@@ -412,6 +427,60 @@ pub struct Import {
     /// Begin the keys of a new store with this instead of `dw`; a store keeps its first prefix
     #[arg(long)]
     pub prefix: Option<KeyPrefix>,
+}
+
+/// The search for values that leaked.
+#[derive(Args, Debug)]
+pub struct Scan {
+    /// The files and folders to look at; `-` is standard input [default: this folder]
+    #[arg(value_name = "PATH")]
+    pub paths: Vec<PathBuf>,
+    /// Look at the history of the repositories that the paths are in: everything that a branch, a tag or a stash reaches
+    #[arg(long)]
+    pub git: bool,
+    /// Look at what the next commit adds or changes
+    #[arg(long, conflicts_with = "git")]
+    pub staged: bool,
+    /// Look at files that an ignore file names too
+    #[arg(long, conflicts_with_all = ["git", "staged"])]
+    pub no_ignore: bool,
+    /// The form of the findings: lines, one JSON document (the same as --output json), or SARIF for code scanning
+    #[arg(long, value_enum, default_value_t)]
+    pub format: ScanFormat,
+    /// Look for keys that begin with this instead of the store's prefix, or of `dw` if there is no store
+    #[arg(long)]
+    pub prefix: Option<KeyPrefix>,
+    /// Install a pre-commit hook into the repository, which refuses a commit that adds a value
+    #[arg(long, conflicts_with_all = ["git", "staged", "no_ignore"])]
+    pub hook: bool,
+    /// Print rules that teach another scanner to find the keys
+    #[arg(long, value_enum, value_name = "SCANNER", conflicts_with_all = ["paths", "git", "staged", "no_ignore", "hook"])]
+    pub rules: Option<OtherScanner>,
+}
+
+/// The form of findings.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq, clap::ValueEnum)]
+pub enum ScanFormat {
+    /// A line for each.
+    #[default]
+    Text,
+    /// One JSON document.
+    Json,
+    /// SARIF 2.1.0.
+    Sarif,
+}
+
+/// The scanners that rules can be printed for.
+#[derive(Clone, Copy, Debug, Eq, PartialEq, clap::ValueEnum)]
+pub enum OtherScanner {
+    /// Settings in TOML.
+    Gitleaks,
+    /// Settings in YAML.
+    Trufflehog,
+    /// A plugin in Python.
+    DetectSecrets,
+    /// Custom patterns of secret scanning.
+    Github,
 }
 
 /// The format of a file with keys.

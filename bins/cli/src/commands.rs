@@ -15,7 +15,7 @@ use crate::failure::CliError;
 use crate::output::{self, Output};
 use crate::{
     assertion_key, audit, completion, confirm, doctor, find, import, inspect, key_list, man, new_key, node, org,
-    origin, rotate, sealing_key, store,
+    origin, rotate, scan, sealing_key, store,
 };
 
 /// Runs a command.
@@ -46,6 +46,7 @@ pub async fn run(arguments: Arguments, output: &Output) -> Result<(), CliError> 
         Command::Audit(command) => audit::run(&store, command, output).await,
         Command::AssertionKey(AssertionKey::Rotate { file }) => assertion_key::rotate(&file, output),
         Command::SealingKey(SealingKey::Rotate(rotation)) => sealing_key::rotate(&existing().await?, &rotation).await,
+        Command::Scan(command) => scan::run(&store, &command, output).await,
         Command::Store(command) => store::run(&store, command, output).await,
     }
 }

@@ -33,6 +33,7 @@ pub mod output;
 mod people;
 mod progress;
 mod rotate;
+mod scan;
 mod sealing_key;
 mod store;
 

@@ -37,52 +37,54 @@ struct Gathered {
 
 impl Scanner {
     /// Looks at everything that the references of a repository reach: each file of each commit once, named by the first commit
-    /// that has it, and the messages of commits and tags.
-    ///
-    /// # Errors
-    ///
-    /// Fails if there is no repository, or if its references cannot be read. A missing object is in the report.
-    pub fn history(&self, path: &Path) -> Result<Report, GitError> {
-        let repository = open(path)?;
-        let mut gathered = Gathered::default();
-        gathered.references(&repository).map_err(|fault| failed(path, fault))?;
-        let mut report = self.texts(&repository, &gathered.texts, path)?;
-        for (place, fault) in gathered.faults {
-            report.fault(&self.finder, &place, fault);
-        }
-        report.sort();
-        Ok(report)
+    /// that has it, and the messages of commits and tags. The repository is the one that the path is in.
+    #[must_use]
+    pub fn history(&self, path: &Path) -> Report {
+        self.reported(path, || {
+            let repository = open(path)?;
+            let mut gathered = Gathered::default();
+            gathered.references(&repository).map_err(|fault| failed(path, fault))?;
+            let mut report = self.texts(&repository, &gathered.texts, path)?;
+            for (place, fault) in gathered.faults {
+                report.fault(&self.finder, &place, fault);
+            }
+            Ok(report)
+        })
     }
 
     /// Looks at the files that the next commit of a repository changes or adds, as they are in its index. Another index takes the
     /// place of the repository's own, as git names it to its hooks in GIT_INDEX_FILE.
-    ///
-    /// # Errors
-    ///
-    /// Fails if there is no repository, or if its index or its last commit cannot be read.
-    pub fn staged(&self, path: &Path, index: Option<&Path>) -> Result<Report, GitError> {
-        let repository = open(path)?;
-        let index = index.map_or_else(|| repository.index_path(), Path::to_owned);
-        let index = gix::index::File::at_or_default(
-            index,
-            repository.object_hash(),
-            true,
-            gix::index::decode::Options::default(),
-        )
-        .map_err(|fault| failed(path, fault))?;
-        let mut gathered = Gathered::default();
-        let head = repository.head_tree_id_or_empty().map_err(|fault| failed(path, fault))?.detach();
-        gathered.tree(&repository, head, BString::default(), None);
-        gathered.texts.clear();
-        for entry in index.entries() {
-            if entry.mode.is_submodule() || entry.id.is_null() {
-                continue;
+    #[must_use]
+    pub fn staged(&self, path: &Path, index: Option<&Path>) -> Report {
+        self.reported(path, || {
+            let repository = open(path)?;
+            let index = index.map_or_else(|| repository.index_path(), Path::to_owned);
+            let options = gix::index::decode::Options::default();
+            let index = gix::index::File::at_or_default(index, repository.object_hash(), true, options);
+            let index = index.map_err(|fault| failed(path, fault))?;
+            let mut gathered = Gathered::default();
+            let head = repository.head_tree_id_or_empty().map_err(|fault| failed(path, fault))?.detach();
+            gathered.tree(&repository, head, BString::default(), None);
+            gathered.texts.clear();
+            for entry in index.entries() {
+                if !entry.mode.is_submodule() && !entry.id.is_null() {
+                    gathered.text(entry.id, entry.path(&index).to_owned(), None);
+                }
             }
-            gathered.text(entry.id, entry.path(&index).to_owned(), None);
-        }
-        let mut report = self.texts(&repository, &gathered.texts, path)?;
+            self.texts(&repository, &gathered.texts, path)
+        })
+    }
+
+    /// Returns a sorted report, which says if the repository could not be read.
+    fn reported(&self, path: &Path, look: impl FnOnce() -> Result<Report, GitError>) -> Report {
+        let mut report = look().unwrap_or_else(|error| {
+            let mut report = Report::default();
+            let place = self.place(path, &mut report);
+            report.fault(&self.finder, &place, error.fault);
+            report
+        });
         report.sort();
-        Ok(report)
+        report
     }
 
     /// Looks at the texts, on all processors.

@@ -141,7 +141,7 @@ impl Scanner {
     }
 
     /// Returns the place of a file. Its name can hold a value itself.
-    fn place(&self, path: &Path, report: &mut Report) -> Place {
+    pub(crate) fn place(&self, path: &Path, report: &mut Report) -> Place {
         let (name, sightings) = redacted(&self.finder, path.as_os_str().as_encoded_bytes());
         let place = Place::of(name);
         report.named(&place, sightings);

@@ -1,0 +1,221 @@
+//! `doorward scan`: keys and operators' tokens that leaked, and whether they are in force.
+
+mod hook;
+mod lines;
+mod sarif;
+mod state;
+
+use std::path::{Path, PathBuf};
+
+use doorward::StoreUrl;
+use doorward::api::Code;
+use doorward::key::KeyPrefix;
+use doorward::types::{Environment, Timestamp};
+use doorward_scan::rules::Rules;
+use doorward_scan::{Finder, Finding, Report, Scanner, Unread};
+use serde::Serialize;
+
+use self::state::{Answer, Owner, State, States};
+use crate::arguments::{OtherScanner, Scan, ScanFormat};
+use crate::context::CliContext;
+use crate::failure::CliError;
+use crate::output::{self, Output};
+
+/// The exit statuses of a value that may be in force, and of a search that could not look at everything.
+const FOUND: u8 = 1;
+const INCOMPLETE: u8 = 2;
+
+/// What was found.
+#[derive(Serialize)]
+struct Document {
+    findings: Vec<Row>,
+    unread: Vec<UnreadRow>,
+    /// The number of texts that were looked at: files, and files in archives and histories.
+    texts: u64,
+}
+
+/// A finding, with what the store knows of it.
+#[derive(Serialize)]
+struct Row {
+    file: String,
+    /// The files within an archive, the outermost first.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    members: Vec<String>,
+    /// The line, counted from 1; 0 if the value is in the name of the file.
+    line: u64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    commit: Option<String>,
+    kind: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    environment: Option<Environment>,
+    locator: String,
+    encoding: &'static str,
+    state: State,
+    /// The organization of a key.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    organization: Option<Owner>,
+    /// The operator of a token.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    operator: Option<Owner>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    retired_at: Option<Timestamp>,
+    /// The place for people.
+    #[serde(skip)]
+    place: String,
+}
+
+/// A text that could not be looked at.
+#[derive(Serialize)]
+struct UnreadRow {
+    file: String,
+    fault: String,
+}
+
+impl Row {
+    fn new(finding: &Finding, answer: Answer) -> Self {
+        let Finding { place, sighting, .. } = finding;
+        Self {
+            file: place.file.clone(),
+            members: place.members.clone(),
+            line: sighting.line,
+            commit: place.commit.clone(),
+            kind: sighting.kind.as_str(),
+            environment: sighting.kind.environment(),
+            locator: sighting.locator.to_string(),
+            encoding: sighting.encoding.as_str(),
+            state: answer.state,
+            organization: answer.organization,
+            operator: answer.operator,
+            retired_at: answer.retired_at,
+            place: place.to_string(),
+        }
+    }
+}
+
+impl From<&Unread> for UnreadRow {
+    fn from(unread: &Unread) -> Self {
+        Self { file: unread.place.to_string(), fault: unread.fault.clone() }
+    }
+}
+
+impl Document {
+    /// Returns the exit status.
+    fn status(&self) -> u8 {
+        match (self.unread.is_empty(), self.findings.iter().any(|row| row.state.is_dangerous())) {
+            (false, _) => INCOMPLETE,
+            (true, true) => FOUND,
+            (true, false) => 0,
+        }
+    }
+}
+
+/// The store that is asked, if there is one.
+struct Asked {
+    context: Option<CliContext>,
+    /// The reason if there is a store that cannot be asked.
+    fault: Option<CliError>,
+}
+
+impl Asked {
+    async fn open(url: &StoreUrl, output: &Output) -> Self {
+        match CliContext::open_existing(url, output).await {
+            Ok(context) => Self { context: Some(context), fault: None },
+            Err(error) if error.problem().code() == Code::NotFound.into() => Self { context: None, fault: None },
+            Err(error) => Self { context: None, fault: Some(error) },
+        }
+    }
+
+    /// Returns the prefix to look for.
+    fn prefix(&self, given: Option<&KeyPrefix>) -> KeyPrefix {
+        let of_store = || self.context.as_ref().map(|context| context.core.prefix().clone());
+        given.cloned().or_else(of_store).unwrap_or_default()
+    }
+}
+
+pub(crate) async fn run(url: &StoreUrl, scan: &Scan, output: &Output) -> Result<(), CliError> {
+    if scan.hook {
+        return hook::install(
+            scan.paths.first().map_or(Path::new("."), PathBuf::as_path),
+            scan.prefix.as_ref(),
+            output,
+        );
+    }
+    let asked = Asked::open(url, output).await;
+    let prefix = asked.prefix(scan.prefix.as_ref());
+    if let Some(scanner) = scan.rules {
+        return match asked.fault {
+            // Rules with another prefix would find nothing, and nobody would notice.
+            Some(fault) if scan.prefix.is_none() => Err(fault),
+            _ => output::show(&rules(scanner).for_prefix(&prefix)),
+        };
+    }
+    let report = look(scan, Finder::new(&prefix));
+    let document = judged(report, asked).await;
+    for unread in &document.unread {
+        output.remark(&format!("doorward: {}: {}", lines::printable(&unread.file), lines::printable(&unread.fault)));
+    }
+    let format = if output.is_document() && scan.format == ScanFormat::Text { ScanFormat::Json } else { scan.format };
+    match format {
+        ScanFormat::Text => output::show(&lines::of(&document))?,
+        ScanFormat::Json => output::show(&text_of(&document)?)?,
+        ScanFormat::Sarif => output::show(&text_of(&sarif::of(&document))?)?,
+    }
+    output.remark(&lines::summary(&document));
+    match document.status() {
+        0 => Ok(()),
+        status => Err(CliError::answered(status)),
+    }
+}
+
+/// Looks at everything that the arguments name.
+fn look(scan: &Scan, finder: Finder) -> Report {
+    let scanner = Scanner::new(finder);
+    let scanner = if scan.no_ignore { scanner.without_ignore_files() } else { scanner };
+    let here = [PathBuf::from(".")];
+    let paths: &[PathBuf] = if scan.paths.is_empty() { &here } else { &scan.paths };
+    let mut report = Report::default();
+    for path in paths {
+        report.add(match path {
+            path if scan.git => scanner.history(path),
+            path if scan.staged => scanner.staged(path, index_of_hook(path).as_deref()),
+            path if path.as_os_str() == "-" => scanner.reader("-", std::io::stdin().lock()),
+            path => scanner.path(path),
+        });
+    }
+    report
+}
+
+/// Returns the index that git names to its hooks: `git commit FILE` has one of its own.
+fn index_of_hook(path: &Path) -> Option<PathBuf> {
+    let named = std::env::var_os("GIT_INDEX_FILE").filter(|named| !named.is_empty() && path.as_os_str() == ".");
+    named.map(PathBuf::from)
+}
+
+/// Returns the findings with what the store says of them.
+async fn judged(report: Report, asked: Asked) -> Document {
+    let mut unread: Vec<_> = report.unread.iter().map(UnreadRow::from).collect();
+    let mut states = States::new(asked.context.as_ref());
+    let mut findings = Vec::with_capacity(report.findings.len());
+    for finding in &report.findings {
+        findings.push(Row::new(finding, states.of(&finding.sighting).await));
+    }
+    if let Some(fault) = asked.fault.or(states.into_fault()) {
+        let cause = fault.cause().map(|cause| format!(" ({cause})")).unwrap_or_default();
+        unread.push(UnreadRow { file: "the store".to_owned(), fault: format!("{}{cause}", fault.problem().detail()) });
+    }
+    Document { findings, unread, texts: report.texts }
+}
+
+const fn rules(scanner: OtherScanner) -> Rules {
+    match scanner {
+        OtherScanner::Gitleaks => Rules::Gitleaks,
+        OtherScanner::Trufflehog => Rules::Trufflehog,
+        OtherScanner::DetectSecrets => Rules::DetectSecrets,
+        OtherScanner::Github => Rules::Github,
+    }
+}
+
+fn text_of(document: &impl Serialize) -> Result<String, CliError> {
+    let text = serde_json::to_string_pretty(document).map_err(|error| CliError::failed(error.to_string()))?;
+    Ok(format!("{text}\n"))
+}
