@@ -26,8 +26,12 @@ pub(crate) fn utf16(text: &[u8], start: usize, length: usize) -> Option<Decoded>
     Some(Decoded { value, begin: start, end })
 }
 
-/// Reads `length` characters, some of which are percent-encoded once or twice.
+/// Reads `length` characters, at least one of which is percent-encoded once or twice.
 pub(crate) fn percent(text: &[u8], start: usize, length: usize) -> Option<Decoded> {
+    let plain = text.get(start..start.checked_add(length)?)?;
+    if !plain.contains(&b'%') {
+        return None;
+    }
     let mut value = Zeroizing::new(Vec::with_capacity(length));
     let mut at = start;
     while value.len() < length {

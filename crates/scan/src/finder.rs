@@ -2,13 +2,11 @@
 
 use std::fmt;
 
+use crate::decode::{self, Decoded};
+use crate::sighting::{Encoding, Kind, Sighting};
 use aho_corasick::{AhoCorasick, MatchKind, packed};
 use doorward_key::{Digest, KeyPrefix, PresentedKey, PresentedOperatorToken};
 use doorward_types::{Environment, Locator};
-use zeroize::Zeroizing;
-
-use crate::decode::{self, Decoded};
-use crate::sighting::{Encoding, Kind, Sighting};
 
 /// The most bytes that an encoded value has before or behind its needle: a search in a part of a text keeps so many of the text.
 pub(crate) const MARGIN: usize = 512;
@@ -149,27 +147,26 @@ impl Finder {
             Value::Key => self.prefix.as_str().len() + 1 + Environment::Test.key_label().len() + TAIL,
             Value::Token => PresentedOperatorToken::HEAD.len() + TAIL,
         };
-        let sighting = |decoded: &Decoded, encoding| {
-            let (kind, locator, digest) = self.parse(needle.value, &decoded.value)?;
-            let place = offset.saturating_add(u64::try_from(decoded.begin).ok()?);
-            let length = decoded.end.saturating_sub(decoded.begin);
-            Some((Sighting { kind, locator, digest, encoding, offset: place, length, line: 0 }, decoded.begin))
+        let sighting = |value: &[u8], begin: usize, end: usize, encoding| {
+            let (kind, locator, digest) = self.parse(needle.value, value)?;
+            let place = offset.saturating_add(u64::try_from(begin).ok()?);
+            let length = end.saturating_sub(begin);
+            Some((Sighting { kind, locator, digest, encoding, offset: place, length, line: 0 }, begin))
         };
+        let decoded = |text: &Decoded, encoding| sighting(&text.value, text.begin, text.end, encoding);
         match needle.at {
-            At::Text => {
-                let plain = text.get(start..)?.get(..length)?;
-                let plain = Decoded { value: Zeroizing::new(plain.to_vec()), begin: start, end: start + length };
-                sighting(&plain, Encoding::Plain)
-            }
-            .or_else(|| sighting(&decode::percent(text, start, length)?, Encoding::Percent)),
+            At::Text => text
+                .get(start..start.checked_add(length)?)
+                .and_then(|plain| sighting(plain, start, start + length, Encoding::Plain))
+                .or_else(|| decoded(&decode::percent(text, start, length)?, Encoding::Percent)),
             At::Utf16 => {
-                let decoded = decode::utf16(text, start, length)?;
                 let is_odd = (offset.wrapping_add(u64::try_from(start).ok()?)) % 2 == 1;
                 let is_zero_before = start.checked_sub(1).and_then(|before| text.get(before)) == Some(&0);
-                sighting(&decoded, if is_odd && is_zero_before { Encoding::Utf16Be } else { Encoding::Utf16Le })
+                let encoding = if is_odd && is_zero_before { Encoding::Utf16Be } else { Encoding::Utf16Le };
+                decoded(&decode::utf16(text, start, length)?, encoding)
             }
             At::Base64 { character, byte } => {
-                sighting(&decode::base64(text, start, character, byte, length)?, Encoding::Base64)
+                decoded(&decode::base64(text, start, character, byte, length)?, Encoding::Base64)
             }
         }
     }

@@ -18,6 +18,7 @@ mod patroni;
 mod programs;
 mod restore;
 mod rotating;
+mod scan;
 mod sealing_key;
 mod store_url;
 #[path = "../../../server/tests/it/support/mod.rs"]
