@@ -7,8 +7,8 @@ use flate2::read::MultiGzDecoder;
 use zip::ZipArchive;
 
 use crate::finder::Finder;
+use crate::limits::Limits;
 use crate::report::{Place, Report, redacted};
-use crate::scanner::Limits;
 use crate::stream::Stream;
 
 /// The first bytes of a text, which tell an archive: the magic word of tar is at 257.

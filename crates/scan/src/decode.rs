@@ -2,7 +2,8 @@
 
 use zeroize::Zeroizing;
 
-use crate::finder::MARGIN;
+/// The most bytes that an encoded value has before or behind its needle: a search in a part of a text keeps so many of the text.
+pub(crate) const MARGIN: usize = 512;
 
 /// A decoded text, and the place of the bytes that it was decoded from.
 pub(crate) struct Decoded {

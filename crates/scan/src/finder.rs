@@ -8,9 +8,6 @@ use aho_corasick::{AhoCorasick, MatchKind, packed};
 use doorward_key::{Digest, KeyPrefix, PresentedKey, PresentedOperatorToken};
 use doorward_types::{Environment, Locator};
 
-/// The most bytes that an encoded value has before or behind its needle: a search in a part of a text keeps so many of the text.
-pub(crate) const MARGIN: usize = 512;
-
 /// The number of characters behind the head of a value: two underscores, the locator, the secret and the checksum.
 const TAIL: usize = 2 + Locator::LENGTH + 30 + 6;
 
@@ -32,7 +29,7 @@ struct Needle {
     value: Value,
 }
 
-/// What begins with a needle.
+/// The value that begins with a needle.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 enum Value {
     Key,

@@ -37,7 +37,7 @@ struct Gathered {
 
 impl Scanner {
     /// Looks at everything that the references of a repository reach: each file of each commit once, named by the first commit
-    /// that has it, and the messages of commits and tags. The repository is the one that the path is in.
+    /// that has it, and the messages of commits and tags. The path is that of a repository, or of a folder in it.
     #[must_use]
     pub fn history(&self, path: &Path) -> Report {
         self.reported(path, || {
@@ -271,7 +271,7 @@ fn message(object: &[u8]) -> &[u8] {
     object.find(b"\n\n").and_then(|end| object.get(end + 2..)).unwrap_or_default()
 }
 
-/// Returns where the hooks of a repository are.
+/// Returns the folder of the hooks of a repository.
 ///
 /// # Errors
 ///

@@ -29,6 +29,7 @@ mod archive;
 mod decode;
 mod finder;
 mod git;
+mod limits;
 mod report;
 pub mod rules;
 mod scanner;
@@ -37,7 +38,8 @@ mod stream;
 
 pub use finder::Finder;
 pub use git::{GitError, hooks_folder};
+pub use limits::Limits;
 pub use report::{Finding, Place, Report, Unread};
-pub use scanner::{Limits, Scanner};
+pub use scanner::Scanner;
 pub use sighting::{Encoding, Kind, Sighting};
 pub use stream::Stream;

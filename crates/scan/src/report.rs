@@ -40,7 +40,7 @@ impl fmt::Display for Place {
     }
 }
 
-/// A value, and where it is.
+/// A value, and its place.
 #[derive(Clone, Debug, Eq, PartialEq)]
 #[non_exhaustive]
 pub struct Finding {
@@ -60,7 +60,7 @@ pub struct Unread {
     pub fault: String,
 }
 
-/// What a search found.
+/// The result of a search.
 #[derive(Clone, Debug, Default)]
 #[non_exhaustive]
 pub struct Report {

@@ -2,7 +2,8 @@
 
 use std::io::{ErrorKind, Read};
 
-use crate::finder::{Finder, Lines, MARGIN, feeds};
+use crate::decode::MARGIN;
+use crate::finder::{Finder, Lines, feeds};
 use crate::sighting::Sighting;
 
 /// The number of bytes that are read at once: few enough for a processor's cache.
@@ -74,7 +75,7 @@ impl<'a> Stream<'a> {
         }
     }
 
-    /// Looks at all but the last bytes, and forgets what no value can reach any more.
+    /// Looks at all but the last bytes, and forgets the bytes that no value can reach.
     fn go_on(&mut self, tell: &mut dyn FnMut(Sighting)) {
         let until = self.kept.len().saturating_sub(MARGIN);
         if until <= self.looked_at {

@@ -1,6 +1,6 @@
 //! The findings for people: a line for each.
 
-use super::{Document, Row};
+use super::document::{Document, Row};
 
 /// Returns the lines.
 pub(super) fn of(document: &Document) -> String {

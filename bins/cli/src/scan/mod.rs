@@ -1,5 +1,6 @@
 //! `doorward scan`: keys and operators' tokens that leaked, and whether they are in force.
 
+mod document;
 mod hook;
 mod lines;
 mod sarif;
@@ -10,104 +11,16 @@ use std::path::{Path, PathBuf};
 use doorward::StoreUrl;
 use doorward::api::Code;
 use doorward::key::KeyPrefix;
-use doorward::types::{Environment, Timestamp};
 use doorward_scan::rules::Rules;
-use doorward_scan::{Finder, Finding, Report, Scanner, Unread};
+use doorward_scan::{Finder, Report, Scanner};
 use serde::Serialize;
 
-use self::state::{Answer, Owner, State, States};
+use self::document::{Document, Row, UnreadRow};
+use self::state::States;
 use crate::arguments::{OtherScanner, Scan, ScanFormat};
 use crate::context::CliContext;
 use crate::failure::CliError;
 use crate::output::{self, Output};
-
-/// The exit statuses of a value that may be in force, and of a search that could not look at everything.
-const FOUND: u8 = 1;
-const INCOMPLETE: u8 = 2;
-
-/// What was found.
-#[derive(Serialize)]
-struct Document {
-    findings: Vec<Row>,
-    unread: Vec<UnreadRow>,
-    /// The number of texts that were looked at: files, and files in archives and histories.
-    texts: u64,
-}
-
-/// A finding, with what the store knows of it.
-#[derive(Serialize)]
-struct Row {
-    file: String,
-    /// The files within an archive, the outermost first.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
-    members: Vec<String>,
-    /// The line, counted from 1; 0 if the value is in the name of the file.
-    line: u64,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    commit: Option<String>,
-    kind: &'static str,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    environment: Option<Environment>,
-    locator: String,
-    encoding: &'static str,
-    state: State,
-    /// The organization of a key.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    organization: Option<Owner>,
-    /// The operator of a token.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    operator: Option<Owner>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    retired_at: Option<Timestamp>,
-    /// The place for people.
-    #[serde(skip)]
-    place: String,
-}
-
-/// A text that could not be looked at.
-#[derive(Serialize)]
-struct UnreadRow {
-    file: String,
-    fault: String,
-}
-
-impl Row {
-    fn new(finding: &Finding, answer: Answer) -> Self {
-        let Finding { place, sighting, .. } = finding;
-        Self {
-            file: place.file.clone(),
-            members: place.members.clone(),
-            line: sighting.line,
-            commit: place.commit.clone(),
-            kind: sighting.kind.as_str(),
-            environment: sighting.kind.environment(),
-            locator: sighting.locator.to_string(),
-            encoding: sighting.encoding.as_str(),
-            state: answer.state,
-            organization: answer.organization,
-            operator: answer.operator,
-            retired_at: answer.retired_at,
-            place: place.to_string(),
-        }
-    }
-}
-
-impl From<&Unread> for UnreadRow {
-    fn from(unread: &Unread) -> Self {
-        Self { file: unread.place.to_string(), fault: unread.fault.clone() }
-    }
-}
-
-impl Document {
-    /// Returns the exit status.
-    fn status(&self) -> u8 {
-        match (self.unread.is_empty(), self.findings.iter().any(|row| row.state.is_dangerous())) {
-            (false, _) => INCOMPLETE,
-            (true, true) => FOUND,
-            (true, false) => 0,
-        }
-    }
-}
 
 /// The store that is asked, if there is one.
 struct Asked {

@@ -4,7 +4,8 @@ use std::fmt::Write;
 
 use serde_json::{Value, json};
 
-use super::{Document, Row, lines};
+use super::document::{Document, Row};
+use super::lines;
 
 /// Returns the document.
 pub(super) fn of(document: &Document) -> Value {

@@ -1,4 +1,4 @@
-//! What the store knows of a value that was found.
+//! The state of a value that was found, by the store.
 
 use std::collections::HashMap;
 
@@ -9,7 +9,7 @@ use serde::Serialize;
 use crate::context::CliContext;
 use crate::failure::CliError;
 
-/// Whether servers accept a value.
+/// The state of a value: servers accept it or not.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub(super) enum State {
@@ -48,7 +48,7 @@ pub(super) struct Owner {
     pub(super) name: Name,
 }
 
-/// What the store says of a value.
+/// The answer of the store about a value.
 #[derive(Clone, Debug)]
 pub(super) struct Answer {
     pub(super) state: State,

@@ -13,7 +13,7 @@ use serde_json::Value;
 
 use crate::programs::{command, done, refused, run};
 
-/// Returns a new production key, which no store of the test knows but the one that made it.
+/// Returns a new production key of another store.
 fn key() -> String {
     let folder = tempfile::tempdir().unwrap();
     done(folder.path(), &["org", "create", "Elsewhere"])
@@ -72,7 +72,7 @@ fn the_exit_status_says_what_was_found() {
     let (status, out, _) = scanned(folder, &[], &[&value]);
     assert_eq!((status, out), (1, format!("./{expected}")));
 
-    // What cannot be read is said, and the rest is looked at.
+    // A file that cannot be read is said, and the rest is looked at.
     let (status, out, error) = scanned(folder, &["missing", "app.env"], &[&value]);
     assert_eq!((status, out), (2, expected));
     assert!(error.contains("doorward: missing: ") && error.contains("1 could not be looked at"), "{error}");
@@ -147,7 +147,7 @@ fn the_store_says_what_is_in_force() {
         assert!(line.contains(&format!(": {kind} {}: {state}", locator(value))), "{line}");
     }
 
-    // What is not in force is shown, and is no failure.
+    // A value that is not in force is shown, and is no failure.
     std::fs::write(folder.join("old.txt"), text(&[&dead, &other])).unwrap();
     assert_eq!(scanned(folder, &["old.txt"], &values).0, 0);
     // A suspended organization can be resumed.
@@ -287,4 +287,38 @@ fn a_name_of_a_file_can_neither_show_a_value_nor_move_the_cursor() {
     for arguments in [&[&*value][..], &["--git", &value], &["--staged", &value]] {
         assert_eq!(scanned(folder, arguments, &[&value]).0, 2);
     }
+}
+
+#[test]
+fn detect_secrets_takes_the_plugin_and_finds_keys_and_no_look_alikes() {
+    let folder = tempfile::tempdir().unwrap();
+    let folder = folder.path();
+    let (value, token) = (key(), done(folder, &["operator", "create", "ada"]));
+    std::fs::write(folder.join("doorward.py"), done(folder, &["scan", "--rules", "detect-secrets"])).unwrap();
+    let last = if value.ends_with('0') { "1" } else { "0" };
+    let look_alike = format!("{}{last}", &value[..value.len() - 1]);
+    std::fs::write(folder.join("app.txt"), format!("first\nKEY={value}\n{token}\n{look_alike}\n")).unwrap();
+    let mut scan = crate::support::python("detect-secrets");
+    let scanned = scan.args(["scan", "--plugin", "doorward.py", "app.txt"]).current_dir(folder).output().unwrap();
+    assert!(scanned.status.success(), "{}", String::from_utf8_lossy(&scanned.stderr));
+    let found: Value = serde_json::from_slice(&scanned.stdout).unwrap();
+    let ours = found["results"]["app.txt"].as_array().unwrap().iter();
+    let ours = ours.filter(|finding| finding["type"].as_str().unwrap().starts_with("Doorward"));
+    let mut lines: Vec<_> = ours.map(|finding| finding["line_number"].as_u64().unwrap()).collect();
+    lines.sort_unstable();
+    assert_eq!(lines, [2, 3]);
+}
+
+#[test]
+fn the_rules_for_trufflehog_are_yaml() {
+    let folder = tempfile::tempdir().unwrap();
+    let rules = done(folder.path(), &["scan", "--rules", "trufflehog"]);
+    let mut python = crate::support::python("python");
+    let read = python.args(["-c", "import json, sys, yaml; print(json.dumps(yaml.safe_load(sys.argv[1])))", &rules]);
+    let read: Value = serde_json::from_slice(&read.output().unwrap().stdout).unwrap();
+    let detectors = read["detectors"].as_array().unwrap();
+    assert_eq!(detectors[0]["keywords"], serde_json::json!(["dw_prod_", "dw_test_"]));
+    assert_eq!(detectors[0]["regex"]["key"], r"\bdw_(?:prod|test)_[0-9A-Za-z]{10}_[0-9A-Za-z]{36}\b");
+    assert_eq!(detectors[1]["regex"]["token"], r"\bdwo_[0-9A-Za-z]{10}_[0-9A-Za-z]{36}\b");
+    assert!(done(folder.path(), &["scan", "--rules", "github"]).contains("doorward key inspect"));
 }
