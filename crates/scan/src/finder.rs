@@ -53,6 +53,17 @@ enum Search {
 }
 
 impl Search {
+    /// Returns the fast search, if this processor has it.
+    fn packed(needles: &[Needle]) -> Option<Self> {
+        let mut builder = packed::Config::new().match_kind(packed::MatchKind::LeftmostFirst).builder();
+        builder.extend(needles.iter().map(|needle| &needle.bytes)).build().map(Self::Packed)
+    }
+
+    fn automaton(needles: &[Needle]) -> Option<Self> {
+        let patterns = needles.iter().map(|needle| &needle.bytes);
+        AhoCorasick::builder().match_kind(MatchKind::LeftmostFirst).build(patterns).ok().map(Self::Automaton)
+    }
+
     fn next(&self, text: &[u8], from: usize) -> Option<usize> {
         if from >= text.len() {
             return None;
@@ -79,17 +90,7 @@ impl Finder {
     #[must_use]
     pub fn new(prefix: &KeyPrefix) -> Self {
         let needles = needles(prefix);
-        let packed = packed::Config::new()
-            .match_kind(packed::MatchKind::LeftmostFirst)
-            .builder()
-            .extend(needles.iter().map(|needle| &needle.bytes))
-            .build();
-        let automaton = || {
-            let patterns = needles.iter().map(|needle| &needle.bytes);
-            AhoCorasick::builder().match_kind(MatchKind::LeftmostFirst).build(patterns).ok()
-        };
-        let search =
-            packed.map(Search::Packed).or_else(|| automaton().map(Search::Automaton)).unwrap_or(Search::Everywhere);
+        let search = Search::packed(&needles).or_else(|| Search::automaton(&needles)).unwrap_or(Search::Everywhere);
         Self { prefix: prefix.clone(), needles, search }
     }
 
@@ -279,6 +280,27 @@ fn add_base64(head: &[u8], byte: usize, value: Value, add: &mut impl FnMut(Vec<u
             let (left, right) = characters.split_at(split);
             both(&[left, b"\n", right].concat(), first);
             both(&[left, b"\r\n", right].concat(), first);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use doorward_key::{FreshKey, SystemRandom};
+
+    use super::*;
+
+    #[test]
+    fn every_processor_finds_the_same() {
+        let prefix = KeyPrefix::default();
+        let fresh = FreshKey::generate(&prefix, Environment::Test, &SystemRandom).unwrap();
+        let value = fresh.value().expose();
+        let text = format!("dw_test_\n{value}dw%5F{value}\n{}", value.replace('_', "%5F"));
+        let expected = Finder::new(&prefix).find(text.as_bytes());
+        assert_eq!(expected.len(), 3);
+        for search in [Search::automaton(&needles(&prefix)).unwrap(), Search::Everywhere] {
+            let finder = Finder { search, ..Finder::new(&prefix) };
+            assert_eq!(finder.find(text.as_bytes()), expected);
         }
     }
 }

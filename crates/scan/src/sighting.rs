@@ -5,6 +5,7 @@ use doorward_types::{Environment, Locator};
 
 /// The kind of a value that was found.
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
+#[non_exhaustive]
 pub enum Kind {
     /// An access key, with the environment that its text claims.
     AccessKey(Environment),

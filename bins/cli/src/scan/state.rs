@@ -90,6 +90,7 @@ impl<'a> States<'a> {
         let asked = match sighting.kind {
             Kind::AccessKey(environment) => key(context, sighting, environment).await,
             Kind::OperatorToken => token(context, sighting).await,
+            _ => Ok(Answer::of(State::Unknown)),
         };
         match asked {
             Ok(answer) => self.known.entry(name).or_insert(answer).clone(),

@@ -101,6 +101,18 @@ fn every_version_of_every_branch_is_looked_at_once() {
 }
 
 #[test]
+fn a_repository_with_longer_names_of_objects_is_looked_at() {
+    let folder = tempfile::tempdir().unwrap();
+    git(folder.path(), &["init", "--quiet", "--object-format=sha256"]);
+    std::fs::write(folder.path().join("file"), key()).unwrap();
+    git(folder.path(), &["add", "file"]);
+    assert_eq!(places(&scanner().staged(folder.path(), None)).len(), 1);
+    let first = commit(folder.path(), "Begin");
+    assert_eq!(places(&scanner().history(folder.path())), [("file".to_owned(), 1, first)]);
+    assert_eq!(places(&scanner().staged(folder.path(), None)), []);
+}
+
+#[test]
 fn a_damaged_history_is_said() {
     let folder = tempfile::tempdir().unwrap();
     let none = scanner().history(folder.path());
