@@ -11,6 +11,7 @@ use crate::caller::Caller;
 use crate::cookies::{cookie, session};
 use crate::form::Form;
 use crate::page_error::PageError;
+use crate::preferences::without_values;
 use crate::reply::{self, Reply};
 use crate::returning;
 use crate::routes::{ROUTES, find, segments_of};
@@ -40,10 +41,11 @@ pub(crate) fn here(parts: &Parts, head: &request::Parts) -> String {
         let form = find(ROUTES, &head.method, &segments).and_then(|route| route.page(&segments));
         return format!("{}{}", parts.base, form.unwrap_or_else(|| "/".to_owned()));
     }
-    match head.uri.query().filter(|query| !query.is_empty() && !query.contains("live")) {
-        Some(query) => format!("{}{rest}?{query}", parts.base),
-        None => format!("{}{rest}", parts.base),
-    }
+    let page = match head.uri.query().filter(|query| !query.is_empty() && !query.contains("live")) {
+        Some(query) => format!("{rest}?{query}"),
+        None => rest.to_owned(),
+    };
+    format!("{}{}", parts.base, without_values(&page).unwrap_or("/"))
 }
 
 async fn operator(parts: &Parts, head: &request::Parts, presence: Presence) -> Result<OperatorPrincipal, PageError> {

@@ -100,13 +100,38 @@ pub(crate) fn own_path(parts: &Parts, path: &str) -> Option<String> {
     let rest = path.strip_prefix(parts.base.as_str())?;
     let is_plain = path.len() <= 1_024 && path.bytes().all(|byte| byte.is_ascii_graphic() && byte != b'\\');
     let leads_inside = rest.is_empty() || (rest.starts_with('/') && !rest.starts_with("//"));
-    (is_plain && leads_inside && !(parts.base.is_empty() && rest.is_empty())).then(|| path.to_owned())
+    let rest = without_values(rest)?;
+    (is_plain && leads_inside && !(parts.base.is_empty() && rest.is_empty())).then(|| format!("{}{rest}", parts.base))
+}
+
+/// Returns a path and its query without what could be the value of a key, which no page repeats and no cookie keeps.
+///
+/// A query with such a text is left out. No path is left if the path itself has one.
+pub(crate) fn without_values(path: &str) -> Option<&str> {
+    // Only a value is longer than an id, with its letters as they are or percent-encoded.
+    let is_value = |text: &&str| text.len() > "01h455vb4pex5vsknk084sn02q".len();
+    let has_value = |text: &str| text.split(|c: char| !c.is_ascii_alphanumeric() && c != '%').any(|run| is_value(&run));
+    let (alone, query) = path.split_once('?').unwrap_or((path, ""));
+    (!has_value(alone)).then_some(if has_value(query) { alone } else { path })
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::cookies::tests::headers;
+
+    #[test]
+    fn no_path_carries_a_value() {
+        let value = "dw_test_4fG7hJ2kLm_9aQxYbZcWdVeUfTgShRiQjPkOlNmM0L1K2J3";
+        let hidden = value.bytes().map(|byte| format!("%{byte:02x}")).collect::<String>();
+        let page = "/dashboard/org_01h455vb4pex5vsknk084sn02q/audit";
+        let filtered = format!("{page}?environment=test&key=key_01h455vb4pex5vsknk084sn02q");
+        assert_eq!(without_values(&filtered), Some(&*filtered));
+        for value in [value, &hidden] {
+            assert_eq!(without_values(&format!("{page}?actor={value}")), Some(page));
+            assert_eq!(without_values(&format!("{page}/{value}?environment=test")), None);
+        }
+    }
 
     #[test]
     fn a_choice_is_read_from_the_cookie_and_junk_is_no_choice() {

@@ -107,6 +107,7 @@ fn make_large(path: &Path, keys: u32) {
                 text("ada"),
                 slot,
                 one.clone(),
+                Cell::Null,
             ]);
             let (locator, digest) = (text(&format!("{number:010}")), Cell::Bytes(vec![7; 32]));
             let current = text("current");

@@ -15,9 +15,7 @@ use crate::support::Server;
 fn make_older(path: &Path) {
     let connection = rusqlite::Connection::open(path).unwrap();
     let version: i64 = connection.pragma_query_value(None, "user_version", |row| row.get(0)).unwrap();
-    for column in ["host", "program", "described_at", "store_time"] {
-        connection.execute(&format!("ALTER TABLE sessions DROP COLUMN {column}"), []).unwrap();
-    }
+    connection.execute_batch("DROP TABLE retired_secrets; ALTER TABLE access_keys DROP COLUMN note").unwrap();
     connection.pragma_update(None, "user_version", version - 1).unwrap();
 }
 
@@ -95,11 +93,7 @@ fn a_server_on_postgres_migrates_only_if_it_is_alone() {
     let path = folder.path();
     done(path, &["--store", &url, "org", "create", "acme"]);
     let make_older = || {
-        psql(
-            &url,
-            "ALTER TABLE sessions DROP COLUMN host, DROP COLUMN program, DROP COLUMN described_at, DROP COLUMN store_time;
-             UPDATE schema_steps SET done = done - 1",
-        );
+        psql(&url, "ALTER TABLE access_keys DROP COLUMN note; UPDATE schema_steps SET done = done - 1");
     };
     make_older();
     let server = Server::on(&server_binary(), &url, 0);
