@@ -326,7 +326,7 @@ impl Verifier {
     }
 
     /// Returns up to `limit` organizations that need a hand: the rotation of the production key is due within `lead`, or a next
-    /// key has been staged for longer than [`LONG_STAGED`](crate::LONG_STAGED). The oldest secret comes first.
+    /// key has been staged for longer than [`LONG_STAGED`]. The oldest secret comes first.
     #[must_use]
     pub fn organizations_to_rotate(&self, lead: Duration, limit: usize) -> Vec<(OrganizationId, Name)> {
         let now = self.core().clock.now();
