@@ -48,6 +48,10 @@ pub enum Action {
     OperatorDeleted,
     /// A sign-in link was created for an operator.
     OperatorLinkMinted,
+    /// An operator added a passkey.
+    OperatorPasskeyAdded,
+    /// An operator removed one of the operator's passkeys.
+    OperatorPasskeyRemoved,
     /// An operator signed in to the dashboard.
     OperatorSignedIn,
     /// An operator signed out, or all of an operator's sessions and links were ended.
@@ -94,6 +98,8 @@ words! {
     OperatorCreated = "operator.created",
     OperatorDeleted = "operator.deleted",
     OperatorLinkMinted = "operator.link_minted",
+    OperatorPasskeyAdded = "operator.passkey_added",
+    OperatorPasskeyRemoved = "operator.passkey_removed",
     OperatorSignedIn = "operator.signed_in",
     OperatorSignedOut = "operator.signed_out",
     OrganizationClosed = "organization.closed",

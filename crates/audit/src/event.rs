@@ -121,7 +121,7 @@ pub struct Detail {
     /// The connector of a credential.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub connector: Option<String>,
-    /// The issuer and the subject of an operator's identity.
+    /// The issuer and the subject of an operator's identity, or the id of a passkey.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub identity: Option<String>,
     /// A connector's URLs before the change, without secrets and without the part after `?`.

@@ -43,6 +43,8 @@ const fn activity(action: Action) -> (Activity, &'static str) {
         Action::OperatorCreated => (Activity::Create, "Operator"),
         Action::OperatorDeleted => (Activity::Delete, "Operator"),
         Action::OperatorLinkMinted => (Activity::Create, "Sign-in Link"),
+        Action::OperatorPasskeyAdded => (Activity::Create, "Passkey"),
+        Action::OperatorPasskeyRemoved => (Activity::Delete, "Passkey"),
         Action::OperatorSignedIn => (Activity::Create, "Session"),
         Action::OperatorSignedOut => (Activity::Delete, "Session"),
         Action::OrganizationClosed => (Activity::Delete, "Organization"),

@@ -19,6 +19,7 @@ mod moving;
 mod organizations;
 mod origins;
 mod outbox;
+mod passkeys;
 mod sealing;
 mod tables;
 
@@ -29,8 +30,8 @@ use doorward_store::KeyEngine;
 
 pub use self::moving::moving;
 use self::{
-    audit::*, coherence::*, fixtures::Keys, keys::*, links::*, organizations::*, origins::*, outbox::*, sealing::*,
-    tables::*,
+    audit::*, coherence::*, fixtures::Keys, keys::*, links::*, organizations::*, origins::*, outbox::*, passkeys::*,
+    sealing::*, tables::*,
 };
 
 macro_rules! run {
@@ -84,6 +85,9 @@ pub async fn all<Made: Future<Output = Arc<dyn Store>>>(make: impl Fn() -> Made)
         every_sealed_value_is_found_and_replaced_as_it_was_read,
         user_ids_are_unique_within_an_environment,
         operators_sign_in_once_by_a_link_and_sessions_expire,
+        a_passkey_belongs_to_one_operator_and_ends_with_it,
+        a_passkey_is_used_as_it_was_seen,
+        a_challenge_is_answered_once,
         tool_calls_begin_and_end_in_their_own_scope,
         old_tool_calls_are_deleted,
         the_data_of_a_closed_organization_is_erased_when_it_is_due,

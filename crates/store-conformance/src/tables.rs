@@ -18,7 +18,7 @@ use doorward_types::{
 
 use crate::fixtures::{conflict, event, locator, log, name, provision, seed, telling};
 
-fn operator(text: &str) -> Operator {
+pub(super) fn operator(text: &str) -> Operator {
     Operator::new(
         OperatorId::new(seed()),
         name(text),
@@ -30,7 +30,7 @@ fn operator(text: &str) -> Operator {
 }
 
 /// An event of the installation's log.
-fn about(action: Action, operator: &Operator) -> EventDraft {
+pub(super) fn about(action: Action, operator: &Operator) -> EventDraft {
     event(action, OrganizationId::INSTALLATION, Environment::Production, &operator.id.to_string())
 }
 

@@ -5,6 +5,7 @@ mod coherence;
 mod erasure;
 mod keys;
 mod links;
+mod passkeys;
 mod sealing;
 mod tables;
 
@@ -23,8 +24,9 @@ use doorward_records::{
 };
 use doorward_store::{
     AccessKeyWithSecrets, ActiveSecret, Change, ChangeContext, ChangeTarget, Facts, KeyFacts, KeyLabel, KeyRef,
-    NodeDescription, Operation, OperationId, Operator, Organization, OriginEntry, Position, Provenance, RetiredSecret,
-    Revision, Scope, Secret, SessionStatus, SignIn, SinkState, Sourced, Step, StoreError, StoreId, StoreIdentity,
+    NodeDescription, Operation, OperationId, Operator, Organization, OriginEntry, Passkey, Position, Provenance,
+    RetiredSecret, Revision, Scope, Secret, SessionStatus, SignIn, SinkState, Sourced, Step, StoreError, StoreId,
+    StoreIdentity,
 };
 
 /// A store in memory. It ends with the process.
@@ -63,6 +65,9 @@ struct State {
     /// The number of revocations made, for their ids.
     revoked: u64,
     sign_ins: HashMap<[u8; 32], SignIn>,
+    passkeys: BTreeMap<String, Passkey>,
+    /// The ends of the challenges that were answered.
+    spent_challenges: HashMap<[u8; 32], Timestamp>,
     tool_calls: BTreeMap<(Scope, ToolCallId), ToolCall>,
 }
 

@@ -13,7 +13,8 @@ use doorward_records::{
     Connector, Credential, Record, RegisteredUser, TOOL_CALL_RETENTION, Table, ToolCall, ToolCalls, check_seal,
 };
 use doorward_store::{
-    Conflict, Operator, OperatorStore, Page, ProviderAccess, ProviderIdentity, Scope, SignIn, SignIns, StoreError,
+    Conflict, Operator, OperatorStore, Page, Passkeys, ProviderAccess, ProviderIdentity, Scope, SignIn, SignIns,
+    StoreError,
 };
 
 #[async_trait]
@@ -33,6 +34,7 @@ impl OperatorStore for MemoryStore {
         let mut state = self.state();
         state.operators.remove(&id).ok_or(StoreError::NotFound)?;
         state.sign_ins.retain(|_, known| known.operator != id);
+        state.passkeys.retain(|_, known| known.operator != id);
         state.append(event);
         Ok(())
     }
@@ -305,5 +307,9 @@ impl SignIns for MemoryStore {
             state.append(event);
         }
         Ok(taken as u64)
+    }
+
+    fn passkeys(&self) -> Option<&dyn Passkeys> {
+        Some(self)
     }
 }

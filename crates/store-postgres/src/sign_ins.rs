@@ -3,7 +3,7 @@
 use async_trait::async_trait;
 use doorward_audit::EventDraft;
 use doorward_key::Digest;
-use doorward_store::{Operator, SignIn, SignIns, StoreError};
+use doorward_store::{Operator, Passkeys, SignIn, SignIns, StoreError};
 use doorward_store_sql::operators;
 use doorward_types::{OperatorId, Timestamp};
 
@@ -40,5 +40,9 @@ impl SignIns for PostgresStore {
 
     async fn delete_sign_ins(&self, operator: OperatorId, event: EventDraft) -> Result<u64, StoreError> {
         self.touch(operators::delete_sign_ins(operator), Some(&event)).await
+    }
+
+    fn passkeys(&self) -> Option<&dyn Passkeys> {
+        Some(self)
     }
 }

@@ -3,13 +3,14 @@
 use doorward_audit::Pruned;
 use doorward_records::{Connector, Credential, RegisteredUser, Revocation, ToolCall};
 use doorward_store::copy::{CopiedTable, CopyProgress, Row};
-use doorward_store::{AccessKey, Operation, Operator, Organization, OriginEntry, RetiredSecret, Secret};
+use doorward_store::{AccessKey, Operation, Operator, Organization, OriginEntry, Passkey, RetiredSecret, Secret};
 
 use crate::table::{Stored, names, places};
 use crate::{Statement, audit, coherence, keys, sql};
 
 /// Every copied table, after the tables that it references. Sessions and the change log are not copied: they concern
-/// nodes of the old store. Link sessions, which last for half an hour, and operators' sessions are not copied either.
+/// nodes of the old store. Link sessions, which last for half an hour, operators' sessions and answered
+/// challenges are not copied either.
 pub const TABLES: &[CopiedTable] = &[
     Organization::TABLE,
     AccessKey::TABLE,
@@ -21,6 +22,7 @@ pub const TABLES: &[CopiedTable] = &[
     Pruned::TABLE,
     audit::SINKS,
     Operator::TABLE,
+    Passkey::TABLE,
     RegisteredUser::TABLE,
     Credential::TABLE,
     Connector::TABLE,

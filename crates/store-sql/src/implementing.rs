@@ -1,17 +1,19 @@
 //! The parts of the contract with the same implementation in every SQL engine.
 
-/// Implements [`OperatorStore`](doorward_store::OperatorStore) and [`Outbox`](doorward_store::Outbox) for a store with
-/// the methods `find`, `list`, `scan_all`, `execute` and `write_with_event`, which run a
+/// Implements [`OperatorStore`](doorward_store::OperatorStore), [`Passkeys`](doorward_store::Passkeys) and
+/// [`Outbox`](doorward_store::Outbox) for a store with the methods `find`, `list`, `scan_all`, `execute` and `write_with_event`, which run a
 /// [`Statement`](crate::Statement).
 #[macro_export]
 macro_rules! implement_operators_and_outbox {
     ($store:ident) => {
         const _: () = {
             use doorward_audit::EventDraft;
+            use doorward_key::Digest;
             use doorward_store::{
-                Operator, OperatorStore, Outbox, OutboxEntry, ProviderIdentity, SinkState, StoreError,
+                Operator, OperatorStore, Outbox, OutboxEntry, Passkey, Passkeys, ProviderIdentity, SinkState,
+                StoreError,
             };
-            use doorward_types::{Locator, Name, OperatorId, SessionId};
+            use doorward_types::{Locator, Name, OperatorId, SessionId, Timestamp};
             use $crate::{audit, operators};
 
             #[async_trait::async_trait]
@@ -46,6 +48,52 @@ macro_rules! implement_operators_and_outbox {
                     event: EventDraft,
                 ) -> Result<(), StoreError> {
                     self.write_with_event(operators::bind(id, identity), &event).await
+                }
+            }
+
+            #[async_trait::async_trait]
+            impl Passkeys for $store {
+                async fn add_passkey(&self, passkey: Passkey, event: EventDraft) -> Result<(), StoreError> {
+                    self.write_with_event(operators::add_passkey(&passkey), &event).await
+                }
+
+                async fn passkeys_of(&self, operator: OperatorId) -> Result<Vec<Passkey>, StoreError> {
+                    self.list(operators::passkeys_of(operator)).await
+                }
+
+                async fn passkey(&self, id: &str) -> Result<Option<(Passkey, Operator)>, StoreError> {
+                    self.find(operators::find_passkey(id)).await
+                }
+
+                async fn use_passkey(
+                    &self,
+                    seen: &Passkey,
+                    credential: Vec<u8>,
+                    at: Timestamp,
+                ) -> Result<bool, StoreError> {
+                    Ok(self.execute(operators::use_passkey(seen, &credential, at)).await? == 1)
+                }
+
+                async fn remove_passkey(
+                    &self,
+                    operator: OperatorId,
+                    id: &str,
+                    event: EventDraft,
+                ) -> Result<bool, StoreError> {
+                    match self.write_with_event(operators::remove_passkey(operator, id), &event).await {
+                        Err(StoreError::NotFound) => Ok(false),
+                        removed => removed.map(|()| true),
+                    }
+                }
+
+                async fn spend_challenge(
+                    &self,
+                    challenge: Digest,
+                    now: Timestamp,
+                    until: Timestamp,
+                ) -> Result<bool, StoreError> {
+                    self.execute(operators::forget_challenges(now)).await?;
+                    Ok(self.execute(operators::spend_challenge(challenge, until)).await? == 1)
                 }
             }
 

@@ -1,7 +1,7 @@
-//! Operators, and the links and sessions by which they sign in to the page.
+//! Operators, and the links, sessions and passkeys by which they sign in to the page.
 
 use doorward_key::Digest;
-use doorward_store::{Operator, ProviderAccess, ProviderIdentity, SignIn, StoreError};
+use doorward_store::{Operator, Passkey, ProviderAccess, ProviderIdentity, SignIn, StoreError};
 use doorward_types::{Locator, OperatorId, Timestamp};
 
 use crate::table::{Part, Stored, columns, insert_text, select_text, table};
@@ -112,4 +112,57 @@ pub fn delete_sign_ins(operator: OperatorId) -> Statement {
 /// Records the time of the last use of a link or a session.
 pub fn touch_sign_in(token: Digest, at: Timestamp) -> Statement {
     sql("UPDATE sign_ins SET seen_at = $1 WHERE token = $2").bind(&at).bind(&token)
+}
+
+table! {
+    Passkey in "passkeys" key 1 ( id, operator, name, credential, created_at ) then { last_used_at }
+}
+
+impl FromRow for (Passkey, Operator) {
+    fn read(row: &mut Reader<'_>) -> Result<Self, StoreError> {
+        Ok((Passkey::read(row)?, Operator::read(row)?))
+    }
+}
+
+/// Adds a passkey.
+pub fn add_passkey(passkey: &Passkey) -> Statement {
+    passkey.bind(sql(text!("{}", insert_text(&Passkey::TABLE))))
+}
+
+/// Reads the passkeys of an operator, oldest first.
+pub fn passkeys_of(operator: OperatorId) -> Statement {
+    sql(text!("{} WHERE operator = $1 ORDER BY created_at, id", select_text::<Passkey>())).bind(&operator)
+}
+
+/// Reads a passkey with its operator.
+pub fn find_passkey(id: &str) -> Statement {
+    let find = text!(
+        "SELECT {}, {} FROM passkeys p JOIN operators o ON o.id = p.operator WHERE p.id = $1",
+        columns::<Passkey>("p"),
+        columns::<Operator>("o")
+    );
+    sql(find).text(id)
+}
+
+/// Records a use of a passkey, if its credential is as it was seen.
+pub fn use_passkey(seen: &Passkey, credential: &Vec<u8>, at: Timestamp) -> Statement {
+    let used = "UPDATE passkeys SET credential = $1, last_used_at = $2 WHERE id = $3 AND credential = $4";
+    sql(used).bind(credential).bind(&at).bind(&seen.id).bind(&seen.credential)
+}
+
+/// Removes a passkey of an operator.
+pub fn remove_passkey(operator: OperatorId, id: &str) -> Statement {
+    sql("DELETE FROM passkeys WHERE operator = $1 AND id = $2").bind(&operator).text(id)
+}
+
+/// Records that a challenge was answered, unless it was answered before.
+pub fn spend_challenge(challenge: Digest, until: Timestamp) -> Statement {
+    let spend =
+        "INSERT INTO spent_challenges (challenge, expires_at) VALUES ($1, $2) ON CONFLICT (challenge) DO NOTHING";
+    sql(spend).bind(&challenge).bind(&until)
+}
+
+/// Forgets the challenges whose time is over.
+pub fn forget_challenges(now: Timestamp) -> Statement {
+    sql("DELETE FROM spent_challenges WHERE expires_at <= $1").bind(&now)
 }

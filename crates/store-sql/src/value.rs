@@ -291,6 +291,7 @@ bytes! {
     Hash: |it| it.0.to_vec(), |bytes| bytes.try_into().map(Hash);
     RequestHash: |it| it.0.to_vec(), |bytes| bytes.try_into().map(RequestHash);
     Sealed: |it| it.as_bytes().to_vec(), |bytes| Ok(Sealed::from_bytes(bytes.to_vec()));
+    Vec<u8>: Vec::clone, |bytes| Ok(bytes.to_vec());
     Vec<Hash>: |it| it.iter().flat_map(|hash| hash.0).collect(), |bytes| Ok(bytes.as_chunks().0.iter().copied().map(Hash).collect());
 }
 

@@ -3,7 +3,7 @@
 use async_trait::async_trait;
 use doorward_audit::EventDraft;
 use doorward_key::Digest;
-use doorward_store::{Operator, SignIn, SignIns, StoreError};
+use doorward_store::{Operator, Passkeys, SignIn, SignIns, StoreError};
 use doorward_store_sql::operators;
 use doorward_types::{OperatorId, Timestamp};
 
@@ -43,5 +43,9 @@ impl SignIns for SqliteStore {
 
     async fn delete_sign_ins(&self, operator: OperatorId, event: EventDraft) -> Result<u64, StoreError> {
         self.touch(operators::delete_sign_ins(operator), event).await
+    }
+
+    fn passkeys(&self) -> Option<&dyn Passkeys> {
+        Some(self)
     }
 }

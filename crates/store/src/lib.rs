@@ -17,6 +17,7 @@
 //! | [`Outbox`] | shipping events to sinks |
 //! | [`OperatorStore`] | operators |
 //! | [`SignIns`] | operators' sign-in links and sessions |
+//! | [`Passkeys`] | operators' passkeys, for engines that keep them |
 //! | [`Rows`](copy::Rows) | all tables row by row, for a copy to another engine |
 //!
 //! To verify, issue, rotate and delete keys, a program needs a [`KeyEngine`]: the first three traits, which have 20
@@ -49,6 +50,7 @@ mod operators;
 mod outbox;
 mod overview;
 mod page;
+mod passkey;
 mod plan;
 mod position;
 mod provenance;
@@ -81,6 +83,7 @@ pub use operators::{Operator, OperatorStore, ProviderAccess, ProviderIdentity};
 pub use outbox::{Outbox, OutboxEntry, SinkState};
 pub use overview::KeyOverview;
 pub use page::Page;
+pub use passkey::{Passkey, Passkeys};
 pub use plan::{Facts, KeyFacts, Step};
 pub use position::{CHANGE_LOG_LENGTH, OperationId, Position, Revision};
 pub use provenance::{Doubt, Provenance, StoreId, StoreIdentity};

@@ -5,7 +5,7 @@ use doorward_audit::EventDraft;
 use doorward_key::Digest;
 use doorward_types::{OperatorId, Timestamp, words};
 
-use crate::{Operator, OperatorStore, StoreError};
+use crate::{Operator, OperatorStore, Passkeys, StoreError};
 
 /// A sign-in link or a session. Only the digest of its token is stored.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -61,4 +61,9 @@ pub trait SignIns: OperatorStore {
     /// Deletes all links and sessions of an operator. If any were deleted, writes the event in the same transaction.
     /// Returns the number of deleted records.
     async fn delete_sign_ins(&self, operator: OperatorId, event: EventDraft) -> Result<u64, StoreError>;
+
+    /// Returns the passkeys, if the engine keeps them.
+    fn passkeys(&self) -> Option<&dyn Passkeys> {
+        None
+    }
 }

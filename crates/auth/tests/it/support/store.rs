@@ -14,9 +14,9 @@ use doorward_records::{
 use doorward_store::{
     AccessKeyWithSecrets, ActiveSecret, AuditLog, Change, ChangeContext, ChangeFeed, Committed, EventFilter,
     IdempotencyKey, KeyOverview, KeyStore, LostChange, LostChangeStore, NodeRegistry, Observation, Operation, Operator,
-    OperatorStore, Organization, OriginEntry, Outbox, OutboxEntry, Page, Position, Provenance, ProviderIdentity,
-    Refusals, RetiredSecret, RetiredSecrets, Revision, Scope, SealingKeyId, SecretUsage, Session, SessionStatus,
-    SignIn, SignIns, SinkState, Sourced, StoreError, StoreIdentity, UsageBucket, UsageLog, WhichKey,
+    OperatorStore, Organization, OriginEntry, Outbox, OutboxEntry, Page, Passkey, Passkeys, Position, Provenance,
+    ProviderIdentity, Refusals, RetiredSecret, RetiredSecrets, Revision, Scope, SealingKeyId, SecretUsage, Session,
+    SessionStatus, SignIn, SignIns, SinkState, Sourced, StoreError, StoreIdentity, UsageBucket, UsageLog, WhichKey,
 };
 use doorward_store_memory::MemoryStore;
 use doorward_types::{
@@ -275,6 +275,20 @@ carried! { SignIns:
     fn sign_ins(now: Timestamp) -> Vec<SignIn>;
     fn touch_sign_in(token: Digest, at: Timestamp) -> ();
     fn delete_sign_ins(operator: OperatorId, event: EventDraft) -> u64;
+    {
+        fn passkeys(&self) -> Option<&dyn Passkeys> {
+            Some(self)
+        }
+    }
+}
+
+carried! { Passkeys:
+    fn add_passkey(passkey: Passkey, event: EventDraft) -> ();
+    fn passkeys_of(operator: OperatorId) -> Vec<Passkey>;
+    fn passkey(id: &str) -> Option<(Passkey, Operator)>;
+    fn use_passkey(seen: &Passkey, credential: Vec<u8>, at: Timestamp) -> bool;
+    fn remove_passkey(operator: OperatorId, id: &str, event: EventDraft) -> bool;
+    fn spend_challenge(challenge: Digest, now: Timestamp, until: Timestamp) -> bool;
 }
 
 carried! { Erasure:
