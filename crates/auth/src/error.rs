@@ -95,6 +95,9 @@ pub enum ManageError {
     /// There is no such operator.
     #[error("there is no such operator")]
     NoSuchOperator,
+    /// The operator has no such passkey.
+    #[error("you have no such passkey")]
+    NoSuchPasskey,
     /// There is no such organization.
     #[error("there is no such organization")]
     NoSuchOrganization,
@@ -113,6 +116,12 @@ pub enum ManageError {
     /// The organization is closed, and stays closed.
     #[error("the organization is closed")]
     OrganizationClosed,
+    /// The passkey was added before.
+    #[error("this passkey was added before")]
+    PasskeyTaken,
+    /// The engine has no table of passkeys.
+    #[error("this store keeps no passkeys")]
+    PasskeysNotKept,
     /// An organization always has a production key.
     #[error("an organization always has its production key: regenerate it instead of deleting it")]
     ProductionKeyRequired,

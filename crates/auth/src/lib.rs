@@ -69,6 +69,8 @@ mod offered;
 mod operators;
 mod organizations;
 mod origins;
+#[cfg(feature = "operators")]
+mod passkeys;
 mod principal;
 mod progress;
 mod receipt;

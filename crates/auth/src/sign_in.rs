@@ -66,8 +66,8 @@ impl Operators {
         self.make(&operator, SignInKind::Session, SESSION_LIFETIME, Some(link.digest()), event).await
     }
 
-    /// Returns a new session's token for an operator whom an identity provider has authenticated. To find each call in
-    /// your workspace, list this method under `disallowed-methods` in `clippy.toml`.
+    /// Returns a new session's token for an operator whom an identity provider or a passkey has authenticated. To find each
+    /// call in your workspace, list this method under `disallowed-methods` in `clippy.toml`.
     ///
     /// # Errors
     ///

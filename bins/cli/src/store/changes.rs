@@ -9,6 +9,7 @@ pub(super) struct Done {
     pub(super) restored: Option<Restored>,
     pub(super) keys: Vec<Result<KilledKey, String>>,
     pub(super) operators: Vec<Result<(), String>>,
+    pub(super) passkeys: Vec<Result<(), String>>,
     pub(super) origins: Vec<Result<Receipt, String>>,
     pub(super) organizations: Vec<Result<Receipt, String>>,
 }
@@ -17,7 +18,7 @@ impl Done {
     /// Returns how many of the changes were not made.
     pub(super) fn failures(&self) -> usize {
         let keys = self.keys.iter().filter(|done| done.is_err()).count();
-        let operators = self.operators.iter().filter(|done| done.is_err()).count();
+        let operators = self.operators.iter().chain(&self.passkeys).filter(|done| done.is_err()).count();
         let others = self.origins.iter().chain(&self.organizations);
         keys + operators + others.filter(|done| done.is_err()).count()
     }

@@ -4,7 +4,7 @@ use doorward::api::views::Value;
 use doorward::auth::Receipt;
 use doorward::auth::restore::{
     Findings, Gone, GoneOperator, GoneOrganization, GoneOrigin, GoneSecret, KilledKey, RevivedKey, RevivedOperator,
-    RevivedOrganization, RevivedOrigin, RevokedSecret,
+    RevivedOrganization, RevivedOrigin, RevivedPasskey, RevokedSecret,
 };
 use doorward::store::Secret;
 use doorward::types::{
@@ -25,6 +25,7 @@ pub(super) struct Document<'a> {
     events: Events,
     keys: Vec<KeyView<'a>>,
     operators: Vec<OperatorView<'a>>,
+    passkeys: Vec<PasskeyView<'a>>,
     origins: Vec<OriginView<'a>>,
     organizations: Vec<OrganizationView<'a>>,
     gone: GoneView<'a>,
@@ -68,6 +69,17 @@ struct DeadView<'a> {
 #[derive(Serialize)]
 struct OperatorView<'a> {
     id: OperatorId,
+    name: &'a Name,
+    removed_at: Timestamp,
+    removed_by: &'a ActorName,
+    #[serde(flatten)]
+    outcome: Outcome<'a>,
+}
+
+#[derive(Serialize)]
+struct PasskeyView<'a> {
+    operator: Named<'a, OperatorId>,
+    id: &'a str,
     name: &'a Name,
     removed_at: Timestamp,
     removed_by: &'a ActorName,
@@ -165,7 +177,8 @@ struct GoneOriginView {
 impl<'a> Document<'a> {
     pub(super) fn new(told: &'a Told, done: &'a Done) -> Self {
         let Told { findings, unreadable, named } = told;
-        let Findings { read, missing, keys, operators, origins, organizations, gone, uncertain, .. } = findings;
+        let Findings { read, missing, keys, operators, passkeys, origins, organizations, gone, uncertain, .. } =
+            findings;
         let key = |(number, revived): (usize, &'a RevivedKey)| KeyView {
             organization: Named { id: revived.key.organization, name: &revived.organization_name },
             environment: revived.key.environment,
@@ -181,6 +194,14 @@ impl<'a> Document<'a> {
             removed_at: revived.removed_at,
             removed_by: &revived.removed_by,
             outcome: Outcome::of(done.operators.get(number), |()| Outcome::default()),
+        };
+        let passkey = |(number, revived): (usize, &'a RevivedPasskey)| PasskeyView {
+            operator: Named { id: revived.operator.id, name: &revived.operator.name },
+            id: &revived.passkey.id,
+            name: &revived.passkey.name,
+            removed_at: revived.removed_at,
+            removed_by: &revived.removed_by,
+            outcome: Outcome::of(done.passkeys.get(number), |()| Outcome::default()),
         };
         let origin = |(number, revived): (usize, &'a RevivedOrigin)| OriginView {
             organization: Named { id: revived.entry.organization, name: &revived.organization_name },
@@ -210,6 +231,7 @@ impl<'a> Document<'a> {
             events: Events { read: *read, missing: *missing, unreadable: *unreadable },
             keys: keys.iter().enumerate().map(key).collect(),
             operators: operators.iter().enumerate().map(operator).collect(),
+            passkeys: passkeys.iter().enumerate().map(passkey).collect(),
             origins: origins.iter().enumerate().map(origin).collect(),
             organizations: organizations.iter().enumerate().map(organization).collect(),
             gone: GoneView::of(gone),

@@ -60,12 +60,13 @@ fn what_happens(files: &[PathBuf], findings: &Findings) -> String {
     if files.is_empty() {
         return format!("{begins} Without --events, keys that died since the backup stay in force.");
     }
-    let Findings { keys, operators, origins, organizations, .. } = findings;
+    let Findings { keys, operators, passkeys, origins, organizations, .. } = findings;
     format!(
-        "{begins} The dead secrets of {} keys die again, {} operators and {} allowed origins are removed, and {} organizations \
-         are closed or suspended.",
+        "{begins} The dead secrets of {} keys die again, {} operators, {} passkeys and {} allowed origins are removed, and {} \
+         organizations are closed or suspended.",
         keys.len(),
         operators.len(),
+        passkeys.len(),
         origins.len(),
         organizations.len()
     )
@@ -80,7 +81,7 @@ async fn kill(
     done: &mut Done,
     output: &Output,
 ) -> Result<(), CliError> {
-    let Findings { keys, operators, origins, organizations, .. } = findings;
+    let Findings { keys, operators, passkeys, origins, organizations, .. } = findings;
     let mut progress = Progress::new(output);
     let mut shown = Ok(());
     for (number, revived) in (1..).zip(keys) {
@@ -93,6 +94,9 @@ async fn kill(
     }
     for operator in operators {
         done.operators.push(restore.remove_operator(operator, request).await.map_err(reason));
+    }
+    for passkey in passkeys {
+        done.passkeys.push(restore.drop_passkey(passkey, request).await.map_err(reason));
     }
     for origin in origins {
         done.origins.push(restore.disallow(origin, request).await.map_err(reason));

@@ -4,7 +4,7 @@ use std::fmt::Write;
 
 use doorward::auth::restore::{
     Findings, Gone, GoneOperator, GoneOrganization, GoneOrigin, GoneSecret, Restored, RevivedKey, RevivedOperator,
-    RevivedOrganization, RevivedOrigin, RevokedSecret,
+    RevivedOrganization, RevivedOrigin, RevivedPasskey, RevokedSecret,
 };
 use doorward::types::Name;
 
@@ -18,7 +18,7 @@ const MAX_LISTED: usize = 20;
 /// Returns the findings for people.
 pub(super) fn tables(told: &Told) -> String {
     let Told { findings, unreadable, named } = told;
-    let Findings { read, missing, keys, operators, origins, organizations, gone, uncertain, .. } = findings;
+    let Findings { read, missing, keys, operators, passkeys, origins, organizations, gone, uncertain, .. } = findings;
     let mut text = format!("Read {read} events, of which the store does not have {missing}.\n");
     let mut section = |title: &str, header: &[&str], rows: Vec<Vec<String>>| {
         if !rows.is_empty() {
@@ -48,6 +48,12 @@ pub(super) fn tables(told: &Told) -> String {
     };
     let header = ["OPERATOR", "NAME", "REMOVED", "BY"];
     section("Operators who were removed since, and are there:", &header, operators.iter().map(operator).collect());
+    let passkey = |revived: &RevivedPasskey| {
+        let RevivedPasskey { passkey, operator, removed_at, removed_by, .. } = revived;
+        vec![operator.name.to_string(), passkey.name.to_string(), removed_at.to_string(), removed_by.to_string()]
+    };
+    let header = ["OPERATOR", "PASSKEY", "REMOVED", "BY"];
+    section("Passkeys that were removed since, and sign in:", &header, passkeys.iter().map(passkey).collect());
     let origin = |revived: &RevivedOrigin| {
         let RevivedOrigin { entry, organization_name, removed_at, removed_by, .. } = revived;
         vec![organization_name.to_string(), entry.origin.to_string(), removed_at.to_string(), removed_by.to_string()]
@@ -97,9 +103,15 @@ fn gone_rows(gone: &Gone) -> Vec<Vec<String>> {
 
 /// Returns the changes that were made, for people.
 pub(super) fn sentences(told: &Told, done: &Done) -> String {
-    let Done { restored, keys, operators, origins, organizations } = done;
-    let Findings { keys: all_keys, operators: all_operators, origins: all_origins, organizations: all, .. } =
-        &told.findings;
+    let Done { restored, keys, operators, passkeys, origins, organizations } = done;
+    let Findings {
+        keys: all_keys,
+        operators: all_operators,
+        passkeys: all_passkeys,
+        origins: all_origins,
+        organizations: all,
+        ..
+    } = &told.findings;
     let mut sentences = Vec::new();
     if let Some(Restored { incarnation, ended_sessions, .. }) = restored {
         sentences.push(format!(
@@ -108,10 +120,11 @@ pub(super) fn sentences(told: &Told, done: &Done) -> String {
     }
     if told.findings.has_revived() {
         sentences.push(format!(
-            "Dead again, everywhere: the secrets of {} keys. Removed again: {} operators, {} allowed origins. Closed or \
-             suspended again: {} organizations.",
+            "Dead again, everywhere: the secrets of {} keys. Removed again: {} operators, {} passkeys, {} allowed origins. \
+             Closed or suspended again: {} organizations.",
             of(keys.iter().flatten().count(), all_keys.len()),
             of(operators.iter().flatten().count(), all_operators.len()),
+            of(passkeys.iter().flatten().count(), all_passkeys.len()),
             of(origins.iter().flatten().count(), all_origins.len()),
             of(organizations.iter().flatten().count(), all.len()),
         ));
@@ -119,6 +132,7 @@ pub(super) fn sentences(told: &Told, done: &Done) -> String {
     let errors = [
         errors(all_keys, keys),
         errors(all_operators, operators),
+        errors(all_passkeys, passkeys),
         errors(all_origins, origins),
         errors(all, organizations),
     ];
@@ -149,6 +163,12 @@ impl Titled for RevivedKey {
 impl Titled for RevivedOperator {
     fn title(&self) -> String {
         format!("the operator {}", self.operator.name)
+    }
+}
+
+impl Titled for RevivedPasskey {
+    fn title(&self) -> String {
+        format!("the passkey {} of {}", self.passkey.name, self.operator.name)
     }
 }
 

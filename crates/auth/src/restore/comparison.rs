@@ -8,8 +8,8 @@ use doorward_types::{Environment, Incarnation, Name, OrganizationId, Organizatio
 
 use super::foreign::{ForeignLog, History, Removal, Standing, State, Word};
 use super::{
-    Findings, GoneOrigin, Remedy, RevivedKey, RevivedOperator, RevivedOrganization, RevivedOrigin, RevokedSecret,
-    Uncertainty,
+    Findings, GoneOrigin, Remedy, RevivedKey, RevivedOperator, RevivedOrganization, RevivedOrigin, RevivedPasskey,
+    RevokedSecret, Uncertainty,
 };
 use crate::{ManageError, OperatorPrincipal};
 
@@ -76,6 +76,7 @@ impl Comparison {
         let revived = self.revived_secrets().await?;
         findings.keys = self.keys(revived).await?;
         self.operators(&mut findings).await?;
+        self.passkeys(&mut findings).await?;
         self.origins(&mut findings).await?;
         self.organizations(&mut findings).await?;
         findings.gone.secrets = std::mem::take(&mut self.history.made_secrets).into_values().collect();
@@ -167,6 +168,19 @@ impl Comparison {
         let gone = made.into_values().filter(|gone| !removed.contains_key(&gone.id));
         findings.gone.operators = gone.collect();
         findings.gone.operators.sort_by_key(|gone| (gone.made_at, gone.id));
+        Ok(())
+    }
+
+    async fn passkeys(&mut self, findings: &mut Findings) -> Result<(), StoreError> {
+        let Some(passkeys) = self.store.passkeys() else { return Ok(()) };
+        for (id, removal) in std::mem::take(&mut self.history.removed_passkeys) {
+            let Some((passkey, operator)) = passkeys.passkey(&id).await? else { continue };
+            // The removal of the operator removes it too.
+            if !self.history.removed_operators.contains_key(&operator.id) {
+                let (removed_at, removed_by) = (removal.at, removal.by);
+                findings.passkeys.push(RevivedPasskey { passkey, operator, removed_at, removed_by });
+            }
+        }
         Ok(())
     }
 

@@ -1,5 +1,5 @@
 use doorward_origin::AllowedOrigin;
-use doorward_store::{AccessKey, Operator, Organization, OriginEntry, Secret};
+use doorward_store::{AccessKey, Operator, Organization, OriginEntry, Passkey, Secret};
 use doorward_types::{
     AccessKeyId, ActorName, Environment, Incarnation, Locator, Name, OperatorId, OrganizationId, Timestamp,
 };
@@ -18,6 +18,8 @@ pub struct Findings {
     pub keys: Vec<RevivedKey>,
     /// Operators who were removed after the backup, and are present again.
     pub operators: Vec<RevivedOperator>,
+    /// Passkeys that were removed after the backup, and sign in again.
+    pub passkeys: Vec<RevivedPasskey>,
     /// Origins that were removed after the backup, and are on a list again.
     pub origins: Vec<RevivedOrigin>,
     /// Organizations that were closed or suspended after the backup, and whose keys work again.
@@ -29,10 +31,14 @@ pub struct Findings {
 }
 
 impl Findings {
-    /// Returns true if a key, operator or origin must be removed again, or an organization closed or suspended again.
+    /// Returns true if a key, operator, passkey or origin must be removed again, or an organization closed or suspended again.
     #[must_use]
     pub const fn has_revived(&self) -> bool {
-        !(self.keys.is_empty() && self.operators.is_empty() && self.origins.is_empty() && self.organizations.is_empty())
+        !(self.keys.is_empty()
+            && self.operators.is_empty()
+            && self.passkeys.is_empty()
+            && self.origins.is_empty()
+            && self.organizations.is_empty())
     }
 }
 
@@ -94,6 +100,20 @@ impl Remedy {
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct RevivedOperator {
+    /// The operator.
+    pub operator: Operator,
+    /// The time of the removal, from the event.
+    pub removed_at: Timestamp,
+    /// The actor of the event.
+    pub removed_by: ActorName,
+}
+
+/// A passkey that was removed after the backup, and signs in again.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct RevivedPasskey {
+    /// The passkey.
+    pub passkey: Passkey,
     /// The operator.
     pub operator: Operator,
     /// The time of the removal, from the event.

@@ -1,4 +1,4 @@
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 
 use doorward_audit::{Action, Checkpoint, Detail, Event, EventDraft, Hash, SecretSummary};
 use doorward_store::{AuditLog, Scope, StoreError};
@@ -100,6 +100,7 @@ impl ForeignLog {
 pub(super) struct History {
     pub(super) dead: HashMap<Locator, Removal>,
     pub(super) removed_operators: HashMap<OperatorId, Removal>,
+    pub(super) removed_passkeys: BTreeMap<String, Removal>,
     /// The newest statement about each origin, with its place in the log.
     pub(super) origins: HashMap<(OrganizationId, String), (u64, Word)>,
     /// The newest statement about the state of each organization, with its place in the log. Nothing follows a closing.
@@ -184,6 +185,11 @@ impl History {
             Action::OperatorDeleted => {
                 if let Ok(id) = subject.parse() {
                     self.removed_operators.entry(id).or_insert_with(removal);
+                }
+            }
+            Action::OperatorPasskeyRemoved => {
+                if let Some(id) = &detail.identity {
+                    self.removed_passkeys.entry(id.clone()).or_insert_with(removal);
                 }
             }
             Action::OrganizationCreated if is_new => {

@@ -1,6 +1,6 @@
 //! The review after a restore. The store has lost the revocations after the backup, and external events name them.
 //!
-//! The events need not be trusted. A [`Comparison`] reads only their removals of secrets, operators and allowed
+//! The events need not be trusted. A [`Comparison`] reads only their removals of secrets, operators, passkeys and allowed
 //! origins, and what closed or suspended organizations, and the review removes these again. A person who can forge events can cause removals, but nothing else: no
 //! event restores a removed record.
 
@@ -21,7 +21,7 @@ use doorward_types::Incarnation;
 pub use self::comparison::Comparison;
 pub use self::findings::{
     Findings, Gone, GoneOperator, GoneOrganization, GoneOrigin, GoneSecret, Remedy, RevivedKey, RevivedOperator,
-    RevivedOrganization, RevivedOrigin, RevokedSecret, Uncertainty,
+    RevivedOrganization, RevivedOrigin, RevivedPasskey, RevokedSecret, Uncertainty,
 };
 use crate::core::INSTALLATION;
 use crate::{
@@ -158,6 +158,26 @@ impl RestoreReview {
         match self.store.remove_operator(operator.id, event).await {
             Err(StoreError::NotFound) => Err(ManageError::NoSuchOperator),
             other => Ok(other?),
+        }
+    }
+
+    /// Removes a passkey again.
+    ///
+    /// # Errors
+    ///
+    /// [`ManageError::NoSuchPasskey`] if the passkey is gone.
+    pub async fn drop_passkey(&self, revived: &RevivedPasskey, request: &ChangeRequest) -> Result<(), ManageError> {
+        request.operator().check_installation()?;
+        let RevivedPasskey { passkey, operator, .. } = revived;
+        let detail = Detail::default()
+            .with_name(operator.name.clone())
+            .with_note(passkey.name.clone())
+            .with_identity(passkey.id.clone());
+        let event = self.event(Action::OperatorPasskeyRemoved, operator.id.to_string(), detail, request);
+        let passkeys = self.store.passkeys().ok_or(ManageError::PasskeysNotKept)?;
+        match passkeys.remove_passkey(operator.id, &passkey.id, event).await? {
+            true => Ok(()),
+            false => Err(ManageError::NoSuchPasskey),
         }
     }
 

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use doorward_audit::{ChainVerifier, Checkpoint, Event, FiledEvent, NoteKey, Pruned, SecretSummary};
 use doorward_key::ShownOnce;
 use doorward_origin::AllowedOrigin;
-use doorward_store::{AuditLog, EventFilter, KeyStore, OperatorStore, Page, Scope};
+use doorward_store::{AuditLog, EventFilter, KeyStore, OperatorStore, Page, Scope, SignIns};
 use doorward_store_memory::MemoryStore;
 use doorward_types::{Environment, Incarnation, Locator, Name, OrganizationId, SecretState};
 
@@ -94,6 +94,9 @@ async fn kill_all(restored: &Backup, findings: &Findings) -> Vec<KilledKey> {
     let mut killed = Vec::new();
     for key in &findings.keys {
         killed.push(desk.kill(key, &request()).await.unwrap());
+    }
+    for passkey in &findings.passkeys {
+        desk.drop_passkey(passkey, &request()).await.unwrap();
     }
     for operator in &findings.operators {
         desk.remove_operator(operator, &request()).await.unwrap();
@@ -252,6 +255,31 @@ async fn everything_that_was_removed_is_removed_again_and_what_was_made_is_named
         let event = newest(&restored, log.0, log.1).await;
         assert_eq!((event.draft.action, event.draft.detail.reason), (action, Some(Reason::StoreRestored)));
     }
+    assert!(!compare(&restored, &drill.lines().await).await.has_revived());
+}
+
+#[tokio::test]
+async fn a_passkey_that_was_removed_is_removed_again() {
+    let drill = Drill::new().await;
+    let (desk, store): (_, &dyn SignIns) = (&drill.operators, &*drill.store);
+    let ada = desk.add(name("ada"), &request()).await.unwrap().operator;
+    let who = OperatorPrincipal::of_operator(&ada);
+    for id in ["kept", "lost"] {
+        desk.add_passkey(id.to_owned(), name(id), vec![7], &who.request()).await.unwrap();
+    }
+    let restored = drill.backup().await;
+    desk.remove_passkey("lost", &who.request()).await.unwrap();
+    assert_eq!(store.passkeys().unwrap().passkeys_of(ada.id).await.unwrap().len(), 1);
+
+    let findings = compare(&restored, &drill.lines().await).await;
+    assert_eq!(findings.passkeys.iter().map(|found| found.passkey.id.as_str()).collect::<Vec<_>>(), ["lost"]);
+    assert!(findings.has_revived());
+    kill_all(&restored, &findings).await;
+    let left = restored.store.passkeys().unwrap().passkeys_of(ada.id).await.unwrap();
+    assert_eq!(left.iter().map(|passkey| passkey.id.as_str()).collect::<Vec<_>>(), ["kept"]);
+    let event = newest(&restored, OrganizationId::INSTALLATION, Environment::Production).await;
+    assert_eq!(event.draft.action, Action::OperatorPasskeyRemoved);
+    assert_eq!(event.draft.detail.reason, Some(Reason::StoreRestored));
     assert!(!compare(&restored, &drill.lines().await).await.has_revived());
 }
 

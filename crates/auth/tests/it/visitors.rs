@@ -20,7 +20,7 @@ use doorward_types::{AccessKeyId, AllowedOriginId, Environment, IdSeed, Incarnat
 use crate::support::{operator, request};
 
 /// Methods that take what only an operator can get, and pass it on to a method that is tested here.
-const PASSED_ON: [&str; 4] = ["disallow", "end_organization", "kill", "remove_operator"];
+const PASSED_ON: [&str; 5] = ["disallow", "drop_passkey", "end_organization", "kill", "remove_operator"];
 
 type Answers = Vec<(&'static str, Result<(), ManageError>)>;
 
@@ -107,6 +107,7 @@ impl Bench {
             accept: losses.accept(asked);
             add: operators.add(acme(), asked);
             add_by_provider: operators.add_by_provider(acme(), asked);
+            add_passkey: operators.add_passkey("AAAA".to_owned(), acme(), vec![], asked);
             answer_for: review.answer_for(&[], asked);
             close: issuer.close(own, Duration::ZERO, asked);
             find: operators.find(who, "ada");
@@ -114,6 +115,7 @@ impl Bench {
             finish: review.compare().finish();
             import: issuer.import(import, asked);
             imported: issuer.imported(who, digest);
+            by_principal: operators.by_principal(who);
             key_overviews: issuer.key_overviews(who, &[]);
             list: operators.list(who);
             list: losses.list(who);
@@ -125,10 +127,12 @@ impl Bench {
             organizations: issuer.organizations(who, Page::first(10));
             organizations_containing: issuer.organizations_containing(who, "a", Page::first(10));
             organizations_named: issuer.organizations_named(who, &acme(), 10);
+            passkeys: operators.passkeys(who);
             provision: issuer.provision(new(), asked);
             provision_first: issuer.provision_first(new(), asked);
             provision_once: issuer.provision_once(tenant.clone(), new(), asked);
             remove: operators.remove(ada, asked);
+            remove_passkey: operators.remove_passkey("AAAA", asked);
             rename: issuer.rename(own, Renaming::default().with_name(acme()), asked);
             restored: review.restored(Incarnation::FIRST, asked);
             resume: issuer.resume(own, asked);
