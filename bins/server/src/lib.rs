@@ -197,6 +197,8 @@ async fn serve_until_stopped(start: Start, filter: FilterHandle) -> anyhow::Resu
         }
         None => (dashboard, None),
     };
+    #[cfg(feature = "passkeys")]
+    let dashboard = page::with_passkeys(dashboard, &admin_url, Arc::clone(&sealing_key));
     let room = Room::new(config.limits, Arc::<Watcher>::clone(&watcher));
     let observer: Arc<dyn Observer> = Arc::<Watcher>::clone(&watcher);
     let budgets = Budgets::new(config.budgets, &observer);

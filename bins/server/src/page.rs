@@ -1,11 +1,15 @@
-//! Facts about this server for the page: connectors, and the key that signs checkpoints.
+//! Facts about this server for the page: connectors, the key that signs checkpoints, and the origin for passkeys.
 
 use std::pin::Pin;
 use std::sync::{Arc, PoisonError, RwLock};
 
 use doorward::audit::NoteKey;
 use doorward::dashboard::ConnectorRow;
+#[cfg(feature = "passkeys")]
+use doorward::dashboard::{Dashboard, RelyingParty};
 use doorward::link::{LinkError, Linker};
+#[cfg(feature = "passkeys")]
+use doorward::records::SealingKeys;
 use doorward::store::{Scope, StoreError};
 
 /// The key that signs checkpoints. A hangup signal may replace it.
@@ -37,5 +41,45 @@ pub(crate) fn connectors(linker: Linker) -> impl Fn(Scope) -> Connectors + Send 
             };
             Ok(found.into_iter().map(row).collect())
         })
+    }
+}
+
+/// Lets operators sign in by passkeys, if browsers make them for the URL of the page.
+#[cfg(feature = "passkeys")]
+pub(crate) fn with_passkeys(dashboard: Dashboard, url: &str, sealing_key: Arc<SealingKeys>) -> Dashboard {
+    match RelyingParty::new(&named(url), sealing_key) {
+        Ok(relying_party) => dashboard.with_passkeys(relying_party),
+        Err(error) => {
+            tracing::info!("operators cannot sign in by passkeys: {error}. --admin-url or --public-url names the page");
+            dashboard
+        }
+    }
+}
+
+/// Returns a URL of this machine with its name: no passkey is for an address.
+#[cfg(feature = "passkeys")]
+fn named(url: &str) -> String {
+    ["http://127.0.0.1", "http://[::1]"]
+        .iter()
+        .find_map(|address| url.strip_prefix(address).filter(|rest| rest.is_empty() || rest.starts_with([':', '/'])))
+        .map_or_else(|| url.to_owned(), |rest| format!("http://localhost{rest}"))
+}
+
+#[cfg(feature = "passkeys")]
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn this_machine_has_a_name() {
+        for (url, expected) in [
+            ("http://127.0.0.1:8080", "http://localhost:8080"),
+            ("http://[::1]:8080/a", "http://localhost:8080/a"),
+            ("http://127.0.0.1", "http://localhost"),
+            ("http://127.0.0.1.evil.example", "http://127.0.0.1.evil.example"),
+            ("https://keys.example.com", "https://keys.example.com"),
+        ] {
+            assert_eq!(named(url), expected);
+        }
     }
 }

@@ -26,7 +26,7 @@ pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<()> {
     if !arguments.debug {
         shell::run(
             "cargo",
-            &["build", "--release", "--locked", "--features", "otel,oidc", "--bin", "doorward-server"],
+            &["build", "--release", "--locked", "--features", "otel,oidc,passkeys", "--bin", "doorward-server"],
             &[],
         )?;
         shell::run("cargo", &["build", "--release", "--locked", "--bin", "doorward"], &[])?;

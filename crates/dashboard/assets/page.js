@@ -99,6 +99,45 @@ addEventListener("submit", (event) => {
   setTimeout(() => (button.textContent = "Waiting for every node…"), 400);
 });
 
+// Passkeys: the browser asks a device, and the page's form carries the answer. Browsers do so at one origin alone.
+for (const form of document.querySelectorAll("form[data-passkey]")) {
+  if (form.dataset.origin !== location.origin || !window.PublicKeyCredential?.parseRequestOptionsFromJSON) continue;
+  form.hidden = false;
+  document.querySelector("[data-no-passkeys]")?.remove();
+  const said = form.querySelector("[role=status]");
+  form.addEventListener("submit", async (event) => {
+    event.preventDefault();
+    if (form.dataset.busy) return;
+    form.dataset.busy = "yes";
+    said.textContent = "Your browser asks for the passkey…";
+    try {
+      form.elements.credential.value = JSON.stringify(await askDevice(form.dataset));
+      // Without another event.
+      form.submit();
+    } catch (error) {
+      said.textContent = fault(error);
+    }
+    delete form.dataset.busy;
+  });
+}
+
+async function askDevice({ passkey, begin }) {
+  const answer = await fetch(begin, { method: "POST", body: new URLSearchParams() });
+  if (answer.status === 401) location.reload();
+  if (!answer.ok) throw new Error(`Doorward answers ${answer.status}`);
+  const options = await answer.json();
+  const made = passkey === "create"
+    ? await navigator.credentials.create({ publicKey: PublicKeyCredential.parseCreationOptionsFromJSON(options) })
+    : await navigator.credentials.get({ publicKey: PublicKeyCredential.parseRequestOptionsFromJSON(options) });
+  return made.toJSON();
+}
+
+function fault(error) {
+  if (error.name === "NotAllowedError") return "Nothing was done: your browser was stopped, or has no passkey for this page.";
+  if (error.name === "InvalidStateError") return "This device has a passkey of yours already.";
+  return `That did not work: ${error.message}`;
+}
+
 // Shows the changes of other people: one look at a time, with a limit, and rarer if the server does not answer. A request with
 // `live` does not extend the session.
 const regions = [...document.querySelectorAll("[data-live]")];

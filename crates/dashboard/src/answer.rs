@@ -13,6 +13,8 @@ use crate::caller::Caller;
 use crate::form::{self, Form};
 use crate::page_error::{PageError, UnsentForm};
 use crate::pages::said::FormOutcome;
+#[cfg(feature = "passkeys")]
+use crate::passkey_actions;
 #[cfg(feature = "oidc")]
 use crate::provider_sign_in;
 use crate::reply::{self, Reply};
@@ -71,6 +73,17 @@ where
         (Some(Target::Provider(Step::Begin)), ..) => provider_sign_in::begin(parts).await,
         #[cfg(feature = "oidc")]
         (Some(Target::Provider(Step::Finish)), ..) => provider_sign_in::finish(parts, head).await,
+        #[cfg(feature = "passkeys")]
+        (Some(Target::Passkey(step)), ..) => {
+            guard::check_same_site(parts, head)?;
+            match step {
+                Step::Begin => passkey_actions::begin_sign_in(parts),
+                Step::Finish => {
+                    let form = form::read(&head.headers, body).await?;
+                    passkey_actions::sign_in(parts, head, &form).await
+                }
+            }
+        }
         (Some(Target::SignOut), ..) => {
             guard::check_same_site(parts, head)?;
             actions::sign_out(parts, head).await
@@ -202,11 +215,17 @@ async fn administer(
     let record = segments.get(1);
     let done = match action {
         InstallationAction::AddOperator => operator_actions::add(parts, form, request).await,
+        #[cfg(feature = "passkeys")]
+        InstallationAction::AddPasskey => passkey_actions::add(parts, head, form, request).await,
+        #[cfg(feature = "passkeys")]
+        InstallationAction::BeginPasskey => return passkey_actions::begin_adding(parts, who).await,
         InstallationAction::Export => {
             return actions::export_log(parts, OrganizationId::INSTALLATION, form, request).await;
         }
         InstallationAction::LinkOperator => operator_actions::link(parts, head, routes::id(record)?, request).await,
         InstallationAction::RemoveOperator => operator_actions::remove(parts, routes::id(record)?, form, request).await,
+        #[cfg(feature = "passkeys")]
+        InstallationAction::RemovePasskey => passkey_actions::remove(parts, form, request).await,
         InstallationAction::SignOutOperator => operator_actions::sign_out(parts, routes::id(record)?, request).await,
     };
     let said = done.or_else(actions::refused)?;

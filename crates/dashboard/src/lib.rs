@@ -11,11 +11,12 @@
 //! | `pages` | the pages and their texts |
 //! | `preferences`, `returning` | colours and times, and the page to return to after a sign-in |
 //! | `identity`, `provider_sign_in` | sign-in through an identity provider (feature `oidc`) |
+//! | `passkeys`, `passkey_actions` | sign-in by passkeys (feature `passkeys`) |
 //! | `reply`, `fault`, `assets` | answers and their headers, faults, and static files |
 //! | `service`, `state` | the page as a service, and its parts |
 //!
 //! Operators sign in by a link that works once ([`doorward_auth::Operators::login_link`]). The session's cookie is hidden from
-//! scripts. Everything works without JavaScript. The page's script copies values, keeps the page up to date, and asks before a
+//! scripts. Everything but passkeys works without JavaScript. The page's script copies values, keeps the page up to date, and asks before a
 //! value is lost.
 //!
 //! A service can also give the page to its own users: [`Dashboard::for_visitors`].
@@ -52,6 +53,12 @@ mod identity_error;
 mod operator_actions;
 mod page_error;
 mod pages;
+#[cfg(feature = "passkeys")]
+mod passkey_actions;
+#[cfg(feature = "passkeys")]
+mod passkey_error;
+#[cfg(feature = "passkeys")]
+mod passkeys;
 mod preferences;
 #[cfg(feature = "oidc")]
 mod provider_sign_in;
@@ -65,6 +72,8 @@ pub use crate::body::{BodyError, Content};
 #[cfg(feature = "oidc")]
 pub use crate::identity::{IdentityProvider, ProviderSettings};
 pub use crate::page_error::SignInError;
+#[cfg(feature = "passkeys")]
+pub use crate::passkeys::{RelyingParty, RelyingPartyError};
 pub use crate::routes::{ROUTES, Route};
 pub use crate::service::Dashboard;
 pub use crate::state::{ConnectorRow, ScanPlace};

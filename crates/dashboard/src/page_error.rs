@@ -7,6 +7,8 @@ use doorward_store::StoreError;
 
 #[cfg(feature = "oidc")]
 use crate::identity_error::IdentityError;
+#[cfg(feature = "passkeys")]
+use crate::passkey_error::PasskeyError;
 
 /// The reason why the requested page is not shown.
 #[derive(Debug, thiserror::Error)]
@@ -41,6 +43,10 @@ pub(crate) enum PageError {
     /// The page or the record does not exist.
     #[error("there is nothing at this address")]
     NotFound,
+    /// No passkey has signed in.
+    #[cfg(feature = "passkeys")]
+    #[error(transparent)]
+    Passkey(#[from] PasskeyError),
     /// The visitor is not signed in.
     #[error("sign in first")]
     SignedOut,
@@ -80,6 +86,8 @@ impl From<RandomError> for PageError {
 pub enum SignInError {
     /// The link does not exist, was used, or has expired.
     Link,
+    /// No passkey of an operator has signed this browser's challenge.
+    Passkey,
     /// The identity provider did not prove an identity, or the identity belongs to no operator.
     Provider,
 }
@@ -90,6 +98,7 @@ impl SignInError {
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Link => "link",
+            Self::Passkey => "passkey",
             Self::Provider => "provider",
         }
     }

@@ -57,6 +57,12 @@ pub(crate) fn asset(asset: Asset) -> Reply {
     reply
 }
 
+/// Returns data for the page's own script.
+#[cfg(feature = "passkeys")]
+pub(crate) fn json(content: Bytes) -> Reply {
+    with_headers(StatusCode::OK, "application/json", "no-store", content)
+}
+
 /// Returns a file to save, which is written while it is sent.
 pub(crate) fn file(media_type: &'static str, content: Content) -> Reply {
     with_headers(StatusCode::OK, media_type, "no-store", Bytes::new()).map(|_| content)

@@ -24,6 +24,9 @@ pub(crate) enum Target {
     Installation(InstallationAction),
     Page(Page),
     Preferences,
+    /// Sign-in by a passkey.
+    #[cfg(feature = "passkeys")]
+    Passkey(Step),
     /// Sign-in through an identity provider.
     #[cfg(feature = "oidc")]
     Provider(Step),
@@ -76,9 +79,16 @@ pub(crate) enum Action {
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) enum InstallationAction {
     AddOperator,
+    /// Adds a passkey to the operator who is signed in.
+    #[cfg(feature = "passkeys")]
+    AddPasskey,
+    #[cfg(feature = "passkeys")]
+    BeginPasskey,
     Export,
     LinkOperator,
     RemoveOperator,
+    #[cfg(feature = "passkeys")]
+    RemovePasskey,
     SignOutOperator,
 }
 
@@ -91,6 +101,10 @@ pub const ROUTES: &[Route] = &[
     get("/sign-in-with-provider", Target::Provider(Step::Begin)),
     #[cfg(feature = "oidc")]
     get("/sign-in-with-provider/callback", Target::Provider(Step::Finish)),
+    #[cfg(feature = "passkeys")]
+    post("/sign-in-with-passkey/begin", Target::Passkey(Step::Begin)),
+    #[cfg(feature = "passkeys")]
+    post("/sign-in-with-passkey", Target::Passkey(Step::Finish)),
     post("/sign-out", Target::SignOut),
     post("/preferences", Target::Preferences),
     get("/", Target::Page(Page::Organizations)),
@@ -102,6 +116,12 @@ pub const ROUTES: &[Route] = &[
     post("/operators/{operator}/link", Target::Installation(InstallationAction::LinkOperator)),
     post("/operators/{operator}/sign-out", Target::Installation(InstallationAction::SignOutOperator)),
     post("/operators/{operator}/remove", Target::Installation(InstallationAction::RemoveOperator)),
+    #[cfg(feature = "passkeys")]
+    post("/passkeys", Target::Installation(InstallationAction::AddPasskey)),
+    #[cfg(feature = "passkeys")]
+    post("/passkeys/begin", Target::Installation(InstallationAction::BeginPasskey)),
+    #[cfg(feature = "passkeys")]
+    post("/passkeys/remove", Target::Installation(InstallationAction::RemovePasskey)),
     get("/{organization}", Target::Page(Page::Keys)),
     get("/{organization}/audit", Target::Page(Page::Audit)),
     get("/{organization}/callback-origins", Target::Page(Page::Origins)),
@@ -162,6 +182,8 @@ impl Route {
             Target::Action(Action::Close | Action::Rename | Action::Resume | Action::Suspend) => false,
             #[cfg(feature = "oidc")]
             Target::Provider(_) => false,
+            #[cfg(feature = "passkeys")]
+            Target::Passkey(_) => false,
             Target::SignIn(_) | Target::SignOut => false,
         }
     }

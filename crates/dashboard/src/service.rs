@@ -22,6 +22,8 @@ use crate::answer;
 use crate::body::{BodyError, Content};
 #[cfg(feature = "oidc")]
 use crate::identity::IdentityProvider;
+#[cfg(feature = "passkeys")]
+use crate::passkeys::RelyingParty;
 use crate::state::{CheckpointKey, ConnectorRow, Connectors, Parts, ScanLimit, ScanPlace, SignedOut};
 
 /// The management page. Cheap to clone.
@@ -49,6 +51,8 @@ impl Dashboard {
             checkpoint_key: None,
             #[cfg(feature = "oidc")]
             identity_provider: None,
+            #[cfg(feature = "passkeys")]
+            relying_party: None,
         }))
     }
 
@@ -162,6 +166,14 @@ impl Dashboard {
     #[must_use]
     pub fn with_identity_provider(self, provider: IdentityProvider) -> Self {
         Self(Arc::new(Parts { identity_provider: Some(provider), ..Arc::unwrap_or_clone(self.0) }))
+    }
+
+    /// Lets operators also sign in by passkeys, which they add on the page *Operators*. Browsers offer it at the origin of
+    /// `relying_party` alone. An engine that keeps no passkeys has none.
+    #[cfg(feature = "passkeys")]
+    #[must_use]
+    pub fn with_passkeys(self, relying_party: RelyingParty) -> Self {
+        Self(Arc::new(Parts { relying_party: Some(relying_party), ..Arc::unwrap_or_clone(self.0) }))
     }
 
     /// Answers a request; it cannot fail. If the request's extensions have a [`doorward_http::SourceAddress`] and a

@@ -16,8 +16,10 @@ use http::{Response, request};
 
 #[cfg(feature = "oidc")]
 use crate::identity::IdentityProvider;
-#[cfg(feature = "oidc")]
+#[cfg(any(feature = "oidc", feature = "passkeys"))]
 use crate::page_error::PageError;
+#[cfg(feature = "passkeys")]
+use crate::passkeys::RelyingParty;
 
 /// A slot for a read that scans a log. It is free again on drop.
 pub type ScanPlace = Box<dyn Any + Send>;
@@ -97,6 +99,8 @@ pub(crate) struct Parts {
     pub(crate) checkpoint_key: Option<CheckpointKey>,
     #[cfg(feature = "oidc")]
     pub(crate) identity_provider: Option<IdentityProvider>,
+    #[cfg(feature = "passkeys")]
+    pub(crate) relying_party: Option<RelyingParty>,
 }
 
 impl Parts {
@@ -121,6 +125,19 @@ impl Parts {
         return self.identity_provider.as_ref().map(|provider| provider.name());
         #[cfg(not(feature = "oidc"))]
         None
+    }
+
+    /// Returns the origin at which operators sign in by passkeys, if they can.
+    pub(crate) fn passkey_origin(&self) -> Option<&str> {
+        #[cfg(feature = "passkeys")]
+        return self.relying_party().ok().map(RelyingParty::origin);
+        #[cfg(not(feature = "passkeys"))]
+        None
+    }
+
+    #[cfg(feature = "passkeys")]
+    pub(crate) fn relying_party(&self) -> Result<&RelyingParty, PageError> {
+        self.relying_party.as_ref().filter(|_| self.operators.keeps_passkeys()).ok_or(PageError::NotFound)
     }
 
     #[cfg(feature = "oidc")]

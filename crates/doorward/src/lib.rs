@@ -74,6 +74,7 @@
 //! | `api` | `doorward-api` | `api` |
 //! | `dashboard` | `doorward-dashboard` | `dashboard` |
 //! | `dashboard::IdentityProvider` | `doorward-dashboard` | `oidc` |
+//! | `dashboard::RelyingParty` | `doorward-dashboard` | `passkeys` |
 //! | `link` | `doorward-link` | `link` |
 //! | `secret_files` | `doorward-secret-files` | `secret-files` |
 //! | `sink` | `doorward-sink` | `sink` |

@@ -123,9 +123,9 @@ impl Metrics {
         let requests_limited = add(registry, "requests_limited", help);
         let help = "Operators' tokens that were refused";
         let operator_refusals = add(registry, "operator_refusals", help);
-        let help = "Sign-ins at the page that were refused, by the way in: a link, or the identity provider";
+        let help = "Sign-ins at the page that were refused, by the way in: a link, a passkey, or the identity provider";
         let sign_in_refusals: Family<Labels<1>, Counter> = add(registry, "sign_in_refusals", help);
-        for by in ["link", "provider"] {
+        for by in ["link", "passkey", "provider"] {
             drop(sign_in_refusals.get_or_create(&[("by", by)]));
         }
         let sink_lag_events = add(registry, "sink_lag_events", "Audit events that have not arrived at a sink yet");

@@ -601,4 +601,19 @@ fn every_state_is_accessible() {
     look("signed-out");
     browser.go(&format!("{page}/nothing"));
     look("nothing");
+    // Passkeys are for the name of this machine, not for its address.
+    let named = |path: &str| format!("http://localhost:{}{path}", server.address.port());
+    browser.device();
+    browser.go(&named("/dashboard/"));
+    browser.waits_for("#passkey");
+    look("signed-out-passkey");
+    browser.go(&named(&server.login_path("admin")));
+    browser.waits_for("#passkey");
+    look("sign-in-passkey");
+    browser.click("main button");
+    browser.go(&named("/dashboard/operators"));
+    browser.type_into("#passkey-name", "laptop");
+    browser.click("#add-passkey");
+    browser.says(".notice", "is added");
+    look("passkeys");
 }

@@ -20,6 +20,7 @@ mod linking;
 mod mcp;
 mod openapi;
 mod organizations;
+mod passkeys;
 mod protocol;
 mod proxies;
 mod rolling;

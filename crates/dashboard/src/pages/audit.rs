@@ -283,6 +283,8 @@ const fn concerns_the_installation(action: Action) -> Option<bool> {
         | Action::OperatorCreated
         | Action::OperatorDeleted
         | Action::OperatorLinkMinted
+        | Action::OperatorPasskeyAdded
+        | Action::OperatorPasskeyRemoved
         | Action::OperatorSignedIn
         | Action::OperatorSignedOut
         | Action::SealingKeyRotated
@@ -321,6 +323,8 @@ const fn said(action: Action) -> &'static str {
         Action::OperatorCreated => "added the operator",
         Action::OperatorDeleted => "removed the operator",
         Action::OperatorLinkMinted => "made a sign-in link for",
+        Action::OperatorPasskeyAdded => "added a passkey of",
+        Action::OperatorPasskeyRemoved => "removed a passkey of",
         Action::OperatorSignedIn => "signed in as",
         Action::OperatorSignedOut => "signed out",
         Action::RegisteredUserDeleted => "deleted the user",

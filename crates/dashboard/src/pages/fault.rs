@@ -6,7 +6,7 @@ use http::{HeaderValue, StatusCode};
 
 use super::message::Message;
 use crate::page_error::PageError;
-#[cfg(feature = "oidc")]
+#[cfg(any(feature = "oidc", feature = "passkeys"))]
 use crate::page_error::SignInError;
 use crate::reply::{self, Reply, sentence};
 use crate::state::Parts;
@@ -23,6 +23,11 @@ pub(crate) fn page(parts: &Parts, fault: &PageError) -> Reply {
         #[cfg(feature = "oidc")]
         PageError::Identity(error) => {
             tracing::warn!(error = error as &dyn std::error::Error, "a sign-in through the identity provider failed");
+            (error.status(), "You are not signed in")
+        }
+        #[cfg(feature = "passkeys")]
+        PageError::Passkey(error) => {
+            tracing::warn!(error = error as &dyn std::error::Error, "a sign-in by a passkey failed");
             (error.status(), "You are not signed in")
         }
         PageError::Limited(problem) => (problem.code().status(), "Not now"),
@@ -51,6 +56,10 @@ pub(crate) fn page(parts: &Parts, fault: &PageError) -> Reply {
     #[cfg(feature = "oidc")]
     if let PageError::Identity(_) = fault {
         reply.extensions_mut().insert(SignInError::Provider);
+    }
+    #[cfg(feature = "passkeys")]
+    if let PageError::Passkey(_) = fault {
+        reply.extensions_mut().insert(SignInError::Passkey);
     }
     if matches!(status, StatusCode::SERVICE_UNAVAILABLE | StatusCode::TOO_MANY_REQUESTS) {
         reply.headers_mut().insert(RETRY_AFTER, HeaderValue::from_static("1"));

@@ -25,7 +25,13 @@ impl Message<'_> {
 
     /// Returns whether the reader needs a sign-in link.
     fn wants_link(&self) -> bool {
-        matches!(self.fault, PageError::SignedOut | PageError::SignedOutAt(_)) && self.parts.visitors.is_none()
+        let is_signed_out = match self.fault {
+            PageError::SignedOut | PageError::SignedOutAt(_) => true,
+            #[cfg(feature = "passkeys")]
+            PageError::Passkey(_) => true,
+            _ => false,
+        };
+        is_signed_out && self.parts.visitors.is_none()
     }
 
     /// Returns the form that the reader sent without a session.
@@ -39,6 +45,11 @@ impl Message<'_> {
     /// Returns the name of an identity provider to sign in with.
     fn provider(&self) -> Option<&str> {
         self.parts.provider_name().filter(|_| !self.goes_on() && self.parts.visitors.is_none())
+    }
+
+    /// Returns the origin at which passkeys sign in.
+    fn passkey_origin(&self) -> Option<&str> {
+        self.parts.passkey_origin().filter(|_| self.wants_link())
     }
 
     fn goes_on(&self) -> bool {

@@ -1,7 +1,7 @@
 //! *Operators*: the people who manage this installation, and their sessions.
 
 use askama::Template;
-use doorward_store::{Operator, ProviderAccess, SignIn};
+use doorward_store::{Operator, Passkey, ProviderAccess, SignIn};
 use doorward_types::OperatorId;
 
 use super::keys::{notice_status, once};
@@ -23,8 +23,23 @@ struct Operators<'a> {
     error: Option<String>,
     typed: Typed,
     has_provider: bool,
+    own: Option<OwnPasskeys<'a>>,
     notice: Option<Notice>,
     once: String,
+}
+
+/// The passkeys of the operator who is signed in.
+struct OwnPasskeys<'a> {
+    /// The origin at which browsers make passkeys.
+    origin: &'a str,
+    rows: Vec<PasskeyRow>,
+}
+
+struct PasskeyRow {
+    id: String,
+    name: String,
+    created: RelativeTime,
+    last_used: Option<RelativeTime>,
 }
 
 #[derive(Clone)]
@@ -63,6 +78,19 @@ pub(crate) async fn page(parts: &Parts, who: &Caller, query: &Form, said: FormOu
         }
     };
     let rows: Vec<_> = operators.into_iter().map(row).collect();
+    let own = match parts.passkey_origin() {
+        Some(origin) => {
+            let row = |passkey: Passkey| PasskeyRow {
+                id: passkey.id,
+                name: passkey.name.to_string(),
+                created: RelativeTime::new(passkey.created_at, now),
+                last_used: passkey.last_used_at.map(|at| RelativeTime::new(at, now)),
+            };
+            let rows = parts.operators.passkeys(who).await?.into_iter().map(row).collect();
+            Some(OwnPasskeys { origin, rows })
+        }
+        None => None,
+    };
     let FormOutcome { notice, again, error, typed, .. } = said;
     let dialog = match again {
         Some(dialog) => Some(dialog),
@@ -80,6 +108,7 @@ pub(crate) async fn page(parts: &Parts, who: &Caller, query: &Form, said: FormOu
         error,
         typed,
         has_provider: parts.provider_name().is_some(),
+        own,
         once: once(parts, query)?,
         notice,
     };

@@ -15,6 +15,14 @@ use crate::state::Parts;
 struct SignIn<'a> {
     shell: Shell<'a>,
     name: &'a str,
+    parts: &'a Parts,
+}
+
+impl SignIn<'_> {
+    /// Returns the origin at which passkeys sign in.
+    fn passkey_origin(&self) -> Option<&str> {
+        self.parts.passkey_origin()
+    }
 }
 
 pub(crate) async fn page(parts: &Parts, token: &str) -> Result<Reply, PageError> {
@@ -26,7 +34,7 @@ pub(crate) async fn page(parts: &Parts, token: &str) -> Result<Reply, PageError>
         None => message::dead_link(parts),
         Some(operator) => {
             let shell = Shell::of_nobody(parts);
-            reply::page(StatusCode::OK, &SignIn { shell, name: operator.name.as_str() })
+            reply::page(StatusCode::OK, &SignIn { shell, name: operator.name.as_str(), parts })
         }
     })
 }

@@ -173,6 +173,12 @@ impl Browser {
         self.ask("POST", "/actions", Some(&actions)).unwrap();
     }
 
+    /// Returns a cookie as a request has it, also one that scripts cannot read.
+    pub fn cookie(&self, name: &str) -> String {
+        let found = self.ask("GET", &format!("/cookie/{name}"), None).unwrap();
+        format!("{name}={}", found["value"].as_str().unwrap())
+    }
+
     /// Runs a script of the test, which the page's policy does not restrict.
     pub fn run(&self, script: &str) -> Value {
         self.ask("POST", "/execute/sync", Some(&json!({"script": script, "args": []}))).unwrap()
@@ -186,6 +192,33 @@ impl Browser {
     /// Sends a command of Chromium's own protocol.
     pub fn devtools(&self, command: &str, parameters: &Value) -> Value {
         self.ask("POST", "/goog/cdp/execute", Some(&json!({"cmd": command, "params": parameters}))).unwrap()
+    }
+
+    /// Connects a device that makes passkeys, and whose owner always agrees. Returns its id.
+    pub fn device(&self) -> String {
+        let device = json!({"protocol": "ctap2", "transport": "internal", "hasResidentKey": true, "hasUserVerification": true,
+                            "isUserConsenting": true, "isUserVerified": true});
+        let made = self.ask("POST", "/webauthn/authenticator", Some(&device)).unwrap();
+        made.as_str().unwrap().to_owned()
+    }
+
+    /// Sets whether the owner of a device shows to be there.
+    pub fn verifies(&self, device: &str, is_there: bool) {
+        let path = format!("/webauthn/authenticator/{device}/uv");
+        self.ask("POST", &path, Some(&json!({ "isUserVerified": is_there }))).unwrap();
+    }
+
+    /// Returns the passkeys of a device, with their private keys.
+    pub fn passkeys(&self, device: &str) -> Vec<Value> {
+        let path = format!("/webauthn/authenticator/{device}/credentials");
+        self.ask("GET", &path, None).unwrap().as_array().unwrap().clone()
+    }
+
+    /// Puts a passkey onto a device, in place of those that it has.
+    pub fn put_passkey(&self, device: &str, passkey: &Value) {
+        let path = format!("/webauthn/authenticator/{device}");
+        self.ask("DELETE", &format!("{path}/credentials"), None).unwrap();
+        self.ask("POST", &format!("{path}/credential"), Some(passkey)).unwrap();
     }
 
     /// Sets the width in CSS pixels, and the colour scheme: `light` or `dark`.
