@@ -15,7 +15,7 @@ use crate::support::Server;
 fn make_older(path: &Path) {
     let connection = rusqlite::Connection::open(path).unwrap();
     let version: i64 = connection.pragma_query_value(None, "user_version", |row| row.get(0)).unwrap();
-    connection.execute_batch("DROP TABLE retired_secrets; ALTER TABLE access_keys DROP COLUMN note").unwrap();
+    connection.execute_batch("DROP TABLE passkeys; DROP TABLE spent_challenges").unwrap();
     connection.pragma_update(None, "user_version", version - 1).unwrap();
 }
 
