@@ -201,7 +201,7 @@ fn a_challenge_is_answered_once_on_every_node() {
     assert_eq!(finish(&server, &begun.cookie, "{}").status, 400);
     assert_eq!(refusals(&server), "4");
 
-    // The node behind a load balancer that finishes is not the one that began.
+    // Another node, behind the same load balancer, ends the sign-in.
     let done = finish(&other, &begun.cookie, &signed);
     assert_eq!((done.status, done.headers["location"].as_str()), (303, "/dashboard/?signed-in"), "{done:?}");
     assert!(done.headers["set-cookie"].starts_with("__Host-doorward="), "{done:?}");
@@ -236,7 +236,7 @@ fn a_signature_for_another_origin_or_of_nobody_is_refused() {
     begun.options["userVerification"] = json!("discouraged");
     assert_eq!(finish(&server, &begun.cookie, &sign(&browser, &begun.options)).status, 403);
     browser.verifies(&device, true);
-    // What another page sends.
+    // The form of another page.
     let begun = begin(&server);
     let signed = sign(&browser, &begun.options);
     let form = format!("credential={}", encoded(&signed));

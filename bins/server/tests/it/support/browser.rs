@@ -173,7 +173,7 @@ impl Browser {
         self.ask("POST", "/actions", Some(&actions)).unwrap();
     }
 
-    /// Returns a cookie as a request has it, also one that scripts cannot read.
+    /// Returns a cookie in the form of a request. Scripts cannot read all of them.
     pub fn cookie(&self, name: &str) -> String {
         let found = self.ask("GET", &format!("/cookie/{name}"), None).unwrap();
         format!("{name}={}", found["value"].as_str().unwrap())
