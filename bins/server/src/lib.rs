@@ -189,6 +189,8 @@ async fn serve_until_stopped(start: Start, filter: FilterHandle) -> anyhow::Resu
         .with_outbox(store.clone())
         .with_connectors(page::connectors(linker.clone()))
         .with_checkpoint_key(page::checkpoint_key(&checkpoint_key));
+    let own_url = if let Some(admin) = &config.admin { &admin.url } else { &config.public_url };
+    let dashboard = own_url.iter().fold(dashboard, |dashboard, url| dashboard.with_origin(url));
     #[cfg(feature = "oidc")]
     let (dashboard, identity_provider) = match config.identity_provider.clone() {
         Some(provider) => {

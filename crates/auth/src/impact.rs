@@ -51,7 +51,7 @@ impl Impact {
     }
 
     /// Returns the uses of each secret to revoke that was used within this time.
-    fn used_within(&self, time: Duration) -> impl Iterator<Item = &SecretUsage> {
+    pub fn used_within(&self, time: Duration) -> impl Iterator<Item = &SecretUsage> {
         let used = self.dying.iter().filter_map(|dying| dying.usage.as_ref());
         used.filter(move |usage| usage.last_used_at + time > self.now)
     }

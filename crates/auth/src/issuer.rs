@@ -11,9 +11,7 @@ use doorward_types::{AccessKeyId, Environment, Locator, Name, OrganizationId, Se
 use crate::control::effect::of_this_store;
 use crate::control::{Control, effect};
 use crate::progress::Listener;
-use crate::{
-    ChangeProgress, ChangeRequest, Core, Impact, ManageError, OperatorPrincipal, Receipt, StagedKey, Verifier,
-};
+use crate::{ChangeProgress, ChangeRequest, Core, ManageError, OperatorPrincipal, Receipt, StagedKey, Verifier};
 
 /// The maximum number of attempts at a change that conflicts with another change, if a retry is safe.
 pub(crate) const MAX_TRIES: u32 = 5;
@@ -267,8 +265,8 @@ impl Issuer {
     /// # Errors
     ///
     /// [`ManageError::ChangedMeanwhile`] if another change was faster, or the key's secrets are not the ones expected
-    /// by the request. [`ManageError::StillInUse`] if the request asks that they were unused. The change is not retried: a retry could revoke the secret that the other change has just
-    /// promoted.
+    /// by the request. The change is not retried: a retry could revoke the secret that the other change has just
+    /// promoted. [`ManageError::StillInUse`] if the request asks that the secrets to revoke were unused.
     pub async fn regenerate(
         &self,
         organization: OrganizationId,
@@ -308,8 +306,7 @@ impl Issuer {
     ) -> Result<Regenerated, ManageError> {
         let found = self.expected_production_key(organization, request).await?;
         if let Some(time) = request.unused_for {
-            let usage = self.usage(request.operator(), std::slice::from_ref(&found)).await?;
-            Impact::of(&found.secrets, &usage, staged_key, self.core.clock.now()).check_unused_for(time)?;
+            self.impact(request.operator(), &found, staged_key).await?.check_unused_for(time)?;
         }
         let key = KeyRef::of(&found.key);
         let staged = in_state(&found, SecretState::Staged).filter(|_| staged_key == StagedKey::Promote);
@@ -359,10 +356,7 @@ impl Issuer {
             .await?;
         let mut tries = 0..MAX_TRIES;
         loop {
-            let Some(found) = self.core.store.access_key(organization, WhichKey::Id(id)).await? else {
-                self.existing(organization).await?;
-                return Err(self.in_effect(&subject, ManageError::NoSuchKey).await);
-            };
+            let found = self.key_to_change(organization, id).await?;
             let seen = found.label();
             let label = KeyLabel {
                 name: name.clone().unwrap_or_else(|| seen.name.clone()),
@@ -400,11 +394,7 @@ impl Issuer {
     ) -> Result<Receipt, ManageError> {
         let subject = id.to_string();
         let hash = self.first_request(organization, ["delete", &organization.to_string(), &subject], request).await?;
-        let found = self.core.store.access_key(organization, WhichKey::Id(id)).await?;
-        let Some(found) = found else {
-            self.existing(organization).await?;
-            return Err(self.in_effect(&subject, ManageError::NoSuchKey).await);
-        };
+        let found = self.key_to_change(organization, id).await?;
         if found.key.environment == Environment::Production {
             return Err(ManageError::ProductionKeyRequired);
         }
@@ -450,6 +440,20 @@ impl Issuer {
     ) -> Result<AccessKeyWithSecrets, ManageError> {
         operator.check(organization)?;
         self.core.store.access_key(organization, WhichKey::Id(id)).await?.ok_or(ManageError::NoSuchKey)
+    }
+
+    /// Returns a key for a change. Without the key, the change that deleted it is in effect before this fails.
+    async fn key_to_change(
+        &self,
+        organization: OrganizationId,
+        id: AccessKeyId,
+    ) -> Result<AccessKeyWithSecrets, ManageError> {
+        let found = self.core.store.access_key(organization, WhichKey::Id(id)).await?;
+        let Some(found) = found else {
+            self.existing(organization).await?;
+            return Err(self.in_effect(&id.to_string(), ManageError::NoSuchKey).await);
+        };
+        Ok(found)
     }
 
     pub(crate) async fn production_key(

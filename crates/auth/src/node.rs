@@ -6,7 +6,7 @@ use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
 use doorward_origin::AllowList;
-use doorward_store::{OriginsChange, SecretChange, StoreError, StoreId};
+use doorward_store::{OriginsChange, Refusals, SecretChange, StoreError, StoreId};
 use doorward_types::{Foreign, Locator, MonoInstant, OrganizationId, Timestamp};
 
 use crate::Core;
@@ -164,16 +164,17 @@ impl Node {
         self.flush_refusals().await;
     }
 
-    /// Writes the refused calls in memory to the store. Calls that cannot be written are counted again.
+    /// Writes the refused calls in memory to the store. Calls that cannot be written are counted again, even if the caller goes
+    /// away meanwhile.
     async fn flush_refusals(&self) {
         let Some(store) = self.core.store.retired_secrets() else { return };
-        let refusals = self.revoked.take_refusals();
-        if refusals.is_empty() {
+        let mut taken = TakenRefusals { revoked: &self.revoked, refusals: self.revoked.take_refusals() };
+        if taken.refusals.is_empty() {
             return;
         }
-        if let Err(error) = store.add_refusals(&refusals).await {
-            self.store_failed(&error);
-            self.revoked.restore_refusals(&refusals);
+        match store.add_refusals(&taken.refusals).await {
+            Ok(()) => taken.refusals.clear(),
+            Err(error) => self.store_failed(&error),
         }
     }
 
@@ -218,6 +219,18 @@ struct Taken<'a> {
 impl Drop for Taken<'_> {
     fn drop(&mut self) {
         self.index.restore_counts(&self.uses);
+    }
+}
+
+/// Refused calls that are being written. Dropping this value counts the unwritten calls again.
+struct TakenRefusals<'a> {
+    revoked: &'a RevokedKeys,
+    refusals: Vec<Refusals>,
+}
+
+impl Drop for TakenRefusals<'_> {
+    fn drop(&mut self) {
+        self.revoked.restore_refusals(&self.refusals);
     }
 }
 

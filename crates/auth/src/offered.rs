@@ -5,9 +5,8 @@ use doorward_key::OfferedKey;
 use doorward_store::{AccessKey, ActiveSecret, Change, KeyRef, Secret, StoreError};
 use doorward_types::{Environment, Name, OrganizationId, SecretState};
 
-use crate::control::effect::of_this_store;
 use crate::issuer::{MAX_TRIES, between, summaries, summary};
-use crate::{ChangeRequest, Issuer, ManageError, Receipt};
+use crate::{ChangeRequest, FoundSecret, Issuer, ManageError, Receipt};
 
 /// A key by its digest.
 #[derive(Debug)]
@@ -26,8 +25,8 @@ impl Issuer {
     ///
     /// # Errors
     ///
-    /// [`ManageError::ImportedElsewhere`] if the secret belongs to another key. [`ManageError::ImportRevoked`] if it is
-    /// revoked: a revoked key never works again.
+    /// [`ManageError::ImportedElsewhere`] if the secret belongs to another key. [`ManageError::ImportRevoked`] if it was revoked:
+    /// at any time if it was offered or imported before, and else in the last 30 days.
     pub async fn create_offered(
         &self,
         organization: OrganizationId,
@@ -103,10 +102,12 @@ impl Issuer {
         request: &ChangeRequest,
     ) -> Result<Option<TakenKey>, ManageError> {
         request.operator().check(organization)?;
-        let live = self.core.store.active_secret(offered.locator()).await?;
-        let Some(ActiveSecret { secret, key, .. }) = of_this_store(self.control.as_ref(), live)? else {
-            return Ok(None);
+        let live = match self.secret_at(offered.locator()).await? {
+            None => return Ok(None),
+            Some(FoundSecret::Revoked(_)) => return Err(ManageError::ImportRevoked),
+            Some(FoundSecret::InForce(live)) => live,
         };
+        let ActiveSecret { secret, key, .. } = *live;
         let is_same = (key.organization, key.environment) == (organization, environment);
         if !is_same || secret.digest != offered.digest() {
             return Err(ManageError::ImportedElsewhere);

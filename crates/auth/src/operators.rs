@@ -141,7 +141,7 @@ impl Operators {
         self.first(|known| known.name.as_str() == text || known.id.to_string() == text).await
     }
 
-    async fn first(&self, is_it: impl Fn(&Operator) -> bool) -> Result<Option<Operator>, ManageError> {
+    pub(crate) async fn first(&self, is_it: impl Fn(&Operator) -> bool) -> Result<Option<Operator>, ManageError> {
         let all = self.store.operators().await?;
         Ok(all.into_iter().find(is_it))
     }

@@ -5,7 +5,7 @@ use std::time::Duration;
 use doorward_audit::{Action, EventDraft};
 use doorward_key::Digest;
 use doorward_store::{Conflict, Operator, Passkey, Passkeys, StoreError};
-use doorward_types::Name;
+use doorward_types::{Name, OperatorId};
 
 use crate::{ChangeRequest, ManageError, OperatorPrincipal, Operators};
 
@@ -23,9 +23,7 @@ impl Operators {
     /// [`ManageError::NoSuchOperator`] if the principal is no operator of the store.
     pub async fn by_principal(&self, operator: &OperatorPrincipal) -> Result<Operator, ManageError> {
         operator.check_installation()?;
-        let id = operator.actor_id().ok_or(ManageError::NoSuchOperator)?.as_str();
-        let all = self.store.operators().await?;
-        all.into_iter().find(|known| known.id.to_string() == id).ok_or(ManageError::NoSuchOperator)
+        self.first(|known| operator.is_operator(known.id)).await?.ok_or(ManageError::NoSuchOperator)
     }
 
     /// Adds a passkey to the operator who asks. `id` and `credential` are of a device that the caller has checked.
@@ -51,14 +49,14 @@ impl Operators {
         }
     }
 
-    /// Returns the passkeys of the operator who asks, oldest first.
+    /// Returns the passkeys of an operator, oldest first.
     ///
     /// # Errors
     ///
-    /// [`ManageError::NoSuchOperator`] if the principal is no operator of the store.
-    pub async fn passkeys(&self, operator: &OperatorPrincipal) -> Result<Vec<Passkey>, ManageError> {
-        let operator = self.by_principal(operator).await?;
-        Ok(self.kept()?.passkeys_of(operator.id).await?)
+    /// [`ManageError::NoSuchOrganization`] for a visitor.
+    pub async fn passkeys(&self, by: &OperatorPrincipal, of: OperatorId) -> Result<Vec<Passkey>, ManageError> {
+        by.check_installation()?;
+        Ok(self.kept()?.passkeys_of(of).await?)
     }
 
     /// Removes a passkey of the operator who asks, and returns it. Nobody signs in by it from then on. Sessions go on.

@@ -15,6 +15,8 @@ use doorward_audit::{ActorId, Attribution};
 #[cfg(feature = "operators")]
 use doorward_store::Operator;
 use doorward_store::{ActiveSecret, Scope};
+#[cfg(feature = "operators")]
+use doorward_types::OperatorId;
 use doorward_types::{AccessKeyId, ActorName, Environment, Locator, Name, OrganizationId};
 
 use crate::{ManageError, Visitor};
@@ -212,6 +214,13 @@ impl OperatorPrincipal {
     #[must_use]
     pub const fn actor_id(&self) -> Option<&ActorId> {
         self.actor_id.as_ref()
+    }
+
+    /// Returns whether the principal is this operator of the store. A program that opens the store itself is none.
+    #[cfg(feature = "operators")]
+    #[must_use]
+    pub fn is_operator(&self, id: OperatorId) -> bool {
+        self.actor_id.as_ref() == Some(&ActorId::from(id))
     }
 
     /// Returns the actor for changes by this operator on this machine, without a request.

@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 
 use doorward_store::{AccessKeyWithSecrets, ActiveSecret, RetiredSecret, Secret, SecretUsage, UsageBucket, UsageLog};
-use doorward_types::{Locator, OrganizationId, Timestamp};
+use doorward_types::{AccessKeyId, Locator, OrganizationId, Timestamp};
 
 use crate::control::effect::of_this_store;
 use crate::{Impact, Issuer, ManageError, OperatorPrincipal, StagedKey};
@@ -20,6 +20,14 @@ pub enum FoundSecret {
     Revoked(Box<RetiredSecret>),
 }
 
+/// The uses of a secret that this process has not yet written.
+struct Unwritten {
+    secret: Secret,
+    uses: u64,
+    /// The time since which they were counted.
+    since: Timestamp,
+}
+
 impl Issuer {
     /// Returns the impact of a regeneration now. The page, the command line and services give the same answer.
     ///
@@ -33,10 +41,18 @@ impl Issuer {
         staged: StagedKey,
     ) -> Result<Impact, ManageError> {
         operator.check(organization)?;
-        let found = [self.production_key(organization).await?];
-        let usage = self.usage(operator, &found).await?;
-        let [found] = found;
-        Ok(Impact::of(&found.secrets, &usage, staged, self.core.clock.now()))
+        self.impact(operator, &self.production_key(organization).await?, staged).await
+    }
+
+    /// Returns the impact of a regeneration of this production key.
+    pub(crate) async fn impact(
+        &self,
+        operator: &OperatorPrincipal,
+        key: &AccessKeyWithSecrets,
+        staged: StagedKey,
+    ) -> Result<Impact, ManageError> {
+        let usage = self.usage(operator, std::slice::from_ref(key)).await?;
+        Ok(Impact::of(&key.secrets, &usage, staged, self.core.clock.now()))
     }
 
     /// Returns the uses of the secrets of these keys, which must be of one organization. Secrets without uses are left
@@ -57,11 +73,11 @@ impl Issuer {
         // The log has the uses of all keys of the organization.
         let meant = locators_of(keys);
         all.retain(|usage| meant.contains(&usage.locator));
-        self.add_usage_in_memory(keys, &mut all);
+        add_usage(&self.uses_in_memory(keys), &mut all);
         Ok(all)
     }
 
-    /// Returns [`Issuer::usage`] of all keys of an organization, and [`Issuer::recent_uses`] of its production key, by one read.
+    /// Returns [`Issuer::usage`] of all keys of an organization, and [`Issuer::recent_uses`] of `key`, by one read.
     ///
     /// # Errors
     ///
@@ -70,30 +86,16 @@ impl Issuer {
         &self,
         operator: &OperatorPrincipal,
         keys: &[AccessKeyWithSecrets],
+        key: AccessKeyId,
     ) -> Result<(Vec<SecretUsage>, Vec<UsageBucket>), ManageError> {
         let Some(first) = keys.first() else { return Ok((vec![], vec![])) };
         operator.check(first.key.organization)?;
         let log = self.usage_log()?;
-        let (mut usage, mut spans) = log.usage_with_spans(first.key.organization, self.core.clock.now()).await?;
-        self.add_usage_in_memory(keys, &mut usage);
-        self.add_spans_in_memory(keys, &mut spans);
+        let (mut usage, mut spans) = log.usage_with_spans(first.key.organization, key, self.core.clock.now()).await?;
+        let unwritten = self.uses_in_memory(keys);
+        add_usage(&unwritten, &mut usage);
+        self.add_spans(&unwritten, &mut spans);
         Ok((usage, spans))
-    }
-
-    /// Adds the uses that this process has not yet written.
-    fn add_usage_in_memory(&self, keys: &[AccessKeyWithSecrets], all: &mut Vec<SecretUsage>) {
-        for (secret, uses, since) in self.uses_in_memory(keys) {
-            let locator = secret.locator;
-            // Use a time that does not change until the next flush writes the exact time.
-            let at = since.max(secret.created_at);
-            match all.iter_mut().find(|usage| usage.locator == locator) {
-                Some(usage) => {
-                    usage.last_used_at = usage.last_used_at.max(at);
-                    usage.uses_last_hour += uses;
-                }
-                None => all.push(SecretUsage::new(locator, at, uses)),
-            }
-        }
     }
 
     /// Returns the uses of the secrets of these keys in the last 24 hours, by secret and then by time, in spans of
@@ -112,16 +114,18 @@ impl Issuer {
         let mut all = self.usage_log()?.recent_uses(first.key.organization, self.core.clock.now()).await?;
         let meant = locators_of(keys);
         all.retain(|found| meant.contains(&found.locator));
-        self.add_spans_in_memory(keys, &mut all);
+        self.add_spans(&self.uses_in_memory(keys), &mut all);
         Ok(all)
     }
 
-    fn add_spans_in_memory(&self, keys: &[AccessKeyWithSecrets], all: &mut Vec<UsageBucket>) {
+    /// Adds the uses that this process has not yet written, in the span of now.
+    fn add_spans(&self, unwritten: &[Unwritten], all: &mut Vec<UsageBucket>) {
         let span = SecretUsage::span(self.core.clock.now());
-        for (Secret { locator, .. }, uses, _) in self.uses_in_memory(keys) {
+        for Unwritten { secret, uses, .. } in unwritten {
+            let locator = secret.locator;
             match all.iter_mut().find(|found| (found.locator, found.span) == (locator, span)) {
                 Some(found) => found.uses += uses,
-                None => all.push(UsageBucket::new(locator, span, uses)),
+                None => all.push(UsageBucket::new(locator, span, *uses)),
             }
         }
         all.sort_unstable();
@@ -144,10 +148,7 @@ impl Issuer {
         let Some(node) = self.control.as_ref().map(|control| &control.node) else { return Ok(all) };
         for refused in node.revoked.refusals() {
             if let Some(found) = all.iter_mut().find(|found| found.locator == refused.locator) {
-                found.refused += u64::from(refused.calls);
-                if found.last_refused_at <= Some(refused.last_at) {
-                    (found.last_refused_at, found.last_refused_from) = (Some(refused.last_at), refused.last_from);
-                }
+                found.add(&refused);
             }
         }
         Ok(all)
@@ -176,6 +177,11 @@ impl Issuer {
         locator: Locator,
     ) -> Result<Option<FoundSecret>, ManageError> {
         operator.check_installation()?;
+        self.secret_at(locator).await
+    }
+
+    /// Returns the secret with this locator, of any organization.
+    pub(crate) async fn secret_at(&self, locator: Locator) -> Result<Option<FoundSecret>, ManageError> {
         let live = self.core.store.active_secret(locator).await?;
         if let Some(live) = of_this_store(self.control.as_ref(), live)? {
             return Ok(Some(FoundSecret::InForce(Box::new(live))));
@@ -188,13 +194,31 @@ impl Issuer {
         self.core.store.usage_log().ok_or(ManageError::UsesNotKept)
     }
 
-    /// Returns the uses that this process has not yet written, with the time since which they were counted.
-    fn uses_in_memory(&self, keys: &[AccessKeyWithSecrets]) -> Vec<(Secret, u64, Timestamp)> {
+    /// Returns the uses that this process has not yet written.
+    fn uses_in_memory(&self, keys: &[AccessKeyWithSecrets]) -> Vec<Unwritten> {
         let Some(node) = self.control.as_ref().map(|control| &control.node) else { return vec![] };
         let secrets = keys.iter().flat_map(|found| &found.secrets);
-        let counted =
-            secrets.map(|secret| (*secret, u64::from(node.index.uses(&secret.locator)), node.counted_since()));
-        counted.filter(|(_, uses, _)| *uses > 0).collect()
+        let counted = secrets.map(|secret| Unwritten {
+            secret: *secret,
+            uses: node.index.uses(&secret.locator).into(),
+            since: node.counted_since(),
+        });
+        counted.filter(|unwritten| unwritten.uses > 0).collect()
+    }
+}
+
+fn add_usage(unwritten: &[Unwritten], all: &mut Vec<SecretUsage>) {
+    for Unwritten { secret, uses, since } in unwritten {
+        let locator = secret.locator;
+        // Use a time that does not change until the next flush writes the exact time.
+        let at = (*since).max(secret.created_at);
+        match all.iter_mut().find(|usage| usage.locator == locator) {
+            Some(usage) => {
+                usage.last_used_at = usage.last_used_at.max(at);
+                usage.uses_last_hour += uses;
+            }
+            None => all.push(SecretUsage::new(locator, at, *uses)),
+        }
     }
 }
 

@@ -247,14 +247,9 @@ fn wrong_name(call: &FormCall<'_>, dialog: Dialog) -> Option<FormOutcome> {
     Some(FormOutcome::again(dialog, error, call.form))
 }
 
-/// Exports a whole log of an organization.
-pub(crate) async fn export(call: &FormCall<'_>) -> Result<Reply, PageError> {
-    export_log(call.parts, call.organization.id, call.form, call.request).await
-}
-
 /// Exports a whole log while it is read. The export itself is an event, the last in the file.
 #[expect(clippy::disallowed_methods, reason = "the operator who is signed in chooses the log")]
-pub(crate) async fn export_log(
+pub(crate) async fn export(
     parts: &Parts,
     organization: OrganizationId,
     form: &Form,

@@ -28,14 +28,13 @@ where
 {
     let (head, body) = request.into_parts();
     let query = Form::of_query(&head.uri);
-    let is_live = head.method == Method::GET && is_live(&query);
+    let is_live = head.method == Method::GET && query.is_live();
     let mut reply = match (route(parts, &head, &query, body).await, &parts.signed_out) {
         (Ok(reply), _) => reply,
-        (Err(PageError::SignedOut), Some(SignedOut(write))) => reply::of_host(write(&head)),
+        (Err(PageError::SignedOut(_)), Some(SignedOut(write))) => reply::of_host(write(&head)),
         (Err(fault), _) => {
             let mut reply = pages::fault::page(parts, &fault);
-            if matches!(fault, PageError::SignedOut | PageError::SignedOutAt(_)) && parts.visitors.is_none() && !is_live
-            {
+            if matches!(fault, PageError::SignedOut(_)) && parts.visitors.is_none() && !is_live {
                 returning::remember(parts, &guard::here(parts, &head), &mut reply);
             }
             reply
@@ -89,7 +88,7 @@ where
             actions::sign_out(parts, head).await
         }
         (target, segments, &Method::GET | &Method::HEAD) => {
-            let presence = if is_live(query) { Presence::Watching } else { Presence::Active };
+            let presence = if query.is_live() { Presence::Watching } else { Presence::Active };
             let who = guard::caller(parts, head, presence).await?;
             // The URL of a form may be opened again. Its message is gone, so its page is shown.
             let of_form = || routes::find(existing(), &Method::POST, segments).and_then(|route| route.page(segments));
@@ -104,10 +103,10 @@ where
             guard::check_same_site(parts, head)?;
             let who = match guard::caller(parts, head, Presence::Active).await {
                 // The session has ended, and the typed text is not lost.
-                Err(PageError::SignedOut) if cookies::session(&head.headers).is_some() => {
+                Err(PageError::SignedOut(_)) if had_session(parts, head) => {
                     let form = form::read(&head.headers, body).await?;
                     let path = format!("{}/{}", parts.base, segments.join("/"));
-                    return Err(PageError::SignedOutAt(UnsentForm { path, fields: form.fields().to_vec() }));
+                    return Err(PageError::SignedOut(Some(UnsentForm { path, fields: form.fields().to_vec() })));
                 }
                 who => who?,
             };
@@ -124,9 +123,9 @@ where
     }
 }
 
-/// Returns whether a page that is open asks for what has changed.
-fn is_live(query: &Form) -> bool {
-    query.has("live")
+/// Returns whether an operator was signed in before. The visitors of a host never are, also beside an operator's cookie.
+fn had_session(parts: &Parts, head: &request::Parts) -> bool {
+    parts.visitors.is_none() && cookies::session(&head.headers).is_some()
 }
 
 async fn show(parts: &Parts, who: &Caller, page: Page, segments: &[&str], query: &Form) -> Result<Reply, PageError> {
@@ -139,14 +138,12 @@ async fn show(parts: &Parts, who: &Caller, page: Page, segments: &[&str], query:
         Page::Connectors | Page::Key | Page::Keys | Page::Origins => {}
     }
     let organization = &parts.issuer.organization(who, routes::organization(segments)?).await?;
+    let said = FormOutcome::default();
     match page {
         Page::Connectors => pages::connectors::page(parts, who, organization, query).await,
-        Page::Origins => pages::origins::page(parts, who, organization, query, FormOutcome::default()).await,
-        Page::Key => {
-            let key = routes::id(segments.get(2))?;
-            pages::key::page(parts, who, organization, key, FormOutcome::default()).await
-        }
-        _ => pages::keys::page(parts, who, organization, query, FormOutcome::default()).await,
+        Page::Origins => pages::origins::page(parts, who, organization, query, said).await,
+        Page::Key => pages::key::page(parts, who, organization, routes::id(segments.get(2))?, query, said).await,
+        _ => pages::keys::page(parts, who, organization, query, said).await,
     }
 }
 
@@ -171,7 +168,7 @@ async fn act(
         Action::DeleteKey => actions::delete(call, routes::id(record)?).await,
         Action::DeleteKeys => actions::delete_many(call).await,
         Action::DisallowOrigin => actions::disallow_origin(call, routes::id(record)?).await,
-        Action::Export => return actions::export(call).await,
+        Action::Export => return actions::export(parts, organization.id, form, request).await,
         Action::LabelKey => actions::label(call, routes::id(record)?).await,
         Action::Leaked => actions::report_leaked(call).await,
         Action::Regenerate => actions::regenerate(call, StagedKey::Promote).await,
@@ -197,7 +194,9 @@ async fn act(
         Action::AllowOrigin | Action::CheckOrigin | Action::DisallowOrigin => {
             pages::origins::page(parts, who, organization, &Form::default(), said).await
         }
-        Action::LabelKey => pages::key::page(parts, who, organization, routes::id(record)?, said).await,
+        Action::LabelKey => {
+            pages::key::page(parts, who, organization, routes::id(record)?, &Form::default(), said).await
+        }
         _ => pages::keys::page(parts, who, organization, &Form::default(), said).await,
     }
 }
@@ -220,7 +219,7 @@ async fn administer(
         #[cfg(feature = "passkeys")]
         InstallationAction::BeginPasskey => return passkey_actions::begin_adding(parts, who).await,
         InstallationAction::Export => {
-            return actions::export_log(parts, OrganizationId::INSTALLATION, form, request).await;
+            return actions::export(parts, OrganizationId::INSTALLATION, form, request).await;
         }
         InstallationAction::LinkOperator => operator_actions::link(parts, head, routes::id(record)?, request).await,
         InstallationAction::RemoveOperator => operator_actions::remove(parts, routes::id(record)?, form, request).await,

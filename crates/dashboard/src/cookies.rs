@@ -1,8 +1,16 @@
 //! The session cookie.
 
+#[cfg(any(feature = "oidc", feature = "passkeys"))]
+use base64::{Engine, prelude::BASE64_URL_SAFE_NO_PAD};
 use doorward_key::OpaqueToken;
-use http::header::COOKIE;
+#[cfg(any(feature = "oidc", feature = "passkeys"))]
+use doorward_records::{Sealed, SealingKeys};
+use http::header::{COOKIE, InvalidHeaderValue, SET_COOKIE};
 use http::{HeaderMap, HeaderValue};
+#[cfg(any(feature = "oidc", feature = "passkeys"))]
+use zeroize::Zeroizing;
+
+use crate::reply::Reply;
 
 /// The prefix makes browsers limit the cookie to one host, one path and TLS (RFC 6265bis, section 4.1.3.2).
 const COOKIE_NAME: &str = "__Host-doorward";
@@ -31,19 +39,34 @@ pub(crate) fn cookie_named<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a
 
 /// Returns the cookie of a session. It expires when the browser closes.
 pub(crate) fn cookie(session: &OpaqueToken) -> Option<HeaderValue> {
-    sensitive(format!("{COOKIE_NAME}={}; Path=/; Secure; HttpOnly; SameSite=Strict", session.expose()))
+    sensitive(format!("{COOKIE_NAME}={}; Path=/; Secure; HttpOnly; SameSite=Strict", session.expose())).ok()
 }
 
 /// Returns the cookie of a secret that guards forms. A link from another site brings it too: otherwise such a link would replace
 /// it, and with it the forms of other tabs.
 pub(crate) fn form_key_cookie(secret: &OpaqueToken) -> Option<HeaderValue> {
-    sensitive(format!("{FORM_KEY_NAME}={}; Path=/; Secure; HttpOnly; SameSite=Lax", secret.expose()))
+    sensitive(format!("{FORM_KEY_NAME}={}; Path=/; Secure; HttpOnly; SameSite=Lax", secret.expose())).ok()
 }
 
-fn sensitive(text: String) -> Option<HeaderValue> {
-    let mut value = HeaderValue::try_from(text).ok()?;
+/// Returns a cookie that no log shows.
+pub(crate) fn sensitive(text: String) -> Result<HeaderValue, InvalidHeaderValue> {
+    let mut value = HeaderValue::try_from(text)?;
     value.set_sensitive(true);
-    Some(value)
+    Ok(value)
+}
+
+/// Adds a cookie to an answer.
+pub(crate) fn set(reply: &mut Reply, text: &str) {
+    if let Ok(cookie) = HeaderValue::try_from(text) {
+        reply.headers_mut().append(SET_COOKIE, cookie);
+    }
+}
+
+/// Returns the content of a cookie that was sealed for this purpose.
+#[cfg(any(feature = "oidc", feature = "passkeys"))]
+pub(crate) fn opened(headers: &HeaderMap, name: &str, purpose: &str, key: &SealingKeys) -> Option<Zeroizing<Vec<u8>>> {
+    let sealed = Sealed::from_bytes(BASE64_URL_SAFE_NO_PAD.decode(cookie_named(headers, name)?).ok()?);
+    key.open_for(purpose, &sealed).ok()
 }
 
 /// Returns the cookie that deletes the session's cookie.

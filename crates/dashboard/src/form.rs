@@ -50,6 +50,11 @@ impl Form {
         &self.0
     }
 
+    /// Returns whether this is the query of a look for changes, which an open page takes every few seconds.
+    pub(crate) fn is_live(&self) -> bool {
+        self.has("live")
+    }
+
     /// Returns whether a field is there, also without a value.
     pub(crate) fn has(&self, name: &str) -> bool {
         self.0.iter().any(|(known, _)| known == name)

@@ -11,9 +11,8 @@ use crate::caller::Caller;
 use crate::cookies::{cookie, session};
 use crate::form::Form;
 use crate::page_error::PageError;
-use crate::preferences::without_values;
 use crate::reply::{self, Reply};
-use crate::returning;
+use crate::returning::{self, without_values};
 use crate::routes::{ROUTES, find, segments_of};
 use crate::state::Parts;
 
@@ -22,7 +21,7 @@ pub(crate) async fn caller(parts: &Parts, head: &request::Parts, presence: Prese
     let caller = match &parts.visitors {
         None => Caller::new(operator(parts, head, presence).await?),
         Some(visitors) => {
-            let visitor = visitors.principal(head).ok_or(PageError::SignedOut)?;
+            let visitor = visitors.principal(head).ok_or(PageError::SignedOut(None))?;
             match visitors.are_guarded_here() {
                 true => Caller::with_form_key(visitor, &head.headers, &**parts.verifier.core().random())?,
                 false => Caller::new(visitor),
@@ -41,7 +40,8 @@ pub(crate) fn here(parts: &Parts, head: &request::Parts) -> String {
         let form = find(ROUTES, &head.method, &segments).and_then(|route| route.page(&segments));
         return format!("{}{}", parts.base, form.unwrap_or_else(|| "/".to_owned()));
     }
-    let page = match head.uri.query().filter(|query| !query.is_empty() && !query.contains("live")) {
+    let is_live = Form::of_query(&head.uri).is_live();
+    let page = match head.uri.query().filter(|query| !query.is_empty() && !is_live) {
         Some(query) => format!("{rest}?{query}"),
         None => rest.to_owned(),
     };
@@ -55,7 +55,7 @@ async fn operator(parts: &Parts, head: &request::Parts, presence: Presence) -> R
     };
     // Browsers omit a strict cookie after a link on another site, and send it from the page itself.
     let came_from_elsewhere = || head.method == Method::GET && header_is(&head.headers, "sec-fetch-site", "cross-site");
-    signed_in.ok_or_else(|| if came_from_elsewhere() { PageError::CrossSiteNavigation } else { PageError::SignedOut })
+    signed_in.ok_or_else(|| if came_from_elsewhere() { PageError::CrossSiteNavigation } else { PageError::SignedOut(None) })
 }
 
 /// Returns the request's source, for an audit log.

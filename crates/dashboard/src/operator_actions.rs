@@ -3,8 +3,9 @@
 use doorward_auth::{ChangeRequest, LINK_LIFETIME, ManageError};
 use doorward_store::Operator;
 use doorward_types::{Name, OperatorId};
-use http::header::{HOST, ORIGIN};
+use http::header::HOST;
 use http::request;
+use http::uri::Authority;
 
 use crate::confirmation;
 use crate::form::Form;
@@ -43,18 +44,28 @@ pub(crate) async fn link(
     let operator = find(parts, operator, request).await?;
     let token = parts.operators.login_link(&operator, request).await?;
     let minutes = LINK_LIFETIME.as_secs() / 60;
-    let url = format!("{}{}/sign-in/{}", own_origin(head), parts.base, token.expose());
+    let url = format!("{}{}/sign-in/{}", own_origin(parts, head), parts.base, token.expose());
     Ok(FormOutcome::shown(RevealedKey::link(&operator.name, minutes, url)))
 }
 
-/// Returns the origin of this page, as the browser that sent a form names it. The form was checked to come from there.
-fn own_origin(head: &request::Parts) -> String {
-    let text = |name| head.headers.get(name).and_then(|value| value.to_str().ok());
-    match (text(ORIGIN), text(HOST)) {
-        (Some(origin), _) if origin.starts_with("http") => origin.to_owned(),
-        (_, Some(host)) => format!("https://{host}"),
-        _ => String::new(),
+/// Returns the origin of this page: as the service says that mounts it, or as the browser that sent a form names its host.
+/// Browsers send a form of this page with the origin `null`, because the page sends no referrer.
+fn own_origin(parts: &Parts, head: &request::Parts) -> String {
+    if let Some(origin) = &parts.origin {
+        return origin.clone();
     }
+    // A request over HTTP/2 names the host in its URL.
+    let named = || head.headers.get(HOST)?.to_str().ok()?.parse().ok();
+    let host = head.uri.authority().cloned().or_else(named);
+    host.map_or_else(String::new, |host| {
+        // Elsewhere, a session's cookie needs TLS.
+        let is_plain = is_this_machine(&host) && !parts.strict_transport;
+        format!("{}://{host}", if is_plain { "http" } else { "https" })
+    })
+}
+
+fn is_this_machine(host: &Authority) -> bool {
+    matches!(host.host(), "localhost" | "127.0.0.1" | "[::1]")
 }
 
 /// Ends every session and link of an operator.

@@ -43,16 +43,17 @@ pub(crate) enum PageError {
     /// The page or the record does not exist.
     #[error("there is nothing at this address")]
     NotFound,
+    /// No passkey can be added.
+    #[cfg(feature = "passkeys")]
+    #[error(transparent)]
+    NoPasskey(PasskeyError),
     /// No passkey has signed in.
     #[cfg(feature = "passkeys")]
     #[error(transparent)]
     Passkey(#[from] PasskeyError),
-    /// The visitor is not signed in.
+    /// The visitor is not signed in. An operator whose session has just ended can send the form again.
     #[error("sign in first")]
-    SignedOut,
-    /// The operator's session has ended, and the operator has just sent a form. It can be sent again.
-    #[error("sign in first")]
-    SignedOutAt(UnsentForm),
+    SignedOut(Option<UnsentForm>),
 }
 
 /// A form of an operator whose session had ended.

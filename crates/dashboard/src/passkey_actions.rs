@@ -50,8 +50,9 @@ pub(crate) async fn sign_in(parts: &Parts, head: &request::Parts, form: &Form) -
 pub(crate) async fn begin_adding(parts: &Parts, who: &OperatorPrincipal) -> Result<Reply, PageError> {
     let (party, core) = (parts.relying_party()?, parts.verifier.core());
     let operator = parts.operators.by_principal(who).await?;
-    let known = parts.operators.passkeys(who).await?;
-    Ok(options(party.begin_adding(&operator, &known, &**core.random(), core.clock().now())?))
+    let known = parts.operators.passkeys(who, operator.id).await?;
+    let begun = party.begin_adding(&operator, &known, &**core.random(), core.clock().now());
+    Ok(options(begun.map_err(PageError::NoPasskey)?))
 }
 
 /// Adds the passkey that a device has made.

@@ -1,11 +1,12 @@
 //! The choices of a person for all pages: colours and times. A cookie keeps them.
 
-use http::header::SET_COOKIE;
-use http::{HeaderMap, HeaderValue};
+use doorward_types::words;
+use http::HeaderMap;
 
-use crate::cookies::cookie_named;
+use crate::cookies::{self, cookie_named};
 use crate::form::Form;
 use crate::reply::{self, Reply};
+use crate::returning::own_path;
 use crate::state::Parts;
 
 const COOKIE: &str = "__Host-doorward-view";
@@ -20,6 +21,10 @@ pub(crate) enum Theme {
     Dark,
 }
 
+words! {
+    Theme, "the colours are `system`, `light` or `dark`": System = "system", Light = "light", Dark = "dark"
+}
+
 /// The clock of absolute times.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
 pub(crate) enum Clock {
@@ -27,6 +32,10 @@ pub(crate) enum Clock {
     Utc,
     /// The browser's clock. Only the page's script knows it.
     Local,
+}
+
+words! {
+    Clock, "a clock is `utc` or `local`": Utc = "utc", Local = "local"
 }
 
 /// The choices of a person.
@@ -42,38 +51,13 @@ impl Preferences {
         Self::default().with_theme(theme).with_clock(clock)
     }
 
+    /// Changes a choice to the one of this word. Junk changes nothing.
     fn with_theme(self, word: &str) -> Self {
-        let theme = match word {
-            "system" => Theme::System,
-            "light" => Theme::Light,
-            "dark" => Theme::Dark,
-            _ => self.theme,
-        };
-        Self { theme, ..self }
+        Self { theme: word.parse().unwrap_or(self.theme), ..self }
     }
 
     fn with_clock(self, word: &str) -> Self {
-        let clock = match word {
-            "utc" => Clock::Utc,
-            "local" => Clock::Local,
-            _ => self.clock,
-        };
-        Self { clock, ..self }
-    }
-
-    pub(crate) const fn theme(&self) -> &'static str {
-        match self.theme {
-            Theme::System => "system",
-            Theme::Light => "light",
-            Theme::Dark => "dark",
-        }
-    }
-
-    pub(crate) const fn clock(&self) -> &'static str {
-        match self.clock {
-            Clock::Utc => "utc",
-            Clock::Local => "local",
-        }
+        Self { clock: word.parse().unwrap_or(self.clock), ..self }
     }
 }
 
@@ -86,52 +70,17 @@ pub(crate) fn change(parts: &Parts, headers: &HeaderMap, form: &Form) -> Reply {
     let year = 365 * 24 * 60 * 60;
     let cookie = format!(
         "{COOKIE}={}.{}; Path=/; Secure; HttpOnly; SameSite=Lax; Max-Age={year}",
-        chosen.theme(),
-        chosen.clock()
+        chosen.theme,
+        chosen.clock
     );
-    if let Ok(cookie) = HeaderValue::try_from(cookie) {
-        reply.headers_mut().append(SET_COOKIE, cookie);
-    }
+    cookies::set(&mut reply, &cookie);
     reply
-}
-
-/// Returns a path if it leads to a page of this dashboard, and not to another site.
-pub(crate) fn own_path(parts: &Parts, path: &str) -> Option<String> {
-    let rest = path.strip_prefix(parts.base.as_str())?;
-    let is_plain = path.len() <= 1_024 && path.bytes().all(|byte| byte.is_ascii_graphic() && byte != b'\\');
-    let leads_inside = rest.is_empty() || (rest.starts_with('/') && !rest.starts_with("//"));
-    let rest = without_values(rest)?;
-    (is_plain && leads_inside && !(parts.base.is_empty() && rest.is_empty())).then(|| format!("{}{rest}", parts.base))
-}
-
-/// Returns a path and its query without what could be the value of a key, which no page repeats and no cookie keeps.
-///
-/// A query with such a text is left out. No path is left if the path itself has one.
-pub(crate) fn without_values(path: &str) -> Option<&str> {
-    // Only a value is longer than an id, with its letters as they are or percent-encoded.
-    let is_value = |text: &&str| text.len() > "01h455vb4pex5vsknk084sn02q".len();
-    let has_value = |text: &str| text.split(|c: char| !c.is_ascii_alphanumeric() && c != '%').any(|run| is_value(&run));
-    let (alone, query) = path.split_once('?').unwrap_or((path, ""));
-    (!has_value(alone)).then_some(if has_value(query) { alone } else { path })
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::cookies::tests::headers;
-
-    #[test]
-    fn no_path_carries_a_value() {
-        let value = "dw_test_4fG7hJ2kLm_9aQxYbZcWdVeUfTgShRiQjPkOlNmM0L1K2J3";
-        let hidden = value.bytes().map(|byte| format!("%{byte:02x}")).collect::<String>();
-        let page = "/dashboard/org_01h455vb4pex5vsknk084sn02q/audit";
-        let filtered = format!("{page}?environment=test&key=key_01h455vb4pex5vsknk084sn02q");
-        assert_eq!(without_values(&filtered), Some(&*filtered));
-        for value in [value, &hidden] {
-            assert_eq!(without_values(&format!("{page}?actor={value}")), Some(page));
-            assert_eq!(without_values(&format!("{page}/{value}?environment=test")), None);
-        }
-    }
 
     #[test]
     fn a_choice_is_read_from_the_cookie_and_junk_is_no_choice() {

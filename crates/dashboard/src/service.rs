@@ -42,6 +42,7 @@ impl Dashboard {
             custom_schemes: CustomSchemes::Refused,
             erase_after: ERASURE_DELAY,
             base: "/dashboard".to_owned(),
+            origin: None,
             strict_transport: false,
             scan_limit: ScanLimit(Arc::new(|_| Ok(Box::new(())))),
             visitors: None,
@@ -108,6 +109,14 @@ impl Dashboard {
     pub fn at(self, base: &str) -> Self {
         let base = base.trim_end_matches('/').to_owned();
         Self(Arc::new(Parts { base, ..Arc::unwrap_or_clone(self.0) }))
+    }
+
+    /// Sets the origin at which browsers reach the page, such as `https://keys.example.com`, for links to it. Without it, a link
+    /// begins with the host of the request that asked for it.
+    #[must_use]
+    pub fn with_origin(self, origin: &str) -> Self {
+        let origin = Some(origin.trim_end_matches('/').to_owned());
+        Self(Arc::new(Parts { origin, ..Arc::unwrap_or_clone(self.0) }))
     }
 
     /// Sets whether the schemes of apps are accepted as allowed origins.

@@ -89,6 +89,8 @@ pub(crate) struct Parts {
     /// The time between the closing of an organization and the erasure of its data.
     pub(crate) erase_after: Duration,
     pub(crate) base: String,
+    /// The origin at which browsers reach the page, if the host knows it.
+    pub(crate) origin: Option<String>,
     pub(crate) strict_transport: bool,
     pub(crate) scan_limit: ScanLimit,
     /// The visitors, if the page is for them: then it has no operators and no sign-in.

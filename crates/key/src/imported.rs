@@ -240,7 +240,8 @@ fn is_password_hash(stored: &str) -> bool {
     stored.contains('$')
 }
 
-fn from_hex(text: &str) -> Option<Vec<u8>> {
+/// Returns the bytes of a text in hexadecimal, in upper or lower case.
+pub(crate) fn from_hex(text: &str) -> Option<Vec<u8>> {
     let (pairs, []) = text.as_bytes().as_chunks::<2>() else { return None };
     let digit = |byte: &u8| char::from(*byte).to_digit(16).and_then(|digit| u8::try_from(digit).ok());
     pairs.iter().map(|[high, low]| Some(digit(high)? << 4 | digit(low)?)).collect()

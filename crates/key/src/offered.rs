@@ -3,6 +3,7 @@ use std::str::FromStr;
 
 use doorward_types::Locator;
 
+use crate::imported::from_hex;
 use crate::{Digest, FreshKey};
 
 /// The public part of a key whose value was made elsewhere, such as in a vault: its locator, and the SHA-256 of its whole text. The
@@ -57,11 +58,9 @@ impl FromStr for OfferedKey {
     fn from_str(text: &str) -> Result<Self, OfferedKeyError> {
         let (locator, digest) = text.split_once(':').ok_or(OfferedKeyError)?;
         let locator = locator.parse().map_err(|_| OfferedKeyError)?;
-        let is_hex = digest.len() == 64 && digest.bytes().all(|digit| matches!(digit, b'0'..=b'9' | b'a'..=b'f'));
-        let (pairs, _) = digest.as_bytes().as_chunks::<2>();
-        let byte = |pair: &[u8; 2]| str::from_utf8(pair).ok().and_then(|pair| u8::from_str_radix(pair, 16).ok());
-        let bytes: Option<Vec<u8>> = pairs.iter().map(byte).collect();
-        let bytes = bytes.filter(|_| is_hex).and_then(|bytes| bytes.try_into().ok()).ok_or(OfferedKeyError)?;
+        let is_lower = !digest.bytes().any(|digit| digit.is_ascii_uppercase());
+        let bytes = from_hex(digest).filter(|_| is_lower).and_then(|bytes| bytes.try_into().ok());
+        let bytes = bytes.ok_or(OfferedKeyError)?;
         Ok(Self { locator, digest: Digest::from_bytes(bytes) })
     }
 }

@@ -208,7 +208,7 @@ pub(super) async fn a_revoked_secret_is_remembered_with_its_refused_calls(store:
 
 pub(super) async fn the_state_of_several_organizations_is_read_at_once(store: Keys) {
     let (old, staged, closed) = (provision(&*store).await, provision(&*store).await, OrganizationId::new(seed()));
-    create(&*store, old.0.id).await;
+    let test = create(&*store, old.0.id).await;
     let at = Timestamp::from_millis;
     let replace = async |of: &(Organization, AccessKey, Secret), made| {
         let successor = Successor::Fresh(altered!(secret(2, SecretState::Current), created_at: at(made)));
@@ -220,13 +220,22 @@ pub(super) async fn the_state_of_several_organizations_is_read_at_once(store: Ke
     let next = altered!(secret(3, SecretState::Staged), created_at: at(200));
     let stage = Change::Stage { key: reference(&staged.1), secret: next };
     store.change(stage, context(Action::AccessKeyStaged, &staged.1)).await.unwrap();
+    // A test key's uses do not count.
+    let used_at = match store.usage_log() {
+        Some(log) => {
+            log.add_uses(&[(next.locator, 1)], at(3_000)).await.unwrap();
+            log.add_uses(&[(test.1.locator, 1)], at(4_000)).await.unwrap();
+            Some(at(3_000))
+        }
+        None => None,
+    };
 
     let overviews = store.key_overviews(&[staged.0.id, closed, old.0.id]).await.unwrap();
     let with = |of, current, staged, test_keys| altered!(KeyOverview::new(of), current_since: current, staged_since: staged, test_keys: test_keys);
     assert_eq!(
         overviews,
         [
-            with(staged.0.id, Some(at(1_000)), Some(at(200)), 0),
+            altered!(with(staged.0.id, Some(at(1_000)), Some(at(200)), 0), last_used_at: used_at),
             with(closed, None, None, 0),
             with(old.0.id, Some(at(100)), None, 1)
         ]

@@ -289,6 +289,12 @@ pub(super) async fn the_data_of_a_closed_organization_is_erased_when_it_is_due(s
     update(&*store, &acme, OrganizationUpdate::Close { erase_at: at(500) }).await.unwrap();
     store.erase_closed(at(499)).await.unwrap();
     assert_eq!(counts(&*store, &mine, &link).await, [1; 5]);
+    let retired = async || match store.retired_secrets() {
+        Some(retired) => retired.retired_of(acme.id, 9).await.unwrap().len(),
+        None => 0,
+    };
+    let is_kept = store.retired_secrets().is_some();
+    assert_eq!(retired().await, usize::from(is_kept), "the production key is dead");
     let events = log(&*store, acme.id, Environment::Production).await;
 
     // The connector stays while a revocation needs it.
@@ -305,7 +311,7 @@ pub(super) async fn the_data_of_a_closed_organization_is_erased_when_it_is_due(s
     }
     for _ in 0..2 {
         store.erase_closed(at(501)).await.unwrap();
-        assert_eq!(counts(&*store, &mine, &link).await, [0; 5]);
+        assert_eq!((counts(&*store, &mine, &link).await, retired().await), ([0; 5], 0));
         let erased = store.organization(acme.id).await.unwrap().unwrap();
         assert_eq!((erased.state, erased.erase_at), (OrganizationState::Closed, None));
     }

@@ -34,6 +34,7 @@ impl State {
         }
         self.users.retain(|(scope, _), _| !is_of(scope));
         self.tool_calls.retain(|(scope, _), _| !is_of(scope));
+        self.retired.retain(|_, retired| retired.organization != organization);
         if self.revocations.iter().all(|due| due.revocation.organization != organization) {
             self.connectors.retain(|(scope, _), _| !is_of(scope));
             if let Some(found) = self.organizations.get_mut(&organization) {

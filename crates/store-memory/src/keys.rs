@@ -113,12 +113,9 @@ impl RetiredSecrets for MemoryStore {
 
     async fn add_refusals(&self, refusals: &[Refusals]) -> Result<(), StoreError> {
         let mut state = self.state();
-        for Refusals { locator, calls, last_at, last_from } in refusals {
-            if let Some(found) = state.retired.get_mut(locator) {
-                found.refused += u64::from(*calls);
-                if found.last_refused_at <= Some(*last_at) {
-                    (found.last_refused_at, found.last_refused_from) = (Some(*last_at), *last_from);
-                }
+        for refused in refusals {
+            if let Some(found) = state.retired.get_mut(&refused.locator) {
+                found.add(refused);
             }
         }
         Ok(())

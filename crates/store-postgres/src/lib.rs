@@ -42,7 +42,6 @@ mod migrations;
 mod options;
 mod place;
 mod qualify;
-mod retired;
 mod retry;
 mod row;
 mod schema;
@@ -64,4 +63,4 @@ pub use crate::options::PostgresOptions;
 pub use crate::schema_name::SchemaName;
 pub use crate::store::PostgresStore;
 
-doorward_store_sql::implement_operators_and_outbox!(PostgresStore);
+doorward_store_sql::implement_shared_parts!(PostgresStore);

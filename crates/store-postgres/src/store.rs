@@ -11,6 +11,7 @@ use crate::connections::{Connections, Pool};
 use crate::hints::Hints;
 use crate::line::Line;
 use crate::options::PostgresOptions;
+use crate::transaction::Decision;
 use crate::writer::Writer;
 use crate::{migrations, place, row};
 
@@ -135,6 +136,11 @@ impl PostgresStore {
     /// Runs a statement of a request in its own transaction. Returns the number of rows that it touched.
     pub(crate) async fn execute(&self, statement: Statement) -> Result<u64, StoreError> {
         self.pool.execute(statement).await
+    }
+
+    /// Writes rows in one transaction.
+    pub(crate) async fn write_all(&self, statements: Vec<Statement>) -> Result<(), StoreError> {
+        self.pool.write(&[], |_| Ok(Decision::write(statements.clone(), ()))).await
     }
 
     /// Writes one row. Fails with [`StoreError::NotFound`] if there is no such row.

@@ -1,9 +1,8 @@
 use async_trait::async_trait;
 use doorward_store::{SecretUsage, StoreError, UsageBucket, UsageLog};
 use doorward_store_sql::{coherence, sql};
-use doorward_types::{Locator, OrganizationId, Timestamp};
+use doorward_types::{AccessKeyId, Locator, OrganizationId, Timestamp};
 
-use crate::transaction::Decision;
 use crate::{PostgresStore, row};
 
 #[async_trait]
@@ -28,15 +27,13 @@ impl UsageLog for PostgresStore {
         let forget = "DELETE FROM last_uses WHERE locator IN
                       (SELECT c.touched FROM revision r JOIN changes c ON c.revision > r.value - 200
                        WHERE NOT EXISTS (SELECT 1 FROM secrets s WHERE s.locator = c.touched))";
-        let writes = || {
-            vec![
-                sql(last).all(&locators).bind(&at),
-                sql(add).all(&locators).bind(&SecretUsage::span(at)).all(&counts),
-                sql("DELETE FROM uses WHERE span < $1").bind(&SecretUsage::oldest_kept(at)),
-                sql(forget),
-            ]
-        };
-        self.pool.write(&[], |_| Ok(Decision::write(writes(), ()))).await
+        self.write_all(vec![
+            sql(last).all(&locators).bind(&at),
+            sql(add).all(&locators).bind(&SecretUsage::span(at)).all(&counts),
+            sql("DELETE FROM uses WHERE span < $1").bind(&SecretUsage::oldest_kept(at)),
+            sql(forget),
+        ])
+        .await
     }
 
     async fn usage(&self, organization: OrganizationId, now: Timestamp) -> Result<Vec<SecretUsage>, StoreError> {
@@ -52,11 +49,12 @@ impl UsageLog for PostgresStore {
     async fn usage_with_spans(
         &self,
         organization: OrganizationId,
+        key: AccessKeyId,
         now: Timestamp,
     ) -> Result<(Vec<SecretUsage>, Vec<UsageBucket>), StoreError> {
         let mut found = Default::default();
-        let list = coherence::usage_with_spans(organization, now);
-        row::all_by(&self.query(list).await?, |row| coherence::add_uses_of(&mut found, now, row))?;
+        let list = coherence::usage_with_spans(organization, key, now);
+        row::all_by(&self.query(list).await?, |row| coherence::add_uses_of(&mut found, key, now, row))?;
         Ok(found)
     }
 }

@@ -8,7 +8,7 @@ use doorward_store::{
     LostChange, NodeDescription, NodeRecord, Position, Revision, SecretUsage, Session, SessionStatus, StoreError,
     StoreIdentity, UsageBucket,
 };
-use doorward_types::{Environment, Incarnation, OrganizationId, SessionId, Timestamp};
+use doorward_types::{AccessKeyId, Incarnation, OrganizationId, SessionId, Timestamp};
 
 use crate::table::{Stored, rows, table};
 use crate::{FromRow, Reader, Statement, sql, text};
@@ -129,18 +129,17 @@ table! {
 pub(crate) const USES: CopiedTable = CopiedTable { only: OF_ACTIVE_SECRETS, ..<UsageBucket as Stored>::TABLE };
 
 /// Reads the uses of an organization's secrets for [`add_uses_of`]: a row for each secret, and one for each span of the
-/// production key's secrets.
-pub fn usage_with_spans(organization: OrganizationId, now: Timestamp) -> Statement {
-    let list = "SELECT l.locator, l.last_used_at, s.environment,
-                       CASE WHEN s.environment = 'production' THEN u.span END AS counted, CAST(sum(u.uses) AS BIGINT)
+/// secrets of `key`.
+pub fn usage_with_spans(organization: OrganizationId, key: AccessKeyId, now: Timestamp) -> Statement {
+    let list = "SELECT l.locator, l.last_used_at, s.access_key,
+                       CASE WHEN s.access_key = $1 THEN u.span END AS counted, CAST(sum(u.uses) AS BIGINT)
                 FROM secrets s JOIN last_uses l ON l.locator = s.locator
-                LEFT JOIN uses u ON u.locator = l.locator
-                                AND u.span >= CASE WHEN s.environment = 'production' THEN $1 ELSE $2 END
-                WHERE s.organization = $3
-                GROUP BY l.locator, l.last_used_at, s.environment, counted
+                LEFT JOIN uses u ON u.locator = l.locator AND u.span >= CASE WHEN s.access_key = $1 THEN $2 ELSE $3 END
+                WHERE s.organization = $4
+                GROUP BY l.locator, l.last_used_at, s.access_key, counted
                 ORDER BY l.locator, counted";
     let (day, hour) = (SecretUsage::oldest_kept(now), SecretUsage::hour_before(now));
-    sql(list).bind(&day).bind(&hour).bind(&organization)
+    sql(list).bind(&key).bind(&day).bind(&hour).bind(&organization)
 }
 
 /// Adds a row of [`usage_with_spans`] to the uses of the earlier rows.
@@ -150,16 +149,17 @@ pub fn usage_with_spans(organization: OrganizationId, now: Timestamp) -> Stateme
 /// [`StoreError::Corrupt`] if a column holds an invalid value.
 pub fn add_uses_of(
     (usage, spans): &mut (Vec<SecretUsage>, Vec<UsageBucket>),
+    key: AccessKeyId,
     now: Timestamp,
     row: &mut Reader<'_>,
 ) -> Result<(), StoreError> {
-    let (locator, last_used_at, environment) = (row.take()?, row.take()?, row.take::<Environment>()?);
+    let (locator, last_used_at, is_of_key) = (row.take()?, row.take()?, row.take::<AccessKeyId>()? == key);
     let (span, uses) = (row.take::<Option<i64>>()?, row.take::<Option<u64>>()?.unwrap_or_default());
     if usage.last().is_none_or(|known| known.locator != locator) {
         usage.push(SecretUsage::new(locator, last_used_at, 0));
     }
     if let Some(known) = usage.last_mut()
-        && (environment == Environment::Test || span.is_some_and(|span| span >= SecretUsage::hour_before(now)))
+        && (!is_of_key || span.is_some_and(|span| span >= SecretUsage::hour_before(now)))
     {
         known.uses_last_hour += uses;
     }

@@ -29,6 +29,7 @@ pub fn erase(revoking: &Revoking, now: Timestamp) -> Vec<Statement> {
         text!("DELETE FROM credentials WHERE {OF_CLOSED}"),
         text!("DELETE FROM registered_users WHERE {OF_CLOSED}"),
         text!("DELETE FROM tool_calls WHERE {OF_CLOSED}"),
+        text!("DELETE FROM retired_secrets WHERE {OF_CLOSED}"),
         text!(
             "DELETE FROM connectors WHERE {OF_CLOSED} AND organization NOT IN (SELECT organization FROM revocations)"
         ),

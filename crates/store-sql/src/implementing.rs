@@ -1,20 +1,20 @@
 //! The parts of the contract with the same implementation in every SQL engine.
 
-/// Implements [`OperatorStore`](doorward_store::OperatorStore), [`Passkeys`](doorward_store::Passkeys) and
-/// [`Outbox`](doorward_store::Outbox) for a store with the methods `find`, `list`, `scan_all`, `execute` and `write_with_event`, which run a
-/// [`Statement`](crate::Statement).
+/// Implements [`OperatorStore`](doorward_store::OperatorStore), [`Passkeys`](doorward_store::Passkeys),
+/// [`Outbox`](doorward_store::Outbox) and [`RetiredSecrets`](doorward_store::RetiredSecrets) for a store with the methods
+/// `find`, `list`, `scan_all`, `execute`, `write_all` and `write_with_event`, which run a [`Statement`](crate::Statement).
 #[macro_export]
-macro_rules! implement_operators_and_outbox {
+macro_rules! implement_shared_parts {
     ($store:ident) => {
         const _: () = {
             use doorward_audit::EventDraft;
             use doorward_key::Digest;
             use doorward_store::{
-                Operator, OperatorStore, Outbox, OutboxEntry, Passkey, Passkeys, ProviderIdentity, SinkState,
-                StoreError,
+                Operator, OperatorStore, Outbox, OutboxEntry, Passkey, Passkeys, ProviderIdentity, Refusals,
+                RetiredSecret, RetiredSecrets, SinkState, StoreError,
             };
-            use doorward_types::{Locator, Name, OperatorId, SessionId, Timestamp};
-            use $crate::{audit, operators};
+            use doorward_types::{Locator, Name, OperatorId, OrganizationId, SessionId, Timestamp};
+            use $crate::{audit, keys, operators};
 
             #[async_trait::async_trait]
             impl OperatorStore for $store {
@@ -94,6 +94,32 @@ macro_rules! implement_operators_and_outbox {
                 ) -> Result<bool, StoreError> {
                     self.execute(operators::forget_challenges(now)).await?;
                     Ok(self.execute(operators::spend_challenge(challenge, until)).await? == 1)
+                }
+            }
+
+            #[async_trait::async_trait]
+            impl RetiredSecrets for $store {
+                async fn newest_retired(&self, limit: u32) -> Result<Vec<RetiredSecret>, StoreError> {
+                    self.list(keys::newest_retired(limit)).await
+                }
+
+                async fn retired_of(
+                    &self,
+                    organization: OrganizationId,
+                    limit: u32,
+                ) -> Result<Vec<RetiredSecret>, StoreError> {
+                    self.list(keys::retired_of(organization, limit)).await
+                }
+
+                async fn retired(&self, locator: Locator) -> Result<Option<RetiredSecret>, StoreError> {
+                    self.find(keys::retired(locator)).await
+                }
+
+                async fn add_refusals(&self, refusals: &[Refusals]) -> Result<(), StoreError> {
+                    // Nodes write in the same order, so that two nodes seldom deadlock.
+                    let mut refusals = refusals.to_vec();
+                    refusals.sort_unstable_by_key(|refused| refused.locator);
+                    self.write_all(refusals.iter().map(keys::add_refusals).collect()).await
                 }
             }
 

@@ -45,7 +45,6 @@ mod opening;
 mod queue;
 mod reader;
 mod restore;
-mod retired;
 mod row;
 mod sealing;
 mod settings;
@@ -60,4 +59,4 @@ pub use crate::backup::{BackedUp, BackupProgress};
 pub use crate::restore::{Restored, restore};
 pub use crate::store::SqliteStore;
 
-doorward_store_sql::implement_operators_and_outbox!(SqliteStore);
+doorward_store_sql::implement_shared_parts!(SqliteStore);

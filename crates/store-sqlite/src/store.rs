@@ -141,6 +141,11 @@ impl SqliteStore {
         self.write(move |connection| row::write_some(connection, &statement)).await
     }
 
+    /// Writes rows of data together.
+    pub(crate) async fn write_all(&self, statements: Vec<Statement>) -> Result<(), StoreError> {
+        self.write(move |connection| row::write_all(connection, &statements)).await
+    }
+
     /// Reads the first row, if there is one.
     pub(crate) async fn find<T: FromRow + Send + 'static>(
         &self,

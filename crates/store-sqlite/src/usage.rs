@@ -1,7 +1,7 @@
 use async_trait::async_trait;
 use doorward_store::{SecretUsage, StoreError, UsageBucket, UsageLog};
 use doorward_store_sql::coherence;
-use doorward_types::{Locator, OrganizationId, Timestamp};
+use doorward_types::{AccessKeyId, Locator, OrganizationId, Timestamp};
 use rusqlite::{Connection, params};
 
 use crate::error::of_write;
@@ -54,12 +54,13 @@ impl UsageLog for SqliteStore {
     async fn usage_with_spans(
         &self,
         organization: OrganizationId,
+        key: AccessKeyId,
         now: Timestamp,
     ) -> Result<(Vec<SecretUsage>, Vec<UsageBucket>), StoreError> {
-        let list = coherence::usage_with_spans(organization, now);
+        let list = coherence::usage_with_spans(organization, key, now);
         self.scan(move |connection| {
             let mut found = Default::default();
-            row::list_by(connection, &list, |row| coherence::add_uses_of(&mut found, now, row))?;
+            row::list_by(connection, &list, |row| coherence::add_uses_of(&mut found, key, now, row))?;
             Ok(found)
         })
         .await

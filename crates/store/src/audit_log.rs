@@ -64,10 +64,7 @@ impl EventFilter {
     #[must_use]
     pub fn admits(&self, event: &EventDraft) -> bool {
         let Self { since, until, action, actor, actor_part, subject } = self;
-        let has_part = |part: &String| {
-            let actor = event.actor.as_str();
-            actor.contains(part) || actor.to_ascii_lowercase().contains(&part.to_ascii_lowercase())
-        };
+        let has_part = |part: &String| event.actor.as_str().to_ascii_lowercase().contains(&part.to_ascii_lowercase());
         since.is_none_or(|since| event.time >= since)
             && until.is_none_or(|until| event.time < until)
             && action.is_none_or(|action| event.action == action)

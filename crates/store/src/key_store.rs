@@ -1,5 +1,5 @@
 use async_trait::async_trait;
-use doorward_types::{AccessKeyId, ActorName, Environment, ExternalId, Name, OrganizationId, SecretState};
+use doorward_types::{AccessKeyId, ActorName, Environment, ExternalId, Name, OrganizationId, SecretState, Timestamp};
 
 use crate::{
     AccessKey, AccessKeyWithSecrets, Change, ChangeContext, Committed, IdempotencyKey, KeyOverview, Operation,
@@ -84,15 +84,21 @@ pub trait KeyStore: Send + Sync {
 
     /// Returns the state of the keys of these organizations, in their order.
     ///
-    /// The default reads the keys of each, and knows no uses.
+    /// The default reads the keys and the uses of each.
     async fn key_overviews(&self, organizations: &[OrganizationId]) -> Result<Vec<KeyOverview>, StoreError> {
         let mut overviews = vec![];
         for organization in organizations {
             let keys = self.access_keys(*organization).await?;
+            let usage = match self.usage_log() {
+                Some(log) => log.usage(*organization, Timestamp::from_millis(0)).await?,
+                None => vec![],
+            };
             let production = keys.iter().filter(|found| WhichKey::Production.is(&found.key));
             let secrets: Vec<_> = production.flat_map(|found| &found.secrets).collect();
             let since = |state| secrets.iter().find(|secret| secret.state == state).map(|secret| secret.created_at);
+            let used = usage.iter().filter(|usage| secrets.iter().any(|secret| secret.locator == usage.locator));
             overviews.push(KeyOverview {
+                last_used_at: used.map(|usage| usage.last_used_at).max(),
                 current_since: since(SecretState::Current),
                 staged_since: since(SecretState::Staged),
                 test_keys: keys.iter().filter(|found| !WhichKey::Production.is(&found.key)).count() as u64,

@@ -67,6 +67,14 @@ impl RetiredSecret {
             last_refused_from: None,
         }
     }
+
+    /// Adds refused calls with this secret.
+    pub fn add(&mut self, refusals: &Refusals) {
+        self.refused += u64::from(refusals.calls);
+        if self.last_refused_at <= Some(refusals.last_at) {
+            (self.last_refused_at, self.last_refused_from) = (Some(refusals.last_at), refusals.last_from);
+        }
+    }
 }
 
 /// The calls with a revoked secret that a node has refused since it last wrote them.

@@ -1,7 +1,7 @@
 use std::time::Duration;
 
 use async_trait::async_trait;
-use doorward_types::{Locator, OrganizationId, Timestamp};
+use doorward_types::{AccessKeyId, Locator, OrganizationId, Timestamp};
 
 use crate::StoreError;
 
@@ -15,14 +15,16 @@ pub trait UsageLog: Send + Sync {
     /// [`USAGE_RETENTION`].
     async fn recent_uses(&self, organization: OrganizationId, now: Timestamp) -> Result<Vec<UsageBucket>, StoreError>;
 
-    /// Returns [`UsageLog::usage`], and the counts in each span of the production key's secrets, by secret and then by time.
+    /// Returns [`UsageLog::usage`], and the counts in each span of the secrets of `key`, by secret and then by time.
     ///
     /// The default reads each, and the spans of all secrets.
     async fn usage_with_spans(
         &self,
         organization: OrganizationId,
+        key: AccessKeyId,
         now: Timestamp,
     ) -> Result<(Vec<SecretUsage>, Vec<UsageBucket>), StoreError> {
+        let _ = key;
         Ok((self.usage(organization, now).await?, self.recent_uses(organization, now).await?))
     }
 

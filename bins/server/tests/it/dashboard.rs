@@ -423,7 +423,7 @@ fn operators_are_added_signed_out_and_removed_on_the_page() {
     let id = list.rsplit("/operators/").next().unwrap().split('/').next().unwrap().to_owned();
     assert!(list.contains("not signed in") && list.contains("1 session"), "{list}");
 
-    let link = shown(&at(&format!("/{id}/link"), ""), "https://localhost/dashboard/sign-in/");
+    let link = shown(&at(&format!("/{id}/link"), ""), "http://localhost/dashboard/sign-in/");
     let grace = Session::new(&server, path_of(&link));
     assert_eq!(grace.get("/dashboard/operators").status, 200);
     assert!(at(&format!("/{id}/sign-out"), "").body.contains("signed out everywhere"));

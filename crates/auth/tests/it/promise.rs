@@ -12,6 +12,7 @@ use doorward_auth::{
     Core, FoundSecret, Issuer, LONG_STAGED, LeaseConfig, LostChanges, ManageError, ROTATION_PERIOD, StagedKey,
     StartError, Verifier, VerifyError,
 };
+use doorward_key::OfferedKey;
 use doorward_records::Store;
 use doorward_store::{OpenMode, StoreError};
 use doorward_store_memory::MemoryStore;
@@ -400,4 +401,33 @@ async fn a_key_that_is_in_use_is_not_regenerated_by_a_scheduler() {
     node.verify(acme.value.expose().as_bytes()).unwrap();
     tokio::time::sleep(hour + Duration::from_mins(1)).await;
     issuer.regenerate(id, StagedKey::Promote, &asked).await.unwrap();
+}
+
+/// Whoever has the public part of a dead key cannot bring it to life by offering it as a key that was made elsewhere.
+#[tokio::test(start_paused = true)]
+async fn a_revoked_key_is_no_new_key() {
+    let node = Verifier::start_in_runtime(&simulated()).await.unwrap();
+    let issuer = Issuer::beside(&node);
+    let acme = issuer.provision("Acme".parse().unwrap(), &request()).await.unwrap().organization.id;
+    let other = issuer.provision("Other".parse().unwrap(), &request()).await.unwrap().organization.id;
+    let name = || "ci".parse().unwrap();
+    let dead = issuer.create(acme, name(), &request()).await.unwrap();
+    issuer.delete(acme, dead.key.id, &request()).await.unwrap();
+    let withdrawn = issuer.stage(acme, &request()).await.unwrap();
+    issuer.unstage(acme, &request()).await.unwrap();
+    for (value, secret) in [(dead.value, dead.secret), (withdrawn.value, withdrawn.secret)] {
+        let offered: OfferedKey = format!("{}:{}", secret.locator, hex(&secret.digest.to_bytes())).parse().unwrap();
+        for organization in [acme, other] {
+            let created = issuer.create_offered(organization, name(), offered, &request()).await.map(drop);
+            let staged = issuer.stage_offered(organization, offered, &request()).await.map(drop);
+            assert!(matches!(created, Err(ManageError::ImportRevoked)), "{created:?}");
+            assert!(matches!(staged, Err(ManageError::ImportRevoked)), "{staged:?}");
+        }
+        let presented = node.authenticate(value.expose().as_bytes());
+        assert!(matches!(presented, Err(VerifyError::Revoked(_))), "{presented:?}");
+    }
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }

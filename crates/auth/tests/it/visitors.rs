@@ -91,7 +91,7 @@ impl Bench {
             unstage: issuer.unstage(id, asked);
             stage_offered: issuer.stage_offered(id, offered(2), asked);
             usage: issuer.usage(who, &keys);
-            usage_with_spans: issuer.usage_with_spans(who, &keys);
+            usage_with_spans: issuer.usage_with_spans(who, &keys, AccessKeyId::new(seed()));
         }
     }
 
@@ -127,7 +127,7 @@ impl Bench {
             organizations: issuer.organizations(who, Page::first(10));
             organizations_containing: issuer.organizations_containing(who, "a", Page::first(10));
             organizations_named: issuer.organizations_named(who, &acme(), 10);
-            passkeys: operators.passkeys(who);
+            passkeys: operators.passkeys(who, ada.id);
             provision: issuer.provision(new(), asked);
             provision_first: issuer.provision_first(new(), asked);
             provision_once: issuer.provision_once(tenant.clone(), new(), asked);

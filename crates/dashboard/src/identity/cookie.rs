@@ -8,7 +8,7 @@ use base64::Engine;
 use base64::prelude::BASE64_URL_SAFE_NO_PAD;
 use doorward_key::{OpaqueToken, Random, RandomError};
 use doorward_link::pkce_verifier;
-use doorward_records::{Sealed, SealingKeys};
+use doorward_records::SealingKeys;
 use doorward_types::Timestamp;
 use http::{HeaderMap, HeaderValue};
 use serde::{Deserialize, Serialize};
@@ -53,9 +53,7 @@ impl BegunSignIn {
     pub(super) fn read(headers: &HeaderMap, state: &str, key: &SealingKeys, now: Timestamp) -> Option<Self> {
         // Only a valid state may become part of a cookie's name.
         OpaqueToken::presented(state)?;
-        let text = cookies::cookie_named(headers, &name_of(state))?;
-        let sealed = Sealed::from_bytes(BASE64_URL_SAFE_NO_PAD.decode(text).ok()?);
-        let opened = key.open_for(PURPOSE, &sealed).ok()?;
+        let opened = cookies::opened(headers, &name_of(state), PURPOSE, key)?;
         let begun: Self = serde_json::from_slice(&opened).ok()?;
         (begun.state == state && now.as_millis() < begun.ends_at).then_some(begun)
     }
@@ -65,11 +63,7 @@ impl BegunSignIn {
         let sealed = key.seal_for(PURPOSE, &text, random)?;
         let value = BASE64_URL_SAFE_NO_PAD.encode(sealed.as_bytes());
         let lifetime = LIFETIME.as_secs();
-        let cookie = format!("{}={value}; {ATTRIBUTES}; Max-Age={lifetime}", name_of(&self.state));
-        Ok(HeaderValue::try_from(cookie).ok().map(|mut cookie| {
-            cookie.set_sensitive(true);
-            cookie
-        }))
+        Ok(cookies::sensitive(format!("{}={value}; {ATTRIBUTES}; Max-Age={lifetime}", name_of(&self.state))).ok())
     }
 
     /// Returns the cookie that deletes this cookie.

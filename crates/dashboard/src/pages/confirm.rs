@@ -2,7 +2,6 @@
 
 use std::time::Duration;
 
-use doorward_auth::StagedKey;
 use doorward_store::{AccessKeyWithSecrets, Organization, Secret};
 use doorward_types::{AccessKeyId, Environment, OrganizationState, SecretState};
 
@@ -52,10 +51,10 @@ pub(super) struct Everything<'a> {
 }
 
 impl Everything<'_> {
-    /// Returns who is hurt if the production key dies: its current secret, or all secrets.
-    fn hurt_in_production(&self, staged: StagedKey) -> String {
+    /// Returns who is hurt if the production key's secrets in these states die.
+    fn hurt_in_production(&self, dying: &[SecretState]) -> String {
         let production = self.keys.iter().filter(|found| found.key.environment == Environment::Production);
-        let dies = |secret: &&Secret| staged == StagedKey::Discard || secret.state == SecretState::Current;
+        let dies = |secret: &&Secret| dying.contains(&secret.state);
         self.known.hurt(production.flat_map(|found| &found.secrets).filter(dies))
     }
 
@@ -89,8 +88,8 @@ pub(super) fn confirm(
         typed,
         opener,
     };
-    let typed_name = || {
-        let hint = format!("To go on, type {}, or the beginning of the current key’s locator", organization.name);
+    let typed_name = |or: &str| {
+        let hint = format!("To go on, type {}{or}", organization.name);
         Some(Field { label: "The organization’s name".to_owned(), hint })
     };
     let staged = verdict.is_some();
@@ -108,9 +107,7 @@ pub(super) fn confirm(
         }
         Dialog::Unstage if !staged => return None,
         Dialog::Unstage => {
-            let production = keys.iter().filter(|found| found.key.environment == Environment::Production);
-            let next = production.flat_map(|found| &found.secrets).filter(|secret| secret.state == SecretState::Staged);
-            let hurt = known.hurt(&next.copied().collect::<Vec<_>>());
+            let hurt = all.hurt_in_production(&[SecretState::Staged]);
             let text = vec!["The next key dies everywhere at once. The current key stays as it is.".to_owned(), hurt];
             let action = "production-key/unstage".to_owned();
             confirm("Withdraw the next key", text, action, "Withdraw it", "unstage")
@@ -127,20 +124,20 @@ pub(super) fn confirm(
                     "The current key dies on every node before you see the next screen, and a fresh one is shown there. Until your \
                      backends have the fresh one, their calls are refused."
                         .to_owned(),
-                    all.hurt_in_production(StagedKey::Promote),
+                    all.hurt_in_production(&[SecretState::Current]),
                     "To rotate without an outage, stage the next key first.".to_owned(),
                 ],
             };
             let action = "production-key/regenerate".to_owned();
             let asked = confirm("Regenerate token", text, action, "Regenerate token", "regenerate");
-            Confirm { field: typed_name(), ..asked }
+            Confirm { field: typed_name(", or the beginning of the current key’s locator"), ..asked }
         }
         Dialog::Leaked => {
             let text = vec![
                 "Regenerate first, roll out second: the leaked key dies on every node before you see the next screen, and a fresh \
                  one is shown there. Until your backends have it, their calls are refused."
                     .to_owned(),
-                all.hurt_in_production(StagedKey::Discard),
+                all.hurt_in_production(&[SecretState::Current, SecretState::Staged]),
             ];
             let (kills, button) = match staged {
                 true => (
@@ -228,7 +225,7 @@ pub(super) fn confirm(
                 ),
             ];
             let asked = confirm("Close the organization", text, "close".into(), "Close it for good", "close");
-            Confirm { field: typed_name(), ..asked }
+            Confirm { field: typed_name(""), ..asked }
         }
         // Other pages ask these.
         Dialog::AddOperator | Dialog::Remove(_) | Dialog::RemoveOperator(_) => return None,

@@ -14,8 +14,8 @@ use crate::state::Parts;
 /// Returns a page that names the fault and the next step.
 pub(crate) fn page(parts: &Parts, fault: &PageError) -> Reply {
     let (status, title) = match fault {
-        PageError::SignedOut if parts.visitors.is_some() => (StatusCode::UNAUTHORIZED, "Sign in first"),
-        PageError::SignedOut | PageError::SignedOutAt(_) => (StatusCode::UNAUTHORIZED, "You are signed out"),
+        PageError::SignedOut(_) if parts.visitors.is_some() => (StatusCode::UNAUTHORIZED, "Sign in first"),
+        PageError::SignedOut(_) => (StatusCode::UNAUTHORIZED, "You are signed out"),
         // The page loads itself again, so that the browser sends the cookie.
         PageError::CrossSiteNavigation => (StatusCode::OK, "One moment"),
         PageError::CrossSite | PageError::ForeignForm => (StatusCode::FORBIDDEN, "Not from here"),
@@ -24,6 +24,11 @@ pub(crate) fn page(parts: &Parts, fault: &PageError) -> Reply {
         PageError::Identity(error) => {
             tracing::warn!(error = error as &dyn std::error::Error, "a sign-in through the identity provider failed");
             (error.status(), "You are not signed in")
+        }
+        #[cfg(feature = "passkeys")]
+        PageError::NoPasskey(error) => {
+            tracing::warn!(error = error as &dyn std::error::Error, "a passkey cannot be added");
+            (error.status(), "That cannot be done")
         }
         #[cfg(feature = "passkeys")]
         PageError::Passkey(error) => {
@@ -46,8 +51,8 @@ pub(crate) fn page(parts: &Parts, fault: &PageError) -> Reply {
             "The store does not answer. If you changed something, check whether it was done before you try again."
                 .to_owned()
         }
-        PageError::SignedOut if parts.visitors.is_some() => "You are not signed in here.".to_owned(),
-        PageError::SignedOut | PageError::SignedOutAt(_) => {
+        PageError::SignedOut(_) if parts.visitors.is_some() => "You are not signed in here.".to_owned(),
+        PageError::SignedOut(_) => {
             "Your session has ended, or there was none. An operator signs in by a link that works once:".to_owned()
         }
         other => sentence(&other.to_string()),

@@ -1,8 +1,9 @@
 //! The page of one key: its picture, its words, its secrets and its events.
 
 use askama::Template;
+use doorward_audit::Event;
 use doorward_auth::rotation_due_at;
-use doorward_store::{EventFilter, Organization, Page};
+use doorward_store::{AccessKey, EventFilter, Organization, Page};
 use doorward_types::{AccessKeyId, Environment, SecretState};
 
 use super::audit::{Row, row};
@@ -37,7 +38,8 @@ struct KeyPage<'a> {
     chart: Chart,
     /// The revoked secrets of the last 30 days.
     retired: Vec<Retired>,
-    events: Vec<Row>,
+    /// The newest events, unless the reads of audit logs take all the places that they may.
+    events: Option<Vec<Row>>,
     typed: Typed,
     name: String,
     notice: Option<Notice>,
@@ -50,31 +52,30 @@ struct Retired {
     refused: String,
 }
 
-#[expect(clippy::disallowed_methods, reason = "the operator who is signed in looks at a key of the organization")]
 pub(crate) async fn page(
     parts: &Parts,
     who: &Caller,
     organization: &Organization,
     id: AccessKeyId,
+    query: &Form,
     said: FormOutcome,
 ) -> Result<Reply, PageError> {
     let found = parts.issuer.access_key(who, organization.id, id).await?;
     let keys = std::slice::from_ref(&found);
-    let (usage, spans) = (parts.issuer.usage(who, keys).await?, parts.issuer.recent_uses(who, keys).await?);
+    let (usage, spans) = parts.issuer.usage_with_spans(who, keys, id).await?;
     let now = parts.verifier.core().clock().now();
     let known = UsageView { usage, spans, now };
     let environment = found.key.environment;
-    let retired = parts.issuer.retired(who, organization.id).await?;
+    // A look for changes patches the picture alone.
+    let (retired, events) = match query.is_live() {
+        true => (vec![], None),
+        false => (parts.issuer.retired(who, organization.id).await?, newest(parts, who, &found.key).await?),
+    };
     let retired = retired.iter().filter(|retired| retired.access_key == id).map(|retired| Retired {
         public_name: parts.public_name(environment, retired.locator),
         at: RelativeTime::new(retired.retired_at, now),
         refused: refused_since(retired, now),
     });
-    let retired = retired.collect();
-    let filter = EventFilter { subject: Some(id.to_string()), ..EventFilter::default() };
-    let scope = who.scope(organization.id, environment)?;
-    let _place = parts.scan(who)?;
-    let events = parts.store.events(&scope, &filter, Page::first(ROWS)).await?;
     let in_state = |state| found.secrets.iter().find(|secret| secret.state == state).copied();
     let current = in_state(SecretState::Current).ok_or(PageError::NotFound)?;
     let staged = in_state(SecretState::Staged);
@@ -96,12 +97,21 @@ pub(crate) async fn page(
         current: known.secret(parts, environment, current),
         next: staged.map(|staged| known.secret(parts, environment, staged)),
         chart: known.chart(current.locator, staged.map(|staged| staged.locator)),
-        retired,
-        events: events.into_iter().map(|event| row(event, now)).collect(),
+        retired: retired.collect(),
+        events: events.map(|events| events.into_iter().map(|event| row(event, now)).collect()),
         typed: if is_refused { typed } else { saved() },
         name: found.key.name.to_string(),
-        once: once(parts, &Form::default())?,
+        once: once(parts, query)?,
         notice,
     };
     Ok(reply::page(notice_status(page.notice.as_ref()), &page))
+}
+
+/// Returns the newest events of a key. A change that was just made is shown without them if no read of a log has a place.
+#[expect(clippy::disallowed_methods, reason = "the operator who is signed in looks at a key of the organization")]
+async fn newest(parts: &Parts, who: &Caller, key: &AccessKey) -> Result<Option<Vec<Event>>, PageError> {
+    let Ok(_place) = parts.scan(who) else { return Ok(None) };
+    let filter = EventFilter { subject: Some(key.id.to_string()), ..EventFilter::default() };
+    let scope = who.scope(key.organization, key.environment)?;
+    Ok(Some(parts.store.events(&scope, &filter, Page::first(ROWS)).await?))
 }

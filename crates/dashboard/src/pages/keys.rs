@@ -68,12 +68,12 @@ pub(crate) async fn page(
         return closed(parts, who, organization, said.notice);
     }
     let keys = parts.issuer.access_keys(who, id).await?;
-    let (usage, spans) = parts.issuer.usage_with_spans(who, &keys).await?;
+    let production =
+        keys.iter().find(|found| found.key.environment == Environment::Production).ok_or(PageError::NotFound)?;
+    let (usage, spans) = parts.issuer.usage_with_spans(who, &keys, production.key.id).await?;
     let now = parts.verifier.core().clock().now();
     let known = UsageView { usage, spans, now };
 
-    let production =
-        keys.iter().find(|found| found.key.environment == Environment::Production).ok_or(PageError::NotFound)?;
     let in_state = |state| production.secrets.iter().find(|secret| secret.state == state).copied();
     let current = in_state(SecretState::Current).ok_or(PageError::NotFound)?;
     let staged = in_state(SecretState::Staged);
@@ -86,10 +86,7 @@ pub(crate) async fn page(
     };
     let due_at = rotation_due_at(Environment::Production, &production.secrets).unwrap_or(now);
     let FormOutcome { notice, again, error, typed, .. } = said;
-    let dialog = match again {
-        Some(dialog) => Some(dialog),
-        None => Dialog::asked(query)?,
-    };
+    let dialog = Dialog::shown(again, query)?;
     let dialog = dialog.filter(|dialog| who.only_organization().is_none() || !dialog.is_of_the_account());
     let impact = Impact::of(&production.secrets, &known.usage, StagedKey::Promote, now);
     let verdict = staged.map(|_| verdict(&impact, now));
@@ -128,7 +125,7 @@ pub(crate) async fn page(
 pub(super) fn once(parts: &Parts, query: &Form) -> Result<String, PageError> {
     let mut once = [0; 16];
     // A look for changes sends no form, and what has not changed must look the same.
-    if !query.has("live") {
+    if !query.is_live() {
         parts.verifier.core().random().fill(&mut once)?;
     }
     Ok(BASE64_URL_SAFE_NO_PAD.encode(once))

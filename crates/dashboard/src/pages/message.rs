@@ -26,7 +26,7 @@ impl Message<'_> {
     /// Returns whether the reader needs a sign-in link.
     fn wants_link(&self) -> bool {
         let is_signed_out = match self.fault {
-            PageError::SignedOut | PageError::SignedOutAt(_) => true,
+            PageError::SignedOut(_) => true,
             #[cfg(feature = "passkeys")]
             PageError::Passkey(_) => true,
             _ => false,
@@ -37,7 +37,7 @@ impl Message<'_> {
     /// Returns the form that the reader sent without a session.
     fn unsent(&self) -> Option<&UnsentForm> {
         match self.fault {
-            PageError::SignedOutAt(unsent) => Some(unsent),
+            PageError::SignedOut(unsent) => unsent.as_ref(),
             _ => None,
         }
     }
@@ -59,12 +59,12 @@ impl Message<'_> {
 
 pub(crate) fn signed_out(parts: &Parts) -> Message<'_> {
     let text = "This session is over. To sign in again, an operator needs another link:";
-    Message { parts, title: "Signed out", text, fault: &PageError::SignedOut }
+    Message { parts, title: "Signed out", text, fault: &PageError::SignedOut(None) }
 }
 
 pub(crate) fn dead_link(parts: &Parts) -> Reply {
     let text = "It was used, or ten minutes have passed. An operator signs in by a link that works once:";
-    let page = Message { parts, title: "This link no longer works", text, fault: &PageError::SignedOut };
+    let page = Message { parts, title: "This link no longer works", text, fault: &PageError::SignedOut(None) };
     let mut reply = reply::page(StatusCode::GONE, &page);
     reply.extensions_mut().insert(SignInError::Link);
     reply

@@ -4,7 +4,7 @@ use askama::Template;
 use doorward_store::{Operator, Passkey, ProviderAccess, SignIn};
 use doorward_types::OperatorId;
 
-use super::keys::{notice_status, once};
+use super::keys::notice_status;
 use super::said::{Dialog, FormOutcome, Notice};
 use super::{RelativeTime, Shell, counted};
 use crate::caller::Caller;
@@ -25,7 +25,6 @@ struct Operators<'a> {
     has_provider: bool,
     own: Option<OwnPasskeys<'a>>,
     notice: Option<Notice>,
-    once: String,
 }
 
 /// The passkeys of the operator who is signed in.
@@ -59,12 +58,13 @@ pub(crate) async fn page(parts: &Parts, who: &Caller, query: &Form, said: FormOu
     let operators = parts.operators.list(who).await?;
     let sessions = parts.operators.sessions(who).await?;
     let now = parts.verifier.core().clock().now();
+    let me = operators.iter().map(|operator| operator.id).find(|id| who.is_operator(*id));
     let row = |operator: Operator| {
         let own: Vec<&SignIn> = sessions.iter().filter(|session| session.operator == operator.id).collect();
         let seen = own.iter().map(|session| session.seen_at).max();
         Row {
             id: operator.id,
-            is_me: operator.name.as_str() == who.actor().as_str(),
+            is_me: me == Some(operator.id),
             name: operator.name.to_string(),
             ways: match operator.provider {
                 ProviderAccess::Local => "link",
@@ -78,24 +78,22 @@ pub(crate) async fn page(parts: &Parts, who: &Caller, query: &Form, said: FormOu
         }
     };
     let rows: Vec<_> = operators.into_iter().map(row).collect();
-    let own = match parts.passkey_origin() {
-        Some(origin) => {
+    // Operators who have just removed themselves have no passkeys either.
+    let own = match (parts.passkey_origin(), me) {
+        (Some(origin), Some(me)) => {
             let row = |passkey: Passkey| PasskeyRow {
                 id: passkey.id,
                 name: passkey.name.to_string(),
                 created: RelativeTime::new(passkey.created_at, now),
                 last_used: passkey.last_used_at.map(|at| RelativeTime::new(at, now)),
             };
-            let rows = parts.operators.passkeys(who).await?.into_iter().map(row).collect();
+            let rows = parts.operators.passkeys(who, me).await?.into_iter().map(row).collect();
             Some(OwnPasskeys { origin, rows })
         }
-        None => None,
+        _ => None,
     };
     let FormOutcome { notice, again, error, typed, .. } = said;
-    let dialog = match again {
-        Some(dialog) => Some(dialog),
-        None => Dialog::asked(query)?,
-    };
+    let dialog = Dialog::shown(again, query)?;
     let removed = match dialog {
         Some(Dialog::RemoveOperator(id)) => rows.iter().find(|row| row.id == id).cloned(),
         _ => None,
@@ -109,7 +107,6 @@ pub(crate) async fn page(parts: &Parts, who: &Caller, query: &Form, said: FormOu
         typed,
         has_provider: parts.provider_name().is_some(),
         own,
-        once: once(parts, query)?,
         notice,
     };
     Ok(reply::page(notice_status(page.notice.as_ref()), &page))

@@ -9,7 +9,7 @@ use http::StatusCode;
 use super::keys::REMINDER_LEAD;
 use super::uses::refused_since;
 use super::when::{ago, between};
-use super::{RelativeTime, Shell, counted, grouped};
+use super::{RelativeTime, Shell, counted};
 use crate::caller::Caller;
 use crate::page_error::PageError;
 use crate::reply::{self, Reply};
@@ -116,20 +116,16 @@ fn sink_row(sink: SinkState, now: Timestamp) -> SinkRow {
 }
 
 impl System<'_> {
-    /// Returns the number of troubles, in words.
-    fn verdict(&self) -> String {
+    fn troubles(&self) -> u64 {
         let nodes = self.nodes.iter().filter(|node| !node.is_well).count();
         let sinks = self.sinks.iter().flatten().filter(|sink| !sink.is_well).count();
-        match nodes + sinks + self.lost.len() {
-            0 => "Everything is well.".to_owned(),
-            troubles => format!(
-                "{} to look at.",
-                if troubles == 1 { "1 trouble".to_owned() } else { format!("{} troubles", grouped(troubles as u64)) }
-            ),
-        }
+        (nodes + sinks + self.lost.len()) as u64
     }
 
-    fn is_well(&self) -> bool {
-        self.verdict().starts_with("Everything")
+    fn verdict(&self) -> String {
+        match self.troubles() {
+            0 => "Everything is well.".to_owned(),
+            troubles => format!("{} to look at.", counted(troubles, "trouble")),
+        }
     }
 }

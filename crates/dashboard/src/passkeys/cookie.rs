@@ -5,7 +5,7 @@ use std::time::Duration;
 use base64::Engine;
 use base64::prelude::BASE64_URL_SAFE_NO_PAD;
 use doorward_key::Random;
-use doorward_records::{Sealed, SealingKeys};
+use doorward_records::SealingKeys;
 use doorward_types::Timestamp;
 use http::{HeaderMap, HeaderValue};
 
@@ -45,16 +45,12 @@ pub(super) fn seal(
     let sealed = key.seal_for(purpose.as_str(), &[&ends_at, state].concat(), random)?;
     let (value, lifetime) = (BASE64_URL_SAFE_NO_PAD.encode(sealed.as_bytes()), LIFETIME.as_secs());
     let cookie = format!("{COOKIE}={value}; Path=/; Secure; HttpOnly; SameSite=Strict; Max-Age={lifetime}");
-    let mut cookie = HeaderValue::try_from(cookie).map_err(PasskeyError::begin)?;
-    cookie.set_sensitive(true);
-    Ok(cookie)
+    cookies::sensitive(cookie).map_err(PasskeyError::begin)
 }
 
 /// Returns the state of the ceremony that this browser began, if its time is not over.
 pub(super) fn open(purpose: Purpose, headers: &HeaderMap, key: &SealingKeys, now: Timestamp) -> Option<Vec<u8>> {
-    let text = cookies::cookie_named(headers, COOKIE)?;
-    let sealed = Sealed::from_bytes(BASE64_URL_SAFE_NO_PAD.decode(text).ok()?);
-    let opened = key.open_for(purpose.as_str(), &sealed).ok()?;
+    let opened = cookies::opened(headers, COOKIE, purpose.as_str(), key)?;
     let (ends_at, state) = opened.split_first_chunk()?;
     (now.as_millis() < i64::from_be_bytes(*ends_at)).then(|| state.to_vec())
 }

@@ -73,6 +73,12 @@ async fn a_page_reads_each_record_once_and_viewing_it_writes_nothing() {
     assert!(page.contains("Just rotated") && page.contains("No call with it was refused since."), "{page}");
 
     let of_organization = ["sign_in", "organization"];
+    // A look for changes of a key's page patches its picture alone.
+    let production = format!("/keys/{}", acme.key.id);
+    let picture = ["sign_in", "organization", "access_key", "usage_with_spans"];
+    assert_eq!(calls(Request::get(path(&format!("{production}?live"))), "").await.0, picture);
+    let whole = calls(Request::get(path(&production)), "").await.0;
+    assert_eq!(whole, [&picture[..], &["retired_of", "events"]].concat());
     let origins = calls(Request::get(path("/callback-origins")), "").await.0;
     assert_eq!(origins, [&of_organization[..], &["allowed_origins"]].concat());
     assert_eq!(calls(Request::get("/dashboard/?all"), "").await.0, ["sign_in", "organizations", "key_overviews"]);

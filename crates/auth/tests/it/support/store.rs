@@ -19,7 +19,7 @@ use doorward_store::{
     SessionStatus, SignIn, SignIns, SinkState, Sourced, StoreError, StoreIdentity, UsageBucket, UsageLog, WhichKey,
 };
 use doorward_store_memory::MemoryStore;
-use doorward_types::{
+use doorward_types::{AccessKeyId, 
     ActorName, Environment, Incarnation, LinkSessionId, Locator, Name, OperatorId, OrganizationId, RegisteredUserId,
     SessionId, Timestamp, ToolCallId,
 };
@@ -192,7 +192,7 @@ carried! { UsageLog:
     fn add_uses(uses: &[(Locator, u32)], at: Timestamp) -> ();
     fn recent_uses(organization: OrganizationId, now: Timestamp) -> Vec<UsageBucket>;
     fn usage(organization: OrganizationId, now: Timestamp) -> Vec<SecretUsage>;
-    fn usage_with_spans(organization: OrganizationId, now: Timestamp) -> (Vec<SecretUsage>, Vec<UsageBucket>);
+    fn usage_with_spans(organization: OrganizationId, key: AccessKeyId, now: Timestamp) -> (Vec<SecretUsage>, Vec<UsageBucket>);
 }
 
 carried! { AuditLog:
