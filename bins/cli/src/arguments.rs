@@ -124,17 +124,26 @@ fn without_empty_variables(command: clap::Command) -> clap::Command {
     command.mut_subcommands(without_empty_variables)
 }
 
-/// Refuses `--all` beside an organization on the line. DOORWARD_ORG may name one: it is set for all commands.
+/// Refuses `--all`, and an export, which names its log, beside an organization or an environment on the line. DOORWARD_ORG may
+/// name an organization: it is set for all commands.
 fn refuse_one_of_all(matches: &ArgMatches) -> Result<(), clap::Error> {
     if let Some((_, matches)) = matches.subcommand() {
         return refuse_one_of_all(matches);
     }
     let is_given =
         |name: &str| matches.ids().any(|id| id == name) && matches.value_source(name) == Some(ValueSource::CommandLine);
-    match ["org", "external_id"].into_iter().find(|name| is_given("all") && is_given(name)) {
-        Some(name) => {
-            let option = name.replace('_', "-");
-            let fault = format!("--all means all organizations, and --{option} means one: leave out one of them\n");
+    let beside = |names: &[&'static str]| names.iter().find(|name| is_given(name)).map(|name| name.replace('_', "-"));
+    let fault = if is_given("all") {
+        beside(&["org", "external_id"]).map(|option| format!("--all means all organizations, and --{option} means one"))
+    } else if is_given("export") {
+        beside(&["org", "external_id", "environment"])
+            .map(|option| format!("--file names the log, and so does --{option}"))
+    } else {
+        None
+    };
+    match fault {
+        Some(fault) => {
+            let fault = format!("{fault}: leave out one of them\n");
             Err(Arguments::command().error(ErrorKind::ArgumentConflict, fault))
         }
         None => Ok(()),
@@ -205,6 +214,7 @@ impl Command {
                 (shown.format, "remove the operator with `doorward operator delete`, and add it again")
             }
             Self::Operator(Operator::LoginLink { .. }) => (ValueFormat::Value, "print another link"),
+            Self::Key(Key::New { .. }) => (ValueFormat::Value, "make another with `doorward key new`"),
             _ => return None,
         };
         Some(ShownValue { format, cure })
@@ -240,8 +250,8 @@ pub enum Command {
                             doorward scan --rules gitleaks > gitleaks.toml\n\n\
                             If there is a store, it is asked about each finding: in force, dead, or unknown. Without a store, each is \
                             `unasked`.\n\n\
-                            Exit status: 0 nothing was found that is in force, 1 something was, or it was found without a store, 2 not \
-                            everything could be looked at."
+                            Exit status: 0 nothing was found that is in force or suspended, 1 something was, or it was found without a \
+                            store, 2 not everything could be looked at. With --staged, a value that the store does not know is 1 too."
     )]
     Scan(Scan),
     /// The nodes: servers, and services that embed Doorward
@@ -438,7 +448,7 @@ pub struct Scan {
     /// Look at the history of the repositories that the paths are in: everything that a branch, a tag or a stash reaches
     #[arg(long)]
     pub git: bool,
-    /// Look at what the next commit adds or changes
+    /// Look at what the next commit adds or changes. A value that the store does not know counts as well
     #[arg(long, conflicts_with = "git")]
     pub staged: bool,
     /// Look at files that an ignore file names too
@@ -804,7 +814,7 @@ pub enum Audit {
         #[arg(long, conflicts_with = "installation")]
         all: bool,
         /// Verify an export in JSON Lines, in place of a store's logs; needs no store
-        #[arg(long, value_name = "EXPORT", conflicts_with_all = ["all", "installation"])]
+        #[arg(long, id = "export", value_name = "EXPORT", conflicts_with_all = ["all", "installation"])]
         file: Option<PathBuf>,
         /// A checkpoint that the log must extend
         #[arg(long, value_name = "FILE", requires = "verifier_key")]

@@ -18,11 +18,12 @@ pub(crate) async fn run(context: &CliContext, text: &str) -> Result<(), CliError
         let unknown = "no key in force has this locator, and none that was revoked in the last 30 days";
         return Err(CliError::not_found(unknown.into()).with_status(DEAD));
     };
-    let organization = match &found {
-        FoundSecret::InForce(live) => live.key.organization,
-        FoundSecret::Revoked(retired) => retired.organization,
+    let name = match &found {
+        FoundSecret::InForce(live) => Some(live.organization_name.clone()),
+        FoundSecret::Revoked(retired) => {
+            context.store.organization(retired.organization).await?.map(|found| found.name)
+        }
     };
-    let name = context.store.organization(organization).await?.map(|found| found.name);
     context.output.plain(&FoundSecretView::from(&found), &lines(&found, name.as_ref()))?;
     match &found {
         FoundSecret::InForce(live) if !live.is_suspended() => Ok(()),

@@ -184,7 +184,7 @@ impl Output {
 }
 
 /// Returns a document as one JSON text.
-fn text_of<T: Serialize>(document: &T) -> Result<Zeroizing<String>, CliError> {
+pub(crate) fn text_of<T: Serialize>(document: &T) -> Result<Zeroizing<String>, CliError> {
     let text = serde_json::to_string_pretty(document).map_err(|error| CliError::failed(error.to_string()))?;
     Ok(Zeroizing::new(format!("{text}\n")))
 }

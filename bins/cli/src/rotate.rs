@@ -3,7 +3,6 @@
 
 use std::io::Write;
 use std::process::{Command, Stdio};
-use std::time::Duration;
 
 use doorward::api::views::RegeneratedView;
 use doorward::auth::{Impact, Issuer, ManageError, StagedKey, UsedSecret};
@@ -49,8 +48,10 @@ pub(crate) async fn run(context: &CliContext, rotation: &KeyRotation) -> Result<
         }
     }
     loop {
-        watch(context, &issuer, &organization, rotation).await?;
-        let request = context.request.clone().with_unused_for(rotation.idle);
+        let impact = watch(context, &issuer, &organization, rotation).await?;
+        // Without the next key, a regeneration would make another, whose value nobody gets.
+        let seen: Vec<_> = impact.dying.iter().chain(&impact.successor).map(|used| used.secret.locator).collect();
+        let request = context.request.clone().with_unused_for(rotation.idle).with_expected_secrets(seen);
         match issuer.regenerate(organization.id, StagedKey::Promote, &request).await {
             // Somebody has used the current key at the last moment.
             Err(ManageError::StillInUse { .. }) => {}
@@ -105,13 +106,13 @@ fn deliver(command: &str, value: &ShownOnce) -> Result<(), String> {
     }
 }
 
-/// Waits until the next key is used, and the current key was unused for long enough.
+/// Waits until the next key is used, and the current key was unused for long enough. Returns what a regeneration would do then.
 async fn watch(
     context: &CliContext,
     issuer: &Issuer,
     organization: &Organization,
     rotation: &KeyRotation,
-) -> Result<(), CliError> {
+) -> Result<Impact, CliError> {
     let mut progress = Progress::new(&context.output);
     loop {
         let impact = issuer.preview_regeneration(context.operator(), organization.id, StagedKey::Promote).await?;
@@ -124,18 +125,12 @@ async fn watch(
         }
         let now = context.core.clock().now();
         progress.show(&state(&impact, now), false);
-        if is_rolled_out(&impact, rotation.idle, now) {
+        if !impact.is_successor_unused() && impact.used_within(rotation.idle).next().is_none() {
             progress.end();
-            return Ok(());
+            return Ok(impact);
         }
         tokio::time::sleep(rotation.every).await;
     }
-}
-
-/// Returns whether the next key is used, and the current key was unused for this time.
-fn is_rolled_out(impact: &Impact, idle: Duration, now: Timestamp) -> bool {
-    let unused = |used: &UsedSecret| used.usage.is_none_or(|usage| usage.last_used_at + idle <= now);
-    !impact.is_successor_unused() && impact.dying.iter().all(unused)
 }
 
 /// Returns the state of the rollout, for people.

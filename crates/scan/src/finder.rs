@@ -3,6 +3,7 @@
 use std::fmt;
 
 use crate::decode::{self, Decoded};
+use crate::report::redacted;
 use crate::sighting::{Encoding, Kind, Sighting};
 use aho_corasick::{AhoCorasick, MatchKind, packed};
 use doorward_key::{Digest, KeyPrefix, PresentedKey, PresentedOperatorToken};
@@ -110,6 +111,12 @@ impl Finder {
             found.push(sighting);
         });
         found
+    }
+
+    /// Returns the text with the public beginning of each value in its place.
+    #[must_use]
+    pub fn redact(&self, text: &str) -> String {
+        redacted(self, text.as_bytes()).0
     }
 
     /// Tells of each value whose needle begins between `from` and `until`. `offset` is the place of the text in the whole.

@@ -158,6 +158,14 @@ impl Gathered {
             let reference = reference.map_err(|error| error.to_string())?;
             // A symbolic reference names another one, which is in the list.
             tips.extend(reference.try_id().map(gix::Id::detach));
+            // The reference of the stash is the newest one. The others are in its log only.
+            if reference.name().as_bstr() == "refs/stash"
+                && let Some(log) = reference.log_iter().all().map_err(|error| error.to_string())?
+            {
+                for line in log {
+                    tips.push(line.map_err(|error| error.to_string())?.new_oid());
+                }
+            }
         }
         // A head that is on no branch.
         if let Ok(head) = repository.head_id() {

@@ -25,7 +25,7 @@ impl Rules {
         match self {
             Self::Gitleaks => format!(
                 r#"# Rules for gitleaks: access keys and operators' tokens of Doorward. Use them with `gitleaks --config FILE`.
-# An expression cannot check the checksum: give a finding to `doorward key inspect`.
+# An expression cannot check the checksum: give a key to `doorward key inspect`, and a token to `doorward scan -`.
 title = "Doorward"
 
 [extend]
@@ -48,7 +48,7 @@ tags = ["key", "doorward"]
             ),
             Self::Trufflehog => format!(
                 r"# Detectors for TruffleHog: access keys and operators' tokens of Doorward. Use them with `trufflehog --config FILE`.
-# An expression cannot check the checksum: give a finding to `doorward key inspect`.
+# An expression cannot check the checksum: give a key to `doorward key inspect`, and a token to `doorward scan -`.
 detectors:
   - name: doorward-access-key
     keywords:
@@ -110,7 +110,8 @@ Pattern name:  Doorward operator token
 Secret format: {token}
 
 An expression cannot check the last six characters, which are a checksum. A finding is a key if
-`doorward key inspect` says that it is well-formed, or if `doorward scan` finds it in the same file.
+`doorward key inspect` says that it is well-formed, or if `doorward scan` finds it in the same file. A token of an operator is
+found by `doorward scan` only.
 ",
                 key = bare(&key),
                 token = bare(&token),

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 use std::fs::File;
-use std::io::{BufRead, BufReader, Seek, SeekFrom};
+use std::io::{BufRead, BufReader, Read, Seek, SeekFrom};
 use std::path::Path;
 use std::sync::{Mutex, PoisonError};
 
@@ -12,6 +12,7 @@ use doorward::store::{AuditLog, EventFilter, Page, Scope, StoreError};
 use doorward::types::{Environment, OrganizationId};
 
 use crate::failure::CliError;
+use crate::store::events::MAX_LINE_BYTES;
 
 /// An exported log, in JSON Lines.
 #[derive(Debug)]
@@ -54,10 +55,10 @@ impl Lines {
         let Some(place) = self.places.get(&page.after) else { return Ok(vec![]) };
         let mut place = *place;
         self.file.seek(SeekFrom::Start(place))?;
-        let (mut events, mut last, mut line) = (Vec::new(), page.after, String::new());
+        let (mut events, mut last, mut line) = (Vec::new(), page.after, Vec::new());
         while events.len() < page.limit as usize {
             line.clear();
-            let length = self.file.read_line(&mut line)?;
+            let length = (&mut self.file).take(MAX_LINE_BYTES).read_until(b'\n', &mut line)?;
             if length == 0 {
                 break;
             }
@@ -76,8 +77,9 @@ impl Lines {
 }
 
 /// Reads a line. `next` is the place that the event should have.
-fn read(line: &str, scope: &Scope, next: u64) -> Result<Event, ChainError> {
+fn read(line: &[u8], scope: &Scope, next: u64) -> Result<Event, ChainError> {
     let unreadable = |reason: String| ChainError::Unreadable { sequence: next, reason };
+    let line = str::from_utf8(line).map_err(|_| unreadable("this is no text in UTF-8".to_owned()))?;
     let FiledEvent { event, hash_fits, .. } =
         FiledEvent::from_line(line).map_err(|error| unreadable(error.to_string()))?;
     let EventDraft { organization, environment, .. } = &event.draft;

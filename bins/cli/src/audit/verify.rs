@@ -158,12 +158,14 @@ pub(super) async fn verify_file(
     let check = LogCheck::default().with_earlier(earlier).with_keys(keys).with_must_have_events(true);
     let found = verify_log(&file, scope, &check, &mut report).await;
     progress.end();
-    let found = found.map_err(|fault| match &fault {
-        LogError::Chain(ChainError::Missing { from: 1, .. }) => {
-            format!("{fault} from the file: put the lines of an export from before they were pruned in front")
+    let found = match found {
+        Ok(verified) => Ok(verified),
+        Err(LogError::Store(error)) => return Err(error.into()),
+        Err(fault @ LogError::Chain(ChainError::Missing { from: 1, .. })) => {
+            Err(format!("{fault} from the file: put the lines of an export from before they were pruned in front"))
         }
-        _ => fault.to_string(),
-    });
+        Err(fault) => Err(fault.to_string()),
+    };
     let is_broken = found.is_err();
     let view = LogView::of(scope, found);
     let row = view.row();

@@ -84,9 +84,10 @@ impl From<&Unread> for UnreadRow {
 }
 
 impl Document {
-    /// Returns the exit status.
-    pub(super) fn status(&self) -> u8 {
-        match (self.unread.is_empty(), self.findings.iter().any(|row| row.state.is_dangerous())) {
+    /// Returns the exit status. `is_commit` is for a commit that is not made yet: no value may go into it, but a dead one.
+    pub(super) fn status(&self, is_commit: bool) -> u8 {
+        let counts = |row: &Row| row.state.is_dangerous() || (is_commit && row.state == State::Unknown);
+        match (self.unread.is_empty(), self.findings.iter().any(counts)) {
             (false, _) => INCOMPLETE,
             (true, true) => FOUND,
             (true, false) => 0,

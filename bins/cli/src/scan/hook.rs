@@ -5,6 +5,7 @@ use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
 use std::path::Path;
 
 use doorward::key::KeyPrefix;
+use doorward_scan::Finder;
 use serde::Serialize;
 
 use crate::failure::CliError;
@@ -20,7 +21,10 @@ struct Installed {
 
 /// Installs the hook into the repository that the path is in. A hook of somebody else stays as it is.
 pub(super) fn install(path: &Path, prefix: Option<&KeyPrefix>, output: &Output) -> Result<(), CliError> {
-    let folder = doorward_scan::hooks_folder(path).map_err(|error| CliError::not_found(error.to_string()))?;
+    // A path can hold a value itself, which no message shows.
+    let finder = Finder::new(&prefix.cloned().unwrap_or_default());
+    let folder =
+        doorward_scan::hooks_folder(path).map_err(|error| CliError::not_found(finder.redact(&error.to_string())))?;
     let hook = folder.join("pre-commit");
     let failed = |error: &std::io::Error| CliError::of_file("written", &hook, error);
     let prefix = prefix.map(|prefix| format!(" --prefix {prefix}")).unwrap_or_default();

@@ -1,5 +1,7 @@
 //! The findings for people: a line for each.
 
+use doorward::types::Foreign;
+
 use super::document::{Document, Row};
 
 /// Returns the lines.
@@ -44,12 +46,5 @@ fn place(row: &Row) -> String {
 
 /// Returns a text that cannot move the cursor of a terminal, nor begin another line.
 pub(super) fn printable(text: &str) -> String {
-    let mut shown = String::with_capacity(text.len());
-    for letter in text.chars() {
-        match letter.is_control() {
-            true => shown.extend(letter.escape_default()),
-            false => shown.push(letter),
-        }
-    }
-    shown
+    Foreign::within(text, usize::MAX).to_string()
 }

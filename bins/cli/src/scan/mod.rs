@@ -13,7 +13,6 @@ use doorward::api::Code;
 use doorward::key::KeyPrefix;
 use doorward_scan::rules::Rules;
 use doorward_scan::{Finder, Report, Scanner};
-use serde::Serialize;
 
 use self::document::{Document, Row, UnreadRow};
 use self::state::States;
@@ -47,11 +46,11 @@ impl Asked {
 
 pub(crate) async fn run(url: &StoreUrl, scan: &Scan, output: &Output) -> Result<(), CliError> {
     if scan.hook {
-        return hook::install(
-            scan.paths.first().map_or(Path::new("."), PathBuf::as_path),
-            scan.prefix.as_ref(),
-            output,
-        );
+        return match &*scan.paths {
+            [] => hook::install(Path::new("."), scan.prefix.as_ref(), output),
+            [path] => hook::install(path, scan.prefix.as_ref(), output),
+            _ => Err(CliError::usage("--hook installs into one repository: give one path".to_owned())),
+        };
     }
     let asked = Asked::open(url, output).await;
     let prefix = asked.prefix(scan.prefix.as_ref());
@@ -70,11 +69,11 @@ pub(crate) async fn run(url: &StoreUrl, scan: &Scan, output: &Output) -> Result<
     let format = if output.is_document() && scan.format == ScanFormat::Text { ScanFormat::Json } else { scan.format };
     match format {
         ScanFormat::Text => output::show(&lines::of(&document))?,
-        ScanFormat::Json => output::show(&text_of(&document)?)?,
-        ScanFormat::Sarif => output::show(&text_of(&sarif::of(&document))?)?,
+        ScanFormat::Json => output::show(&output::text_of(&document)?)?,
+        ScanFormat::Sarif => output::show(&output::text_of(&sarif::of(&document))?)?,
     }
     output.remark(&lines::summary(&document));
-    match document.status() {
+    match document.status(scan.staged) {
         0 => Ok(()),
         status => Err(CliError::answered(status)),
     }
@@ -126,9 +125,4 @@ const fn rules(scanner: OtherScanner) -> Rules {
         OtherScanner::DetectSecrets => Rules::DetectSecrets,
         OtherScanner::Github => Rules::Github,
     }
-}
-
-fn text_of(document: &impl Serialize) -> Result<String, CliError> {
-    let text = serde_json::to_string_pretty(document).map_err(|error| CliError::failed(error.to_string()))?;
-    Ok(format!("{text}\n"))
 }

@@ -1,7 +1,6 @@
 //! The findings in SARIF 2.1.0 (OASIS), which GitHub's code scanning and others take.
 
-use std::fmt::Write;
-
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use serde_json::{Value, json};
 
 use super::document::{Document, Row};
@@ -65,18 +64,13 @@ fn result(row: &Row) -> Value {
     })
 }
 
+/// The characters of a path that stand for themselves in a URL.
+const IN_A_PATH: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~').remove(b'/');
+
 /// Returns the path as a reference within a URL: relative if the path is.
 fn uri(path: &str) -> String {
-    let mut uri = if path.starts_with('/') { "file://".to_owned() } else { String::new() };
-    for byte in path.strip_prefix("./").unwrap_or(path).bytes() {
-        match byte {
-            b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~' | b'/' => uri.push(char::from(byte)),
-            other => {
-                let _ = write!(uri, "%{other:02X}");
-            }
-        }
-    }
-    uri
+    let scheme = if path.starts_with('/') { "file://" } else { "" };
+    format!("{scheme}{}", utf8_percent_encode(path.strip_prefix("./").unwrap_or(path), IN_A_PATH))
 }
 
 #[cfg(test)]

@@ -90,7 +90,8 @@ impl<'a> States<'a> {
         let asked = match sighting.kind {
             Kind::AccessKey(environment) => key(context, sighting, environment).await,
             Kind::OperatorToken => token(context, sighting).await,
-            _ => Ok(Answer::of(State::Unknown)),
+            // A kind that this program cannot ask about.
+            _ => Ok(Answer::of(State::Unasked)),
         };
         match asked {
             Ok(answer) => self.known.entry(name).or_insert(answer).clone(),

@@ -12,7 +12,7 @@ use crate::output::Output;
 use crate::progress::Progress;
 
 /// The longest line that is read as a whole: an event has some kilobytes.
-const MAX_LINE_BYTES: u64 = 1 << 20;
+pub(crate) const MAX_LINE_BYTES: u64 = 1 << 20;
 
 /// The maximum number of unreadable lines that are named.
 const MAX_LISTED: usize = 20;

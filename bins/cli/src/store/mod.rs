@@ -3,7 +3,7 @@
 mod backup;
 mod changes;
 mod document;
-mod events;
+pub(crate) mod events;
 mod migrate;
 mod restored;
 mod tables;

@@ -701,14 +701,15 @@ fn an_export_is_verified_without_a_store() {
     let export = done(folder, store, &["audit", "export"]);
     std::fs::remove_file(folder.join("doorward.db")).unwrap();
 
-    let verify = |text: &str, more: &[&str]| {
-        std::fs::write(folder.join("audit.jsonl"), text).unwrap();
+    let verify_bytes = |bytes: &[u8], more: &[&str]| {
+        std::fs::write(folder.join("audit.jsonl"), bytes).unwrap();
         let verify = ["--output", "json", "audit", "verify", "--file", "audit.jsonl"];
         let found = programs::run(folder, &[&verify[..], more].concat());
         let document: Value = serde_json::from_slice(&found.stdout).unwrap_or_else(|_| panic!("{found:?}"));
         let fault = document["logs"][0]["fault"].as_str().or(document["detail"].as_str()).unwrap_or_default();
         (found.status.code(), fault.to_owned())
     };
+    let verify = |text: &str, more: &[&str]| verify_bytes(text.as_bytes(), more);
     let with = ["--checkpoint", "friday.note", "--verifier-key", verifier.as_str()];
     assert_eq!(verify(&export, &[]), (Some(0), String::new()));
     assert_eq!(verify(&export, &with), (Some(0), String::new()));
@@ -731,6 +732,16 @@ fn an_export_is_verified_without_a_store() {
         assert!(status == Some(1) && fault.contains(said), "{said}: {fault}");
     }
     assert_eq!(verify("", &[]).0, Some(1));
+    let (status, fault) = verify_bytes(&[joined(&lines[..3]).as_bytes(), b"\xff\n"].concat(), &[]);
+    assert!(status == Some(1) && fault.contains("this is no text in UTF-8"), "{fault}");
+    // The file names the log. A variable may name an organization for all commands.
+    for beside in [["--org", "other"], ["--external-id", "7"], ["--environment", "test"]] {
+        let refused = programs::run(folder, &[&["audit", "verify", "--file", "audit.jsonl"][..], &beside].concat());
+        assert_eq!(refused.status.code(), Some(2), "{beside:?}");
+    }
+    assert_eq!(verify(&export, &[]).0, Some(0));
+    let mut verify_all = programs::command(folder, &["audit", "verify", "--file", "audit.jsonl"]);
+    assert!(verify_all.env("DOORWARD_ORG", "other").output().unwrap().status.success());
     let note = std::fs::read_to_string(folder.join("friday.note")).unwrap();
     std::fs::write(folder.join("friday.note"), note.replace("doorward/org_", "doorward/org_0")).unwrap();
     assert_eq!(verify(&export, &with).0, Some(1), "a checkpoint of another log");

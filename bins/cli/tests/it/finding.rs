@@ -8,11 +8,7 @@ use std::process::Stdio;
 
 use serde_json::Value;
 
-use crate::programs::{command, done, refused, run};
-
-fn json(folder: &Path, arguments: &[&str]) -> Value {
-    serde_json::from_str(&done(folder, &[&["--output", "json"], arguments].concat())).unwrap()
-}
+use crate::programs::{command, done, json, refused, run};
 
 fn text(found: &Value, at: &str) -> String {
     found.pointer(at).and_then(Value::as_str).unwrap_or_else(|| panic!("{at} of {found}")).to_owned()

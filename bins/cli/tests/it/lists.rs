@@ -8,12 +8,8 @@ use std::process::Command;
 
 use serde_json::Value;
 
-use crate::programs::{command, done, refused, server_binary};
+use crate::programs::{command, done, json, refused, server_binary};
 use crate::support::{self, Server};
-
-fn json(folder: &Path, arguments: &[&str]) -> Value {
-    serde_json::from_str(&done(folder, &[&["--output", "json"], arguments].concat())).unwrap()
-}
 
 fn rows(listed: &Value) -> &[Value] {
     listed["data"].as_array().unwrap()

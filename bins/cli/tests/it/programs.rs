@@ -40,6 +40,11 @@ pub(crate) fn done(folder: &Path, arguments: &[&str]) -> String {
     String::from_utf8(done.stdout).unwrap().trim().to_owned()
 }
 
+/// Returns the JSON document of a command that must succeed.
+pub(crate) fn json(folder: &Path, arguments: &[&str]) -> serde_json::Value {
+    serde_json::from_str(&done(folder, &[&["--output", "json"], arguments].concat())).unwrap()
+}
+
 /// Returns the exit status and the message of a command that must fail.
 pub(crate) fn refused(folder: &Path, arguments: &[&str]) -> (i32, String) {
     let done = run(folder, arguments);

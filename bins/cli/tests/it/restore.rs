@@ -11,11 +11,7 @@ use doorward::audit::{Event, FiledEvent, Hash, Reason};
 use doorward_test_postgres::Cluster;
 use serde_json::Value;
 
-use crate::programs::{command, done, refused, run};
-
-fn json(folder: &Path, arguments: &[&str]) -> Value {
-    serde_json::from_str(&done(folder, &[&["--output", "json"], arguments].concat())).unwrap()
-}
+use crate::programs::{command, done, json, refused, run};
 
 /// Returns whether a key works.
 fn works(folder: &Path, key: &str) -> bool {

@@ -19,18 +19,11 @@ fn a_rotation_waits_until_nobody_uses_the_current_key() {
     let folder = server.folder.path();
     let current = server.production_key.clone();
     let rotate = ["key", "rotate", "--idle", "6s", "--every", "1s", "--yes", "--deliver"];
-    let with = |command: &str, more: &[&str]| -> Vec<String> {
-        rotate.iter().chain([&command]).chain(more).map(|text| (*text).to_owned()).collect()
-    };
-    let texts = |arguments: &[String]| arguments.iter().map(String::as_str).map(str::to_owned).collect::<Vec<_>>();
-    let failing = with("cat > /dev/null; exit 7", &[]);
-    let failing: Vec<&str> = failing.iter().map(String::as_str).collect();
-    let (code, said) = refused(folder, &failing);
+    let (code, said) = refused(folder, &[&rotate[..], &["cat > /dev/null; exit 7"]].concat());
     assert!(code == 1 && said.contains("exit status: 7") && said.contains("is withdrawn"), "{said}");
     assert_eq!(status(&server, &current), 200);
 
-    let arguments = texts(&with("cat > next.key", &[]));
-    let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
+    let arguments = [&rotate[..], &["cat > next.key"]].concat();
     let mut first = command(folder, &arguments).stderr(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
     let delivered = folder.join("next.key");
     waits_for("the value is delivered", || std::fs::read(&delivered).is_ok_and(|value| value.len() == 55));

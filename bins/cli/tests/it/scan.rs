@@ -261,6 +261,22 @@ fn the_hook_refuses_a_commit_that_adds_a_value() {
     assert!(!git(folder, &["commit", "--quiet", "-m", "Leak", "app.env"]).status.success());
     must(folder, &["commit", "--quiet", "--no-verify", "-m", "Leak all the same"]);
 
+    // A store that does not know the value is no reason to let it pass. A dead one harms nobody.
+    let dead = done(folder, &["org", "create", "Acme"]);
+    let (status, out, _) = scanned(folder, &["app.env"], &[&value]);
+    assert!(status == 0 && out.contains(": unknown"), "{out}");
+    std::fs::write(folder.join("more.env"), format!("KEY={value}\n")).unwrap();
+    must(folder, &["add", "more.env"]);
+    assert!(!git(folder, &["commit", "--quiet", "-m", "Leak", "more.env"]).status.success());
+    done(folder, &["key", "regenerate", "--yes"]);
+    std::fs::write(folder.join("more.env"), &dead).unwrap();
+    must(folder, &["commit", "--quiet", "-m", "Add a dead key", "more.env"]);
+    // No message shows a value in a path, and a hook has one repository.
+    let nowhere = tempfile::tempdir().unwrap();
+    let (status, _, _) = scanned(nowhere.path(), &["--hook", &value], &[&value]);
+    assert_eq!(status, 5);
+    assert_eq!(refused(folder, &["scan", "--hook", ".", "other"]).0, 2);
+
     // Installed again, it is the same; the hook of somebody else stays.
     done(folder, &["scan", "--hook", "--prefix", "acme", "."]);
     assert!(std::fs::read_to_string(&hook).unwrap().contains("--staged --prefix acme"));
@@ -278,11 +294,13 @@ fn a_name_of_a_file_can_neither_show_a_value_nor_move_the_cursor() {
     let folder = folder.path();
     let value = key();
     std::fs::write(folder.join(format!("{value}.txt")), "").unwrap();
-    std::fs::write(folder.join("a\u{1b}[2J\nb.txt"), &value).unwrap();
+    std::fs::write(folder.join("a\u{1b}[2J\n\u{202e}b.txt"), &value).unwrap();
     let (status, out, error) = scanned(folder, &["."], &[&value]);
     let named = format!("./{}_….txt (its name): production key", locator(&value));
     assert!(status == 1 && out.contains(&named) && out.lines().count() == 2, "{out}");
-    assert!(!out.contains('\u{1b}') && !error.contains('\u{1b}'), "{out:?}");
+    for moves in ['\u{1b}', '\u{202e}'] {
+        assert!(!out.contains(moves) && !error.contains(moves), "{out:?}");
+    }
     // Nor the name of a file that does not exist.
     for arguments in [&[&*value][..], &["--git", &value], &["--staged", &value]] {
         assert_eq!(scanned(folder, arguments, &[&value]).0, 2);

@@ -159,6 +159,8 @@ fn a_lost_staged_key_is_not_to_be_rolled_out() {
     let (status, said) = redirected(folder, "> /dev/full", &["key", "stage"]);
     assert_eq!(status, Some(1), "{said}");
     assert!(said.contains("`doorward key unstage`") && !said.contains("roll this one out"), "{said}");
+    let (status, said) = redirected(folder, "> /dev/full", &["key", "new"]);
+    assert_eq!((status, said.contains("make another with `doorward key new`")), (Some(1), true), "{said}");
     done(folder, &["key", "unstage", "--yes"]);
     let (status, said) = redirected(folder, "> /dev/full", &["key", "stage", "--format", "json"]);
     assert_eq!((status, said.contains("`doorward key unstage`")), (Some(1), true), "{said}");

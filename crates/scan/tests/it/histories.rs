@@ -165,3 +165,19 @@ fn the_folder_of_hooks_is_the_one_that_git_uses() {
     std::fs::create_dir_all(folder.path().join("tools/hooks")).unwrap();
     assert_eq!(hooks_folder(folder.path()).unwrap().canonicalize().unwrap(), canonical.join("tools/hooks"));
 }
+
+#[test]
+fn every_stash_is_looked_at() {
+    let folder = tempfile::tempdir().unwrap();
+    git(folder.path(), &["init", "--quiet"]);
+    commit(folder.path(), "Begin");
+    for name in ["older.env", "newer.env"] {
+        std::fs::write(folder.path().join(name), key()).unwrap();
+        git(folder.path(), &["add", name]);
+        git(folder.path(), &["-c", "user.name=Ada", "stash", "push", "--quiet"]);
+    }
+    let report = scanner().history(folder.path());
+    assert!(report.unread.is_empty(), "{:?}", report.unread);
+    let files: Vec<_> = places(&report).into_iter().map(|(file, ..)| file).collect();
+    assert!(files.contains(&"older.env".to_owned()) && files.contains(&"newer.env".to_owned()), "{files:?}");
+}
