@@ -11,7 +11,7 @@ use crate::{circles, shell};
 const LAYERS: &[&[&str]] = &[
     &["doorward-test-postgres", "doorward-types"],
     &["doorward-key", "doorward-origin", "doorward-assertion", "doorward-audit", "doorward-client"],
-    &["doorward-scan", "doorward-store"],
+    &["doorward-scan", "doorward-secret-scanning", "doorward-store"],
     &["doorward-auth", "doorward-records", "doorward-sink"],
     &["doorward-store-copy", "doorward-store-sql"],
     &["doorward-store-memory", "doorward-store-sqlite", "doorward-store-postgres"],
@@ -37,6 +37,7 @@ const FOREIGN: &[(&str, &[&str])] = &[
     ("doorward-link", &["hyper", "tower", "rusqlite", "tokio-postgres"]),
     ("doorward-scan", &["tokio", "http", "hyper", "tower", "rusqlite", "tokio-postgres"]),
     ("doorward-secret-files", &["http", "hyper", "tower", "rusqlite", "tokio-postgres"]),
+    ("doorward-secret-scanning", &["hyper", "tower", "rusqlite", "tokio-postgres"]),
     ("doorward-sink", &["hyper", "tower", "rusqlite", "tokio-postgres"]),
     ("doorward-store-sql", &["tokio", "http", "hyper", "tower", "rusqlite", "tokio-postgres"]),
     ("doorward-store-conformance", &["tokio", "http", "hyper", "tower", "rusqlite", "tokio-postgres"]),
