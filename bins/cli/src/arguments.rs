@@ -9,10 +9,11 @@ use clap::error::ErrorKind;
 use clap::parser::ValueSource;
 use clap::{ArgMatches, Args, CommandFactory, FromArgMatches, Parser, Subcommand};
 use clap_complete::Shell;
-use doorward::audit::{Action, ExportFormat, NoteVerifier};
+use doorward::audit::{Action, ExportFormat, NoteVerifier, WitnessVerifier};
 use doorward::key::{KeyPrefix, OfferedKey};
 use doorward::types::{AccessKeyId, ActorName, Environment, ExternalId, Name, Timestamp, parse_duration};
 use doorward::{StoreUrl, StoreUrlError};
+use doorward_client::Endpoint;
 use zeroize::Zeroizing;
 
 /// Issue, rotate and inspect access keys.
@@ -823,6 +824,9 @@ pub enum Audit {
         /// if it is given several times, one of the keys must have signed
         #[arg(long, value_name = "NAME+ID+KEY")]
         verifier_key: Vec<NoteVerifier>,
+        /// The public key of a witness that must have cosigned the checkpoint; may be given several times
+        #[arg(long, value_name = "NAME+ID+KEY", requires = "checkpoint")]
+        witness_key: Vec<WitnessVerifier>,
     },
     /// Verify a log, and print a signed checkpoint of it; keep the checkpoint elsewhere
     #[command(
@@ -845,6 +849,12 @@ pub enum Audit {
         /// Another trusted key, such as the former signing key; may be given several times
         #[arg(long, value_name = "NAME+ID+KEY")]
         verifier_key: Vec<NoteVerifier>,
+        /// The URL of a witness that is to cosign the checkpoint (C2SP tlog-witness); may be given several times
+        #[arg(long, value_name = "URL", requires = "witness_key", conflicts_with = "all")]
+        witness: Vec<Endpoint>,
+        /// The public key of the witness, in the order of the URLs
+        #[arg(long, value_name = "NAME+ID+KEY", requires = "witness")]
+        witness_key: Vec<WitnessVerifier>,
     },
     /// Print the proof that an event is in a log, for people who do not have the other events
     #[command(
@@ -859,6 +869,36 @@ pub enum Audit {
         /// The file with the signing key, as `audit keygen` prints it
         #[arg(long, value_name = "FILE", env = "DOORWARD_SIGNING_KEY_FILE")]
         signing_key_file: PathBuf,
+    },
+    /// Print the proof that a log has only grown since an earlier checkpoint, for people who do not have the events
+    #[command(
+        after_help = "It ends in a new checkpoint. The format is that of C2SP (tlog-witness), so that a witness can cosign it:\n\n    \
+                            doorward audit prove-extension --since friday.note --org acme --signing-key-file signing.key > monday.proof"
+    )]
+    ProveExtension {
+        #[command(flatten)]
+        log: Log,
+        /// The earlier checkpoint, as `audit checkpoint` printed it
+        #[arg(long, value_name = "FILE")]
+        since: PathBuf,
+        /// The file with the signing key, as `audit keygen` prints it
+        #[arg(long, value_name = "FILE", env = "DOORWARD_SIGNING_KEY_FILE")]
+        signing_key_file: PathBuf,
+        /// Another trusted key, such as the key of the earlier checkpoint; may be given several times
+        #[arg(long, value_name = "NAME+ID+KEY")]
+        verifier_key: Vec<NoteVerifier>,
+    },
+    /// Check a proof that a log has only grown since an earlier checkpoint; needs no store
+    CheckExtension {
+        /// The proof, as `audit prove-extension` prints it
+        #[arg(long, value_name = "FILE")]
+        proof: PathBuf,
+        /// The earlier checkpoint
+        #[arg(long, value_name = "FILE")]
+        since: PathBuf,
+        /// The public key that must have signed both checkpoints; if it is given several times, one of the keys each
+        #[arg(long, value_name = "NAME+ID+KEY", required = true)]
+        verifier_key: Vec<NoteVerifier>,
     },
     /// Check an inclusion proof for an exported event on standard input; needs no store
     CheckProof {

@@ -126,6 +126,11 @@ pub enum CheckpointError {
     /// The text is not a checkpoint.
     #[error("this is not a checkpoint of a log")]
     Malformed,
+    /// The log was rewritten since the earlier checkpoint, or the proof is of other checkpoints.
+    #[error(
+        "the proof does not lead from the earlier checkpoint to the later one: the log was rewritten, or the proof is of others"
+    )]
+    NotExtended,
     /// The event is not in the log, is at another place, or is a different event.
     #[error("the proof does not lead from this event to the checkpoint: the event was changed, or is not in the log")]
     NotProven,

@@ -18,9 +18,11 @@ mod actor;
 mod canonical;
 mod chain;
 mod checkpoint;
+mod cosignature;
 mod event;
 #[cfg(feature = "export")]
 mod export;
+mod extension;
 mod filed;
 mod merkle;
 mod note;
@@ -33,11 +35,13 @@ pub use action::Action;
 pub use actor::{ActorId, NoActorId};
 pub use chain::{ChainError, ChainVerifier};
 pub use checkpoint::{Checkpoint, CheckpointError};
+pub use cosignature::WitnessVerifier;
 pub use event::{Attribution, Detail, Event, EventDraft, Hash, NoHash, Reason, SecretSummary};
 #[cfg(feature = "export")]
 pub use export::ExportFormat;
+pub use extension::ExtensionProof;
 pub use filed::{FiledEvent, FiledEventError};
-pub use merkle::{Tree, inclusion_proof, proves_inclusion};
+pub use merkle::{Leaves, Tree, proves_consistency, proves_inclusion};
 pub use note::{NoteError, NoteKey, NoteKeyError, NoteVerifier};
 pub use proof::EventProof;
 pub use pruned::{Pruned, PrunedError};

@@ -31,7 +31,7 @@ impl NoteKey {
     /// Returns the verifier of this key's signatures under a name.
     #[must_use]
     pub fn verifier(&self, name: &str) -> NoteVerifier {
-        NoteVerifier { name: name.to_owned(), key: self.0.verifying_key().to_bytes() }
+        NoteVerifier(Ed25519Key { name: name.to_owned(), key: self.0.verifying_key().to_bytes(), kind: ED25519 })
     }
 
     /// Signs a text under a name. The text must end with a line feed and have no empty line; the name must have no white space
@@ -39,7 +39,7 @@ impl NoteKey {
     #[must_use]
     pub fn sign(&self, name: &str, text: &str) -> String {
         let signature = self.0.sign(text.as_bytes()).to_bytes();
-        let signed = [&self.verifier(name).id()[..], &signature[..]].concat();
+        let signed = [&self.verifier(name).0.id()[..], &signature[..]].concat();
         format!("{text}\n— {name} {}\n", BASE64.encode(signed))
     }
 }
@@ -61,22 +61,19 @@ doorward_types::debug_as!(NoteKey, "NoteKey");
 
 /// The verifier of one key's signatures under one name. Its text is `NAME+ID+KEY`, as the signed-note specification defines.
 #[derive(Clone, Debug, Eq, PartialEq)]
-pub struct NoteVerifier {
-    name: String,
-    key: [u8; 32],
-}
+pub struct NoteVerifier(Ed25519Key);
 
 impl NoteVerifier {
     /// Returns the name.
     #[must_use]
     pub fn name(&self) -> &str {
-        &self.name
+        &self.0.name
     }
 
     /// Returns the same key under another name. One key signs under many names, and trust in its holder covers them all.
     #[must_use]
     pub fn named(&self, name: &str) -> Self {
-        Self { name: name.to_owned(), key: self.key }
+        Self(Ed25519Key { name: name.to_owned(), ..self.0 })
     }
 
     /// Returns the text of a note that this key has signed. Ignores the signatures of other keys.
@@ -85,42 +82,17 @@ impl NoteVerifier {
     ///
     /// Fails if the text is not a note, or has no valid signature of this key.
     pub fn open<'a>(&self, note: &'a str) -> Result<&'a str, NoteError> {
-        let (text, signatures) = note.rsplit_once("\n\n").ok_or(NoteError::Malformed)?;
-        let text = note.get(..=text.len()).ok_or(NoteError::Malformed)?;
-        if !signatures.ends_with('\n') {
-            return Err(NoteError::Malformed);
-        }
-        for line in signatures.lines() {
-            let (name, signed) =
-                line.strip_prefix("— ").and_then(|line| line.split_once(' ')).ok_or(NoteError::Malformed)?;
-            let signed = BASE64.decode(signed).map_err(|_| NoteError::Malformed)?;
-            let (id, signature) = signed.split_at_checked(4).ok_or(NoteError::Malformed)?;
-            if name != self.name || id != self.id() {
-                continue;
-            }
-            let signature = Signature::from_slice(signature).map_err(|_| NoteError::Malformed)?;
-            let key = VerifyingKey::from_bytes(&self.key).map_err(|_| NoteError::BadSignature)?;
-            let verified = key.verify_strict(text.as_bytes(), &signature);
-            return verified.map(|()| text).map_err(|_| NoteError::BadSignature);
-        }
-        Err(NoteError::NotSigned(self.name.clone()))
-    }
-
-    /// Returns the start of SHA-256 of the name, a line feed, the algorithm and the key.
-    fn id(&self) -> [u8; 4] {
-        let mut hash = Sha256::new();
-        hash.update(self.name.as_bytes());
-        hash.update([b'\n', ED25519]);
-        hash.update(self.key);
-        let [a, b, c, d, ..]: [u8; 32] = hash.finalize().into();
-        [a, b, c, d]
+        let (text, signature) = signature_of(note, &self.0.name, self.0.id())?;
+        let signature = Signature::from_slice(&signature).map_err(|_| NoteError::Malformed)?;
+        let key = VerifyingKey::from_bytes(&self.0.key).map_err(|_| NoteError::BadSignature)?;
+        let verified = key.verify_strict(text.as_bytes(), &signature);
+        verified.map(|()| text).map_err(|_| NoteError::BadSignature)
     }
 }
 
 impl fmt::Display for NoteVerifier {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let key = [&[ED25519], &self.key[..]].concat();
-        write!(f, "{}+{:08x}+{}", self.name, u32::from_be_bytes(self.id()), BASE64.encode(key))
+        self.0.fmt(f)
     }
 }
 
@@ -128,16 +100,66 @@ impl FromStr for NoteVerifier {
     type Err = NoteKeyError;
 
     fn from_str(text: &str) -> Result<Self, NoteKeyError> {
+        Ed25519Key::parse(text, ED25519).map(Self)
+    }
+}
+
+/// A public key with its name and the kind of its signatures.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub(crate) struct Ed25519Key {
+    pub(crate) name: String,
+    pub(crate) key: [u8; 32],
+    pub(crate) kind: u8,
+}
+
+impl Ed25519Key {
+    /// Returns the start of SHA-256 of the name, a line feed, the kind and the key.
+    pub(crate) fn id(&self) -> [u8; 4] {
+        let mut hash = Sha256::new();
+        hash.update(self.name.as_bytes());
+        hash.update([b'\n', self.kind]);
+        hash.update(self.key);
+        let [a, b, c, d, ..]: [u8; 32] = hash.finalize().into();
+        [a, b, c, d]
+    }
+
+    /// Reads `NAME+ID+KEY`.
+    pub(crate) fn parse(text: &str, kind: u8) -> Result<Self, NoteKeyError> {
         let mut parts = text.trim().splitn(3, '+');
         let (Some(name), Some(id), Some(key)) = (parts.next(), parts.next(), parts.next()) else {
             return Err(NoteKeyError);
         };
         let key = BASE64.decode(key).map_err(|_| NoteKeyError)?;
-        let Some((&ED25519, key)) = key.split_first() else { return Err(NoteKeyError) };
-        let verifier = Self { name: name.to_owned(), key: key.try_into().map_err(|_| NoteKeyError)? };
-        let same = id == format!("{:08x}", u32::from_be_bytes(verifier.id()));
-        if same && !name.is_empty() && !name.contains(char::is_whitespace) { Ok(verifier) } else { Err(NoteKeyError) }
+        let Some((_, key)) = key.split_first().filter(|(found, _)| **found == kind) else { return Err(NoteKeyError) };
+        let found = Self { name: name.to_owned(), key: key.try_into().map_err(|_| NoteKeyError)?, kind };
+        let same = id == format!("{:08x}", u32::from_be_bytes(found.id()));
+        if same && !name.is_empty() && !name.contains(char::is_whitespace) { Ok(found) } else { Err(NoteKeyError) }
     }
+}
+
+impl fmt::Display for Ed25519Key {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let key = [&[self.kind], &self.key[..]].concat();
+        write!(f, "{}+{:08x}+{}", self.name, u32::from_be_bytes(self.id()), BASE64.encode(key))
+    }
+}
+
+/// Returns the text of a note, and the signature by the key of this name and id.
+pub(crate) fn signature_of<'a>(note: &'a str, name: &str, id: [u8; 4]) -> Result<(&'a str, Vec<u8>), NoteError> {
+    let (text, signatures) = note.rsplit_once("\n\n").ok_or(NoteError::Malformed)?;
+    let text = note.get(..=text.len()).ok_or(NoteError::Malformed)?;
+    if !signatures.ends_with('\n') {
+        return Err(NoteError::Malformed);
+    }
+    for line in signatures.lines() {
+        let (by, signed) = line.strip_prefix("— ").and_then(|line| line.split_once(' ')).ok_or(NoteError::Malformed)?;
+        let signed = BASE64.decode(signed).map_err(|_| NoteError::Malformed)?;
+        let (found, signature) = signed.split_at_checked(4).ok_or(NoteError::Malformed)?;
+        if by == name && found == id {
+            return Ok((text, signature.to_vec()));
+        }
+    }
+    Err(NoteError::NotSigned(name.to_owned()))
 }
 
 /// The text is not a key for signed notes.

@@ -1,11 +1,14 @@
 //! The audit logs.
 
 mod export_file;
+mod leaves;
 mod logs;
+mod proofs;
 mod prune;
 mod resign;
 mod sinks;
 mod verify;
+mod witness;
 
 use std::io::{BufWriter, Write};
 use std::path::Path;
@@ -28,10 +31,12 @@ use crate::people::ago;
 use crate::progress::Progress;
 
 use self::logs::BATCH;
+use self::proofs::{check_extension, check_proof, prove, prove_extension};
 use self::prune::prune;
 use self::resign::resign;
 use self::sinks::{delete_sink, sinks};
-use self::verify::{check_proof, checkpoint, checkpoint_all, prove, read_checkpoint, read_signer, verify, verify_file};
+use self::verify::{checkpoint, checkpoint_all, read_checkpoint, read_signer, verify, verify_file};
+use self::witness::{Witness, check_witnesses};
 
 pub(crate) async fn run(url: &StoreUrl, command: Audit, output: &Output) -> Result<(), CliError> {
     let existing = || CliContext::open_existing(url, output);
@@ -45,26 +50,33 @@ pub(crate) async fn run(url: &StoreUrl, command: Audit, output: &Output) -> Resu
         }
         Audit::Follow { log, after } => follow(&existing().await?, &log, after).await,
         Audit::Export { log, format, file } => export(&existing().await?, &log, format, file.as_deref()).await,
-        Audit::Verify { file: Some(file), checkpoint, verifier_key, .. } => {
+        Audit::Verify { file: Some(file), checkpoint, verifier_key, witness_key, .. } => {
+            check_witnesses(checkpoint.as_deref(), &witness_key, output)?;
             let earlier = checkpoint.as_deref().map(|file| read_checkpoint(file, &verifier_key)).transpose()?;
             verify_file(&file, earlier.as_ref(), &verifier_key, output).await
         }
-        Audit::Verify { log, all, checkpoint, verifier_key, file: None } => {
+        Audit::Verify { log, all, checkpoint, verifier_key, witness_key, file: None } => {
+            check_witnesses(checkpoint.as_deref(), &witness_key, output)?;
             // DOORWARD_ORG may name an organization beside --all.
             let log = if all { Log { which: Which::default(), ..log } } else { log };
             let earlier = checkpoint.as_deref().map(|file| read_checkpoint(file, &verifier_key)).transpose()?;
             verify(&existing().await?, &log, earlier, &verifier_key).await
         }
-        Audit::Checkpoint { log, all: _, folder, signing_key_file, verifier_key } => {
+        Audit::Checkpoint { log, all: _, folder, signing_key_file, verifier_key, witness, witness_key } => {
+            let witnesses = Witness::all(witness, witness_key)?;
             let (context, signer) = (existing().await?, read_signer(&signing_key_file, verifier_key)?);
             match folder {
                 Some(folder) => checkpoint_all(&context, &log, &signer, &folder).await,
-                None => checkpoint(&context, &log, &signer).await,
+                None => checkpoint(&context, &log, &signer, &witnesses).await,
             }
         }
         Audit::Prove { event, log, signing_key_file } => {
             let (context, signer) = (existing().await?, read_signer(&signing_key_file, vec![])?);
             prove(&context, &log, event, &signer).await
+        }
+        Audit::ProveExtension { log, since, signing_key_file, verifier_key } => {
+            let (context, signer) = (existing().await?, read_signer(&signing_key_file, verifier_key)?);
+            prove_extension(&context, &log, &since, &signer).await
         }
         Audit::Prune { log, before, signing_key_file, verifier_key, consent } => {
             let (context, signer) = (existing().await?, read_signer(&signing_key_file, verifier_key)?);
@@ -76,6 +88,7 @@ pub(crate) async fn run(url: &StoreUrl, command: Audit, output: &Output) -> Resu
         }
         Audit::Sinks => sinks(&existing().await?).await,
         Audit::ForgetSink { name, consent } => delete_sink(&existing().await?, &name, consent).await,
+        Audit::CheckExtension { proof, since, verifier_key } => check_extension(&proof, &since, &verifier_key, output),
         Audit::CheckProof { proof, verifier_key } => check_proof(&proof, &verifier_key, output),
         Audit::Keygen => {
             let mut seed = Zeroizing::new([0; 32]);

@@ -1,24 +1,23 @@
-//! Verification of logs, and checkpoints and proofs of them.
+//! Verification of logs, and checkpoints of them.
 
-use std::io::{BufRead, Write};
+use std::io::Write;
 use std::path::Path;
 
 use doorward::api::views::{CheckpointView, List};
-use doorward::audit::{
-    ChainError, Checkpoint, Event, EventProof, NoteKey, NoteVerifier, Pruned, PrunedError, VerifiedLog, inclusion_proof,
-};
+use doorward::audit::{ChainError, Checkpoint, NoteKey, NoteVerifier, PrunedError, VerifiedLog};
 use doorward::secret_files;
-use doorward::store::{LogCheck, LogError, Page, Scope, must_have_events, verify_log};
+use doorward::store::{LogCheck, LogError, Scope, must_have_events, verify_log};
 use doorward::types::{Environment, OrganizationId};
 use serde::Serialize;
 
 use super::export_file::ExportFile;
-use super::logs::BATCH;
+use super::leaves::leaves;
+use super::witness::{Witness, cosigned};
 use crate::arguments::Log;
 use crate::context::CliContext;
 use crate::failure::CliError;
 use crate::new_file::NewFile;
-use crate::output::{self, Output};
+use crate::output::Output;
 use crate::progress::Progress;
 
 #[derive(Serialize)]
@@ -184,7 +183,7 @@ pub(super) async fn verify_file(
     Ok(())
 }
 
-fn origin_of(scope: &Scope) -> String {
+pub(super) fn origin_of(scope: &Scope) -> String {
     Checkpoint::origin_of(scope.organization(), scope.environment())
 }
 
@@ -241,11 +240,19 @@ pub(super) fn read_checkpoint(file: &Path, keys: &[NoteVerifier]) -> Result<Chec
     Checkpoint::open_any(&note, keys).map_err(|error| CliError::failed(format!("{}: {error}", file.display())))
 }
 
-pub(super) async fn checkpoint(context: &CliContext, log: &Log, signer: &Signer) -> Result<(), CliError> {
+pub(super) async fn checkpoint(
+    context: &CliContext,
+    log: &Log,
+    signer: &Signer,
+    witnesses: &[Witness],
+) -> Result<(), CliError> {
     let scope = context.log(log).await?;
     let must_have_events = must_have_events(&*context.store, &scope).await?;
     let now = verified(context, &scope, signer, must_have_events, &context.output).await?;
-    let view = CheckpointView::new(&now, &signer.key).map_err(|unproved| CliError::failed(unproved.to_string()))?;
+    let mut view = CheckpointView::new(&now, &signer.key).map_err(|unproved| CliError::failed(unproved.to_string()))?;
+    if !witnesses.is_empty() {
+        view.checkpoint = cosigned(witnesses, &leaves(context, &scope, &now).await?, view.checkpoint).await?;
+    }
     let (origin, size, verifier) = (&view.origin, view.size, &view.verifier_key);
     context.output.remark(&format!("{origin} has {size} events. Its verifier key is {verifier}"));
     context.output.plain(&view, &view.checkpoint)
@@ -309,54 +316,4 @@ pub(super) async fn verified(
         LogError::Store(error) => error.into(),
         fault => CliError::failed(format!("{fault}. Nothing is signed of such a log")),
     })
-}
-
-pub(super) async fn prove(context: &CliContext, log: &Log, event: u64, signer: &Signer) -> Result<(), CliError> {
-    let scope = context.log(log).await?;
-    if let Some(Pruned { size, .. }) = context.store.pruned(&scope).await? {
-        return Err(CliError::failed(format!(
-            "events 1 to {size} were pruned, and with them the hashes that a proof goes by: a checkpoint and the whole log still verify"
-        )));
-    }
-    let must_have_events = must_have_events(&*context.store, &scope).await?;
-    let now = verified(context, &scope, signer, must_have_events, &Output::silent()).await?;
-    let mut hashes = Vec::new();
-    while (hashes.len() as u64) < now.size() {
-        let after = (!hashes.is_empty()).then_some(hashes.len() as u64);
-        let page = context.store.chain(&scope, Page { after, limit: BATCH }).await?;
-        if page.is_empty() {
-            break;
-        }
-        hashes.extend(page.into_iter().flatten().filter_map(|event| event.hash));
-    }
-    hashes.truncate(usize::try_from(now.size()).unwrap_or(usize::MAX));
-    let index = event.checked_sub(1).and_then(|index| usize::try_from(index).ok());
-    let proof = index.and_then(|index| inclusion_proof(&hashes, index));
-    let hashes = proof.ok_or_else(|| {
-        CliError::not_found(format!("{} has no event {event}: it has {} events", origin_of(&scope), now.size()))
-    })?;
-    let checkpoint = now.sign(&signer.key).map_err(|unproved| CliError::failed(unproved.to_string()))?;
-    output::write(&EventProof::new(event - 1, hashes, checkpoint).to_text())
-}
-
-#[derive(Serialize)]
-struct ProvenView {
-    origin: String,
-    event: u64,
-    size: u64,
-}
-
-pub(super) fn check_proof(file: &Path, verifier: &NoteVerifier, output: &Output) -> Result<(), CliError> {
-    let failed = |error: &dyn std::fmt::Display| CliError::failed(format!("{}: {error}", file.display()));
-    let proof = std::fs::read_to_string(file).map_err(|error| failed(&error))?;
-    let proof = EventProof::from_text(&proof).map_err(|_| failed(&"this is no proof of an event"))?;
-    let mut line = String::new();
-    let read = std::io::stdin().lock().read_line(&mut line);
-    read.map_err(|error| CliError::failed(format!("standard input cannot be read: {error}")))?;
-    let hash = Event::hash_of_json(&line)
-        .ok_or_else(|| CliError::failed("standard input is no event: give it one line of `audit export`".into()))?;
-    let Checkpoint { origin, size, .. } = proof.verify(hash, verifier).map_err(|error| failed(&error))?;
-    let view = ProvenView { event: proof.index + 1, size, origin };
-    let sentence = format!("It is event {} of {}, as of {size} events.", view.event, view.origin);
-    output.done(&view, &sentence)
 }

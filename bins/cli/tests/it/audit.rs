@@ -746,3 +746,68 @@ fn an_export_is_verified_without_a_store() {
     std::fs::write(folder.join("friday.note"), note.replace("doorward/org_", "doorward/org_0")).unwrap();
     assert_eq!(verify(&export, &with).0, Some(1), "a checkpoint of another log");
 }
+
+#[test]
+fn a_log_is_proved_to_have_only_grown_also_after_a_prune() {
+    let folder = tempfile::tempdir().unwrap();
+    let (folder, store) = (folder.path(), "sqlite:doorward.db");
+    done(folder, store, &["org", "create", "Acme"]);
+    write_secret(&folder.join("signing.key"), &done(folder, store, &["audit", "keygen"]));
+    let key = ["--signing-key-file", "signing.key"];
+    let checkpoint = |file: &str| {
+        let made = run(folder, store, &[&["audit", "checkpoint"][..], &key].concat());
+        std::fs::write(folder.join(file), &made.stdout).unwrap();
+        String::from_utf8(made.stderr).unwrap().trim().rsplit(' ').next().unwrap().to_owned()
+    };
+    let regenerate = || done(folder, store, &["key", "regenerate", "--yes"]);
+    regenerate();
+    let verifier = checkpoint("friday.note");
+    (0..4).for_each(|_| drop(regenerate()));
+    let prove = |since: &str, file: &str| {
+        let found = run(folder, store, &[&["audit", "prove-extension", "--since", since][..], &key].concat());
+        std::fs::write(folder.join(file), &found.stdout).unwrap();
+        (found.status.code(), String::from_utf8_lossy(&found.stderr).into_owned())
+    };
+    let check = |proof: &str, since: &str| {
+        let arguments = ["audit", "check-extension", "--proof", proof, "--since", since, "--verifier-key", &verifier];
+        let found = programs::run(folder, &arguments);
+        (found.status.code(), String::from_utf8_lossy(&found.stderr).into_owned())
+    };
+    assert_eq!(prove("friday.note", "monday.proof").0, Some(0));
+    checkpoint("monday.note");
+
+    // A prune up to the earlier checkpoint leaves what the proof goes by. A prune beyond it does not.
+    std::thread::sleep(std::time::Duration::from_millis(5));
+    let export: Vec<Value> =
+        done(folder, store, &["audit", "export"]).lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    let before = |sequence: usize| export[sequence]["time"].as_str().unwrap().to_owned();
+    let prune = |time: &str| done(folder, store, &[&["audit", "prune", "--before", time, "--yes"][..], &key].concat());
+    prune(&before(2));
+    assert_eq!(prove("friday.note", "tuesday.proof").0, Some(0));
+    let prove_event = |event: &str| run(folder, store, &[&["audit", "prove", event][..], &key].concat()).status.code();
+    assert_eq!((prove_event("1"), prove_event("2"), prove_event("3")), (Some(1), Some(1), Some(0)));
+    prune(&before(4));
+    let (status, said) = prove("friday.note", "none.proof");
+    assert!(status == Some(1) && said.contains("without the pruned events 1 to"), "{said}");
+    std::fs::remove_file(folder.join("doorward.db")).unwrap();
+
+    for proof in ["monday.proof", "tuesday.proof"] {
+        let (status, said) = check(proof, "friday.note");
+        assert!(
+            status == Some(0) && said.contains("has grown from 3 to") && said.contains("and begins as it did"),
+            "{said}"
+        );
+    }
+    // Refused: another earlier checkpoint, another size, a changed hash, another key, and no proof at all.
+    assert_eq!(check("monday.proof", "monday.note").0, Some(1));
+    let proof = std::fs::read_to_string(folder.join("monday.proof")).unwrap();
+    let hash = proof.lines().nth(1).unwrap();
+    let other = format!("{}=", "A".repeat(43));
+    for wrong in [proof.replacen("old 3", "old 2", 1), proof.replacen(hash, &other, 1), "nonsense\n".to_owned()] {
+        std::fs::write(folder.join("wrong.proof"), wrong).unwrap();
+        assert_eq!(check("wrong.proof", "friday.note").0, Some(1));
+    }
+    let note = std::fs::read_to_string(folder.join("friday.note")).unwrap();
+    std::fs::write(folder.join("forged.note"), note.replacen("\n3\n", "\n2\n", 1)).unwrap();
+    assert_eq!(check("monday.proof", "forged.note").0, Some(1));
+}

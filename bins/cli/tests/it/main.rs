@@ -28,3 +28,4 @@ mod under_fire;
 mod under_fire_postgres;
 mod values;
 mod variables;
+mod witness;

@@ -3,8 +3,8 @@
 #![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test fails by panicking")]
 
 use doorward_audit::{
-    Action, Attribution, ChainVerifier, Checkpoint, CheckpointError, Detail, Event, EventDraft, Hash, NoteError,
-    NoteKey, NoteVerifier, Reason, SecretSummary, Tree, VerifiedLog, inclusion_proof, proves_inclusion,
+    Action, Attribution, ChainVerifier, Checkpoint, CheckpointError, Detail, Event, EventDraft, Hash, Leaves,
+    NoteError, NoteKey, NoteVerifier, Reason, SecretSummary, Tree, VerifiedLog, proves_consistency, proves_inclusion,
 };
 use doorward_types::{Environment, ExternalId, Incarnation, Name, OrganizationId, RequestId, SecretState, Timestamp};
 use proptest::prelude::*;
@@ -106,9 +106,10 @@ fn roots_and_proofs_are_those_of_another_implementation() {
         let root = tlog::tree_hash(size, &theirs).unwrap();
         assert_eq!((tree.size(), tree.root()), (size, Hash(root.0)));
         let within = &hashes[..usize::try_from(size).unwrap()];
+        let leaves = Leaves::after(Tree::default(), within.to_vec());
         for index in 0..size {
             let at = usize::try_from(index).unwrap();
-            let proof = inclusion_proof(within, at).unwrap();
+            let proof = leaves.inclusion_proof(index).unwrap();
             let as_theirs: Vec<_> = proof.iter().map(|hash| tlog::Hash(hash.0)).collect();
             tlog::check_record(&as_theirs, size, root, index, tlog::Hash(hashes[at].0)).unwrap();
             assert!(proves_inclusion(&proof, hashes[at], index, size, tree.root()));
@@ -117,7 +118,60 @@ fn roots_and_proofs_are_those_of_another_implementation() {
             assert!(size == 1 || !proves_inclusion(&proof, hashes[at], (index + 1) % size, size, tree.root()));
             assert!(proof.is_empty() || !proves_inclusion(&proof[1..], hashes[at], index, size, tree.root()));
         }
-        assert_eq!(inclusion_proof(within, within.len()), None);
+        assert_eq!(leaves.inclusion_proof(size), None);
+    }
+}
+
+/// Returns the leaves of a log whose beginning was pruned.
+fn pruned(hashes: &[Hash], gone: usize) -> Leaves {
+    let mut tree = Tree::default();
+    hashes[..gone].iter().for_each(|hash| tree.push(*hash));
+    Leaves::after(tree, hashes[gone..].to_vec())
+}
+
+#[test]
+fn a_log_extends_each_earlier_one_as_another_implementation_says() {
+    let log = log(40);
+    let hashes: Vec<Hash> = log.iter().map(|event| event.hash.unwrap()).collect();
+    let (mut theirs, mut roots) = (Theirs::default(), vec![]);
+    let mut tree = Tree::default();
+    for (place, event) in (0_u64..).zip(&log) {
+        let stored = tlog::stored_hashes(place, &event.canonical(), &theirs).unwrap();
+        theirs.0.extend(stored);
+        tree.push(event.hash.unwrap());
+        roots.push(tree.root());
+    }
+    let root = |size: u64| roots[usize::try_from(size).unwrap() - 1];
+    for new in 1..=40_u64 {
+        let within = &hashes[..usize::try_from(new).unwrap()];
+        let leaves = Leaves::after(Tree::default(), within.to_vec());
+        for old in 1..=new {
+            let proof = leaves.consistency_proof(old).unwrap();
+            let as_theirs: Vec<_> = proof.iter().map(|hash| tlog::Hash(hash.0)).collect();
+            let (theirs_new, theirs_old) = (tlog::Hash(root(new).0), tlog::Hash(root(old).0));
+            tlog::check_tree(&as_theirs, new, theirs_new, old, theirs_old).unwrap();
+            assert!(proves_consistency(&proof, (old, root(old)), (new, root(new))));
+            // Refused: another old tree, another new tree, an old tree that is longer, and a part of the proof. A checkpoint
+            // binds each root to its size.
+            let other = Hash([7; 32]);
+            assert!(!proves_consistency(&proof, (old, other), (new, root(new))));
+            assert!(!proves_consistency(&proof, (old, root(old)), (new, other)));
+            assert!(!proves_consistency(&proof, (new + 1, root(old)), (new, root(new))));
+            assert!(proof.is_empty() || !proves_consistency(&proof[1..], (old, root(old)), (new, root(new))));
+            // A pruned log proves the same, unless the old tree is a part of what is gone.
+            for gone in 0..=within.len() {
+                let expected = (gone as u64 <= old).then(|| proof.clone());
+                assert_eq!(pruned(within, gone).consistency_proof(old), expected, "{old} of {new} without {gone}");
+            }
+        }
+        assert_eq!((leaves.consistency_proof(0), leaves.consistency_proof(new + 1)), (None, None));
+        for gone in 0..=within.len() {
+            let pruned = pruned(within, gone);
+            for index in 0..new {
+                let expected = (index >= gone as u64).then(|| leaves.inclusion_proof(index).unwrap());
+                assert_eq!(pruned.inclusion_proof(index), expected, "{index} of {new} without {gone}");
+            }
+        }
     }
 }
 
