@@ -11,7 +11,7 @@ use clap::{ArgMatches, Args, CommandFactory, FromArgMatches, Parser, Subcommand}
 use clap_complete::Shell;
 use doorward::audit::{Action, ExportFormat, NoteVerifier, WitnessVerifier};
 use doorward::key::{KeyPrefix, OfferedKey};
-use doorward::types::{AccessKeyId, ActorName, Environment, ExternalId, Name, Timestamp, parse_duration};
+use doorward::types::{AccessKeyId, ActorName, Environment, ExternalId, Locator, Name, Timestamp, parse_duration};
 use doorward::{StoreUrl, StoreUrlError};
 use doorward_client::Endpoint;
 use zeroize::Zeroizing;
@@ -630,6 +630,22 @@ pub enum Key {
         /// A note, such as the team that uses the key; an empty note removes it
         #[arg(long)]
         note: Option<String>,
+    },
+    /// End the report that a key has leaked: a key in quarantine works again
+    #[command(
+        after_help = "Another report begins again. If the key has leaked, replace it: `doorward key regenerate --leaked` for a \
+                            production key, `doorward key delete` for a test key."
+    )]
+    Release {
+        #[command(flatten)]
+        which: Which,
+        /// The key's id, or the name of a test key
+        key: String,
+        /// The secret, if more than one of the key was reported
+        #[arg(long)]
+        locator: Option<Locator>,
+        #[command(flatten)]
+        no_question: NoQuestion,
     },
     /// Find the organization and the key of a locator, as logs and alerts show it: 4fG7hJ2kLm or dw_test_4fG7hJ2kLm_…
     #[command(after_help = "Finds keys in force, and those that were revoked in the last 30 days.\n\n\

@@ -7,7 +7,7 @@ use doorward::api::views::{
 };
 use doorward::auth::{CurrentValue, LINK_LIFETIME, Labelling, ManageError, Operators, StagedKey, TakenKey};
 use doorward::store::{AccessKeyWithSecrets, OpenMode, WhichKey};
-use doorward::types::{AccessKeyId, Environment, Name, OrganizationId};
+use doorward::types::{AccessKeyId, Environment, Locator, Name, OrganizationId};
 
 use crate::arguments::{Arguments, AssertionKey, Command, Consent, Key, Operator, SealingKey, Which};
 use crate::context::CliContext;
@@ -100,6 +100,7 @@ async fn key(context: &CliContext, command: Key) -> Result<(), CliError> {
         }
         Key::Rotate(rotation) => rotate::run(context, &rotation).await,
         Key::Rename { which, key, name, note } => rename_key(context, &which, &key, name, note).await,
+        Key::Release { which, key, locator, no_question: _ } => release(context, &which, &key, locator).await,
         Key::Find { locator } => find::run(context, &locator).await,
         Key::Regenerate { which, discard_staged, leaked, note, if_unused_for, shown: _, consent } => {
             let cause = match (leaked, discard_staged) {
@@ -164,6 +165,24 @@ async fn find_key(
 }
 
 /// Changes the words of people about a key.
+/// Ends the report of a secret.
+async fn release(context: &CliContext, which: &Which, key: &str, locator: Option<Locator>) -> Result<(), CliError> {
+    let organization = context.organization(which).await?;
+    let found = find_key(context, organization.id, key).await?;
+    let reported = || found.secrets.iter().filter(|secret| secret.reported_at.is_some()).map(|secret| secret.locator);
+    let secret = match (locator, reported().next(), reported().nth(1)) {
+        (Some(locator), ..) | (None, Some(locator), None) => locator,
+        (None, None, _) => return Err(CliError::conflict("no report of this key waits".to_owned())),
+        (None, Some(one), Some(other)) => {
+            return Err(CliError::usage(format!(
+                "the secrets {one} and {other} were reported: name one with --locator"
+            )));
+        }
+    };
+    let receipt = context.issuer.release(organization.id, found.key.id, secret, &context.request).await?;
+    context.output.done(&receipt, &format!("The report is ended: the key {} works. {receipt}", found.key.id))
+}
+
 async fn rename_key(
     context: &CliContext,
     which: &Which,

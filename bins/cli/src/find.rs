@@ -2,6 +2,7 @@
 
 use doorward::api::views::FoundSecretView;
 use doorward::auth::FoundSecret;
+use doorward::store::Hold;
 use doorward::types::{Locator, Name};
 
 use crate::context::CliContext;
@@ -26,7 +27,7 @@ pub(crate) async fn run(context: &CliContext, text: &str) -> Result<(), CliError
     };
     context.output.plain(&FoundSecretView::from(&found), &lines(&found, name.as_ref()))?;
     match &found {
-        FoundSecret::InForce(live) if !live.is_suspended() => Ok(()),
+        FoundSecret::InForce(live) if live.hold().is_none() => Ok(()),
         _ => Err(CliError::answered(DEAD)),
     }
 }
@@ -42,9 +43,9 @@ fn lines(found: &FoundSecret, name: Option<&Name>) -> String {
     let name = name.map(Name::as_str).unwrap_or_default();
     match found {
         FoundSecret::InForce(live) => {
-            let state = match live.is_suspended() {
-                true => "its organization is suspended: refused until `doorward org resume`".to_owned(),
-                false => format!("in force ({})", live.secret.state),
+            let state = match live.hold() {
+                Some(hold) => format!("in force, but {}", held(hold)),
+                None => format!("in force ({})", live.secret.state),
             };
             format!(
                 "state:       {state}\nenvironment: {}\nkey:         {} ({})\nowner:       {name} ({})\n",
@@ -64,6 +65,14 @@ fn lines(found: &FoundSecret, name: Option<&Name>) -> String {
                 retired.retired_at, retired.environment, retired.access_key, retired.organization
             )
         }
+    }
+}
+
+/// Returns the reason why servers refuse a key that is in force, and the cure.
+pub(crate) const fn held(hold: Hold) -> &'static str {
+    match hold {
+        Hold::Quarantined => "reported as leaked: refused until `doorward key release`, or until the key is replaced",
+        _ => "its organization is suspended: refused until `doorward org resume`",
     }
 }
 

@@ -5,13 +5,14 @@ use std::io::Read;
 use doorward::StoreUrl;
 use doorward::api::Code;
 use doorward::key::{ImportFormat, KeyPrefix, PresentedForeignKey, PresentedKey};
-use doorward::store::{ActiveSecret, RetiredSecret};
+use doorward::store::{ActiveSecret, Hold, RetiredSecret};
 use doorward::types::{AccessKeyId, Environment, Name, OrganizationId, Timestamp};
 use serde::Serialize;
 use zeroize::Zeroizing;
 
 use crate::context::CliContext;
 use crate::failure::CliError;
+use crate::find::held;
 use crate::output::Output;
 
 /// The bytes that are read: longer than any key, so that a longer input is recognized.
@@ -45,6 +46,10 @@ struct Inspection {
     retired_at: Option<Timestamp>,
     /// True if the key's organization is suspended, so that servers refuse the key.
     suspended: bool,
+    /// True if the key was reported as leaked and waits for an operator, so that servers refuse it.
+    quarantined: bool,
+    #[serde(skip)]
+    hold: Option<Hold>,
 }
 
 #[derive(Serialize)]
@@ -59,7 +64,9 @@ impl Inspection {
         self.known = Some(live.is_some());
         self.key = live.map(|live| live.key.id);
         self.organization = live.map(|live| Owner { id: live.key.organization, name: live.organization_name.clone() });
-        self.suspended = live.is_some_and(ActiveSecret::is_suspended);
+        self.hold = live.and_then(ActiveSecret::hold);
+        self.suspended = self.hold == Some(Hold::Suspended);
+        self.quarantined = live.is_some_and(|live| live.secret.quarantined_at.is_some());
     }
 
     /// Notes that the store remembers the key as revoked.
@@ -71,9 +78,9 @@ impl Inspection {
 
     /// Returns the exit status: 0 if servers accept the key.
     fn status(&self) -> u8 {
-        match (self.well_formed, self.known, self.suspended) {
+        match (self.well_formed, self.known, self.hold) {
             (false, ..) => NO_KEY,
-            (true, Some(true), false) => 0,
+            (true, Some(true), None) => 0,
             (true, None, _) => NO_STORE,
             (true, ..) => DEAD,
         }
@@ -84,11 +91,9 @@ impl Inspection {
         if let Some(fault) = &self.fault {
             return format!("not well-formed: {fault}\n");
         }
-        let known = match (self.known, &self.key, self.suspended) {
-            (Some(true), Some(key), true) => {
-                format!("of {key}, whose organization is suspended: refused until `doorward org resume`")
-            }
-            (Some(true), Some(key), false) => format!("in force, of {key}"),
+        let known = match (self.known, &self.key, self.hold) {
+            (Some(true), Some(key), Some(hold)) => format!("in force, of {key}, but {}", held(hold)),
+            (Some(true), Some(key), None) => format!("in force, of {key}"),
             (Some(_), Some(key), _) => {
                 let since = self.retired_at.map(|at| format!(" since {at}")).unwrap_or_default();
                 format!("dead{since}, of {key}")

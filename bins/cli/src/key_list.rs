@@ -106,7 +106,11 @@ fn rows_of(
                 Some(_) => format!("{} (imported)", secret.locator),
                 None => format!("{}_{label}_{}_…", context.core.prefix(), secret.locator),
             },
-            secret.state.to_string(),
+            match (secret.quarantined_at, secret.reported_at) {
+                (Some(_), _) => format!("{}, quarantined", secret.state),
+                (None, Some(_)) => format!("{}, reported leaked", secret.state),
+                (None, None) => secret.state.to_string(),
+            },
             ago(secret.created_at, now),
             used.map_or_else(|| "never".to_owned(), |used| ago(used.last_used_at, now)),
             used.map_or(0, |used| used.uses_last_hour).to_string(),

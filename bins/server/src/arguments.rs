@@ -9,7 +9,10 @@ use std::time::Duration;
 use clap::{CommandFactory, Parser};
 use clap_mangen::Man;
 use doorward::StoreUrl;
+use doorward::api::secret_scanning::GITHUB_KEYS_URL;
+use doorward::api::secret_scanning::client::Endpoint;
 use doorward::api::{Audience, MIN_BODY_BYTES};
+use doorward::auth::LeakPolicy;
 use doorward::types::parse_duration;
 use doorward_listen::Network;
 use doorward_observe::Style;
@@ -136,6 +139,18 @@ pub struct Arguments {
     /// The time between the closing of an organization and the erasure of its data [default: 30d]
     #[arg(long, env = "DOORWARD_ERASE_CLOSED_AFTER", value_name = "TIME", value_parser = parse_duration)]
     pub erase_closed_after: Option<Duration>,
+    /// Take reports of leaked keys from anybody, at /v1/leak-reports [default: true]
+    #[arg(long, env = "DOORWARD_LEAK_REPORTS", value_name = "BOOL", num_args = 0..=1, default_missing_value = "true")]
+    pub leak_reports: Option<bool>,
+    /// The answer to a report that a production key has leaked: notify, quarantine or revoke [default: notify]
+    #[arg(long, env = "DOORWARD_LEAKED_PRODUCTION_KEYS", value_name = "POLICY")]
+    pub leaked_production_keys: Option<LeakPolicy>,
+    /// The answer to a report that a test key has leaked: notify, quarantine or revoke [default: notify]
+    #[arg(long, env = "DOORWARD_LEAKED_TEST_KEYS", value_name = "POLICY")]
+    pub leaked_test_keys: Option<LeakPolicy>,
+    /// Take GitHub's signed reports of leaked keys; the URL is that of GitHub's public keys
+    #[arg(long, env = "DOORWARD_GITHUB_LEAK_REPORTS", value_name = "URL", num_args = 0..=1, default_missing_value = GITHUB_KEYS_URL)]
+    pub github_leak_reports: Option<Endpoint>,
     /// Read the store at each verification, instead of trusting this machine's clock
     #[arg(long, env = "DOORWARD_STRICT", value_name = "BOOL", num_args = 0..=1, default_missing_value = "true")]
     pub strict: Option<bool>,

@@ -8,8 +8,9 @@ use std::time::Duration;
 
 use anyhow::{Context, bail};
 use doorward::StoreUrl;
+use doorward::api::secret_scanning::client::Endpoint;
 use doorward::api::{self, Audience};
-use doorward::auth::ERASURE_DELAY;
+use doorward::auth::{ERASURE_DELAY, LeakPolicies, LeakPolicy};
 use doorward::secret_files::credential;
 use doorward::store::Migration;
 use doorward::types::{Foreign, parse_duration};
@@ -61,6 +62,10 @@ struct File {
     max_scans_per_key: Option<usize>,
     shutdown_delay: Option<String>,
     erase_closed_after: Option<String>,
+    leak_reports: Option<bool>,
+    leaked_production_keys: Option<LeakPolicy>,
+    leaked_test_keys: Option<LeakPolicy>,
+    github_leak_reports: Option<String>,
     strict: Option<bool>,
     clock: Option<ClockChoice>,
     custom_schemes: Option<bool>,
@@ -120,6 +125,12 @@ pub struct Config {
     pub shutdown_delay: Duration,
     /// The time between the closing of an organization and the erasure of its data.
     pub erase_closed_after: Duration,
+    /// The URL of GitHub's public keys, if the server takes GitHub's reports of leaked keys.
+    pub github_leak_reports: Option<Endpoint>,
+    /// True if anybody may report leaked keys.
+    pub leak_reports: bool,
+    /// The answers to reports that keys have leaked.
+    pub leak_policies: LeakPolicies,
     /// True if each verification reads the store.
     pub strict: bool,
     /// The clock of verifications.
@@ -170,6 +181,11 @@ impl Config {
             }
         };
         let file_delay = file_duration(file.shutdown_delay, "shutdown_delay")?;
+        let file_github = file.github_leak_reports.map(|url| url.parse()).transpose();
+        let file_github = file_github.context("`github_leak_reports` in the file")?;
+        let LeakPolicies { production, test, .. } = LeakPolicies::default();
+        let production = arguments.leaked_production_keys.or(file.leaked_production_keys).unwrap_or(production);
+        let test = arguments.leaked_test_keys.or(file.leaked_test_keys).unwrap_or(test);
         let file_erasure = file_duration(file.erase_closed_after, "erase_closed_after")?;
         let audiences = file.assertion_audiences.into_iter().map(|(profile, audience)| format!("{profile}={audience}"));
         let file_audiences = audiences.map(|text| text.parse()).collect::<Result<_, &str>>();
@@ -231,6 +247,9 @@ impl Config {
                 .with_scans(arguments.max_scans.or(file.max_scans))
                 .with_scans_per_key(arguments.max_scans_per_key.or(file.max_scans_per_key)),
             shutdown_delay: arguments.shutdown_delay.or(file_delay).unwrap_or(SHUTDOWN_DELAY),
+            github_leak_reports: arguments.github_leak_reports.or(file_github),
+            leak_reports: arguments.leak_reports.or(file.leak_reports).unwrap_or(true),
+            leak_policies: LeakPolicies::default().with_production(production).with_test(test),
             erase_closed_after: arguments.erase_closed_after.or(file_erasure).unwrap_or(ERASURE_DELAY),
             strict: arguments.strict.or(file.strict).unwrap_or_default(),
             clock: arguments.clock.or(file.clock).unwrap_or_default(),

@@ -20,6 +20,7 @@ pub mod first_start;
 mod hint;
 #[cfg(feature = "oidc")]
 pub mod identity;
+mod leaks;
 pub mod logging;
 mod page;
 mod reload;
@@ -215,11 +216,14 @@ async fn serve_until_stopped(start: Start, filter: FilterHandle) -> anyhow::Resu
         .with_signing_key(signing_key)
         .with_assertions(assertions)
         .with_strict(config.strict)
+        .with_parts(leaks::parts(config.leak_reports))
+        .with_leak_policies(config.leak_policies)
+        .with_partner_keys(leaks::partner_keys(config.github_leak_reports.clone(), &core)?)
         .with_mcp_hosts(mcp_hosts)
         .with_budgets(budgets)
         .with_observer(observer);
     let api = Api::new(verifier.clone(), sealing_key, linker, settings)?;
-    let shipping = sinks::ship(sinks, store.clone(), &core, &metrics)?;
+    let running = sinks::start(sinks, store.clone(), &api, &metrics, host_name()?)?;
     let reload = Reload {
         arguments,
         filter,
@@ -260,7 +264,7 @@ async fn serve_until_stopped(start: Start, filter: FilterHandle) -> anyhow::Resu
         }
         None => doorward_listen::serve(entrance, Site(api), room, stage).await,
     }
-    shipping.stop().await;
+    running.stop().await;
     verifier.stop().await;
     core.store().close().await.context("the store could not be closed properly")?;
     tracing::info!("stopped");

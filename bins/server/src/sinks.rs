@@ -5,14 +5,16 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use anyhow::{Context, bail, ensure};
+use doorward::api::Api;
 use doorward::auth::Core;
 use doorward::secret_files;
 use doorward::sink::{
-    BoxSink, EventFormat, FileSink, Shippers, StandardOutput, Webhook, WebhookSecret, WebhookSecrets,
+    BoxSink, EventFormat, FileSink, Receiver, Shippers, Sink, StandardOutput, Tellers, Webhook, WebhookSecret,
+    WebhookSecrets,
 };
 use doorward::store::Outbox;
 use doorward::types::{Clock, Name, SystemClock};
-use doorward_observe::{Metrics, watch_sinks};
+use doorward_observe::{Metrics, Notices, watch_sinks};
 use serde::Deserialize;
 
 use crate::writable::check_writable;
@@ -35,6 +37,20 @@ pub struct SinkConfig {
     /// The form of an event: `event` or `ocsf`.
     #[serde(default)]
     pub shape: EventFormat,
+    /// The content: audit events, or notices.
+    #[serde(default)]
+    pub content: SinkContent,
+}
+
+/// The content of a sink.
+#[derive(Clone, Copy, Debug, Default, Deserialize, Eq, PartialEq)]
+#[serde(rename_all = "lowercase")]
+pub enum SinkContent {
+    /// Audit events, each of them, in order.
+    #[default]
+    Events,
+    /// Messages for people about what is no change: the misuse of keys, and rotations that are due.
+    Notices,
 }
 
 /// The place to which a sink ships.
@@ -107,42 +123,57 @@ impl Renewed {
 ///
 /// # Errors
 ///
-/// Fails if two sinks have one name, and at the first sink that cannot be used, with the reason.
+/// Fails if two sinks have one name or one file, and at the first sink that cannot be used, with the reason.
 fn each<'a>(
     configs: &'a [SinkConfig],
     mut use_it: impl FnMut(&'a SinkConfig) -> anyhow::Result<()>,
 ) -> anyhow::Result<()> {
-    let mut names = BTreeSet::new();
+    let (mut names, mut files) = (BTreeSet::new(), BTreeSet::new());
     for config in configs {
         ensure!(names.insert(&config.name), "two sinks are called `{}`", config.name);
+        // Each cuts off what another has half written.
+        let is_own = config.file.as_ref().is_none_or(|file| files.insert(file));
+        ensure!(is_own, "two sinks write to {}", config.file.as_deref().unwrap_or(Path::new("")).display());
         use_it(config).with_context(|| format!("the sink `{}` cannot be used", config.name))?;
     }
     Ok(())
 }
 
 /// The opened sinks with their names.
-pub type Named = Vec<(Name, BoxSink)>;
+#[derive(Debug, Default)]
+pub struct Opened {
+    events: Vec<(Name, BoxSink)>,
+    notices: Vec<(Name, Box<dyn Receiver>)>,
+}
+
+impl Opened {
+    fn add(&mut self, config: &SinkConfig, sink: impl Sink + Receiver + 'static) {
+        match config.content {
+            SinkContent::Events => self.events.push((config.name.clone(), BoxSink::new(sink))),
+            SinkContent::Notices => self.notices.push((config.name.clone(), Box::new(sink))),
+        }
+    }
+}
 
 /// Opens the sinks of the configuration. Returns them with their secrets, which can be replaced.
 ///
 /// # Errors
 ///
 /// Fails if two sinks have one name, and at the first sink that cannot be used, with the reason.
-pub fn open(configs: &[SinkConfig], core: &Core) -> anyhow::Result<(Named, Secrets)> {
-    let (mut sinks, mut secrets) = (Vec::new(), Secrets::default());
+pub fn open(configs: &[SinkConfig], core: &Core) -> anyhow::Result<(Opened, Secrets)> {
+    let (mut sinks, mut secrets) = (Opened::default(), Secrets::default());
     each(configs, |config| {
-        let sink = match config.place(core.clock())? {
+        match config.place(core.clock())? {
             Place::File(path) => {
                 let file = FileSink::open(path, config.shape);
-                BoxSink::new(file.with_context(|| format!("{} cannot be written", path.display()))?)
+                sinks.add(config, file.with_context(|| format!("{} cannot be written", path.display()))?);
             }
-            Place::StandardOutput => BoxSink::new(StandardOutput::new(config.shape)),
+            Place::StandardOutput => sinks.add(config, StandardOutput::new(config.shape)),
             Place::Webhook(webhook) => {
                 secrets.0.insert(config.name.clone(), webhook.secrets());
-                BoxSink::new(*webhook)
+                sinks.add(config, *webhook);
             }
-        };
-        sinks.push((config.name.clone(), sink));
+        }
         Ok(())
     })?;
     Ok((sinks, secrets))
@@ -162,16 +193,44 @@ pub fn check(configs: &[SinkConfig]) -> anyhow::Result<String> {
     Ok(format!("{} are set", configs.len()))
 }
 
-/// Starts a shipper for each sink, and measures how far each lags.
+/// The running sinks.
+#[derive(Debug)]
+pub struct Running {
+    shippers: Shippers,
+    notices: Arc<Notices>,
+}
+
+impl Running {
+    /// Stops, once the last notices have arrived and each shipper has noted how far it came.
+    pub(crate) async fn stop(&self) {
+        tokio::join!(self.notices.stop(), self.shippers.stop());
+    }
+}
+
+/// Starts a shipper for each sink of audit events, and measures how far each lags. Starts the sinks of notices, too, which name
+/// this node.
 ///
 /// # Errors
 ///
 /// Fails if there is no randomness.
-pub fn ship(sinks: Named, outbox: Arc<dyn Outbox>, core: &Core, metrics: &Arc<Metrics>) -> anyhow::Result<Shippers> {
-    let names: BTreeSet<Name> = sinks.iter().map(|(name, _)| name.clone()).collect();
-    let shippers = Shippers::start(sinks, &outbox)?;
+pub fn start(
+    sinks: Opened,
+    outbox: Arc<dyn Outbox>,
+    api: &Api,
+    metrics: &Arc<Metrics>,
+    node: Name,
+) -> anyhow::Result<Running> {
+    let Opened { events, notices } = sinks;
+    let names: BTreeSet<Name> = events.iter().map(|(name, _)| name.clone()).collect();
+    let shippers = Shippers::start(events, &outbox)?;
     if !names.is_empty() {
-        tokio::spawn(watch_sinks(Arc::clone(metrics), names, outbox, Arc::clone(core.clock())));
+        tokio::spawn(watch_sinks(Arc::clone(metrics), names, outbox, Arc::clone(api.verifier().core().clock())));
     }
-    Ok(shippers)
+    let has_receivers = !notices.is_empty();
+    let notices = Arc::new(Notices::new(api.clone(), Tellers::start(notices), node));
+    if has_receivers {
+        let running = Arc::clone(&notices);
+        tokio::spawn(async move { running.run().await });
+    }
+    Ok(Running { shippers, notices })
 }

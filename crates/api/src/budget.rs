@@ -2,7 +2,7 @@
 //! takes the server from the others.
 
 use std::collections::HashMap;
-use std::net::{IpAddr, SocketAddr};
+use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 use std::pin::pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -22,6 +22,9 @@ const SHARES_PER_BUDGET: usize = 4;
 
 /// The bytes of bodies that one connection may have under way: some bodies of the longest kind.
 const MAX_BODY_BYTES_PER_CONNECTION: usize = 1024 * 1024;
+
+/// The reports of leaked keys that may be under way, in all.
+const MAX_LEAK_REPORTS: usize = 16;
 
 /// The least budget for bodies: an address's share of it has room for one body.
 pub const MIN_BODY_BYTES: usize = SHARES_PER_BUDGET * MAX_BODY;
@@ -56,6 +59,7 @@ with_fields! {
 pub struct Budgets {
     bodies: Arc<Budget>,
     connector_calls: Arc<Budget>,
+    leak_reports: Arc<Budget>,
     scans: Arc<Budget>,
     limits: Limits,
 }
@@ -68,7 +72,13 @@ impl Budgets {
             let observer = Arc::clone(observer);
             Arc::new(Budget { kind, used: Mutex::default(), freed: Notify::new(), observer })
         };
-        Self { bodies: budget("bodies"), connector_calls: budget("connector_calls"), scans: budget("scans"), limits }
+        Self {
+            bodies: budget("bodies"),
+            connector_calls: budget("connector_calls"),
+            leak_reports: budget("leak_reports"),
+            scans: budget("scans"),
+            limits,
+        }
     }
 
     /// Waits for room for a body of so many bytes.
@@ -96,6 +106,25 @@ impl Budgets {
             .take(1, &[(Holder::Key(key), per_key), (Holder::All, self.limits.connector_calls.unwrap_or(256))])
     }
 
+    /// Takes the place of an address for a report of leaked keys: everybody may send reports.
+    ///
+    /// # Errors
+    ///
+    /// [`Code::TooManyRequests`], if it is taken.
+    pub(crate) fn leak_report_of(&self, sender: Sender) -> Result<Share, Problem> {
+        let limits: Vec<_> = sender.address.map(|address| (Holder::Address(network(address)), 1)).into_iter().collect();
+        self.leak_reports.take(1, &limits)
+    }
+
+    /// Takes a place for the work on a report of leaked keys.
+    ///
+    /// # Errors
+    ///
+    /// [`Code::Overloaded`], if there is none.
+    pub(crate) fn leak_report(&self) -> Result<Share, Problem> {
+        self.leak_reports.take(1, &[(Holder::All, MAX_LEAK_REPORTS)])
+    }
+
     /// Takes a place for a read that scans an audit log.
     ///
     /// # Errors
@@ -104,6 +133,14 @@ impl Budgets {
     pub fn scan(&self, by: Holder) -> Result<Share, Problem> {
         let per_key = self.limits.scans_per_key.unwrap_or(2);
         self.scans.take(1, &[(by, per_key), (Holder::All, self.limits.scans.unwrap_or(8))])
+    }
+}
+
+/// Returns the network of an address that one sender may have whole: a /64 of IPv6.
+const fn network(address: IpAddr) -> IpAddr {
+    match address {
+        IpAddr::V4(_) => address,
+        IpAddr::V6(address) => IpAddr::V6(Ipv6Addr::from_bits(address.to_bits() >> 64 << 64)),
     }
 }
 
@@ -124,7 +161,7 @@ impl From<SocketAddr> for Sender {
 #[derive(Clone, Debug, Eq, Hash, PartialEq)]
 #[non_exhaustive]
 pub enum Holder {
-    /// An address that sends bodies.
+    /// An address that sends bodies or reports.
     Address(IpAddr),
     /// The whole server.
     All,

@@ -45,6 +45,8 @@ codes! {
     InvalidCredential = "invalid_credential", UNAUTHORIZED;
     /// The body or a parameter is not as it should be.
     InvalidRequest = "invalid_request", BAD_REQUEST;
+    /// The sender of a report of leaked keys did not sign it.
+    InvalidSignature = "invalid_signature", FORBIDDEN;
     /// The credential is not an operator's token.
     MalformedCredential = "malformed_credential", UNAUTHORIZED;
     /// The bytes that arrived are no HTTP request.

@@ -54,11 +54,13 @@ mod assertions;
 mod backend;
 mod body;
 mod budget;
+mod checkpoints;
 mod code;
 mod cursor;
 mod dispatch;
 mod events;
 mod forward_auth;
+mod leaks;
 mod lifecycle;
 mod management;
 mod mcp;
@@ -75,10 +77,13 @@ mod state;
 mod users;
 pub mod views;
 
+pub use doorward_secret_scanning as secret_scanning;
+
 pub use crate::answer::{Body, BodyError};
 pub use crate::assertions::{Assertions, Audience, Keys};
 pub use crate::backend::BackendAction;
 pub use crate::budget::{Budgets, Holder, Limits, MAX_BODY, MIN_BODY_BYTES, Share};
+pub use crate::checkpoints::Checkpointed;
 pub use crate::code::Code;
 pub use crate::management::OperatorAction;
 pub use crate::observer::{Answered, Caller, Observer};

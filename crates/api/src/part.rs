@@ -8,6 +8,8 @@ pub enum Part {
     Backend,
     /// The answers that gateways ask for, and the public keys of assertions.
     ForwardAuth,
+    /// Reports from outside that keys have leaked.
+    Leaks,
     /// Linking accounts, and connectors.
     Link,
     /// Organizations, keys and allowed origins.
@@ -20,14 +22,22 @@ pub enum Part {
 
 impl Part {
     /// Every part.
-    pub const ALL: [Self; 7] =
-        [Self::Audit, Self::Backend, Self::ForwardAuth, Self::Link, Self::Management, Self::Mcp, Self::Probes];
+    pub const ALL: [Self; 8] = [
+        Self::Audit,
+        Self::Backend,
+        Self::ForwardAuth,
+        Self::Leaks,
+        Self::Link,
+        Self::Management,
+        Self::Mcp,
+        Self::Probes,
+    ];
 
     /// Returns whether the part links accounts, or keeps credentials.
     pub(crate) const fn needs_links(self) -> bool {
         match self {
             Self::Backend | Self::Link | Self::Mcp => true,
-            Self::Audit | Self::ForwardAuth | Self::Management | Self::Probes => false,
+            Self::Audit | Self::ForwardAuth | Self::Leaks | Self::Management | Self::Probes => false,
         }
     }
 }

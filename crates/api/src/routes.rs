@@ -142,6 +142,8 @@ pub const PATHS: &[Path] = paths! {
     Probes, Open: "/readyz" => get(Readiness);
     Probes, Open: "/openapi.json" => get(Describe);
     ForwardAuth, Open: "/.well-known/jwks.json" => get(AssertionKeys);
+    Leaks, Open: "/v1/leak-reports" => post(ReportLeaks);
+    Leaks, Open: "/v1/leak-reports/github" => post(ReportLeaksByGithub);
     Link, Open: "/oauth/start/{token}" => get_without_head(StartLink);
     // Links from before each connector had a redirect URI of its own: the answer is a page that says so.
     Link, Open: "/oauth/callback" => get_without_head(FinishLink);
@@ -169,6 +171,7 @@ pub const PATHS: &[Path] = paths! {
     Management, Operator: "/v1/organizations/{organization}/access-keys" => get(ListKeys), post(CreateKey);
     Management, Operator: "/v1/organizations/{organization}/access-keys/{key}"
         => patch(UpdateKey), delete(DeleteKey);
+    Management, Operator: "/v1/organizations/{organization}/access-keys/{key}/release" => post(ReleaseKey);
     Management, Operator: "/v1/organizations/{organization}/production-key/stage" => post(StageKey), delete(UnstageKey);
     Management, Operator: "/v1/organizations/{organization}/production-key/regenerate" => post(RegenerateKey);
     Management, Operator: "/v1/organizations/{organization}/production-key/regenerate/preview"

@@ -10,9 +10,10 @@ use std::task::{Context, Poll};
 use bytes::Bytes;
 use doorward_audit::NoteKey;
 use doorward_auth::{Core, Verifier, Visitor};
-use doorward_http::{Counters, Problem, Visitors};
+use doorward_http::{Counters, MisuseSum, Problem, Visitors};
 use doorward_link::Linker;
 use doorward_records::{SealingKeys, Store};
+use doorward_store::StoreError;
 use http::header::{ALLOW, HOST, HeaderName};
 use http::request::Parts;
 use http::{HeaderValue, Method, Request, Response, Version};
@@ -21,6 +22,7 @@ use tower_service::Service;
 
 use crate::answer::{Body, BodyError};
 use crate::body;
+use crate::checkpoints::{Checkpointed, checkpoint_all};
 use crate::code::Code;
 use crate::dispatch::{self, DispatchError};
 use crate::lifecycle::UnderWay;
@@ -185,10 +187,26 @@ impl Api {
         self.0.state.layer.counters()
     }
 
+    /// Takes the misuse of keys since the last look: see [`doorward_http::AccessKeyLayer::take_misuse`].
+    #[must_use]
+    pub fn take_misuse(&self) -> Vec<MisuseSum> {
+        self.0.state.layer.take_misuse()
+    }
+
     /// The linker of accounts, if the API links any.
     #[must_use]
     pub fn linker(&self) -> Option<&Linker> {
         self.0.state.links.as_ref().map(|links| &links.linker)
+    }
+
+    /// Verifies every audit log, and hands the signed checkpoint or the fault of each to `tell`, with the log's name. Does nothing
+    /// without a signing key.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError`] if the store fails.
+    pub async fn checkpoint_all(&self, tell: impl FnMut(String, Checkpointed) + Send) -> Result<(), StoreError> {
+        checkpoint_all(&self.0.state, tell).await
     }
 
     /// Signs checkpoints with this key from now on.

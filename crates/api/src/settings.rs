@@ -7,8 +7,9 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use doorward_audit::NoteKey;
-use doorward_auth::ERASURE_DELAY;
+use doorward_auth::{ERASURE_DELAY, LeakPolicies};
 use doorward_origin::CustomSchemes;
+use doorward_secret_scanning::PartnerKeys;
 use doorward_types::with_fields;
 use http::{Method, Request, Response};
 
@@ -39,6 +40,10 @@ pub struct Settings {
     pub strict: bool,
     /// The names by which MCP clients call this server in `Host` headers.
     pub mcp_hosts: Vec<String>,
+    /// The answers to reports that keys have leaked.
+    pub leak_policies: LeakPolicies,
+    /// The keys by which GitHub signs reports of leaked keys, if the service takes them.
+    pub partner_keys: Option<PartnerKeys>,
     /// The budgets of work that one client could fill the server with.
     pub budgets: Budgets,
     /// The observer of the API.
@@ -57,6 +62,8 @@ impl Default for Settings {
             assertions: None,
             strict: false,
             mcp_hosts: Vec::new(),
+            leak_policies: LeakPolicies::default(),
+            partner_keys: None,
             budgets: Budgets::new(Limits::default(), &observer),
             observer,
         }
@@ -73,6 +80,8 @@ with_fields! {
     with_assertions assertions: Option<Arc<Assertions>>,
     with_strict strict: bool,
     with_mcp_hosts mcp_hosts: Vec<String>,
+    with_leak_policies leak_policies: LeakPolicies,
+    with_partner_keys partner_keys: Option<PartnerKeys>,
     with_budgets budgets: Budgets,
     with_observer observer: Arc<dyn Observer>,
 }

@@ -3,11 +3,12 @@ use std::time::Duration;
 
 use arc_swap::ArcSwapOption;
 use doorward_audit::NoteKey;
-use doorward_auth::{Core, Issuer, Operators, Verifier};
+use doorward_auth::{Core, Issuer, LeakPolicies, Operators, Verifier};
 use doorward_http::{AccessKeyLayer, Problem};
 use doorward_link::Linker;
 use doorward_origin::CustomSchemes;
 use doorward_records::{SealingKeys, Store};
+use doorward_secret_scanning::PartnerKeys;
 use doorward_types::Clock;
 
 use crate::assertions::Assertions;
@@ -44,6 +45,8 @@ pub(crate) struct State {
     pub(crate) assertions: Option<Arc<Assertions>>,
     pub(crate) strict: bool,
     pub(crate) mcp_hosts: Vec<String>,
+    pub(crate) leak_policies: LeakPolicies,
+    pub(crate) partner_keys: Option<PartnerKeys>,
     pub(crate) budgets: Budgets,
     pub(crate) observer: Arc<dyn Observer>,
     pub(crate) lifecycle: Arc<Lifecycle>,
@@ -67,6 +70,8 @@ impl State {
             assertions: settings.assertions,
             strict: settings.strict,
             mcp_hosts: settings.mcp_hosts,
+            leak_policies: settings.leak_policies,
+            partner_keys: settings.partner_keys,
             budgets: settings.budgets,
             observer: settings.observer,
             lifecycle: Arc::default(),

@@ -12,7 +12,8 @@ use doorward_key::{ImportFormat, OpaqueToken, ShownOnce};
 use doorward_origin::{AllowedOrigin, OriginError};
 use doorward_records::{Credential, RegisteredUser, ToolCall};
 use doorward_store::{
-    AccessKeyWithSecrets, LostChange, NodeRecord, Operator, Organization, OriginEntry, Secret, SecretUsage, SinkState,
+    AccessKeyWithSecrets, Hold, LostChange, NodeRecord, Operator, Organization, OriginEntry, Secret, SecretUsage,
+    SinkState,
 };
 use doorward_types::{
     AccessKeyId, ActorName, AllowedOriginId, Environment, ExternalId, Incarnation, Locator, Name, OperatorId,
@@ -419,15 +420,31 @@ struct SecretView {
     /// None if the secret was never used.
     last_used_at: Option<Timestamp>,
     uses_last_hour: u64,
+    /// The time of the first report that the secret has leaked.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    reported_at: Option<Timestamp>,
+    /// The time since which servers refuse the secret because of a report.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    quarantined_at: Option<Timestamp>,
 }
 
 impl SecretView {
     fn new(secret: Secret, usage: Option<SecretUsage>) -> Self {
-        let Secret { locator, generation, state, created_at, imported, .. } = secret;
+        let Secret { locator, generation, state, created_at, imported, reported_at, quarantined_at, .. } = secret;
         let imported = imported.map(ImportFormat::as_str);
         let last_used_at = usage.map(|usage| usage.last_used_at);
         let uses_last_hour = usage.map_or(0, |usage| usage.uses_last_hour);
-        Self { locator, generation, state, created_at, imported, last_used_at, uses_last_hour }
+        Self {
+            locator,
+            generation,
+            state,
+            created_at,
+            imported,
+            last_used_at,
+            uses_last_hour,
+            reported_at,
+            quarantined_at,
+        }
     }
 }
 
@@ -482,6 +499,8 @@ pub struct FoundSecretView {
     organization: OrganizationId,
     /// True if the organization is suspended, so that servers refuse the secret.
     suspended: bool,
+    /// True if the secret was reported as leaked and waits for an operator, so that servers refuse it.
+    quarantined: bool,
     #[serde(skip_serializing_if = "Option::is_none")]
     retired_at: Option<Timestamp>,
     /// The number of calls that were refused since the revocation.
@@ -502,7 +521,8 @@ impl From<&FoundSecret> for FoundSecretView {
                 environment: live.key.environment,
                 key: live.key.id,
                 organization: live.key.organization,
-                suspended: live.is_suspended(),
+                suspended: live.hold() == Some(Hold::Suspended),
+                quarantined: live.secret.quarantined_at.is_some(),
                 retired_at: None,
                 refused: None,
                 last_refused_at: None,
@@ -515,6 +535,7 @@ impl From<&FoundSecret> for FoundSecretView {
                 key: retired.access_key,
                 organization: retired.organization,
                 suspended: false,
+                quarantined: false,
                 retired_at: Some(retired.retired_at),
                 refused: Some(retired.refused),
                 last_refused_at: retired.last_refused_at,

@@ -12,9 +12,11 @@ pub enum Action {
     AccessKeyImported,
     /// The current production secret was replaced, and no longer works.
     AccessKeyRegenerated,
+    /// A key that was in quarantine after a report works again.
+    AccessKeyReleased,
     /// The name or the note of a key was changed.
     AccessKeyRenamed,
-    /// An operator said that a key has leaked. The key's secrets were replaced in the same change.
+    /// A key was reported as leaked, by an operator or from outside. The secrets after the change are those that still work.
     AccessKeyReportedLeaked,
     /// The next production secret was handed out.
     AccessKeyStaged,
@@ -80,6 +82,7 @@ words! {
     AccessKeyDeleted = "access_key.deleted",
     AccessKeyImported = "access_key.imported",
     AccessKeyRegenerated = "access_key.regenerated",
+    AccessKeyReleased = "access_key.released",
     AccessKeyRenamed = "access_key.renamed",
     AccessKeyReportedLeaked = "access_key.reported_leaked",
     AccessKeyStaged = "access_key.staged",

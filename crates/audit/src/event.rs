@@ -127,7 +127,7 @@ pub struct Detail {
     /// A connector's URLs before the change, without secrets and without the part after `?`.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub urls_before: Vec<String>,
-    /// A connector's URLs after the change.
+    /// A connector's URLs after the change, or the place of a key that was reported as leaked.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub urls_after: Vec<String>,
     /// The reason of the change, if it is a special one.

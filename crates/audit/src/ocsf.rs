@@ -25,6 +25,7 @@ const fn activity(action: Action) -> (Activity, &'static str) {
         Action::AccessKeyCreated | Action::AccessKeyImported => (Activity::Create, "Access Key"),
         Action::AccessKeyDeleted => (Activity::Delete, "Access Key"),
         Action::AccessKeyRegenerated
+        | Action::AccessKeyReleased
         | Action::AccessKeyRenamed
         | Action::AccessKeyReportedLeaked
         | Action::AccessKeyStaged

@@ -1,5 +1,5 @@
 use doorward_key::{KeyError, RandomError};
-use doorward_store::StoreError;
+use doorward_store::{Hold, StoreError};
 use doorward_types::Timestamp;
 
 use crate::RevokedKey;
@@ -14,6 +14,9 @@ pub enum VerifyError {
     /// This node cannot prove that it is current. The key may be valid or not.
     #[error("this node cannot prove that it is up to date")]
     NotCurrent,
+    /// The key is active, but was reported as leaked, and waits for an operator.
+    #[error("this key was reported as leaked, and waits for an operator")]
+    Quarantined,
     /// The key was revoked while this node ran, and is one of the last ten thousand. The sender must get the same
     /// answer as for [`VerifyError::Unknown`].
     #[error("unknown or revoked key")]
@@ -24,6 +27,16 @@ pub enum VerifyError {
     /// The key never existed, was deleted, or was regenerated. The answer is the same for all three.
     #[error("unknown or revoked key")]
     Unknown,
+}
+
+impl From<Hold> for VerifyError {
+    fn from(hold: Hold) -> Self {
+        match hold {
+            Hold::Quarantined => Self::Quarantined,
+            // A hold of an unknown kind refuses as well.
+            _ => Self::Suspended,
+        }
+    }
 }
 
 /// The reason why a node did not start.
@@ -131,6 +144,9 @@ pub enum ManageError {
     /// The record is as the change would make it.
     #[error("it is in this state already")]
     StateUnchanged,
+    /// The staged secret was reported as leaked, and is refused until an operator decides.
+    #[error("the next key was reported as leaked and is refused: withdraw it, or release it first")]
+    StagedQuarantined,
     /// The request asks that the secrets to revoke were unused for a time, and one was used.
     #[error("the key is still in use: it was last used at {last_used_at}, and {uses_last_hour} times in the last hour")]
     StillInUse {

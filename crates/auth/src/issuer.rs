@@ -266,7 +266,7 @@ impl Issuer {
     ///
     /// [`ManageError::ChangedMeanwhile`] if another change was faster, or the key's secrets are not the ones expected
     /// by the request. The change is not retried: a retry could revoke the secret that the other change has just
-    /// promoted. [`ManageError::StillInUse`] if the request asks that the secrets to revoke were unused.
+    /// promoted. [`ManageError::StagedQuarantined`] if the staged secret is refused after a report. [`ManageError::StillInUse`] if the request asks that the secrets to revoke were unused.
     pub async fn regenerate(
         &self,
         organization: OrganizationId,
@@ -310,6 +310,9 @@ impl Issuer {
         }
         let key = KeyRef::of(&found.key);
         let staged = in_state(&found, SecretState::Staged).filter(|_| staged_key == StagedKey::Promote);
+        if staged.is_some_and(|staged| staged.quarantined_at.is_some()) {
+            return Err(ManageError::StagedQuarantined);
+        }
         let (secret, value, successor) = match staged {
             Some(staged) => {
                 let promoted = altered!(staged, state: SecretState::Current);
@@ -443,7 +446,7 @@ impl Issuer {
     }
 
     /// Returns a key for a change. Without the key, the change that deleted it is in effect before this fails.
-    async fn key_to_change(
+    pub(crate) async fn key_to_change(
         &self,
         organization: OrganizationId,
         id: AccessKeyId,
@@ -640,11 +643,11 @@ impl Issuer {
     }
 }
 
-fn in_state(found: &AccessKeyWithSecrets, state: SecretState) -> Option<Secret> {
+pub(crate) fn in_state(found: &AccessKeyWithSecrets, state: SecretState) -> Option<Secret> {
     found.secrets.iter().copied().find(|secret| secret.state == state)
 }
 
-fn locators(secrets: &[Secret]) -> Vec<Locator> {
+pub(crate) fn locators(secrets: &[Secret]) -> Vec<Locator> {
     secrets.iter().map(|secret| secret.locator).collect()
 }
 

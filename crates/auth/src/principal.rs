@@ -19,7 +19,7 @@ use doorward_store::{ActiveSecret, Scope};
 use doorward_types::OperatorId;
 use doorward_types::{AccessKeyId, ActorName, Environment, Locator, Name, OrganizationId};
 
-use crate::{ManageError, Visitor};
+use crate::{KnownKey, ManageError, Visitor};
 
 /// The public facts of a verified key, shared by all its verifications.
 #[derive(Debug)]
@@ -92,6 +92,12 @@ impl Principal {
         let id = self.key_id();
         let actor = id.to_string().parse().unwrap_or_else(|_| self.key_name().clone().into());
         Attribution::local(actor).with_actor_id(ActorId::from(id))
+    }
+
+    /// Returns the presented secret with its key.
+    #[must_use]
+    pub fn known_key(&self) -> KnownKey {
+        KnownKey::from(&self.identity.live)
     }
 
     /// Returns the public part of the presented secret.

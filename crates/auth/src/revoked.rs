@@ -112,6 +112,34 @@ impl Remembered {
     }
 }
 
+/// A secret that this node knows, active or revoked, with its key.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[non_exhaustive]
+pub struct KnownKey {
+    /// The organization of the key.
+    pub organization: OrganizationId,
+    /// The environment of the key.
+    pub environment: Environment,
+    /// The key.
+    pub key: AccessKeyId,
+    /// The public part of the secret.
+    pub locator: Locator,
+}
+
+impl From<&ActiveSecret> for KnownKey {
+    fn from(live: &ActiveSecret) -> Self {
+        let ActiveSecret { secret, key, .. } = live;
+        Self { organization: key.organization, environment: key.environment, key: key.id, locator: secret.locator }
+    }
+}
+
+impl From<RevokedKey> for KnownKey {
+    fn from(revoked: RevokedKey) -> Self {
+        let RevokedKey { organization, environment, key, locator, .. } = revoked;
+        Self { organization, environment, key, locator }
+    }
+}
+
 /// A key that was presented after its revocation. It was deleted or regenerated, or its staged secret was withdrawn.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 #[non_exhaustive]

@@ -6,14 +6,14 @@ use std::time::Duration;
 
 use doorward_key::{Digest, ImportedDigest, KeyCandidate, KeyPrefix, PresentedForeignKey, PresentedKey};
 use doorward_store::ActiveSecret;
-use doorward_types::{AccessKeyId, Environment, Locator, MonoInstant, Name, OrganizationId, Timestamp};
+use doorward_types::{Environment, Locator, MonoInstant, Name, OrganizationId, Timestamp};
 use tokio::task::JoinHandle;
 
 use crate::control::{Actor, Control, Host};
 use crate::index::Live;
 use crate::node::{Node, describe};
 use crate::principal::Identity;
-use crate::{Core, LONG_STAGED, Principal, ROTATION_PERIOD, RevokedKey, StartError, VerifyError};
+use crate::{Core, KnownKey, LONG_STAGED, Principal, ROTATION_PERIOD, RevokedKey, StartError, VerifyError};
 
 /// A node that verifies from memory. Cheap to clone: all clones are one node.
 ///
@@ -167,13 +167,25 @@ impl Verifier {
         hash: impl FnOnce() -> Digest,
         take: impl Fn(Environment, &[u8; Locator::LENGTH], Live<'_>) -> Option<T>,
     ) -> Result<Option<T>, VerifyError> {
-        let accepts = |is_suspended| match self.node.now_within(lease) {
-            None => Err(VerifyError::NotCurrent),
-            Some(_) if is_suspended => Err(VerifyError::Suspended),
+        let accepts = |is_held| match self.node.now_within(lease) {
+            None => Err(Unaccepted::NotCurrent),
+            Some(_) if is_held => Err(Unaccepted::Held),
             Some(now) => Ok(now),
         };
         let taken = |live: Live<'_>| take(environment, locator, live);
-        Ok(self.node.index.verify(locator, environment, hash, accepts, taken)?.flatten())
+        match self.node.index.verify(locator, environment, hash, accepts, taken) {
+            Ok(found) => Ok(found.flatten()),
+            Err(Unaccepted::NotCurrent) => Err(VerifyError::NotCurrent),
+            Err(Unaccepted::Held) => Err(self.held(locator)),
+        }
+    }
+
+    /// Returns the refusal of an active secret that is held.
+    #[cold]
+    fn held(&self, locator: &[u8; Locator::LENGTH]) -> VerifyError {
+        let identity = Locator::new(*locator).ok().and_then(|locator| self.node.index.identity(&locator));
+        // Without a hold, it has ended at this moment. A second try tells.
+        identity.and_then(|identity| identity.live.hold()).map_or(VerifyError::NotCurrent, VerifyError::from)
     }
 
     /// Searches for the text among imported keys, unless the text has our own format. Returns its refusal if there is no such
@@ -212,7 +224,7 @@ impl Verifier {
     }
 
     /// Returns the digests that a text may have among imported keys: none, if no imported key has such a form.
-    fn imported_digests<'a>(&'a self, text: &'a [u8]) -> impl Iterator<Item = ImportedDigest> + 'a {
+    pub(crate) fn imported_digests<'a>(&'a self, text: &'a [u8]) -> impl Iterator<Item = ImportedDigest> + 'a {
         let foreign = || PresentedForeignKey::peek(self.prefix(), text);
         self.node.index.formats().filter_map(move |format| foreign()?.digest(format))
     }
@@ -279,8 +291,10 @@ impl Verifier {
             return Err(VerifyError::NotCurrent);
         }
         Ok(match live.filter(is_it) {
-            Some(live) if live.is_suspended() => return Err(VerifyError::Suspended),
             Some(live) => {
+                if let Some(hold) = live.hold() {
+                    return Err(hold.into());
+                }
                 self.node.index.restore_counts(&[(live.secret.locator, 1)]);
                 Some(Principal::of(Arc::new(Identity { live })))
             }
@@ -296,13 +310,13 @@ impl Verifier {
     /// Returns the key that this text belongs to: an active key, or a key whose revocation this node saw. It counts no
     /// use, because it is for keys that were presented in the wrong place.
     #[must_use]
-    pub fn knows(&self, presented: &PresentedKey<'_>) -> Option<AccessKeyId> {
+    pub fn knows(&self, presented: &PresentedKey<'_>) -> Option<KnownKey> {
         let is_it = |live: &ActiveSecret| {
             (live.secret.digest == presented.digest()) & (live.key.environment == presented.environment())
         };
         let live = self.node.index.identity(&presented.locator()).filter(|identity| is_it(&identity.live));
-        live.map(|identity| identity.live.key.id)
-            .or_else(|| Some(self.node.revoked.find(presented.locator(), presented.digest())?.key))
+        live.map(|identity| KnownKey::from(&identity.live))
+            .or_else(|| Some(self.node.revoked.find(presented.locator(), presented.digest())?.into()))
     }
 
     /// Returns false if the store has lost a change, as far as this node knows: no node serves until an operator has accepted
@@ -410,6 +424,12 @@ impl fmt::Debug for Verifier {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Verifier").field("current", &self.is_current()).finish_non_exhaustive()
     }
+}
+
+/// The reason why the search does not accept a live secret. The index cannot be read again before the search ends.
+enum Unaccepted {
+    Held,
+    NotCurrent,
 }
 
 /// The public facts of a verified key that the search itself reads. [`Verifier::authenticate`] returns the others.

@@ -129,6 +129,13 @@ pub(crate) async fn label(call: &FormCall<'_>, key: AccessKeyId) -> Result<FormO
     }
 }
 
+/// Ends the report that a secret of a key has leaked.
+pub(crate) async fn release(call: &FormCall<'_>, key: AccessKeyId) -> Result<FormOutcome, PageError> {
+    let secret = call.form.parsed("secret")?.ok_or(PageError::Field("secret"))?;
+    let receipt = call.parts.issuer.release(call.organization.id, key, secret, call.request).await?;
+    Ok(FormOutcome::notice(format!("The report is ended: the key works. {receipt}")))
+}
+
 pub(crate) async fn delete(call: &FormCall<'_>, key: AccessKeyId) -> Result<FormOutcome, PageError> {
     let receipt = call.parts.issuer.delete(call.organization.id, key, call.request).await?;
     Ok(FormOutcome::dead("The test key is deleted.", receipt))

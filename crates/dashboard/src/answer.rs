@@ -172,6 +172,7 @@ async fn act(
         Action::LabelKey => actions::label(call, routes::id(record)?).await,
         Action::Leaked => actions::report_leaked(call).await,
         Action::Regenerate => actions::regenerate(call, StagedKey::Promote).await,
+        Action::ReleaseKey => actions::release(call, routes::id(record)?).await,
         Action::Rename => actions::rename(call).await,
         Action::Resume => actions::resume(call).await,
         Action::Stage => actions::stage(call).await,

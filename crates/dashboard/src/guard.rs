@@ -55,7 +55,8 @@ async fn operator(parts: &Parts, head: &request::Parts, presence: Presence) -> R
     };
     // Browsers omit a strict cookie after a link on another site, and send it from the page itself.
     let came_from_elsewhere = || head.method == Method::GET && header_is(&head.headers, "sec-fetch-site", "cross-site");
-    signed_in.ok_or_else(|| if came_from_elsewhere() { PageError::CrossSiteNavigation } else { PageError::SignedOut(None) })
+    signed_in
+        .ok_or_else(|| if came_from_elsewhere() { PageError::CrossSiteNavigation } else { PageError::SignedOut(None) })
 }
 
 /// Returns the request's source, for an audit log.

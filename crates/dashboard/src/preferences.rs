@@ -68,11 +68,8 @@ pub(crate) fn change(parts: &Parts, headers: &HeaderMap, form: &Form) -> Reply {
     let back = own_path(parts, word("back")).unwrap_or_else(|| format!("{}/", parts.base));
     let mut reply = reply::see_other(&back);
     let year = 365 * 24 * 60 * 60;
-    let cookie = format!(
-        "{COOKIE}={}.{}; Path=/; Secure; HttpOnly; SameSite=Lax; Max-Age={year}",
-        chosen.theme,
-        chosen.clock
-    );
+    let cookie =
+        format!("{COOKIE}={}.{}; Path=/; Secure; HttpOnly; SameSite=Lax; Max-Age={year}", chosen.theme, chosen.clock);
     cookies::set(&mut reply, &cookie);
     reply
 }

@@ -68,6 +68,7 @@ pub(crate) enum Action {
     LabelKey,
     Leaked,
     Regenerate,
+    ReleaseKey,
     Rename,
     Resume,
     Stage,
@@ -127,6 +128,7 @@ pub const ROUTES: &[Route] = &[
     get("/{organization}/callback-origins", Target::Page(Page::Origins)),
     get("/{organization}/connectors", Target::Page(Page::Connectors)),
     get("/{organization}/keys/{key}", Target::Page(Page::Key)),
+    post("/{organization}/keys/{key}/release", Target::Action(Action::ReleaseKey)),
     post("/{organization}/keys/{key}/label", Target::Action(Action::LabelKey)),
     post("/{organization}/production-key/stage", Target::Action(Action::Stage)),
     post("/{organization}/production-key/unstage", Target::Action(Action::Unstage)),
@@ -178,8 +180,10 @@ impl Route {
                 | Action::Unstage,
             ) => true,
             Target::Page(Page::InstallationAudit | Page::Operators | Page::System) | Target::Installation(_) => false,
-            // The life of an account is the service's own affair.
-            Target::Action(Action::Close | Action::Rename | Action::Resume | Action::Suspend) => false,
+            // The life of an account is the service's own affair, and so is the decision about a key that was reported as leaked.
+            Target::Action(Action::Close | Action::ReleaseKey | Action::Rename | Action::Resume | Action::Suspend) => {
+                false
+            }
             #[cfg(feature = "oidc")]
             Target::Provider(_) => false,
             #[cfg(feature = "passkeys")]

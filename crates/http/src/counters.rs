@@ -36,7 +36,7 @@ impl Counters {
         Rejection::CODES.into_iter().zip(self.refused)
     }
 
-    /// Uses of a key that its owner should hear of. Each is a refusal too.
+    /// Uses of a key that its owner should hear of. Each is a refusal too, but a key in a body.
     #[must_use]
     pub fn misused(&self, misuse: KeyMisuse) -> u64 {
         count_of(KeyMisuse::ALL, self.misused, misuse)
@@ -62,10 +62,14 @@ impl Tally {
             Err(rejection) => {
                 add(&Rejection::CODES, &self.refused, &rejection.code());
                 if let Some(misuse) = rejection.unusual_use() {
-                    add(&KeyMisuse::ALL, &self.misused, &misuse);
+                    self.count_misuse(misuse);
                 }
             }
         }
+    }
+
+    pub(crate) fn count_misuse(&self, misuse: KeyMisuse) {
+        add(&KeyMisuse::ALL, &self.misused, &misuse);
     }
 
     pub(crate) fn read(&self) -> Counters {

@@ -3,9 +3,9 @@ use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
 use bytes::Bytes;
-use doorward_auth::{Principal, RevokedKey, Verifier, VerifyError};
+use doorward_auth::{KnownKey, Principal, Reported, Verifier, VerifyError};
 use doorward_key::PresentedKey;
-use doorward_types::{AccessKeyId, Environment, Locator, RequestId};
+use doorward_types::{Environment, RequestId};
 use http::request::Parts;
 use http::{Extensions, HeaderMap, Method, Request, Response, Uri};
 use tower_layer::Layer;
@@ -14,6 +14,7 @@ use tower_service::Service;
 use crate::counters::Tally;
 use crate::credential::{credential, decoded_query};
 use crate::misuse::WarningThrottle;
+use crate::misuse_log::{MisuseLog, MisuseSum};
 use crate::principal::Anonymous;
 use crate::{Code, Counters, CredentialError, KeyMisuse, Problem, Rejection, ResponseBody, SourceAddress, browser};
 
@@ -35,6 +36,7 @@ pub struct AccessKeyLayer {
 #[derive(Debug, Default)]
 struct Record {
     warned: WarningThrottle,
+    misused: MisuseLog,
     tally: Tally,
 }
 
@@ -186,6 +188,28 @@ impl AccessKeyLayer {
         self.record.tally.read()
     }
 
+    /// Takes the misuse of keys since the last look, summed up for each key and each kind: for messages to people, such as once a
+    /// minute.
+    #[must_use]
+    pub fn take_misuse(&self) -> Vec<MisuseSum> {
+        self.record.misused.take()
+    }
+
+    /// Warns the owner of a key that stands in the body of a request. The request itself is answered as it is.
+    pub fn look_at_body<'a>(&self, body: &[u8], request: impl Into<RequestHead<'a>>) {
+        let Some(found) = PresentedKey::find(self.verifier.prefix(), body) else { return };
+        if let Some(key) = self.verifier.knows(&found) {
+            self.record.tally.count_misuse(KeyMisuse::InBody);
+            self.warn(KeyMisuse::InBody, key, request.into());
+        }
+    }
+
+    /// Warns the owner of a key of a use that the service itself has seen.
+    pub fn note(&self, used: KeyMisuse, key: KnownKey, source: Option<SourceAddress>) {
+        self.record.tally.count_misuse(used);
+        self.warn_of(used, key, (source, None));
+    }
+
     /// Returns the principal of a request, given as `&Request` or `&Parts`. For services without tower.
     ///
     /// # Errors
@@ -277,7 +301,7 @@ impl AccessKeyLayer {
         let is_other = |environment| [self.only, only].into_iter().flatten().any(|only| only != environment);
         match outcome {
             Ok(principal) if !self.browsers && browser::made_by_a_page(asked.headers) => {
-                self.warn(KeyMisuse::InBrowser, principal.locator(), principal.key_id(), asked);
+                self.warn(KeyMisuse::InBrowser, principal.known_key(), asked);
                 Err(Rejection::InBrowser)
             }
             Ok(principal) if is_other(principal.environment()) => {
@@ -293,9 +317,15 @@ impl AccessKeyLayer {
     fn look_closer(&self, asked: RequestHead<'_>, rejection: Rejection) -> Rejection {
         match rejection {
             Rejection::Key(VerifyError::Revoked(revoked)) => {
-                let RevokedKey { locator, key, .. } = revoked;
                 self.verifier.count_refusal(&revoked, asked.source.map(|SourceAddress(address)| address));
-                self.warn(KeyMisuse::Revoked, locator, key, asked);
+                self.warn(KeyMisuse::Revoked, revoked.into(), asked);
+                rejection
+            }
+            Rejection::Key(VerifyError::Quarantined) => {
+                let presented = credential(asked.headers).map(|text| self.verifier.reported(text));
+                if let Ok(Reported::InForce(leaked)) = presented {
+                    self.warn(KeyMisuse::Quarantined, leaked.known_key(), asked);
+                }
                 rejection
             }
             Rejection::Credential(_) | Rejection::Key(VerifyError::Malformed(_)) => {
@@ -304,7 +334,7 @@ impl AccessKeyLayer {
                 // Anyone can invent a text in the form of a key. Only a real key is worth a warning.
                 let known = self.verifier.knows(&found);
                 if let Some(key) = known {
-                    self.warn(KeyMisuse::InQuery, found.locator(), key, asked);
+                    self.warn(KeyMisuse::InQuery, key, asked);
                 }
                 Rejection::InQuery { is_known: known.is_some() }
             }
@@ -312,9 +342,14 @@ impl AccessKeyLayer {
         }
     }
 
-    fn warn(&self, used: KeyMisuse, locator: Locator, key: AccessKeyId, asked: RequestHead<'_>) {
-        let now = self.verifier.core().clock().tick();
-        self.record.warned.warn(used, locator, key, (asked.source, asked.id), now);
+    fn warn(&self, used: KeyMisuse, key: KnownKey, asked: RequestHead<'_>) {
+        self.warn_of(used, key, (asked.source, asked.id));
+    }
+
+    fn warn_of(&self, used: KeyMisuse, key: KnownKey, (source, id): (Option<SourceAddress>, Option<RequestId>)) {
+        let clock = self.verifier.core().clock();
+        self.record.warned.warn(used, key.locator, key.key, (source, id), clock.tick());
+        self.record.misused.count(used, key, source.map(|SourceAddress(address)| address), clock.now());
     }
 }
 

@@ -16,11 +16,18 @@ pub enum KeyMisuse {
     InBrowser,
     /// The key was in the query string, which logs and histories keep.
     InQuery,
+    /// The key was in the body, which nobody takes for a secret.
+    InBody,
+    /// A key was used that was reported as leaked, and waits for an operator.
+    Quarantined,
+    /// A key was reported as leaked again, while the first report waits for an operator.
+    Reported,
 }
 
 impl KeyMisuse {
     /// All kinds.
-    pub const ALL: [Self; 3] = [Self::Revoked, Self::InBrowser, Self::InQuery];
+    pub const ALL: [Self; 6] =
+        [Self::Revoked, Self::InBrowser, Self::InQuery, Self::InBody, Self::Quarantined, Self::Reported];
 
     /// Returns the word for metrics.
     #[must_use]
@@ -29,14 +36,22 @@ impl KeyMisuse {
             Self::Revoked => "after_death",
             Self::InBrowser => "in_browser",
             Self::InQuery => "in_query",
+            Self::InBody => "in_body",
+            Self::Quarantined => "quarantined",
+            Self::Reported => "reported",
         }
     }
 
-    const fn sentence(self) -> &'static str {
+    /// Returns the sentence for people, with the cure.
+    #[must_use]
+    pub const fn sentence(self) -> &'static str {
         match self {
             Self::Revoked => "a dead key was used: its sender needs the new key",
             Self::InBrowser => "a key was used by a page in a browser, where everyone can read it: regenerate it",
             Self::InQuery => "a key stood in a query string, which logs and histories keep: regenerate it",
+            Self::InBody => "a key stood in a body, which is kept like any data: regenerate it",
+            Self::Reported => "a key was reported as leaked again: regenerate it",
+            Self::Quarantined => "a key was used that was reported as leaked: regenerate it, or release it",
         }
     }
 }

@@ -21,6 +21,8 @@ impl Code {
     pub const INVALID_KEY: Self = Self::new("invalid_key", StatusCode::UNAUTHORIZED);
     /// A key in the query string, which counts as leaked.
     pub const KEY_IN_WRONG_PLACE: Self = Self::new("key_in_wrong_place", StatusCode::UNAUTHORIZED);
+    /// The key was reported as leaked, and waits for an operator.
+    pub const KEY_QUARANTINED: Self = Self::new("key_quarantined", StatusCode::FORBIDDEN);
     /// A page in a browser used a key.
     pub const KEY_USED_IN_BROWSER: Self = Self::new("key_used_in_browser", StatusCode::FORBIDDEN);
     /// The `Authorization` header is malformed.

@@ -36,9 +36,10 @@ pub enum Rejection {
 
 impl Rejection {
     /// Every code that a rejection can have.
-    pub(crate) const CODES: [Code; 9] = [
+    pub(crate) const CODES: [Code; 10] = [
         Code::INVALID_KEY,
         Code::KEY_IN_WRONG_PLACE,
+        Code::KEY_QUARANTINED,
         Code::KEY_USED_IN_BROWSER,
         Code::MALFORMED_AUTHORIZATION,
         Code::MALFORMED_KEY,
@@ -58,6 +59,7 @@ impl Rejection {
             Self::InQuery { .. } => Code::KEY_IN_WRONG_PLACE,
             Self::Key(VerifyError::Malformed(_)) => Code::MALFORMED_KEY,
             Self::Key(VerifyError::NotCurrent) => Code::NOT_CURRENT,
+            Self::Key(VerifyError::Quarantined) => Code::KEY_QUARANTINED,
             Self::Key(VerifyError::Suspended) => Code::ORGANIZATION_SUSPENDED,
             // The enum may grow: an unknown kind of refusal must not let a request in.
             Self::Key(_) => Code::INVALID_KEY,
@@ -71,6 +73,7 @@ impl Rejection {
         match self {
             Self::InBrowser => Some(KeyMisuse::InBrowser),
             Self::InQuery { is_known: true } => Some(KeyMisuse::InQuery),
+            Self::Key(VerifyError::Quarantined) => Some(KeyMisuse::Quarantined),
             Self::Key(VerifyError::Revoked(_)) => Some(KeyMisuse::Revoked),
             _ => None,
         }
@@ -83,6 +86,10 @@ fn refused(error: &VerifyError) -> Cow<'static, str> {
         VerifyError::Malformed(fault) => fault.to_string().into(),
         VerifyError::NotCurrent => {
             "this node cannot prove at the moment that it is up to date, so it neither accepts nor refuses the key; try again"
+                .into()
+        }
+        VerifyError::Quarantined => {
+            "this key was reported as leaked, and is refused until an operator of this service decides: ask for another key"
                 .into()
         }
         VerifyError::Suspended => "the key is valid, but its organization is suspended: ask the operator of this service".into(),
@@ -112,6 +119,7 @@ mod tests {
             Rejection::InQuery { is_known: true },
             Rejection::Key(VerifyError::Malformed(KeyError::Prefix)),
             Rejection::Key(VerifyError::NotCurrent),
+            Rejection::Key(VerifyError::Quarantined),
             Rejection::Key(VerifyError::Suspended),
             Rejection::Key(VerifyError::Unknown),
             Rejection::WrongEnvironment(Environment::Test),

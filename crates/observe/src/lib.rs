@@ -6,6 +6,7 @@
 //! | `line` | [`Line`], which makes one harmless line of a log's event |
 //! | `logging` | [`Logging`], which starts a log whose [`Filter`] can be replaced |
 //! | `metrics`, `process` | [`Metrics`] for Prometheus |
+//! | `notices` | [`Notices`], which tell people of the misuse of keys |
 //! | `reminder` | [`remind`], which reminds people of keys that are due for rotation |
 //! | `sinks` | [`watch_sinks`], which measures how far the sinks of audit events lag |
 //! | `traces` | spans for a collector of OpenTelemetry's (feature `otel`) |
@@ -27,6 +28,7 @@ mod line;
 mod logging;
 mod method;
 mod metrics;
+mod notices;
 mod process;
 mod reminder;
 mod sinks;
@@ -38,6 +40,7 @@ pub use crate::access_log::AccessLog;
 pub use crate::line::{Line, Style};
 pub use crate::logging::{Filter, FilterError, FilterHandle, Log, Logging};
 pub use crate::metrics::Metrics;
+pub use crate::notices::Notices;
 pub use crate::reminder::remind;
 pub use crate::sinks::watch_sinks;
 pub use crate::watcher::Watcher;

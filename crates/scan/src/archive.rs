@@ -8,7 +8,7 @@ use zip::ZipArchive;
 
 use crate::finder::Finder;
 use crate::limits::Limits;
-use crate::report::{Place, Report, redacted};
+use crate::report::{Place, Report};
 use crate::stream::Stream;
 
 /// The first bytes of a text, which tell an archive: the magic word of tar is at 257.
@@ -172,7 +172,7 @@ impl<'a> Look<'a> {
 
     /// Returns the place of a member. Its name can hold a value itself.
     fn member(&self, place: &Place, name: &[u8], report: &mut Report) -> Place {
-        let (name, sightings) = redacted(self.finder, name);
+        let (name, sightings) = self.finder.redacted(name);
         let member = place.member(name);
         report.named(&member, sightings);
         member

@@ -3,7 +3,6 @@
 use std::fmt;
 
 use crate::decode::{self, Decoded};
-use crate::report::redacted;
 use crate::sighting::{Encoding, Kind, Sighting};
 use aho_corasick::{AhoCorasick, MatchKind, packed};
 use doorward_key::{Digest, KeyPrefix, PresentedKey, PresentedOperatorToken};
@@ -116,7 +115,21 @@ impl Finder {
     /// Returns the text with the public beginning of each value in its place.
     #[must_use]
     pub fn redact(&self, text: &str) -> String {
-        redacted(self, text.as_bytes()).0
+        self.redacted(text.as_bytes()).0
+    }
+
+    /// Returns a text with each value replaced by its public beginning, and the values.
+    pub(crate) fn redacted(&self, text: &[u8]) -> (String, Vec<Sighting>) {
+        let found = self.find(text);
+        let (mut shown, mut done) = (Vec::new(), 0);
+        for sighting in &found {
+            let begin = usize::try_from(sighting.offset).unwrap_or(usize::MAX);
+            shown.extend_from_slice(text.get(done..begin).unwrap_or_default());
+            shown.extend_from_slice(format!("{}_…", sighting.locator).as_bytes());
+            done = begin.saturating_add(sighting.length).max(done);
+        }
+        shown.extend_from_slice(text.get(done..).unwrap_or_default());
+        (String::from_utf8_lossy(&shown).into_owned(), found)
     }
 
     /// Tells of each value whose needle begins between `from` and `until`. `offset` is the place of the text in the whole.

@@ -9,7 +9,7 @@ use gix::bstr::{BString, ByteSlice};
 use gix::{ObjectId, Repository, object};
 
 use crate::archive::Look;
-use crate::report::{Place, Report, redacted};
+use crate::report::{Place, Report};
 use crate::scanner::Scanner;
 
 /// A repository that cannot be read.
@@ -119,7 +119,7 @@ impl Scanner {
     }
 
     fn text(&self, repository: &Repository, text: &Text, report: &mut Report) {
-        let (name, sightings) = redacted(&self.finder, &text.path);
+        let (name, sightings) = self.finder.redacted(&text.path);
         let commit = text.commit.map(|commit| commit.to_hex().to_string());
         let place = Place { commit, ..Place::of(name) };
         report.named(&place, sightings);

@@ -91,8 +91,7 @@ impl Report {
     }
 
     pub(crate) fn fault(&mut self, finder: &Finder, place: &Place, fault: impl fmt::Display) {
-        let (fault, _) = redacted(finder, fault.to_string().as_bytes());
-        self.unread.push(Unread { place: place.clone(), fault });
+        self.unread.push(Unread { place: place.clone(), fault: finder.redact(&fault.to_string()) });
     }
 
     /// Adds the values in a name of `place`, whose text does not show them.
@@ -101,18 +100,4 @@ impl Report {
             self.found(place, Sighting { line: 0, ..sighting });
         }
     }
-}
-
-/// Returns a text with each value replaced by its public beginning, and the values.
-pub(crate) fn redacted(finder: &Finder, text: &[u8]) -> (String, Vec<Sighting>) {
-    let found = finder.find(text);
-    let (mut shown, mut done) = (Vec::new(), 0);
-    for sighting in &found {
-        let begin = usize::try_from(sighting.offset).unwrap_or(usize::MAX);
-        shown.extend_from_slice(text.get(done..begin).unwrap_or_default());
-        shown.extend_from_slice(format!("{}_…", sighting.locator).as_bytes());
-        done = begin.saturating_add(sighting.length).max(done);
-    }
-    shown.extend_from_slice(text.get(done..).unwrap_or_default());
-    (String::from_utf8_lossy(&shown).into_owned(), found)
 }

@@ -10,7 +10,7 @@ use ignore::{WalkBuilder, WalkState};
 use crate::archive::Look;
 use crate::finder::Finder;
 use crate::limits::Limits;
-use crate::report::{Place, Report, redacted};
+use crate::report::{Place, Report};
 
 /// Looks for values in files, folders, archives and repositories.
 #[derive(Debug)]
@@ -111,7 +111,7 @@ impl Scanner {
 
     /// Returns the place of a file. Its name can hold a value itself.
     pub(crate) fn place(&self, path: &Path, report: &mut Report) -> Place {
-        let (name, sightings) = redacted(&self.finder, path.as_os_str().as_encoded_bytes());
+        let (name, sightings) = self.finder.redacted(path.as_os_str().as_encoded_bytes());
         let place = Place::of(name);
         report.named(&place, sightings);
         place

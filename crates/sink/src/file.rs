@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use doorward_audit::Event;
 
-use crate::{EventFormat, Sink, SinkError};
+use crate::{EventFormat, Notice, Receiver, Sink, SinkError, Telling};
 
 /// Appends lines of JSON to a file.
 ///
@@ -113,7 +113,19 @@ impl Sink for FileSink {
     }
 
     async fn deliver(&mut self, events: &[Event]) -> Result<(), SinkError> {
-        let (path, lines) = (self.path.clone(), self.shape.lines(events));
+        self.append(self.shape.lines(events)).await
+    }
+}
+
+impl Receiver for FileSink {
+    fn tell<'a>(&'a mut self, notice: &'a Notice) -> Telling<'a> {
+        Box::pin(self.append(notice.to_json_line(self.shape)))
+    }
+}
+
+impl FileSink {
+    async fn append(&mut self, lines: String) -> Result<(), SinkError> {
+        let path = self.path.clone();
         let failed = self.failed.take();
         // A disk that hangs blocks only this thread.
         let appended = tokio::task::spawn_blocking(move || append(&path, &lines, failed)).await;

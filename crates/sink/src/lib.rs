@@ -14,6 +14,8 @@
 //!
 //! An [`EventFormat`] is the format of the events.
 //!
+//! [`Tellers`] hand [`Notice`]s to the same places: messages for people that are no change, and are in no log.
+//!
 //! # A sink of your own
 //!
 //! [`Sink`] has one method to write. Events come as [`Event`]s, and [`Event::to_json_line`] is their form in exports;
@@ -57,9 +59,11 @@
 mod boxed;
 mod file;
 mod format;
+mod notice;
 mod shipper;
 mod shippers;
 mod standard_output;
+mod tellers;
 mod webhook;
 
 use std::fmt::Debug;
@@ -71,9 +75,11 @@ use doorward_client::SendError;
 pub use boxed::BoxSink;
 pub use file::FileSink;
 pub use format::EventFormat;
+pub use notice::{Notice, Receiver, Telling};
 pub use shipper::Shipper;
 pub use shippers::Shippers;
 pub use standard_output::StandardOutput;
+pub use tellers::Tellers;
 pub use webhook::{Webhook, WebhookError, WebhookSecret, WebhookSecrets};
 
 /// The receiver of events.

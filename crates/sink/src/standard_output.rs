@@ -2,7 +2,7 @@ use std::io::{self, Write};
 
 use doorward_audit::Event;
 
-use crate::{EventFormat, Sink, SinkError};
+use crate::{EventFormat, Notice, Receiver, Sink, SinkError, Telling};
 
 /// Writes lines of JSON to standard output.
 #[derive(Debug)]
@@ -20,13 +20,22 @@ impl StandardOutput {
 
 impl Sink for StandardOutput {
     async fn deliver(&mut self, events: &[Event]) -> Result<(), SinkError> {
-        let lines = self.shape.lines(events);
-        // A blocked pipe blocks only this thread.
-        let write = move || {
-            let mut out = io::stdout().lock();
-            out.write_all(lines.as_bytes()).and_then(|()| out.flush())
-        };
-        tokio::task::spawn_blocking(write).await.map_err(io::Error::other)??;
-        Ok(())
+        write(self.shape.lines(events)).await
     }
+}
+
+impl Receiver for StandardOutput {
+    fn tell<'a>(&'a mut self, notice: &'a Notice) -> Telling<'a> {
+        Box::pin(write(notice.to_json_line(self.shape)))
+    }
+}
+
+async fn write(lines: String) -> Result<(), SinkError> {
+    // A blocked pipe blocks only this thread.
+    let write = move || {
+        let mut out = io::stdout().lock();
+        out.write_all(lines.as_bytes()).and_then(|()| out.flush())
+    };
+    tokio::task::spawn_blocking(write).await.map_err(io::Error::other)??;
+    Ok(())
 }

@@ -14,7 +14,7 @@ use http::{HeaderMap, HeaderValue};
 use sha2::Sha256;
 use zeroize::Zeroizing;
 
-use crate::{EventFormat, Sink, SinkError};
+use crate::{EventFormat, Notice, Receiver, Sink, SinkError, Telling};
 
 /// The timeout for a receiver's answer. Standard Webhooks recommends 15 to 30 s, but receiving one event needs less, and a
 /// shipper that is silent for longer counts as dead.
@@ -59,10 +59,9 @@ impl Webhook {
         self.secrets.clone()
     }
 
-    async fn post(&self, event: &Event) -> Result<(), SinkError> {
-        let body = self.shape.line(event);
-        let body = body.trim_end();
-        let (id, timestamp) = (event.uid(), (self.clock.now().as_millis() / 1_000).to_string());
+    async fn post(&self, id: String, line: &str) -> Result<(), SinkError> {
+        let body = line.trim_end();
+        let timestamp = (self.clock.now().as_millis() / 1_000).to_string();
         let signatures = self.secrets.sign(&id, &timestamp, body.as_bytes());
         let signed = [
             ("content-type", "application/json".to_owned()),
@@ -94,9 +93,15 @@ impl Sink for Webhook {
 
     async fn deliver(&mut self, events: &[Event]) -> Result<(), SinkError> {
         for event in events {
-            self.post(event).await?;
+            self.post(event.uid(), &self.shape.line(event)).await?;
         }
         Ok(())
+    }
+}
+
+impl Receiver for Webhook {
+    fn tell<'a>(&'a mut self, notice: &'a Notice) -> Telling<'a> {
+        Box::pin(async move { self.post(notice.id.clone(), &notice.to_json_line(self.shape)).await })
     }
 }
 

@@ -7,9 +7,9 @@ use doorward_audit::Action;
 use doorward_key::{ImportFormat, KeyPrefix};
 use doorward_records::Store;
 use doorward_store::{
-    AccessKey, AccessKeyWithSecrets, Change, ChangeContext, Conflict, Doubt, EventFilter, IDEMPOTENCY_WINDOW, KeyLabel,
-    KeyOverview, KeyRef, OPERATION_WINDOW, Organization, Page, RETIRED_RETENTION, Refusals, RequestHash, RetiredSecret,
-    Revision, Scope, Secret, StoreError, StoreId, Successor, WhichKey,
+    AccessKey, AccessKeyWithSecrets, Change, ChangeContext, Conflict, Doubt, EventFilter, Hold, IDEMPOTENCY_WINDOW,
+    KeyLabel, KeyOverview, KeyRef, LeakMarks, OPERATION_WINDOW, Organization, Page, RETIRED_RETENTION, Refusals,
+    RequestHash, RetiredSecret, Revision, Scope, Secret, StoreError, StoreId, Successor, WhichKey,
 };
 use doorward_types::{Environment, OrganizationId, SecretState, Timestamp, altered};
 
@@ -152,6 +152,29 @@ pub(super) async fn the_words_about_a_key_are_changed_as_they_were_seen(store: K
     let change = Change::Label { key: reference(&production), seen: label, label: without.clone() };
     store.change(change, context(Action::AccessKeyRenamed, &production)).await.unwrap();
     assert_eq!(find().await.label(), without);
+}
+
+pub(super) async fn a_secret_is_marked_as_leaked_as_it_was_seen(store: Keys) {
+    let (organization, production, first) = provision(&*store).await;
+    let (_, other) = create(&*store, organization.id).await;
+    let change = |seen, marks| Change::Mark { key: reference(&production), locator: first.locator, seen, marks };
+    let context = || context(Action::AccessKeyReportedLeaked, &production);
+    let (none, at) = (LeakMarks::default(), Timestamp::from_millis);
+    let reported = LeakMarks { reported_at: Some(at(5)), quarantined_at: None };
+    let held = LeakMarks { quarantined_at: Some(at(6)), ..reported };
+    for (seen, marks) in [(none, reported), (reported, held), (held, reported)] {
+        assert_eq!(conflict(store.change(change(marks, seen), context()).await), Conflict::Stale);
+        assert_eq!(conflict(store.change(change(seen, seen), context()).await), Conflict::Unchanged);
+        store.change(change(seen, marks), context()).await.unwrap();
+        let live = active_secret(&*store, first.locator).await.unwrap();
+        assert_eq!(live.secret.leak_marks(), marks);
+        assert_eq!(live.hold(), marks.quarantined_at.map(|_| Hold::Quarantined));
+        let found = store.access_key(organization.id, WhichKey::Production).await.unwrap().unwrap();
+        assert_eq!(found.secrets, [live.secret]);
+        assert_eq!(active_secret(&*store, other.locator).await.unwrap().secret.leak_marks(), none);
+    }
+    let of_other = Change::Mark { key: reference(&production), locator: other.locator, seen: none, marks: held };
+    assert_eq!(conflict(store.change(of_other, context()).await), Conflict::Stale, "a secret of another key");
 }
 
 pub(super) async fn a_revoked_secret_is_remembered_with_its_refused_calls(store: Keys) {

@@ -115,6 +115,7 @@ async fn run_keys(make: impl AsyncFn() -> Keys) {
         the_production_key_cannot_be_deleted,
         a_key_is_created_staged_regenerated_and_deleted,
         the_words_about_a_key_are_changed_as_they_were_seen,
+        a_secret_is_marked_as_leaked_as_it_was_seen,
         a_revoked_secret_is_remembered_with_its_refused_calls,
         the_state_of_several_organizations_is_read_at_once,
         a_refused_change_leaves_nothing_behind,

@@ -173,7 +173,7 @@ pub(super) async fn a_change_of_an_organization_is_polled_with_all_its_secrets(s
         position = newest;
     }
     let pages = store.active_secrets(None, 10).await.unwrap().proved_of_any_store().unwrap().1;
-    assert!(pages.iter().all(|live| !live.is_suspended()));
+    assert!(pages.iter().all(|live| live.hold().is_none()));
 }
 
 pub(super) async fn an_organization_is_changed_only_as_it_was_seen(store: Keys) {

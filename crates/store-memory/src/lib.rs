@@ -24,9 +24,9 @@ use doorward_records::{
 };
 use doorward_store::{
     AccessKeyWithSecrets, ActiveSecret, Change, ChangeContext, ChangeTarget, Facts, KeyFacts, KeyLabel, KeyRef,
-    NodeDescription, Operation, OperationId, Operator, Organization, OriginEntry, Passkey, Position, Provenance,
-    RetiredSecret, Revision, Scope, Secret, SessionStatus, SignIn, SinkState, Sourced, Step, StoreError, StoreId,
-    StoreIdentity,
+    LeakMarks, NodeDescription, Operation, OperationId, Operator, Organization, OriginEntry, Passkey, Position,
+    Provenance, RetiredSecret, Revision, Scope, Secret, SessionStatus, SignIn, SinkState, Sourced, Step, StoreError,
+    StoreId, StoreIdentity,
 };
 
 /// A store in memory. It ends with the process.
@@ -142,6 +142,7 @@ impl State {
             label: found.label(),
             generations: found.generations,
             secrets: found.secrets.iter().map(|secret| (secret.locator, secret.state)).collect(),
+            marks: found.secrets.iter().map(|secret| (secret.locator, secret.leak_marks())).collect(),
         });
         let (name, external_id) = change.names();
         let others = || self.organizations.values().filter(|found| found.id != organization);
@@ -223,10 +224,15 @@ impl State {
                 self.places.remove(&locator);
             }
             // A store in memory has no older program.
-            Step::RequireStates => {}
+            Step::Require(_) => {}
             Step::SetLabel(key, KeyLabel { name, note }) => {
                 let found = self.key(&key)?;
                 (found.key.name, found.note) = (name, note);
+            }
+            Step::SetMarks(key, locator, LeakMarks { reported_at, quarantined_at }) => {
+                for secret in self.key(&key)?.secrets.iter_mut().filter(|secret| secret.locator == locator) {
+                    (secret.reported_at, secret.quarantined_at) = (reported_at, quarantined_at);
+                }
             }
             Step::SetGenerations(key, generations) => self.key(&key)?.generations = generations,
             Step::SetPrefix(prefix) => self.identity.prefix = Some(prefix),

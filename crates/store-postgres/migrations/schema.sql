@@ -444,3 +444,9 @@ CREATE INDEX spent_challenges_by_expiry ON spent_challenges (expires_at);
 -- The note of a key.
 
 ALTER TABLE access_keys ADD COLUMN note TEXT;
+
+-- The marks of a secret that was reported as leaked.
+
+ALTER TABLE secrets ADD COLUMN reported_at BIGINT;
+
+ALTER TABLE secrets ADD COLUMN quarantined_at BIGINT;

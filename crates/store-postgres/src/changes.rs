@@ -9,7 +9,7 @@ use doorward_store_sql::coherence::IDENTITY;
 use doorward_store_sql::{Statement, change as rows, keys, sql, text};
 
 use crate::logs::Logs;
-use crate::schema::WITH_STATES;
+use crate::schema::SINCE;
 use crate::transaction::{Answers, Decision};
 use crate::{failover, row};
 
@@ -58,7 +58,7 @@ pub(crate) fn decide(
             revision.0 += 1;
             identity.prefix.get_or_insert_with(|| context.prefix.clone());
             log.push(logged(&change.touched(&facts), context, revision));
-            written.extend(steps.iter().map(|step| rows::step(step, WITH_STATES)));
+            written.extend(steps.iter().map(|step| rows::step(step, SINCE)));
             written.push(rows::remember(context, revision));
             for event in context.events.iter() {
                 written.push(logs.append(event)?);

@@ -6,11 +6,11 @@ use async_trait::async_trait;
 use doorward_key::KeyPrefix;
 use doorward_store::copy::{CopiedTable, CopyProgress, Row, Rows};
 use doorward_store::{Conflict, Revision, StoreError};
-use doorward_store_sql::change::require_states_if_suspended;
+use doorward_store_sql::change::require_used;
 use doorward_store_sql::{copy, sql, table};
 use doorward_types::Incarnation;
 
-use crate::schema::WITH_STATES;
+use crate::schema::SINCE;
 use crate::statement::touched;
 use crate::transaction::{Answers, Decision};
 use crate::{PostgresStore, row};
@@ -88,9 +88,11 @@ impl Rows for PostgresStore {
     ) -> Result<(), StoreError> {
         let insert = format!("INSERT INTO revision (id, value, timeline) VALUES (1, $1, {})", self.timeline);
         let writes = || {
+            let [states, quarantine] = require_used(SINCE);
             vec![
                 copy::forget_notes(),
-                require_states_if_suspended(WITH_STATES),
+                states,
+                quarantine,
                 sql("UPDATE store SET prefix = $1, incarnation = $2 WHERE id = 1")
                     .bind(&prefix.cloned())
                     .bind(&incarnation),

@@ -3,6 +3,8 @@
 use std::collections::BTreeSet;
 use std::sync::LazyLock;
 
+use doorward_store_sql::change::Since;
+
 /// Each statement is one migration.
 const SCHEMA: &str = include_str!("../migrations/schema.sql");
 
@@ -10,8 +12,8 @@ const SCHEMA: &str = include_str!("../migrations/schema.sql");
 /// programs cannot work with raises this number, here and in existing stores.
 pub(crate) const OLDEST: u64 = 42;
 
-/// The number of migrations that a program must at least know to use a store with a suspended organization.
-pub(crate) const WITH_STATES: u64 = 58;
+/// The numbers of migrations that a program must at least know to use a store with these features.
+pub(crate) const SINCE: Since = Since { quarantine: 72, states: 58 };
 
 /// The migrations that this program knows, in their order.
 pub(crate) static MIGRATIONS: LazyLock<Vec<String>> = LazyLock::new(|| {
@@ -69,8 +71,10 @@ mod tests {
     }
 
     #[test]
-    fn a_program_must_know_the_states_of_organizations_if_one_is_suspended() {
+    fn a_program_must_know_the_features_that_a_store_uses() {
         let states = MIGRATIONS.iter().position(|step| step.contains("ADD COLUMN state")).unwrap();
-        assert_eq!(WITH_STATES, states as u64 + 1);
+        assert_eq!(SINCE.states, states as u64 + 1);
+        let quarantine = MIGRATIONS.iter().position(|step| step.contains("ADD COLUMN quarantined_at")).unwrap();
+        assert_eq!(SINCE.quarantine, quarantine as u64 + 1);
     }
 }

@@ -1,8 +1,8 @@
 //! Changes: the facts for the decision, and the rows that it writes.
 
 use doorward_store::{
-    AccessKey, Change, ChangeContext, IdempotencyKey, KeyFacts, KeyLabel, KeyRef, Operation, OperationRow,
-    Organization, OriginEntry, RetiredSecret, Revision, Secret, Step, StoreError, operations_forgotten,
+    AccessKey, Change, ChangeContext, Feature, IdempotencyKey, KeyFacts, KeyLabel, KeyRef, LeakMarks, Operation,
+    OperationRow, Organization, OriginEntry, RetiredSecret, Revision, Secret, Step, StoreError, operations_forgotten,
 };
 use doorward_types::{ActorName, Environment, Locator, Name, OrganizationId, Timestamp};
 
@@ -80,7 +80,8 @@ pub fn secret_place(row: &mut Reader<'_>) -> Result<(KeyRef, Locator), StoreErro
 
 /// Reads the state of a key for [`add_key_facts`]: one row for each secret, or one row without a secret.
 pub fn key_facts(key: &KeyRef) -> Statement {
-    let secrets = "SELECT k.name, k.note, k.generations, s.locator, s.state FROM access_keys k
+    let secrets =
+        "SELECT k.name, k.note, k.generations, s.locator, s.state, s.reported_at, s.quarantined_at FROM access_keys k
                    LEFT JOIN secrets s ON s.organization = k.organization AND s.environment = k.environment
                                       AND s.access_key = k.id
                    WHERE k.organization = $1 AND k.environment = $2 AND k.id = $3";
@@ -95,16 +96,37 @@ pub fn key_facts(key: &KeyRef) -> Statement {
 pub fn add_key_facts(facts: &mut Option<KeyFacts>, row: &mut Reader<'_>) -> Result<(), StoreError> {
     let label = KeyLabel { name: row.take()?, note: row.take()? };
     let generations = row.take()?;
-    let facts = facts.get_or_insert(KeyFacts { label, generations, secrets: vec![] });
+    let facts = facts.get_or_insert(KeyFacts { label, generations, secrets: vec![], marks: vec![] });
     if let Some(locator) = row.take()? {
         facts.secrets.push((locator, row.take()?));
+        let marks = LeakMarks { reported_at: row.take()?, quarantined_at: row.take()? };
+        if marks != LeakMarks::default() {
+            facts.marks.push((locator, marks));
+        }
     }
     Ok(())
 }
 
-/// Carries out a step. Every step writes one row. `with_states` is the first version of the engine's schema that has the
-/// states of organizations.
-pub fn step(step: &Step, with_states: u64) -> Statement {
+/// The first versions of an engine's schema that have a feature.
+#[derive(Clone, Copy, Debug)]
+pub struct Since {
+    /// See [`Feature::Quarantine`].
+    pub quarantine: u64,
+    /// See [`Feature::States`].
+    pub states: u64,
+}
+
+impl Since {
+    const fn version(self, feature: Feature) -> u64 {
+        match feature {
+            Feature::Quarantine => self.quarantine,
+            Feature::States => self.states,
+        }
+    }
+}
+
+/// Carries out a step. Every step writes one row.
+pub fn step(step: &Step, since: Since) -> Statement {
     match step {
         Step::AddOrganization(organization) => organization.bind(sql(text!("{}", insert_text(&Organization::TABLE)))),
         Step::AddKey(key, generations) => {
@@ -144,7 +166,7 @@ pub fn step(step: &Step, with_states: u64) -> Statement {
                           WHERE organization = $1 AND environment = $2 AND access_key = $3 AND locator = $4";
             sql(remove).key(key).bind(locator)
         }
-        Step::RequireStates => require_states(with_states),
+        Step::Require(feature) => require(since.version(*feature)),
         Step::SetOrganization(organization) => {
             let Organization { id, name, created_at: _, external_id, state, erase_at, .. } = organization;
             let set = "UPDATE organizations SET name = $1, external_id = $2, state = $3, erase_at = $4 WHERE id = $5";
@@ -154,6 +176,11 @@ pub fn step(step: &Step, with_states: u64) -> Statement {
             let set = "UPDATE access_keys SET name = $1, note = $2
                        WHERE organization = $3 AND environment = $4 AND id = $5";
             sql(set).bind(name).bind(note).key(key)
+        }
+        Step::SetMarks(key, locator, LeakMarks { reported_at, quarantined_at }) => {
+            let set = "UPDATE secrets SET reported_at = $1, quarantined_at = $2
+                       WHERE organization = $3 AND environment = $4 AND access_key = $5 AND locator = $6";
+            sql(set).bind(reported_at).bind(quarantined_at).key(key).bind(locator)
         }
         Step::SetGenerations(key, generations) => {
             let set = "UPDATE access_keys SET generations = $1
@@ -165,15 +192,18 @@ pub fn step(step: &Step, with_states: u64) -> Statement {
 }
 
 /// Excludes programs that know only earlier versions of the schema. Writes one row.
-fn require_states(with_states: u64) -> Statement {
+fn require(version: u64) -> Statement {
     let raise =
         "UPDATE store SET oldest_schema = CASE WHEN oldest_schema < $1 THEN $1 ELSE oldest_schema END WHERE id = 1";
-    sql(raise).bind(&with_states)
+    sql(raise).bind(&version)
 }
 
-/// Excludes programs that know only earlier versions of the schema, if an organization is suspended.
-pub fn require_states_if_suspended(with_states: u64) -> Statement {
-    require_states(with_states).and(" AND EXISTS (SELECT 1 FROM organizations WHERE state = 'suspended')")
+/// Excludes programs that do not know the features that a copied store uses.
+pub fn require_used(since: Since) -> [Statement; 2] {
+    [
+        require(since.states).and(" AND EXISTS (SELECT 1 FROM organizations WHERE state = 'suspended')"),
+        require(since.quarantine).and(" AND EXISTS (SELECT 1 FROM secrets WHERE quarantined_at IS NOT NULL)"),
+    ]
 }
 
 /// Stores a change as an operation.

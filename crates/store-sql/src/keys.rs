@@ -20,7 +20,7 @@ table! {
 
 table! {
     Secret in "secrets" key 4 of { organization: Text, environment: Text, access_key: Text }
-    ( state, locator, digest, generation, created_at ) then { imported }
+    ( state, locator, digest, generation, created_at ) then { imported, reported_at, quarantined_at }
 }
 
 table! {

@@ -5,7 +5,7 @@ use doorward_store_sql::change::OrganizationFacts;
 use doorward_store_sql::{change as rows, keys, sql};
 use rusqlite::Connection;
 
-use crate::migrations::WITH_STATES;
+use crate::migrations::SINCE;
 use crate::{identity, logs, row};
 
 /// Makes a change completely, or fails.
@@ -15,7 +15,7 @@ pub(crate) fn make(connection: &Connection, change: &Change, context: &ChangeCon
     row::write_all(connection, &rows::forget(context.events.first().time))?;
     let facts = facts(connection, change, context)?;
     for step in change.plan(&facts, context)? {
-        row::write(connection, &rows::step(&step, WITH_STATES))?;
+        row::write(connection, &rows::step(&step, SINCE))?;
     }
     log(connection, change, &facts, context, revision)?;
     row::write(connection, &rows::remember(context, revision))?;

@@ -4,14 +4,14 @@ use async_trait::async_trait;
 use doorward_key::KeyPrefix;
 use doorward_store::copy::{CopiedTable, CopyProgress, Row, Rows};
 use doorward_store::{Conflict, Revision, StoreError};
-use doorward_store_sql::change::require_states_if_suspended;
+use doorward_store_sql::change::require_used;
 use doorward_store_sql::{copy, sql, table};
 use doorward_types::Incarnation;
 use rusqlite::{Connection, params_from_iter};
 
 use crate::SqliteStore;
 use crate::error::{of_write, unavailable};
-use crate::migrations::WITH_STATES;
+use crate::migrations::SINCE;
 use crate::row::{self, Borrowed};
 
 #[async_trait]
@@ -89,7 +89,9 @@ impl Rows for SqliteStore {
         let update = update.bind(&prefix.cloned()).bind(&incarnation);
         self.write(move |connection| {
             row::write(connection, &update)?;
-            row::write_some(connection, &require_states_if_suspended(WITH_STATES))?;
+            for required in require_used(SINCE) {
+                row::write_some(connection, &required)?;
+            }
             open(connection, revision)
         })
         .await

@@ -3,12 +3,13 @@
 use std::path::Path;
 
 use doorward_store::{Migration, OpenMode, Opening, SchemaState, StoreError};
+use doorward_store_sql::change::Since;
 use rusqlite::{Connection, OptionalExtension, TransactionBehavior};
 
 use crate::error::unavailable;
 
 /// The migrations, in order. A released migration is never edited.
-const MIGRATIONS: [&str; 18] = [
+const MIGRATIONS: [&str; 19] = [
     include_str!("../migrations/0001.sql"),
     include_str!("../migrations/0002.sql"),
     include_str!("../migrations/0003.sql"),
@@ -27,13 +28,14 @@ const MIGRATIONS: [&str; 18] = [
     include_str!("../migrations/0016.sql"),
     include_str!("../migrations/0017.sql"),
     include_str!("../migrations/0018.sql"),
+    include_str!("../migrations/0019.sql"),
 ];
 
 /// The newest version of the schema that this program knows.
 pub(crate) const SUPPORTED: i64 = MIGRATIONS.len() as i64;
 
-/// The first version of the schema with the states of organizations.
-pub(crate) const WITH_STATES: u64 = 15;
+/// The first versions of the schema with the features that programs must know.
+pub(crate) const SINCE: Since = Since { quarantine: 19, states: 15 };
 
 /// The first version of the schema in which a store keeps a record of itself.
 pub(crate) const FIRST_WITH_IDENTITY: i64 = 10;
@@ -143,7 +145,7 @@ mod tests {
     use crate::files::create_private;
     use crate::settings::FULL;
     use crate::{identity, row};
-    use doorward_store::{Operation, Revision, Step};
+    use doorward_store::{Feature, Operation, Revision, Step};
     use doorward_store_sql::change as operations;
     use doorward_types::Incarnation;
 
@@ -222,8 +224,12 @@ mod tests {
         // An older program may continue to use the store, until an organization is suspended.
         assert_eq!(count("SELECT oldest_schema FROM store"), 10);
         for _ in 0..2 {
-            row::write(&connection, &operations::step(&Step::RequireStates, WITH_STATES)).unwrap();
+            row::write(&connection, &operations::step(&Step::Require(Feature::States), SINCE)).unwrap();
             assert_eq!(count("SELECT oldest_schema FROM store"), 15);
+        }
+        for feature in [Feature::Quarantine, Feature::States] {
+            row::write(&connection, &operations::step(&Step::Require(feature), SINCE)).unwrap();
+            assert_eq!(count("SELECT oldest_schema FROM store"), 19);
         }
     }
 

@@ -10,8 +10,8 @@ use doorward_types::{
 };
 
 use crate::{
-    AccessKey, IdempotencyKey, KeyLabel, OperationId, OperationRow, Organization, OriginEntry, RequestHash, Revision,
-    Secret, StoreId,
+    AccessKey, IdempotencyKey, KeyLabel, LeakMarks, OperationId, OperationRow, Organization, OriginEntry, RequestHash,
+    Revision, Secret, StoreId,
 };
 
 /// A change to the data that nodes hold in memory, with its preconditions.
@@ -81,6 +81,19 @@ pub enum Change {
         seen: KeyLabel,
         /// The new words.
         label: KeyLabel,
+    },
+    /// Sets the marks of a secret after a report that it has leaked, or after an operator's decision. Fails with
+    /// [`crate::Conflict::Stale`] if they have changed since the caller saw them, and with [`crate::Conflict::Unchanged`] if
+    /// they are the same.
+    Mark {
+        /// The key.
+        key: KeyRef,
+        /// The secret.
+        locator: Locator,
+        /// The marks that the caller saw.
+        seen: LeakMarks,
+        /// The new marks.
+        marks: LeakMarks,
     },
     /// Adds an origin to an organization's list. Fails with [`crate::Conflict::Duplicate`] if the list has the origin,
     /// and with [`crate::Conflict::ListFull`] if the list has
@@ -201,6 +214,7 @@ impl Change {
             | Self::Unstage { key, .. }
             | Self::Regenerate { key, .. }
             | Self::Label { key, .. }
+            | Self::Mark { key, .. }
             | Self::Delete { key, .. } => key.organization,
             Self::AllowOrigin { entry } => entry.organization,
             Self::DisallowOrigin { organization, .. } => *organization,
@@ -217,6 +231,7 @@ impl Change {
             | Self::Unstage { key, .. }
             | Self::Regenerate { key, .. }
             | Self::Label { key, .. }
+            | Self::Mark { key, .. }
             | Self::Delete { key, .. } => Some(*key),
             Self::AllowOrigin { .. } | Self::DisallowOrigin { .. } | Self::Update { .. } => None,
         }
@@ -266,13 +281,14 @@ impl Change {
         }
     }
 
-    /// Returns every secret that this change names: those that it adds, promotes or revokes.
+    /// Returns every secret that this change names: those that it adds, promotes, marks or revokes.
     pub(crate) fn locators(&self) -> Vec<Locator> {
         match self {
             Self::Provision { secret, .. } | Self::Create { secret, .. } | Self::Stage { secret, .. } => {
                 vec![secret.locator]
             }
             Self::Unstage { staged, .. } => vec![*staged],
+            Self::Mark { locator, .. } => vec![*locator],
             Self::Regenerate { retired, successor, .. } => {
                 let successor = match successor {
                     Successor::Promote(locator) => *locator,

@@ -121,6 +121,19 @@ pub struct Secret {
     pub created_at: Timestamp,
     /// The format of the text, if another service made the secret. `None` for a text of our own format.
     pub imported: Option<ImportFormat>,
+    /// The time of the first report that the secret has leaked.
+    pub reported_at: Option<Timestamp>,
+    /// The time since which the secret is refused because of a report, until an operator decides.
+    pub quarantined_at: Option<Timestamp>,
+}
+
+/// The marks of a secret after a report that it has leaked.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub struct LeakMarks {
+    /// The time of the first report.
+    pub reported_at: Option<Timestamp>,
+    /// The time since which the secret is refused.
+    pub quarantined_at: Option<Timestamp>,
 }
 
 impl Secret {
@@ -133,7 +146,13 @@ impl Secret {
         generation: u32,
         created_at: Timestamp,
     ) -> Self {
-        Self { locator, digest, generation, state, created_at, imported: None }
+        Self { locator, digest, generation, state, created_at, imported: None, reported_at: None, quarantined_at: None }
+    }
+
+    /// Returns the marks of reports that the secret has leaked.
+    #[must_use]
+    pub const fn leak_marks(&self) -> LeakMarks {
+        LeakMarks { reported_at: self.reported_at, quarantined_at: self.quarantined_at }
     }
 }
 
@@ -195,9 +214,22 @@ impl ActiveSecret {
         Self { secret, key, organization_name, organization_state: OrganizationState::Active }
     }
 
-    /// Returns true if the organization is suspended, or in another state in which its keys are refused.
+    /// Returns the reason to refuse the secret although it is active. The organization's reason comes first.
     #[must_use]
-    pub fn is_suspended(&self) -> bool {
-        self.organization_state != OrganizationState::Active
+    pub fn hold(&self) -> Option<Hold> {
+        if self.organization_state != OrganizationState::Active {
+            return Some(Hold::Suspended);
+        }
+        self.secret.quarantined_at.map(|_| Hold::Quarantined)
     }
+}
+
+/// A reason to refuse an active secret for a while.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[non_exhaustive]
+pub enum Hold {
+    /// The secret was reported as leaked, and waits for an operator.
+    Quarantined,
+    /// The organization is suspended, or in another state in which its keys are refused.
+    Suspended,
 }

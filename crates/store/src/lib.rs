@@ -71,7 +71,9 @@ pub use error::{BoxError, Conflict, StoreError};
 pub use export::LogExport;
 pub use feed::{ChangeFeed, Knowledge, Observation, OriginsChange, Poll, SecretChange};
 pub use key_store::{KeyStore, WhichKey};
-pub use keys::{AccessKey, AccessKeyWithSecrets, ActiveSecret, KeyLabel, Organization, OriginEntry, Secret};
+pub use keys::{
+    AccessKey, AccessKeyWithSecrets, ActiveSecret, Hold, KeyLabel, LeakMarks, Organization, OriginEntry, Secret,
+};
 pub use logs::{known_logs, must_have_events};
 pub use lost::{LostChange, LostChangeStore};
 pub use nodes::{NodeDescription, NodeRecord, NodeRegistry};
@@ -84,7 +86,7 @@ pub use outbox::{Outbox, OutboxEntry, SinkState};
 pub use overview::KeyOverview;
 pub use page::Page;
 pub use passkey::{Passkey, Passkeys};
-pub use plan::{Facts, KeyFacts, Step};
+pub use plan::{Facts, Feature, KeyFacts, Step};
 pub use position::{CHANGE_LOG_LENGTH, OperationId, Position, Revision};
 pub use provenance::{Doubt, Provenance, StoreId, StoreIdentity};
 pub use retired::{RETIRED_RETENTION, Refusals, RetiredSecret, RetiredSecrets};

@@ -7,8 +7,8 @@ use doorward_origin::AllowList;
 use doorward_types::{AllowedOriginId, Environment, Locator, OrganizationId, SecretState, Timestamp};
 
 use crate::{
-    AccessKey, Change, ChangeContext, ChangeTarget, Conflict, Doubt, KeyLabel, KeyRef, Operation, Organization,
-    OrganizationUpdate, OriginEntry, Secret, StoreError, StoreIdentity, Successor,
+    AccessKey, Change, ChangeContext, ChangeTarget, Conflict, Doubt, KeyLabel, KeyRef, LeakMarks, Operation,
+    Organization, OrganizationUpdate, OriginEntry, Secret, StoreError, StoreIdentity, Successor,
 };
 
 /// The state for the decision on a change, read under the lock of changes.
@@ -43,6 +43,17 @@ pub struct KeyFacts {
     pub generations: u32,
     /// The active secrets.
     pub secrets: Vec<(Locator, SecretState)>,
+    /// The marks of the active secrets that have any.
+    pub marks: Vec<(Locator, LeakMarks)>,
+}
+
+/// A feature of a store that programs must know to use the store as soon as it is used there.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Feature {
+    /// Secrets that wait for an operator. A program that does not know them would accept them.
+    Quarantine,
+    /// The states of organizations. A program that does not know them would accept the keys of a suspended organization.
+    States,
 }
 
 /// A row to write, allowed by [`Change::plan`].
@@ -66,15 +77,16 @@ pub enum Step {
     RemoveKey(KeyRef),
     /// Delete an entry of a list of allowed origins.
     RemoveOrigin(OrganizationId, AllowedOriginId),
-    /// Exclude programs that do not know the states of organizations from this store: they would accept the keys of a
-    /// suspended organization.
-    RequireStates,
+    /// Exclude programs that do not know this feature from this store.
+    Require(Feature),
     /// Delete a secret of a key.
     RemoveSecret(KeyRef, Locator),
     /// Write the record of an organization.
     SetOrganization(Organization),
     /// Write the words of people about a key.
     SetLabel(KeyRef, KeyLabel),
+    /// Write the marks of a secret.
+    SetMarks(KeyRef, Locator, LeakMarks),
     /// Write the number of secrets that a key ever had.
     SetGenerations(KeyRef, u32),
     /// Write the prefix of all keys into the store's own record.
@@ -196,6 +208,17 @@ impl Change {
                 }
                 Ok(vec![Step::SetLabel(*key, label.clone())])
             }
+            Self::Mark { key, locator, seen, marks } => {
+                let known = facts.key()?.marks_of(*locator)?;
+                if known != *seen {
+                    return Err(Conflict::Stale.into());
+                }
+                if known == *marks {
+                    return Err(Conflict::Unchanged.into());
+                }
+                let required = marks.quarantined_at.map(|_| Step::Require(Feature::Quarantine));
+                Ok([Step::SetMarks(*key, *locator, *marks)].into_iter().chain(required).collect())
+            }
             Self::AllowOrigin { entry } => {
                 facts.open_organization()?;
                 if facts.origins.iter().any(|known| known.id == entry.id || known.origin == entry.origin) {
@@ -254,7 +277,7 @@ impl OrganizationUpdate {
         let mut steps = if updated.is_closed() { facts.all_removed() } else { vec![] };
         steps.push(Step::SetOrganization(updated));
         if *self == Self::Suspend {
-            steps.push(Step::RequireStates);
+            steps.push(Step::Require(Feature::States));
         }
         Ok(steps)
     }
@@ -294,6 +317,14 @@ impl KeyFacts {
         if secret.generation == self.generations + 1 { Ok(()) } else { Err(Conflict::Stale.into()) }
     }
 
+    /// Returns the marks of a secret. Fails if the key has no such secret.
+    fn marks_of(&self, secret: Locator) -> Result<LeakMarks, StoreError> {
+        if !self.secrets.iter().any(|(locator, _)| *locator == secret) {
+            return Err(Conflict::Stale.into());
+        }
+        Ok(self.marks.iter().find(|(locator, _)| *locator == secret).map(|(_, marks)| *marks).unwrap_or_default())
+    }
+
     /// Fails unless the caller named exactly the key's secrets: else the key has changed since the caller read it.
     fn has_just(&self, named: impl Iterator<Item = Locator>) -> Result<(), StoreError> {
         let sorted = |mut locators: Vec<Locator>| {
@@ -329,7 +360,7 @@ mod tests {
 
     fn secret(generation: u32, state: SecretState) -> Secret {
         let digest = Digest::from_bytes([0; 32]);
-        Secret { locator: locator(generation as u8), digest, generation, state, created_at: NOW, imported: None }
+        Secret::new(state, locator(generation as u8), digest, generation, NOW)
     }
 
     fn key(environment: Environment) -> AccessKey {
@@ -368,7 +399,7 @@ mod tests {
             is_name_taken: false,
             is_external_id_taken: false,
             secrets: vec![],
-            key: Some(KeyFacts { label: label("key"), generations: 2, secrets }),
+            key: Some(KeyFacts { label: label("key"), generations: 2, secrets, marks: vec![] }),
             origins: vec![],
         }
     }
@@ -414,6 +445,25 @@ mod tests {
                 assert!(matches!(&steps[place - 1], Step::Retire(of, known, NOW) if of == key && known == locator));
             }
         }
+    }
+
+    #[test]
+    fn a_secret_is_marked_only_as_it_was_seen_and_a_quarantine_excludes_older_programs() {
+        let reported = LeakMarks { reported_at: Some(NOW), quarantined_at: None };
+        let held = LeakMarks { quarantined_at: Some(NOW), ..reported };
+        let mark = |seen, marks| Change::Mark { key: KEY, locator: locator(1), seen, marks };
+        let none = LeakMarks::default();
+        assert_eq!(rows(&mark(none, reported), &facts()), ["SetMarks"]);
+        assert_eq!(rows(&mark(none, held), &facts()), ["SetMarks", "Require"]);
+        conflicts(&mark(none, none), &facts(), Conflict::Unchanged);
+        conflicts(&mark(reported, held), &facts(), Conflict::Stale);
+        let mut facts = facts();
+        facts.key.as_mut().unwrap().marks.push((locator(1), held));
+        assert_eq!(rows(&mark(held, none), &facts), ["SetMarks"]);
+        conflicts(&mark(none, held), &facts, Conflict::Stale);
+        let of_no_secret = Change::Mark { key: KEY, locator: locator(3), seen: none, marks: held };
+        conflicts(&of_no_secret, &facts, Conflict::Stale);
+        assert_eq!(mark(held, none).touched(&facts), [ChangeTarget::Secret(locator(1))]);
     }
 
     #[test]
@@ -488,8 +538,12 @@ mod tests {
 
     #[test]
     fn one_secret_is_staged_at_a_time_and_no_generation_comes_twice() {
-        let unstaged =
-            KeyFacts { label: label("key"), generations: 2, secrets: vec![(locator(1), SecretState::Current)] };
+        let unstaged = KeyFacts {
+            label: label("key"),
+            generations: 2,
+            secrets: vec![(locator(1), SecretState::Current)],
+            marks: vec![],
+        };
         let unstaged = Facts { key: Some(unstaged), ..facts() };
         assert_eq!(rows(&stage(3), &unstaged), ["generations 3", "add secret 3"]);
         conflicts(&stage(3), &facts(), Conflict::AlreadyStaged);
@@ -604,7 +658,7 @@ mod tests {
         let suspended = in_state(OrganizationState::Suspended);
         let resume =
             Change::Update { seen: suspended.organization.clone().unwrap(), update: OrganizationUpdate::Resume };
-        assert_eq!(rows(&update(OrganizationUpdate::Suspend), &facts()), ["SetOrganization", "RequireStates"]);
+        assert_eq!(rows(&update(OrganizationUpdate::Suspend), &facts()), ["SetOrganization", "Require"]);
         assert_eq!(rows(&resume, &suspended), ["SetOrganization"]);
         // The caller saw an active organization.
         conflicts(&update(OrganizationUpdate::Resume), &suspended, Conflict::Stale);

@@ -64,9 +64,9 @@ fn refused(rejection: Rejection) -> Status {
     let problem = Problem::from(&rejection);
     match rejection {
         Rejection::Key(VerifyError::NotCurrent) => Status::unavailable(problem.detail()),
-        Rejection::InBrowser | Rejection::Key(VerifyError::Suspended) | Rejection::WrongEnvironment(_) => {
-            Status::permission_denied(problem.detail())
-        }
+        Rejection::InBrowser
+        | Rejection::Key(VerifyError::Quarantined | VerifyError::Suspended)
+        | Rejection::WrongEnvironment(_) => Status::permission_denied(problem.detail()),
         _ => Status::unauthenticated(problem.detail()),
     }
 }

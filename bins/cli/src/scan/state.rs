@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 
+use doorward::store::Hold;
 use doorward::types::{Environment, Locator, Name, Timestamp};
 use doorward_scan::{Kind, Sighting};
 use serde::Serialize;
@@ -14,6 +15,8 @@ use crate::failure::CliError;
 #[serde(rename_all = "snake_case")]
 pub(super) enum State {
     InForce,
+    /// The value was reported as leaked: servers accept it again once an operator releases it.
+    Quarantined,
     /// The organization is suspended: servers accept the value again once it is resumed.
     Suspended,
     /// Revoked in the last 30 days.
@@ -26,13 +29,14 @@ pub(super) enum State {
 impl State {
     /// Returns whether somebody may use the value, as far as is known.
     pub(super) const fn is_dangerous(self) -> bool {
-        matches!(self, Self::InForce | Self::Suspended | Self::Unasked)
+        matches!(self, Self::InForce | Self::Quarantined | Self::Suspended | Self::Unasked)
     }
 
     /// Returns the word for people.
     pub(super) const fn as_str(self) -> &'static str {
         match self {
             Self::InForce => "in force",
+            Self::Quarantined => "quarantined",
             Self::Suspended => "suspended",
             Self::Dead => "dead",
             Self::Unknown => "unknown",
@@ -107,7 +111,11 @@ async fn key(context: &CliContext, sighting: &Sighting, environment: Environment
     let (_, live) = context.store.active_secret(sighting.locator).await?.proved_of_any_store()?;
     if let Some(live) = live.filter(|live| live.secret.digest == sighting.digest && live.key.environment == environment)
     {
-        let state = if live.is_suspended() { State::Suspended } else { State::InForce };
+        let state = match live.hold() {
+            None => State::InForce,
+            Some(Hold::Quarantined) => State::Quarantined,
+            Some(_) => State::Suspended,
+        };
         let owner = Owner { id: live.key.organization.to_string(), name: live.organization_name };
         return Ok(Answer { organization: Some(owner), ..Answer::of(state) });
     }

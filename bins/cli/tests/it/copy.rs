@@ -111,7 +111,9 @@ fn make_large(path: &Path, keys: u32) {
             ]);
             let (locator, digest) = (text(&format!("{number:010}")), Cell::Bytes(vec![7; 32]));
             let current = text("current");
-            secrets.push(vec![organization.clone(), environment, id, current, locator, digest, one, time, Cell::Null]);
+            let (no_format, no_marks) = (Cell::Null, [Cell::Null, Cell::Null]);
+            let row = vec![organization.clone(), environment, id, current, locator, digest, one, time, no_format];
+            secrets.push(row.into_iter().chain(no_marks).collect());
         }
         let rows = [
             vec![vec![organization, text("Acme"), Cell::Number(1), Cell::Null, text("active"), Cell::Null]],
@@ -159,6 +161,31 @@ fn a_killed_copy_continues_and_is_unusable_until_complete() {
         let count = list["data"].as_array().unwrap().len();
         assert!(count == keys as usize || count == keys as usize + 1, "{count} keys after {kills} kills");
     }
+}
+
+/// A program that does not know quarantines would accept the key from the copy.
+#[test]
+fn a_key_in_quarantine_stays_there_and_excludes_older_programs() {
+    let folder = tempfile::tempdir().unwrap();
+    let folder = folder.path();
+    done(folder, &["org", "create", "Acme"]);
+    let connection = rusqlite::Connection::open(folder.join("doorward.db")).unwrap();
+    connection.execute("UPDATE secrets SET reported_at = 1, quarantined_at = 2", []).unwrap();
+    drop(connection);
+    let cluster = Cluster::start(&[]).unwrap();
+    for target in ["sqlite:copy.db".to_owned(), cluster.url()] {
+        done(folder, &["store", "copy", "--from", "sqlite:doorward.db", "--to", &target]);
+        let list = done(folder, &["--store", &target, "--output", "json", "key", "list"]);
+        let list: Value = serde_json::from_str(&list).unwrap();
+        let secret = list.pointer("/data/0/secrets/0").unwrap();
+        assert!(secret["reported_at"].is_string() && secret["quarantined_at"].is_string(), "{secret}");
+        assert!(done(folder, &["--store", &target, "key", "list"]).contains("current, quarantined"));
+    }
+    let oldest = |file: &str| -> u32 {
+        let store = rusqlite::Connection::open(folder.join(file)).unwrap();
+        store.query_row("SELECT oldest_schema FROM store", [], |row| row.get(0)).unwrap()
+    };
+    assert!(oldest("copy.db") > oldest("doorward.db"), "{} {}", oldest("copy.db"), oldest("doorward.db"));
 }
 
 #[test]

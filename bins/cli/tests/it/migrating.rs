@@ -15,7 +15,9 @@ use crate::support::Server;
 fn make_older(path: &Path) {
     let connection = rusqlite::Connection::open(path).unwrap();
     let version: i64 = connection.pragma_query_value(None, "user_version", |row| row.get(0)).unwrap();
-    connection.execute_batch("DROP TABLE passkeys; DROP TABLE spent_challenges").unwrap();
+    connection
+        .execute_batch("ALTER TABLE secrets DROP COLUMN reported_at; ALTER TABLE secrets DROP COLUMN quarantined_at")
+        .unwrap();
     connection.pragma_update(None, "user_version", version - 1).unwrap();
 }
 
@@ -93,7 +95,7 @@ fn a_server_on_postgres_migrates_only_if_it_is_alone() {
     let path = folder.path();
     done(path, &["--store", &url, "org", "create", "acme"]);
     let make_older = || {
-        psql(&url, "ALTER TABLE access_keys DROP COLUMN note; UPDATE schema_steps SET done = done - 1");
+        psql(&url, "ALTER TABLE secrets DROP COLUMN quarantined_at; UPDATE schema_steps SET done = done - 1");
     };
     make_older();
     let server = Server::on(&server_binary(), &url, 0);

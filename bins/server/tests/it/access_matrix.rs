@@ -26,11 +26,12 @@ enum Actor {
     DeletedTestKey,
     RegeneratedKey,
     SuspendedOrganizationsKey,
+    QuarantinedKey,
     Operator,
     RemovedOperator,
 }
 
-const ACTORS: [Actor; 10] = [
+const ACTORS: [Actor; 11] = [
     Actor::Nobody,
     Actor::ProductionKey,
     Actor::StagedKey,
@@ -39,6 +40,7 @@ const ACTORS: [Actor; 10] = [
     Actor::DeletedTestKey,
     Actor::RegeneratedKey,
     Actor::SuspendedOrganizationsKey,
+    Actor::QuarantinedKey,
     Actor::Operator,
     Actor::RemovedOperator,
 ];
@@ -74,6 +76,7 @@ struct World {
     regenerated_key: String,
     other_key: String,
     suspended_key: String,
+    quarantined_key: String,
     counter: std::cell::Cell<u32>,
 }
 
@@ -102,7 +105,10 @@ impl World {
         let suspended = manage("POST", "/v1/organizations", Some(r#"{"name":"Suspended"}"#));
         let suspend = format!("/v1/organizations/{}/suspend", suspended.text("/id"));
         assert_eq!(manage("POST", &suspend, None).status, 200);
+        let found = manage("POST", &of("access-keys"), Some(r#"{"name":"found"}"#)).text("/value");
+        server.quarantine(&found);
         Self {
+            quarantined_key: found,
             suspended_key: suspended.text("/production_key/value"),
             regenerated_key: server.production_key.clone(),
             deleted_test_key: deleted.text("/value"),
@@ -128,6 +134,7 @@ impl World {
             Actor::DeletedTestKey => Some(&self.deleted_test_key),
             Actor::RegeneratedKey => Some(&self.regenerated_key),
             Actor::SuspendedOrganizationsKey => Some(&self.suspended_key),
+            Actor::QuarantinedKey => Some(&self.quarantined_key),
             Actor::Operator => Some(&self.operator),
             Actor::RemovedOperator => Some(&self.removed_operator),
         }
@@ -203,6 +210,18 @@ impl World {
                     return None;
                 }
                 path = path.replace("{token}", &"x".repeat(43)).replace("{reference}", "x");
+            }
+            // GitHub signs its reports, and nobody else's is taken.
+            Action::Open(Open::ReportLeaksByGithub) => {
+                if !matches!(resource, Resource::Production) {
+                    return None;
+                }
+                body = Some("[]".to_owned());
+            }
+            // An address reports once a second, so that few actors do.
+            Action::Open(Open::ReportLeaks) => {
+                let is_first = matches!((actor, resource), (Actor::Nobody, Resource::Production));
+                return is_first.then(|| self.server.report_leaked(&["dw_prod_unknown"], "https://example.com/"));
             }
             Action::Gateway => {
                 let profile = match resource {
@@ -308,6 +327,27 @@ impl World {
                 path = path.replace("{organization}", &organization);
                 self.server.call(&self.operator, "POST", &path, None);
             }
+            Action::Operator(Operator::ReleaseKey) => {
+                let organization = self.organization(resource, false);
+                // A key without a report is a conflict.
+                let keys = format!("/v1/organizations/{organization}/access-keys");
+                let (key, secret) = match resource {
+                    Resource::Production => {
+                        let found = self.server.call(&self.operator, "GET", &keys, None);
+                        (found.text("/data/0/id"), found.text("/data/0/secrets/0/locator"))
+                    }
+                    Resource::Test => {
+                        let made = self.server.call(&self.operator, "POST", &keys, Some(r#"{"name":"leak"}"#));
+                        if matches!(actor, Actor::Operator) {
+                            self.server.quarantine(&made.text("/value"));
+                        }
+                        (made.text("/id"), made.text("/locator"))
+                    }
+                    Resource::OtherOrganization | Resource::Nowhere => (NO_KEY.to_owned(), "0123456789".to_owned()),
+                };
+                body = Some(json!({"locator": secret}).to_string());
+                path = path.replace("{organization}", &organization).replace("{key}", &key);
+            }
             Action::Operator(Operator::DeleteKey | Operator::UpdateKey) => {
                 if action == Action::Operator(Operator::UpdateKey) {
                     body = Some(format!(r#"{{"name":"Renamed {}"}}"#, self.unique()));
@@ -391,20 +431,21 @@ fn the_matrix_matches_the_reviewed_table() {
 
                     // Rules that hold for every row.
                     let is_operator = matches!(actor, Actor::Operator);
-                    let is_suspended = matches!(actor, Actor::SuspendedOrganizationsKey);
+                    let held = match actor {
+                        Actor::QuarantinedKey => Some("key_quarantined"),
+                        Actor::SuspendedOrganizationsKey => Some("organization_suspended"),
+                        _ => None,
+                    };
                     let is_live_key = matches!(
                         actor,
                         Actor::ProductionKey | Actor::StagedKey | Actor::TestKey | Actor::OtherOrganizationsKey
                     );
                     match path.access {
                         // A callback without a state belongs to no session, and neither does an invented start URL.
+                        Access::Open(_) if action == Action::Open(Open::ReportLeaksByGithub) => assert!(!allowed),
                         Access::Open(_) => assert!(allowed || speaks_to_people),
-                        Access::AccessKey(_) | Access::Gateway if is_suspended => {
-                            assert_eq!(
-                                (answer.status, answer.code()),
-                                (403, "organization_suspended".to_owned()),
-                                "{action:?}"
-                            )
+                        Access::AccessKey(_) | Access::Gateway if held.is_some() => {
+                            assert_eq!((answer.status, Some(answer.code().as_str())), (403, held), "{action:?}")
                         }
                         Access::AccessKey(_) | Access::Gateway if !is_live_key => {
                             assert_eq!(answer.status, 401, "{actor:?} {action:?}")

@@ -14,6 +14,7 @@ mod full_disk;
 mod gateways;
 mod identity;
 mod isolation;
+mod leaks;
 mod limits;
 mod link;
 mod linking;

@@ -9,6 +9,7 @@ use std::path::Path;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use doorward::audit::{Checkpoint, NoteVerifier};
 use doorward::types::{Clock, SystemClock};
 use serde_json::Value;
 
@@ -197,4 +198,38 @@ fn an_unusable_sink_keeps_the_server_from_starting() {
         let told = String::from_utf8_lossy(&done.stderr);
         assert!(!done.status.success() && told.contains(why), "{sink}: {told}");
     }
+}
+
+/// Each log has its checkpoint at a sink of notices, and a log that does not verify is told.
+#[test]
+fn a_sink_of_notices_gets_checkpoints_to_keep() {
+    let folder = folder("[[sinks]]\nname = 'notes'\nfile = 'notes.jsonl'\ncontent = 'notices'\n");
+    let key = support::signing_key(folder.path());
+    let options = ["--config", "doorward.toml", "--signing-key-file", &key];
+    let notes = |kind: &str| -> Vec<Value> {
+        let text = std::fs::read_to_string(folder.path().join("notes.jsonl")).unwrap_or_default();
+        let whole = text.rfind('\n').map_or("", |end| &text[..end]);
+        events(whole).into_iter().filter(|note| note["type"] == kind).collect()
+    };
+    let server = Server::start_at(BINARY.as_ref(), folder.path(), &options);
+    until("a checkpoint of both logs of the first start", || notes("audit_log.checkpoint").len() >= 2);
+    for note in notes("audit_log.checkpoint") {
+        let verifier: NoteVerifier = note["verifier_key"].as_str().unwrap().parse().unwrap();
+        let checkpoint = Checkpoint::open(note["checkpoint"].as_str().unwrap(), &verifier).unwrap();
+        assert_eq!(
+            (checkpoint.origin.as_str(), checkpoint.size),
+            (note["origin"].as_str().unwrap(), note["size"].as_u64().unwrap())
+        );
+        assert!(checkpoint.size > 0);
+    }
+    server.stop();
+    let store = rusqlite::Connection::open(folder.path().join("doorward.db")).unwrap();
+    store
+        .execute("UPDATE audit_events SET actor = 'eve' WHERE sequence = 1 AND environment = 'production'", [])
+        .unwrap();
+    drop(store);
+    let server = Server::start_at(BINARY.as_ref(), folder.path(), &options);
+    until("the logs that were changed", || !notes("audit_log.broken").is_empty());
+    assert!(notes("audit_log.broken")[0]["fault"].as_str().unwrap().contains("event 1 was changed"));
+    server.stop();
 }

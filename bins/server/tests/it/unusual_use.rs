@@ -9,6 +9,62 @@ use serde_json::Value;
 
 use crate::support::{self, Server};
 
+/// A sink of notices hears of each misuse once a minute, and of the last ones when the server stops.
+#[test]
+fn people_hear_of_misuse_by_a_sink_of_notices() {
+    let folder = tempfile::tempdir().unwrap();
+    let at = |file: &str| folder.path().join(file).display().to_string();
+    let sinks = format!(
+        "[[sinks]]\nname = 'alerts'\nfile = '{}'\ncontent = 'notices'\n\
+                 [[sinks]]\nname = 'soc'\nfile = '{}'\ncontent = 'notices'\nshape = 'ocsf'\n\
+                 [[sinks]]\nname = 'archive'\nfile = '{}'\n",
+        at("alerts.jsonl"),
+        at("soc.jsonl"),
+        at("audit.jsonl")
+    );
+    std::fs::write(at("doorward.toml"), sinks).unwrap();
+    let server = Server::start_with(
+        env!("CARGO_BIN_EXE_doorward-server").as_ref(),
+        &["--config", &at("doorward.toml"), "--leaked-test-keys", "quarantine"],
+    );
+    let (key, ada) = (server.production_key.clone(), server.operator("ada"));
+    let organization = server.call(&key, "GET", "/v1/whoami", None).text("/organization/id");
+    let of = |path: &str| format!("/v1/organizations/{organization}/{path}");
+    let test = server.call(&ada, "POST", &of("access-keys"), Some(r#"{"name":"ci"}"#));
+    let held = test.text("/value");
+    server.quarantine(&held);
+    server.call(&held, "GET", "/v1/whoami", None);
+    let body = format!(r#"{{"origin_user_id":"u1","origin_user_name":"{key}"}}"#);
+    assert_eq!(server.call(&key, "POST", "/v1/registered-users", Some(&body)).status, 201);
+    let next = server.call(&ada, "POST", &of("production-key/regenerate"), None).text("/value");
+    for _ in 0..3 {
+        assert_eq!(server.call(&key, "GET", "/v1/whoami", None).status, 401);
+    }
+    assert_eq!(server.call(&next, "GET", "/v1/whoami", None).status, 200);
+    server.stop();
+
+    let lines = |file: &str| -> Vec<Value> {
+        let text = std::fs::read_to_string(at(file)).unwrap();
+        assert!(!text.contains(&key) && !text.contains(&held), "{text}");
+        text.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+    };
+    let alerts = lines("alerts.jsonl");
+    assert!(alerts.iter().all(|line| line["type"] == "access_key.misused"), "{alerts:?}");
+    let told: Vec<_> =
+        alerts.iter().map(|line| (line["use"].as_str().unwrap(), line["calls"].as_u64().unwrap())).collect();
+    assert_eq!((told.len(), told[0], told[1]), (3, ("after_death", 3), ("in_body", 1)), "{alerts:?}");
+    // `Server::quarantine` has looked at the key as well, until it was refused.
+    assert!(told[2].0 == "quarantined" && told[2].1 >= 2, "{alerts:?}");
+    let quarantined = &alerts[2];
+    assert_eq!(quarantined["key"], test.text("/id").as_str());
+    assert_eq!((&quarantined["organization"], &quarantined["environment"]), (&organization.into(), &"test".into()));
+    assert_eq!(quarantined["sources"], serde_json::json!(["127.0.0.1"]));
+    let findings = lines("soc.jsonl");
+    assert!(findings.len() == 3 && findings.iter().all(|line| line["class_uid"] == 2004), "{findings:?}");
+    // Audit events and notices stay apart.
+    assert!(lines("audit.jsonl").iter().all(|line| line["action"].is_string()));
+}
+
 fn metric(server: &Server, kind: &str) -> u64 {
     let name = format!("doorward_unusual_uses_total{{kind=\"{kind}\"}} ");
     server.scrape().lines().find_map(|line| line.strip_prefix(&name)?.parse().ok()).unwrap()

@@ -18,6 +18,7 @@ mod preview_regeneration;
 mod put_connector;
 mod read_organization;
 mod regenerate_key;
+mod release_key;
 mod remove_connector;
 mod remove_origin;
 mod resume_organization;
@@ -54,10 +55,11 @@ impl OperatorAction {
             | Self::StageKey
             | Self::UnstageKey
             | Self::UpdateKey => true,
-            // The life of an account is the service's own affair.
+            // The life of an account is the service's own affair, and so is the decision about a key that was reported as leaked.
             Self::CloseOrganization
             | Self::CreateOrganization
             | Self::ListOrganizations
+            | Self::ReleaseKey
             | Self::ResumeOrganization
             | Self::SuspendOrganization
             | Self::UpdateOrganization => false,
@@ -85,6 +87,7 @@ crate::actions::actions! {
     PutConnector => put_connector::handle,
     ReadOrganization => read_organization::handle,
     RegenerateKey => regenerate_key::handle,
+    ReleaseKey => release_key::handle,
     RemoveConnector => remove_connector::handle,
     RemoveOrigin => remove_origin::handle,
     ResumeOrganization => resume_organization::handle,

@@ -7,6 +7,8 @@ mod health;
 mod onward;
 mod open_call;
 mod readiness;
+mod report_leaks;
+mod report_leaks_by_github;
 mod start_link;
 
 pub use self::describe::OPENAPI;
@@ -18,6 +20,8 @@ crate::actions::actions! {
     AssertionKeys => assertion_keys::handle,
     Describe => describe::handle,
     FinishLink => finish_link::handle,
+    ReportLeaks => report_leaks::handle,
+    ReportLeaksByGithub => report_leaks_by_github::handle,
     StartLink => start_link::handle;
     Health => health::handle,
     Readiness => readiness::handle,

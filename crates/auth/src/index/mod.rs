@@ -118,7 +118,7 @@ impl Index {
     }
 
     /// Searches once for a live secret of this environment with the digest that `hash` returns. `accept` runs last and
-    /// learns if the secret's organization is suspended. If it agrees, counts the use and returns the result of `take`.
+    /// learns if the secret is held. If it agrees, counts the use and returns the result of `take`.
     ///
     /// The first row is prefetched before `hash` runs. No branch is between the two: a mispredicted branch that waits
     /// for the row would discard the hash as well.
@@ -141,7 +141,7 @@ impl Index {
             if !found.row.is(found.tag, code, environment, presented) {
                 return Ok(None);
             }
-            let now = accept(found.tag.is_suspended())?;
+            let now = accept(found.tag.is_held())?;
             tally.count(code, segment, &found, now);
             Ok(Some(take(Live { segment, found })))
         })

@@ -10,7 +10,7 @@ use super::sync::{AtomicU32, AtomicU64, Ordering};
 
 const ACTIVE_FLAG: u64 = 1;
 const TEST_FLAG: u64 = 2;
-const SUSPENDED_FLAG: u64 = 4;
+const HELD_FLAG: u64 = 4;
 const FLAG_BITS: u32 = 4;
 
 /// A cache line of rows.
@@ -90,14 +90,14 @@ impl Tag {
         self.0 & ACTIVE_FLAG != 0
     }
 
-    /// Returns true if the secret's organization is suspended.
-    pub(crate) const fn is_suspended(self) -> bool {
-        self.0 & SUSPENDED_FLAG != 0
+    /// Returns true if the secret is refused although it is active, see [`doorward_store::Hold`].
+    pub(crate) const fn is_held(self) -> bool {
+        self.0 & HELD_FLAG != 0
     }
 
-    /// Returns true if this is the tag of the code's live row, in either environment, suspended or not.
+    /// Returns true if this is the tag of the code's live row, in either environment, held or not.
     pub(crate) const fn is_of(self, code: u64) -> bool {
-        const ANY: u64 = TEST_FLAG | SUSPENDED_FLAG;
+        const ANY: u64 = TEST_FLAG | HELD_FLAG;
         self.0 | ANY == code << FLAG_BITS | ACTIVE_FLAG | ANY
     }
 }
@@ -113,7 +113,7 @@ impl Row {
         Tag(self.tag.load(Ordering::Acquire))
     }
 
-    /// Returns true if this row with this tag is the live row of this code, environment and fingerprint, suspended or
+    /// Returns true if this row with this tag is the live row of this code, environment and fingerprint, held or
     /// not. Takes the same time for every difference.
     ///
     /// The tag must come from this row. Rows are filled once, so the digest belongs even to an old tag.
@@ -121,22 +121,20 @@ impl Row {
         let [a, b] = self.digest.each_ref().map(|word| word.load(Ordering::Relaxed));
         let end = u64::from(self.digest_end.load(Ordering::Relaxed));
         let [also_a, also_b, also_end] = fingerprint.0;
-        let difference = ((seen.0 & !SUSPENDED_FLAG) ^ Tag::of(code, environment).0)
-            | (a ^ also_a)
-            | (b ^ also_b)
-            | (end ^ also_end);
+        let difference =
+            ((seen.0 & !HELD_FLAG) ^ Tag::of(code, environment).0) | (a ^ also_a) | (b ^ also_b) | (end ^ also_end);
         difference.ct_eq(&0).into()
     }
 
     /// Fills a vacant row. Only the writer calls this, once for each row.
-    pub(crate) fn publish(&self, code: u64, environment: Environment, is_suspended: bool, fingerprint: Fingerprint) {
+    pub(crate) fn publish(&self, code: u64, environment: Environment, is_held: bool, fingerprint: Fingerprint) {
         let [a, b, end] = fingerprint.0;
         for (word, value) in self.digest.iter().zip([a, b]) {
             word.store(value, Ordering::Relaxed);
         }
         self.digest_end.store(end as u32, Ordering::Relaxed);
-        let suspended = if is_suspended { SUSPENDED_FLAG } else { 0 };
-        self.tag.store(Tag::of(code, environment).0 | suspended, Ordering::Release);
+        let held = if is_held { HELD_FLAG } else { 0 };
+        self.tag.store(Tag::of(code, environment).0 | held, Ordering::Release);
     }
 
     /// Marks the secret as revoked. The row stays, so that searches continue past it.

@@ -95,9 +95,9 @@ impl Segment {
     pub(super) fn insert(&self, hash: u64, code: u64, identity: Arc<Identity>) -> Option<()> {
         let Found { slot, row, .. } = self.probe(hash, |_| false)?;
         let (environment, digest) = (identity.live.key.environment, &identity.live.secret.digest);
-        let (fingerprint, is_suspended) = (Fingerprint::of(digest), identity.live.is_suspended());
+        let (fingerprint, is_held) = (Fingerprint::of(digest), identity.live.hold().is_some());
         self.aside.identities.get(slot)?.set(identity).ok()?;
-        row.publish(code, environment, is_suspended, fingerprint);
+        row.publish(code, environment, is_held, fingerprint);
         self.aside.used.fetch_add(1, Ordering::Relaxed);
         Some(())
     }

@@ -99,14 +99,13 @@ impl Comparison {
         while let Some(last) = page.last().cloned() {
             for live in page {
                 self.history.made_secrets.remove(&live.secret.locator);
-                if self.history.dead.contains_key(&live.secret.locator) {
+                if self.history.revoked(live.secret.locator).is_some() {
                     revived.push(live);
                 }
             }
             page = self.store.active_secrets(Some(&last), PAGE).await?.proved_of_any_store()?.1;
         }
-        let dead = &self.history.dead;
-        self.history.made_secrets.retain(|locator, _| !dead.contains_key(locator));
+        self.history.forget_the_dead();
         Ok(revived)
     }
 
@@ -140,7 +139,7 @@ impl Comparison {
         let dead: Vec<RevokedSecret> = secrets
             .iter()
             .filter_map(|secret| {
-                let removal = self.history.dead.get(&secret.locator)?;
+                let removal = self.history.revoked(secret.locator)?;
                 Some(RevokedSecret { secret: *secret, died_at: removal.at, killed_by: removal.by.clone() })
             })
             .collect();

@@ -98,7 +98,9 @@ impl ForeignLog {
 /// The history according to external events.
 #[derive(Debug, Default)]
 pub(super) struct History {
-    pub(super) dead: HashMap<Locator, Removal>,
+    dead: HashMap<Locator, Removal>,
+    /// The newest statement about the quarantine of each secret, with its place in the log: its begin, or none for its end.
+    quarantines: HashMap<Locator, (u64, Option<Removal>)>,
     pub(super) removed_operators: HashMap<OperatorId, Removal>,
     pub(super) removed_passkeys: BTreeMap<String, Removal>,
     /// The newest statement about each origin, with its place in the log.
@@ -150,6 +152,17 @@ impl History {
             Action::AccessKeyCreated | Action::AccessKeyImported | Action::AccessKeyStaged if is_new => {
                 self.note_made(event);
             }
+            // A quarantine that the store has lost counts as a revocation, unless an operator has ended it.
+            Action::AccessKeyReleased | Action::AccessKeyReportedLeaked if is_new => {
+                let held = without(&detail.before, &detail.after).map(|secret| (secret.locator, Some(removal())));
+                let released = without(&detail.after, &detail.before).map(|secret| (secret.locator, None));
+                for (locator, word) in held.chain(released) {
+                    let newest = self.quarantines.get(&locator).map_or(0, |(sequence, _)| *sequence);
+                    if event.sequence >= newest {
+                        self.quarantines.insert(locator, (event.sequence, word));
+                    }
+                }
+            }
             Action::AllowedOriginAdded | Action::AllowedOriginRemoved => {
                 let Some(origin) = &detail.origin else { return };
                 let word = match action {
@@ -198,6 +211,18 @@ impl History {
             }
             _ => {}
         }
+    }
+
+    /// Returns the revocation of a secret that the store has lost, or its quarantine.
+    pub(super) fn revoked(&self, secret: Locator) -> Option<&Removal> {
+        let held = || self.quarantines.get(&secret).and_then(|(_, held)| held.as_ref());
+        self.dead.get(&secret).or_else(held)
+    }
+
+    /// Forgets the secrets that were made since the backup and revoked again.
+    pub(super) fn forget_the_dead(&mut self) {
+        let dead = &self.dead;
+        self.made_secrets.retain(|locator, _| !dead.contains_key(locator));
     }
 
     fn note_made(&mut self, event: &Event) {

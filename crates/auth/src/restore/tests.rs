@@ -6,10 +6,10 @@ use doorward_key::ShownOnce;
 use doorward_origin::AllowedOrigin;
 use doorward_store::{AuditLog, EventFilter, KeyStore, OperatorStore, Page, Scope, SignIns};
 use doorward_store_memory::MemoryStore;
-use doorward_types::{Environment, Incarnation, Locator, Name, OrganizationId, SecretState};
+use doorward_types::{AccessKeyId, Environment, Incarnation, Locator, Name, OrganizationId, SecretState};
 
 use super::*;
-use crate::{Provisioned, Verifier};
+use crate::{LeakPolicies, LeakPolicy, LeakReport, Provisioned, Reported, Verifier};
 
 /// A store whose backup is restored after further changes.
 struct Drill {
@@ -153,6 +153,39 @@ async fn a_regenerated_key_is_regenerated_again() {
     assert!(!again.has_revived(), "{again:?}");
     let stale = restored.desk().kill(&findings.keys[0], &request()).await;
     assert!(matches!(stale, Err(ManageError::ChangedMeanwhile)), "{stale:?}");
+}
+
+/// A quarantine that the store has lost counts as a revocation, unless an operator has ended it.
+#[tokio::test]
+async fn a_quarantine_after_the_backup_is_a_revocation_until_it_is_ended() {
+    let drill = Drill::new().await;
+    let test = drill.issuer.create(drill.acme(), name("ci"), &request()).await.unwrap();
+    let verifier = Verifier::start(&Core::new(drill.store.clone())).await.unwrap();
+    let policies = LeakPolicies::default().with_production(LeakPolicy::Quarantine).with_test(LeakPolicy::Quarantine);
+    let report = async |value: &ShownOnce| {
+        let Reported::InForce(leaked) = verifier.reported(value.expose().as_bytes()) else { panic!("it is in force") };
+        drill.issuer.report(&leaked, &LeakReport::default(), policies).await.unwrap().unwrap();
+    };
+    let release = async |minted: (AccessKeyId, Locator)| {
+        drill.issuer.release(drill.acme(), minted.0, minted.1, &request()).await.unwrap();
+    };
+    let (production, ci) = ((drill.acme.key.id, drill.acme.secret.locator), (test.key.id, test.secret.locator));
+    // A quarantine from before the backup, which an operator has ended.
+    report(&drill.acme.value).await;
+    release(production).await;
+    let restored = drill.backup().await;
+    assert!(!compare(&restored, &drill.lines().await).await.has_revived());
+
+    report(&drill.acme.value).await;
+    report(&test.value).await;
+    let findings = compare(&restored, &drill.lines().await).await;
+    assert_eq!(remedies(&findings), [(Remedy::Regenerate, 1), (Remedy::Delete, 1)]);
+    release(ci).await;
+    let findings = compare(&restored, &drill.lines().await).await;
+    assert_eq!(remedies(&findings), [(Remedy::Regenerate, 1)]);
+    kill_all(&restored, &findings).await;
+    assert!(!works(&restored, &drill.acme.value).await && works(&restored, &test.value).await);
+    verifier.stop().await;
 }
 
 #[tokio::test]

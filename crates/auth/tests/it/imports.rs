@@ -5,7 +5,10 @@
 use std::sync::Arc;
 
 use doorward_audit::Action;
-use doorward_auth::{Core, ImportOwner, ImportedKey, Issuer, KeyImport, ManageError, StagedKey, Verifier, VerifyError};
+use doorward_auth::{
+    Core, ImportOwner, ImportedKey, Issuer, KeyImport, LeakPolicies, LeakPolicy, LeakReport, ManageError, Reported,
+    StagedKey, Verifier, VerifyError,
+};
 use doorward_key::{ImportFormat, ImportedDigest, KeyError, KeyPrefix, PresentedForeignKey};
 use doorward_store::IdempotencyKey;
 use doorward_store_memory::MemoryStore;
@@ -159,6 +162,23 @@ async fn a_repeat_changes_nothing_and_a_key_has_one_owner() {
         }
         assert!(!accepts(&bench, FIRST).await);
         assert_eq!(bench.issuer.organizations_named(&operator(), &"Acme".parse().unwrap(), 9).await.unwrap().len(), 1);
+    }
+}
+
+#[tokio::test]
+async fn an_imported_key_is_put_into_quarantine() {
+    for bench in benches().await {
+        let made = imported(&bench, into_new(FIRST)).await;
+        let Reported::InForce(leaked) = bench.verifier.reported(FIRST.as_bytes()) else { panic!("it is in force") };
+        let policies = LeakPolicies::default().with_production(LeakPolicy::Quarantine);
+        bench.issuer.report(&leaked, &LeakReport::default(), policies).await.unwrap().unwrap();
+        let text = FIRST.as_bytes();
+        assert_eq!(bench.verifier.verify(text).unwrap_err(), VerifyError::Quarantined);
+        assert_eq!(bench.verifier.authenticate(text).unwrap_err(), VerifyError::Quarantined);
+        assert_eq!(bench.verifier.authenticate_strictly(text).await.unwrap_err(), VerifyError::Quarantined);
+        bench.issuer.release(made.key.organization, made.key.id, leaked.locator(), &request()).await.unwrap();
+        assert!(accepts(&bench, FIRST).await);
+        assert!(matches!(bench.verifier.reported(SECOND.as_bytes()), Reported::Unknown));
     }
 }
 

@@ -5,7 +5,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use doorward_audit::Action;
+use doorward_audit::{Action, Event};
 use doorward_auth::{
     ChangeRequest, Core, Issuer, LINK_LIFETIME, ManageError, OperatorPrincipal, OperatorTokenError, Operators,
     Presence, SESSION_IDLE, SESSION_LIFETIME, StagedKey, Verifier, VerifyError, Visit,
@@ -46,11 +46,21 @@ impl Bench {
         }
     }
 
-    #[expect(clippy::disallowed_methods, reason = "a test reads any log")]
     pub(crate) async fn actions(&self, organization: OrganizationId, environment: Environment) -> Vec<Action> {
-        let scope = operator().scope(organization, environment).unwrap();
-        let events = self.store.events(&scope, &EventFilter::default(), Page::first(100)).await.unwrap();
+        let events = self.events(organization, environment, &EventFilter::default()).await;
         events.into_iter().rev().map(|event| event.draft.action).collect()
+    }
+
+    /// Returns the newest events of a log first.
+    #[expect(clippy::disallowed_methods, reason = "a test reads any log")]
+    pub(crate) async fn events(
+        &self,
+        organization: OrganizationId,
+        environment: Environment,
+        filter: &EventFilter,
+    ) -> Vec<Event> {
+        let scope = operator().scope(organization, environment).unwrap();
+        self.store.events(&scope, filter, Page::first(100)).await.unwrap()
     }
 }
 

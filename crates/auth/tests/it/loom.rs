@@ -40,21 +40,21 @@ fn line_with_one_row() -> Arc<Line> {
 
 #[test]
 fn a_reader_that_sees_a_live_row_sees_all_of_it() {
-    for is_suspended in [false, true] {
-        loom::model(move || a_reader_sees_all_of_a_row(is_suspended));
+    for is_held in [false, true] {
+        loom::model(move || a_reader_sees_all_of_a_row(is_held));
     }
 }
 
-fn a_reader_sees_all_of_a_row(is_suspended: bool) {
+fn a_reader_sees_all_of_a_row(is_held: bool) {
     let row = Arc::new(Row::vacant());
     let writer = {
         let row = Arc::clone(&row);
-        thread::spawn(move || row.publish(CODE, Environment::Test, is_suspended, fingerprint()))
+        thread::spawn(move || row.publish(CODE, Environment::Test, is_held, fingerprint()))
     };
     let tag = row.tag();
     if tag != Tag::VACANT {
         assert!(tag.is_active() && tag.code() == CODE && tag.is_of(CODE));
-        assert_eq!(tag.is_suspended(), is_suspended);
+        assert_eq!(tag.is_held(), is_held);
     }
     assert_eq!(row.is(tag, CODE, Environment::Test, fingerprint()), tag != Tag::VACANT);
     assert!(!row.is(tag, CODE, Environment::Production, fingerprint()));

@@ -2,6 +2,7 @@
 
 mod imports;
 mod keys_alone;
+mod leaks;
 mod life_of_a_key;
 mod loom;
 mod model;

@@ -403,7 +403,7 @@ async fn a_key_that_is_in_use_is_not_regenerated_by_a_scheduler() {
     issuer.regenerate(id, StagedKey::Promote, &asked).await.unwrap();
 }
 
-/// Whoever has the public part of a dead key cannot bring it to life by offering it as a key that was made elsewhere.
+/// A person who has the public part of a dead key cannot bring it to life by offering it as a key that was made elsewhere.
 #[tokio::test(start_paused = true)]
 async fn a_revoked_key_is_no_new_key() {
     let node = Verifier::start_in_runtime(&simulated()).await.unwrap();

@@ -83,6 +83,7 @@ impl Bench {
             organization: issuer.organization(who, id);
             preview_regeneration: issuer.preview_regeneration(who, id, StagedKey::Promote);
             recent_uses: issuer.recent_uses(who, &keys);
+            release: issuer.release(id, AccessKeyId::new(seed()), "0123456789".parse().unwrap(), asked);
             regenerate: issuer.regenerate(id, StagedKey::Promote, asked);
             report_leaked: issuer.report_leaked(id, None, asked);
             retired: issuer.retired(who, id);

@@ -253,6 +253,12 @@ pub(super) fn row(event: Event, now: Timestamp) -> Row {
         ("Name before", draft.detail.name_before.map(|name| name.to_string())),
         ("External id", draft.detail.external_id.map(|id| id.to_string())),
         ("Data erased from", draft.detail.erase_at.map(|time| time.to_string())),
+        (
+            "Place",
+            (draft.action == Action::AccessKeyReportedLeaked)
+                .then(|| draft.detail.urls_after.join(" "))
+                .filter(|urls| !urls.is_empty()),
+        ),
         ("Note", draft.detail.note.map(|note| note.to_string())),
         ("Incarnation", (!incarnation.is_first()).then(|| incarnation.to_string())),
         ("Request", draft.request_id.map(|id| id.to_string())),
@@ -303,6 +309,7 @@ const fn said(action: Action) -> &'static str {
         Action::OrganizationSuspended => "suspended the organization",
         Action::AccessKeyCreated => "created the key",
         Action::AccessKeyImported => "imported the key",
+        Action::AccessKeyReleased => "ended the quarantine of the key",
         Action::AccessKeyRenamed => "renamed the key",
         Action::AccessKeyReportedLeaked => "reported a leak of the key",
         Action::AccessKeyStaged => "staged the next key",

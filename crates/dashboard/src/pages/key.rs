@@ -8,6 +8,7 @@ use doorward_types::{AccessKeyId, Environment, SecretState};
 
 use super::audit::{Row, row};
 use super::keys::{notice_status, once};
+use super::reported::Reported;
 use super::said::{FormOutcome, Notice};
 use super::tabs::{Tab, Tabs};
 use super::uses::{Chart, SecretRow, UsageView, refused_since};
@@ -36,6 +37,7 @@ struct KeyPage<'a> {
     current: SecretRow,
     next: Option<SecretRow>,
     chart: Chart,
+    reported: Vec<Reported>,
     /// The revoked secrets of the last 30 days.
     retired: Vec<Retired>,
     /// The newest events, unless the reads of audit logs take all the places that they may.
@@ -97,6 +99,7 @@ pub(crate) async fn page(
         current: known.secret(parts, environment, current),
         next: staged.map(|staged| known.secret(parts, environment, staged)),
         chart: known.chart(current.locator, staged.map(|staged| staged.locator)),
+        reported: Reported::of(parts, keys, now),
         retired: retired.collect(),
         events: events.map(|events| events.into_iter().map(|event| row(event, now)).collect()),
         typed: if is_refused { typed } else { saved() },

@@ -11,6 +11,7 @@ use doorward_types::{Environment, OrganizationState, SecretState};
 use http::StatusCode;
 
 use super::confirm::{Confirm, Everything, confirm};
+use super::reported::Reported;
 use super::said::{Dialog, FormOutcome, Notice};
 use super::tabs::{Tab, Tabs};
 use super::test_keys::TestKeys;
@@ -49,6 +50,7 @@ struct Keys<'a> {
     overdue: bool,
     is_late: bool,
     test_keys: TestKeys,
+    reported: Vec<Reported>,
     dialog: Option<Confirm>,
     notice: Option<Notice>,
     /// The form's idempotency key, so that a repeat changes nothing.
@@ -113,6 +115,7 @@ pub(crate) async fn page(
         overdue: due_at <= now + REMINDER_LEAD,
         is_late: due_at <= now,
         test_keys: TestKeys::of(parts, &keys, &known.usage, query, now),
+        reported: Reported::of(parts, &keys, now),
         dialog,
         notice,
         once: once(parts, query)?,

@@ -10,6 +10,7 @@ pub(crate) mod message;
 pub(crate) mod operators;
 pub(crate) mod organizations;
 pub(crate) mod origins;
+mod reported;
 pub(crate) mod said;
 pub(crate) mod shown;
 pub(crate) mod sign_in;

@@ -168,7 +168,7 @@ impl Dialog {
         matches!(self, Self::Close | Self::Rename | Self::Resume | Self::Suspend)
     }
 
-    /// Returns the dialog to show: the one that stays open after an error, or else the one that the query requests.
+    /// Returns the dialog that stays open after an error, or else the dialog that the query requests.
     pub(super) fn shown(again: Option<Self>, query: &Form) -> Result<Option<Self>, PageError> {
         again.map_or_else(|| Self::asked(query), |dialog| Ok(Some(dialog)))
     }

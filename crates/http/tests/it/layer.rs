@@ -9,7 +9,8 @@ use std::sync::{Arc, Mutex};
 use bytes::Bytes;
 use doorward_auth::Principal;
 use doorward_http::{
-    AccessKeyLayer, Code, CredentialError, KeyMisuse, PrincipalError, Problem, Rejection, principal, principal_if_any,
+    AccessKeyLayer, Code, CredentialError, KeyMisuse, PrincipalError, Problem, Rejection, SourceAddress, principal,
+    principal_if_any,
 };
 use doorward_testing::TestKeys;
 use doorward_types::Environment;
@@ -179,5 +180,32 @@ async fn a_layer_and_its_clones_count_in_one_place() {
         refused.collect::<Vec<_>>(),
         [("key_used_in_browser", 1), ("missing_credential", 1), ("wrong_environment", 1)]
     );
-    assert_eq!(KeyMisuse::ALL.map(|misuse| counters.misused(misuse)), [0, 1, 0]);
+    assert_eq!(KeyMisuse::ALL.map(|misuse| counters.misused(misuse)), [0, 1, 0, 0, 0, 0]);
+}
+
+#[tokio::test]
+async fn misuse_is_summed_up_for_each_key_and_each_use() {
+    let keys = TestKeys::start().await;
+    let layer = AccessKeyLayer::new(keys.verifier().clone());
+    let authorization = keys.authorization(Environment::Test);
+    let from = |last: u8| SourceAddress([192, 0, 2, last].into());
+    for last in [9, 7, 9] {
+        let mut page = request("GET", &[("Authorization", &authorization), ("Origin", "https://app.example.com")]);
+        page.extensions_mut().insert(from(last));
+        assert!(matches!(layer.authenticate(&page), Err(Rejection::InBrowser)));
+    }
+    let value = keys.value(Environment::Production);
+    let body = format!("{{\"note\":\"our key is {value}\"}}");
+    layer.look_at_body(body.as_bytes(), &request("POST", &[]));
+    // Neither the public part of a key nor an invented key is a misuse.
+    layer.look_at_body(value.rsplit_once('_').unwrap().0.as_bytes(), &request("POST", &[]));
+    layer.look_at_body(value.replace(&value[10..14], "AAAA").as_bytes(), &request("POST", &[]));
+    let sums = layer.take_misuse();
+    let [in_browser, in_body] = &sums[..] else { panic!("{sums:?}") };
+    assert_eq!((in_browser.misuse, in_browser.calls), (KeyMisuse::InBrowser, 3));
+    assert_eq!(in_browser.sources, [from(7).0, from(9).0]);
+    assert_eq!((in_body.misuse, in_body.calls, in_body.sources.len()), (KeyMisuse::InBody, 1, 0));
+    assert_eq!(in_body.key.environment, Environment::Production);
+    assert_eq!(layer.counters().misused(KeyMisuse::InBody), 1);
+    assert_eq!(layer.take_misuse(), [], "each is told once");
 }

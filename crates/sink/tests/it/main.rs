@@ -3,3 +3,4 @@
 mod full_disk;
 mod ocsf;
 mod shipping;
+mod telling;

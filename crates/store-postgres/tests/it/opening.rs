@@ -132,18 +132,18 @@ async fn a_migration_that_waits_for_another_session_stops_no_node() {
     drop(PostgresStore::open(&url, OpenMode::Create).await.unwrap());
     let (dump, node) = (support::connect(&url).await, support::connect(&url).await);
     // Undoes the last migration.
-    let older = "ALTER TABLE access_keys DROP COLUMN note; UPDATE schema_steps SET done = done - 1";
+    let older = "ALTER TABLE secrets DROP COLUMN quarantined_at; UPDATE schema_steps SET done = done - 1";
     node.batch_execute(older).await.unwrap();
-    dump.batch_execute("BEGIN; LOCK TABLE access_keys IN ACCESS SHARE MODE").await.unwrap();
+    dump.batch_execute("BEGIN; LOCK TABLE secrets IN ACCESS SHARE MODE").await.unwrap();
     let migrating = tokio::spawn(async move {
         PostgresStore::open(&url, OpenMode::Existing.with_migration(Migration::Always)).await.map(drop)
     });
-    let waiting = "SELECT EXISTS (SELECT 1 FROM pg_locks WHERE NOT granted AND relation = 'access_keys'::regclass)";
+    let waiting = "SELECT EXISTS (SELECT 1 FROM pg_locks WHERE NOT granted AND relation = 'secrets'::regclass)";
     while !node.query_one(waiting, &[]).await.unwrap().get::<_, bool>(0) {
         assert!(!migrating.is_finished(), "the last migration changes another table now");
         tokio::time::sleep(Duration::from_millis(10)).await;
     }
-    let read = tokio::time::timeout(Duration::from_mins(2), node.query("SELECT id FROM access_keys", &[])).await;
+    let read = tokio::time::timeout(Duration::from_mins(2), node.query("SELECT locator FROM secrets", &[])).await;
     read.expect("the migration gives way").unwrap();
     assert!(!migrating.is_finished());
     dump.batch_execute("COMMIT").await.unwrap();

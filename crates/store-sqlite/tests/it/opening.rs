@@ -68,7 +68,7 @@ async fn a_store_migrated_by_a_newer_program_is_no_longer_written() {
     let newer = rusqlite::Connection::open(&path).unwrap();
     newer.execute("UPDATE store SET oldest_schema = 99", []).unwrap();
     let refused = store.claim_prefix(&KeyPrefix::default()).await;
-    let too_old = Doubt::TooOld { needs: 99, knows: 18 };
+    let too_old = Doubt::TooOld { needs: 99, knows: 19 };
     assert!(matches!(refused, Err(StoreError::Doubtful(ref doubt)) if *doubt == too_old), "{refused:?}");
     let found = store.identity().await.unwrap().proved_of_any_store();
     assert!(matches!(found, Err(StoreError::Doubtful(ref doubt)) if *doubt == too_old), "{found:?}");

@@ -68,7 +68,7 @@ impl Server {
     pub fn start_whole(binary: &Path) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let (signing_key, assertions) = (signing_key(folder.path()), assertions(folder.path()));
-        let mut options = vec!["--signing-key-file", &signing_key];
+        let mut options = vec!["--signing-key-file", &signing_key, "--leaked-test-keys", "quarantine"];
         options.extend(assertions.iter().map(String::as_str));
         let path = folder.path().to_owned();
         Self::launch(binary, &path, folder, 0, "info", &options)
@@ -262,6 +262,26 @@ impl Server {
     /// Sends a request with a credential.
     pub fn call(&self, credential: &str, method: &str, path: &str, body: Option<&str>) -> Answer {
         self.send(method, path, &[("Authorization", &format!("Bearer {credential}"))], body)
+    }
+
+    /// Reports keys as leaked. Waits while this address has just sent another report.
+    pub fn report_leaked(&self, keys: &[&str], url: &str) -> Answer {
+        let body = serde_json::json!({"keys": keys, "url": url}).to_string();
+        loop {
+            let answer = self.send("POST", "/v1/leak-reports", &[], Some(&body));
+            if answer.status != 429 {
+                return answer;
+            }
+            std::thread::sleep(Duration::from_millis(20));
+        }
+    }
+
+    /// Has a test key put into quarantine, and waits until it is.
+    pub fn quarantine(&self, key: &str) {
+        assert_eq!(self.report_leaked(&[key], "https://example.com/").status, 202);
+        while self.call(key, "GET", "/v1/whoami", None).json()["code"] != "key_quarantined" {
+            std::thread::sleep(Duration::from_millis(10));
+        }
     }
 
     /// Returns the text of the metrics.

@@ -19,9 +19,9 @@ use doorward_store::{
     SessionStatus, SignIn, SignIns, SinkState, Sourced, StoreError, StoreIdentity, UsageBucket, UsageLog, WhichKey,
 };
 use doorward_store_memory::MemoryStore;
-use doorward_types::{AccessKeyId, 
-    ActorName, Environment, Incarnation, LinkSessionId, Locator, Name, OperatorId, OrganizationId, RegisteredUserId,
-    SessionId, Timestamp, ToolCallId,
+use doorward_types::{
+    AccessKeyId, ActorName, Environment, Incarnation, LinkSessionId, Locator, Name, OperatorId, OrganizationId,
+    RegisteredUserId, SessionId, Timestamp, ToolCallId,
 };
 
 /// The name of the called method.
