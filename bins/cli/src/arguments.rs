@@ -612,7 +612,7 @@ pub enum Key {
     },
     /// Rotate the production key by itself: stage, deliver, wait until nobody uses the current key, kill it
     #[command(
-        after_help = "The command gets the next key's value on standard input. If it fails, the next key is withdrawn. The rotation can be \
+        after_help = "The command gets the next key's value on standard input. If it fails, the current key works on. The rotation can be \
                       interrupted and run again at every step.\n\n    \
                       doorward key rotate --org acme --deliver 'vault kv put secret/app key=-' --idle 1h --yes"
     )]

@@ -3,6 +3,7 @@
 
 use std::io::Write;
 use std::process::{Command, Stdio};
+use std::time::Duration;
 
 use doorward::api::views::RegeneratedView;
 use doorward::auth::{Impact, Issuer, ManageError, StagedKey, UsedSecret};
@@ -17,6 +18,9 @@ use crate::failure::CliError;
 use crate::people::ago;
 use crate::progress::Progress;
 
+/// The time after which every server has written its counts of uses: they write them every five seconds.
+const COUNTS_LAG: Duration = Duration::from_secs(6);
+
 pub(crate) async fn run(context: &CliContext, rotation: &KeyRotation) -> Result<(), CliError> {
     let organization = context.organization(&rotation.which).await?;
     let what = format!(
@@ -28,8 +32,7 @@ pub(crate) async fn run(context: &CliContext, rotation: &KeyRotation) -> Result<
     confirm::by_name(rotation.consent, &what, organization.name.as_str())?;
     // The issuer of other commands shows a new value on standard output. Here, only the command gets it.
     let issuer = Issuer::new(&context.core);
-    let before = issuer.preview_regeneration(context.operator(), organization.id, StagedKey::Promote).await?;
-    match before.successor {
+    match successor(context, &issuer, &organization, rotation.delivered).await? {
         Some(UsedSecret { usage: Some(_), secret, .. }) => {
             context.output.remark(&format!("Goes on: the next key {} is rolled out already.", secret.locator));
         }
@@ -70,7 +73,27 @@ pub(crate) async fn run(context: &CliContext, rotation: &KeyRotation) -> Result<
     }
 }
 
-/// Makes the next key, and hands its value to the command. If the command fails, nobody has the value, and the key is withdrawn.
+/// Returns the next key, if it is staged already.
+async fn successor(
+    context: &CliContext,
+    issuer: &Issuer,
+    organization: &Organization,
+    is_delivered: bool,
+) -> Result<Option<UsedSecret>, CliError> {
+    let look = async || issuer.preview_regeneration(context.operator(), organization.id, StagedKey::Promote).await;
+    let found = look().await?.successor;
+    match found {
+        // It may be in use since a moment ago.
+        Some(UsedSecret { usage: None, .. }) if !is_delivered => {
+            tokio::time::sleep(COUNTS_LAG).await;
+            Ok(look().await?.successor)
+        }
+        found => Ok(found),
+    }
+}
+
+/// Makes the next key, and hands its value to the command. If the command fails, it may have stored the value all the same: the
+/// key stays, and is withdrawn just before another is made.
 async fn stage_and_deliver(
     context: &CliContext,
     issuer: &Issuer,
@@ -84,10 +107,10 @@ async fn stage_and_deliver(
             context.output.remark("Delivered its value. Both keys work.");
             Ok(())
         }
-        Err(reason) => {
-            issuer.unstage(organization.id, &context.request).await?;
-            Err(CliError::failed(format!("{reason}. The next key is withdrawn, and the current key works as before")))
-        }
+        Err(reason) => Err(CliError::failed(format!(
+            "{reason}. The current key works as before. The next key stays staged, in case the command has stored it: run this again to \
+             deliver another"
+        ))),
     }
 }
 

@@ -5,6 +5,7 @@ mod broken_premises;
 mod canary;
 mod confirmation;
 mod copy;
+mod delivering;
 mod failover_postgres;
 mod finding;
 mod fire;
