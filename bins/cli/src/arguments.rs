@@ -488,6 +488,8 @@ pub enum OtherScanner {
     Gitleaks,
     /// Settings in YAML.
     Trufflehog,
+    /// Rules in YAML.
+    Trufflehog3,
     /// A plugin in Python.
     DetectSecrets,
     /// Custom patterns of secret scanning.

@@ -10,6 +10,8 @@ pub enum Rules {
     Gitleaks,
     /// A file of settings for TruffleHog, in YAML.
     Trufflehog,
+    /// A file of rules for trufflehog3, in YAML.
+    Trufflehog3,
     /// A plugin for detect-secrets, in Python. It checks the checksum too.
     DetectSecrets,
     /// The fields of a custom pattern of GitHub's secret scanning.
@@ -61,6 +63,19 @@ detectors:
       - {head}_
     regex:
       token: '{token}'
+"
+            ),
+            Self::Trufflehog3 => format!(
+                r"# Rules for trufflehog3: access keys and operators' tokens of Doorward. Use them with `trufflehog3 --rules FILE`.
+# An expression cannot check the checksum: give a key to `doorward key inspect`, and a token to `doorward scan -`.
+- id: doorward.access-key
+  message: An access key of Doorward
+  pattern: '{key}'
+  severity: HIGH
+- id: doorward.operator-token
+  message: A token of an operator of Doorward
+  pattern: '{token}'
+  severity: HIGH
 "
             ),
             Self::DetectSecrets => format!(

@@ -122,6 +122,7 @@ const fn rules(scanner: OtherScanner) -> Rules {
     match scanner {
         OtherScanner::Gitleaks => Rules::Gitleaks,
         OtherScanner::Trufflehog => Rules::Trufflehog,
+        OtherScanner::Trufflehog3 => Rules::Trufflehog3,
         OtherScanner::DetectSecrets => Rules::DetectSecrets,
         OtherScanner::Github => Rules::Github,
     }

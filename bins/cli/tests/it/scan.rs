@@ -328,6 +328,25 @@ fn detect_secrets_takes_the_plugin_and_finds_keys_and_no_look_alikes() {
 }
 
 #[test]
+fn trufflehog3_takes_the_rules_and_finds_keys() {
+    let folder = tempfile::tempdir().unwrap();
+    let folder = folder.path();
+    let (value, token) = (key(), done(folder, &["operator", "create", "ada"]));
+    std::fs::write(folder.join("rules.yaml"), done(folder, &["scan", "--rules", "trufflehog3"])).unwrap();
+    std::fs::create_dir(folder.join("app")).unwrap();
+    std::fs::write(folder.join("app/app.txt"), format!("first\nKEY={value}\n{token}\ndw_prod_short_x\n")).unwrap();
+    let mut scan = crate::support::python("trufflehog3");
+    let scan = scan.args(["--zero", "--no-history", "--rules", "rules.yaml", "--format", "JSON", "app"]);
+    let scanned = scan.current_dir(folder).output().unwrap();
+    let found: Value = serde_json::from_slice(&scanned.stdout).unwrap_or_else(|_| panic!("{scanned:?}"));
+    let place = |finding: &Value| (finding["rule"]["id"].clone(), finding["line"].clone());
+    let mut found: Vec<_> = found.as_array().unwrap().iter().map(place).collect();
+    found.sort_by_key(|(_, line)| line.to_string());
+    let expected = [("doorward.access-key", "2"), ("doorward.operator-token", "3")];
+    assert_eq!(found, expected.map(|(rule, line)| (rule.into(), line.into())));
+}
+
+#[test]
 fn the_rules_for_trufflehog_are_yaml() {
     let folder = tempfile::tempdir().unwrap();
     let rules = done(folder.path(), &["scan", "--rules", "trufflehog"]);
