@@ -180,7 +180,7 @@ function look() {
 }
 
 function show(fresh) {
-  const open = (from) => ["stage", "regenerate", "unstage"].filter((id) => from.querySelector(`#${id}`)).join();
+  const open = (from) => from.querySelector("#production-facts")?.dataset.offers;
   // Someone staged, withdrew or regenerated a key, so the buttons are outdated. Half-typed text is not thrown away for that.
   if (open(fresh) !== open(document)) {
     const isTyped = [...document.querySelectorAll("input:not([type=hidden])")].some((field) => field.value !== field.defaultValue);

@@ -20,7 +20,7 @@ use crate::provider_sign_in;
 use crate::reply::{self, Reply};
 use crate::routes::{self, Action, InstallationAction, Page, ROUTES, Step, Target};
 use crate::state::{Parts, SignedOut};
-use crate::{actions, assets, compression, cookies, guard, operator_actions, pages, preferences, returning};
+use crate::{actions, assets, compression, cookies, guard, live, operator_actions, pages, preferences, returning};
 
 pub(crate) async fn answer<B>(parts: &Parts, request: Request<B>) -> Reply
 where
@@ -41,6 +41,7 @@ where
         }
     };
     if is_live {
+        live::leave_regions(&mut reply);
         compression::leave_out_what_is_known(&head.headers, &mut reply);
     }
     // A visitor's page holds the token of its forms, which compression would give away (BREACH).

@@ -12,6 +12,7 @@
 //! | `preferences`, `returning` | colours and times, and the page to return to after a sign-in |
 //! | `identity`, `provider_sign_in` | sign-in through an identity provider (feature `oidc`) |
 //! | `passkeys`, `passkey_actions` | sign-in by passkeys (feature `passkeys`) |
+//! | `live` | the regions of a page that change |
 //! | `reply`, `fault`, `assets` | answers and their headers, faults, and static files |
 //! | `service`, `state` | the page as a service, and its parts |
 //!
@@ -50,6 +51,7 @@ mod guard;
 mod identity;
 #[cfg(feature = "oidc")]
 mod identity_error;
+mod live;
 mod operator_actions;
 mod page_error;
 mod pages;

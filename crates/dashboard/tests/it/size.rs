@@ -21,6 +21,9 @@ const KEYS: usize = 2_000;
 const PAGE: usize = 40 * 1_024;
 const COMPRESSED: usize = 10 * 1_024;
 
+/// The most bytes of a look for changes, compressed.
+const FRAGMENTS: usize = 4 * 1_024;
+
 #[tokio::test(start_paused = true)]
 async fn a_page_of_two_thousand_keys_is_small_and_is_sent_once() {
     let store = Arc::new(MemoryStore::new());
@@ -66,6 +69,14 @@ async fn a_page_of_two_thousand_keys_is_small_and_is_sent_once() {
         known |= again.status() == StatusCode::NOT_MODIFIED && content.is_empty();
     }
     assert!(known, "what has not changed is sent again");
+    // A look gets the regions that change, and nothing of the frame around them.
+    let (_, fragments) = send(live().header(ACCEPT_ENCODING, "gzip"), "").await;
+    assert!(fragments.len() <= FRAGMENTS, "{} bytes", fragments.len());
+    let mut read = String::new();
+    GzDecoder::new(&fragments[..]).read_to_string(&mut read).unwrap();
+    assert!(read.contains("id=\"production-facts\"") && read.contains("the key of machine 1999"), "{read}");
+    assert!(!read.contains("<header") && !read.contains("id=\"stage\""), "{read}");
+
     issuer.create(acme, "another".parse().unwrap(), &request).await.unwrap();
     let (changed, _) = send(live().header(IF_NONE_MATCH, &tag), "").await;
     assert_eq!(changed.status(), StatusCode::OK);
