@@ -12,6 +12,7 @@ mod nodes;
 mod programs;
 mod rows;
 mod scale;
+mod scan;
 mod server;
 mod verify;
 
@@ -22,7 +23,7 @@ use clap::{Parser, Subcommand};
 #[command(args_conflicts_with_subcommands = true)]
 struct Arguments {
     /// Only the figures of this name; all by default
-    #[arg(value_parser = ["verify", "scale", "changes", "moving", "nodes", "log", "server"])]
+    #[arg(value_parser = ["verify", "scale", "changes", "moving", "nodes", "log", "scan", "server"])]
     name: Option<String>,
     /// Rounds per figure
     #[arg(long, default_value_t = 15)]
@@ -62,6 +63,9 @@ fn main() -> anyhow::Result<()> {
     }
     if wanted("log") {
         runtime.block_on(log::run(arguments.keys, arguments.rounds.min(5)))?;
+    }
+    if wanted("scan") {
+        scan::run(arguments.rounds.min(5))?;
     }
     if wanted("nodes") {
         runtime.block_on(nodes::run(arguments.keys))?;

@@ -1,7 +1,7 @@
 //! A request's way: the route, the person who sent it, the page or the action.
 
 use bytes::Bytes;
-use doorward_auth::{ChangeRequest, Presence, StagedKey};
+use doorward_auth::{ChangeRequest, ManageError, Presence, StagedKey};
 use doorward_types::OrganizationId;
 use http::header::STRICT_TRANSPORT_SECURITY;
 use http::{HeaderValue, Method, Request, request};
@@ -33,7 +33,8 @@ where
         (Ok(reply), _) => reply,
         (Err(PageError::SignedOut(_)), Some(SignedOut(write))) => reply::of_host(write(&head)),
         (Err(fault), _) => {
-            let mut reply = pages::fault::page(parts, &fault);
+            let who = signed_in(parts, &head, &fault).await;
+            let mut reply = pages::fault::page(parts, who.as_ref(), &fault);
             if matches!(fault, PageError::SignedOut(_)) && parts.visitors.is_none() && !is_live {
                 returning::remember(parts, &guard::here(parts, &head), &mut reply);
             }
@@ -52,6 +53,18 @@ where
         reply.headers_mut().insert(STRICT_TRANSPORT_SECURITY, HeaderValue::from_static("max-age=31536000"));
     }
     reply
+}
+
+/// Returns the operator who met a fault. A store that has just failed is not asked again.
+async fn signed_in(parts: &Parts, head: &request::Parts, fault: &PageError) -> Option<Caller> {
+    let is_unknown = matches!(
+        fault,
+        PageError::CrossSiteNavigation | PageError::Issue(ManageError::Store(_)) | PageError::SignedOut(_)
+    );
+    if is_unknown || parts.visitors.is_some() {
+        return None;
+    }
+    guard::caller(parts, head, Presence::Watching).await.ok()
 }
 
 async fn route<B>(parts: &Parts, head: &request::Parts, query: &Form, body: B) -> Result<Reply, PageError>

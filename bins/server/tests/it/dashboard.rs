@@ -551,3 +551,20 @@ fn the_page_tells_who_still_sends_a_dead_key() {
     crate::support::waits_for("the node writes the refused calls", || system().contains("3 calls refused since"));
     assert!(system().contains("serving") && system().contains("Events are shipped nowhere."));
 }
+
+#[test]
+fn a_fault_has_the_frame_of_the_operator_and_of_nobody_else() {
+    let server = server();
+    let session = Session::new(&server, path_of(&server.sign_in_link));
+    for path in ["/keys/key_01h455vb4pex5vsknk084sn02q", "/nowhere"] {
+        let page = session.get(&format!("{}{path}", session.page));
+        assert_eq!(page.status, 404);
+        assert!(page.body.contains("<span>admin</span>") && page.body.contains("Sign out"), "{page:?}");
+    }
+    let foreign =
+        send(&server, "POST", &format!("{}/test-keys", session.page), &[("Cookie", &session.cookie)], "name=x");
+    assert!(foreign.status == 403 && foreign.body.contains("Sign out"), "{foreign:?}");
+    // Nobody is signed in, so that nobody is named.
+    let unknown = send(&server, "GET", &format!("{}/nowhere", session.page), &[], "");
+    assert!(unknown.status == 401 && !unknown.body.contains("Sign out"), "{unknown:?}");
+}

@@ -5,14 +5,15 @@ use http::header::RETRY_AFTER;
 use http::{HeaderValue, StatusCode};
 
 use super::message::Message;
+use crate::caller::Caller;
 use crate::page_error::PageError;
 #[cfg(any(feature = "oidc", feature = "passkeys"))]
 use crate::page_error::SignInError;
 use crate::reply::{self, Reply, sentence};
 use crate::state::Parts;
 
-/// Returns a page that names the fault and the next step.
-pub(crate) fn page(parts: &Parts, fault: &PageError) -> Reply {
+/// Returns a page that names the fault and the next step. It has the frame of the person who is signed in.
+pub(crate) fn page(parts: &Parts, who: Option<&Caller>, fault: &PageError) -> Reply {
     let (status, title) = match fault {
         PageError::SignedOut(_) if parts.visitors.is_some() => (StatusCode::UNAUTHORIZED, "Sign in first"),
         PageError::SignedOut(_) => (StatusCode::UNAUTHORIZED, "You are signed out"),
@@ -57,7 +58,7 @@ pub(crate) fn page(parts: &Parts, fault: &PageError) -> Reply {
         }
         other => sentence(&other.to_string()),
     };
-    let mut reply = reply::page(status, &Message { parts, title, text: &text, fault });
+    let mut reply = reply::page(status, &Message { parts, who, title, text: &text, fault });
     #[cfg(feature = "oidc")]
     if let PageError::Identity(_) = fault {
         reply.extensions_mut().insert(SignInError::Provider);

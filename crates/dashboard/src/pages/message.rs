@@ -4,6 +4,7 @@ use askama::Template;
 use http::StatusCode;
 
 use super::Shell;
+use crate::caller::Caller;
 use crate::page_error::{PageError, SignInError, UnsentForm};
 use crate::reply::{self, Reply};
 use crate::state::Parts;
@@ -13,6 +14,8 @@ use crate::state::Parts;
 #[template(path = "message.html")]
 pub(crate) struct Message<'a> {
     pub(crate) parts: &'a Parts,
+    /// The person who is signed in, if there is one.
+    pub(crate) who: Option<&'a Caller>,
     pub(crate) title: &'a str,
     pub(crate) text: &'a str,
     pub(crate) fault: &'a PageError,
@@ -20,7 +23,7 @@ pub(crate) struct Message<'a> {
 
 impl Message<'_> {
     fn shell(&self) -> Shell<'_> {
-        Shell::of_nobody(self.parts)
+        self.who.map_or_else(|| Shell::of_nobody(self.parts), |who| Shell::of(self.parts, who))
     }
 
     /// Returns whether the reader needs a sign-in link.
@@ -44,7 +47,7 @@ impl Message<'_> {
 
     /// Returns the name of an identity provider to sign in with.
     fn provider(&self) -> Option<&str> {
-        self.parts.provider_name().filter(|_| !self.goes_on() && self.parts.visitors.is_none())
+        self.parts.provider_name().filter(|_| !self.goes_on() && self.who.is_none() && self.parts.visitors.is_none())
     }
 
     /// Returns the origin at which passkeys sign in.
@@ -59,12 +62,13 @@ impl Message<'_> {
 
 pub(crate) fn signed_out(parts: &Parts) -> Message<'_> {
     let text = "This session is over. To sign in again, an operator needs another link:";
-    Message { parts, title: "Signed out", text, fault: &PageError::SignedOut(None) }
+    Message { parts, who: None, title: "Signed out", text, fault: &PageError::SignedOut(None) }
 }
 
 pub(crate) fn dead_link(parts: &Parts) -> Reply {
     let text = "It was used, or ten minutes have passed. An operator signs in by a link that works once:";
-    let page = Message { parts, title: "This link no longer works", text, fault: &PageError::SignedOut(None) };
+    let page =
+        Message { parts, who: None, title: "This link no longer works", text, fault: &PageError::SignedOut(None) };
     let mut reply = reply::page(StatusCode::GONE, &page);
     reply.extensions_mut().insert(SignInError::Link);
     reply
