@@ -94,6 +94,14 @@ impl Finder {
         Self { prefix: prefix.clone(), needles, search }
     }
 
+    /// Returns an expression for the beginnings of values in every encoding, byte for byte, in the syntax of the crate `regex` and
+    /// so of ripgrep. Behind each of them, [`Finder::find`] looks for a whole value.
+    #[must_use]
+    pub fn expression(&self) -> String {
+        let escaped = |needle: &Needle| needle.bytes.iter().map(|byte| format!("\\x{byte:02x}")).collect::<String>();
+        format!("(?-u:{})", self.needles.iter().map(escaped).collect::<Vec<_>>().join("|"))
+    }
+
     /// Returns the prefix of the keys.
     #[must_use]
     pub const fn prefix(&self) -> &KeyPrefix {
