@@ -17,7 +17,7 @@ use doorward_store::Operator;
 use doorward_store::{ActiveSecret, Scope};
 #[cfg(feature = "operators")]
 use doorward_types::OperatorId;
-use doorward_types::{AccessKeyId, ActorName, Environment, Locator, Name, OrganizationId};
+use doorward_types::{AccessKeyId, ActorName, Environment, Locator, Name, OrganizationId, Timestamp};
 
 use crate::{KnownKey, ManageError, Visitor};
 
@@ -137,6 +137,7 @@ pub struct OperatorPrincipal {
     actor: ActorName,
     actor_id: Option<ActorId>,
     reach: Reach,
+    session_ends_at: Option<Timestamp>,
 }
 
 /// The organizations that a principal manages.
@@ -151,7 +152,20 @@ enum Reach {
 impl OperatorPrincipal {
     #[cfg(feature = "operators")]
     pub(crate) fn of_operator(operator: &Operator) -> Self {
-        Self { actor: operator.name.clone().into(), actor_id: Some(operator.id.into()), reach: Reach::Every }
+        let (actor, actor_id) = (operator.name.clone().into(), Some(operator.id.into()));
+        Self { actor, actor_id, reach: Reach::Every, session_ends_at: None }
+    }
+
+    /// Sets the end of the session that proved the operator.
+    #[cfg(feature = "operators")]
+    pub(crate) fn in_session_until(self, ends_at: Timestamp) -> Self {
+        Self { session_ends_at: Some(ends_at), ..self }
+    }
+
+    /// Returns the time at which the operator's session ends if nobody uses it before, or `None` without a session.
+    #[must_use]
+    pub const fn session_ends_at(&self) -> Option<Timestamp> {
+        self.session_ends_at
     }
 
     /// Returns the operator of a program that opens the store itself, such as a command line or a service at its first
@@ -162,7 +176,7 @@ impl OperatorPrincipal {
     /// a request. To find each call in your own workspace, list this method under `disallowed-methods` in `clippy.toml`.
     #[must_use]
     pub const fn local_administrator(actor: ActorName) -> Self {
-        Self { actor, actor_id: None, reach: Reach::Every }
+        Self { actor, actor_id: None, reach: Reach::Every, session_ends_at: None }
     }
 
     /// Returns the principal of a visitor, who manages one organization. Another organization, the list of organizations,
@@ -176,6 +190,7 @@ impl OperatorPrincipal {
             actor: visitor.actor().clone(),
             actor_id: Some(visitor.actor_id().clone()),
             reach: Reach::Only(visitor.organization()),
+            session_ends_at: None,
         }
     }
 

@@ -93,10 +93,13 @@ impl Operators {
         if found.kind != SignInKind::Session || found.seen_at + SESSION_IDLE <= now {
             return Ok(None);
         }
-        if presence == Presence::Active && found.seen_at + TOUCH_INTERVAL <= now {
+        let mut seen_at = found.seen_at;
+        if presence == Presence::Active && seen_at + TOUCH_INTERVAL <= now {
             store.touch_sign_in(found.token, now).await?;
+            seen_at = now;
         }
-        Ok(Some(OperatorPrincipal::of_operator(&operator)))
+        let ends_at = found.expires_at.min(seen_at + SESSION_IDLE);
+        Ok(Some(OperatorPrincipal::of_operator(&operator).in_session_until(ends_at)))
     }
 
     /// Returns the sessions that have not ended, oldest first.

@@ -150,21 +150,25 @@ let pause = PAUSE;
 let isOutdated = false;
 let tag = null;
 
-function load(done) {
-  // Parses the answer as a separate document, so that no text becomes markup in this page.
+// Parses the answer as a separate document, so that no text becomes markup in this page.
+function read(url, known, done) {
   const request = new XMLHttpRequest();
+  request.open("GET", url);
+  request.responseType = "document";
+  request.timeout = LIMIT;
+  if (known) request.setRequestHeader("If-None-Match", known);
+  request.addEventListener("loadend", () => done(request));
+  request.send();
+}
+
+function load(done) {
   const query = new URLSearchParams(location.search);
   for (const name of ["sent", "dialog", "key", "origin"]) query.delete(name);
   query.set("live", "");
-  request.open("GET", `${page}?${query}`);
-  request.responseType = "document";
-  request.timeout = LIMIT;
-  if (tag) request.setRequestHeader("If-None-Match", tag);
-  request.addEventListener("loadend", () => {
+  read(`${page}?${query}`, tag, (request) => {
     tag = request.getResponseHeader("ETag") ?? tag;
     done(request.status, request.response);
   });
-  request.send();
 }
 
 function look() {
@@ -251,7 +255,50 @@ function tellAge() {
   if (!document.hidden) tell(`Not updated since ${at}: Doorward does not answer. What you see may be old.`, "", true);
 }
 
-if (page && regions.length) {
+// Warns before the session ends, and asks the server first: another window may have used the session.
+const session = document.querySelector("#session");
+const server = document.querySelector("[data-now]");
+const ahead = server ? Date.parse(server.dataset.now) - Date.now() : 0;
+const WARNING = 120000;
+const left = () => Date.parse(session.firstElementChild.dateTime) - Date.now() - ahead;
+
+function askEnd(presence, done) {
+  read(`${page ?? location.pathname}?${presence}`, null, (request) => {
+    const now = request.response?.querySelector("#session");
+    if (now) patch(session, now);
+    done(request.status);
+  });
+}
+
+function warn() {
+  const until = new Date(Date.now() + left()).toLocaleTimeString([], { timeStyle: "short" });
+  const said = document.createElement("p");
+  const stay = document.createElement("button");
+  stay.type = "button";
+  stay.textContent = "Stay signed in";
+  stay.addEventListener("click", () => askEnd("", (status) => {
+    if (status === 401) return location.reload();
+    if (left() > WARNING) said.remove();
+    else said.replaceChildren(`Your session ends at ${until}, 12 hours after you signed in. What you type is kept.`);
+  }));
+  said.className = "live stale";
+  said.role = "alert";
+  said.id = "session-warning";
+  said.replaceChildren(`Your session ends at ${until}. `, stay);
+  (dialog?.open ? dialog : document.querySelector("main")).prepend(said);
+}
+
+function watchSession() {
+  if (left() > WARNING) return document.querySelector("#session-warning")?.remove();
+  if (document.querySelector("#session-warning")) return;
+  askEnd("live", () => {
+    if (left() > 0 && left() <= WARNING) warn();
+  });
+}
+
+if (session) setInterval(watchSession, 5000);
+
+if (page && regions.some((region) => region !== session)) {
   setTimeout(look, PAUSE);
   setInterval(tellAge, 1000);
 }

@@ -206,6 +206,35 @@ fn flows(javascript: bool) {
 }
 
 #[test]
+fn a_session_that_ends_soon_says_so_and_can_go_on() {
+    let server = server();
+    let browser = signed_in(&server, Browser::start());
+    browser.go(&format!("http://{}/dashboard/audit", server.address));
+    browser.says("h1", "Audit Trail");
+    // The page believes that its session ends in a minute, and the server knows better.
+    let believe = "document.querySelector('#session time').dateTime = new Date(Date.now() + 60000).toISOString()";
+    browser.run(believe);
+    let ends = "return Date.parse(document.querySelector('#session time').dateTime) - Date.now() > 1000000";
+    browser.until("the page asks the server", || (browser.run(ends) == true).then_some(()));
+    assert!(!browser.has("#session-warning"), "another window used the session");
+
+    let store = rusqlite::Connection::open(server.store()).unwrap();
+    store.execute("UPDATE sign_ins SET seen_at = seen_at - 1710000", []).unwrap();
+    browser.run(believe);
+    browser.says("#session-warning", "Your session ends at");
+    browser.press("#session-warning button");
+    browser.until("the warning goes", || (!browser.has("#session-warning")).then_some(()));
+    assert_eq!(browser.run(ends), true);
+
+    // Nothing helps at the end of a session's life, and the page says so.
+    store.execute("UPDATE sign_ins SET expires_at = (SELECT max(seen_at) FROM sign_ins) + 90000", []).unwrap();
+    browser.run(believe);
+    browser.says("#session-warning", "Your session ends at");
+    browser.press("#session-warning button");
+    browser.says("#session-warning", "12 hours after you signed in");
+}
+
+#[test]
 fn every_flow_works_with_javascript() {
     flows(true);
 }

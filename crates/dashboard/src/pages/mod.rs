@@ -6,6 +6,7 @@ pub(crate) mod connectors;
 pub(crate) mod fault;
 pub(crate) mod key;
 pub(crate) mod keys;
+mod lookalikes;
 pub(crate) mod message;
 pub(crate) mod operators;
 pub(crate) mod organizations;
@@ -21,6 +22,7 @@ mod uses;
 mod when;
 
 use doorward_auth::ROTATION_PERIOD;
+use doorward_types::Timestamp;
 
 pub(crate) use self::when::RelativeTime;
 use crate::caller::Caller;
@@ -33,6 +35,10 @@ pub(crate) struct Shell<'a> {
     pub(crate) base: &'a str,
     /// The signed-in operator. A visitor signs in and out at the host.
     pub(crate) operator: Option<&'a str>,
+    /// The time of the answer by the server's clock.
+    now: Option<Timestamp>,
+    /// The end of the operator's session, if nobody uses it before.
+    session_ends_at: Option<Timestamp>,
     /// The proof that this page made a form, if the caller's forms need it.
     form_token: Option<String>,
     /// The choices of the person, if there is one.
@@ -50,6 +56,8 @@ impl<'a> Shell<'a> {
         Self {
             base: parts.base.as_str(),
             operator: None,
+            now: None,
+            session_ends_at: None,
             form_token: None,
             preferences: None,
             here: "",
@@ -62,6 +70,8 @@ impl<'a> Shell<'a> {
         let operator = who.only_organization().is_none().then(|| who.actor().as_str());
         Self {
             operator,
+            now: Some(parts.verifier.core().clock().now()),
+            session_ends_at: who.session_ends_at(),
             form_token: who.form_token(),
             preferences: Some(who.preferences),
             here: &who.here,

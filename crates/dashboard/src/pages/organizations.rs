@@ -1,13 +1,16 @@
 //! The choice of an organization.
 
+use std::collections::HashMap;
+
 use askama::Template;
 use doorward_auth::ROTATION_PERIOD;
 use doorward_store::{KeyOverview, Page};
-use doorward_types::{OrganizationId, OrganizationState, Timestamp};
+use doorward_types::{Name, OrganizationId, OrganizationState, Timestamp};
 use http::StatusCode;
 use url::form_urlencoded::Serializer;
 
 use super::keys::REMINDER_LEAD;
+use super::lookalikes::marks;
 use super::{RelativeTime, Shell, grouped};
 use crate::caller::Caller;
 use crate::form::Form;
@@ -36,6 +39,8 @@ struct Organizations<'a> {
 struct Row {
     id: String,
     name: String,
+    /// The reason to look twice at the name.
+    mark: Option<&'static str>,
     /// The state, if it is not the usual one.
     state: Option<OrganizationState>,
     last_used: Option<RelativeTime>,
@@ -46,12 +51,13 @@ struct Row {
 }
 
 impl Row {
-    fn new(id: OrganizationId, name: String, state: OrganizationState, overview: &KeyOverview, now: Timestamp) -> Self {
+    fn new(id: OrganizationId, name: &Name, state: OrganizationState, overview: &KeyOverview, now: Timestamp) -> Self {
         let due = overview.current_since.map(|since| since + ROTATION_PERIOD);
         let relative = |time: Timestamp| RelativeTime::new(time, now);
         Self {
             id: id.to_string(),
-            name,
+            name: name.to_string(),
+            mark: None,
             state: Some(state).filter(|state| *state != OrganizationState::Active),
             last_used: overview.last_used_at.map(relative),
             due: due.map(relative),
@@ -94,16 +100,27 @@ pub(crate) async fn page(parts: &Parts, who: &Caller, form: &Form) -> Result<Rep
     let ids: Vec<_> = urgent.iter().map(|(id, _)| *id).chain(found.iter().map(|found| found.id)).collect();
     let overviews = parts.issuer.key_overviews(who, &ids).await?;
     let (of_urgent, of_found) = overviews.split_at(urgent.len().min(overviews.len()));
-    let urgent = urgent.into_iter().zip(of_urgent);
-    let found = found.into_iter().zip(of_found);
+    let names: HashMap<_, _> =
+        urgent.iter().map(|(id, name)| (*id, name)).chain(found.iter().map(|found| (found.id, &found.name))).collect();
+    let names: Vec<_> = names.into_values().map(Name::as_str).collect();
+    let marks = marks(&names);
+    let mark = |name: &Name| marks.get(name.as_str()).copied();
+    let urgent = urgent.iter().zip(of_urgent);
+    let found = found.iter().zip(of_found);
     let page = Organizations {
         shell: Shell::of(parts, who),
         query: query.unwrap_or_default().to_owned(),
         urgent: urgent
-            .map(|((id, name), overview)| Row::new(id, name.to_string(), OrganizationState::Active, overview, now))
+            .map(|((id, name), overview)| Row {
+                mark: mark(name),
+                ..Row::new(*id, name, OrganizationState::Active, overview, now)
+            })
             .collect(),
         rows: found
-            .map(|(found, overview)| Row::new(found.id, found.name.to_string(), found.state, overview, now))
+            .map(|(found, overview)| Row {
+                mark: mark(&found.name),
+                ..Row::new(found.id, &found.name, found.state, overview, now)
+            })
             .collect(),
         goes_on: after.is_some(),
         next,

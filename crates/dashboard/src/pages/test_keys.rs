@@ -7,6 +7,7 @@ use doorward_store::{AccessKeyWithSecrets, SecretUsage};
 use doorward_types::{AccessKeyId, Environment, Locator, Timestamp};
 use url::form_urlencoded::Serializer;
 
+use super::lookalikes::marks;
 use super::said::MAX_DELETED;
 use super::{RelativeTime, counted, grouped};
 use crate::form::Form;
@@ -46,6 +47,8 @@ pub(super) struct Choice {
 pub(super) struct TestKey {
     pub(super) id: AccessKeyId,
     pub(super) name: String,
+    /// The reason to look twice at the name.
+    pub(super) mark: Option<&'static str>,
     pub(super) public_name: String,
     pub(super) imported: bool,
     pub(super) created: RelativeTime,
@@ -203,8 +206,15 @@ impl TestKeys {
         let pages = listed.len().div_ceil(ROWS).max(1);
         let asked = query.get("page").and_then(|page| page.parse::<usize>().ok()).unwrap_or(1);
         let page = asked.clamp(1, pages) - 1;
-        let rows: Vec<_> =
-            listed.iter().skip(page * ROWS).take(ROWS).map(|found| found.row(now, public_name)).collect();
+        let names: Vec<_> = all.iter().map(|found| found.key.key.name.as_str()).collect();
+        let marks = marks(&names);
+        let rows = listed.iter().skip(page * ROWS).take(ROWS);
+        let rows: Vec<_> = rows
+            .map(|found| TestKey {
+                mark: marks.get(found.key.key.name.as_str()).copied(),
+                ..found.row(now, public_name)
+            })
+            .collect();
         let (first, last) = (page * ROWS + 1, page * ROWS + rows.len());
         Self {
             all: all.len(),
@@ -231,6 +241,7 @@ impl Found<'_> {
         TestKey {
             id: key.id,
             name: key.name.to_string(),
+            mark: None,
             public_name: public_name(self.locator),
             imported: secrets.first().is_some_and(|secret| secret.imported.is_some()),
             created: RelativeTime::new(key.created_at, now),
@@ -300,6 +311,16 @@ mod tests {
         assert_eq!(names(&list(&keys, &usage, "q=dw_test_loc0000002_")), ["laptop"]);
         assert!(list(&keys, &usage, "q=nothing").rows.is_empty());
         assert_eq!(names(&list(&keys, &usage, "show=junk&sort=junk&page=junk")).len(), 4);
+    }
+
+    #[test]
+    fn a_key_with_the_looks_of_another_is_marked_on_every_page() {
+        let keys: Vec<_> =
+            (0..60).map(|place| key(place, &format!("key {place}"))).chain([key(60, "k\u{435}y 0")]).collect();
+        let [first, second] = ["page=1", "page=2"].map(|page| list(&keys, &[], page));
+        let marked = |list: &TestKeys| list.rows.iter().filter(|row| row.mark == Some("looks like another")).count();
+        assert_eq!((marked(&first), marked(&second)), (1, 1));
+        assert_eq!(first.rows.iter().chain(&second.rows).filter(|row| row.mark.is_some()).count(), 2);
     }
 
     #[test]

@@ -241,7 +241,7 @@ impl Browser {
         Some(found.as_object()?.values().next()?.as_str()?.to_owned())
     }
 
-    fn until<T>(&self, what: &str, mut holds: impl FnMut() -> Option<T>) -> T {
+    pub fn until<T>(&self, what: &str, mut holds: impl FnMut() -> Option<T>) -> T {
         for _ in 0..super::GUARD.as_millis() / MOMENT.as_millis() {
             if let Some(found) = holds() {
                 return found;
