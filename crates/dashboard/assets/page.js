@@ -291,12 +291,13 @@ function warn() {
 function watchSession() {
   if (left() > WARNING) return document.querySelector("#session-warning")?.remove();
   if (document.querySelector("#session-warning")) return;
-  askEnd("live", () => {
-    if (left() > 0 && left() <= WARNING) warn();
+  askEnd("live", (status) => {
+    if (status === 401) clearInterval(watch);
+    else if (left() <= WARNING) warn();
   });
 }
 
-if (session) setInterval(watchSession, 5000);
+const watch = session && setInterval(watchSession, 5000);
 
 if (page && regions.some((region) => region !== session)) {
   setTimeout(look, PAUSE);
