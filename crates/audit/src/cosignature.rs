@@ -5,9 +5,8 @@ use std::fmt;
 use std::str::FromStr;
 
 use doorward_types::Timestamp;
-use ed25519_dalek::{Signature, VerifyingKey};
 
-use crate::note::{Ed25519Key, signature_of};
+use crate::note::Ed25519Key;
 use crate::{NoteError, NoteKeyError};
 
 /// The number of a timestamped Ed25519 cosignature in a signed note.
@@ -30,13 +29,10 @@ impl WitnessVerifier {
     ///
     /// [`NoteError`] if the text is not a note, or has no valid cosignature of this witness.
     pub fn cosigned_at(&self, note: &str) -> Result<Timestamp, NoteError> {
-        let (text, signed) = signature_of(note, &self.0.name, self.0.id())?;
+        let (text, signed) = self.0.signature_in(note)?;
         let (time, signature) = signed.split_first_chunk::<8>().ok_or(NoteError::Malformed)?;
-        let signature = Signature::from_slice(signature).map_err(|_| NoteError::Malformed)?;
         let seconds = i64::try_from(u64::from_be_bytes(*time)).map_err(|_| NoteError::Malformed)?;
-        let message = format!("cosignature/v1\ntime {seconds}\n{text}");
-        let key = VerifyingKey::from_bytes(&self.0.key).map_err(|_| NoteError::BadSignature)?;
-        key.verify_strict(message.as_bytes(), &signature).map_err(|_| NoteError::BadSignature)?;
+        self.0.check(&format!("cosignature/v1\ntime {seconds}\n{text}"), signature)?;
         seconds.checked_mul(1_000).map(Timestamp::from_millis).ok_or(NoteError::Malformed)
     }
 

@@ -1,9 +1,5 @@
-use std::fmt::Write;
-
-use base64::Engine;
-use base64::engine::general_purpose::STANDARD as BASE64;
-
 use crate::checkpoint::{hash, number};
+use crate::proof::to_text;
 use crate::{Checkpoint, CheckpointError, Hash, NoteVerifier, proves_consistency};
 
 /// The start of the first line, with the size of the earlier log.
@@ -35,12 +31,7 @@ impl ExtensionProof {
     /// Returns the proof as text.
     #[must_use]
     pub fn to_text(&self) -> String {
-        let mut text = format!("{OLD}{}\n", self.old_size);
-        for hash in &self.hashes {
-            // Writing into a String cannot fail.
-            let _ = writeln!(text, "{}", BASE64.encode(hash.0));
-        }
-        text + "\n" + &self.checkpoint
+        to_text(&format!("{OLD}{}\n", self.old_size), &self.hashes, &self.checkpoint)
     }
 
     /// Reads the text of a proof.
@@ -59,16 +50,17 @@ impl ExtensionProof {
         Ok(Self { old_size: number(old)?, hashes, checkpoint: checkpoint.to_owned() })
     }
 
-    /// Returns the later checkpoint, if this key has signed it and the proof leads from the earlier checkpoint to it.
+    /// Returns the later checkpoint, if one of these keys has signed it and the proof leads from the earlier checkpoint to it.
     ///
     /// # Errors
     ///
     /// [`CheckpointError::NotExtended`] if the proof does not show that the later log begins as the earlier log; else the fault of
     /// the later checkpoint.
-    pub fn verify(&self, earlier: &Checkpoint, verifier: &NoteVerifier) -> Result<Checkpoint, CheckpointError> {
-        let later = Checkpoint::open(&self.checkpoint, &verifier.named(&earlier.origin))?;
+    pub fn verify(&self, earlier: &Checkpoint, verifiers: &[NoteVerifier]) -> Result<Checkpoint, CheckpointError> {
+        let later = Checkpoint::open_any(&self.checkpoint, verifiers)?;
         let (old, new) = ((earlier.size, earlier.root), (later.size, later.root));
-        if self.old_size == earlier.size && proves_consistency(&self.hashes, old, new) {
+        let is_of_both = later.origin == earlier.origin && self.old_size == earlier.size;
+        if is_of_both && proves_consistency(&self.hashes, old, new) {
             Ok(later)
         } else {
             Err(CheckpointError::NotExtended)

@@ -82,11 +82,9 @@ impl NoteVerifier {
     ///
     /// Fails if the text is not a note, or has no valid signature of this key.
     pub fn open<'a>(&self, note: &'a str) -> Result<&'a str, NoteError> {
-        let (text, signature) = signature_of(note, &self.0.name, self.0.id())?;
-        let signature = Signature::from_slice(&signature).map_err(|_| NoteError::Malformed)?;
-        let key = VerifyingKey::from_bytes(&self.0.key).map_err(|_| NoteError::BadSignature)?;
-        let verified = key.verify_strict(text.as_bytes(), &signature);
-        verified.map(|()| text).map_err(|_| NoteError::BadSignature)
+        let (text, signature) = self.0.signature_in(note)?;
+        self.0.check(text, &signature)?;
+        Ok(text)
     }
 }
 
@@ -123,6 +121,33 @@ impl Ed25519Key {
         [a, b, c, d]
     }
 
+    /// Returns the text of a note, and the signature by this key.
+    pub(crate) fn signature_in<'a>(&self, note: &'a str) -> Result<(&'a str, Vec<u8>), NoteError> {
+        let (text, signatures) = note.rsplit_once("\n\n").ok_or(NoteError::Malformed)?;
+        let text = note.get(..=text.len()).ok_or(NoteError::Malformed)?;
+        if !signatures.ends_with('\n') {
+            return Err(NoteError::Malformed);
+        }
+        let own = self.id();
+        for line in signatures.lines() {
+            let (name, signed) =
+                line.strip_prefix("— ").and_then(|line| line.split_once(' ')).ok_or(NoteError::Malformed)?;
+            let signed = BASE64.decode(signed).map_err(|_| NoteError::Malformed)?;
+            let (id, signature) = signed.split_at_checked(4).ok_or(NoteError::Malformed)?;
+            if name == self.name && id == own {
+                return Ok((text, signature.to_vec()));
+            }
+        }
+        Err(NoteError::NotSigned(self.name.clone()))
+    }
+
+    /// Checks that this key has signed the message.
+    pub(crate) fn check(&self, message: &str, signature: &[u8]) -> Result<(), NoteError> {
+        let signature = Signature::from_slice(signature).map_err(|_| NoteError::Malformed)?;
+        let key = VerifyingKey::from_bytes(&self.key).map_err(|_| NoteError::BadSignature)?;
+        key.verify_strict(message.as_bytes(), &signature).map_err(|_| NoteError::BadSignature)
+    }
+
     /// Reads `NAME+ID+KEY`.
     pub(crate) fn parse(text: &str, kind: u8) -> Result<Self, NoteKeyError> {
         let mut parts = text.trim().splitn(3, '+');
@@ -142,24 +167,6 @@ impl fmt::Display for Ed25519Key {
         let key = [&[self.kind], &self.key[..]].concat();
         write!(f, "{}+{:08x}+{}", self.name, u32::from_be_bytes(self.id()), BASE64.encode(key))
     }
-}
-
-/// Returns the text of a note, and the signature by the key of this name and id.
-pub(crate) fn signature_of<'a>(note: &'a str, name: &str, id: [u8; 4]) -> Result<(&'a str, Vec<u8>), NoteError> {
-    let (text, signatures) = note.rsplit_once("\n\n").ok_or(NoteError::Malformed)?;
-    let text = note.get(..=text.len()).ok_or(NoteError::Malformed)?;
-    if !signatures.ends_with('\n') {
-        return Err(NoteError::Malformed);
-    }
-    for line in signatures.lines() {
-        let (by, signed) = line.strip_prefix("— ").and_then(|line| line.split_once(' ')).ok_or(NoteError::Malformed)?;
-        let signed = BASE64.decode(signed).map_err(|_| NoteError::Malformed)?;
-        let (found, signature) = signed.split_at_checked(4).ok_or(NoteError::Malformed)?;
-        if by == name && found == id {
-            return Ok((text, signature.to_vec()));
-        }
-    }
-    Err(NoteError::NotSigned(name.to_owned()))
 }
 
 /// The text is not a key for signed notes.

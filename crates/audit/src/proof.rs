@@ -31,12 +31,7 @@ impl EventProof {
     /// Returns the proof as text.
     #[must_use]
     pub fn to_text(&self) -> String {
-        let mut text = format!("{MAGIC}\nindex {}\n", self.index);
-        for hash in &self.hashes {
-            // Writing into a String cannot fail.
-            let _ = writeln!(text, "{}", BASE64.encode(hash.0));
-        }
-        text + "\n" + &self.checkpoint
+        to_text(&format!("{MAGIC}\nindex {}\n", self.index), &self.hashes, &self.checkpoint)
     }
 
     /// Reads the text of a proof. Ignores an `extra` line.
@@ -71,4 +66,14 @@ impl EventProof {
             Err(CheckpointError::NotProven)
         }
     }
+}
+
+/// Returns the text of a proof: its first lines, a line for each hash, an empty line, and a signed checkpoint.
+pub(crate) fn to_text(head: &str, hashes: &[Hash], checkpoint: &str) -> String {
+    let mut text = head.to_owned();
+    for hash in hashes {
+        // Writing into a String cannot fail.
+        let _ = writeln!(text, "{}", BASE64.encode(hash.0));
+    }
+    text + "\n" + checkpoint
 }

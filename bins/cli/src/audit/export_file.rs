@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 use std::fs::File;
-use std::io::{BufRead, BufReader, Read, Seek, SeekFrom};
+use std::io::{BufReader, Seek, SeekFrom};
 use std::path::Path;
 use std::sync::{Mutex, PoisonError};
 
@@ -12,7 +12,7 @@ use doorward::store::{AuditLog, EventFilter, Page, Scope, StoreError};
 use doorward::types::{Environment, OrganizationId};
 
 use crate::failure::CliError;
-use crate::store::events::MAX_LINE_BYTES;
+use crate::store::events::read_line;
 
 /// An exported log, in JSON Lines.
 #[derive(Debug)]
@@ -34,10 +34,10 @@ impl ExportFile {
     pub(super) fn open(path: &Path) -> Result<Self, CliError> {
         let failed = |error: std::io::Error| CliError::of_file("read", path, &error);
         let mut file = BufReader::new(File::open(path).map_err(failed)?);
-        let mut first = String::new();
-        file.read_line(&mut first).map_err(failed)?;
-        let first = FiledEvent::from_line(&first).map_err(|error| {
-            CliError::failed(format!("{} is no export in JSON Lines, line 1: {error}", path.display()))
+        let mut first = Vec::new();
+        read_line(&mut file, &mut first).map_err(failed)?;
+        let first = filed(&first).map_err(|reason| {
+            CliError::failed(format!("{} is no export in JSON Lines, line 1: {reason}", path.display()))
         })?;
         let EventDraft { organization, environment, .. } = first.event.draft;
         let lines = Lines { file, places: HashMap::from([(None, 0)]) };
@@ -58,7 +58,7 @@ impl Lines {
         let (mut events, mut last, mut line) = (Vec::new(), page.after, Vec::new());
         while events.len() < page.limit as usize {
             line.clear();
-            let length = (&mut self.file).take(MAX_LINE_BYTES).read_until(b'\n', &mut line)?;
+            let length = read_line(&mut self.file, &mut line)?;
             if length == 0 {
                 break;
             }
@@ -76,12 +76,15 @@ impl Lines {
     }
 }
 
+fn filed(line: &[u8]) -> Result<FiledEvent, String> {
+    let line = str::from_utf8(line).map_err(|_| "this is no text in UTF-8".to_owned())?;
+    FiledEvent::from_line(line).map_err(|error| error.to_string())
+}
+
 /// Reads a line. `next` is the place that the event should have.
 fn read(line: &[u8], scope: &Scope, next: u64) -> Result<Event, ChainError> {
     let unreadable = |reason: String| ChainError::Unreadable { sequence: next, reason };
-    let line = str::from_utf8(line).map_err(|_| unreadable("this is no text in UTF-8".to_owned()))?;
-    let FiledEvent { event, hash_fits, .. } =
-        FiledEvent::from_line(line).map_err(|error| unreadable(error.to_string()))?;
+    let FiledEvent { event, hash_fits, .. } = filed(line).map_err(unreadable)?;
     let EventDraft { organization, environment, .. } = &event.draft;
     if (*organization, *environment) != (scope.organization(), scope.environment()) {
         return Err(unreadable("it is of another log".to_owned()));

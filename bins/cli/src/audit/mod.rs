@@ -35,8 +35,8 @@ use self::proofs::{check_extension, check_proof, prove, prove_extension};
 use self::prune::prune;
 use self::resign::resign;
 use self::sinks::{delete_sink, sinks};
-use self::verify::{checkpoint, checkpoint_all, read_checkpoint, read_signer, verify, verify_file};
-use self::witness::{Witness, check_witnesses};
+use self::verify::{checkpoint, checkpoint_all, read_cosigned, read_signer, verify, verify_file};
+use self::witness::Witness;
 
 pub(crate) async fn run(url: &StoreUrl, command: Audit, output: &Output) -> Result<(), CliError> {
     let existing = || CliContext::open_existing(url, output);
@@ -51,15 +51,15 @@ pub(crate) async fn run(url: &StoreUrl, command: Audit, output: &Output) -> Resu
         Audit::Follow { log, after } => follow(&existing().await?, &log, after).await,
         Audit::Export { log, format, file } => export(&existing().await?, &log, format, file.as_deref()).await,
         Audit::Verify { file: Some(file), checkpoint, verifier_key, witness_key, .. } => {
-            check_witnesses(checkpoint.as_deref(), &witness_key, output)?;
-            let earlier = checkpoint.as_deref().map(|file| read_checkpoint(file, &verifier_key)).transpose()?;
+            let read = |file| read_cosigned(file, &verifier_key, &witness_key, output);
+            let earlier = checkpoint.as_deref().map(read).transpose()?;
             verify_file(&file, earlier.as_ref(), &verifier_key, output).await
         }
         Audit::Verify { log, all, checkpoint, verifier_key, witness_key, file: None } => {
-            check_witnesses(checkpoint.as_deref(), &witness_key, output)?;
             // DOORWARD_ORG may name an organization beside --all.
             let log = if all { Log { which: Which::default(), ..log } } else { log };
-            let earlier = checkpoint.as_deref().map(|file| read_checkpoint(file, &verifier_key)).transpose()?;
+            let read = |file| read_cosigned(file, &verifier_key, &witness_key, output);
+            let earlier = checkpoint.as_deref().map(read).transpose()?;
             verify(&existing().await?, &log, earlier, &verifier_key).await
         }
         Audit::Checkpoint { log, all: _, folder, signing_key_file, verifier_key, witness, witness_key } => {

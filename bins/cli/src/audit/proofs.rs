@@ -3,7 +3,7 @@
 use std::io::BufRead;
 use std::path::Path;
 
-use doorward::audit::{Checkpoint, CheckpointError, Event, EventProof, ExtensionProof, NoteVerifier};
+use doorward::audit::{Checkpoint, Event, EventProof, ExtensionProof, NoteVerifier};
 use doorward::store::must_have_events;
 use serde::Serialize;
 
@@ -60,8 +60,9 @@ pub(super) async fn prove_extension(
     let checkpoint = now.sign(&signer.key).map_err(|unproved| CliError::failed(unproved.to_string()))?;
     let proof = ExtensionProof::new(earlier.size, hashes, checkpoint);
     // A proof that does not hold is no help to its reader: the log was rewritten.
-    let verifier = signer.key.verifier(&earlier.origin);
-    proof.verify(&earlier, &verifier).map_err(|error| CliError::failed(error.to_string()))?;
+    proof
+        .verify(&earlier, &[signer.key.verifier(&earlier.origin)])
+        .map_err(|error| CliError::failed(error.to_string()))?;
     output::write(&proof.to_text())
 }
 
@@ -83,14 +84,7 @@ pub(super) fn check_extension(
     let proof = std::fs::read_to_string(file).map_err(|error| failed(&error))?;
     let proof = ExtensionProof::from_text(&proof).map_err(|_| failed(&"this is no proof that a log has grown"))?;
     let earlier = read_checkpoint(since, verifiers)?;
-    let mut checked = Err(CheckpointError::NotExtended);
-    for verifier in verifiers {
-        checked = proof.verify(&earlier, verifier);
-        if checked.is_ok() {
-            break;
-        }
-    }
-    let Checkpoint { origin, size, .. } = checked.map_err(|error| failed(&error))?;
+    let Checkpoint { origin, size, .. } = proof.verify(&earlier, verifiers).map_err(|error| failed(&error))?;
     let view = ExtendedView { origin, earlier_size: earlier.size, size };
     let sentence =
         format!("{} has grown from {} to {} events, and begins as it did.", view.origin, view.earlier_size, view.size);

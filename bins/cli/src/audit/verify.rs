@@ -1,10 +1,11 @@
 //! Verification of logs, and checkpoints of them.
 
+use std::fmt::Display;
 use std::io::Write;
 use std::path::Path;
 
 use doorward::api::views::{CheckpointView, List};
-use doorward::audit::{ChainError, Checkpoint, NoteKey, NoteVerifier, PrunedError, VerifiedLog};
+use doorward::audit::{ChainError, Checkpoint, NoteKey, NoteVerifier, PrunedError, VerifiedLog, WitnessVerifier};
 use doorward::secret_files;
 use doorward::store::{LogCheck, LogError, Scope, must_have_events, verify_log};
 use doorward::types::{Environment, OrganizationId};
@@ -235,9 +236,26 @@ pub(super) fn read_signer(file: &Path, others: Vec<NoteVerifier>) -> Result<Sign
     Ok(Signer { key, others })
 }
 
+/// Reads a checkpoint that one of these keys has signed.
 pub(super) fn read_checkpoint(file: &Path, keys: &[NoteVerifier]) -> Result<Checkpoint, CliError> {
+    read_cosigned(file, keys, &[], &Output::silent())
+}
+
+/// Reads a checkpoint that one of these keys has signed, and that each of these witnesses has cosigned.
+pub(super) fn read_cosigned(
+    file: &Path,
+    keys: &[NoteVerifier],
+    witnesses: &[WitnessVerifier],
+    output: &Output,
+) -> Result<Checkpoint, CliError> {
+    let failed = |error: &dyn Display| CliError::failed(format!("{}: {error}", file.display()));
     let note = std::fs::read_to_string(file).map_err(|error| CliError::of_file("read", file, &error))?;
-    Checkpoint::open_any(&note, keys).map_err(|error| CliError::failed(format!("{}: {error}", file.display())))
+    let checkpoint = Checkpoint::open_any(&note, keys).map_err(|error| failed(&error))?;
+    for witness in witnesses {
+        let time = witness.cosigned_at(&note).map_err(|error| failed(&error))?;
+        output.remark(&format!("{} has cosigned the checkpoint at {time}.", witness.name()));
+    }
+    Ok(checkpoint)
 }
 
 pub(super) async fn checkpoint(

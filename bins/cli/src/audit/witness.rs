@@ -1,6 +1,5 @@
 //! Witnesses of checkpoints (C2SP `tlog-witness`): they cosign a checkpoint once they have checked that the log has only grown.
 
-use std::path::Path;
 use std::time::Duration;
 
 use doorward::audit::{ExtensionProof, Leaves, WitnessVerifier};
@@ -8,7 +7,6 @@ use doorward_client::{Client, Endpoint};
 use http::{HeaderMap, StatusCode};
 
 use crate::failure::CliError;
-use crate::output::Output;
 
 /// The time that a witness may take to answer.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -68,20 +66,4 @@ pub(super) async fn cosigned(witnesses: &[Witness], leaves: &Leaves, mut note: S
         note = witness.cosign(&client, leaves, &note).await?;
     }
     Ok(note)
-}
-
-/// Fails unless each of these witnesses has cosigned the checkpoint in this file.
-pub(super) fn check_witnesses(
-    file: Option<&Path>,
-    witnesses: &[WitnessVerifier],
-    output: &Output,
-) -> Result<(), CliError> {
-    let Some(file) = file else { return Ok(()) };
-    let note = std::fs::read_to_string(file).map_err(|error| CliError::of_file("read", file, &error))?;
-    for witness in witnesses {
-        let time = witness.cosigned_at(&note);
-        let time = time.map_err(|error| CliError::failed(format!("{}: {error}", file.display())))?;
-        output.remark(&format!("{} has cosigned the checkpoint at {time}.", witness.name()));
-    }
-    Ok(())
 }

@@ -12,7 +12,7 @@ use crate::output::Output;
 use crate::progress::Progress;
 
 /// The longest line that is read as a whole: an event has some kilobytes.
-pub(crate) const MAX_LINE_BYTES: u64 = 1 << 20;
+const MAX_LINE_BYTES: u64 = 1 << 20;
 
 /// The maximum number of unreadable lines that are named.
 const MAX_LISTED: usize = 20;
@@ -55,7 +55,7 @@ async fn read_file(
     let (mut line, mut number, mut events, mut bytes) = (Vec::new(), 0_u64, 0_u64, 0_u64);
     loop {
         line.clear();
-        let length = (&mut reader).take(MAX_LINE_BYTES).read_until(b'\n', &mut line).map_err(unread)?;
+        let length = read_line(&mut reader, &mut line).map_err(unread)?;
         if length == 0 {
             break;
         }
@@ -87,6 +87,11 @@ async fn read_file(
 }
 
 /// Reads the event of a line. Returns none if the line is empty.
+/// Appends the next line, or the first bytes of a line that is too long. Returns their number, which is zero at the end.
+pub(crate) fn read_line(reader: &mut impl BufRead, line: &mut Vec<u8>) -> std::io::Result<usize> {
+    reader.take(MAX_LINE_BYTES).read_until(b'\n', line)
+}
+
 fn event(line: &[u8]) -> Result<Option<FiledEvent>, String> {
     let is_whole = line.ends_with(b"\n");
     let text = str::from_utf8(line).map_err(|_| "this is no text in UTF-8".to_owned())?.trim();
