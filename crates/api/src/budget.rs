@@ -2,12 +2,12 @@
 //! takes the server from the others.
 
 use std::collections::HashMap;
-use std::net::{IpAddr, Ipv6Addr, SocketAddr};
+use std::net::{IpAddr, SocketAddr};
 use std::pin::pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use doorward_http::Problem;
+use doorward_http::{Problem, SourceAddress};
 use doorward_types::{AccessKeyId, ActorName, with_fields};
 use tokio::sync::Notify;
 
@@ -112,7 +112,8 @@ impl Budgets {
     ///
     /// [`Code::TooManyRequests`], if it is taken.
     pub(crate) fn leak_report_of(&self, sender: Sender) -> Result<Share, Problem> {
-        let limits: Vec<_> = sender.address.map(|address| (Holder::Address(network(address)), 1)).into_iter().collect();
+        let limits: Vec<_> =
+            sender.address.map(|address| (Holder::Address(SourceAddress(address).network()), 1)).into_iter().collect();
         self.leak_reports.take(1, &limits)
     }
 
@@ -133,14 +134,6 @@ impl Budgets {
     pub fn scan(&self, by: Holder) -> Result<Share, Problem> {
         let per_key = self.limits.scans_per_key.unwrap_or(2);
         self.scans.take(1, &[(by, per_key), (Holder::All, self.limits.scans.unwrap_or(8))])
-    }
-}
-
-/// Returns the network of an address that one sender may have whole: a /64 of IPv6.
-const fn network(address: IpAddr) -> IpAddr {
-    match address {
-        IpAddr::V4(_) => address,
-        IpAddr::V6(address) => IpAddr::V6(Ipv6Addr::from_bits(address.to_bits() >> 64 << 64)),
     }
 }
 

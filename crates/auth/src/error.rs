@@ -1,8 +1,8 @@
 use doorward_key::{KeyError, RandomError};
-use doorward_store::{Hold, StoreError};
+use doorward_store::{ActiveSecret, Hold, StoreError};
 use doorward_types::Timestamp;
 
-use crate::RevokedKey;
+use crate::{KnownKey, RevokedKey};
 
 /// The reason why a key was refused.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
@@ -16,7 +16,7 @@ pub enum VerifyError {
     NotCurrent,
     /// The key is active, but was reported as leaked, and waits for an operator.
     #[error("this key was reported as leaked, and waits for an operator")]
-    Quarantined,
+    Quarantined(KnownKey),
     /// The key was revoked while this node ran, and is one of the last ten thousand. The sender must get the same
     /// answer as for [`VerifyError::Unknown`].
     #[error("unknown or revoked key")]
@@ -29,13 +29,14 @@ pub enum VerifyError {
     Unknown,
 }
 
-impl From<Hold> for VerifyError {
-    fn from(hold: Hold) -> Self {
-        match hold {
-            Hold::Quarantined => Self::Quarantined,
+impl VerifyError {
+    /// Returns the refusal of an active secret, if the secret is held.
+    pub(crate) fn of_held(live: &ActiveSecret) -> Option<Self> {
+        Some(match live.hold()? {
+            Hold::Quarantined => Self::Quarantined(live.into()),
             // A hold of an unknown kind refuses as well.
             _ => Self::Suspended,
-        }
+        })
     }
 }
 

@@ -313,16 +313,7 @@ impl Issuer {
         if staged.is_some_and(|staged| staged.quarantined_at.is_some()) {
             return Err(ManageError::StagedQuarantined);
         }
-        let (secret, value, successor) = match staged {
-            Some(staged) => {
-                let promoted = altered!(staged, state: SecretState::Current);
-                (promoted, CurrentValue::Promoted, Successor::Promote(staged.locator))
-            }
-            None => {
-                let (secret, value) = self.new_secret(key.environment, found.generations + 1, SecretState::Current)?;
-                (secret, CurrentValue::Fresh(value), Successor::Fresh(secret))
-            }
-        };
+        let (secret, value, successor) = self.successor(&found, staged)?;
         let retired: Vec<Secret> = found.secrets.iter().copied().filter(|old| old.locator != secret.locator).collect();
         let after = vec![summary(&secret)];
         let event = self.event(Action::AccessKeyRegenerated, &found.key, request, between(&found, after));
@@ -337,6 +328,25 @@ impl Issuer {
         let change = Change::Regenerate { key, retired: locators(&retired), successor };
         let receipt = self.commit_new(change, events, hash, request, value.fresh()).await?;
         Ok(Regenerated { key: found.key, secret, retired, value, receipt })
+    }
+
+    /// Returns the secret that takes the place of a key's current one: this staged secret, or else a fresh one.
+    pub(crate) fn successor(
+        &self,
+        found: &AccessKeyWithSecrets,
+        staged: Option<Secret>,
+    ) -> Result<(Secret, CurrentValue, Successor), ManageError> {
+        Ok(match staged {
+            Some(staged) => {
+                let promoted = altered!(staged, state: SecretState::Current);
+                (promoted, CurrentValue::Promoted, Successor::Promote(staged.locator))
+            }
+            None => {
+                let (environment, generation) = (found.key.environment, found.generations + 1);
+                let (secret, value) = self.new_secret(environment, generation, SecretState::Current)?;
+                (secret, CurrentValue::Fresh(value), Successor::Fresh(secret))
+            }
+        })
     }
 
     /// Changes the name or the note of a key. Its secrets stay.

@@ -10,11 +10,11 @@ use std::sync::Arc;
 use doorward_audit::{Action, ActorId, SecretSummary};
 use doorward_key::PresentedKey;
 use doorward_store::{
-    AccessKeyWithSecrets, Change, Events, KeyRef, LeakMarks, RequestHash, Secret, StoreError, Successor, WhichKey,
+    AccessKeyWithSecrets, Change, Events, KeyRef, LeakMarks, RequestHash, Secret, StoreError, WhichKey,
 };
 use doorward_types::{
-    AccessKeyId, ActorName, Environment, Locator, Name, OrganizationId, RequestId, SecretState, altered, as_text,
-    with_fields, words,
+    AccessKeyId, ActorName, Environment, Locator, Name, OrganizationId, RequestId, SecretState, as_text, with_fields,
+    words,
 };
 
 use crate::issuer::{MAX_TRIES, between, in_state, locators, summaries, summary};
@@ -106,35 +106,11 @@ impl LeakedKey {
     pub fn known_key(&self) -> KnownKey {
         KnownKey::from(&self.0.live)
     }
-
-    /// Returns the organization that owns the key.
-    #[must_use]
-    pub fn organization(&self) -> OrganizationId {
-        self.0.live.key.organization
-    }
-
-    /// Returns the environment of the key.
-    #[must_use]
-    pub fn environment(&self) -> Environment {
-        self.0.live.key.environment
-    }
-
-    /// Returns the key's id.
-    #[must_use]
-    pub fn key_id(&self) -> AccessKeyId {
-        self.0.live.key.id
-    }
-
-    /// Returns the public part of the secret.
-    #[must_use]
-    pub fn locator(&self) -> Locator {
-        self.0.live.secret.locator
-    }
 }
 
 impl std::fmt::Debug for LeakedKey {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_tuple("LeakedKey").field(&self.locator()).finish()
+        f.debug_tuple("LeakedKey").field(&self.known_key().locator).finish()
     }
 }
 
@@ -193,10 +169,11 @@ impl Issuer {
         report: &LeakReport,
         policies: LeakPolicies,
     ) -> Result<Option<LeakHandled>, ManageError> {
-        let (policy, request) = (policies.of(leaked.environment()), request_of(report));
+        let known = leaked.known_key();
+        let (policy, request) = (policies.of(known.environment), request_of(report));
         let mut tries = 0..MAX_TRIES;
         loop {
-            let found = self.core.store.access_key(leaked.organization(), WhichKey::Id(leaked.key_id())).await?;
+            let found = self.core.store.access_key(known.organization, WhichKey::Id(known.key)).await?;
             let Some(found) = found else { return Ok(None) };
             let presented = &leaked.0.live.secret;
             let is_it = |secret: &&Secret| secret.locator == presented.locator && secret.digest == presented.digest;
@@ -269,10 +246,11 @@ impl Issuer {
         report: &LeakReport,
         request: &ChangeRequest,
     ) -> (Change, Events) {
-        let now = Some(self.core.clock.now());
-        let held = (policy == LeakPolicy::Quarantine).then_some(now).flatten();
+        let now = self.core.clock.now();
+        let held = (policy == LeakPolicy::Quarantine).then_some(now);
         let seen = secret.leak_marks();
-        let marks = LeakMarks { reported_at: seen.reported_at.or(now), quarantined_at: seen.quarantined_at.or(held) };
+        let marks =
+            LeakMarks { reported_at: seen.reported_at.or(Some(now)), quarantined_at: seen.quarantined_at.or(held) };
         let event = self.reported(found, works_after(found, secret, marks), report, request);
         (Change::Mark { key: KeyRef::of(&found.key), locator: secret.locator, seen, marks }, event)
     }
@@ -306,15 +284,8 @@ impl Issuer {
             (Environment::Production, _) => {
                 // A staged secret that was reported as well dies too.
                 let staged = in_state(found, SecretState::Staged).filter(|staged| staged.reported_at.is_none());
-                let (current, successor) = match staged {
-                    Some(staged) => (altered!(staged, state: SecretState::Current), Successor::Promote(staged.locator)),
-                    None => {
-                        // Nobody gets the value: an operator regenerates the key again, and sees the value then.
-                        let (fresh, _) =
-                            self.new_secret(key.environment, found.generations + 1, SecretState::Current)?;
-                        (fresh, Successor::Fresh(fresh))
-                    }
-                };
+                // Nobody gets the value of a fresh secret: an operator regenerates the key again, and sees the value then.
+                let (current, _, successor) = self.successor(found, staged)?;
                 let dying: Vec<_> =
                     found.secrets.iter().copied().filter(|other| other.locator != current.locator).collect();
                 let change = Change::Regenerate { key, retired: locators(&dying), successor };

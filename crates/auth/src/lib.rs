@@ -99,6 +99,7 @@ pub use crate::import::{ImportOwner, ImportedKey, KeyImport};
 pub use crate::issuer::{CurrentValue, Issuer, Labelled, Labelling, Minted, Regenerated};
 pub use crate::leaks::{LeakHandled, LeakPolicies, LeakPolicy, LeakReport, LeakedKey, Reported};
 pub use crate::lost::LostChanges;
+pub use crate::node::FLUSH_INTERVAL;
 pub use crate::observer::Observer;
 pub use crate::offered::TakenKey;
 #[cfg(feature = "operators")]

@@ -15,7 +15,7 @@ use crate::index::{Draft, Index};
 use crate::revoked::{MAX_REMEMBERED, RevokedKeys};
 
 /// The interval between two writes of counted uses to the store. A crash loses the uses of up to one interval.
-const FLUSH_INTERVAL: Duration = Duration::from_secs(5);
+pub const FLUSH_INTERVAL: Duration = Duration::from_secs(5);
 
 /// The number of uses in one write. An engine writes that many in one transaction, so all of them arrive or none.
 const CHUNK: usize = 1_000;

@@ -126,6 +126,19 @@ pub struct KnownKey {
     pub locator: Locator,
 }
 
+impl KnownKey {
+    /// Creates the facts about a secret and its key.
+    #[must_use]
+    pub const fn new(
+        organization: OrganizationId,
+        environment: Environment,
+        key: AccessKeyId,
+        locator: Locator,
+    ) -> Self {
+        Self { organization, environment, key, locator }
+    }
+}
+
 impl From<&ActiveSecret> for KnownKey {
     fn from(live: &ActiveSecret) -> Self {
         let ActiveSecret { secret, key, .. } = live;

@@ -185,7 +185,7 @@ impl Verifier {
     fn held(&self, locator: &[u8; Locator::LENGTH]) -> VerifyError {
         let identity = Locator::new(*locator).ok().and_then(|locator| self.node.index.identity(&locator));
         // Without a hold, it has ended at this moment. A second try tells.
-        identity.and_then(|identity| identity.live.hold()).map_or(VerifyError::NotCurrent, VerifyError::from)
+        identity.and_then(|identity| VerifyError::of_held(&identity.live)).unwrap_or(VerifyError::NotCurrent)
     }
 
     /// Searches for the text among imported keys, unless the text has our own format. Returns its refusal if there is no such
@@ -292,8 +292,8 @@ impl Verifier {
         }
         Ok(match live.filter(is_it) {
             Some(live) => {
-                if let Some(hold) = live.hold() {
-                    return Err(hold.into());
+                if let Some(refusal) = VerifyError::of_held(&live) {
+                    return Err(refusal);
                 }
                 self.node.index.restore_counts(&[(live.secret.locator, 1)]);
                 Some(Principal::of(Arc::new(Identity { live })))

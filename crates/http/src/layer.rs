@@ -3,7 +3,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
 use bytes::Bytes;
-use doorward_auth::{KnownKey, Principal, Reported, Verifier, VerifyError};
+use doorward_auth::{KnownKey, Principal, Verifier, VerifyError};
 use doorward_key::PresentedKey;
 use doorward_types::{Environment, RequestId};
 use http::request::Parts;
@@ -321,11 +321,8 @@ impl AccessKeyLayer {
                 self.warn(KeyMisuse::Revoked, revoked.into(), asked);
                 rejection
             }
-            Rejection::Key(VerifyError::Quarantined) => {
-                let presented = credential(asked.headers).map(|text| self.verifier.reported(text));
-                if let Ok(Reported::InForce(leaked)) = presented {
-                    self.warn(KeyMisuse::Quarantined, leaked.known_key(), asked);
-                }
+            Rejection::Key(VerifyError::Quarantined(key)) => {
+                self.warn(KeyMisuse::Quarantined, key, asked);
                 rejection
             }
             Rejection::Credential(_) | Rejection::Key(VerifyError::Malformed(_)) => {

@@ -1,5 +1,5 @@
 use std::collections::HashSet;
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv6Addr};
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
@@ -59,6 +59,17 @@ impl KeyMisuse {
 /// The address of a request's sender. A server puts it into the request's extensions, for log lines.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct SourceAddress(pub IpAddr);
+
+impl SourceAddress {
+    /// Returns the network that counts as one source: an IPv4 address, or the /64 that one IPv6 host has.
+    #[must_use]
+    pub const fn network(self) -> IpAddr {
+        match self.0.to_canonical() {
+            IpAddr::V4(address) => IpAddr::V4(address),
+            IpAddr::V6(address) => IpAddr::V6(Ipv6Addr::from_bits(address.to_bits() & !(u64::MAX as u128))),
+        }
+    }
+}
 
 /// The minimum time between two warnings about the same use of the same key.
 const WARNING_INTERVAL: Duration = Duration::from_secs(60);

@@ -59,7 +59,7 @@ impl Rejection {
             Self::InQuery { .. } => Code::KEY_IN_WRONG_PLACE,
             Self::Key(VerifyError::Malformed(_)) => Code::MALFORMED_KEY,
             Self::Key(VerifyError::NotCurrent) => Code::NOT_CURRENT,
-            Self::Key(VerifyError::Quarantined) => Code::KEY_QUARANTINED,
+            Self::Key(VerifyError::Quarantined(_)) => Code::KEY_QUARANTINED,
             Self::Key(VerifyError::Suspended) => Code::ORGANIZATION_SUSPENDED,
             // The enum may grow: an unknown kind of refusal must not let a request in.
             Self::Key(_) => Code::INVALID_KEY,
@@ -73,7 +73,7 @@ impl Rejection {
         match self {
             Self::InBrowser => Some(KeyMisuse::InBrowser),
             Self::InQuery { is_known: true } => Some(KeyMisuse::InQuery),
-            Self::Key(VerifyError::Quarantined) => Some(KeyMisuse::Quarantined),
+            Self::Key(VerifyError::Quarantined(_)) => Some(KeyMisuse::Quarantined),
             Self::Key(VerifyError::Revoked(_)) => Some(KeyMisuse::Revoked),
             _ => None,
         }
@@ -88,7 +88,7 @@ fn refused(error: &VerifyError) -> Cow<'static, str> {
             "this node cannot prove at the moment that it is up to date, so it neither accepts nor refuses the key; try again"
                 .into()
         }
-        VerifyError::Quarantined => {
+        VerifyError::Quarantined(_) => {
             "this key was reported as leaked, and is refused until an operator of this service decides: ask for another key"
                 .into()
         }
@@ -105,13 +105,17 @@ impl From<&Rejection> for Problem {
 
 #[cfg(test)]
 mod tests {
+    use doorward_auth::KnownKey;
     use doorward_key::KeyError;
+    use doorward_types::{AccessKeyId, OrganizationId};
 
     use super::*;
 
     /// A code that is not in the list would not be counted.
     #[test]
     fn every_rejection_has_a_code_of_the_list() {
+        let (organization, id) = (OrganizationId::from_u128(1), AccessKeyId::from_u128(2));
+        let key = KnownKey::new(organization, Environment::Test, id, "0123456789".parse().unwrap());
         let rejections = [
             Rejection::Credential(CredentialError::Missing),
             Rejection::Credential(CredentialError::Malformed("")),
@@ -119,7 +123,7 @@ mod tests {
             Rejection::InQuery { is_known: true },
             Rejection::Key(VerifyError::Malformed(KeyError::Prefix)),
             Rejection::Key(VerifyError::NotCurrent),
-            Rejection::Key(VerifyError::Quarantined),
+            Rejection::Key(VerifyError::Quarantined(key)),
             Rejection::Key(VerifyError::Suspended),
             Rejection::Key(VerifyError::Unknown),
             Rejection::WrongEnvironment(Environment::Test),

@@ -41,7 +41,9 @@ impl<'a> PresentedKey<'a> {
     #[must_use]
     pub fn find(prefix: &KeyPrefix, haystack: &'a [u8]) -> Option<Self> {
         let length = prefix.as_str().len() + 1 + Environment::Test.key_label().len() + TAIL_LENGTH;
-        haystack.windows(length).find_map(|window| Self::parse(prefix, window).ok())
+        // Most places are no beginning, and the reason of a refusal costs more than this look.
+        let mut beginnings = haystack.windows(length).filter(|window| window.starts_with(prefix.as_str().as_bytes()));
+        beginnings.find_map(|window| Self::parse(prefix, window).ok())
     }
 
     /// Returns the environment that the text claims. The stored record decides.

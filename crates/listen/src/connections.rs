@@ -2,9 +2,10 @@
 //! turned away or cut off.
 
 use std::collections::HashMap;
-use std::net::{IpAddr, Ipv6Addr};
+use std::net::IpAddr;
 use std::sync::{Arc, Mutex, PoisonError};
 
+use doorward_http::SourceAddress;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
@@ -117,14 +118,6 @@ impl Room {
     }
 }
 
-/// Returns the network that counts as one source: an IPv4 address, or the /64 that one IPv6 host has.
-fn source(address: IpAddr) -> IpAddr {
-    match address.to_canonical() {
-        IpAddr::V4(address) => address.into(),
-        IpAddr::V6(address) => Ipv6Addr::from_bits(address.to_bits() & !u128::from(u64::MAX)).into(),
-    }
-}
-
 /// A connection's place. It is free again when this is dropped.
 #[derive(Debug)]
 pub(crate) struct Place {
@@ -137,7 +130,7 @@ pub(crate) struct Place {
 impl Place {
     /// Counts the connection for its client. Returns false if the client has used up its share.
     pub(crate) fn belongs_to(&mut self, client: IpAddr) -> bool {
-        let source = source(client);
+        let source = SourceAddress(client).network();
         let mut counts = self.room.by_address.lock().unwrap_or_else(PoisonError::into_inner);
         let count = counts.entry(source).or_insert(0);
         if *count >= self.room.per_address {

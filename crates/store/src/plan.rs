@@ -172,7 +172,9 @@ impl Change {
                 let found = facts.key()?;
                 let (survivor, mut steps) = match successor {
                     Successor::Promote(locator) => {
-                        if !found.secrets.contains(&(*locator, SecretState::Staged)) {
+                        // A promoted secret in quarantine would leave the key without a secret that works.
+                        let is_held = found.marks_of(*locator)?.quarantined_at.is_some();
+                        if is_held || !found.secrets.contains(&(*locator, SecretState::Staged)) {
                             return Err(Conflict::Stale.into());
                         }
                         (Some(*locator), vec![Step::Promote(*key, *locator)])
@@ -458,6 +460,12 @@ mod tests {
         conflicts(&mark(none, none), &facts(), Conflict::Unchanged);
         conflicts(&mark(reported, held), &facts(), Conflict::Stale);
         let mut facts = facts();
+        let promote =
+            Change::Regenerate { key: KEY, retired: vec![locator(1)], successor: Successor::Promote(locator(2)) };
+        assert!(promote.steps(&facts).is_ok());
+        let mut staged_is_held = facts.clone();
+        staged_is_held.key.as_mut().unwrap().marks.push((locator(2), held));
+        conflicts(&promote, &staged_is_held, Conflict::Stale);
         facts.key.as_mut().unwrap().marks.push((locator(1), held));
         assert_eq!(rows(&mark(held, none), &facts), ["SetMarks"]);
         conflicts(&mark(none, held), &facts, Conflict::Stale);

@@ -65,7 +65,7 @@ fn refused(rejection: Rejection) -> Status {
     match rejection {
         Rejection::Key(VerifyError::NotCurrent) => Status::unavailable(problem.detail()),
         Rejection::InBrowser
-        | Rejection::Key(VerifyError::Quarantined | VerifyError::Suspended)
+        | Rejection::Key(VerifyError::Quarantined(_) | VerifyError::Suspended)
         | Rejection::WrongEnvironment(_) => Status::permission_denied(problem.detail()),
         _ => Status::unauthenticated(problem.detail()),
     }

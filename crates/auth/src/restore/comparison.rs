@@ -3,7 +3,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 
 use doorward_audit::{Checkpoint, FiledEvent};
-use doorward_store::{AccessKeyWithSecrets, ActiveSecret, KeyRef, ManagementEngine, StoreError};
+use doorward_store::{AccessKeyWithSecrets, ActiveSecret, KeyRef, ManagementEngine, Secret, StoreError};
 use doorward_types::{Environment, Incarnation, Name, OrganizationId, OrganizationState, SecretState};
 
 use super::foreign::{ForeignLog, History, Removal, Standing, State, Word};
@@ -148,11 +148,16 @@ impl Comparison {
             _ if dead.is_empty() => return None,
             (Environment::Test, _) => Remedy::Delete,
             (Environment::Production, false) => Remedy::Unstage,
-            (Environment::Production, true) if dead.len() < secrets.len() => Remedy::Promote,
+            (Environment::Production, true) if secrets.iter().any(|secret| self.works(secret)) => Remedy::Promote,
             (Environment::Production, true) => Remedy::Regenerate,
         };
         let seen = secrets.iter().map(|secret| secret.locator).collect();
         Some(RevivedKey { key, organization_name, dead, seen, remedy })
+    }
+
+    /// Returns whether a secret was neither revoked nor put in quarantine.
+    fn works(&self, secret: &Secret) -> bool {
+        secret.quarantined_at.is_none() && self.history.revoked(secret.locator).is_none()
     }
 
     async fn operators(&mut self, findings: &mut Findings) -> Result<(), StoreError> {

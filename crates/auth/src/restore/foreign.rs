@@ -1,4 +1,5 @@
 use std::collections::{BTreeMap, HashMap, HashSet};
+use std::hash::Hash as Key;
 
 use doorward_audit::{Action, Checkpoint, Detail, Event, EventDraft, Hash, SecretSummary};
 use doorward_store::{AuditLog, Scope, StoreError};
@@ -157,10 +158,7 @@ impl History {
                 let held = without(&detail.before, &detail.after).map(|secret| (secret.locator, Some(removal())));
                 let released = without(&detail.after, &detail.before).map(|secret| (secret.locator, None));
                 for (locator, word) in held.chain(released) {
-                    let newest = self.quarantines.get(&locator).map_or(0, |(sequence, _)| *sequence);
-                    if event.sequence >= newest {
-                        self.quarantines.insert(locator, (event.sequence, word));
-                    }
+                    keep_newest(&mut self.quarantines, locator, event.sequence, word);
                 }
             }
             Action::AllowedOriginAdded | Action::AllowedOriginRemoved => {
@@ -171,9 +169,8 @@ impl History {
                 };
                 let place = (*organization, origin.clone());
                 // An origin may be added and removed several times.
-                let newest = self.origins.get(&place).map_or(0, |(sequence, _)| *sequence);
-                if is_new && *environment == Environment::Production && event.sequence >= newest {
-                    self.origins.insert(place, (event.sequence, word));
+                if is_new && *environment == Environment::Production {
+                    keep_newest(&mut self.origins, place, event.sequence, word);
                 }
             }
             Action::OrganizationClosed => {
@@ -184,9 +181,8 @@ impl History {
                     Action::OrganizationResumed => State::Resumed,
                     _ => State::Suspended(removal()),
                 };
-                let newest = self.organizations.get(organization).map_or(0, |(sequence, _)| *sequence);
-                if *environment == Environment::Production && event.sequence >= newest {
-                    self.organizations.insert(*organization, (event.sequence, state));
+                if *environment == Environment::Production {
+                    keep_newest(&mut self.organizations, *organization, event.sequence, state);
                 }
             }
             Action::OperatorCreated if is_new => {
@@ -240,6 +236,13 @@ impl History {
             };
             self.made_secrets.entry(made.locator).or_insert(secret);
         }
+    }
+}
+
+/// Keeps a statement with its place in the log, unless a later one is known.
+fn keep_newest<K: Eq + Key, V>(newest: &mut HashMap<K, (u64, V)>, about: K, sequence: u64, statement: V) {
+    if newest.get(&about).is_none_or(|(known, _)| *known <= sequence) {
+        newest.insert(about, (sequence, statement));
     }
 }
 

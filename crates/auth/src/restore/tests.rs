@@ -188,6 +188,26 @@ async fn a_quarantine_after_the_backup_is_a_revocation_until_it_is_ended() {
     verifier.stop().await;
 }
 
+/// The backup has a next key in quarantine, which cannot take the place of the revived key.
+#[tokio::test]
+async fn a_staged_key_in_quarantine_is_not_promoted() {
+    let drill = Drill::new().await;
+    let staged = drill.issuer.stage(drill.acme(), &request()).await.unwrap();
+    let verifier = Verifier::start(&Core::new(drill.store.clone())).await.unwrap();
+    let Reported::InForce(leaked) = verifier.reported(staged.value.expose().as_bytes()) else { panic!("in force") };
+    let policies = LeakPolicies::default().with_production(LeakPolicy::Quarantine);
+    drill.issuer.report(&leaked, &LeakReport::default(), policies).await.unwrap().unwrap();
+    let restored = drill.backup().await;
+    drill.issuer.release(drill.acme(), staged.key.id, staged.secret.locator, &request()).await.unwrap();
+    drill.issuer.regenerate(drill.acme(), StagedKey::Promote, &request()).await.unwrap();
+
+    let findings = compare(&restored, &drill.lines().await).await;
+    assert_eq!(remedies(&findings), [(Remedy::Regenerate, 1)]);
+    kill_all(&restored, &findings).await;
+    assert!(!works(&restored, &drill.acme.value).await);
+    verifier.stop().await;
+}
+
 #[tokio::test]
 async fn a_staged_key_that_was_promoted_is_promoted() {
     let drill = Drill::new().await;

@@ -172,11 +172,11 @@ async fn an_imported_key_is_put_into_quarantine() {
         let Reported::InForce(leaked) = bench.verifier.reported(FIRST.as_bytes()) else { panic!("it is in force") };
         let policies = LeakPolicies::default().with_production(LeakPolicy::Quarantine);
         bench.issuer.report(&leaked, &LeakReport::default(), policies).await.unwrap().unwrap();
-        let text = FIRST.as_bytes();
-        assert_eq!(bench.verifier.verify(text).unwrap_err(), VerifyError::Quarantined);
-        assert_eq!(bench.verifier.authenticate(text).unwrap_err(), VerifyError::Quarantined);
-        assert_eq!(bench.verifier.authenticate_strictly(text).await.unwrap_err(), VerifyError::Quarantined);
-        bench.issuer.release(made.key.organization, made.key.id, leaked.locator(), &request()).await.unwrap();
+        let (text, held) = (FIRST.as_bytes(), VerifyError::Quarantined(leaked.known_key()));
+        assert_eq!(bench.verifier.verify(text).unwrap_err(), held);
+        assert_eq!(bench.verifier.authenticate(text).unwrap_err(), held);
+        assert_eq!(bench.verifier.authenticate_strictly(text).await.unwrap_err(), held);
+        bench.issuer.release(made.key.organization, made.key.id, leaked.known_key().locator, &request()).await.unwrap();
         assert!(accepts(&bench, FIRST).await);
         assert!(matches!(bench.verifier.reported(SECOND.as_bytes()), Reported::Unknown));
     }

@@ -1,6 +1,6 @@
 //! The life of a key on every engine: the accepted secrets at each step, and the audit log.
 
-#![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test fails by panicking")]
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -19,6 +19,7 @@ use doorward_store_sqlite::SqliteStore;
 use doorward_types::{AccessKeyId, Environment, ManualClock, OrganizationId, SecretState, Timestamp};
 
 use crate::postgres;
+use crate::support::with_checksum;
 
 #[expect(clippy::disallowed_methods, reason = "a test has its store to itself")]
 fn operator() -> OperatorPrincipal {
@@ -215,25 +216,6 @@ async fn only_the_exact_secret_is_accepted() {
         let mistyped = with_checksum(&body).replacen(&body[20..22], "\u{7f}x", 1);
         assert_eq!(bench.verifier.verify(mistyped.as_bytes()).unwrap_err(), VerifyError::Malformed(KeyError::Alphabet));
     }
-}
-
-/// An independent checksum: computed bit by bit, and written in base 62.
-fn with_checksum(body: &str) -> String {
-    let mut crc = u32::MAX;
-    for byte in body.bytes() {
-        crc ^= u32::from(byte);
-        for _ in 0..8 {
-            crc = (crc >> 1) ^ (0xEDB8_8320 & (crc & 1).wrapping_neg());
-        }
-    }
-    let mut rest = !crc;
-    let mut digits = Vec::new();
-    for _ in 0..6 {
-        digits.push(b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"[(rest % 62) as usize]);
-        rest /= 62;
-    }
-    digits.reverse();
-    format!("{body}{}", String::from_utf8(digits).unwrap())
 }
 
 #[tokio::test]

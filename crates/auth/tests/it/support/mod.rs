@@ -70,3 +70,29 @@ impl Clock for TokioClock {
         ClockReading::new(self.elapsed(), self.elapsed())
     }
 }
+
+/// An independent checksum: computed bit by bit, and written in base 62.
+#[expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test fails by panicking")]
+pub(crate) fn with_checksum(body: &str) -> String {
+    let mut crc = u32::MAX;
+    for byte in body.bytes() {
+        crc ^= u32::from(byte);
+        for _ in 0..8 {
+            crc = (crc >> 1) ^ (0xEDB8_8320 & (crc & 1).wrapping_neg());
+        }
+    }
+    let mut rest = !crc;
+    let mut digits = Vec::new();
+    for _ in 0..6 {
+        digits.push(b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"[(rest % 62) as usize]);
+        rest /= 62;
+    }
+    digits.reverse();
+    format!("{body}{}", String::from_utf8(digits).unwrap())
+}
+
+/// A value with the locator of this one, another secret, and a correct checksum.
+pub(crate) fn guess_of(value: &str) -> String {
+    let (head, secret) = (&value[..value.len() - 36], &value[value.len() - 36..value.len() - 6]);
+    with_checksum(&format!("{head}{}", secret.chars().rev().collect::<String>()))
+}
