@@ -16,6 +16,7 @@ use doorward::store::Outbox;
 use doorward::types::{Clock, Name, SystemClock};
 use doorward_observe::{Metrics, Notices, watch_sinks};
 use serde::Deserialize;
+use tokio::task::JoinHandle;
 
 use crate::writable::check_writable;
 
@@ -132,8 +133,9 @@ fn each<'a>(
     for config in configs {
         ensure!(names.insert(&config.name), "two sinks are called `{}`", config.name);
         // Each cuts off what another has half written.
-        let is_own = config.file.as_ref().is_none_or(|file| files.insert(file));
-        ensure!(is_own, "two sinks write to {}", config.file.as_deref().unwrap_or(Path::new("")).display());
+        if let Some(file) = &config.file {
+            ensure!(files.insert(file), "two sinks write to {}", file.display());
+        }
         use_it(config).with_context(|| format!("the sink `{}` cannot be used", config.name))?;
     }
     Ok(())
@@ -198,11 +200,17 @@ pub fn check(configs: &[SinkConfig]) -> anyhow::Result<String> {
 pub struct Running {
     shippers: Shippers,
     notices: Arc<Notices>,
+    /// The task that tells notices, if somebody receives them.
+    telling: Option<JoinHandle<()>>,
 }
 
 impl Running {
     /// Stops, once the last notices have arrived and each shipper has noted how far it came.
     pub(crate) async fn stop(&self) {
+        // A verification of the logs must not go on in a store that is closed.
+        if let Some(telling) = &self.telling {
+            telling.abort();
+        }
         tokio::join!(self.notices.stop(), self.shippers.stop());
     }
 }
@@ -228,9 +236,7 @@ pub fn start(
     }
     let has_receivers = !notices.is_empty();
     let notices = Arc::new(Notices::new(api.clone(), Tellers::start(notices), node));
-    if has_receivers {
-        let running = Arc::clone(&notices);
-        tokio::spawn(async move { running.run().await });
-    }
-    Ok(Running { shippers, notices })
+    let running = Arc::clone(&notices);
+    let telling = has_receivers.then(|| tokio::spawn(async move { running.run().await }));
+    Ok(Running { shippers, notices, telling })
 }

@@ -1,5 +1,6 @@
 //! The work on reported keys.
 
+use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -39,13 +40,14 @@ pub(crate) fn is_current(state: &State) -> Result<(), Problem> {
     if state.verifier.is_current() { Ok(()) } else { Err(behind()) }
 }
 
-/// Returns the keys in force that these texts belong to, each with the report about it.
-pub(crate) fn in_force<'a>(
+/// Returns the keys in force that these texts belong to, each once, with the report about its first text.
+pub(crate) fn in_force<'a, R: FnOnce() -> LeakReport>(
     state: &State,
-    reports: impl IntoIterator<Item = (&'a str, LeakReport)>,
+    texts: impl IntoIterator<Item = (&'a str, R)>,
 ) -> Vec<(LeakedKey, LeakReport)> {
-    let known = reports.into_iter().filter_map(|(key, report)| match state.verifier.reported(key.as_bytes()) {
-        Reported::InForce(leaked) => Some((leaked, report)),
+    let mut seen = HashSet::new();
+    let known = texts.into_iter().filter_map(|(text, report)| match state.verifier.reported(text.as_bytes()) {
+        Reported::InForce(leaked) if seen.insert(leaked.known_key().locator) => Some((leaked, report())),
         _ => None,
     });
     known.collect()

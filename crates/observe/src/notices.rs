@@ -14,8 +14,8 @@ use serde_json::{Map, Value, json};
 /// The time over which misuse is summed up.
 const MINUTE: Duration = Duration::from_secs(60);
 
-/// The number of minutes between two notices about rotations that are due: a day.
-const REMINDER_MINUTES: u64 = 24 * 60;
+/// The time between two notices about rotations that are due, and between two checkpoints.
+const DAY: Duration = Duration::from_hours(24);
 
 /// Hands notices to receivers: each minute the misuse of keys, each day the rotations that are due, and a signed checkpoint of
 /// each audit log that has grown.
@@ -38,14 +38,21 @@ impl Notices {
 
     /// Hands notices to the receivers, without end.
     pub async fn run(&self) {
-        for minute in 0_u64.. {
-            if minute % REMINDER_MINUTES == 0 {
+        let each_minute = async {
+            loop {
+                tokio::time::sleep(MINUTE).await;
+                self.tell_misuse();
+            }
+        };
+        // A long verification delays no news of misuse.
+        let each_day = async {
+            loop {
                 self.tell_due();
                 self.tell_checkpoints().await;
+                tokio::time::sleep(DAY).await;
             }
-            tokio::time::sleep(MINUTE).await;
-            self.tell_misuse();
-        }
+        };
+        tokio::join!(each_minute, each_day);
     }
 
     /// Hands the last notices to the receivers, and waits for a moment until they have arrived.

@@ -56,6 +56,7 @@
 //! # Ok(()) }
 //! ```
 
+mod backoff;
 mod boxed;
 mod file;
 mod format;

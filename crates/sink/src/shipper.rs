@@ -8,7 +8,8 @@ use doorward_store::{Outbox, OutboxEntry, SinkState, StoreError};
 use doorward_types::{Causes, Clock, Foreign, IdSeed, Name, SessionId, SystemClock};
 use tokio::time::{Instant, sleep};
 
-use crate::{BoxSink, Sink, SinkError};
+use crate::backoff::{Backoff, MIN_BACKOFF};
+use crate::{BoxSink, Sink};
 
 /// The interval at which a shipper looks for new events.
 const POLL_INTERVAL: Duration = Duration::from_millis(500);
@@ -27,11 +28,6 @@ const TAKEOVER_DELAY: Duration = Duration::from_secs(15);
 
 /// The maximum time that counts between two looks: an observer that stood still has seen nothing in between.
 const MAX_PASS: Duration = Duration::from_secs(1);
-
-/// The first and the longest pause between attempts. Pauses double; a receiver may ask for longer ones, up to the second.
-const MIN_BACKOFF: Duration = Duration::from_secs(1);
-const MAX_BACKOFF: Duration = Duration::from_secs(60);
-const MAX_RETRY_AFTER: Duration = Duration::from_secs(600);
 
 /// Ships the events of all logs to one sink while it runs.
 #[derive(Debug)]
@@ -164,21 +160,14 @@ impl Shipper {
             }
         };
         let events: Vec<Event> = shipments.iter().filter_map(readable).collect();
-        let mut pause = MIN_BACKOFF;
-        let mut failed = false;
+        let mut backoff = Backoff::default();
         while let Err(error) = self.sink.deliver(&events).await {
-            if !failed {
-                failed = true;
+            if !backoff.has_failed() {
                 tracing::warn!(sink = %self.name, error = %Foreign::new(Causes(&error)), "events do not arrive; retrying");
             }
-            let asked_for = match error {
-                SinkError::Refused { retry_after: Some(asked_for), .. } => asked_for.min(MAX_RETRY_AFTER),
-                _ => Duration::ZERO,
-            };
-            self.pause(pause.max(asked_for)).await?;
-            pause = (pause * 2).min(MAX_BACKOFF);
+            self.pause(backoff.after(&error)).await?;
         }
-        if failed {
+        if backoff.has_failed() {
             tracing::info!(sink = %self.name, "events arrive again");
         }
         Ok(())

@@ -5,18 +5,14 @@ use std::time::Duration;
 
 use doorward_types::{Causes, Foreign, Name};
 use tokio::sync::Notify;
-use tokio::task::JoinHandle;
+use tokio::task::JoinSet;
 use tokio::time::sleep;
 
+use crate::backoff::Backoff;
 use crate::{Notice, Receiver, SinkError};
 
 /// The maximum number of notices that wait for a receiver. The oldest are dropped first.
 const MAX_WAITING: usize = 1_000;
-
-/// The first and the longest pause between attempts. Pauses double; a receiver may ask for longer ones, up to the third time.
-const MIN_BACKOFF: Duration = Duration::from_secs(1);
-const MAX_BACKOFF: Duration = Duration::from_secs(60);
-const MAX_RETRY_AFTER: Duration = Duration::from_secs(600);
 
 /// The time that the last notices may take, when the program stops.
 const STOP_TIMEOUT: Duration = Duration::from_secs(3);
@@ -29,7 +25,7 @@ const STOP_TIMEOUT: Duration = Duration::from_secs(3);
 #[derive(Debug)]
 pub struct Tellers {
     queues: Vec<Arc<Queue>>,
-    tasks: Mutex<Vec<JoinHandle<()>>>,
+    tasks: Mutex<JoinSet<()>>,
 }
 
 /// The notices that wait for one receiver.
@@ -47,7 +43,7 @@ impl Tellers {
     /// Starts a task for each receiver. Needs a runtime of Tokio around it.
     #[must_use]
     pub fn start(receivers: Vec<(Name, Box<dyn Receiver>)>) -> Self {
-        let (mut queues, mut tasks) = (Vec::new(), Vec::new());
+        let (mut queues, mut tasks) = (Vec::new(), JoinSet::new());
         for (name, receiver) in receivers {
             let queue = Arc::new(Queue {
                 name,
@@ -56,7 +52,7 @@ impl Tellers {
                 changed: Notify::new(),
                 idle: Notify::new(),
             });
-            tasks.push(tokio::spawn(tell_all(Arc::clone(&queue), receiver)));
+            tasks.spawn(tell_all(Arc::clone(&queue), receiver));
             queues.push(queue);
         }
         Self { queues, tasks: Mutex::new(tasks) }
@@ -79,17 +75,7 @@ impl Tellers {
         if tokio::time::timeout(STOP_TIMEOUT, all).await.is_err() {
             tracing::warn!("some notices did not arrive before the program stopped");
         }
-        for task in self.tasks.lock().unwrap_or_else(PoisonError::into_inner).drain(..) {
-            task.abort();
-        }
-    }
-}
-
-impl Drop for Tellers {
-    fn drop(&mut self) {
-        for task in self.tasks.lock().unwrap_or_else(PoisonError::into_inner).drain(..) {
-            task.abort();
-        }
+        self.tasks.lock().unwrap_or_else(PoisonError::into_inner).abort_all();
     }
 }
 
@@ -101,10 +87,13 @@ impl Queue {
     fn push(&self, notice: Notice) {
         let mut waiting = self.waiting();
         waiting.push_back(notice);
-        let dropped = (waiting.len() > MAX_WAITING).then(|| waiting.pop_front()).is_some();
+        let overflows = waiting.len() > MAX_WAITING;
+        if overflows {
+            waiting.pop_front();
+        }
         drop(waiting);
         // One line for each time that the queue overflows.
-        if self.overflows.swap(dropped, Ordering::Relaxed) != dropped && dropped {
+        if !self.overflows.swap(overflows, Ordering::Relaxed) && overflows {
             tracing::warn!(sink = %self.name, "too many notices wait: the oldest are dropped");
         }
         self.changed.notify_one();
@@ -141,29 +130,25 @@ impl Queue {
 }
 
 async fn tell_all(queue: Arc<Queue>, mut receiver: Box<dyn Receiver>) {
-    let mut pause = MIN_BACKOFF;
+    let mut backoff = Backoff::default();
     loop {
         let notice = queue.next().await;
         match receiver.tell(&notice).await {
             Ok(()) => {
                 queue.arrived(&notice);
-                pause = MIN_BACKOFF;
+                backoff = Backoff::default();
             }
             // The receiver does not want this notice, and the next may be fine.
             Err(SinkError::Refused { status: status @ 400..=499, .. }) if !matches!(status, 408 | 425 | 429) => {
                 tracing::warn!(sink = %queue.name, status, notice = notice.id, "a notice was refused, and is dropped");
                 queue.arrived(&notice);
+                backoff = Backoff::default();
             }
             Err(error) => {
-                if pause == MIN_BACKOFF {
+                if !backoff.has_failed() {
                     tracing::warn!(sink = %queue.name, error = %Foreign::new(Causes(&error)), "notices do not arrive; retrying");
                 }
-                let asked_for = match error {
-                    SinkError::Refused { retry_after: Some(asked_for), .. } => asked_for.min(MAX_RETRY_AFTER),
-                    _ => Duration::ZERO,
-                };
-                sleep(pause.max(asked_for)).await;
-                pause = (pause * 2).min(MAX_BACKOFF);
+                sleep(backoff.after(&error)).await;
             }
         }
     }

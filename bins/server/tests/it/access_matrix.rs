@@ -441,8 +441,8 @@ fn the_matrix_matches_the_reviewed_table() {
                         Actor::ProductionKey | Actor::StagedKey | Actor::TestKey | Actor::OtherOrganizationsKey
                     );
                     match path.access {
-                        // A callback without a state belongs to no session, and neither does an invented start URL.
                         Access::Open(_) if action == Action::Open(Open::ReportLeaksByGithub) => assert!(!allowed),
+                        // A callback without a state belongs to no session, and neither does an invented start URL.
                         Access::Open(_) => assert!(allowed || speaks_to_people),
                         Access::AccessKey(_) | Access::Gateway if held.is_some() => {
                             assert_eq!((answer.status, Some(answer.code().as_str())), (403, held), "{action:?}")

@@ -1,7 +1,7 @@
 //! Suspicious uses of keys: refused, counted, and logged once a minute for the key's owner. The audit log, which records only
 //! changes, does not grow.
 
-#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+use std::collections::BTreeMap;
 
 use doorward::key::{FreshKey, KeyPrefix, SystemRandom};
 use doorward::types::Environment;
@@ -50,24 +50,22 @@ fn people_hear_of_misuse_by_a_sink_of_notices() {
     };
     let alerts = lines("alerts.jsonl");
     assert!(alerts.iter().all(|line| line["type"] == "access_key.misused"), "{alerts:?}");
-    let told: Vec<_> =
-        alerts.iter().map(|line| (line["use"].as_str().unwrap(), line["calls"].as_u64().unwrap())).collect();
-    assert_eq!((told.len(), told[0], told[1]), (3, ("after_death", 3), ("in_body", 1)), "{alerts:?}");
+    // On a slow machine, a minute ends in between, and a use is told in two parts.
+    let mut told = BTreeMap::new();
+    for line in &alerts {
+        *told.entry(line["use"].as_str().unwrap()).or_insert(0) += line["calls"].as_u64().unwrap();
+    }
     // `Server::quarantine` has looked at the key as well, until it was refused.
-    assert!(told[2].0 == "quarantined" && told[2].1 >= 2, "{alerts:?}");
-    let quarantined = &alerts[2];
+    assert!(told.remove("quarantined").is_some_and(|calls| calls >= 2), "{alerts:?}");
+    assert_eq!(told, BTreeMap::from([("after_death", 3), ("in_body", 1)]), "{alerts:?}");
+    let quarantined = alerts.iter().find(|line| line["use"] == "quarantined").unwrap();
     assert_eq!(quarantined["key"], test.text("/id").as_str());
     assert_eq!((&quarantined["organization"], &quarantined["environment"]), (&organization.into(), &"test".into()));
     assert_eq!(quarantined["sources"], serde_json::json!(["127.0.0.1"]));
     let findings = lines("soc.jsonl");
-    assert!(findings.len() == 3 && findings.iter().all(|line| line["class_uid"] == 2004), "{findings:?}");
+    assert!(findings.len() == alerts.len() && findings.iter().all(|line| line["class_uid"] == 2004), "{findings:?}");
     // Audit events and notices stay apart.
     assert!(lines("audit.jsonl").iter().all(|line| line["action"].is_string()));
-}
-
-fn metric(server: &Server, kind: &str) -> u64 {
-    let name = format!("doorward_unusual_uses_total{{kind=\"{kind}\"}} ");
-    server.scrape().lines().find_map(|line| line.strip_prefix(&name)?.parse().ok()).unwrap()
 }
 
 #[test]
@@ -93,7 +91,10 @@ fn unusual_uses_are_counted_and_logged_but_not_audited() {
         assert_eq!(server.send("GET", "/v1/whoami", &page, None).code(), "key_used_in_browser");
         assert_eq!(server.send("GET", &format!("/v1/whoami?key={current}"), &[], None).code(), "key_in_wrong_place");
     }
-    assert_eq!((metric(&server, "after_death"), metric(&server, "in_browser"), metric(&server, "in_query")), (6, 3, 3));
+    assert_eq!(
+        (server.unusual_uses("after_death"), server.unusual_uses("in_browser"), server.unusual_uses("in_query")),
+        (6, 3, 3)
+    );
     // An invented key is refused as before. It is not counted, and hides no counted use.
     for _ in 0..150 {
         let made_up = FreshKey::generate(&KeyPrefix::default(), Environment::Test, &SystemRandom).unwrap().into_value();
@@ -101,7 +102,7 @@ fn unusual_uses_are_counted_and_logged_but_not_audited() {
         assert_eq!((refused.status, refused.code().as_str()), (401, "key_in_wrong_place"));
     }
     assert_eq!(server.send("GET", &format!("/v1/whoami?key={old}"), &[], None).code(), "key_in_wrong_place");
-    assert_eq!(metric(&server, "in_query"), 4);
+    assert_eq!(server.unusual_uses("in_query"), 4);
     let told = || -> Vec<Value> {
         let log = server.output.lock().unwrap();
         let lines = log.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());

@@ -59,7 +59,7 @@ pub(super) async fn handle(call: OpenCall<'_>) -> HandlerResult {
     });
     let (state, under_way) = (Arc::clone(state), UnderWay::of(&state.lifecycle));
     tokio::spawn(async move {
-        let leaked = in_force(&state, keys.iter().map(|key| (key.as_str(), report.clone())));
+        let leaked = in_force(&state, keys.iter().map(|key| (key.as_str(), || report.clone())));
         drop(keys);
         take_all(&state, leaked).await;
         drop((of_all, under_way));

@@ -46,8 +46,8 @@ pub(super) async fn handle(call: OpenCall<'_>) -> HandlerResult {
             let url = url.as_deref().and_then(|url| plain(url, state.verifier.prefix(), &all));
             by.clone().with_reporter(reporter.or_else(|| "GitHub".parse().ok())).with_url(url)
         };
-        let reports = tokens.iter().map(|token| (token.token.as_str(), report(&token.source, &token.url)));
-        let leaked = in_force(&state, reports);
+        let texts = tokens.iter().map(|token| (token.token.as_str(), || report(&token.source, &token.url)));
+        let leaked = in_force(&state, texts);
         drop((tokens, all));
         take_all(&state, leaked).await;
         drop(under_way);

@@ -302,6 +302,12 @@ impl Server {
         line.trim().trim_end_matches(" kB").parse().unwrap()
     }
 
+    /// Returns the number of suspicious uses of this kind.
+    pub fn unusual_uses(&self, kind: &str) -> u64 {
+        let name = format!("doorward_unusual_uses_total{{kind=\"{kind}\"}} ");
+        self.scrape().lines().find_map(|line| line.strip_prefix(&name)?.parse().ok()).unwrap()
+    }
+
     /// Asks the process to stop, and waits for its end.
     pub fn stop(mut self) -> (std::process::ExitStatus, tempfile::TempDir) {
         let id = self.process.id().to_string();
