@@ -151,21 +151,21 @@ let isOutdated = false;
 let tag = null;
 
 // Parses the answer as a separate document, so that no text becomes markup in this page.
-function read(url, known, done) {
+function read(method, url, known, done) {
   const request = new XMLHttpRequest();
-  request.open("GET", url);
+  request.open(method, url);
   request.responseType = "document";
   request.timeout = LIMIT;
   if (known) request.setRequestHeader("If-None-Match", known);
   request.addEventListener("loadend", () => done(request));
-  request.send();
+  request.send(method === "POST" ? new URLSearchParams() : null);
 }
 
 function load(done) {
   const query = new URLSearchParams(location.search);
   for (const name of ["sent", "dialog", "key", "origin"]) query.delete(name);
   query.set("live", "");
-  read(`${page}?${query}`, tag, (request) => {
+  read("GET", `${page}?${query}`, tag, (request) => {
     tag = request.getResponseHeader("ETag") ?? tag;
     done(request.status, request.response);
   });
@@ -262,8 +262,9 @@ const ahead = server ? Date.parse(server.dataset.now) - Date.now() : 0;
 const WARNING = 120000;
 const left = () => Date.parse(session.firstElementChild.dateTime) - Date.now() - ahead;
 
-function askEnd(presence, done) {
-  read(`${page ?? location.pathname}?${presence}`, null, (request) => {
+// A question does not extend the session, and a form does.
+function askEnd(method, done) {
+  read(method, `${session.dataset.path}?live`, null, (request) => {
     const now = request.response?.querySelector("#session");
     if (now) patch(session, now);
     done(request.status);
@@ -271,27 +272,28 @@ function askEnd(presence, done) {
 }
 
 function warn() {
-  const until = new Date(Date.now() + left()).toLocaleTimeString([], { timeStyle: "short" });
   const said = document.createElement("p");
   const stay = document.createElement("button");
+  const end = () => `Your session ends at ${new Date(Date.now() + left()).toLocaleTimeString([], { timeStyle: "short" })}`;
   stay.type = "button";
   stay.textContent = "Stay signed in";
-  stay.addEventListener("click", () => askEnd("", (status) => {
-    if (status === 401) return location.reload();
-    if (left() > WARNING) said.remove();
-    else said.replaceChildren(`Your session ends at ${until}, 12 hours after you signed in. What you type is kept.`);
+  stay.addEventListener("click", () => askEnd("POST", (status) => {
+    if (status === 401) said.replaceChildren("Your session has ended. If you send a form, what you typed is kept.");
+    // Without an answer, the button stays for another try.
+    else if (status === 200 && left() > WARNING) said.remove();
+    else if (status === 200) said.replaceChildren(`${end()}, 12 hours after you signed in. If you send a form then, what you typed is kept.`);
   }));
   said.className = "live stale";
   said.role = "alert";
   said.id = "session-warning";
-  said.replaceChildren(`Your session ends at ${until}. `, stay);
+  said.replaceChildren(`${end()}. `, stay);
   (dialog?.open ? dialog : document.querySelector("main")).prepend(said);
 }
 
 function watchSession() {
   if (left() > WARNING) return document.querySelector("#session-warning")?.remove();
   if (document.querySelector("#session-warning")) return;
-  askEnd("live", (status) => {
+  askEnd("GET", (status) => {
     if (status === 401) clearInterval(watch);
     else if (left() <= WARNING) warn();
   });

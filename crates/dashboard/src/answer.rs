@@ -1,7 +1,7 @@
 //! A request's way: the route, the person who sent it, the page or the action.
 
 use bytes::Bytes;
-use doorward_auth::{ChangeRequest, ManageError, Presence, StagedKey};
+use doorward_auth::{ChangeRequest, Presence, StagedKey};
 use doorward_types::OrganizationId;
 use http::header::STRICT_TRANSPORT_SECURITY;
 use http::{HeaderValue, Method, Request, request};
@@ -29,12 +29,13 @@ where
     let (head, body) = request.into_parts();
     let query = Form::of_query(&head.uri);
     let is_live = head.method == Method::GET && query.is_live();
-    let mut reply = match (route(parts, &head, &query, body).await, &parts.signed_out) {
+    let mut who = None;
+    let mut reply = match (route(parts, &head, &query, body, &mut who).await, &parts.signed_out) {
         (Ok(reply), _) => reply,
         (Err(PageError::SignedOut(_)), Some(SignedOut(write))) => reply::of_host(write(&head)),
         (Err(fault), _) => {
-            let who = signed_in(parts, &head, &fault).await;
-            let mut reply = pages::fault::page(parts, who.as_ref(), &fault);
+            let who = who.as_ref().filter(|_| parts.visitors.is_none());
+            let mut reply = pages::fault::page(parts, who, &fault);
             if matches!(fault, PageError::SignedOut(_)) && parts.visitors.is_none() && !is_live {
                 returning::remember(parts, &guard::here(parts, &head), &mut reply);
             }
@@ -55,19 +56,14 @@ where
     reply
 }
 
-/// Returns the operator who met a fault. A store that has just failed is not asked again.
-async fn signed_in(parts: &Parts, head: &request::Parts, fault: &PageError) -> Option<Caller> {
-    let is_unknown = matches!(
-        fault,
-        PageError::CrossSiteNavigation | PageError::Issue(ManageError::Store(_)) | PageError::SignedOut(_)
-    );
-    if is_unknown || parts.visitors.is_some() {
-        return None;
-    }
-    guard::caller(parts, head, Presence::Watching).await.ok()
-}
-
-async fn route<B>(parts: &Parts, head: &request::Parts, query: &Form, body: B) -> Result<Reply, PageError>
+/// Answers a request. Keeps the person who sent it in `known`, for the page of a fault.
+async fn route<B>(
+    parts: &Parts,
+    head: &request::Parts,
+    query: &Form,
+    body: B,
+    known: &mut Option<Caller>,
+) -> Result<Reply, PageError>
 where
     B: Body<Data = Bytes, Error: Into<BodyError>>,
 {
@@ -103,18 +99,22 @@ where
         }
         (target, segments, &Method::GET | &Method::HEAD) => {
             let presence = if query.is_live() { Presence::Watching } else { Presence::Active };
-            let who = guard::caller(parts, head, presence).await?;
+            let who = &*known.insert(guard::caller(parts, head, presence).await?);
             // The URL of a form may be opened again. Its message is gone, so its page is shown.
             let of_form = || routes::find(existing(), &Method::POST, segments).and_then(|route| route.page(segments));
             let mut reply = match target {
-                Some(Target::Page(page)) => show(parts, &who, page, segments, query).await?,
+                Some(Target::Page(page)) => show(parts, who, page, segments, query).await?,
                 _ => reply::see_other(&format!("{}{}", parts.base, of_form().ok_or(PageError::NotFound)?)),
             };
             who.keep_form_key(&mut reply);
             Ok(reply)
         }
         (target, segments, &Method::POST) => {
-            guard::check_same_site(parts, head)?;
+            if let Err(foreign) = guard::check_same_site(parts, head) {
+                // Another site does not extend the session.
+                *known = guard::caller(parts, head, Presence::Watching).await.ok();
+                return Err(foreign);
+            }
             let who = match guard::caller(parts, head, Presence::Active).await {
                 // The session has ended, and the typed text is not lost.
                 Err(PageError::SignedOut(_)) if had_session(parts, head) => {
@@ -124,12 +124,14 @@ where
                 }
                 who => who?,
             };
+            let who = &*known.insert(who);
             let form = form::read(&head.headers, body).await?;
             who.check_form(&form)?;
             match target {
+                Some(Target::Page(Page::Session)) => Ok(pages::session::page(parts, who)),
                 Some(Target::Preferences) => Ok(preferences::change(parts, &head.headers, &form)),
-                Some(Target::Action(action)) => act(parts, head, &who, action, segments, &form).await,
-                Some(Target::Installation(action)) => administer(parts, head, &who, action, segments, &form).await,
+                Some(Target::Action(action)) => act(parts, head, who, action, segments, &form).await,
+                Some(Target::Installation(action)) => administer(parts, head, who, action, segments, &form).await,
                 _ => Err(PageError::NotFound),
             }
         }
@@ -147,6 +149,7 @@ async fn show(parts: &Parts, who: &Caller, page: Page, segments: &[&str], query:
         Page::InstallationAudit => return pages::audit::page(parts, who, OrganizationId::INSTALLATION, query).await,
         Page::Operators => return pages::operators::page(parts, who, query, FormOutcome::default()).await,
         Page::Organizations => return pages::organizations::page(parts, who, query).await,
+        Page::Session => return Ok(pages::session::page(parts, who)),
         Page::System => return pages::system::page(parts, who).await,
         Page::Audit => return pages::audit::page(parts, who, routes::organization(segments)?, query).await,
         Page::Connectors | Page::Key | Page::Keys | Page::Origins => {}

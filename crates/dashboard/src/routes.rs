@@ -51,6 +51,7 @@ pub(crate) enum Page {
     Operators,
     Organizations,
     Origins,
+    Session,
     System,
 }
 
@@ -111,6 +112,9 @@ pub const ROUTES: &[Route] = &[
     get("/", Target::Page(Page::Organizations)),
     get("/audit", Target::Page(Page::InstallationAudit)),
     post("/audit/export", Target::Installation(InstallationAction::Export)),
+    get("/session", Target::Page(Page::Session)),
+    // A person stays signed in.
+    post("/session", Target::Page(Page::Session)),
     get("/system", Target::Page(Page::System)),
     get("/operators", Target::Page(Page::Operators)),
     post("/operators", Target::Installation(InstallationAction::AddOperator)),
@@ -179,7 +183,9 @@ impl Route {
                 | Action::Stage
                 | Action::Unstage,
             ) => true,
-            Target::Page(Page::InstallationAudit | Page::Operators | Page::System) | Target::Installation(_) => false,
+            // A visitor's session is the host's.
+            Target::Page(Page::InstallationAudit | Page::Operators | Page::Session | Page::System)
+            | Target::Installation(_) => false,
             // The life of an account is the service's own affair, and so is the decision about a key that was reported as leaked.
             Target::Action(Action::Close | Action::ReleaseKey | Action::Rename | Action::Resume | Action::Suspend) => {
                 false

@@ -218,10 +218,16 @@ fn a_session_that_ends_soon_says_so_and_can_go_on() {
     browser.until("the page asks the server", || (browser.run(ends) == true).then_some(()));
     assert!(!browser.has("#session-warning"), "another window used the session");
 
+    // With one organization, this page leads on to its keys. A question about the session follows no such way.
+    browser.go(&format!("http://{}/dashboard/?all", server.address));
+    browser.says("h1", "Organizations");
     let store = rusqlite::Connection::open(server.store()).unwrap();
     store.execute("UPDATE sign_ins SET seen_at = seen_at - 1710000", []).unwrap();
+    let seen = || store.query_row("SELECT max(seen_at) FROM sign_ins", [], |row| row.get::<_, i64>(0)).unwrap();
+    let before = seen();
     browser.run(believe);
     browser.says("#session-warning", "Your session ends at");
+    assert_eq!(seen(), before, "a question extends the session");
     browser.press("#session-warning button");
     browser.until("the warning goes", || (!browser.has("#session-warning")).then_some(()));
     assert_eq!(browser.run(ends), true);

@@ -4,28 +4,32 @@ use std::collections::HashMap;
 
 use unicode_security::MixedScript;
 
-/// Returns the mark of each name, in words, or `None` if a person reads the name as what it is.
-pub(super) fn marks<'n>(names: &[&'n str]) -> HashMap<&'n str, &'static str> {
-    let mut alike: HashMap<String, Vec<&str>> = HashMap::new();
-    for name in names {
-        alike.entry(looks(name)).or_default().push(name);
+/// The names of a list, by their looks.
+pub(super) struct Lookalikes<'n>(HashMap<String, Vec<&'n str>>);
+
+impl<'n> Lookalikes<'n> {
+    /// Returns the looks of these names, one for each thing that has a name.
+    pub(super) fn of(names: impl IntoIterator<Item = &'n str>) -> Self {
+        let mut alike: HashMap<_, Vec<_>> = HashMap::new();
+        for name in names {
+            alike.entry(looks(name)).or_default().push(name);
+        }
+        Self(alike)
     }
-    let mark = |name: &&'n str| {
-        let others = alike.get(&looks(name)).map(Vec::as_slice).unwrap_or_default();
-        let of = if is_blank(name) {
-            "blank name"
-        } else if others.iter().any(|other| other != name) {
-            "looks like another"
+
+    /// Returns the reason to look twice at a name of the list, or `None` if a person reads the name as what it is.
+    pub(super) fn mark(&self, name: &str) -> Option<&'static str> {
+        let others = self.0.get(&looks(name)).map(Vec::as_slice).unwrap_or_default();
+        if is_blank(name) {
+            Some("blank name")
+        } else if others.iter().any(|other| *other != name) {
+            Some("looks like another")
         } else if others.len() > 1 {
-            "same name as another"
-        } else if name.split_whitespace().any(is_disguised) {
-            "letters of two scripts"
+            Some("same name as another")
         } else {
-            return None;
-        };
-        Some((*name, of))
-    };
-    names.iter().filter_map(mark).collect()
+            name.split_whitespace().any(is_disguised).then_some("letters of two scripts")
+        }
+    }
 }
 
 /// Returns the same text for names that look alike (UTS #39, section 4). Case, spaces and composition differ little to the eye.
@@ -55,25 +59,24 @@ mod tests {
     #[test]
     fn names_that_deceive_the_eye_are_marked() {
         let names = ["Acme", "\u{410}cme", "acme", "ci", "ci", "\u{3164}", "\u{2800}", "B\u{435}ta", "Zoë", "日本語"];
-        let marks = marks(&names);
+        let list = Lookalikes::of(names);
         for twin in ["Acme", "\u{410}cme", "acme"] {
-            assert_eq!(marks.get(twin), Some(&"looks like another"), "{twin}");
+            assert_eq!(list.mark(twin), Some("looks like another"), "{twin}");
         }
-        assert_eq!(marks.get("ci"), Some(&"same name as another"));
+        assert_eq!(list.mark("ci"), Some("same name as another"));
         for blank in ["\u{3164}", "\u{2800}"] {
-            assert_eq!(marks.get(blank), Some(&"blank name"));
+            assert_eq!(list.mark(blank), Some("blank name"));
         }
-        assert_eq!(marks.get("B\u{435}ta"), Some(&"letters of two scripts"));
+        assert_eq!(list.mark("B\u{435}ta"), Some("letters of two scripts"));
         for plain in ["Zoë", "日本語"] {
-            assert_eq!(marks.get(plain), None, "{plain}");
+            assert_eq!(list.mark(plain), None, "{plain}");
         }
     }
 
     #[test]
     fn one_of_a_kind_has_no_mark() {
-        assert!(
-            marks(&["production", "ci", "laptop of Ada", "Καλημέρα", "ノートpc 2", "קוד", "СССР", "сервер CI"])
-                .is_empty()
-        );
+        let names = ["production", "ci", "laptop of Ada", "Καλημέρα", "ノートpc 2", "קוד", "СССР", "сервер CI"];
+        let list = Lookalikes::of(names);
+        assert!(names.iter().all(|name| list.mark(name).is_none()));
     }
 }

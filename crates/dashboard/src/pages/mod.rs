@@ -13,6 +13,7 @@ pub(crate) mod organizations;
 pub(crate) mod origins;
 mod reported;
 pub(crate) mod said;
+pub(crate) mod session;
 pub(crate) mod shown;
 pub(crate) mod sign_in;
 pub(crate) mod system;
@@ -35,7 +36,7 @@ pub(crate) struct Shell<'a> {
     pub(crate) base: &'a str,
     /// The signed-in operator. A visitor signs in and out at the host.
     pub(crate) operator: Option<&'a str>,
-    /// The time of the answer by the server's clock.
+    /// The time of the answer by the server's clock, if there is a session.
     now: Option<Timestamp>,
     /// The end of the operator's session, if nobody uses it before.
     session_ends_at: Option<Timestamp>,
@@ -70,7 +71,7 @@ impl<'a> Shell<'a> {
         let operator = who.only_organization().is_none().then(|| who.actor().as_str());
         Self {
             operator,
-            now: Some(parts.verifier.core().clock().now()),
+            now: who.session_ends_at().map(|_| parts.verifier.core().clock().now()),
             session_ends_at: who.session_ends_at(),
             form_token: who.form_token(),
             preferences: Some(who.preferences),

@@ -10,7 +10,7 @@ use http::StatusCode;
 use url::form_urlencoded::Serializer;
 
 use super::keys::REMINDER_LEAD;
-use super::lookalikes::marks;
+use super::lookalikes::Lookalikes;
 use super::{RelativeTime, Shell, grouped};
 use crate::caller::Caller;
 use crate::form::Form;
@@ -51,13 +51,20 @@ struct Row {
 }
 
 impl Row {
-    fn new(id: OrganizationId, name: &Name, state: OrganizationState, overview: &KeyOverview, now: Timestamp) -> Self {
+    fn new(
+        names: &Lookalikes<'_>,
+        id: OrganizationId,
+        name: &Name,
+        state: OrganizationState,
+        overview: &KeyOverview,
+        now: Timestamp,
+    ) -> Self {
         let due = overview.current_since.map(|since| since + ROTATION_PERIOD);
         let relative = |time: Timestamp| RelativeTime::new(time, now);
         Self {
             id: id.to_string(),
             name: name.to_string(),
-            mark: None,
+            mark: names.mark(name.as_str()),
             state: Some(state).filter(|state| *state != OrganizationState::Active),
             last_used: overview.last_used_at.map(relative),
             due: due.map(relative),
@@ -102,26 +109,15 @@ pub(crate) async fn page(parts: &Parts, who: &Caller, form: &Form) -> Result<Rep
     let (of_urgent, of_found) = overviews.split_at(urgent.len().min(overviews.len()));
     let names: HashMap<_, _> =
         urgent.iter().map(|(id, name)| (*id, name)).chain(found.iter().map(|found| (found.id, &found.name))).collect();
-    let names: Vec<_> = names.into_values().map(Name::as_str).collect();
-    let marks = marks(&names);
-    let mark = |name: &Name| marks.get(name.as_str()).copied();
+    let names = Lookalikes::of(names.into_values().map(Name::as_str));
+    let row = |id, name, state, overview| Row::new(&names, id, name, state, overview, now);
     let urgent = urgent.iter().zip(of_urgent);
     let found = found.iter().zip(of_found);
     let page = Organizations {
         shell: Shell::of(parts, who),
         query: query.unwrap_or_default().to_owned(),
-        urgent: urgent
-            .map(|((id, name), overview)| Row {
-                mark: mark(name),
-                ..Row::new(*id, name, OrganizationState::Active, overview, now)
-            })
-            .collect(),
-        rows: found
-            .map(|(found, overview)| Row {
-                mark: mark(&found.name),
-                ..Row::new(found.id, &found.name, found.state, overview, now)
-            })
-            .collect(),
+        urgent: urgent.map(|((id, name), overview)| row(*id, name, OrganizationState::Active, overview)).collect(),
+        rows: found.map(|(found, overview)| row(found.id, &found.name, found.state, overview)).collect(),
         goes_on: after.is_some(),
         next,
     };

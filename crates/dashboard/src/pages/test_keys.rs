@@ -7,7 +7,7 @@ use doorward_store::{AccessKeyWithSecrets, SecretUsage};
 use doorward_types::{AccessKeyId, Environment, Locator, Timestamp};
 use url::form_urlencoded::Serializer;
 
-use super::lookalikes::marks;
+use super::lookalikes::Lookalikes;
 use super::said::MAX_DELETED;
 use super::{RelativeTime, counted, grouped};
 use crate::form::Form;
@@ -206,15 +206,9 @@ impl TestKeys {
         let pages = listed.len().div_ceil(ROWS).max(1);
         let asked = query.get("page").and_then(|page| page.parse::<usize>().ok()).unwrap_or(1);
         let page = asked.clamp(1, pages) - 1;
-        let names: Vec<_> = all.iter().map(|found| found.key.key.name.as_str()).collect();
-        let marks = marks(&names);
+        let names = Lookalikes::of(all.iter().map(|found| found.key.key.name.as_str()));
         let rows = listed.iter().skip(page * ROWS).take(ROWS);
-        let rows: Vec<_> = rows
-            .map(|found| TestKey {
-                mark: marks.get(found.key.key.name.as_str()).copied(),
-                ..found.row(now, public_name)
-            })
-            .collect();
+        let rows: Vec<_> = rows.map(|found| found.row(&names, now, public_name)).collect();
         let (first, last) = (page * ROWS + 1, page * ROWS + rows.len());
         Self {
             all: all.len(),
@@ -236,12 +230,12 @@ impl TestKeys {
 }
 
 impl Found<'_> {
-    fn row(&self, now: Timestamp, public_name: &dyn Fn(Locator) -> String) -> TestKey {
+    fn row(&self, names: &Lookalikes<'_>, now: Timestamp, public_name: &dyn Fn(Locator) -> String) -> TestKey {
         let AccessKeyWithSecrets { key, secrets, .. } = self.key;
         TestKey {
             id: key.id,
             name: key.name.to_string(),
-            mark: None,
+            mark: names.mark(key.name.as_str()),
             public_name: public_name(self.locator),
             imported: secrets.first().is_some_and(|secret| secret.imported.is_some()),
             created: RelativeTime::new(key.created_at, now),
