@@ -164,7 +164,6 @@ async fn find_key(
     }
 }
 
-/// Changes the words of people about a key.
 /// Ends the report of a secret.
 async fn release(context: &CliContext, which: &Which, key: &str, locator: Option<Locator>) -> Result<(), CliError> {
     let organization = context.organization(which).await?;
@@ -183,6 +182,7 @@ async fn release(context: &CliContext, which: &Which, key: &str, locator: Option
     context.output.done(&receipt, &format!("The report is ended: the key {} works. {receipt}", found.key.id))
 }
 
+/// Changes the words of people about a key.
 async fn rename_key(
     context: &CliContext,
     which: &Which,

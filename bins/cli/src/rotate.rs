@@ -6,10 +6,10 @@ use std::process::{Command, Stdio};
 use std::time::Duration;
 
 use doorward::api::views::RegeneratedView;
-use doorward::auth::{Impact, Issuer, ManageError, StagedKey, UsedSecret};
+use doorward::auth::{FLUSH_INTERVAL, Impact, Issuer, ManageError, StagedKey, UsedSecret};
 use doorward::key::ShownOnce;
 use doorward::store::Organization;
-use doorward::types::Timestamp;
+use doorward::types::{Locator, Timestamp};
 
 use crate::arguments::KeyRotation;
 use crate::confirm;
@@ -18,8 +18,8 @@ use crate::failure::CliError;
 use crate::people::ago;
 use crate::progress::Progress;
 
-/// The time after which every server has written its counts of uses: they write them every five seconds.
-const COUNTS_LAG: Duration = Duration::from_secs(6);
+/// The time after which every server has written its counts of uses, even if one write takes as long as the pause before it.
+const COUNTS_LAG: Duration = FLUSH_INTERVAL.saturating_mul(2);
 
 pub(crate) async fn run(context: &CliContext, rotation: &KeyRotation) -> Result<(), CliError> {
     let organization = context.organization(&rotation.which).await?;
@@ -32,7 +32,8 @@ pub(crate) async fn run(context: &CliContext, rotation: &KeyRotation) -> Result<
     confirm::by_name(rotation.consent, &what, organization.name.as_str())?;
     // The issuer of other commands shows a new value on standard output. Here, only the command gets it.
     let issuer = Issuer::new(&context.core);
-    match successor(context, &issuer, &organization, rotation.delivered).await? {
+    let impact = settled(context, &issuer, &organization, rotation.delivered).await?;
+    match &impact.successor {
         Some(UsedSecret { usage: Some(_), secret, .. }) => {
             context.output.remark(&format!("Goes on: the next key {} is rolled out already.", secret.locator));
         }
@@ -45,7 +46,9 @@ pub(crate) async fn run(context: &CliContext, rotation: &KeyRotation) -> Result<
                     "A next key is staged, and nobody uses it. Its value is lost if it was not delivered, so it is withdrawn, and \
                      another is made (--delivered keeps it).",
                 );
-                issuer.unstage(organization.id, &context.request).await?;
+                // Not a key that somebody else has staged since.
+                let request = context.request.clone().with_expected_secrets(seen(&impact));
+                issuer.unstage(organization.id, &request).await?;
             }
             stage_and_deliver(context, &issuer, &organization, &rotation.deliver).await?;
         }
@@ -53,8 +56,7 @@ pub(crate) async fn run(context: &CliContext, rotation: &KeyRotation) -> Result<
     loop {
         let impact = watch(context, &issuer, &organization, rotation).await?;
         // Without the next key, a regeneration would make another, whose value nobody gets.
-        let seen: Vec<_> = impact.dying.iter().chain(&impact.successor).map(|used| used.secret.locator).collect();
-        let request = context.request.clone().with_unused_for(rotation.idle).with_expected_secrets(seen);
+        let request = context.request.clone().with_unused_for(rotation.idle).with_expected_secrets(seen(&impact));
         match issuer.regenerate(organization.id, StagedKey::Promote, &request).await {
             // Somebody has used the current key at the last moment.
             Err(ManageError::StillInUse { .. }) => {}
@@ -73,23 +75,26 @@ pub(crate) async fn run(context: &CliContext, rotation: &KeyRotation) -> Result<
     }
 }
 
-/// Returns the next key, if it is staged already.
-async fn successor(
+/// Returns the secrets of the key at the time of a look.
+fn seen(impact: &Impact) -> Vec<Locator> {
+    impact.dying.iter().chain(&impact.successor).map(|used| used.secret.locator).collect()
+}
+
+/// Returns the impact of the rotation, once the uses of a next key are known.
+async fn settled(
     context: &CliContext,
     issuer: &Issuer,
     organization: &Organization,
     is_delivered: bool,
-) -> Result<Option<UsedSecret>, CliError> {
+) -> Result<Impact, CliError> {
     let look = async || issuer.preview_regeneration(context.operator(), organization.id, StagedKey::Promote).await;
-    let found = look().await?.successor;
-    match found {
-        // It may be in use since a moment ago.
-        Some(UsedSecret { usage: None, .. }) if !is_delivered => {
-            tokio::time::sleep(COUNTS_LAG).await;
-            Ok(look().await?.successor)
-        }
-        found => Ok(found),
+    let found = look().await?;
+    // It may be in use since a moment ago.
+    if !is_delivered && found.successor.as_ref().is_some_and(|next| next.usage.is_none()) {
+        tokio::time::sleep(COUNTS_LAG).await;
+        return Ok(look().await?);
     }
+    Ok(found)
 }
 
 /// Makes the next key, and hands its value to the command. If the command fails, it may have stored the value all the same: the
